@@ -1,0 +1,2 @@
+//! The core. (Filled below.)
+pub mod values;

@@ -1,0 +1,466 @@
+//! The words of the core as types that cannot be wrong: times, ids, and what providers call things.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
+
+/// A point in time: milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// Later than anything that happens here: 9999-12-31T23:59:59.999Z, the last instant RFC 3339 can write.
+    pub const MAX: Self = Self(253_402_300_799_999);
+
+    /// Milliseconds since the epoch, held within what RFC 3339 can write.
+    pub const fn from_millis(millis: i64) -> Self {
+        if millis < 0 {
+            Self(0)
+        } else if millis > Self::MAX.0 {
+            Self::MAX
+        } else {
+            Self(millis)
+        }
+    }
+
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// How much later `self` is than `earlier`; zero when it is not.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0 - earlier.0).unwrap_or(0))
+    }
+}
+
+impl std::ops::Add<Duration> for Timestamp {
+    type Output = Self;
+
+    /// Stops at [`Timestamp::MAX`].
+    fn add(self, later: Duration) -> Self {
+        Self::from_millis(self.0.saturating_add(i64::try_from(later.as_millis()).unwrap_or(i64::MAX)))
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds, as every interface of ours writes time.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(instant) => write!(f, "{instant:.3}"),
+            Err(_) => f.write_str("9999-12-31T23:59:59.999Z"),
+        }
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let instant: jiff::Timestamp =
+            text.parse().map_err(|_| InvalidValue("a time is RFC 3339, such as 2026-11-22T17:00:00.000Z"))?;
+        Ok(Self::from_millis(instant.as_millisecond()))
+    }
+}
+
+/// A value that is not of its type's form; the text says what the form is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidValue(pub &'static str);
+
+/// The first 12 bits of the blind index of a number. All that must agree about one number lives in one bucket,
+/// and every id carries it, so that an id, a number and a provider's report lead to the same place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Bucket(u16);
+
+impl Bucket {
+    /// The lower 12 bits of `bits`.
+    pub const fn new(bits: u16) -> Self {
+        Self(bits & 0x0fff)
+    }
+
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+/// The keyed hash under which a phone number is found without being readable: 16 bytes, made by the vault.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NumberIndex(pub [u8; 16]);
+
+impl NumberIndex {
+    pub fn bucket(self) -> Bucket {
+        Bucket::new(u16::from_be_bytes([self.0[0], self.0[1]]) >> 4)
+    }
+}
+
+impl fmt::Debug for NumberIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NumberIndex({})", crockford::encode(u128::from_be_bytes(self.0)))
+    }
+}
+
+/// `ver_` and a UUIDv7: 48 bits of milliseconds, the bucket in `rand_a`, then 56 random bits and 6 bits of zero,
+/// which are the ordinal in the ids of its messages.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VerificationId(u128);
+
+/// `msg_` and the UUIDv7 of its verification with the message's ordinal in the last 6 bits: a message leads to
+/// its verification without a look-up.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MessageId(u128);
+
+/// `evt_` and a UUIDv7 made of when it happened and which event of which verification it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EventId(u128);
+
+/// Position of a message within its verification, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Ordinal(u8);
+
+impl Ordinal {
+    pub const FIRST: Self = Self(1);
+    /// What 6 bits hold; a policy can ask for 8 steps and 10 resends, each of which may walk through the
+    /// steps again, so a verification refuses more before it comes here.
+    pub const LAST: Self = Self(63);
+
+    /// The n-th message, counted from 1, if a verification may have so many.
+    pub fn nth(count: usize) -> Option<Self> {
+        u8::try_from(count).ok().filter(|n| (1..=Self::LAST.0).contains(n)).map(Self)
+    }
+
+    /// From zero, as messages lie in a list.
+    pub fn index(self) -> usize {
+        usize::from(self.0) - 1
+    }
+}
+
+const ORDINAL_MASK: u128 = 0x3f;
+
+impl VerificationId {
+    /// `random` is 56 bits from the operating system's generator.
+    pub fn new(now: Timestamp, bucket: Bucket, random: u64) -> Self {
+        Self(uuid_v7(now, bucket.get(), (random << 8 >> 2) & !0x3f))
+    }
+
+    pub fn bucket(self) -> Bucket {
+        Bucket::new((self.0 >> 64) as u16)
+    }
+
+    /// When it was made, to the millisecond.
+    pub fn created_at(self) -> Timestamp {
+        Timestamp::from_millis((self.0 >> 80) as i64)
+    }
+
+    pub fn message(self, ordinal: Ordinal) -> MessageId {
+        MessageId(self.0 | u128::from(ordinal.0))
+    }
+
+    pub fn event(self, at: Timestamp, seq: u32) -> EventId {
+        let low = (self.0 as u64) ^ u64::from(seq).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        EventId(uuid_v7(at, self.bucket().get(), low & (u64::MAX >> 2)))
+    }
+
+    /// Order of bytes is order of time.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes) & !ORDINAL_MASK)
+    }
+}
+
+impl MessageId {
+    pub fn verification(self) -> VerificationId {
+        VerificationId(self.0 & !ORDINAL_MASK)
+    }
+
+    pub fn ordinal(self) -> Ordinal {
+        Ordinal((self.0 & ORDINAL_MASK) as u8)
+    }
+
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    /// `None` where the bytes name a verification and no message of it.
+    pub fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
+        let value = u128::from_be_bytes(bytes);
+        (value & ORDINAL_MASK != 0).then_some(Self(value))
+    }
+}
+
+fn uuid_v7(at: Timestamp, bucket: u16, low_62_bits: u64) -> u128 {
+    (at.as_millis() as u128) << 80
+        | 0x7 << 76
+        | u128::from(bucket) << 64
+        | 0b10 << 62
+        | u128::from(low_62_bits & (u64::MAX >> 2))
+}
+
+/// Lower-case Crockford base 32 of 128 bits, 26 letters, so that ids sort as they were made.
+mod crockford {
+    const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    pub const LENGTH: usize = 26;
+
+    pub fn encode(value: u128) -> String {
+        (0..LENGTH).map(|i| char::from(LETTERS[(value >> (5 * (LENGTH - 1 - i)) & 31) as usize])).collect()
+    }
+
+    /// Only what [`encode`] writes: other spellings of the same number are refused, so that an id has one name.
+    pub fn decode(text: &str) -> Option<u128> {
+        if text.len() != LENGTH || text.as_bytes()[0] > b'7' {
+            return None;
+        }
+        text.bytes().try_fold(0, |value: u128, letter| {
+            let digit = LETTERS.iter().position(|&known| known == letter)?;
+            Some(value << 5 | digit as u128)
+        })
+    }
+}
+
+macro_rules! prefixed_id {
+    ($id:ident, $prefix:literal, $form:literal, $valid:expr) => {
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), crockford::encode(self.0))
+            }
+        }
+
+        impl fmt::Debug for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $id {
+            type Err = InvalidValue;
+
+            fn from_str(text: &str) -> Result<Self, InvalidValue> {
+                let valid: fn(u128) -> bool = $valid;
+                text.strip_prefix($prefix)
+                    .and_then(crockford::decode)
+                    .filter(|&value| Uuid::from_u128(value).get_version_num() == 7 && valid(value))
+                    .map(Self)
+                    .ok_or(InvalidValue($form))
+            }
+        }
+
+        impl Serialize for $id {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $id {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+prefixed_id!(VerificationId, "ver_", "an id of a verification is `ver_` and 26 letters and digits", |value| value
+    & ORDINAL_MASK
+    == 0);
+prefixed_id!(MessageId, "msg_", "an id of a message is `msg_` and 26 letters and digits", |value| value
+    & ORDINAL_MASK
+    != 0);
+prefixed_id!(EventId, "evt_", "an id of an event is `evt_` and 26 letters and digits", |_| true);
+
+/// What a provider calls a message: a wamid, a carrier's id. 1 to 512 bytes of visible ASCII
+/// (Meta's wamids are about 60; the bound is that of `biz_opaque_callback_data`, and keeps keys small).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ProviderRef(Box<str>);
+
+impl ProviderRef {
+    pub const MAX_BYTES: usize = 512;
+
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
+        let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+        if text.is_empty() || text.len() > Self::MAX_BYTES || !visible {
+            return Err(InvalidValue("a provider's id is 1 to 512 visible ASCII characters"));
+        }
+        Ok(Self(text.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ProviderRef {
+    type Error = InvalidValue;
+
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
+        Self::parse(&text)
+    }
+}
+
+impl From<ProviderRef> for String {
+    fn from(value: ProviderRef) -> Self {
+        value.0.into()
+    }
+}
+
+/// The name of a configured channel, `whatsapp` in `[channels.whatsapp]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChannelName(std::sync::Arc<str>);
+
+impl ChannelName {
+    /// `name` has been checked by the configuration: 1 to 32 of `[a-z0-9_-]`.
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ChannelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a refusal or failure means for the next move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorClass {
+    /// Not now: the same message may be tried again.
+    Retry,
+    /// Not this way: the next step, at once.
+    Fallback,
+    /// We are not allowed to send by this sender: the next step, and an operator must act.
+    Sender,
+    /// This person cannot be reached on this channel.
+    Recipient,
+    /// Our request or set-up is wrong: the next step, and an operator must act.
+    Configuration,
+    /// Nobody knows whether it was sent.
+    InDoubt,
+}
+
+/// Why a message was refused or failed, as a provider (or we) put it.
+/// `title` is the provider's words, cut to 200 characters, and never holds a number or a code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryError {
+    pub code: String,
+    pub title: String,
+    pub class: ErrorClass,
+}
+
+/// What became of one attempt, that is of one HTTP request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Accepted {
+        provider_ref: ProviderRef,
+    },
+    /// Taken, but not passed on until the provider has looked at the template (Meta's template pacing):
+    /// nobody waits for that with a code.
+    Held {
+        provider_ref: ProviderRef,
+    },
+    /// Certainly not sent. `retry_after` is the provider's wish, if it said one.
+    Refused {
+        error: DeliveryError,
+        retry_after: Option<Duration>,
+    },
+    /// The request went out and its answer was lost or unreadable. `error.class` is [`ErrorClass::InDoubt`].
+    InDoubt {
+        error: DeliveryError,
+    },
+}
+
+/// What a provider tells us later about a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportStatus {
+    Sent,
+    Delivered,
+    Read,
+    Failed(DeliveryError),
+}
+
+/// One report about one message, whichever provider sent it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    pub status: ReportStatus,
+    /// When the provider says it happened.
+    pub reported_at: Option<Timestamp>,
+    /// What the provider calls the message.
+    pub provider_ref: Option<ProviderRef>,
+    /// Our id, where the provider gave it back.
+    pub reference: Option<MessageId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_carries_time_bucket_and_ordinal() {
+        let at = Timestamp::from_millis(1_795_000_000_123);
+        let id = VerificationId::new(at, Bucket::new(0xabc), 0x00ff_ffff_ffff_ffff);
+        assert_eq!((id.created_at(), id.bucket()), (at, Bucket::new(0xabc)));
+        let uuid = Uuid::from_u128(id.0);
+        assert_eq!((uuid.get_version_num(), uuid.get_variant()), (7, uuid::Variant::RFC4122));
+        let message = id.message(Ordinal::nth(63).unwrap());
+        assert_eq!((message.verification(), message.ordinal()), (id, Ordinal::LAST));
+        assert_eq!(message.to_string().parse::<MessageId>(), Ok(message));
+        assert_eq!(id.to_string().parse::<VerificationId>(), Ok(id));
+        assert_eq!(id.to_string().len(), 30);
+    }
+
+    #[test]
+    fn different_random_bits_give_different_ids() {
+        let at = Timestamp::from_millis(1_795_000_000_123);
+        let ids: std::collections::HashSet<_> =
+            (0..56).map(|bit| VerificationId::new(at, Bucket::new(1), 1 << bit)).collect();
+        assert_eq!(ids.len(), 56);
+    }
+
+    #[test]
+    fn an_id_has_one_spelling() {
+        let id = VerificationId::new(Timestamp::from_millis(1), Bucket::new(1), 1);
+        let text = id.to_string();
+        for wrong in [
+            text.to_uppercase(),
+            text.replace("ver_", "msg_"),
+            text[..29].to_owned(),
+            format!("{text}0"),
+            String::new(),
+            "ver_zzzzzzzzzzzzzzzzzzzzzzzzzz".to_owned(),
+            id.message(Ordinal::FIRST).to_string().replace("msg_", "ver_"),
+            "ver_é0000000000000000000000000".to_owned(),
+        ] {
+            assert!(wrong.parse::<VerificationId>().is_err(), "{wrong} was taken for an id");
+        }
+    }
+
+    #[test]
+    fn events_of_one_verification_have_different_ids() {
+        let id = VerificationId::new(Timestamp::from_millis(1), Bucket::new(1), 1);
+        let ids: std::collections::HashSet<_> =
+            (1..2000).map(|seq| id.event(Timestamp::from_millis(5), seq)).collect();
+        assert_eq!(ids.len(), 1999);
+    }
+
+    #[test]
+    fn times_stay_within_what_can_be_written() {
+        assert_eq!(Timestamp::from_millis(i64::MAX), Timestamp::MAX);
+        assert_eq!(Timestamp::MAX + Duration::MAX, Timestamp::MAX);
+        assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(Timestamp::from_millis(-5).to_string(), "1970-01-01T00:00:00.000Z");
+        assert_eq!("2026-11-22T17:00:00.250Z".parse::<Timestamp>().unwrap().to_string(), "2026-11-22T17:00:00.250Z");
+        assert_eq!(Timestamp::from_millis(1).since(Timestamp::from_millis(9)), Duration::ZERO);
+    }
+}
