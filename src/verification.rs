@@ -1,2 +1,33 @@
-//! The core. (Filled below.)
+//! The core: what a verification is and what may happen to it. Pure: no clock, no randomness, no I/O, no names of
+//! providers. From a [`State`] and a [`Command`] [`decide`] makes [`Event`]s, [`evolve`] folds them into the next
+//! state, [`due`] says when it wants attention again, and [`effect`] what an event asks of the outside.
+//!
+//! ```text
+//! status of a verification
+//!   pending ─► approved    the right code was checked
+//!           ─► expired     its time is over
+//!           ─► canceled    by the app, or the person did not ask for a code
+//!           ─► exhausted   too many wrong codes
+//!
+//! state of a message, upwards only
+//!   queued ─► sending ─► accepted ─► sent ─► delivered ─► read
+//!     │ ▲        │ │        └─────────┴──► failed ─► delivered (a report of delivery outlives a failure)
+//!     │ └─retry──┘ ├─► failed     refused for good
+//!     │            └─► in_doubt   the answer was lost; any report settles it
+//!     └─► dropped                 no longer needed, never sent
+//! ```
+
+pub mod command;
+pub mod decide;
+pub mod due;
+pub mod event;
+pub mod policy;
+pub mod state;
 pub mod values;
+
+pub use command::{Command, Comparison, Jitter, Readiness, Rejection, Request};
+pub use decide::decide;
+pub use due::{Why, due};
+pub use event::{Effect, Event, Fact, effect};
+pub use policy::{Policy, PolicyHash};
+pub use state::{State, Verification, evolve};

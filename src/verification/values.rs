@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
@@ -265,9 +267,12 @@ macro_rules! prefixed_id {
     };
 }
 
-prefixed_id!(VerificationId, "ver_", "an id of a verification is `ver_` and 26 letters and digits", |value| value
-    & ORDINAL_MASK
-    == 0);
+prefixed_id!(
+    VerificationId,
+    "ver_",
+    "an id of a verification is `ver_` and 26 letters and digits",
+    |value| value & ORDINAL_MASK == 0
+);
 prefixed_id!(MessageId, "msg_", "an id of a message is `msg_` and 26 letters and digits", |value| value
     & ORDINAL_MASK
     != 0);
@@ -328,6 +333,69 @@ impl ChannelName {
 impl fmt::Display for ChannelName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// The name of an app, `shop` in `[[apps]] name = "shop"`: whose verification it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AppName(std::sync::Arc<str>);
+
+impl AppName {
+    /// `name` has been checked by the configuration: 1 to 64 of `[A-Za-z0-9_.-]`.
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AppName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Bytes that only the vault can open. Base 64 where they are written.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed(pub Box<[u8]>);
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sealed({} bytes)", self.0.len())
+    }
+}
+
+impl Serialize for Sealed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD_NO_PAD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Sealed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        STANDARD_NO_PAD
+            .decode(text.as_bytes())
+            .map(|bytes| Self(bytes.into()))
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for NumberIndex {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD_NO_PAD.encode(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for NumberIndex {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = Sealed::deserialize(deserializer)?.0;
+        <[u8; 16]>::try_from(&*bytes)
+            .map(Self)
+            .map_err(|_| serde::de::Error::custom("a number index has 16 bytes"))
     }
 }
 
@@ -460,7 +528,10 @@ mod tests {
         assert_eq!(Timestamp::MAX + Duration::MAX, Timestamp::MAX);
         assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59.999Z");
         assert_eq!(Timestamp::from_millis(-5).to_string(), "1970-01-01T00:00:00.000Z");
-        assert_eq!("2026-11-22T17:00:00.250Z".parse::<Timestamp>().unwrap().to_string(), "2026-11-22T17:00:00.250Z");
+        assert_eq!(
+            "2026-11-22T17:00:00.250Z".parse::<Timestamp>().unwrap().to_string(),
+            "2026-11-22T17:00:00.250Z"
+        );
         assert_eq!(Timestamp::from_millis(1).since(Timestamp::from_millis(9)), Duration::ZERO);
     }
 }

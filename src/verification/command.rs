@@ -1,0 +1,132 @@
+//! What can be asked of a verification, and why it may be refused. Time comes beside a command, randomness in it.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::policy::PolicyHash;
+use super::state::Ending;
+use super::values::{
+    AppName, ChannelName, NumberIndex, Ordinal, Outcome, Report, Sealed, Timestamp, VerificationId,
+};
+
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// An app wants a code sent. Only the first command of a stream.
+    Request(Arc<Request>),
+    /// What is due may be done now, if it is due.
+    Tick(Readiness),
+    /// The courier carried out an attempt. `jitter` spreads what is tried again.
+    SendReported {
+        message: Ordinal,
+        attempt: u16,
+        outcome: Outcome,
+        jitter: Jitter,
+    },
+    /// The process that carried out the open attempts is gone; nobody knows what became of them.
+    Interrupt,
+    /// A provider tells what became of a message of this channel.
+    Report {
+        message: Ordinal,
+        channel: ChannelName,
+        report: Report,
+    },
+    /// Somebody typed a code; it was compared outside, in constant time.
+    Check(Comparison),
+    /// The same code once more, on the channel of the step in progress or on this one.
+    Resend {
+        channel: Option<ChannelName>,
+    },
+    /// The next step now instead of at its deadline.
+    Next,
+    Cancel,
+    /// The person wrote back.
+    Reply {
+        message: Option<Ordinal>,
+        kind: String,
+    },
+    /// The person pressed "I didn't request a code".
+    Disown {
+        message: Option<Ordinal>,
+    },
+}
+
+/// What an app asked for, as far as the machine may know it: nothing here can be read by who steals the disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    pub id: VerificationId,
+    pub app: AppName,
+    pub policy: PolicyHash,
+    pub number: NumberIndex,
+    /// The number and the app's metadata.
+    pub person: Sealed,
+    /// ISO 3166 code of the number's country, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    pub locale: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_ref: Option<String>,
+    pub code: CodeSource,
+}
+
+/// Where the code of a verification comes from. It is stored nowhere in clear.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CodeSource {
+    /// Made from the master key, the verification's id and this salt.
+    Derived { salt: Sealed },
+    /// The app's own.
+    Custom { code: Sealed },
+}
+
+/// What a channel answers before a message may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    Ready,
+    /// Later: its rate or its number of open requests is reached. Nothing changes.
+    Throttled,
+    /// The sender was refused as such a short while ago.
+    BreakerOpen,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    Match,
+    Differ,
+}
+
+/// A random share, 0 to 1,000 thousandths, by which a wait is spread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Jitter(u16);
+
+impl Jitter {
+    /// More than 1,000 counts as 1,000.
+    pub fn thousandths(share: u16) -> Self {
+        Self(share.min(1_000))
+    }
+
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+/// Why a command was refused. Nothing changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    #[error("there is no such verification")]
+    Unknown,
+    #[error("there is a verification of this id already")]
+    AlreadyRequested,
+    #[error("the verification has ended: {}", .0.as_str())]
+    NotPending(Ending),
+    #[error("a resend is possible from {until}")]
+    ResendTooEarly { until: Timestamp },
+    #[error("no more resends are allowed")]
+    ResendLimit,
+    #[error("the last step is in progress")]
+    NoNextStep,
+    #[error("the profile has no step on this channel")]
+    NoStepOnChannel,
+    #[error("there is no such message on this channel")]
+    UnknownMessage,
+}

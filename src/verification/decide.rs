@@ -1,0 +1,378 @@
+//! The rules. From a state, the policy that was applied to it, a command and the time: the events that follow, or
+//! why none do. `Ok` and empty means "already so"; `Err` means that the caller was wrong.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::command::{Command, Comparison, Jitter, Readiness, Rejection, Request};
+use super::due::{Why, due};
+use super::event::{Event, Fact, FallbackReason, Occasion, Standing};
+use super::policy::{OnDoubt, Policy};
+use super::state::{
+    Ending, Message, Phase, Progress, REPLIES_KEPT, STALE_REPORTS_KEPT, Stage, State, Verification,
+};
+use super::values::{
+    ChannelName, DeliveryError, ErrorClass, Ordinal, Outcome, Report, ReportStatus, Timestamp,
+};
+
+/// The first wait before a message is tried again; each further one is twice as long.
+const FIRST_RETRY_AFTER: Duration = Duration::from_millis(500);
+/// No wait is longer than this unless the provider asks for it: a code is worth little after a minute.
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+pub fn decide(
+    state: &State,
+    policy: &Policy,
+    command: &Command,
+    now: Timestamp,
+) -> Result<Vec<Event>, Rejection> {
+    let facts = match state {
+        State::New => match command {
+            Command::Request(request) => request_facts(request, policy, now),
+            Command::Tick(_)
+            | Command::SendReported { .. }
+            | Command::Interrupt
+            | Command::Report { .. }
+            | Command::Check(_)
+            | Command::Resend { .. }
+            | Command::Next
+            | Command::Cancel
+            | Command::Reply { .. }
+            | Command::Disown { .. } => return Err(Rejection::Unknown),
+        },
+        State::Known(verification) => Rules { state, verification, policy, now }.facts(command)?,
+    };
+    Ok(facts.into_iter().map(|fact| Event { at: now, fact }).collect())
+}
+
+fn request_facts(request: &Arc<Request>, policy: &Policy, now: Timestamp) -> Vec<Fact> {
+    let expires_at = now + policy.code_ttl;
+    let requested = Fact::Requested { request: Arc::clone(request), expires_at };
+    match queued(policy, Ordinal::FIRST, 0, Occasion::Step, now) {
+        Some(message) => vec![requested, message],
+        None => vec![requested, Fact::GaveUp],
+    }
+}
+
+fn queued(
+    policy: &Policy,
+    message: Ordinal,
+    step: usize,
+    occasion: Occasion,
+    now: Timestamp,
+) -> Option<Fact> {
+    let chosen = policy.steps.get(step)?;
+    Some(Fact::MessageQueued {
+        message,
+        step: u8::try_from(step).ok()?,
+        channel: chosen.channel.clone(),
+        occasion,
+        fallback_at: chosen.deliver_within.map(|within| now + within),
+    })
+}
+
+struct Rules<'a> {
+    state: &'a State,
+    verification: &'a Verification,
+    policy: &'a Policy,
+    now: Timestamp,
+}
+
+impl Rules<'_> {
+    fn facts(&self, command: &Command) -> Result<Vec<Fact>, Rejection> {
+        match command {
+            Command::Request(_) => Err(Rejection::AlreadyRequested),
+            Command::Tick(readiness) => Ok(self.tick(*readiness)),
+            Command::SendReported { message, attempt, outcome, jitter } => {
+                self.send_reported(*message, *attempt, outcome, *jitter)
+            }
+            Command::Interrupt => Ok(self.interrupt()),
+            Command::Report { message, channel, report } => self.report(*message, channel, report),
+            Command::Check(comparison) => Ok(self.check(*comparison)),
+            Command::Resend { channel } => self.resend(channel.as_ref()),
+            Command::Next => self.next(),
+            Command::Cancel => self.cancel(),
+            Command::Reply { message, kind } => Ok(self.reply(*message, kind)),
+            Command::Disown { message } => Ok(self.disown(*message)),
+        }
+    }
+
+    /// Does the first thing that is due, if anything is; a tick too early or too late finds nothing to do.
+    fn tick(&self, readiness: Readiness) -> Vec<Fact> {
+        match due(self.state) {
+            Some((at, why)) if at <= self.now => match why {
+                Why::Expiry => vec![Fact::Expired],
+                Why::Deadline => self.fall_back(FallbackReason::Deadline),
+                Why::Doubt(_) => self.send_again_in_doubt(),
+                Why::Send(message) => self.start(message, readiness),
+                Why::Answer(_) => self.interrupt(),
+            },
+            Some(_) | None => Vec::new(),
+        }
+    }
+
+    fn start(&self, ordinal: Ordinal, readiness: Readiness) -> Vec<Fact> {
+        let Some(message) = self.verification.message(ordinal) else { return Vec::new() };
+        match readiness {
+            Readiness::Ready => {
+                vec![Fact::SendStarted { message: ordinal, attempt: message.attempts.saturating_add(1) }]
+            }
+            Readiness::Throttled => Vec::new(),
+            Readiness::BreakerOpen => {
+                let mut facts = vec![Fact::StepSkipped { message: ordinal }];
+                facts.push(self.queue(self.step_after(message), Occasion::Step).unwrap_or(Fact::GaveUp));
+                facts
+            }
+        }
+    }
+
+    fn send_reported(
+        &self,
+        ordinal: Ordinal,
+        attempt: u16,
+        outcome: &Outcome,
+        jitter: Jitter,
+    ) -> Result<Vec<Fact>, Rejection> {
+        let message = self.verification.message(ordinal).ok_or(Rejection::UnknownMessage)?;
+        if message.open_attempt.is_none() || message.attempts != attempt {
+            return Ok(Vec::new());
+        }
+        Ok(match outcome {
+            Outcome::Accepted { provider_ref } => {
+                vec![Fact::SendAccepted { message: ordinal, attempt, provider_ref: provider_ref.clone() }]
+            }
+            Outcome::Held { provider_ref } => {
+                let mut facts = vec![Fact::SendAccepted {
+                    message: ordinal,
+                    attempt,
+                    provider_ref: provider_ref.clone(),
+                }];
+                if self.decides_the_step(message) {
+                    facts.extend(self.fall_back(FallbackReason::Refused));
+                }
+                facts
+            }
+            Outcome::Refused { error, retry_after } => {
+                self.refused(message, attempt, error, self.retry_at(message, error, *retry_after, jitter))
+            }
+            Outcome::InDoubt { error } => vec![self.in_doubt(message, error.clone())],
+        })
+    }
+
+    fn refused(
+        &self,
+        message: &Message,
+        attempt: u16,
+        error: &DeliveryError,
+        retry_at: Option<Timestamp>,
+    ) -> Vec<Fact> {
+        let mut facts =
+            vec![Fact::SendRefused { message: message.ordinal, attempt, error: error.clone(), retry_at }];
+        if retry_at.is_none() && self.decides_the_step(message) {
+            facts.extend(self.fall_back(FallbackReason::Refused));
+        }
+        facts
+    }
+
+    /// When a message that was refused for now is tried again; `None` where that would be too late.
+    fn retry_at(
+        &self,
+        message: &Message,
+        error: &DeliveryError,
+        retry_after: Option<Duration>,
+        jitter: Jitter,
+    ) -> Option<Timestamp> {
+        let Phase::Pending(stage) = self.verification.phase else { return None };
+        if error.class != ErrorClass::Retry
+            || !self.is_current(message)
+            || message.progress != Progress::Sending
+        {
+            return None;
+        }
+        let limit = match stage {
+            Stage::Waiting { fallback_at: Some(at) } => at.min(self.verification.expires_at),
+            Stage::Waiting { fallback_at: None } | Stage::Delivered | Stage::GaveUp => {
+                self.verification.expires_at
+            }
+        };
+        let at = self.now + retry_after.unwrap_or_else(|| backoff(message.attempts, jitter));
+        (at < limit).then_some(at)
+    }
+
+    fn in_doubt(&self, message: &Message, error: DeliveryError) -> Fact {
+        let step = self.policy.steps.get(usize::from(message.step));
+        let settle_by = step
+            .filter(|step| {
+                step.on_doubt == OnDoubt::ResendOnce
+                    && self.step_after(message) >= self.policy.steps.len()
+                    && message.occasion != Occasion::Doubt
+            })
+            .map(|step| self.now + step.in_doubt_wait);
+        Fact::SendInDoubt { message: message.ordinal, attempt: message.attempts, error, settle_by }
+    }
+
+    fn interrupt(&self) -> Vec<Fact> {
+        let interrupted = DeliveryError {
+            code: "interrupted".to_owned(),
+            title: "twotick stopped while the request was under way".to_owned(),
+            class: ErrorClass::InDoubt,
+        };
+        let open = self.verification.messages.iter().filter(|message| message.open_attempt.is_some());
+        open.map(|message| self.in_doubt(message, interrupted.clone())).collect()
+    }
+
+    fn report(
+        &self,
+        ordinal: Ordinal,
+        channel: &ChannelName,
+        report: &Report,
+    ) -> Result<Vec<Fact>, Rejection> {
+        let message = self
+            .verification
+            .message(ordinal)
+            .filter(|message| message.channel == *channel)
+            .ok_or(Rejection::UnknownMessage)?;
+        let moves = message.is_moved_by(&report.status);
+        if !moves && message.stale_reports >= STALE_REPORTS_KEPT {
+            return Ok(Vec::new());
+        }
+        let mut facts = vec![Fact::Reported {
+            message: ordinal,
+            status: report.status.clone(),
+            standing: if moves { Standing::Applied } else { Standing::Stale },
+            reported_at: report.reported_at,
+            provider_ref: report.provider_ref.clone().filter(|_| message.provider_ref.is_none()),
+        }];
+        if moves && matches!(report.status, ReportStatus::Failed(_)) && self.decides_the_step(message) {
+            facts.extend(self.fall_back(FallbackReason::Failed));
+        }
+        Ok(facts)
+    }
+
+    fn check(&self, comparison: Comparison) -> Vec<Fact> {
+        if !self.verification.is_pending() {
+            return Vec::new();
+        }
+        if self.now >= self.verification.expires_at {
+            return vec![Fact::Expired];
+        }
+        match comparison {
+            Comparison::Match => vec![Fact::CheckPassed],
+            Comparison::Differ if self.verification.failed_checks + 1 < self.policy.max_checks => {
+                vec![Fact::CheckFailed]
+            }
+            Comparison::Differ => vec![Fact::CheckFailed, Fact::ChecksExhausted],
+        }
+    }
+
+    fn resend(&self, channel: Option<&ChannelName>) -> Result<Vec<Fact>, Rejection> {
+        self.require_pending()?;
+        let step = match channel {
+            Some(channel) => self.policy.step_on(channel).ok_or(Rejection::NoStepOnChannel)?,
+            None => self.verification.current().map_or(0, |message| usize::from(message.step)),
+        };
+        let wait =
+            self.policy.resend_wait(usize::from(self.verification.resends)).ok_or(Rejection::ResendLimit)?;
+        let until = self.verification.last_send_at + wait;
+        if self.now < until {
+            return Err(Rejection::ResendTooEarly { until });
+        }
+        let message = self.queue(step, Occasion::Resend).ok_or(Rejection::ResendLimit)?;
+        Ok(vec![Fact::ResendRequested { channel: channel.cloned() }, message])
+    }
+
+    fn next(&self) -> Result<Vec<Fact>, Rejection> {
+        self.require_pending()?;
+        let facts = self.fall_back(FallbackReason::Requested);
+        match facts.first() {
+            Some(Fact::FellBack { .. }) => Ok(facts),
+            Some(_) | None => Err(Rejection::NoNextStep),
+        }
+    }
+
+    fn cancel(&self) -> Result<Vec<Fact>, Rejection> {
+        match self.verification.phase {
+            Phase::Pending(_) => Ok(vec![Fact::Canceled]),
+            Phase::Ended { ending: Ending::Canceled, .. } => Ok(Vec::new()),
+            Phase::Ended {
+                ending: ending @ (Ending::Approved | Ending::Expired | Ending::Exhausted),
+                ..
+            } => Err(Rejection::NotPending(ending)),
+        }
+    }
+
+    fn reply(&self, message: Option<Ordinal>, kind: &str) -> Vec<Fact> {
+        if self.verification.replies >= REPLIES_KEPT {
+            return Vec::new();
+        }
+        vec![Fact::ReplyReceived { message, kind: kind.to_owned() }]
+    }
+
+    fn disown(&self, message: Option<Ordinal>) -> Vec<Fact> {
+        let disowned = Fact::CodeDisowned { message };
+        if self.verification.is_pending() {
+            vec![disowned, Fact::Canceled]
+        } else if self.verification.replies < REPLIES_KEPT {
+            vec![disowned]
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// On to the step after the current one, or, past the last, nothing more to try.
+    fn fall_back(&self, reason: FallbackReason) -> Vec<Fact> {
+        let Some(current) = self.verification.current() else { return vec![Fact::GaveUp] };
+        let step = self.step_after(current);
+        match self.queue(step, Occasion::Step) {
+            Some(message) => vec![fell_back(current, step, reason), message],
+            None => vec![Fact::GaveUp],
+        }
+    }
+
+    fn send_again_in_doubt(&self) -> Vec<Fact> {
+        let Some(current) = self.verification.current() else { return Vec::new() };
+        let step = usize::from(current.step);
+        match self.queue(step, Occasion::Doubt) {
+            Some(message) => vec![fell_back(current, step, FallbackReason::InDoubt), message],
+            None => vec![Fact::GaveUp],
+        }
+    }
+
+    fn queue(&self, step: usize, occasion: Occasion) -> Option<Fact> {
+        let ordinal = Ordinal::nth(self.verification.messages.len() + 1)?;
+        queued(self.policy, ordinal, step, occasion, self.now)
+    }
+
+    fn step_after(&self, message: &Message) -> usize {
+        usize::from(message.step) + 1
+    }
+
+    fn is_current(&self, message: &Message) -> bool {
+        self.verification.current().is_some_and(|current| current.ordinal == message.ordinal)
+    }
+
+    /// Whether the verification still hangs on this message, so that its failure starts the next step.
+    fn decides_the_step(&self, message: &Message) -> bool {
+        self.is_current(message) && matches!(self.verification.phase, Phase::Pending(Stage::Waiting { .. }))
+    }
+
+    fn require_pending(&self) -> Result<(), Rejection> {
+        match self.verification.phase {
+            Phase::Pending(_) if self.now < self.verification.expires_at => Ok(()),
+            Phase::Pending(_) => Err(Rejection::NotPending(Ending::Expired)),
+            Phase::Ended { ending, .. } => Err(Rejection::NotPending(ending)),
+        }
+    }
+}
+
+fn fell_back(from: &Message, to_step: usize, reason: FallbackReason) -> Fact {
+    // A policy has at most 8 steps, so the step fits.
+    Fact::FellBack { message: from.ordinal, to_step: u8::try_from(to_step).unwrap_or(u8::MAX), reason }
+}
+
+/// 0.5 s · 2ⁿ, of which the jitter takes away up to a fifth.
+fn backoff(attempts: u16, jitter: Jitter) -> Duration {
+    let doublings = u32::from(attempts.saturating_sub(1)).min(16);
+    let wait = (FIRST_RETRY_AFTER * 2_u32.pow(doublings)).min(LONGEST_RETRY);
+    wait - wait * u32::from(jitter.get()) / 5_000
+}

@@ -1,0 +1,84 @@
+//! When a verification next wants attention, and why. Asked anew after each event, so there is nothing to cancel.
+
+use std::time::Duration;
+
+use super::state::{Phase, Progress, Stage, State, Verification};
+use super::values::{Ordinal, Timestamp};
+
+/// An attempt without an outcome for so long is in doubt: whoever carried it out is gone.
+/// Twice the largest time-out that the configuration allows a channel.
+pub const ANSWER_LIMIT: Duration = Duration::from_secs(120);
+
+/// In the order in which they are served when several are due: what ends comes before what sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Why {
+    /// The code expires.
+    Expiry,
+    /// `deliver_within` of the step in progress is over.
+    Deadline,
+    /// The doubt about this message of the last step was not settled in time.
+    Doubt(Ordinal),
+    /// This message is queued and may be sent.
+    Send(Ordinal),
+    /// This attempt never got an outcome.
+    Answer(Ordinal),
+}
+
+impl Why {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Expiry => "expiry",
+            Self::Deadline => "deadline",
+            Self::Doubt(_) => "doubt",
+            Self::Send(_) => "send",
+            Self::Answer(_) => "answer",
+        }
+    }
+}
+
+/// The single agenda entry of this verification. `None`: it wants nothing more, it is not live.
+pub fn due(state: &State) -> Option<(Timestamp, Why)> {
+    match state {
+        State::New => None,
+        State::Known(verification) => wants(verification).min(),
+    }
+}
+
+/// The same while its channel has no room for the message that is queued.
+pub fn due_while_throttled(state: &State) -> Option<(Timestamp, Why)> {
+    match state {
+        State::New => None,
+        State::Known(verification) => {
+            wants(verification).filter(|(_, why)| !matches!(why, Why::Send(_))).min()
+        }
+    }
+}
+
+fn wants(verification: &Verification) -> impl Iterator<Item = (Timestamp, Why)> {
+    let pending = verification.is_pending();
+    let expiry = pending.then_some((verification.expires_at, Why::Expiry));
+    let deadline = verification.fallback_at().map(|at| (at, Why::Deadline));
+    let waiting = matches!(verification.phase, Phase::Pending(Stage::Waiting { .. }));
+    let current = verification.messages.len().checked_sub(1);
+    let of_messages = verification.messages.iter().enumerate().filter_map(move |(index, message)| {
+        if let Some(started_at) = message.open_attempt {
+            return Some((started_at + ANSWER_LIMIT, Why::Answer(message.ordinal)));
+        }
+        match message.progress {
+            Progress::Queued { not_before } if pending => Some((not_before, Why::Send(message.ordinal))),
+            Progress::InDoubt { settle_by } if waiting && Some(index) == current => {
+                settle_by.map(|at| (at, Why::Doubt(message.ordinal)))
+            }
+            Progress::Queued { .. }
+            | Progress::InDoubt { .. }
+            | Progress::Sending
+            | Progress::Accepted
+            | Progress::Sent
+            | Progress::Failed
+            | Progress::Delivered
+            | Progress::Read
+            | Progress::Dropped => None,
+        }
+    });
+    expiry.into_iter().chain(deadline).chain(of_messages)
+}

@@ -1,0 +1,403 @@
+//! The state of a verification: the fold of its events. Total: `evolve` never fails and never looks outside.
+
+use std::sync::Arc;
+
+use super::command::Request;
+use super::event::{Event, Fact, Occasion, Standing};
+use super::values::{
+    ChannelName, DeliveryError, MessageId, Ordinal, ProviderRef, ReportStatus, Timestamp, VerificationId,
+};
+
+/// Stale reports of one message that are written down; after that they are only counted.
+pub const STALE_REPORTS_KEPT: u8 = 20;
+/// Replies to one verification that stand in its timeline; the messages themselves are kept all the same.
+pub const REPLIES_KEPT: u8 = 20;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// Nothing has happened.
+    #[default]
+    New,
+    Known(Box<Verification>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verification {
+    pub request: Arc<Request>,
+    pub created_at: Timestamp,
+    /// The code is good before this instant, never from it on.
+    pub expires_at: Timestamp,
+    pub phase: Phase,
+    /// In the order in which they were queued; the last one is the current one.
+    pub messages: Vec<Message>,
+    /// Wrong codes so far. A resend never resets it.
+    pub failed_checks: u8,
+    pub resends: u8,
+    /// When something was last queued or handed to a provider: resends wait from here.
+    pub last_send_at: Timestamp,
+    /// The channel that was delivered first.
+    pub delivered_by: Option<ChannelName>,
+    pub replies: u8,
+    /// Number of events.
+    pub version: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Pending(Stage),
+    Ended { ending: Ending, at: Timestamp },
+}
+
+/// How far the delivery of a pending verification is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Nothing was delivered since the current message was queued.
+    Waiting {
+        fallback_at: Option<Timestamp>,
+    },
+    Delivered,
+    /// Every step failed. The code stays good until it expires.
+    GaveUp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ending {
+    Approved,
+    Expired,
+    Canceled,
+    /// Too many wrong codes.
+    Exhausted,
+}
+
+impl Ending {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Expired => "expired",
+            Self::Canceled => "canceled",
+            Self::Exhausted => "exhausted",
+        }
+    }
+}
+
+/// One step carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    pub ordinal: Ordinal,
+    pub step: u8,
+    pub channel: ChannelName,
+    pub occasion: Occasion,
+    pub progress: Progress,
+    /// Requests made for it so far.
+    pub attempts: u16,
+    /// Since when an attempt is under way whose outcome is not known.
+    pub open_attempt: Option<Timestamp>,
+    pub provider_ref: Option<ProviderRef>,
+    pub queued_at: Timestamp,
+    pub accepted_at: Option<Timestamp>,
+    pub sent_at: Option<Timestamp>,
+    pub delivered_at: Option<Timestamp>,
+    pub read_at: Option<Timestamp>,
+    pub failed_at: Option<Timestamp>,
+    pub error: Option<DeliveryError>,
+    pub step_left: StepLeft,
+    /// Delivered after its step had already fallen back.
+    pub late: bool,
+    pub stale_reports: u8,
+}
+
+/// `queued < sending < in doubt < accepted < sent < failed < delivered < read`, and `dropped` beside them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    Queued {
+        not_before: Timestamp,
+    },
+    Sending,
+    /// The request went out, its answer was lost.
+    InDoubt {
+        settle_by: Option<Timestamp>,
+    },
+    Accepted,
+    Sent,
+    Failed,
+    Delivered,
+    Read,
+    /// No longer needed, never sent.
+    Dropped,
+}
+
+/// Whether the verification has gone on to something else than this message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepLeft {
+    No,
+    FellBack,
+}
+
+impl State {
+    /// The fold of `events`.
+    pub fn fold<'a>(events: impl IntoIterator<Item = &'a Event>) -> Self {
+        events.into_iter().fold(Self::New, evolve)
+    }
+}
+
+impl Verification {
+    pub fn id(&self) -> VerificationId {
+        self.request.id
+    }
+
+    /// The message queued last; there is one from the first commit on.
+    pub fn current(&self) -> Option<&Message> {
+        self.messages.last()
+    }
+
+    pub fn message(&self, ordinal: Ordinal) -> Option<&Message> {
+        self.messages.get(ordinal.index())
+    }
+
+    pub fn message_id(&self, ordinal: Ordinal) -> MessageId {
+        self.id().message(ordinal)
+    }
+
+    pub fn is_pending(&self) -> bool {
+        matches!(self.phase, Phase::Pending(_))
+    }
+
+    /// When the next step starts unless something is delivered first.
+    pub fn fallback_at(&self) -> Option<Timestamp> {
+        match self.phase {
+            Phase::Pending(Stage::Waiting { fallback_at }) => fallback_at,
+            Phase::Pending(Stage::Delivered | Stage::GaveUp) | Phase::Ended { .. } => None,
+        }
+    }
+
+    fn message_mut(&mut self, ordinal: Ordinal) -> Option<&mut Message> {
+        self.messages.get_mut(ordinal.index())
+    }
+
+    /// What is queued will not be sent any more. One that was tried before has failed; one that was not is dropped.
+    fn drop_queued(&mut self, at: Timestamp) {
+        for message in &mut self.messages {
+            if let Progress::Queued { .. } = message.progress {
+                if message.attempts > 0 {
+                    message.progress = Progress::Failed;
+                    message.failed_at = Some(at);
+                } else {
+                    message.progress = Progress::Dropped;
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, ending: Ending, at: Timestamp) {
+        self.phase = Phase::Ended { ending, at };
+        self.drop_queued(at);
+    }
+
+    fn report(
+        &mut self,
+        ordinal: Ordinal,
+        status: &ReportStatus,
+        provider_ref: Option<&ProviderRef>,
+        at: Timestamp,
+    ) {
+        let Some(message) = self.message_mut(ordinal) else { return };
+        if message.provider_ref.is_none() {
+            message.provider_ref = provider_ref.cloned();
+        }
+        match status {
+            ReportStatus::Sent => {
+                message.progress = Progress::Sent;
+                message.sent_at = Some(at);
+                message.error = None;
+            }
+            ReportStatus::Delivered => {
+                message.progress = Progress::Delivered;
+                message.deliver(at);
+            }
+            ReportStatus::Read => {
+                message.progress = Progress::Read;
+                message.read_at = Some(at);
+                message.deliver(at);
+            }
+            ReportStatus::Failed(error) => {
+                message.progress = Progress::Failed;
+                message.failed_at = Some(at);
+                message.error = Some(error.clone());
+            }
+        }
+        if matches!(status, ReportStatus::Delivered | ReportStatus::Read) {
+            let channel = message.channel.clone();
+            self.delivered_by.get_or_insert(channel);
+            if let Phase::Pending(stage) = &mut self.phase {
+                *stage = Stage::Delivered;
+            }
+        }
+    }
+}
+
+impl Message {
+    /// `read` without `delivered` implies it; an earlier failure is outlived.
+    fn deliver(&mut self, at: Timestamp) {
+        if self.delivered_at.is_none() {
+            self.delivered_at = Some(at);
+            self.late = self.step_left == StepLeft::FellBack;
+            self.failed_at = None;
+            self.error = None;
+        }
+    }
+
+    /// Whether a report of `status` would change anything.
+    pub fn is_moved_by(&self, status: &ReportStatus) -> bool {
+        match (self.progress, status) {
+            (
+                Progress::Queued { .. } | Progress::Sending | Progress::InDoubt { .. } | Progress::Accepted,
+                ReportStatus::Sent | ReportStatus::Delivered | ReportStatus::Read | ReportStatus::Failed(_),
+            )
+            | (Progress::Sent, ReportStatus::Delivered | ReportStatus::Read | ReportStatus::Failed(_))
+            | (Progress::Failed | Progress::Dropped, ReportStatus::Delivered | ReportStatus::Read)
+            | (Progress::Delivered, ReportStatus::Read) => true,
+            (Progress::Sent, ReportStatus::Sent)
+            | (Progress::Failed | Progress::Dropped, ReportStatus::Sent | ReportStatus::Failed(_))
+            | (Progress::Delivered, ReportStatus::Sent | ReportStatus::Delivered | ReportStatus::Failed(_))
+            | (Progress::Read, _) => false,
+        }
+    }
+}
+
+/// One more event. An event that does not fit its state (which `decide` never makes) changes only the version.
+pub fn evolve(state: State, event: &Event) -> State {
+    let at = event.at;
+    match (state, &event.fact) {
+        (State::New, Fact::Requested { request, expires_at }) => State::Known(Box::new(Verification {
+            request: Arc::clone(request),
+            created_at: at,
+            expires_at: *expires_at,
+            phase: Phase::Pending(Stage::Waiting { fallback_at: None }),
+            messages: Vec::new(),
+            failed_checks: 0,
+            resends: 0,
+            last_send_at: at,
+            delivered_by: None,
+            replies: 0,
+            version: 1,
+        })),
+        (State::New, _) => State::New,
+        (State::Known(mut verification), fact) => {
+            verification.version += 1;
+            apply(&mut verification, at, fact);
+            State::Known(verification)
+        }
+    }
+}
+
+fn apply(verification: &mut Verification, at: Timestamp, fact: &Fact) {
+    match fact {
+        Fact::Requested { .. } => {}
+        Fact::MessageQueued { message, step, channel, occasion, fallback_at } => {
+            verification.drop_queued(at);
+            verification.messages.push(Message {
+                ordinal: *message,
+                step: *step,
+                channel: channel.clone(),
+                occasion: *occasion,
+                progress: Progress::Queued { not_before: at },
+                attempts: 0,
+                open_attempt: None,
+                provider_ref: None,
+                queued_at: at,
+                accepted_at: None,
+                sent_at: None,
+                delivered_at: None,
+                read_at: None,
+                failed_at: None,
+                error: None,
+                step_left: StepLeft::No,
+                late: false,
+                stale_reports: 0,
+            });
+            verification.last_send_at = at;
+            if let Phase::Pending(stage) = &mut verification.phase {
+                *stage = Stage::Waiting { fallback_at: *fallback_at };
+            }
+        }
+        Fact::SendStarted { message, attempt } => {
+            verification.last_send_at = at;
+            if let Some(message) = verification.message_mut(*message) {
+                message.progress = Progress::Sending;
+                message.attempts = *attempt;
+                message.open_attempt = Some(at);
+            }
+        }
+        Fact::SendAccepted { message, provider_ref, .. } => {
+            if let Some(message) = verification.message_mut(*message) {
+                message.open_attempt = None;
+                message.accepted_at = Some(at);
+                message.provider_ref = Some(provider_ref.clone());
+                if matches!(message.progress, Progress::Sending | Progress::InDoubt { .. }) {
+                    message.progress = Progress::Accepted;
+                    message.error = None;
+                }
+            }
+        }
+        Fact::SendRefused { message, error, retry_at, .. } => {
+            if let Some(message) = verification.message_mut(*message) {
+                message.open_attempt = None;
+                if message.progress == Progress::Sending {
+                    message.error = Some(error.clone());
+                    match retry_at {
+                        Some(not_before) => message.progress = Progress::Queued { not_before: *not_before },
+                        None => {
+                            message.progress = Progress::Failed;
+                            message.failed_at = Some(at);
+                        }
+                    }
+                }
+            }
+        }
+        Fact::SendInDoubt { message, error, settle_by, .. } => {
+            if let Some(message) = verification.message_mut(*message) {
+                message.open_attempt = None;
+                if message.progress == Progress::Sending {
+                    message.progress = Progress::InDoubt { settle_by: *settle_by };
+                    message.error = Some(error.clone());
+                }
+            }
+        }
+        Fact::Reported { message, status, standing, provider_ref, .. } => match standing {
+            Standing::Applied => verification.report(*message, status, provider_ref.as_ref(), at),
+            Standing::Stale => {
+                if let Some(message) = verification.message_mut(*message) {
+                    message.stale_reports = message.stale_reports.saturating_add(1);
+                    if message.provider_ref.is_none() {
+                        message.provider_ref = provider_ref.clone();
+                    }
+                }
+            }
+        },
+        Fact::FellBack { message, .. } => {
+            verification.drop_queued(at);
+            if let Some(message) = verification.message_mut(*message) {
+                message.step_left = StepLeft::FellBack;
+            }
+        }
+        Fact::StepSkipped { .. } => verification.drop_queued(at),
+        Fact::GaveUp => {
+            verification.drop_queued(at);
+            if let Phase::Pending(stage) = &mut verification.phase {
+                *stage = Stage::GaveUp;
+            }
+        }
+        Fact::CheckPassed => verification.end(Ending::Approved, at),
+        Fact::CheckFailed => verification.failed_checks = verification.failed_checks.saturating_add(1),
+        Fact::ChecksExhausted => verification.end(Ending::Exhausted, at),
+        Fact::ResendRequested { .. } => {
+            verification.resends = verification.resends.saturating_add(1);
+            verification.drop_queued(at);
+        }
+        Fact::ReplyReceived { .. } | Fact::CodeDisowned { .. } => {
+            verification.replies = verification.replies.saturating_add(1);
+        }
+        Fact::Expired => verification.end(Ending::Expired, at),
+        Fact::Canceled => verification.end(Ending::Canceled, at),
+    }
+}
