@@ -17,7 +17,8 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match self {
             Self::System => {
-                let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                let since_epoch =
+                    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
                 Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
             }
             Self::Manual(clock) => clock.now(),
@@ -70,7 +71,10 @@ impl ManualClock {
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {
-    #[expect(clippy::disallowed_methods, reason = "durations are measured on the monotonic clock, never decided by")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "durations are measured on the monotonic clock, never decided by"
+    )]
     pub fn start() -> Self {
         Self(Instant::now())
     }

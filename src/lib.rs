@@ -1,2 +1,5 @@
 pub mod clock;
+pub mod phone;
+pub mod store;
+pub mod vault;
 pub mod verification;

@@ -1,0 +1,114 @@
+//! Phone numbers: E.164 with `+`, canonical, possible. Nothing here prints one in full by accident.
+
+use std::fmt;
+
+use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumberFormat};
+
+use crate::verification::values::InvalidValue;
+
+/// A number in its one canonical spelling, `+` and at most 15 digits.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Phone {
+    e164: String,
+    country: Option<String>,
+}
+
+/// `+` and 15 digits, the longest that E.164 allows.
+const MAX_LENGTH: usize = 16;
+
+impl Phone {
+    /// Takes exactly what E.164 allows. Without `+` a number would be read in the country of the business number
+    /// and reach a stranger (Meta, "Send messages", phone number formats, November 2025).
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
+        const FORM: InvalidValue = InvalidValue(
+            "a number is written in E.164: `+`, country code, number, digits only, such as +4915228817386",
+        );
+        let digits = text.strip_prefix('+').ok_or(FORM)?;
+        if text.len() > MAX_LENGTH || digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(FORM);
+        }
+        const IMPOSSIBLE: InvalidValue =
+            InvalidValue("no such number can exist: its country code or its length is wrong");
+        let number = PHONE_NUMBER_UTIL.parse(text, None).map_err(|_| IMPOSSIBLE)?;
+        if PHONE_NUMBER_UTIL.is_possible_number_with_reason(&number) != Ok(NumberLengthType::IsPossible) {
+            return Err(IMPOSSIBLE);
+        }
+        let e164 = PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::E164);
+        if e164 != text {
+            return Err(InvalidValue(
+                "the number is not in its canonical form: leave out the national prefix after the country code",
+            ));
+        }
+        let country =
+            PHONE_NUMBER_UTIL.get_region_for_number(&number).map(|region| region.as_region_str().to_string());
+        Ok(Self { e164: text.to_owned(), country })
+    }
+
+    /// In full: for the provider, the owner's app and the vault, never for a log.
+    pub fn as_e164(&self) -> &str {
+        &self.e164
+    }
+
+    /// ISO 3166 code of the country that it belongs to, where it is known.
+    pub fn country(&self) -> Option<&str> {
+        self.country.as_deref()
+    }
+}
+
+impl fmt::Debug for Phone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Phone({})", self.country().unwrap_or("??"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn canonical_numbers_are_taken_with_their_country() {
+        for (number, country) in
+            [("+12025550100", Some("US")), ("+4915228817386", Some("DE")), ("+447700900123", None)]
+        {
+            let phone = Phone::parse(number).unwrap();
+            assert_eq!((phone.as_e164(), phone.country()), (number, country));
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused_and_never_repeated() {
+        let long = format!("+{}", "4".repeat(10_000));
+        for wrong in [
+            "",
+            "+",
+            "4915228817386",
+            "004915228817386",
+            "+49 1522 8817386",
+            "+49(0)15228817386",
+            "+4901522881738",
+            "+49",
+            "+1",
+            "+1202555",
+            "+120255501000000",
+            "+9991234567890",
+            "+٤٩١٥٢٢٨٨١٧٣٨٦",
+            "+12025550100;ext=5",
+            "+1202555010a",
+            " +12025550100",
+            "+12025550100\n",
+            "tel:+12025550100",
+            "++12025550100",
+            "+0015228817386",
+            &long,
+        ] {
+            let refused = Phone::parse(wrong).expect_err(wrong);
+            assert!(!refused.to_string().contains("12025550"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_digit_of_it() {
+        let shown = format!("{:?}", Phone::parse("+12025550100").unwrap());
+        assert!(!shown.chars().any(|letter| letter.is_ascii_digit()), "{shown}");
+    }
+}

@@ -1,0 +1,301 @@
+//! Where verifications live. A backend runs the machine and answers when the answer would survive the loss of power.
+//!
+//! One *turn*: take what is waiting and what is due; for each stream state → decide → events → evolve → due; make all
+//! of it durable at once; then publish the new states, release every answer and hand out the effects.
+//! A reader sees only durable states.
+
+pub mod sled;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::verification::state::Ending;
+use crate::verification::values::{
+    AppName, ChannelName, MessageId, NumberIndex, Ordinal, Report, Sealed, Timestamp, VerificationId,
+};
+use crate::verification::{
+    Command, Effect, Event, Policy, PolicyHash, Rejection, Request, State, Verification, Why, decide, due,
+    effect, evolve,
+};
+
+/// A verification as it durably is, with the policy that was applied to it.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub verification: Verification,
+    pub policy: Arc<Policy>,
+}
+
+/// What can be asked of a store. All answers of one call come together, when all of them are durable.
+#[derive(Clone, Debug)]
+pub enum Order {
+    /// A new verification; or, while one is pending for the same app, profile and number, a resend of that.
+    Create { request: Arc<Request>, policy: Arc<Policy>, idempotency: Option<Idempotency> },
+    /// A command to one verification. An app reaches only its own.
+    Command { id: VerificationId, app: Option<AppName>, command: Command },
+    /// What a provider told. Matched by the provider's id, else by ours; parked where it matches nothing yet.
+    Report { channel: ChannelName, report: Report },
+    /// What a person wrote. One that came before changes nothing.
+    Inbound(Arc<Inbound>),
+    /// What an operator should know.
+    Alert(Alert),
+}
+
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// The command was carried out, or it was already so.
+    Done(Arc<Snapshot>),
+    /// A new verification.
+    Created(Arc<Snapshot>),
+    /// A create that found a pending verification and sent its code once more.
+    Resent(Arc<Snapshot>),
+    /// This idempotency key was used before.
+    Replayed(Idempotency),
+    /// `id` is the verification that refused, where there is one.
+    Rejected {
+        rejection: Rejection,
+        id: Option<VerificationId>,
+    },
+    Reported(Match),
+    /// Inbound messages and alerts.
+    Kept,
+}
+
+/// Where a report went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// It moved its message on.
+    Applied,
+    /// It is known already, or older than what is known.
+    Stale,
+    /// Nothing of ours is known by its ids yet; it waits for the send to be recorded.
+    Parked,
+}
+
+/// The memory of one `Idempotency-Key`, kept for 24 h.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Idempotency {
+    /// A keyed hash of app and key.
+    pub key: [u8; 16],
+    /// A keyed hash of the request's body.
+    pub fingerprint: [u8; 16],
+    pub at: Timestamp,
+    /// The first answer: this verification as it was at this version. Set by the store.
+    pub answer: Option<FirstAnswer>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstAnswer {
+    pub id: VerificationId,
+    pub version: u32,
+    pub occasion: FirstOccasion,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FirstOccasion {
+    Created,
+    Resent,
+}
+
+/// A message that a person wrote to the business number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inbound {
+    /// What the provider calls it; one that came before is recognised by it.
+    pub provider_ref: String,
+    pub channel: ChannelName,
+    pub received_at: Timestamp,
+    /// When it was written, by the provider's clock.
+    pub at: Timestamp,
+    /// `text`, `button`, `image`, as the provider calls it.
+    pub kind: String,
+    /// The blind index of the writer, where the provider tells the number.
+    pub number: Option<NumberIndex>,
+    /// The message of ours that it answers, as the provider calls it.
+    pub in_reply_to: Option<String>,
+    pub intent: Intent,
+    /// Number, name and text.
+    pub content: Sealed,
+    /// The verification that it answers. Set by the store.
+    pub verification: Option<VerificationId>,
+    /// Whose verification that is. Set by the store.
+    pub app: Option<AppName>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Intent {
+    Reply,
+    /// "I didn't request a code" was pressed.
+    CodeDisowned,
+}
+
+/// Something that an operator has to look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    pub at: Timestamp,
+    pub channel: ChannelName,
+    /// What `twotick explain` knows it by.
+    pub code: String,
+    pub title: String,
+    /// The template, number or message that it is about.
+    pub subject: Option<String>,
+    /// An unreadable delivery, sealed, the first 8 KiB of it.
+    pub evidence: Option<Sealed>,
+}
+
+/// Which verifications to list, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    pub app: Option<AppName>,
+    pub number: Option<NumberIndex>,
+    pub client_ref: Option<String>,
+    pub status: Option<Status>,
+}
+
+/// `status` of a verification as the outside sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    Pending,
+    Ended(Ending),
+}
+
+#[derive(Clone, Debug)]
+pub struct Page<T, C> {
+    pub items: Vec<T>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<C>,
+}
+
+/// Where an inbound message or an alert stands: its time and a hash, in order of time.
+pub type LogPosition = [u8; 16];
+
+/// An attempt that must be carried out, because its intent is durable.
+#[derive(Clone, Debug)]
+pub struct Errand {
+    pub snapshot: Arc<Snapshot>,
+    pub message: Ordinal,
+    pub attempt: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Too many calls wait. Nothing was done.
+    #[error("too many requests are waiting for the store")]
+    Busy,
+    /// No room on the disk. Nothing of what was asked counts; the store takes writes again once there is room.
+    #[error("the disk is full")]
+    Full,
+    #[error("the store is shutting down")]
+    Closed,
+    /// A record does not match its checksum or cannot be read. `key` is in hexadecimal.
+    #[error("the record {key} is damaged: {reason}")]
+    Damaged { key: String, reason: String },
+}
+
+pub type Reply<T> = BoxFuture<'static, Result<T, StoreError>>;
+
+pub trait Store: Send + Sync {
+    /// Carries out `orders` in their order; the answers come in the same order, when all are durable.
+    fn execute(&self, orders: Vec<Order>) -> Reply<Vec<Answer>>;
+    fn read(&self, id: VerificationId) -> Reply<Option<Arc<Snapshot>>>;
+    /// The verification as it was when it had `version` events.
+    fn read_at(&self, id: VerificationId, version: u32) -> Reply<Option<Arc<Snapshot>>>;
+    /// Everything that happened to it, in order; empty where there is no such verification.
+    fn timeline(&self, id: VerificationId) -> Reply<Vec<Event>>;
+    /// Which message a provider calls so.
+    fn find(&self, channel: ChannelName, provider_ref: String) -> Reply<Option<MessageId>>;
+    /// At most `limit`, older than `before`.
+    fn list(
+        &self,
+        filter: Filter,
+        limit: usize,
+        before: Option<VerificationId>,
+    ) -> Reply<Page<Arc<Snapshot>, VerificationId>>;
+    /// The memory of an idempotency key, if it is younger than 24 h.
+    fn idempotency(&self, key: [u8; 16]) -> Reply<Option<Idempotency>>;
+    /// Inbound messages, newest first. An app sees those that answer nothing and those that answer a verification
+    /// of its own.
+    fn inbound(
+        &self,
+        app: Option<AppName>,
+        from: Option<NumberIndex>,
+        limit: usize,
+        before: Option<LogPosition>,
+    ) -> Reply<Page<Inbound, LogPosition>>;
+    /// Operator alerts, newest first.
+    fn alerts(&self, limit: usize, before: Option<LogPosition>) -> Reply<Page<Alert, LogPosition>>;
+    /// Changes to its version. The receiver holds the version that is durable now, 0 where there is none.
+    fn watch(&self, id: VerificationId) -> watch::Receiver<u32>;
+    /// The safety net of the agenda: does what was due more than a second ago and was missed. How many there were.
+    fn sweep_missed(&self) -> Reply<usize>;
+    /// Forgets what is older than `before`, a bounded share a call. How many verifications went, and whether more wait.
+    fn sweep_old(&self, before: Retention) -> Reply<Swept>;
+    /// Whether writes are taken now.
+    fn health(&self) -> Health;
+    /// Finishes what waits, then takes nothing more.
+    fn close(&self) -> Reply<()>;
+}
+
+/// What is older than these instants may go.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    pub verifications: Timestamp,
+    pub inbound: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    pub removed: usize,
+    pub more: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    Ready,
+    /// No room on the disk; reads go on.
+    Full,
+    /// A turn takes longer than 5 s.
+    Stuck,
+    Closed,
+}
+
+/// What one command made of one verification, before it is durable.
+pub struct Step {
+    pub state: State,
+    pub events: Vec<Event>,
+    pub effects: Vec<Effect>,
+    pub due: Option<(Timestamp, Why)>,
+}
+
+/// The part of a turn that is the same for every backend.
+pub fn step(state: State, policy: &Policy, command: &Command, now: Timestamp) -> Result<Step, Rejection> {
+    let events = decide(&state, policy, command, now)?;
+    let effects = events.iter().filter_map(effect).collect();
+    let state = events.iter().fold(state, evolve);
+    Ok(Step { due: due(&state), state, events, effects })
+}
+
+impl Verification {
+    pub fn status(&self) -> Status {
+        match self.phase {
+            crate::verification::state::Phase::Pending(_) => Status::Pending,
+            crate::verification::state::Phase::Ended { ending, .. } => Status::Ended(ending),
+        }
+    }
+}
+
+impl Status {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Ended(ending) => ending.as_str(),
+        }
+    }
+}
+
+/// Policies by hash, shared by the verifications that they were applied to.
+pub type Policies = BTreeMap<PolicyHash, Arc<Policy>>;
