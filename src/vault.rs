@@ -61,9 +61,9 @@ impl Vault {
         let mut key_id = [0; KEY_ID_BYTES];
         key_id.copy_from_slice(&subkey(master, "twotick key id 1")[..KEY_ID_BYTES]);
         Self {
-            code: keyed(&*subkey(master, "twotick code 1")),
-            index: keyed(&*subkey(master, "twotick index 1")),
-            fingerprint: keyed(&*subkey(master, "twotick fingerprint 1")),
+            code: keyed(&subkey(master, "twotick code 1")),
+            index: keyed(&subkey(master, "twotick index 1")),
+            fingerprint: keyed(&subkey(master, "twotick fingerprint 1")),
             seal: XChaCha20Poly1305::new((&*seal_key).into()),
             key_id,
         }
