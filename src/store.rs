@@ -4,6 +4,7 @@
 //! of it durable at once; then publish the new states, release every answer and hand out the effects.
 //! A reader sees only durable states.
 
+mod gate;
 pub mod sled;
 
 use std::collections::BTreeMap;
@@ -18,8 +19,7 @@ use crate::verification::values::{
     AppName, ChannelName, MessageId, NumberIndex, Ordinal, Report, Sealed, Timestamp, VerificationId,
 };
 use crate::verification::{
-    Command, Effect, Event, Policy, PolicyHash, Rejection, Request, State, Verification, Why, decide, due,
-    effect, evolve,
+    Command, Event, Policy, PolicyHash, Rejection, Request, State, Verification, decide, evolve,
 };
 
 /// A verification as it durably is, with the policy that was applied to it.
@@ -73,6 +73,8 @@ pub enum Match {
     Stale,
     /// Nothing of ours is known by its ids yet; it waits for the send to be recorded.
     Parked,
+    /// It names a message that we do not have, and nothing by which it could be matched later.
+    Unmatched,
 }
 
 /// The memory of one `Idempotency-Key`, kept for 24 h.
@@ -186,11 +188,14 @@ pub enum StoreError {
     /// Too many calls wait. Nothing was done.
     #[error("too many requests are waiting for the store")]
     Busy,
-    /// No room on the disk. Nothing of what was asked counts; the store takes writes again once there is room.
+    /// No room on the disk. What was asked must be asked again; the store takes writes once there is room.
     #[error("the disk is full")]
     Full,
     #[error("the store is shutting down")]
     Closed,
+    /// More than a record of 16 KiB holds.
+    #[error("the request is larger than a record may be")]
+    TooLarge,
     /// A record does not match its checksum or cannot be read. `key` is in hexadecimal.
     #[error("the record {key} is damaged: {reason}")]
     Damaged { key: String, reason: String },
@@ -263,20 +268,17 @@ pub enum Health {
     Closed,
 }
 
-/// What one command made of one verification, before it is durable.
-pub struct Step {
-    pub state: State,
-    pub events: Vec<Event>,
-    pub effects: Vec<Effect>,
-    pub due: Option<(Timestamp, Why)>,
-}
-
-/// The part of a turn that is the same for every backend.
-pub fn step(state: State, policy: &Policy, command: &Command, now: Timestamp) -> Result<Step, Rejection> {
-    let events = decide(&state, policy, command, now)?;
-    let effects = events.iter().filter_map(effect).collect();
-    let state = events.iter().fold(state, evolve);
-    Ok(Step { due: due(&state), state, events, effects })
+/// The part of a turn that is the same for every backend: what `command` makes of `state`, and why. A rejection
+/// leaves the state as it was.
+pub fn step(
+    state: &mut State,
+    policy: &Policy,
+    command: &Command,
+    now: Timestamp,
+) -> Result<Vec<Event>, Rejection> {
+    let events = decide(state, policy, command, now)?;
+    *state = events.iter().fold(std::mem::take(state), evolve);
+    Ok(events)
 }
 
 impl Verification {

@@ -1,1 +1,276 @@
-//! sled.
+//! The embedded default. One thread owns sled and does everything with it; this is what others hold of that thread.
+
+mod keys;
+mod open;
+mod record;
+mod writer;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, TrySendError};
+use futures_util::future::ready;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use open::OpenError;
+
+use super::{
+    Alert, Answer, Errand, Filter, Health, Idempotency, Inbound, LogPosition, Order, Page, Reply, Retention,
+    Snapshot, Status, Store, StoreError, Swept,
+};
+use crate::clock::{Clock, Stopwatch};
+use crate::verification::Event;
+use crate::verification::values::{AppName, ChannelName, MessageId, NumberIndex, VerificationId};
+use writer::{Job, Reader};
+
+/// Calls that may wait for the thread. At 128 connections a turn takes them all; this is room for a burst, and more
+/// than that is better told to come again.
+const QUEUE: usize = 4_096;
+/// Parts of the map of live verifications, so that readers and the thread seldom meet.
+const SHARDS: usize = 16;
+/// A turn that takes longer fails readiness.
+const STUCK_AFTER: Duration = Duration::from_secs(5);
+/// Verifications that one visit to the thread looks at for a list: about a millisecond of its time.
+const LIST_VISIT: usize = 32;
+/// Visits for one page; then the page is short and its cursor goes on.
+const LIST_VISITS: usize = 128;
+
+pub struct Settings {
+    /// The data folder. Created where it is missing; its parent must exist or be creatable.
+    pub path: PathBuf,
+    /// Messages a second that each channel may start.
+    pub rates: BTreeMap<ChannelName, u32>,
+    /// The vault's key id: data that was sealed under another key is not opened.
+    pub key_id: [u8; 4],
+}
+
+#[derive(Clone)]
+pub struct SledStore {
+    jobs: Sender<Job>,
+    shared: Arc<Shared>,
+}
+
+/// What readers see without asking the thread: durable states only.
+struct Shared {
+    live: [RwLock<HashMap<VerificationId, Arc<Snapshot>>>; SHARDS],
+    watchers: Mutex<HashMap<VerificationId, watch::Sender<u32>>>,
+    health: AtomicU8,
+    /// Milliseconds of `uptime` at which the turn in progress began, plus one; 0 between turns.
+    turn_began: AtomicU64,
+    uptime: Stopwatch,
+}
+
+/// Opens the store and starts its thread. Errands come out of the receiver once their intent is durable.
+/// Blocks while the log is read (about 3 s a GB).
+pub fn open(
+    settings: Settings,
+    clock: Clock,
+) -> Result<(SledStore, mpsc::UnboundedReceiver<Errand>), OpenError> {
+    let (jobs, queue) = crossbeam_channel::bounded(QUEUE);
+    let (errands, courier) = mpsc::unbounded_channel();
+    let shared = Arc::new(Shared::new());
+    let waker = jobs.clone();
+    clock.on_advance(move || {
+        // A full queue means that the thread is about to look at the clock anyway.
+        let _ = waker.try_send(Job::Wake);
+    });
+    writer::start(settings, clock, queue, Arc::clone(&shared), errands)?;
+    Ok((SledStore { jobs, shared }, courier))
+}
+
+impl SledStore {
+    fn ask<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Job,
+    ) -> Reply<T> {
+        let (reply, answer) = oneshot::channel();
+        match self.jobs.try_send(job(reply)) {
+            Ok(()) => Box::pin(async { answer.await.unwrap_or(Err(StoreError::Closed)) }),
+            Err(TrySendError::Full(_)) => Box::pin(ready(Err(StoreError::Busy))),
+            Err(TrySendError::Disconnected(_)) => Box::pin(ready(Err(StoreError::Closed))),
+        }
+    }
+
+    /// Something to be read by the thread, after the writes that wait.
+    fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Reader<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Reply<T> {
+        self.ask(|reply| {
+            Job::Read(Box::new(move |reader| {
+                // Nobody waits any more where this fails.
+                let _ = reply.send(look(reader));
+            }))
+        })
+    }
+
+    #[cfg(test)]
+    fn lose_timer(&self) -> Reply<()> {
+        self.ask(Job::LoseTimer)
+    }
+}
+
+impl Store for SledStore {
+    fn execute(&self, orders: Vec<Order>) -> Reply<Vec<Answer>> {
+        self.ask(|reply| Job::Orders { orders, reply })
+    }
+
+    fn read(&self, id: VerificationId) -> Reply<Option<Arc<Snapshot>>> {
+        match self.shared.live(id) {
+            Some(snapshot) => Box::pin(ready(Ok(Some(snapshot)))),
+            None => self.look(move |reader| reader.snapshot(id)),
+        }
+    }
+
+    fn read_at(&self, id: VerificationId, version: u32) -> Reply<Option<Arc<Snapshot>>> {
+        self.look(move |reader| reader.snapshot_at(id, version))
+    }
+
+    fn timeline(&self, id: VerificationId) -> Reply<Vec<Event>> {
+        self.look(move |reader| reader.events(id))
+    }
+
+    fn find(&self, channel: ChannelName, provider_ref: String) -> Reply<Option<MessageId>> {
+        self.look(move |reader| reader.message(&channel, &provider_ref))
+    }
+
+    fn list(
+        &self,
+        filter: Filter,
+        limit: usize,
+        before: Option<VerificationId>,
+    ) -> Reply<Page<Arc<Snapshot>, VerificationId>> {
+        let store = self.clone();
+        Box::pin(async move {
+            let mut page = Page { items: Vec::new(), next: before };
+            for _ in 0..LIST_VISITS {
+                let (wanted, filter, from) = (limit - page.items.len(), filter.clone(), page.next);
+                let visit = store.look(move |reader| reader.list(&filter, wanted, LIST_VISIT, from)).await?;
+                page.items.extend(visit.items);
+                page.next = visit.next;
+                if page.items.len() >= limit || page.next.is_none() {
+                    break;
+                }
+            }
+            Ok(page)
+        })
+    }
+
+    fn idempotency(&self, key: [u8; 16]) -> Reply<Option<Idempotency>> {
+        self.look(move |reader| reader.idempotency(key))
+    }
+
+    fn inbound(
+        &self,
+        app: Option<AppName>,
+        from: Option<NumberIndex>,
+        limit: usize,
+        before: Option<LogPosition>,
+    ) -> Reply<Page<Inbound, LogPosition>> {
+        self.look(move |reader| reader.inbound(app.as_ref(), from, limit, before))
+    }
+
+    fn alerts(&self, limit: usize, before: Option<LogPosition>) -> Reply<Page<Alert, LogPosition>> {
+        self.look(move |reader| reader.alerts(limit, before))
+    }
+
+    fn watch(&self, id: VerificationId) -> watch::Receiver<u32> {
+        let mut watchers = self.shared.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = self.shared.live(id).map_or(0, |snapshot| snapshot.verification.version);
+        watchers.entry(id).or_insert_with(|| watch::channel(version).0).subscribe()
+    }
+
+    fn sweep_missed(&self) -> Reply<usize> {
+        self.ask(Job::SweepMissed)
+    }
+
+    fn sweep_old(&self, before: Retention) -> Reply<Swept> {
+        self.shared.forget_watchers();
+        self.ask(|reply| Job::SweepOld { before, reply })
+    }
+
+    fn health(&self) -> Health {
+        let began = self.shared.turn_began.load(Ordering::Relaxed);
+        let running_ms = self.shared.uptime_ms().saturating_sub(began);
+        match self.shared.health.load(Ordering::Relaxed) {
+            FULL => Health::Full,
+            CLOSED => Health::Closed,
+            _ if began != 0 && Duration::from_millis(running_ms) > STUCK_AFTER => Health::Stuck,
+            _ => Health::Ready,
+        }
+    }
+
+    fn close(&self) -> Reply<()> {
+        self.ask(Job::Close)
+    }
+}
+
+const READY: u8 = 0;
+const FULL: u8 = 1;
+const CLOSED: u8 = 2;
+
+impl Shared {
+    fn new() -> Self {
+        Self {
+            live: Default::default(),
+            watchers: Mutex::default(),
+            health: AtomicU8::new(READY),
+            turn_began: AtomicU64::new(0),
+            uptime: Stopwatch::start(),
+        }
+    }
+
+    fn live(&self, id: VerificationId) -> Option<Arc<Snapshot>> {
+        self.shard(id).read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// What is durable now. `None`: it is not live any more.
+    fn publish(&self, id: VerificationId, version: u32, live: Option<Arc<Snapshot>>) {
+        {
+            let mut shard = self.shard(id).write().unwrap_or_else(PoisonError::into_inner);
+            match live {
+                Some(snapshot) => shard.insert(id, snapshot),
+                None => shard.remove(&id),
+            };
+        }
+        let watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(watcher) = watchers.get(&id) {
+            watcher.send_replace(version);
+        }
+    }
+
+    fn forget_watchers(&self) {
+        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        watchers.retain(|_, watcher| watcher.receiver_count() > 0);
+    }
+
+    fn shard(&self, id: VerificationId) -> &RwLock<HashMap<VerificationId, Arc<Snapshot>>> {
+        &self.live[usize::from(id.to_bytes()[15] >> 6) | usize::from(id.to_bytes()[14] & 3) << 2]
+    }
+
+    fn uptime_ms(&self) -> u64 {
+        u64::try_from(self.uptime.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn turn_begins(&self) {
+        self.turn_began.store(self.uptime_ms() + 1, Ordering::Relaxed);
+    }
+
+    fn turn_ends(&self) {
+        self.turn_began.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Filter {
+    fn admits(&self, snapshot: &Snapshot) -> bool {
+        let request = &snapshot.verification.request;
+        let Self { app, number, client_ref, status } = self;
+        app.as_ref().is_none_or(|app| *app == request.app)
+            && number.is_none_or(|number| number == request.number)
+            && client_ref.as_ref().is_none_or(|wanted| request.client_ref.as_ref() == Some(wanted))
+            && status.is_none_or(|status: Status| status == snapshot.verification.status())
+    }
+}

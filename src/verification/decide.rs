@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::{Command, Comparison, Jitter, Readiness, Rejection, Request};
-use super::due::{Why, due};
+use super::due::{Why, ripe};
 use super::event::{Event, Fact, FallbackReason, Occasion, Standing};
 use super::policy::{OnDoubt, Policy};
 use super::state::{
@@ -97,17 +97,15 @@ impl Rules<'_> {
         }
     }
 
-    /// Does the first thing that is due, if anything is; a tick too early or too late finds nothing to do.
+    /// Does one thing that is due, if anything is; a tick too early or too late finds nothing to do.
     fn tick(&self, readiness: Readiness) -> Vec<Fact> {
-        match due(self.state) {
-            Some((at, why)) if at <= self.now => match why {
-                Why::Expiry => vec![Fact::Expired],
-                Why::Deadline => self.fall_back(FallbackReason::Deadline),
-                Why::Doubt(_) => self.send_again_in_doubt(),
-                Why::Send(message) => self.start(message, readiness),
-                Why::Answer(_) => self.interrupt(),
-            },
-            Some(_) | None => Vec::new(),
+        match ripe(self.state, readiness, self.now) {
+            Some((_, Why::Expiry)) => vec![Fact::Expired],
+            Some((_, Why::Deadline)) => self.fall_back(FallbackReason::Deadline),
+            Some((_, Why::Doubt(_))) => self.send_again_in_doubt(),
+            Some((_, Why::Send(message))) => self.start(message, readiness),
+            Some((_, Why::Answer(_))) => self.interrupt(),
+            None => Vec::new(),
         }
     }
 

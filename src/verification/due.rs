@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::command::Readiness;
 use super::state::{Phase, Progress, Stage, State, Verification};
 use super::values::{Ordinal, Timestamp};
 
@@ -48,9 +49,29 @@ pub fn due(state: &State) -> Option<(Timestamp, Why)> {
 pub fn due_while_throttled(state: &State) -> Option<(Timestamp, Why)> {
     match state {
         State::New => None,
-        State::Known(verification) => {
-            wants(verification).filter(|(_, why)| !matches!(why, Why::Send(_))).min()
-        }
+        State::Known(verification) => wants(verification).filter(|(_, why)| !is_send(*why)).min(),
+    }
+}
+
+/// What is to be done at `now`, and since when. Of several things that are due the one that ends comes before the
+/// one that sends: after an outage an expired code is expired, not sent.
+pub fn ripe(state: &State, readiness: Readiness, now: Timestamp) -> Option<(Timestamp, Why)> {
+    let may_send = match readiness {
+        Readiness::Ready | Readiness::BreakerOpen => true,
+        Readiness::Throttled => false,
+    };
+    match state {
+        State::New => None,
+        State::Known(verification) => wants(verification)
+            .filter(|(at, why)| *at <= now && (may_send || !is_send(*why)))
+            .min_by_key(|&(at, why)| (why, at)),
+    }
+}
+
+fn is_send(why: Why) -> bool {
+    match why {
+        Why::Send(_) => true,
+        Why::Expiry | Why::Deadline | Why::Doubt(_) | Why::Answer(_) => false,
     }
 }
 

@@ -1,0 +1,132 @@
+//! Where each row stands in the one tree. A byte says what it is; what must be found in order of time is big-endian.
+
+use crate::store::LogPosition;
+use crate::verification::PolicyHash;
+use crate::verification::values::{ChannelName, MessageId, NumberIndex, Timestamp, VerificationId};
+
+/// What the first byte of a key says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// Events that were committed together, by verification and the number of the first of them.
+    Events = b'e',
+    /// A verification that wants something.
+    Live = b'l',
+    /// Which message a provider calls so.
+    ProviderRef = b'm',
+    Policy = b'p',
+    /// The verifications of a number, by its blind index.
+    Number = b't',
+    /// The verifications of an app's own reference.
+    ClientRef = b'r',
+    Idempotency = b'i',
+    /// Idempotency keys in order of time, to forget them.
+    IdempotencyByTime = b'j',
+    /// A report that matches nothing yet.
+    Parked = b'u',
+    Inbound = b'n',
+    /// The inbound messages of a number, by its blind index.
+    InboundOfNumber = b'f',
+    Alert = b'o',
+    /// Facts about the store itself.
+    Meta = b'x',
+}
+
+pub const FORMAT: [u8; 2] = [Row::Meta as u8, b'f'];
+pub const KEY_ID: [u8; 2] = [Row::Meta as u8, b'k'];
+
+pub fn events(id: VerificationId, first: u32) -> Vec<u8> {
+    joined(Row::Events, &[&id.to_bytes(), &first.to_be_bytes()])
+}
+
+pub fn events_of(id: VerificationId) -> Vec<u8> {
+    joined(Row::Events, &[&id.to_bytes()])
+}
+
+pub fn live(id: VerificationId) -> Vec<u8> {
+    joined(Row::Live, &[&id.to_bytes()])
+}
+
+pub fn provider_ref(channel: &ChannelName, provider_ref: &str) -> Vec<u8> {
+    joined(Row::ProviderRef, &[channel.as_str().as_bytes(), &[0], provider_ref.as_bytes()])
+}
+
+pub fn policy(hash: PolicyHash) -> Vec<u8> {
+    joined(Row::Policy, &[&hash.0])
+}
+
+pub fn number(number: NumberIndex, id: VerificationId) -> Vec<u8> {
+    joined(Row::Number, &[&number.0, &id.to_bytes()])
+}
+
+pub fn numbers_of(number: NumberIndex) -> Vec<u8> {
+    joined(Row::Number, &[&number.0])
+}
+
+/// `reference` is a hash of app and client reference.
+pub fn client_ref(reference: [u8; 16], id: VerificationId) -> Vec<u8> {
+    joined(Row::ClientRef, &[&reference, &id.to_bytes()])
+}
+
+pub fn client_refs_of(reference: [u8; 16]) -> Vec<u8> {
+    joined(Row::ClientRef, &[&reference])
+}
+
+pub fn idempotency(key: [u8; 16]) -> Vec<u8> {
+    joined(Row::Idempotency, &[&key])
+}
+
+pub fn idempotency_by_time(at: Timestamp, key: [u8; 16]) -> Vec<u8> {
+    joined(Row::IdempotencyByTime, &[&at.as_millis().to_be_bytes(), &key])
+}
+
+/// The same report has the same key, so a duplicate takes no room.
+pub fn parked(channel: &ChannelName, provider_ref: &str, status: &str) -> Vec<u8> {
+    let names = [channel.as_str().as_bytes(), &[0], provider_ref.as_bytes(), &[0], status.as_bytes()];
+    joined(Row::Parked, &names)
+}
+
+pub fn inbound(position: LogPosition) -> Vec<u8> {
+    joined(Row::Inbound, &[&position])
+}
+
+pub fn inbound_of(number: NumberIndex, position: LogPosition) -> Vec<u8> {
+    joined(Row::InboundOfNumber, &[&number.0, &position])
+}
+
+pub fn inbounds_of(number: NumberIndex) -> Vec<u8> {
+    joined(Row::InboundOfNumber, &[&number.0])
+}
+
+pub fn alert(position: LogPosition) -> Vec<u8> {
+    joined(Row::Alert, &[&position])
+}
+
+/// 6 bytes of milliseconds, then 10 of a hash of what it is: in order of time, and the same for the same thing.
+pub fn log_position(at: Timestamp, hash: [u8; 16]) -> LogPosition {
+    let mut position = [0; 16];
+    position[..6].copy_from_slice(&at.as_millis().to_be_bytes()[2..]);
+    position[6..].copy_from_slice(&hash[..10]);
+    position
+}
+
+/// The id that ends a key of 16 bytes after its prefix.
+pub fn trailing_id(key: &[u8]) -> Option<[u8; 16]> {
+    key.len().checked_sub(16).and_then(|start| key[start..].try_into().ok())
+}
+
+/// The verification of an events row.
+pub fn verification_of(events_key: &[u8]) -> Option<VerificationId> {
+    events_key.get(1..17).and_then(|bytes| bytes.try_into().ok()).map(VerificationId::from_bytes)
+}
+
+/// The message that a provider-ref row names.
+pub fn message_in(value: &[u8]) -> Option<MessageId> {
+    value.try_into().ok().and_then(MessageId::from_bytes)
+}
+
+fn joined(row: Row, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
+    key.push(row as u8);
+    parts.iter().for_each(|part| key.extend_from_slice(part));
+    key
+}

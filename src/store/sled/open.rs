@@ -1,0 +1,317 @@
+//! Opening sled 0.34.7 as carefully as it needs: what a kill during an earlier open left behind is removed, what
+//! must be on disk is synced, and nothing is ever created anew over something damaged.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::keys::{self, Row};
+use super::record::{self, damaged};
+use crate::store::{Policies, Snapshot, StoreError};
+use crate::verification::values::{ChannelName, ProviderRef, Report, Timestamp, VerificationId};
+use crate::verification::{Event, Fact, Policy, State};
+
+/// The layout of rows that this version reads and writes.
+const STORE_FORMAT: u32 = 1;
+/// What sled may keep of the disk in memory. Its default of 1 GiB is more than a small server has.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Below this much free room nothing is written any more: a turn's rows (at most 2 MiB) and the segments that sled
+/// takes for them must fit, for sled does not take another write after one has failed.
+const ROOM_NEEDED: u64 = 8 * 1024 * 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("{path} is in use by another process: only one twotick may use a data folder")]
+    InUse { path: PathBuf },
+    #[error("{path} cannot be used: {source}")]
+    Io { path: PathBuf, source: io::Error },
+    #[error("{path} is full: twotick needs 8 MiB of free room to start")]
+    Full { path: PathBuf },
+    #[error(
+        "the data in {path} is damaged and was left untouched: {reason}. Restore a backup or an export; \
+         do not delete anything before a copy of the folder is safe"
+    )]
+    Damaged { path: PathBuf, reason: String },
+    #[error("the data in {path} has format {found}, this version of twotick reads format {STORE_FORMAT}")]
+    Format { path: PathBuf, found: u32 },
+    #[error("the data in {path} was written under another master key: check [keys] master")]
+    OtherKey { path: PathBuf },
+}
+
+/// sled, with the descriptor by which its file is synced.
+pub struct Disk {
+    db: ::sled::Db,
+    file: File,
+    path: PathBuf,
+}
+
+/// Why a batch did not become durable.
+pub enum WriteError {
+    /// No room. What was written of the batch may or may not count.
+    Full,
+    /// The disk did not do what it was asked. Nothing is known any more.
+    Failed(String),
+}
+
+/// What was found on opening.
+pub struct Found {
+    pub policies: Policies,
+    pub live: Vec<Arc<Snapshot>>,
+    pub parked: Vec<Parked>,
+}
+
+/// A report that matches nothing yet.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Parked {
+    pub at: Timestamp,
+    pub channel: ChannelName,
+    pub provider_ref: ProviderRef,
+    pub report: Report,
+}
+
+impl Disk {
+    pub fn open(path: &Path, key_id: [u8; 4]) -> Result<Self, OpenError> {
+        let io = |source| OpenError::Io { path: path.to_owned(), source };
+        fs::create_dir_all(path).map_err(io)?;
+        remove_unfinished_snapshots(path).map_err(io)?;
+        if free_room(path).map_err(io)? < ROOM_NEEDED {
+            return Err(OpenError::Full { path: path.to_owned() });
+        }
+        let db = open_sled(path)?;
+        let file = File::open(path.join("db")).map_err(io)?;
+        for synced in [&path.join("conf"), path] {
+            File::open(synced).and_then(|file| file.sync_all()).map_err(io)?;
+        }
+        let disk = Self { db, file, path: path.to_owned() };
+        disk.check_format(key_id)?;
+        Ok(disk)
+    }
+
+    /// Everything that must be in memory: policies, live verifications, parked reports. A live mark without a live
+    /// verification, or any record that cannot be read, is damage.
+    pub fn load(&self) -> Result<Found, OpenError> {
+        let policies = self.policies().map_err(|error| self.unreadable(&error))?;
+        let live = self.live(&policies).map_err(|error| self.unreadable(&error))?;
+        let parked = self.parked().map_err(|error| self.unreadable(&error))?;
+        Ok(Found { policies, live, parked })
+    }
+
+    pub fn has_room(&self) -> bool {
+        free_room(&self.path).is_ok_and(|room| room >= ROOM_NEEDED)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes `batch`, of `rows` rows, survive the loss of power.
+    pub fn write(&self, batch: ::sled::Batch, rows: usize) -> Result<(), WriteError> {
+        self.db.apply_batch(batch).map_err(write_error)?;
+        // sled frees the pages that a batch replaced only as the epoch moves on, which reads make it do.
+        for _ in 0..rows {
+            self.db.get([0]).map_err(write_error)?;
+        }
+        self.db.flush().map_err(write_error)?;
+        // sled's flush on Linux is `sync_file_range`, which makes neither sizes nor the disk's own cache durable.
+        self.file.sync_data().map_err(|error| WriteError::Failed(format!("fdatasync: {error}")))
+    }
+
+    pub fn get(&self, key: &[u8]) -> Result<Option<::sled::IVec>, StoreError> {
+        self.db.get(key).map_err(|error| sled_damage(key, &error))
+    }
+
+    /// Rows whose keys begin with `prefix`, both ends open to iteration.
+    pub fn scan(
+        &self,
+        prefix: &[u8],
+    ) -> impl DoubleEndedIterator<Item = Result<(::sled::IVec, ::sled::IVec), StoreError>> + use<> {
+        let place = prefix.to_vec();
+        self.db.scan_prefix(prefix).map(move |row| row.map_err(|error| sled_damage(&place, &error)))
+    }
+
+    /// Rows from `from` up to, not including, `until`.
+    pub fn range(
+        &self,
+        from: Vec<u8>,
+        until: Vec<u8>,
+    ) -> impl DoubleEndedIterator<Item = Result<(::sled::IVec, ::sled::IVec), StoreError>> + use<> {
+        let place = from.clone();
+        self.db.range(from..until).map(move |row| row.map_err(|error| sled_damage(&place, &error)))
+    }
+
+    /// Everything that happened to a verification, in order.
+    pub fn events(&self, id: VerificationId) -> Result<Vec<Event>, StoreError> {
+        let mut events = Vec::new();
+        for row in self.scan(&keys::events_of(id)) {
+            let (key, value) = row?;
+            let first = key.get(17..).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
+            if first != u32::try_from(events.len()).ok().map(|count| count + 1) {
+                return Err(damaged(&key, "events before it are missing"));
+            }
+            events.extend(record::decode::<record::Commit>(&key, &value)?.into_events());
+        }
+        Ok(events)
+    }
+
+    /// The fold of the first `version` events, with the policy that was applied.
+    pub fn snapshot(
+        &self,
+        id: VerificationId,
+        version: u32,
+        policies: &Policies,
+    ) -> Result<Option<Arc<Snapshot>>, StoreError> {
+        let events = self.events(id)?;
+        let versions = usize::try_from(version).unwrap_or(usize::MAX).min(events.len());
+        match State::fold(&events[..versions]) {
+            State::New if events.is_empty() => Ok(None),
+            State::New => Err(damaged(&keys::events_of(id), "it does not begin with a request")),
+            State::Known(verification) => {
+                let policy = policies.get(&verification.request.policy).ok_or_else(|| {
+                    damaged(&keys::policy(verification.request.policy), "the policy is missing")
+                })?;
+                Ok(Some(Arc::new(Snapshot { verification: *verification, policy: Arc::clone(policy) })))
+            }
+        }
+    }
+
+    fn policies(&self) -> Result<Policies, StoreError> {
+        let mut policies = BTreeMap::new();
+        for row in self.scan(&[Row::Policy as u8]) {
+            let (key, value) = row?;
+            let policy: Policy = record::decode(&key, &value)?;
+            policies.insert(policy.hash(), Arc::new(policy));
+        }
+        Ok(policies)
+    }
+
+    fn live(&self, policies: &Policies) -> Result<Vec<Arc<Snapshot>>, StoreError> {
+        let mut live = Vec::new();
+        for row in self.scan(&[Row::Live as u8]) {
+            let (key, _) = row?;
+            let id = keys::trailing_id(&key)
+                .map(VerificationId::from_bytes)
+                .ok_or_else(|| damaged(&key, "it names no verification"))?;
+            let snapshot = self
+                .snapshot(id, u32::MAX, policies)?
+                .ok_or_else(|| damaged(&key, "the verification it marks as live has no events"))?;
+            live.push(snapshot);
+        }
+        Ok(live)
+    }
+
+    fn parked(&self) -> Result<Vec<Parked>, StoreError> {
+        self.scan(&[Row::Parked as u8])
+            .map(|row| row.and_then(|(key, value)| record::decode(&key, &value)))
+            .collect()
+    }
+
+    fn check_format(&self, key_id: [u8; 4]) -> Result<(), OpenError> {
+        let read = |key: &[u8]| self.get(key).map_err(|error| self.unreadable(&error));
+        match read(&keys::FORMAT)? {
+            None if self.db.is_empty() => self.begin(key_id),
+            None => Err(self.unreadable(&damaged(&keys::FORMAT, "the format of the store is missing"))),
+            Some(value) => {
+                let found: u32 =
+                    record::decode(&keys::FORMAT, &value).map_err(|error| self.unreadable(&error))?;
+                let key: Option<[u8; 4]> = read(&keys::KEY_ID)?
+                    .map(|value| record::decode(&keys::KEY_ID, &value))
+                    .transpose()
+                    .map_err(|error| self.unreadable(&error))?;
+                let path = self.path.clone();
+                if found != STORE_FORMAT {
+                    Err(OpenError::Format { path, found })
+                } else if key != Some(key_id) {
+                    Err(OpenError::OtherKey { path })
+                } else {
+                    Ok(())
+                }
+            }
+        }
+    }
+
+    fn begin(&self, key_id: [u8; 4]) -> Result<(), OpenError> {
+        let mut batch = ::sled::Batch::default();
+        for (key, row) in [
+            (keys::FORMAT, record::encode(&keys::FORMAT, &STORE_FORMAT)),
+            (keys::KEY_ID, record::encode(&keys::KEY_ID, &key_id)),
+        ] {
+            batch.insert(&key, row.map_err(|error| self.unreadable(&error))?);
+        }
+        self.write(batch, 2).map_err(|error| match error {
+            WriteError::Full => OpenError::Full { path: self.path.clone() },
+            WriteError::Failed(reason) => {
+                OpenError::Io { path: self.path.clone(), source: io::Error::other(reason) }
+            }
+        })
+    }
+
+    fn unreadable(&self, error: &StoreError) -> OpenError {
+        OpenError::Damaged { path: self.path.clone(), reason: error.to_string() }
+    }
+}
+
+/// Facts of a commit, for the row.
+pub fn commit(events: Vec<Event>) -> Option<record::Commit> {
+    let at = events.first()?.at;
+    let facts: Vec<Fact> = events.into_iter().map(|event| event.fact).collect();
+    Some(record::Commit { at, facts })
+}
+
+/// A kill while sled writes its snapshot leaves one that it would take for whole and then refuse to open.
+fn remove_unfinished_snapshots(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn open_sled(path: &Path) -> Result<::sled::Db, OpenError> {
+    let config =
+        ::sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None).use_compression(false);
+    // sled panics on some kinds of damage where others are errors.
+    match std::panic::catch_unwind(|| config.open()) {
+        Ok(Ok(db)) => Ok(db),
+        Ok(Err(::sled::Error::Io(error))) => Err(match error.kind() {
+            io::ErrorKind::WouldBlock => OpenError::InUse { path: path.to_owned() },
+            // sled wraps the refusal of its lock in an error of its own making.
+            io::ErrorKind::Other if error.to_string().contains("lock") => {
+                OpenError::InUse { path: path.to_owned() }
+            }
+            io::ErrorKind::StorageFull => OpenError::Full { path: path.to_owned() },
+            _ => OpenError::Io { path: path.to_owned(), source: error },
+        }),
+        Ok(Err(error)) => Err(OpenError::Damaged { path: path.to_owned(), reason: error.to_string() }),
+        Err(_) => Err(OpenError::Damaged {
+            path: path.to_owned(),
+            reason: "sled could not make sense of its own files".to_owned(),
+        }),
+    }
+}
+
+/// Room on the disk of `path` for who is not root, in bytes.
+fn free_room(path: &Path) -> io::Result<u64> {
+    let stat = rustix::fs::statvfs(path)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+fn write_error(error: ::sled::Error) -> WriteError {
+    match error {
+        ::sled::Error::Io(error)
+            if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
+        {
+            WriteError::Full
+        }
+        error => WriteError::Failed(format!("sled: {error}")),
+    }
+}
+
+fn sled_damage(key: &[u8], error: &::sled::Error) -> StoreError {
+    damaged(key, &format!("sled: {error}"))
+}
