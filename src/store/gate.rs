@@ -21,7 +21,8 @@ pub struct Gates(BTreeMap<ChannelName, Gate>);
 impl Gates {
     /// `rates` in messages a second; a channel without one is only held by its number of open requests.
     pub fn new(rates: &BTreeMap<ChannelName, u32>) -> Self {
-        let gate = |rate: &u32| Gate { interval_micros: 1_000_000 / i64::from((*rate).max(1)), ..Gate::default() };
+        let gate =
+            |rate: &u32| Gate { interval_micros: 1_000_000 / i64::from((*rate).max(1)), ..Gate::default() };
         Self(rates.iter().map(|(name, rate)| (name.clone(), gate(rate))).collect())
     }
 
@@ -101,7 +102,10 @@ impl Gate {
             Finished::Refused(ErrorClass::Sender) => self.open_breaker(now),
             Finished::Accepted
             | Finished::Refused(
-                ErrorClass::Fallback | ErrorClass::Recipient | ErrorClass::Configuration | ErrorClass::InDoubt,
+                ErrorClass::Fallback
+                | ErrorClass::Recipient
+                | ErrorClass::Configuration
+                | ErrorClass::InDoubt,
             ) => self.breaker = Breaker::Closed,
             Finished::Refused(ErrorClass::Retry) | Finished::InDoubt => {}
         }
@@ -114,7 +118,7 @@ impl Gate {
     fn next_start(&self) -> Option<Timestamp> {
         // One that waits for an open request to end is served in the turn that records its outcome.
         let held_by_rate = self.has_waiting() && self.open < MAX_OPEN;
-        held_by_rate.then(|| Timestamp::from_millis(self.next_slot_micros.div_ceil(1_000)))
+        held_by_rate.then(|| Timestamp::from_millis((self.next_slot_micros + 999) / 1_000))
     }
 }
 
@@ -150,9 +154,11 @@ mod tests {
                     gate.finished(Finished::Accepted, at(now));
                     starts.push(now);
                 }
-                now = gate.next_slot_micros.div_ceil(1_000) - at(0).as_millis() + lateness;
+                now = (gate.next_slot_micros + 999) / 1_000 - at(0).as_millis() + lateness;
             }
-            let most = (0..9_000).map(|from| starts.iter().filter(|&&s| s >= from && s < from + 1_000).count()).max();
+            let most = (0..9_000)
+                .map(|from| starts.iter().filter(|&&s| s >= from && s < from + 1_000).count())
+                .max();
             assert!((784..=816).contains(&starts.len()), "{} in 10 s when {lateness} ms late", starts.len());
             assert!(most <= Some(82), "{most:?} in one second when {lateness} ms late");
         }

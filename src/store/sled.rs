@@ -22,8 +22,8 @@ use super::{
     Snapshot, Status, Store, StoreError, Swept,
 };
 use crate::clock::{Clock, Stopwatch};
-use crate::verification::Event;
-use crate::verification::values::{AppName, ChannelName, MessageId, NumberIndex, VerificationId};
+use crate::verification::values::{AppName, ChannelName, MessageId, NumberIndex, Timestamp, VerificationId};
+use crate::verification::{Event, State, due};
 use writer::{Job, Reader};
 
 /// Calls that may wait for the thread. At 128 connections a turn takes them all; this is room for a burst, and more
@@ -35,6 +35,10 @@ const SHARDS: usize = 16;
 const STUCK_AFTER: Duration = Duration::from_secs(5);
 /// Verifications that one visit to the thread looks at for a list: about a millisecond of its time.
 const LIST_VISIT: usize = 32;
+/// Overdue verifications that the sweep hands to the thread at once.
+const OVERDUE_AT_ONCE: usize = 64;
+/// What is due for so long was missed by the agenda, or the thread is that far behind.
+const OVERDUE_AFTER: Duration = Duration::from_secs(1);
 /// Visits for one page; then the page is short and its cursor goes on.
 const LIST_VISITS: usize = 128;
 
@@ -51,6 +55,7 @@ pub struct Settings {
 pub struct SledStore {
     jobs: Sender<Job>,
     shared: Arc<Shared>,
+    clock: Clock,
 }
 
 /// What readers see without asking the thread: durable states only.
@@ -77,8 +82,8 @@ pub fn open(
         // A full queue means that the thread is about to look at the clock anyway.
         let _ = waker.try_send(Job::Wake);
     });
-    writer::start(settings, clock, queue, Arc::clone(&shared), errands)?;
-    Ok((SledStore { jobs, shared }, courier))
+    writer::start(settings, clock.clone(), queue, Arc::clone(&shared), errands)?;
+    Ok((SledStore { jobs, shared, clock }, courier))
 }
 
 impl SledStore {
@@ -184,7 +189,17 @@ impl Store for SledStore {
     }
 
     fn sweep_missed(&self) -> Reply<usize> {
-        self.ask(Job::SweepMissed)
+        let (store, now) = (self.clone(), self.clock.now());
+        Box::pin(async move {
+            let shared = Arc::clone(&store.shared);
+            // A million live verifications take some 50 ms to look at.
+            let overdue = tokio::task::spawn_blocking(move || shared.overdue(now)).await.unwrap_or_default();
+            let mut lost = 0;
+            for some in overdue.chunks(OVERDUE_AT_ONCE) {
+                lost += store.ask(|reply| Job::Attend { overdue: some.to_vec(), reply }).await?;
+            }
+            Ok(lost)
+        })
     }
 
     fn sweep_old(&self, before: Retention) -> Reply<Swept> {
@@ -240,6 +255,20 @@ impl Shared {
         if let Some(watcher) = watchers.get(&id) {
             watcher.send_replace(version);
         }
+    }
+
+    /// Those that wanted something more than a second before `now`.
+    fn overdue(&self, now: Timestamp) -> Vec<VerificationId> {
+        let is_overdue = |snapshot: &Snapshot| {
+            let state = State::Known(Box::new(snapshot.verification.clone()));
+            due(&state).is_some_and(|(at, _)| at + OVERDUE_AFTER < now)
+        };
+        let mut overdue = Vec::new();
+        for shard in &self.live {
+            let live = shard.read().unwrap_or_else(PoisonError::into_inner);
+            overdue.extend(live.iter().filter(|(_, snapshot)| is_overdue(snapshot)).map(|(&id, _)| id));
+        }
+        overdue
     }
 
     fn forget_watchers(&self) {

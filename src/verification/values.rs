@@ -458,6 +458,17 @@ pub enum ReportStatus {
     Failed(DeliveryError),
 }
 
+impl ReportStatus {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Read => "read",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
 /// One report about one message, whichever provider sent it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {

@@ -6,6 +6,7 @@ use crate::verification::values::{ChannelName, MessageId, NumberIndex, Timestamp
 
 /// What the first byte of a key says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Row {
     /// Events that were committed together, by verification and the number of the first of them.
     Events = b'e',

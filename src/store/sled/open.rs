@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -100,10 +101,6 @@ impl Disk {
 
     pub fn has_room(&self) -> bool {
         free_room(&self.path).is_ok_and(|room| room >= ROOM_NEEDED)
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Makes `batch`, of `rows` rows, survive the loss of power.
@@ -273,10 +270,13 @@ fn remove_unfinished_snapshots(path: &Path) -> io::Result<()> {
 }
 
 fn open_sled(path: &Path) -> Result<::sled::Db, OpenError> {
-    let config =
-        ::sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None).use_compression(false);
+    let config = ::sled::Config::new()
+        .path(path)
+        .cache_capacity(CACHE_BYTES)
+        .flush_every_ms(None)
+        .use_compression(false);
     // sled panics on some kinds of damage where others are errors.
-    match std::panic::catch_unwind(|| config.open()) {
+    match std::panic::catch_unwind(AssertUnwindSafe(|| config.open())) {
         Ok(Ok(db)) => Ok(db),
         Ok(Err(::sled::Error::Io(error))) => Err(match error.kind() {
             io::ErrorKind::WouldBlock => OpenError::InUse { path: path.to_owned() },

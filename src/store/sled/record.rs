@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn a_changed_byte_a_missing_byte_and_another_place_are_noticed() {
-        let row = encode(b"key", &Commit { at: Timestamp::from_millis(5), facts: vec![Fact::Expired] }).unwrap();
+        let row =
+            encode(b"key", &Commit { at: Timestamp::from_millis(5), facts: vec![Fact::Expired] }).unwrap();
         assert_eq!(decode::<Commit>(b"key", &row).unwrap().facts, [Fact::Expired]);
         assert!(decode::<Commit>(b"other", &row).is_err());
         for index in 0..row.len() {

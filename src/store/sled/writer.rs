@@ -1,0 +1,374 @@
+//! The thread that owns sled. It takes what is waiting and what is due, makes all of it durable in one go, and only
+//! then publishes, answers and hands out errands.
+
+mod memory;
+mod reader;
+mod turn;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use tokio::sync::{mpsc, oneshot};
+
+use super::open::{Disk, OpenError, WriteError};
+use super::{CLOSED, FULL, READY, Settings, Shared};
+use crate::clock::{Clock, Stopwatch};
+use crate::store::{Answer, Errand, Order, Retention, StoreError, Swept};
+use crate::verification::values::VerificationId;
+use memory::Memory;
+pub use reader::Reader;
+use turn::Turn;
+
+/// Commands of one turn. Up to here a larger group costs less for each; beyond it only waits longer.
+const ORDERS_A_TURN: usize = 64;
+/// Dues of one turn, beside its commands, so that neither starves the other.
+const DUES_A_TURN: usize = 64;
+/// Reads of one turn: they come after the writes that wait, and may not hold up the next ones.
+const READS_A_TURN: usize = 64;
+/// While the disk is full: how often to look whether there is room again.
+const ROOM_CHECK: Duration = Duration::from_millis(250);
+
+pub enum Job {
+    Orders {
+        orders: Vec<Order>,
+        reply: oneshot::Sender<Result<Vec<Answer>, StoreError>>,
+    },
+    Read(Box<dyn FnOnce(&Reader<'_>) + Send>),
+    /// These should have been attended to; how many of them the agenda had lost.
+    Attend {
+        overdue: Vec<VerificationId>,
+        reply: oneshot::Sender<Result<usize, StoreError>>,
+    },
+    SweepOld {
+        before: Retention,
+        reply: oneshot::Sender<Result<Swept, StoreError>>,
+    },
+    Close(oneshot::Sender<Result<(), StoreError>>),
+    /// A manual clock was moved.
+    Wake,
+    #[cfg(test)]
+    LoseTimer(oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// Opens the store and leaves it to a thread of its own.
+pub fn start(
+    settings: Settings,
+    clock: Clock,
+    queue: Receiver<Job>,
+    shared: Arc<Shared>,
+    errands: mpsc::UnboundedSender<Errand>,
+) -> Result<(), OpenError> {
+    let disk = Disk::open(&settings.path, settings.key_id)?;
+    let memory = Memory::new(disk.load()?, &settings.rates);
+    memory.publish_all(&shared);
+    let path = settings.path.clone();
+    let mut writer = Writer {
+        disk: Some(disk),
+        memory,
+        settings,
+        clock,
+        queue,
+        shared,
+        errands,
+        waiting: VecDeque::new(),
+        interrupted: Vec::new(),
+        course: Course::Running,
+    };
+    writer.interrupted = writer.memory.open_attempts();
+    let run = move || {
+        let shared = Arc::clone(&writer.shared);
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run())).is_err() {
+            stop("the store's thread panicked");
+        }
+        shared.health.store(CLOSED, Ordering::Relaxed);
+    };
+    thread::Builder::new()
+        .name("store".to_owned())
+        .spawn(run)
+        .map_err(|source| OpenError::Io { path, source })?;
+    Ok(())
+}
+
+struct Writer {
+    /// `None` only while a disk that was full is opened anew.
+    disk: Option<Disk>,
+    memory: Memory,
+    settings: Settings,
+    clock: Clock,
+    queue: Receiver<Job>,
+    shared: Arc<Shared>,
+    errands: mpsc::UnboundedSender<Errand>,
+    /// Calls whose orders are not all carried out.
+    waiting: VecDeque<Call>,
+    /// Verifications whose attempts were under way when the process before this one ended.
+    interrupted: Vec<VerificationId>,
+    course: Course,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Course {
+    Running,
+    /// No room; sled is whole.
+    Full,
+    /// No room, and sled saw it: it takes no more writes until it is opened anew.
+    FullAndStuck,
+    Closing,
+}
+
+struct Call {
+    orders: std::vec::IntoIter<Order>,
+    answers: Vec<Answer>,
+    failed: Option<StoreError>,
+    reply: oneshot::Sender<Result<Vec<Answer>, StoreError>>,
+}
+
+impl Call {
+    /// Nobody waits any more where the answer cannot be given: the client has gone.
+    fn answer(self) {
+        let _ = self.reply.send(match self.failed {
+            Some(error) => Err(error),
+            None => Ok(self.answers),
+        });
+    }
+}
+
+/// What was taken from the queue for one turn, beside the calls.
+#[derive(Default)]
+struct Taken {
+    reads: Vec<Box<dyn FnOnce(&Reader<'_>) + Send>>,
+    attend: Vec<(Vec<VerificationId>, oneshot::Sender<Result<usize, StoreError>>)>,
+    sweeps: Vec<(Retention, oneshot::Sender<Result<Swept, StoreError>>)>,
+    closings: Vec<oneshot::Sender<Result<(), StoreError>>>,
+}
+
+impl Writer {
+    fn run(&mut self) {
+        loop {
+            let mut taken = Taken::default();
+            if !self.wait_for_work(&mut taken) {
+                break;
+            }
+            self.take_more(&mut taken);
+            self.shared.turn_begins();
+            self.mind_the_room();
+            if matches!(self.course, Course::Full | Course::FullAndStuck) {
+                self.refuse_writes(&mut taken);
+            } else {
+                self.turn(&mut taken);
+            }
+            self.read(taken.reads);
+            self.shared.turn_ends();
+            if !taken.closings.is_empty() {
+                self.course = Course::Closing;
+                self.shared.health.store(CLOSED, Ordering::Relaxed);
+                // What sled buffers is durable already; dropping it gives the folder back.
+                self.disk = None;
+                taken.closings.into_iter().for_each(|reply| drop(reply.send(Ok(()))));
+                break;
+            }
+        }
+    }
+
+    /// Sleeps until a job comes or something is due. `false`: nobody can ask any more.
+    fn wait_for_work(&mut self, taken: &mut Taken) -> bool {
+        if !self.waiting.is_empty() || !self.interrupted.is_empty() {
+            return true;
+        }
+        let job = match self.sleep() {
+            Some(Duration::ZERO) => return true,
+            Some(sleep) => match self.queue.recv_timeout(sleep) {
+                Ok(job) => job,
+                Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
+            },
+            None => match self.queue.recv() {
+                Ok(job) => job,
+                Err(_) => return false,
+            },
+        };
+        self.take(job, taken);
+        true
+    }
+
+    fn sleep(&self) -> Option<Duration> {
+        match self.course {
+            Course::Full | Course::FullAndStuck => Some(ROOM_CHECK),
+            Course::Running | Course::Closing => {
+                let next = self.memory.next_due()?;
+                if next <= self.clock.now() { Some(Duration::ZERO) } else { self.clock.until(next) }
+            }
+        }
+    }
+
+    fn take_more(&mut self, taken: &mut Taken) {
+        while self.orders_waiting() < ORDERS_A_TURN && taken.reads.len() < READS_A_TURN {
+            let Ok(job) = self.queue.try_recv() else { break };
+            self.take(job, taken);
+        }
+    }
+
+    fn take(&mut self, job: Job, taken: &mut Taken) {
+        match job {
+            Job::Orders { orders, reply } => self.waiting.push_back(Call {
+                answers: Vec::with_capacity(orders.len()),
+                orders: orders.into_iter(),
+                failed: None,
+                reply,
+            }),
+            Job::Read(look) => taken.reads.push(look),
+            Job::Attend { overdue, reply } => taken.attend.push((overdue, reply)),
+            Job::SweepOld { before, reply } => taken.sweeps.push((before, reply)),
+            Job::Close(reply) => taken.closings.push(reply),
+            Job::Wake => {}
+            #[cfg(test)]
+            Job::LoseTimer(reply) => {
+                self.memory.lose_timer();
+                let _ = reply.send(Ok(()));
+            }
+        }
+    }
+
+    fn orders_waiting(&self) -> usize {
+        self.waiting.iter().map(|call| call.orders.len()).sum()
+    }
+
+    fn turn(&mut self, taken: &mut Taken) {
+        let Some(disk) = &self.disk else { return };
+        let last = !taken.closings.is_empty();
+        loop {
+            let took = Stopwatch::start();
+            let mut turn = Turn::new(disk, &mut self.memory, self.clock.now());
+            turn.interrupt(&mut self.interrupted, DUES_A_TURN);
+            let finished = carry_out(&mut self.waiting, &mut turn);
+            for (overdue, reply) in taken.attend.drain(..) {
+                let lost = overdue.into_iter().filter(|&id| turn.attend_overdue(id)).count();
+                let _ = reply.send(Ok(lost));
+            }
+            turn.attend_due(DUES_A_TURN);
+            for (before, reply) in taken.sweeps.drain(..) {
+                let _ = reply.send(turn.sweep_old(before));
+            }
+            let written = match turn.write() {
+                Ok(written) => written,
+                Err(error) => {
+                    self.write_failed(error, finished);
+                    return;
+                }
+            };
+            written.publish(&mut self.memory, &self.shared, &self.errands, &self.clock);
+            finished.into_iter().for_each(Call::answer);
+            metrics::histogram!("twotick_store_turn_duration_seconds").record(took.elapsed().as_secs_f64());
+            // On closing, every call that was accepted is carried out first.
+            if !(last && !self.waiting.is_empty()) {
+                return;
+            }
+        }
+    }
+
+    fn read(&self, reads: Vec<Box<dyn FnOnce(&Reader<'_>) + Send>>) {
+        if let Some(disk) = &self.disk {
+            let reader = Reader { disk, policies: &self.memory.policies, live: &self.memory.live };
+            reads.into_iter().for_each(|look| look(&reader));
+        }
+    }
+
+    fn write_failed(&mut self, error: WriteError, finished: Vec<Call>) {
+        match error {
+            WriteError::Full => {
+                for mut call in finished {
+                    call.failed = Some(StoreError::Full);
+                    call.answer();
+                }
+                self.course = Course::FullAndStuck;
+                self.shared.health.store(FULL, Ordering::Relaxed);
+                tracing::error!(
+                    path = %self.settings.path.display(),
+                    "the disk is full: nothing is written until there is room"
+                );
+            }
+            WriteError::Failed(reason) => stop(&reason),
+        }
+    }
+
+    fn mind_the_room(&mut self) {
+        let has_room = match &self.disk {
+            Some(disk) => disk.has_room(),
+            None => true,
+        };
+        match (self.course, has_room) {
+            (Course::Running | Course::Closing, true) | (Course::Full | Course::FullAndStuck, false) => {}
+            (Course::Running | Course::Closing, false) => {
+                self.course = Course::Full;
+                self.shared.health.store(FULL, Ordering::Relaxed);
+                tracing::error!(
+                    path = %self.settings.path.display(),
+                    "the disk is nearly full: nothing is written until there is room"
+                );
+            }
+            (Course::Full, true) => self.resume(),
+            (Course::FullAndStuck, true) => match self.reopen() {
+                Ok(()) => self.resume(),
+                Err(OpenError::Full { .. }) => {}
+                Err(error) => stop(&error.to_string()),
+            },
+        }
+    }
+
+    fn resume(&mut self) {
+        self.course = Course::Running;
+        self.shared.health.store(READY, Ordering::Relaxed);
+        tracing::info!(path = %self.settings.path.display(), "there is room on the disk again");
+    }
+
+    /// What of the last batch became durable is known only to the log, so memory is made anew from it.
+    fn reopen(&mut self) -> Result<(), OpenError> {
+        self.disk = None;
+        let disk = Disk::open(&self.settings.path, self.settings.key_id)?;
+        let memory = Memory::new(disk.load()?, &self.settings.rates);
+        memory.publish_all(&self.shared);
+        for id in self.memory.live.keys().filter(|id| !memory.live.contains_key(id)) {
+            self.shared.publish(*id, 0, None);
+        }
+        self.interrupted.clear();
+        self.memory = memory;
+        self.disk = Some(disk);
+        Ok(())
+    }
+
+    fn refuse_writes(&mut self, taken: &mut Taken) {
+        for mut call in self.waiting.drain(..) {
+            call.failed = Some(StoreError::Full);
+            call.answer();
+        }
+        taken.attend.drain(..).for_each(|(_, reply)| drop(reply.send(Err(StoreError::Full))));
+        taken.sweeps.drain(..).for_each(|(_, reply)| drop(reply.send(Err(StoreError::Full))));
+    }
+}
+
+/// Up to [`ORDERS_A_TURN`] orders, and the calls that are complete with them.
+fn carry_out(waiting: &mut VecDeque<Call>, turn: &mut Turn<'_>) -> Vec<Call> {
+    let mut finished = Vec::new();
+    for _ in 0..ORDERS_A_TURN {
+        let Some(call) = waiting.front_mut() else { break };
+        if let Some(order) = call.orders.next() {
+            match turn.carry_out(order) {
+                Ok(answer) => call.answers.push(answer),
+                Err(error) => call.failed = Some(error),
+            }
+        }
+        if call.orders.len() == 0 {
+            finished.extend(waiting.pop_front());
+        }
+    }
+    finished
+}
+
+/// The end: nothing is known of what was not answered, so nothing more may be answered.
+fn stop(reason: &str) -> ! {
+    tracing::error!(reason, "the store failed; stopping without answering what is not durable");
+    std::process::exit(1)
+}

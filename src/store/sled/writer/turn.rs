@@ -1,0 +1,802 @@
+//! One turn: what each order and each due makes of its verification, collected until it is written as one.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+
+use super::super::Shared;
+use super::super::keys::{self, Row};
+use super::super::open::{self, Disk, Parked, WriteError};
+use super::super::record;
+use super::memory::Memory;
+use crate::clock::Clock;
+use crate::store::gate::{Finished, Gate};
+use crate::store::{
+    Alert, Answer, Errand, FirstAnswer, FirstOccasion, Idempotency, Inbound, Intent, LogPosition, Match,
+    Order, Retention, Snapshot, StoreError, Swept, step,
+};
+use crate::verification::due::{due, due_while_throttled, ripe};
+use crate::verification::event::Standing;
+use crate::verification::values::{
+    AppName, ChannelName, ErrorClass, MessageId, Ordinal, ProviderRef, Report, ReportStatus, Timestamp,
+    VerificationId,
+};
+use crate::verification::{
+    Command, Effect, Event, Fact, Policy, Readiness, Rejection, Request, State, Verification, Why, effect,
+};
+
+/// How long an idempotency key is remembered.
+const IDEMPOTENCY_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// A reply without a reference belongs to the newest verification of its writer, if that is not older.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
+/// Events of one row: with the longest titles of errors 8 stay well under the size of a record.
+const EVENTS_A_ROW: usize = 8;
+/// Dues that one verification may have served in one turn: an expired step, its successor, and its start.
+const DUES_IN_A_ROW: usize = 4;
+/// Rows that one visit of the retention sweep may remove.
+const ROWS_SWEPT: usize = 64;
+/// The sealed parts of a request, written in base 64 with the rest of it, stay under the size of a record.
+const MOST_SEALED_BYTES: usize = 9_000;
+
+pub struct Turn<'a> {
+    disk: &'a Disk,
+    memory: &'a mut Memory,
+    now: Timestamp,
+    working: HashMap<VerificationId, Working>,
+    rows: sled::Batch,
+    row_count: usize,
+    /// What this turn writes and a later order of it must find.
+    new_refs: HashMap<(ChannelName, ProviderRef), MessageId>,
+    new_keys: HashMap<[u8; 16], Idempotency>,
+    new_inbound: HashSet<LogPosition>,
+    errands: Vec<(VerificationId, Ordinal, u16)>,
+    /// When the deadlines served in this turn should have been.
+    deadlines: Vec<Timestamp>,
+}
+
+/// A verification that this turn touched.
+struct Working {
+    state: State,
+    policy: Arc<Policy>,
+    events: Vec<Event>,
+    stored_version: u32,
+    was_live: bool,
+}
+
+/// What was made durable, to be published.
+pub struct Written {
+    changed: Vec<(Arc<Snapshot>, Option<Timestamp>)>,
+    errands: Vec<(VerificationId, Ordinal, u16)>,
+    deadlines: Vec<Timestamp>,
+}
+
+type Decided = Result<Result<Vec<Event>, Rejection>, StoreError>;
+
+impl<'a> Turn<'a> {
+    pub fn new(disk: &'a Disk, memory: &'a mut Memory, now: Timestamp) -> Self {
+        Self {
+            disk,
+            memory,
+            now,
+            working: HashMap::new(),
+            rows: sled::Batch::default(),
+            row_count: 0,
+            new_refs: HashMap::new(),
+            new_keys: HashMap::new(),
+            new_inbound: HashSet::new(),
+            errands: Vec::new(),
+            deadlines: Vec::new(),
+        }
+    }
+
+    pub fn carry_out(&mut self, order: Order) -> Result<Answer, StoreError> {
+        match order {
+            Order::Create { request, policy, idempotency } => self.create(request, policy, idempotency),
+            Order::Command { id, app, command } => self.command(id, app.as_ref(), &command),
+            Order::Report { channel, report } => self.report(&channel, report),
+            Order::Inbound(message) => self.inbound(&message),
+            Order::Alert(alert) => {
+                self.alert(&alert);
+                Ok(Answer::Kept)
+            }
+        }
+    }
+
+    /// What the process before this one had under way is in doubt.
+    pub fn interrupt(&mut self, interrupted: &mut Vec<VerificationId>, limit: usize) {
+        let from = interrupted.len().saturating_sub(limit);
+        for id in interrupted.drain(from..) {
+            // It was read a moment ago, on opening.
+            if let Err(error) = self.run(id, &Command::Interrupt) {
+                tracing::error!(verification = %id, %error, "an interrupted attempt could not be noted");
+            }
+        }
+    }
+
+    /// Serves what is due by the agenda, and who may now pass a gate.
+    pub fn attend_due(&mut self, limit: usize) {
+        for id in self.memory.due_by(self.now, limit) {
+            self.attend(id);
+        }
+        for _ in 0..limit {
+            let Some(id) = self.memory.gates.next_waiting(self.now) else { break };
+            self.memory.throttled.remove(&id);
+            self.attend(id);
+        }
+    }
+
+    /// Serves one that the sweep found overdue; whether the agenda had lost it.
+    pub fn attend_overdue(&mut self, id: VerificationId) -> bool {
+        let lost = !self.memory.is_in_agenda(id) && !self.memory.throttled.contains(&id);
+        self.attend(id);
+        lost && self.working.get(&id).is_some_and(|working| !working.events.is_empty())
+    }
+
+    /// Forgets what is older than asked, a bounded share.
+    pub fn sweep_old(&mut self, before: Retention) -> Result<Swept, StoreError> {
+        let mut swept = Swept::default();
+        let started = self.row_count;
+        for parked in self.memory.parked.take_old(self.now, ROWS_SWEPT) {
+            self.remove(&keys::parked(
+                &parked.channel,
+                parked.provider_ref.as_str(),
+                parked.report.status.name(),
+            ));
+        }
+        for key in self.keys_by_time(Row::IdempotencyByTime, 8, self.idempotency_limit()) {
+            if let Some(forgotten) = keys::trailing_id(&key) {
+                self.remove(&keys::idempotency(forgotten));
+            }
+            self.remove(&key);
+        }
+        for row in [Row::Inbound, Row::Alert] {
+            for key in self.keys_by_time(row, 6, before.inbound) {
+                self.remove_inbound_index(row, &key)?;
+                self.remove(&key);
+            }
+        }
+        while self.row_count - started < ROWS_SWEPT {
+            let Some(id) = self.oldest()?.filter(|id| id.created_at() < before.verifications) else {
+                return Ok(Swept { more: self.row_count - started >= ROWS_SWEPT, ..swept });
+            };
+            if self.memory.live.contains_key(&id) || swept.removed > 0 {
+                // Removed rows are only gone after this turn, so one verification a turn is what can be found.
+                break;
+            }
+            self.remove_verification(id)?;
+            swept.removed += 1;
+        }
+        Ok(Swept { more: true, ..swept })
+    }
+
+    /// Makes everything of this turn durable as one.
+    pub fn write(mut self) -> Result<Written, WriteError> {
+        let working = std::mem::take(&mut self.working);
+        let mut changed = Vec::with_capacity(working.len());
+        for (id, mut working) in working {
+            let wanted = if self.memory.throttled.contains(&id) {
+                due_while_throttled(&working.state)
+            } else {
+                due(&working.state)
+            };
+            let is_live = due(&working.state).is_some();
+            let events = std::mem::take(&mut working.events);
+            self.add_events(id, working.stored_version, events)?;
+            match (working.was_live, is_live) {
+                (false, true) => self.insert(&keys::live(id), Vec::new()),
+                (true, false) => self.remove(&keys::live(id)),
+                (true, true) | (false, false) => {}
+            }
+            if let State::Known(verification) = working.state {
+                let snapshot = Snapshot { verification: *verification, policy: working.policy };
+                changed.push((Arc::new(snapshot), wanted.map(|(at, _)| at)));
+            }
+        }
+        if self.row_count > 0 {
+            self.disk.write(self.rows, self.row_count)?;
+        }
+        Ok(Written { changed, errands: self.errands, deadlines: self.deadlines })
+    }
+
+    fn create(
+        &mut self,
+        request: Arc<Request>,
+        policy: Arc<Policy>,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Answer, StoreError> {
+        if request.person.0.len() > MOST_SEALED_BYTES {
+            return Err(StoreError::TooLarge);
+        }
+        if let Some(key) = &idempotency
+            && let Some(known) = self.known_key(key)?
+        {
+            return Ok(Answer::Replayed(known));
+        }
+        let (id, answer, occasion) = match self.pending_like(&request, &policy)? {
+            Some(id) => match self.run(id, &Command::Resend { channel: None })? {
+                Ok(_) => (id, Answer::Resent(self.snapshot_of(id)?), FirstOccasion::Resent),
+                Err(rejection) => return Ok(Answer::Rejected { rejection, id: Some(id) }),
+            },
+            None => {
+                let id = request.id;
+                if let Err(rejection) = self.begin(request, policy)? {
+                    return Ok(Answer::Rejected { rejection, id: Some(id) });
+                }
+                (id, Answer::Created(self.snapshot_of(id)?), FirstOccasion::Created)
+            }
+        };
+        if let (Some(key), Answer::Created(snapshot) | Answer::Resent(snapshot)) = (idempotency, &answer) {
+            self.remember(key, FirstAnswer { id, version: snapshot.verification.version, occasion })?;
+        }
+        self.attend(id);
+        Ok(answer)
+    }
+
+    fn begin(
+        &mut self,
+        request: Arc<Request>,
+        policy: Arc<Policy>,
+    ) -> Result<Result<(), Rejection>, StoreError> {
+        let (id, number) = (request.id, request.number);
+        if self.working(id)?.is_some() {
+            return Ok(Err(Rejection::AlreadyRequested));
+        }
+        let hash = request.policy;
+        if !self.memory.policies.contains_key(&hash) {
+            let key = keys::policy(hash);
+            let row = record::encode(&key, &*policy)?;
+            self.insert(&key, row);
+            self.memory.policies.insert(hash, Arc::clone(&policy));
+        }
+        self.insert(&keys::number(number, id), Vec::new());
+        if let Some(client_ref) = &request.client_ref {
+            self.insert(&keys::client_ref(reference_hash(&request.app, client_ref), id), Vec::new());
+        }
+        let fresh =
+            Working { state: State::New, policy, events: Vec::new(), stored_version: 0, was_live: false };
+        self.working.insert(id, fresh);
+        self.memory.note_pending(number, id);
+        Ok(self.run(id, &Command::Request(request))?.map(|_| ()))
+    }
+
+    /// The verification that is pending for the same app, profile and number.
+    fn pending_like(
+        &mut self,
+        request: &Request,
+        policy: &Policy,
+    ) -> Result<Option<VerificationId>, StoreError> {
+        for id in self.memory.pending_of(request.number) {
+            let Some(working) = self.working(id)? else { continue };
+            let State::Known(verification) = &working.state else { continue };
+            let same = verification.request.app == request.app && working.policy.profile == policy.profile;
+            if !same || !verification.is_pending() {
+                continue;
+            }
+            // One whose time is over only waits for the turn in which it is served.
+            self.attend(id);
+            if self.verification(id).is_some_and(Verification::is_pending) {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
+    fn known_key(&self, key: &Idempotency) -> Result<Option<Idempotency>, StoreError> {
+        if let Some(known) = self.new_keys.get(&key.key) {
+            return Ok(Some(known.clone()));
+        }
+        let row_key = keys::idempotency(key.key);
+        let known: Option<Idempotency> =
+            self.disk.get(&row_key)?.map(|row| record::decode(&row_key, &row)).transpose()?;
+        Ok(known.filter(|known| known.at >= self.idempotency_limit()))
+    }
+
+    fn remember(&mut self, key: Idempotency, answer: FirstAnswer) -> Result<(), StoreError> {
+        let known = Idempotency { answer: Some(answer), ..key };
+        let row_key = keys::idempotency(known.key);
+        let row = record::encode(&row_key, &known)?;
+        self.insert(&row_key, row);
+        self.insert(&keys::idempotency_by_time(known.at, known.key), Vec::new());
+        self.new_keys.insert(known.key, known);
+        Ok(())
+    }
+
+    /// Keys that are older are forgotten.
+    fn idempotency_limit(&self) -> Timestamp {
+        Timestamp::from_millis(
+            self.now.as_millis() - i64::try_from(IDEMPOTENCY_FOR.as_millis()).unwrap_or(i64::MAX),
+        )
+    }
+
+    fn command(
+        &mut self,
+        id: VerificationId,
+        app: Option<&AppName>,
+        command: &Command,
+    ) -> Result<Answer, StoreError> {
+        let unknown = Answer::Rejected { rejection: Rejection::Unknown, id: None };
+        if self.working(id)?.is_none() {
+            return Ok(unknown);
+        }
+        if let (Some(app), Some(verification)) = (app, self.verification(id))
+            && verification.request.app != *app
+        {
+            return Ok(unknown);
+        }
+        match self.run(id, command)? {
+            Ok(events) => {
+                let snapshot = self.snapshot_of(id)?;
+                self.attend(id);
+                Ok(Answer::Done { snapshot, events })
+            }
+            Err(rejection) => Ok(Answer::Rejected { rejection, id: Some(id) }),
+        }
+    }
+
+    fn report(&mut self, channel: &ChannelName, report: Report) -> Result<Answer, StoreError> {
+        if let Some(message) = self.message_of(channel, &report)? {
+            let command = Command::Report { message: message.ordinal(), channel: channel.clone(), report };
+            match self.run(message.verification(), &command)? {
+                Ok(events) => {
+                    self.attend(message.verification());
+                    return Ok(Answer::Reported(if events.iter().any(is_applied) {
+                        Match::Applied
+                    } else {
+                        Match::Stale
+                    }));
+                }
+                Err(_) => return Ok(Answer::Reported(Match::Unmatched)),
+            }
+        }
+        match report.provider_ref.clone() {
+            Some(provider_ref) => self.park(channel, provider_ref, report),
+            None => Ok(Answer::Reported(Match::Unmatched)),
+        }
+    }
+
+    /// By the provider's id, else by ours.
+    fn message_of(
+        &mut self,
+        channel: &ChannelName,
+        report: &Report,
+    ) -> Result<Option<MessageId>, StoreError> {
+        let by_ours = match report.reference {
+            Some(message) => self.known_message(message, channel)?,
+            None => None,
+        };
+        let Some(provider_ref) = &report.provider_ref else { return Ok(by_ours.map(|(message, _)| message)) };
+        match by_ours {
+            // What both ids say need not be looked up.
+            Some((message, Some(known))) if known == *provider_ref => Ok(Some(message)),
+            Some((message, _)) => Ok(self.by_provider_ref(channel, provider_ref)?.or(Some(message))),
+            None => self.by_provider_ref(channel, provider_ref),
+        }
+    }
+
+    /// The message, if we have it on this channel, and what the provider calls it as far as we know.
+    fn known_message(
+        &mut self,
+        message: MessageId,
+        channel: &ChannelName,
+    ) -> Result<Option<(MessageId, Option<ProviderRef>)>, StoreError> {
+        if self.working(message.verification())?.is_none() {
+            return Ok(None);
+        }
+        let known =
+            self.verification(message.verification()).and_then(|known| known.message(message.ordinal()));
+        Ok(known.filter(|known| known.channel == *channel).map(|known| (message, known.provider_ref.clone())))
+    }
+
+    fn by_provider_ref(
+        &self,
+        channel: &ChannelName,
+        provider_ref: &ProviderRef,
+    ) -> Result<Option<MessageId>, StoreError> {
+        if let Some(&message) = self.new_refs.get(&(channel.clone(), provider_ref.clone())) {
+            return Ok(Some(message));
+        }
+        let row = self.disk.get(&keys::provider_ref(channel, provider_ref.as_str()))?;
+        Ok(row.and_then(|value| keys::message_in(&value)))
+    }
+
+    fn park(
+        &mut self,
+        channel: &ChannelName,
+        provider_ref: ProviderRef,
+        report: Report,
+    ) -> Result<Answer, StoreError> {
+        let key = keys::parked(channel, provider_ref.as_str(), report.status.name());
+        let parked = Parked { at: self.now, channel: channel.clone(), provider_ref, report };
+        if !self.memory.parked.holds(&parked) {
+            let row = record::encode(&key, &parked)?;
+            self.insert(&key, row);
+            self.memory.parked.put(parked);
+        }
+        Ok(Answer::Reported(Match::Parked))
+    }
+
+    /// What waited for this message is applied now that it is known by this name.
+    fn unpark(
+        &mut self,
+        message: MessageId,
+        channel: &ChannelName,
+        provider_ref: &ProviderRef,
+    ) -> Result<(), StoreError> {
+        for parked in self.memory.parked.take(channel, provider_ref) {
+            self.remove(&keys::parked(channel, provider_ref.as_str(), parked.report.status.name()));
+            let command = Command::Report {
+                message: message.ordinal(),
+                channel: channel.clone(),
+                report: parked.report,
+            };
+            // A rejection says that it is not of this channel, and then there is nothing to tell.
+            let _ = self.run(message.verification(), &command)?;
+        }
+        Ok(())
+    }
+
+    fn inbound(&mut self, message: &Inbound) -> Result<Answer, StoreError> {
+        let position =
+            keys::log_position(message.at, hash(&[message.channel.as_str(), &message.provider_ref]));
+        let key = keys::inbound(position);
+        if !self.new_inbound.insert(position) || self.disk.get(&key)?.is_some() {
+            return Ok(Answer::Kept);
+        }
+        let answered = self.answered_by(message)?;
+        let mut kept = message.clone();
+        if let Some((id, ordinal)) = answered {
+            let command = match message.intent {
+                Intent::Reply => Command::Reply { message: ordinal, kind: message.kind.clone() },
+                Intent::CodeDisowned => Command::Disown { message: ordinal },
+            };
+            // Both are possible in every state of a verification that exists.
+            let _ = self.run(id, &command)?;
+            kept.verification = Some(id);
+            kept.app = self.verification(id).map(|verification| verification.request.app.clone());
+        }
+        match record::encode(&key, &kept) {
+            Ok(row) => self.insert(&key, row),
+            Err(error) => tracing::error!(%error, "an inbound message is too large to be kept"),
+        }
+        if let Some(number) = message.number {
+            self.insert(&keys::inbound_of(number, position), Vec::new());
+        }
+        Ok(Answer::Kept)
+    }
+
+    /// The message that it names; else the newest verification of its writer, if that is of the last day.
+    fn answered_by(
+        &mut self,
+        message: &Inbound,
+    ) -> Result<Option<(VerificationId, Option<Ordinal>)>, StoreError> {
+        if let Some(provider_ref) =
+            message.in_reply_to.as_deref().and_then(|text| ProviderRef::parse(text).ok())
+            && let Some(found) = self.by_provider_ref(&message.channel, &provider_ref)?
+            && self.working(found.verification())?.is_some()
+        {
+            return Ok(Some((found.verification(), Some(found.ordinal()))));
+        }
+        let Some(number) = message.number else { return Ok(None) };
+        let newest = match self.memory.pending_of(number).last() {
+            Some(&id) => Some(id),
+            None => match self.disk.scan(&keys::numbers_of(number)).next_back() {
+                Some(row) => keys::trailing_id(&row?.0).map(VerificationId::from_bytes),
+                None => None,
+            },
+        };
+        let Some(id) = newest.filter(|id| self.now.since(id.created_at()) <= ANSWERS_WITHIN) else {
+            return Ok(None);
+        };
+        Ok(self.working(id)?.map(|_| (id, None)))
+    }
+
+    fn alert(&mut self, alert: &Alert) {
+        let subject = alert.subject.as_deref().unwrap_or_default();
+        let evidence = alert.evidence.as_ref().map(|sealed| &*sealed.0).unwrap_or_default();
+        let mut hasher = Sha256::new();
+        for part in [alert.channel.as_str().as_bytes(), alert.code.as_bytes(), subject.as_bytes(), evidence] {
+            hasher.update(part);
+            hasher.update([0]);
+        }
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&hasher.finalize()[..16]);
+        let key = keys::alert(keys::log_position(alert.at, digest));
+        match record::encode(&key, alert) {
+            Ok(row) => self.insert(&key, row),
+            Err(error) => tracing::error!(%error, code = alert.code, "an alert is too large to be kept"),
+        }
+    }
+
+    /// Does what is due for it now, as far as its channels let it.
+    fn attend(&mut self, id: VerificationId) {
+        for _ in 0..DUES_IN_A_ROW {
+            match self.serve_one(id) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::error!(verification = %id, %error, "what is due cannot be done");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn serve_one(&mut self, id: VerificationId) -> Result<bool, StoreError> {
+        let stands_at_gate = self.memory.throttled.contains(&id);
+        let readiness = if stands_at_gate { Readiness::Throttled } else { Readiness::Ready };
+        let now = self.now;
+        let Some(working) = self.working(id)? else { return Ok(false) };
+        let Some((at, why)) = ripe(&working.state, readiness, now) else { return Ok(false) };
+        let readiness = match why {
+            Why::Send(ordinal) => match self.channel_of(id, ordinal) {
+                Some(channel) => self.pass_gate(id, &channel),
+                None => return Ok(false),
+            },
+            Why::Expiry | Why::Deadline | Why::Doubt(_) | Why::Answer(_) => readiness,
+        };
+        let served = self.run(id, &Command::Tick(readiness))?.is_ok_and(|events| !events.is_empty());
+        if served && why == Why::Deadline {
+            self.deadlines.push(at);
+        }
+        Ok(served)
+    }
+
+    fn pass_gate(&mut self, id: VerificationId, channel: &ChannelName) -> Readiness {
+        let readiness = self.memory.gates.of(channel).readiness(self.now);
+        if readiness == Readiness::Throttled {
+            self.memory.throttle(id, channel);
+        }
+        readiness
+    }
+
+    fn channel_of(&self, id: VerificationId, ordinal: Ordinal) -> Option<ChannelName> {
+        self.verification(id)?.message(ordinal).map(|message| message.channel.clone())
+    }
+
+    /// The machine runs; what its events ask for beside the state is noted.
+    fn run(&mut self, id: VerificationId, command: &Command) -> Decided {
+        let now = self.now;
+        let Some(working) = self.working(id)? else { return Ok(Err(Rejection::Unknown)) };
+        let policy = Arc::clone(&working.policy);
+        let events = match step(&mut working.state, &policy, command, now) {
+            Ok(events) => events,
+            Err(rejection) => return Ok(Err(rejection)),
+        };
+        working.events.extend_from_slice(&events);
+        for event in &events {
+            self.note(id, event)?;
+        }
+        Ok(Ok(events))
+    }
+
+    fn note(&mut self, id: VerificationId, event: &Event) -> Result<(), StoreError> {
+        let now = self.now;
+        match effect(event) {
+            Some(Effect::Submit { message, attempt }) => self.errands.push((id, message, attempt)),
+            Some(Effect::Alert { message, error }) => {
+                if let Some(channel) = self.channel_of(id, message)
+                    && self.memory.is_news(&channel, &error.code, now)
+                {
+                    let (code, title) = (error.code, error.title);
+                    tracing::warn!(%channel, code, title, "an operator has to act");
+                    let subject = Some(id.message(message).to_string());
+                    self.alert(&Alert { at: now, channel, code, title, subject, evidence: None });
+                }
+            }
+            None => {}
+        }
+        match &event.fact {
+            Fact::SendStarted { message, .. } => {
+                self.with_gate(id, *message, |gate| gate.started(now));
+            }
+            Fact::SendAccepted { message, provider_ref, .. } => {
+                self.with_gate(id, *message, |gate| gate.finished(Finished::Accepted, now));
+                self.name_message(id.message(*message), provider_ref)?;
+            }
+            Fact::SendRefused { message, error, .. } => {
+                self.with_gate(id, *message, |gate| gate.finished(Finished::Refused(error.class), now));
+            }
+            Fact::SendInDoubt { message, .. } => {
+                self.with_gate(id, *message, |gate| gate.finished(Finished::InDoubt, now));
+            }
+            Fact::Reported { message, status, standing, provider_ref, .. } => {
+                if let (ReportStatus::Failed(error), Standing::Applied) = (status, standing)
+                    && error.class == ErrorClass::Sender
+                {
+                    self.with_gate(id, *message, |gate| gate.open_breaker(now));
+                }
+                if let Some(provider_ref) = provider_ref {
+                    self.name_message(id.message(*message), provider_ref)?;
+                }
+            }
+            Fact::FellBack { reason, .. } => {
+                metrics::counter!("twotick_fallbacks_total", "reason" => reason.as_str()).increment(1);
+            }
+            Fact::Requested { .. }
+            | Fact::MessageQueued { .. }
+            | Fact::StepSkipped { .. }
+            | Fact::GaveUp
+            | Fact::CheckPassed
+            | Fact::CheckFailed
+            | Fact::ChecksExhausted
+            | Fact::ResendRequested { .. }
+            | Fact::ReplyReceived { .. }
+            | Fact::CodeDisowned { .. }
+            | Fact::Expired
+            | Fact::Canceled => {}
+        }
+        Ok(())
+    }
+
+    fn with_gate(&mut self, id: VerificationId, message: Ordinal, tell: impl FnOnce(&mut Gate)) {
+        if let Some(channel) = self.channel_of(id, message) {
+            tell(self.memory.gates.of(&channel));
+        }
+    }
+
+    fn name_message(&mut self, message: MessageId, provider_ref: &ProviderRef) -> Result<(), StoreError> {
+        let Some(channel) = self.channel_of(message.verification(), message.ordinal()) else { return Ok(()) };
+        self.insert(&keys::provider_ref(&channel, provider_ref.as_str()), message.to_bytes().to_vec());
+        self.new_refs.insert((channel.clone(), provider_ref.clone()), message);
+        self.unpark(message, &channel, provider_ref)
+    }
+
+    /// The verification as this turn has made it so far; loaded where it was not touched yet.
+    fn working(&mut self, id: VerificationId) -> Result<Option<&mut Working>, StoreError> {
+        if !self.working.contains_key(&id) {
+            let (snapshot, was_live) = match self.memory.live.get(&id) {
+                Some(live) => (Some(Arc::clone(&live.snapshot)), true),
+                None => (self.disk.snapshot(id, u32::MAX, &self.memory.policies)?, false),
+            };
+            let Some(snapshot) = snapshot else { return Ok(None) };
+            let working = Working {
+                stored_version: snapshot.verification.version,
+                state: State::Known(Box::new(snapshot.verification.clone())),
+                policy: Arc::clone(&snapshot.policy),
+                events: Vec::new(),
+                was_live,
+            };
+            self.working.insert(id, working);
+        }
+        Ok(self.working.get_mut(&id))
+    }
+
+    fn verification(&self, id: VerificationId) -> Option<&Verification> {
+        match &self.working.get(&id)?.state {
+            State::New => None,
+            State::Known(verification) => Some(verification),
+        }
+    }
+
+    fn snapshot_of(&self, id: VerificationId) -> Result<Arc<Snapshot>, StoreError> {
+        match (self.verification(id), self.working.get(&id)) {
+            (Some(verification), Some(working)) => Ok(Arc::new(Snapshot {
+                verification: verification.clone(),
+                policy: Arc::clone(&working.policy),
+            })),
+            (None, _) | (_, None) => Err(record::damaged(&keys::events_of(id), "it has no state")),
+        }
+    }
+
+    fn add_events(&mut self, id: VerificationId, stored: u32, events: Vec<Event>) -> Result<(), WriteError> {
+        let mut first = stored + 1;
+        let mut rest = events;
+        while !rest.is_empty() {
+            let later = rest.split_off(rest.len().min(EVENTS_A_ROW));
+            let written = u32::try_from(rest.len()).unwrap_or(u32::MAX);
+            if let Some(commit) = open::commit(rest) {
+                let key = keys::events(id, first);
+                let row =
+                    record::encode(&key, &commit).map_err(|error| WriteError::Failed(error.to_string()))?;
+                self.insert(&key, row);
+            }
+            first += written;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, key: &[u8], value: Vec<u8>) {
+        self.rows.insert(key, value);
+        self.row_count += 1;
+    }
+
+    fn remove(&mut self, key: &[u8]) {
+        self.rows.remove(key);
+        self.row_count += 1;
+    }
+
+    /// Keys of a log, oldest first, whose time of `width` bytes is before `before`.
+    fn keys_by_time(&self, row: Row, width: usize, before: Timestamp) -> Vec<Vec<u8>> {
+        let mut until = vec![row as u8];
+        until.extend_from_slice(&before.as_millis().to_be_bytes()[8 - width..]);
+        let keys = self.disk.range(vec![row as u8], until).take(ROWS_SWEPT);
+        keys.filter_map(|row| row.ok().map(|(key, _)| key.to_vec())).collect()
+    }
+
+    fn remove_inbound_index(&mut self, row: Row, key: &[u8]) -> Result<(), StoreError> {
+        if row == Row::Inbound
+            && let Some(value) = self.disk.get(key)?
+            && let Some(number) = record::decode::<Inbound>(key, &value)?.number
+            && let Some(position) = keys::trailing_id(key)
+        {
+            self.remove(&keys::inbound_of(number, position));
+        }
+        Ok(())
+    }
+
+    fn oldest(&self) -> Result<Option<VerificationId>, StoreError> {
+        match self.disk.scan(&[Row::Events as u8]).next() {
+            Some(row) => Ok(keys::verification_of(&row?.0)),
+            None => Ok(None),
+        }
+    }
+
+    fn remove_verification(&mut self, id: VerificationId) -> Result<(), StoreError> {
+        if let Some(snapshot) = self.disk.snapshot(id, u32::MAX, &self.memory.policies)? {
+            let request = &snapshot.verification.request;
+            self.remove(&keys::number(request.number, id));
+            if let Some(client_ref) = &request.client_ref {
+                self.remove(&keys::client_ref(reference_hash(&request.app, client_ref), id));
+            }
+            for message in &snapshot.verification.messages {
+                if let Some(provider_ref) = &message.provider_ref {
+                    self.remove(&keys::provider_ref(&message.channel, provider_ref.as_str()));
+                }
+            }
+        }
+        let rows: Result<Vec<_>, _> = self.disk.scan(&keys::events_of(id)).collect();
+        rows?.into_iter().for_each(|(key, _)| self.remove(&key));
+        Ok(())
+    }
+}
+
+impl Written {
+    pub fn publish(
+        self,
+        memory: &mut Memory,
+        shared: &Shared,
+        errands: &mpsc::UnboundedSender<Errand>,
+        clock: &Clock,
+    ) {
+        let now = clock.now();
+        let lateness = metrics::histogram!("twotick_deadline_lateness_seconds");
+        self.deadlines.iter().for_each(|&due| lateness.record(now.since(due).as_secs_f64()));
+        let mut snapshots = HashMap::with_capacity(self.changed.len());
+        for (snapshot, due) in self.changed {
+            let (id, version) = (snapshot.verification.id(), snapshot.verification.version);
+            shared.publish(id, version, due.is_some().then(|| Arc::clone(&snapshot)));
+            memory.put(Arc::clone(&snapshot), due);
+            snapshots.insert(id, snapshot);
+        }
+        for (id, message, attempt) in self.errands {
+            if let Some(snapshot) = snapshots.get(&id) {
+                // A courier that has stopped leaves its attempts to the next start, which finds them in doubt.
+                let _ = errands.send(Errand { snapshot: Arc::clone(snapshot), message, attempt });
+            }
+        }
+    }
+}
+
+/// Under which an app's own reference is found.
+pub fn reference_hash(app: &AppName, client_ref: &str) -> [u8; 16] {
+    hash(&[app.as_str(), client_ref])
+}
+
+fn hash(parts: &[&str]) -> [u8; 16] {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update(part);
+        hasher.update([0]);
+    }
+    let mut first = [0; 16];
+    first.copy_from_slice(&hasher.finalize()[..16]);
+    first
+}
+
+fn is_applied(event: &Event) -> bool {
+    matches!(event.fact, Fact::Reported { standing: Standing::Applied, .. })
+}
