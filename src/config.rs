@@ -26,7 +26,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use secrecy::SecretString;
+use zeroize::Zeroizing;
 
 pub use environment::Environment;
 pub use problem::{Origin, Problem, Problems};
@@ -91,6 +94,15 @@ pub enum MasterKey {
     Inline(SecretString),
     /// The file is created on first start if it is missing; a newline at its end does not count.
     File(PathBuf),
+}
+
+impl MasterKey {
+    /// The bytes of a key as it is written: base64, perhaps with a newline after it. `None` if it is not 32
+    /// bytes in base64.
+    pub fn decode(text: &str) -> Option<Zeroizing<[u8; 32]>> {
+        let bytes = Zeroizing::new(BASE64_STANDARD.decode(text.trim_end_matches(['\r', '\n'])).ok()?);
+        bytes.as_slice().try_into().map(Zeroizing::new).ok()
+    }
 }
 
 /// How long finished things are kept, 1 to 3650 days.

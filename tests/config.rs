@@ -589,6 +589,20 @@ fn without_a_file_the_built_in_one_is_the_file() {
 }
 
 #[test]
+fn the_file_of_the_master_key_may_be_missing_and_is_checked_when_it_is_there() {
+    let place = Place::with(&GOOD.replace("{ env = \"MASTER\" }", "{ file = \"master.key\" }"));
+    assert!(place.shown("keys.master", &[]).ends_with("(file master.key)"));
+    place.write("master.key", format!("{MASTER}\n"));
+    assert!(place.shown("keys.master", &[]).ends_with("(file master.key)"));
+    place.write("master.key", &MASTER[4..]);
+    assert_eq!(place.run(&["config", "check"]).status.code(), Some(2));
+
+    assert_eq!(MasterKey::decode(&format!("{MASTER}\n")).as_deref(), Some(&[0; 32]));
+    assert!(MasterKey::decode(&MASTER[4..]).is_none());
+    assert!(MasterKey::decode("").is_none());
+}
+
+#[test]
 fn a_file_of_ones_own_is_asked_only_for_what_it_names() {
     let text = r#"
         [[apps]]

@@ -7,8 +7,6 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
@@ -195,12 +193,11 @@ impl Slot<'_> {
     /// The master key, or the file that holds it or will once the server has started.
     pub(super) fn master_key(&self) -> Option<MasterKey> {
         let checked = |secret: &str, whose: &str| {
-            let decoded = BASE64_STANDARD.decode(secret).map(Zeroizing::new);
-            let fits = decoded.is_ok_and(|bytes| bytes.len() == 32);
-            if !fits {
+            let key = MasterKey::decode(secret);
+            if key.is_none() {
                 self.problem(format!("{whose} must be 32 bytes in base64 (`openssl rand -base64 32`)"));
             }
-            fits.then_some(())
+            key.map(drop)
         };
         match self.secret_reference()? {
             Reference::Inline(text) => {
