@@ -1,4 +1,6 @@
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod phone;
 pub mod store;
 pub mod vault;

@@ -1,0 +1,158 @@
+//! `twotick config check | show | init`.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::{Cli, Exit, load_config, print};
+use crate::config::{ChannelKind, DEFAULT_FILE, Loaded, Profile, Shown};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Check everything and print all problems; exit code 2 if there are any
+    Check,
+    /// Print every effective value and where it comes from; secrets as ***
+    Show {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write the commented default
+    Init {
+        /// Where to [default: what --config says, else config.toml]
+        path: Option<PathBuf>,
+        /// Replace a file that is there
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+pub(super) fn run(cli: &Cli, command: &Command) -> Exit {
+    match command {
+        Command::Check => with_config(cli, check),
+        Command::Show { json: false } => with_config(cli, show),
+        Command::Show { json: true } => with_config(cli, show_json),
+        Command::Init { path, force } => {
+            let path = path.as_deref().or(cli.config.as_deref()).unwrap_or(Path::new("config.toml"));
+            init(path, if *force { Existing::Replace } else { Existing::Keep })
+        }
+    }
+}
+
+fn with_config(cli: &Cli, report: impl Fn(&Loaded) -> String) -> Exit {
+    match load_config(cli) {
+        Ok(loaded) => print(&report(&loaded)),
+        Err(exit) => exit,
+    }
+}
+
+fn check(loaded: &Loaded) -> String {
+    let config = &loaded.config;
+    let mut out = String::new();
+    for warning in &loaded.warnings {
+        line(&mut out, format_args!("warning  {warning}"));
+    }
+    line(&mut out, format_args!("ok  {}", file_name(loaded)));
+    let server = &config.server;
+    line(&mut out, format_args!("ok  server: API {}, admin {}", server.listen, server.admin_listen));
+    let apps: Vec<&str> = config.apps.iter().map(|app| app.name.as_str()).collect();
+    line(&mut out, format_args!("ok  apps: {}", apps.join(", ")));
+    for (name, channel) in &config.channels {
+        let kind = match channel.kind {
+            ChannelKind::Meta(_) => "meta",
+            ChannelKind::Http(_) => "http",
+        };
+        line(&mut out, format_args!("ok  channel {name}: {kind}"));
+    }
+    for (name, profile) in &config.profiles {
+        line(&mut out, format_args!("ok  profile {name}: {}", steps(profile)));
+    }
+    let secrets = loaded.effective.iter().filter(|shown| shown.value == "***").count();
+    line(&mut out, format_args!("ok  secrets: {secrets} found"));
+    out
+}
+
+/// `whatsapp, after 30s sms`.
+fn steps(profile: &Profile) -> String {
+    let mut out = String::new();
+    for step in &profile.steps {
+        out.push_str(&step.channel);
+        if let Some(within) = step.deliver_within {
+            // Writing to a String cannot fail.
+            let _ = write!(out, ", after {within:?} ");
+        }
+    }
+    out
+}
+
+fn show(loaded: &Loaded) -> String {
+    let mut out = String::new();
+    line(&mut out, format_args!("# {}", file_name(loaded)));
+    for Shown { key, value, origin, secret_from } in &loaded.effective {
+        match (value.as_str(), secret_from) {
+            (Some("***"), Some(from)) => line(&mut out, format_args!("{key} = ***   # {origin} ({from})")),
+            (Some("***"), None) => line(&mut out, format_args!("{key} = ***   # {origin}")),
+            (Some(_) | None, _) => line(&mut out, format_args!("{key} = {value}   # {origin}")),
+        }
+    }
+    out
+}
+
+fn show_json(loaded: &Loaded) -> String {
+    let values = loaded.effective.iter().map(|shown| {
+        let mut value = json!({
+            "key": shown.key,
+            "value": shown.value,
+            "origin": shown.origin.to_string(),
+        });
+        if let Some(from) = &shown.secret_from {
+            value["secret_from"] = json!(from);
+        }
+        value
+    });
+    let values: Vec<_> = values.collect();
+    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    let document = json!({ "file": loaded.file, "values": values, "warnings": warnings });
+    format!("{document:#}\n")
+}
+
+fn file_name(loaded: &Loaded) -> String {
+    match &loaded.file {
+        Some(path) => path.display().to_string(),
+        None => "no configuration file, so the built-in default; `twotick config init` writes one".to_owned(),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Existing {
+    Keep,
+    Replace,
+}
+
+fn init(path: &Path, existing: Existing) -> Exit {
+    let file = match existing {
+        Existing::Keep => File::create_new(path),
+        Existing::Replace => File::create(path),
+    };
+    let written = file.and_then(|mut file| file.write_all(DEFAULT_FILE.as_bytes()));
+    match written {
+        Ok(()) => print(&format!("wrote {}; next: edit it, then `twotick config check`\n", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            eprintln!("{} exists; --force replaces it", path.display());
+            Exit::Failed
+        }
+        Err(error) => {
+            eprintln!("{} cannot be written: {error}", path.display());
+            Exit::Failed
+        }
+    }
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "{text}");
+}

@@ -1,0 +1,392 @@
+//! The configuration: what it holds, and how it is put together and checked.
+//!
+//! Four layers, each over the one before: the built-in default, the file, `TWOTICK__…` variables, flags. They
+//! become one tree of values that know their origin (`tree`); the tree is read key by key into the structs
+//! below while every problem is collected (`reader`, `values`, `sections`, `profiles`), so that a user sees
+//! all of them at once. This module is the only reader of files and environment; a server that has a
+//! [`Config`] needs to check nothing again.
+//!
+//! The built-in default *is* the commented `config.toml` at the root of the repository. Its `[server]`,
+//! `[store]`, `[keys]` and `[retention]`, and the optional keys of its channels and its profile, stand in for
+//! keys that a file leaves out; what it says about apps, channels, profiles, templates and texts counts only
+//! when there is no file at all.
+
+mod environment;
+mod problem;
+mod profiles;
+mod reader;
+mod sections;
+mod tree;
+mod values;
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+pub use environment::Environment;
+pub use problem::{Origin, Problem, Problems};
+pub use reader::Shown;
+
+use environment::Unusable;
+use reader::{Findings, Section};
+use tree::Table;
+
+/// The commented default, as `twotick config init` writes it.
+pub const DEFAULT_FILE: &str = include_str!("../config.toml");
+
+/// A complete and checked configuration. `Debug` shows no secret.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub server: Server,
+    pub store: Store,
+    pub keys: Keys,
+    pub retention: Retention,
+    /// At least one; names and API keys differ between apps.
+    pub apps: Vec<App>,
+    /// By name, `[a-z0-9_-]{1,32}`. At least one.
+    pub channels: BTreeMap<String, Channel>,
+    /// By name. At least one.
+    pub profiles: BTreeMap<String, Profile>,
+    /// By name.
+    pub templates: BTreeMap<String, Template>,
+    /// By name.
+    pub texts: BTreeMap<String, Text>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// API and provider webhooks. Port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Console, metrics, API docs.
+    pub admin_listen: SocketAddr,
+    /// How providers reach us; https unless it is loopback; no slash at its end.
+    pub public_url: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub backend: Backend,
+    /// The data folder.
+    pub path: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Sled,
+}
+
+#[derive(Debug, Clone)]
+pub struct Keys {
+    pub master: MasterKey,
+}
+
+/// 32 bytes in base64, checked wherever it was present when the configuration was read.
+#[derive(Debug, Clone)]
+pub enum MasterKey {
+    Inline(SecretString),
+    /// The file is created on first start if it is missing; a newline at its end does not count.
+    File(PathBuf),
+}
+
+impl MasterKey {
+    /// The bytes of a key as it is written: base64, perhaps with a newline after it. `None` if it is not 32
+    /// bytes in base64.
+    pub fn decode(text: &str) -> Option<Zeroizing<[u8; 32]>> {
+        let bytes = Zeroizing::new(BASE64_STANDARD.decode(text.trim_end_matches(['\r', '\n'])).ok()?);
+        bytes.as_slice().try_into().map(Zeroizing::new).ok()
+    }
+}
+
+/// How long finished things are kept, 1 to 3650 days.
+#[derive(Debug, Clone)]
+pub struct Retention {
+    /// Since a verification ended.
+    pub verifications: Duration,
+    /// Since a message to the business number was received.
+    pub inbound: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct App {
+    pub name: String,
+    /// Any of them is valid; 1 to 16, each of at least 16 visible ASCII characters.
+    pub api_keys: Vec<SecretString>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Channel {
+    /// How long the last step waits for a report that settles a doubt, 0 to 5 minutes.
+    pub in_doubt_wait: Duration,
+    pub on_doubt: OnDoubt,
+    pub kind: ChannelKind,
+}
+
+/// What the last step does when no report has settled a doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDoubt {
+    ResendOnce,
+    Hold,
+}
+
+#[derive(Debug, Clone)]
+pub enum ChannelKind {
+    Meta(Meta),
+    Http(Http),
+}
+
+/// WhatsApp through Meta's Cloud API.
+#[derive(Debug, Clone)]
+pub struct Meta {
+    /// No slash at its end.
+    pub graph_url: String,
+    /// Such as `v25.0`.
+    pub graph_version: String,
+    /// Digits.
+    pub phone_number_id: String,
+    /// Digits.
+    pub business_account_id: String,
+    /// Visible ASCII.
+    pub access_token: SecretString,
+    /// 1 to 16, any of which may have signed a webhook; each of at least 16 bytes.
+    pub app_secrets: Vec<SecretString>,
+    /// At least 8 bytes.
+    pub verify_token: SecretString,
+    /// 1 to 1000.
+    pub messages_per_second: u32,
+    /// Part of `timeout`; 100 ms to 60 s.
+    pub connect_timeout: Duration,
+    /// Of the whole request; 100 ms to 60 s.
+    pub timeout: Duration,
+}
+
+/// A carrier with a plain HTTP interface.
+#[derive(Debug, Clone)]
+pub struct Http {
+    pub url: String,
+    /// Sender as the carrier knows it, 1 to 32 characters.
+    pub from: String,
+    /// Visible ASCII.
+    pub bearer: SecretString,
+    /// RFC 6901; where the carrier's reply holds its message id.
+    pub id_pointer: String,
+    /// Signs the carrier's reports; at least 16 bytes.
+    pub report_secret: SecretString,
+    /// Part of `timeout`; 100 ms to 60 s.
+    pub connect_timeout: Duration,
+    /// Of the whole request; 100 ms to 60 s.
+    pub timeout: Duration,
+}
+
+/// The named policy under which a verification starts.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// 1 to 64 characters.
+    pub brand: String,
+    /// Digits, 6 to 10.
+    pub code_length: u8,
+    /// 30 s to 10 minutes.
+    pub code_ttl: Duration,
+    /// Wrong codes before the verification is exhausted, 1 to 10.
+    pub max_checks: u8,
+    /// The wait before the n-th resend; 0 to 10 entries of 0 to 10 minutes.
+    pub resend_after: Vec<Duration>,
+    /// Every template and text of the steps has it.
+    pub default_locale: String,
+    /// Whether an app may bring its own code.
+    pub allow_custom_code: bool,
+    /// 1 to 8, in order. Their deadlines together fit into `code_ttl`.
+    pub steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The name of one of [`Config::channels`].
+    pub channel: String,
+    pub content: StepContent,
+    /// `None` on the last step and on no other; at least 100 ms.
+    pub deliver_within: Option<Duration>,
+}
+
+/// A template on a channel of kind `meta`, a text on one of kind `http`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepContent {
+    /// The name of one of [`Config::templates`].
+    Template(String),
+    /// The name of one of [`Config::texts`].
+    Text(String),
+}
+
+/// A WhatsApp authentication template as approved at Meta.
+#[derive(Debug, Clone)]
+pub struct Template {
+    /// App locale → Meta's language code, such as `en` → `en_US`.
+    pub locales: BTreeMap<String, String>,
+    pub button: Button,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Button {
+    CopyCode,
+    OneTap,
+    ZeroTap,
+}
+
+/// The wording of a text message.
+#[derive(Debug, Clone)]
+pub struct Text {
+    /// Locale → wording with `{code}` and perhaps `{brand}` and `{minutes}`.
+    pub locales: BTreeMap<String, String>,
+}
+
+/// Where to take a configuration from.
+#[derive(Debug, Clone)]
+pub struct Source<'e> {
+    /// `--config`. Without it `TWOTICK_CONFIG`, `./config.toml`, `/etc/twotick/config.toml`, and at last the
+    /// built-in default alone.
+    pub file: Option<PathBuf>,
+    /// Flags, as dotted key and value; they win over everything.
+    pub overrides: Vec<(String, String)>,
+    pub environment: &'e Environment,
+}
+
+/// A configuration that may be used, and what there is to say about it.
+#[derive(Debug)]
+pub struct Loaded {
+    pub config: Config,
+    /// Lawful but doubtful settings.
+    pub warnings: Vec<Problem>,
+    /// The file that was read; `None` when there is none and the built-in default was taken.
+    pub file: Option<PathBuf>,
+    /// Every effective value, in the order of the structs.
+    pub effective: Vec<Shown>,
+}
+
+impl Config {
+    /// Finds, reads and checks a configuration. `Err` holds everything that is wrong with it.
+    pub fn load(source: &Source<'_>) -> Result<Loaded, Problems> {
+        let Some(path) = source.find() else {
+            return load(DEFAULT_FILE, &Document::BuiltIn, source);
+        };
+        let document = Document::File(Arc::from(path.as_path()));
+        let text = read_file(&path, &document)?;
+        let loaded = load(&text, &document, source)?;
+        Ok(Loaded { file: Some(path), ..loaded })
+    }
+
+    /// As [`Config::load`], with `text` in place of a file.
+    pub fn parse(text: &str, environment: &Environment) -> Result<Config, Problems> {
+        let document = Document::File(Arc::from(Path::new("config.toml")));
+        let source = Source { file: None, overrides: Vec::new(), environment };
+        load(text, &document, &source).map(|loaded| loaded.config)
+    }
+}
+
+impl Source<'_> {
+    fn find(&self) -> Option<PathBuf> {
+        let named = self.file.clone().or_else(|| self.environment.get("TWOTICK_CONFIG").map(PathBuf::from));
+        let usual = || {
+            let places = ["config.toml", "/etc/twotick/config.toml"].map(PathBuf::from);
+            places.into_iter().find(|path| path.exists())
+        };
+        named.or_else(usual)
+    }
+}
+
+/// Which text is being read, for the origin of its lines.
+enum Document {
+    BuiltIn,
+    File(Arc<Path>),
+}
+
+impl Document {
+    fn line(&self, line: usize) -> Origin {
+        match self {
+            Self::BuiltIn => Origin::BuiltIn { line },
+            Self::File(path) => Origin::File { path: path.clone(), line: Some(line) },
+        }
+    }
+
+    fn whole(&self) -> Origin {
+        match self {
+            Self::BuiltIn => Origin::BuiltIn { line: 1 },
+            Self::File(path) => Origin::File { path: path.clone(), line: None },
+        }
+    }
+}
+
+fn read_file(path: &Path, document: &Document) -> Result<String, Problems> {
+    // A thousand apps fit into a quarter of this; a device or a mistaken file must not fill the memory.
+    const LARGEST: u64 = 1024 * 1024;
+    let problem = |origin: Origin, text: String| Problems::from(Problem { origin, key: String::new(), text });
+    let unreadable = |error: io::Error| problem(document.whole(), format!("cannot be read: {error}"));
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(problem(document.whole(), "is larger than 1 MiB".to_owned()));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count();
+        problem(document.line(line), "is not valid UTF-8".to_owned())
+    })
+}
+
+fn load(text: &str, document: &Document, source: &Source<'_>) -> Result<Loaded, Problems> {
+    let (mut tree, mut problems) = Table::parse(text, |line| document.line(line));
+    if problems.iter().any(|problem| problem.key.is_empty()) {
+        // What is left of a broken text would only bring up problems that are none.
+        return Err(problems.into());
+    }
+    let (built_in, _) = Table::parse(DEFAULT_FILE, |line| Origin::BuiltIn { line });
+    problems.extend(overlay(&mut tree, source));
+
+    let findings = Findings::new(source.environment);
+    let root = Section::root(&findings, document.line(1), &tree, &built_in);
+    let config = sections::config(root, &built_in);
+    problems.append(&mut findings.problems.take());
+    match config {
+        Some(config) if problems.is_empty() => Ok(Loaded {
+            config,
+            warnings: findings.warnings.take(),
+            file: None,
+            effective: findings.shown.take(),
+        }),
+        Some(_) | None => {
+            debug_assert!(!problems.is_empty(), "a key was refused without saying why");
+            Err(problems.into())
+        }
+    }
+}
+
+/// Puts the variables and, over them, the flags into the tree.
+fn overlay(tree: &mut Table, source: &Source<'_>) -> Vec<Problem> {
+    const PREFIX: &str = "TWOTICK__";
+    let mut problems = Vec::new();
+    for (name, value) in source.environment.starting_with(PREFIX) {
+        let path: Vec<&str> = name[PREFIX.len()..].split("__").collect();
+        let origin = Origin::Environment { name: name.to_owned() };
+        let set = match value {
+            Ok(value) => tree.overlay(&path, value, &origin),
+            Err(Unusable::NotSet | Unusable::NotUnicode) => Err("is not valid UTF-8".to_owned()),
+        };
+        if let Err(text) = set {
+            problems.push(Problem { origin, key: String::new(), text });
+        }
+    }
+    for (key, value) in &source.overrides {
+        let path: Vec<&str> = key.split('.').collect();
+        if let Err(text) = tree.overlay(&path, value, &Origin::Flag) {
+            problems.push(Problem { origin: Origin::Flag, key: problem::printable(key), text });
+        }
+    }
+    problems
+}

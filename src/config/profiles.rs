@@ -1,0 +1,225 @@
+//! Profiles: the only section that refers to others, hence the home of the rules between sections.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::problem::suggestion;
+use super::reader::{Section, Slot, as_table};
+use super::sections::{Kind, Known, NAME, all, is_locale, is_name};
+use super::tree::Table;
+use super::values::format_duration;
+use super::{Profile, Step, StepContent};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+pub(super) fn profiles(
+    slot: &Slot<'_>,
+    known: &Known,
+    built_in: &Table,
+) -> Option<BTreeMap<String, Profile>> {
+    let section = slot.table("a table: at least one [profiles.NAME]")?;
+    let entries = section.entries();
+    if entries.is_empty() {
+        section.problem("must have at least one [profiles.NAME]");
+        return None;
+    }
+    let read: Vec<_> = entries
+        .into_iter()
+        .map(|(name, slot)| {
+            if !is_name(&name) {
+                slot.problem(format!("the name must be {NAME}"));
+            }
+            (name, profile(&slot, known, built_in))
+        })
+        .collect();
+    all(read)
+}
+
+/// The first profile of the built-in file; its optional keys are the defaults.
+fn default_profile(built_in: &Table) -> Option<&Table> {
+    let profiles = as_table(&built_in.0.get("profiles")?.node)?;
+    as_table(&profiles.0.values().next()?.node)
+}
+
+fn profile(slot: &Slot<'_>, known: &Known, built_in: &Table) -> Option<Profile> {
+    let mut section = slot.table("a table: [profiles.NAME] with brand and steps")?;
+    section.default_to(default_profile(built_in));
+    let brand = section.required("brand").line(64);
+    let code_length = section.defaulted("code_length").integer(6..=10);
+    // NIST SP 800-63B-4, 3.1.3.2: a code is invalid after ten minutes.
+    let code_ttl = section.defaulted("code_ttl").duration(30 * SECOND..=10 * MINUTE);
+    let max_checks = section.defaulted("max_checks").integer(1..=10);
+    let resend_after = durations(&section.defaulted("resend_after"));
+    let locale_slot = section.defaulted("default_locale");
+    let default_locale = locale_slot
+        .text("a locale, such as \"en\" or \"pt-BR\"", |text| is_locale(text).then(|| text.to_owned()));
+    let allow_custom_code = section.defaulted("allow_custom_code").boolean();
+    let steps_slot = section.required("steps");
+    let steps = steps(&steps_slot, known);
+    section.end();
+    if let Some(locale) = &default_locale {
+        check_locale(&locale_slot, locale, steps.iter().flatten(), known);
+    }
+    if let Some(ttl) = code_ttl {
+        check_deadlines(&steps_slot, ttl, steps.iter().flatten());
+    }
+    Some(Profile {
+        brand: brand?,
+        code_length: code_length?,
+        code_ttl: code_ttl?,
+        max_checks: max_checks?,
+        resend_after: resend_after?,
+        default_locale: default_locale?,
+        allow_custom_code: allow_custom_code?,
+        steps: steps.into_iter().collect::<Option<_>>().filter(|steps: &Vec<Step>| !steps.is_empty())?,
+    })
+}
+
+fn durations(slot: &Slot<'_>) -> Option<Vec<Duration>> {
+    let slots = slot.list("a list of 0 to 10 durations, such as [\"30s\", \"60s\"]", 0..=10)?;
+    let durations: Vec<_> = slots.iter().map(|slot| slot.duration(Duration::ZERO..=10 * MINUTE)).collect();
+    durations.into_iter().collect()
+}
+
+/// Each step as far as it could be read, so that the rules between them are checked all the same. No steps
+/// at all have been reported.
+fn steps(slot: &Slot<'_>, known: &Known) -> Vec<Option<Step>> {
+    let allowed = "a list of 1 to 8 steps, such as { channel = \"sms\", text = \"otp\" }";
+    let slots = slot.list(allowed, 1..=8).unwrap_or_default();
+    let steps = slots.iter().enumerate().map(|(index, slot)| {
+        let is_last = index + 1 == slots.len();
+        step(slot, known, if is_last { Deadline::Forbidden } else { Deadline::Required })
+    });
+    steps.collect()
+}
+
+/// Whether a step passes on to another.
+#[derive(Clone, Copy)]
+enum Deadline {
+    Required,
+    Forbidden,
+}
+
+fn step(slot: &Slot<'_>, known: &Known, deadline: Deadline) -> Option<Step> {
+    let mut section = slot.table("a table, such as { channel = \"sms\", text = \"otp\" }")?;
+    let channel_slot = section.required("channel");
+    let channel = channel_slot.reference("channels", known.channels.keys());
+    let kind = channel.as_ref().and_then(|name| known.channels.get(name)).and_then(|channel| channel.kind);
+    let template_slot = section.optional("template");
+    let text_slot = section.optional("text");
+    let within_slot = section.optional("deliver_within");
+    let within = within_slot.duration(100 * MILLISECOND..=10 * MINUTE);
+    let content = content(&section, kind, &template_slot, &text_slot, known);
+    match deadline {
+        Deadline::Required if !within_slot.is_set() => {
+            within_slot.problem("missing; only the last step has no deadline, such as \"30s\"");
+        }
+        Deadline::Forbidden if within_slot.is_set() => {
+            within_slot.problem("not allowed on the last step: no step is left to fall back to");
+        }
+        Deadline::Required | Deadline::Forbidden => {}
+    }
+    if kind == Some(Kind::Meta) {
+        warn_of_double_delivery(&within_slot, within);
+    }
+    section.end();
+    Some(Step { channel: channel?, content: content?, deliver_within: within })
+}
+
+/// A template for WhatsApp, a text for a carrier, and never both.
+fn content(
+    section: &Section<'_>,
+    kind: Option<Kind>,
+    template: &Slot<'_>,
+    text: &Slot<'_>,
+    known: &Known,
+) -> Option<StepContent> {
+    match kind {
+        Some(Kind::Meta) if text.is_set() => {
+            text.problem("not allowed on a channel of kind \"meta\", which sends a template");
+        }
+        Some(Kind::Http) if template.is_set() => {
+            template.problem("not allowed on a channel of kind \"http\", which sends a text");
+        }
+        Some(Kind::Meta) if !template.is_set() => {
+            section.problem("template is missing; a channel of kind \"meta\" sends one of [templates]");
+        }
+        Some(Kind::Http) if !text.is_set() => {
+            section.problem("text is missing; a channel of kind \"http\" sends one of [texts]");
+        }
+        None if !template.is_set() && !text.is_set() => {
+            section.problem("needs a template (kind \"meta\") or a text (kind \"http\")");
+        }
+        Some(Kind::Meta | Kind::Http) | None => {}
+    }
+    let template = template.reference("templates", known.templates.keys());
+    let text = text.reference("texts", known.texts.keys());
+    match kind {
+        Some(Kind::Meta) => template.map(StepContent::Template),
+        Some(Kind::Http) => text.map(StepContent::Text),
+        None => None,
+    }
+}
+
+impl Slot<'_> {
+    /// The name of an entry of `section`.
+    fn reference<'k>(&self, section: &str, known: impl Iterator<Item = &'k String>) -> Option<String> {
+        let known: Vec<&str> = known.map(String::as_str).collect();
+        let names = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
+        let allowed = format!("the name of one of [{section}]: {names}");
+        let name = self.raw_text(&allowed)?;
+        if !known.contains(&name) {
+            self.problem(format!("must be {allowed}{}", suggestion(name, known)));
+            return None;
+        }
+        self.show(name.into());
+        Some(name.to_owned())
+    }
+}
+
+/// Meta gives up on an authentication template after 30 to 900 s, never earlier (template time-to-live page,
+/// April 2026), so after a shorter step the message may still arrive beside the fallback's. The upper bound
+/// needs no check: no step may take longer than 10 minutes.
+fn warn_of_double_delivery(slot: &Slot<'_>, within: Option<Duration>) {
+    if within.is_some_and(|within| within < 30 * SECOND) {
+        slot.warning(
+            "WhatsApp keeps trying for at least 30 s (a template's time-to-live is 30 to 900 s), so after a \
+             shorter deadline people may get the code twice",
+        );
+    }
+}
+
+/// Everything a step sends must exist in the locale that is used when the app names none that does.
+fn check_locale<'s>(slot: &Slot<'_>, locale: &str, steps: impl Iterator<Item = &'s Step>, known: &Known) {
+    let mut reported = BTreeSet::new();
+    for step in steps {
+        let (what, name, locales) = match &step.content {
+            StepContent::Template(name) => {
+                let template = known.templates.get(name).and_then(Option::as_ref);
+                ("template", name, template.map(|template| &template.locales))
+            }
+            StepContent::Text(name) => {
+                let text = known.texts.get(name).and_then(Option::as_ref);
+                ("text", name, text.map(|text| &text.locales))
+            }
+        };
+        let Some(locales) = locales.filter(|locales| !locales.contains_key(locale)) else { continue };
+        if reported.insert((what, name)) {
+            let there: Vec<&str> = locales.keys().map(String::as_str).collect();
+            let there = there.join(", ");
+            slot.problem(format!("must be a locale that {what} \"{name}\" has too: {there}"));
+        }
+    }
+}
+
+fn check_deadlines<'s>(slot: &Slot<'_>, code_ttl: Duration, steps: impl Iterator<Item = &'s Step>) {
+    let total: Duration = steps.filter_map(|step| step.deliver_within).sum();
+    let (shown, ttl) = (format_duration(total), format_duration(code_ttl));
+    if total > code_ttl {
+        slot.problem(format!("the deadlines add up to {shown} and must fit into code_ttl, {ttl}"));
+    } else if total == code_ttl {
+        slot.warning(format!("the last step would start when the code expires, after {ttl}"));
+    }
+}

@@ -1,0 +1,390 @@
+//! The sections of the file, each read into its struct. Rules between sections are in `profiles`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::problem::printable;
+use super::profiles::profiles;
+use super::reader::{Section, Slot, as_table};
+use super::tree::Table;
+use super::values::{Address, SecretRule};
+use super::{
+    App, Backend, Button, Channel, ChannelKind, Config, Http, Keys, Meta, OnDoubt, Retention, Server, Store,
+    Template, Text,
+};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Reads everything, so that every problem is found; `None` if there was one.
+pub(super) fn config(mut root: Section<'_>, built_in: &Table) -> Option<Config> {
+    let server = root.defaulted_table("server").and_then(server);
+    let store = root.defaulted_table("store").and_then(store);
+    let keys = root.defaulted_table("keys").and_then(keys);
+    let retention = root.defaulted_table("retention").and_then(retention);
+    let apps = apps(&root.required("apps"));
+    let channels = root
+        .required("channels")
+        .table("a table: at least one [channels.NAME]")
+        .map(|s| channels(s, built_in));
+    let profiles_slot = root.required("profiles");
+    let templates = optional_entries(&root.optional("templates"), "a table: [templates.NAME]", template);
+    let texts = optional_entries(&root.optional("texts"), "a table: [texts.NAME]", text);
+    let known = Known { channels: channels.unwrap_or_default(), templates, texts };
+    let profiles = profiles(&profiles_slot, &known, built_in);
+    root.end();
+    Some(Config {
+        server: server?,
+        store: store?,
+        keys: keys?,
+        retention: retention?,
+        apps: apps?,
+        channels: all(known.channels.into_iter().map(|(name, channel)| (name, channel.read)))?,
+        profiles: profiles?,
+        templates: all(known.templates)?,
+        texts: all(known.texts)?,
+    })
+}
+
+/// What a profile's steps may refer to. An entry that could not be read is known by its name all the same,
+/// so that one mistake is reported once.
+pub(super) struct Known {
+    pub(super) channels: BTreeMap<String, KnownChannel>,
+    pub(super) templates: BTreeMap<String, Option<Template>>,
+    pub(super) texts: BTreeMap<String, Option<Text>>,
+}
+
+pub(super) struct KnownChannel {
+    pub(super) kind: Option<Kind>,
+    read: Option<Channel>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Meta,
+    Http,
+}
+
+const KINDS: [(&str, Kind); 2] = [("meta", Kind::Meta), ("http", Kind::Http)];
+
+/// The entries, if all of them could be read.
+pub(super) fn all<T>(entries: impl IntoIterator<Item = (String, Option<T>)>) -> Option<BTreeMap<String, T>> {
+    entries.into_iter().map(|(name, entry)| Some((name, entry?))).collect()
+}
+
+/// Names of apps, profiles, templates and texts.
+pub(super) fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    (1..=64).contains(&name.len()) && name.bytes().all(allowed)
+}
+
+pub(super) const NAME: &str = "1 to 64 of A-Z, a-z, 0-9, _ . and -";
+
+fn server(mut section: Section<'_>) -> Option<Server> {
+    let listen = section.defaulted("listen").address();
+    let admin = section.defaulted("admin_listen");
+    let admin_listen = admin.address();
+    if let (Some(a), Some(b)) = (listen, admin_listen)
+        && clash(a, b)
+    {
+        admin.problem("must be another address or port than listen (port 0: any free one)");
+    }
+    let public_url = section.defaulted("public_url").url(Address::Ours);
+    section.end();
+    Some(Server { listen: listen?, admin_listen: admin_listen?, public_url: public_url? })
+}
+
+fn clash(a: SocketAddr, b: SocketAddr) -> bool {
+    let same_ip = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() != 0 && a.port() == b.port() && same_ip
+}
+
+fn store(mut section: Section<'_>) -> Option<Store> {
+    let backend = section.defaulted("backend");
+    let backend = backend.text("\"sled\" (\"postgres\" comes later)", |name| match name {
+        "sled" => Some(Backend::Sled),
+        _ => None,
+    });
+    let path = section.defaulted("path").path();
+    section.end();
+    Some(Store { backend: backend?, path: path? })
+}
+
+fn keys(mut section: Section<'_>) -> Option<Keys> {
+    let master = section.defaulted("master").master_key();
+    section.end();
+    Some(Keys { master: master? })
+}
+
+fn retention(mut section: Section<'_>) -> Option<Retention> {
+    let range = DAY..=3650 * DAY;
+    let verifications = section.defaulted("verifications").duration(range.clone());
+    let inbound = section.defaulted("inbound").duration(range);
+    section.end();
+    Some(Retention { verifications: verifications?, inbound: inbound? })
+}
+
+fn apps(slot: &Slot<'_>) -> Option<Vec<App>> {
+    // Every request looks its key up among all of them.
+    let slots = slot.list("a list of 1 to 1000 tables: [[apps]] with name and api_keys", 1..=1000)?;
+    let mut apps: Vec<App> = Vec::new();
+    let mut complete = true;
+    for slot in slots {
+        match app(&slot, &apps) {
+            Some(app) => apps.push(app),
+            None => complete = false,
+        }
+    }
+    complete.then_some(apps)
+}
+
+fn app(slot: &Slot<'_>, before: &[App]) -> Option<App> {
+    let mut section = slot.table("a table: [[apps]] with name and api_keys")?;
+    let name_slot = section.required("name");
+    let name = name_slot.text(NAME, |name| is_name(name).then(|| name.to_owned()));
+    if let Some(name) = name.as_deref()
+        && before.iter().any(|app| app.name == name)
+    {
+        name_slot.problem("another app has this name; each needs its own");
+    }
+    let keys_slot = section.required("api_keys");
+    let keys = secrets(&keys_slot, SecretRule::API_KEY, |slot, key| {
+        let same = |other: &SecretString| other.expose_secret() == key.expose_secret();
+        if let Some(other) = before.iter().find(|app| app.api_keys.iter().any(same)) {
+            slot.problem(format!("the same key as one of app \"{}\"; each app needs its own", other.name));
+        }
+    });
+    section.end();
+    Some(App { name: name?, api_keys: keys? })
+}
+
+/// Several secrets that are valid at once, for rotation; `inspect` sees each.
+fn secrets(
+    slot: &Slot<'_>,
+    rule: SecretRule,
+    inspect: impl Fn(&Slot<'_>, &SecretString),
+) -> Option<Vec<SecretString>> {
+    let slots = slot.list("a list of 1 to 16 secrets, such as [{ env = \"NAME\" }]", 1..=16)?;
+    // Collected first, so that every wrong one is reported.
+    let secrets: Vec<_> =
+        slots.iter().map(|slot| slot.secret(rule).inspect(|secret| inspect(slot, secret))).collect();
+    secrets.into_iter().collect()
+}
+
+fn channels(section: Section<'_>, built_in: &Table) -> BTreeMap<String, KnownChannel> {
+    let entries = section.entries();
+    if entries.is_empty() {
+        section.problem("must have at least one [channels.NAME]");
+    }
+    let known = entries.into_iter().map(|(name, slot)| {
+        let lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+        if !(1..=32).contains(&name.len()) || !name.bytes().all(lower) {
+            slot.problem("a channel's name must be 1 to 32 of a-z, 0-9, _ and -");
+        }
+        (name, channel(&slot, built_in))
+    });
+    known.collect()
+}
+
+fn channel(slot: &Slot<'_>, built_in: &Table) -> KnownChannel {
+    let Some(mut section) = slot.table("a table: [channels.NAME] with kind") else {
+        return KnownChannel { kind: None, read: None };
+    };
+    let Some(kind) = section.required("kind").choice(&KINDS) else {
+        return KnownChannel { kind: None, read: None };
+    };
+    section.default_to(default_channel(built_in, kind));
+    let in_doubt_wait = section.defaulted("in_doubt_wait").duration(Duration::ZERO..=300 * SECOND);
+    let on_doubt = section
+        .defaulted("on_doubt")
+        .choice(&[("resend_once", OnDoubt::ResendOnce), ("hold", OnDoubt::Hold)]);
+    let details = match kind {
+        Kind::Meta => meta(&mut section).map(ChannelKind::Meta),
+        Kind::Http => http(&mut section).map(ChannelKind::Http),
+    };
+    section.end();
+    let read = || Some(Channel { in_doubt_wait: in_doubt_wait?, on_doubt: on_doubt?, kind: details? });
+    KnownChannel { kind: Some(kind), read: read() }
+}
+
+/// The channel of that kind in the built-in file; its optional keys are the defaults.
+fn default_channel(built_in: &Table, kind: Kind) -> Option<&Table> {
+    let word = KINDS.iter().find(|(_, known)| *known == kind)?.0;
+    let channels = as_table(&built_in.0.get("channels")?.node)?;
+    let tables = channels.0.values().filter_map(|entry| as_table(&entry.node));
+    tables.into_iter().find(|table| table.0.get("kind").is_some_and(|kind| kind.node.is_text(word)))
+}
+
+fn meta(section: &mut Section<'_>) -> Option<Meta> {
+    let graph_url = section.defaulted("graph_url").url(Address::Base);
+    let version = section.defaulted("graph_version");
+    let graph_version = version.text("Meta's version of the Graph API, such as \"v25.0\"", |text| {
+        is_graph_version(text).then(|| text.to_owned())
+    });
+    let phone_number_id = section.required("phone_number_id").meta_id();
+    let business_account_id = section.required("business_account_id").meta_id();
+    let access_token = section.required("access_token").secret(SecretRule::PROVIDER_TOKEN);
+    let app_secrets = secrets(&section.required("app_secrets"), SecretRule::SIGNING, |_, _| {});
+    let verify_token = section.required("verify_token").secret(SecretRule::VERIFY_TOKEN);
+    let messages_per_second = section.defaulted("messages_per_second").integer(1..=1000);
+    let (connect_timeout, timeout) = timeouts(section);
+    Some(Meta {
+        graph_url: graph_url?,
+        graph_version: graph_version?,
+        phone_number_id: phone_number_id?,
+        business_account_id: business_account_id?,
+        access_token: access_token?,
+        app_secrets: app_secrets?,
+        verify_token: verify_token?,
+        messages_per_second: messages_per_second?,
+        connect_timeout: connect_timeout?,
+        timeout: timeout?,
+    })
+}
+
+fn is_graph_version(text: &str) -> bool {
+    let number = |digits: &str| (1..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    let parts = text.strip_prefix('v').and_then(|numbers| numbers.split_once('.'));
+    parts.is_some_and(|(major, minor)| number(major) && number(minor))
+}
+
+impl Slot<'_> {
+    /// It becomes part of an address, so nothing but digits may stand in it.
+    fn meta_id(&self) -> Option<String> {
+        self.text("the id that Meta shows, 1 to 32 digits", |text| {
+            let fits = (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+            fits.then(|| text.to_owned())
+        })
+    }
+}
+
+fn http(section: &mut Section<'_>) -> Option<Http> {
+    let url = section.required("url").url(Address::Endpoint);
+    let from = section.required("from").line(32);
+    let bearer = section.required("bearer").secret(SecretRule::PROVIDER_TOKEN);
+    let pointer = section.defaulted("id_pointer");
+    let id_pointer = pointer.text("a JSON pointer, such as \"/id\" or \"/messages/0/id\"", |text| {
+        is_json_pointer(text).then(|| text.to_owned())
+    });
+    let report_secret = section.required("report_secret").secret(SecretRule::SIGNING);
+    let (connect_timeout, timeout) = timeouts(section);
+    Some(Http {
+        url: url?,
+        from: from?,
+        bearer: bearer?,
+        id_pointer: id_pointer?,
+        report_secret: report_secret?,
+        connect_timeout: connect_timeout?,
+        timeout: timeout?,
+    })
+}
+
+/// RFC 6901: empty, or parts that each begin with `/`, in which `~` is followed by 0 or 1.
+fn is_json_pointer(text: &str) -> bool {
+    let escapes = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+    (text.is_empty() || text.starts_with('/')) && escapes && text.len() <= 256
+}
+
+/// `connect_timeout` and `timeout`; connecting is a part of the whole.
+fn timeouts(section: &mut Section<'_>) -> (Option<Duration>, Option<Duration>) {
+    let range = 100 * MILLISECOND..=60 * SECOND;
+    let timeout = section.defaulted("timeout").duration(range.clone());
+    let connect = section.defaulted("connect_timeout");
+    (connect.duration_at_most(range, timeout, "timeout"), timeout)
+}
+
+/// The entries of a table that may be left out, each under a sane name.
+fn optional_entries<T>(
+    slot: &Slot<'_>,
+    allowed: &str,
+    read: impl Fn(&Slot<'_>) -> Option<T>,
+) -> BTreeMap<String, Option<T>> {
+    let Some(section) = slot.table(allowed) else { return BTreeMap::new() };
+    let entries = section.entries().into_iter().map(|(name, slot)| {
+        if !is_name(&name) {
+            slot.problem(format!("the name must be {NAME}"));
+        }
+        (name, read(&slot))
+    });
+    entries.collect()
+}
+
+fn template(slot: &Slot<'_>) -> Option<Template> {
+    let mut section = slot.table("a table: [templates.NAME] with locales and button")?;
+    let languages = section.required("locales");
+    let languages = languages.table("a table, such as { en = \"en_US\", de = \"de\" }");
+    let locales = languages.and_then(|languages| {
+        locales(&languages, |slot| {
+            slot.text("the template's language code at Meta, such as \"en_US\"", |text| {
+                let fits = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+                ((2..=10).contains(&text.len()) && text.bytes().all(fits)).then(|| text.to_owned())
+            })
+        })
+    });
+    let button = section.required("button").choice(&[
+        ("copy_code", Button::CopyCode),
+        ("one_tap", Button::OneTap),
+        ("zero_tap", Button::ZeroTap),
+    ]);
+    section.end();
+    Some(Template { locales: locales?, button: button? })
+}
+
+fn text(slot: &Slot<'_>) -> Option<Text> {
+    let section = slot.table("a table: [texts.NAME] with a text for each locale")?;
+    Some(Text { locales: locales(&section, wording)? })
+}
+
+fn locales(
+    section: &Section<'_>,
+    read: impl Fn(&Slot<'_>) -> Option<String>,
+) -> Option<BTreeMap<String, String>> {
+    let entries = section.entries();
+    if entries.is_empty() {
+        section.problem("must have at least one locale, such as en");
+        return None;
+    }
+    let read: Vec<_> = entries
+        .into_iter()
+        .map(|(locale, slot)| {
+            if !is_locale(&locale) {
+                slot.problem("the key must be a locale, such as en, de or pt-BR");
+            }
+            (locale, read(&slot))
+        })
+        .collect();
+    all(read)
+}
+
+/// A language tag as apps send it, such as `en` or `pt-BR`.
+pub(super) fn is_locale(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    (2..=35).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+const PLACEHOLDERS: [&str; 3] = ["{code}", "{brand}", "{minutes}"];
+
+fn wording(slot: &Slot<'_>) -> Option<String> {
+    // Ten segments of an SMS hold 1530 characters of GSM 7-bit and 670 others; nobody wants to pay for more.
+    const LONGEST: usize = 670;
+    let allowed = format!("a text of 1 to {LONGEST} characters that contains {{code}}");
+    let text = slot.text(&allowed, |text| {
+        let fits = (1..=LONGEST).contains(&text.chars().count()) && text.contains("{code}");
+        fits.then(|| text.to_owned())
+    })?;
+    let rest = PLACEHOLDERS.iter().fold(text.clone(), |rest, placeholder| rest.replace(placeholder, ""));
+    let Some(brace) = rest.find(['{', '}']) else { return Some(text) };
+    let unknown = rest[brace..].split_inclusive('}').next().unwrap_or_default();
+    let unknown = if unknown.starts_with('{') && unknown.ends_with('}') { unknown } else { "a single brace" };
+    let suggestion = super::problem::suggestion(unknown, PLACEHOLDERS);
+    slot.problem(format!(
+        "unknown placeholder {}; allowed: {}{suggestion}",
+        printable(unknown),
+        PLACEHOLDERS.join(", ")
+    ));
+    None
+}

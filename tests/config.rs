@@ -1,0 +1,708 @@
+//! The configuration as a user meets it: the real binary, real files, its own environment.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use twotick::config::{
+    ChannelKind, Config, DEFAULT_FILE, Environment, MasterKey, Origin, Source, StepContent,
+};
+
+/// Small, complete and right. The table below breaks it in one place a row.
+const GOOD: &str = r#"[server]
+listen = "127.0.0.1:8080"
+public_url = "https://otp.example.com"
+
+[keys]
+master = { env = "MASTER" }
+
+[[apps]]
+name = "shop"
+api_keys = [{ env = "SHOP_KEY" }]
+
+[[apps]]
+name = "bank"
+api_keys = [{ env = "BANK_KEY" }, "CANARY-bank-key-1234"]
+
+[channels.whatsapp]
+kind = "meta"
+phone_number_id = "106540352242922"
+business_account_id = "102290129340398"
+access_token = { env = "WHATSAPP_ACCESS_TOKEN" }
+app_secrets = [{ env = "META_APP_SECRET" }]
+verify_token = { env = "META_VERIFY_TOKEN" }
+timeout = "10s"
+
+[channels.sms]
+kind = "http"
+url = "https://sms.example.com/send"
+from = "Acme"
+bearer = { file = "sms.token" }
+report_secret = { env = "SMS_REPORT_SECRET" }
+
+[profiles.login]
+brand = "Acme"
+code_length = 6
+code_ttl = "10m"
+resend_after = ["30s", "60s"]
+default_locale = "en"
+steps = [
+  { channel = "whatsapp", template = "login_code", deliver_within = "30s" },
+  { channel = "sms", text = "otp" },
+]
+
+[templates.login_code]
+locales = { en = "en_US", de = "de" }
+button = "copy_code"
+
+[texts.otp]
+en = "{code} is your {brand} code. It expires in {minutes} minutes."
+de = "{code} ist Ihr Code."
+"#;
+
+/// 32 zero bytes; everything else holds the canary that no output may show.
+const MASTER: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+const SECRETS: [(&str, &str); 8] = [
+    ("MASTER", MASTER),
+    ("SHOP_KEY", "CANARY-shop-key-1234"),
+    ("BANK_KEY", "CANARY-bank-key-5678"),
+    ("WHATSAPP_ACCESS_TOKEN", "CANARY-access-token"),
+    ("META_APP_SECRET", "CANARY-app-secret-1234"),
+    ("META_VERIFY_TOKEN", "CANARY-verify"),
+    ("SMS_REPORT_SECRET", "CANARY-report-secret"),
+    ("UNUSED", "CANARY-unused"),
+];
+
+/// A folder to run the binary in, with the file that holds the carrier's token.
+struct Place {
+    folder: tempfile::TempDir,
+    variables: BTreeMap<String, String>,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("sms.token"), "CANARY-sms-token\n").unwrap();
+        let variables = SECRETS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self { folder, variables: BTreeMap::from(variables) }
+    }
+
+    fn with(text: &str) -> Self {
+        let place = Self::new();
+        place.write("config.toml", text);
+        place
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        std::fs::write(self.path().join(name), content).unwrap();
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> &mut Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_twotick"))
+            .args(arguments)
+            .current_dir(self.path())
+            .env_clear()
+            .envs(&self.variables)
+            .output()
+            .unwrap()
+    }
+
+    /// What `show` says of one key.
+    fn shown(&self, key: &str, arguments: &[&str]) -> String {
+        let output = self.run(&[&["config", "show"], arguments].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let shown = stdout(&output);
+        let start = format!("{key} = ");
+        let line = shown.lines().find_map(|line| line.strip_prefix(&start));
+        line.unwrap_or_else(|| panic!("{key} in:\n{shown}")).to_owned()
+    }
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Where a problem must be reported.
+enum At {
+    /// The line of `config.toml` that contains this.
+    Line(&'static str),
+    Variable(&'static str),
+    Flag,
+}
+
+use At::{Flag, Line, Variable};
+
+/// One wrong configuration: `GOOD` with `from` replaced by `to`, and with more variables.
+struct Wrong {
+    from: &'static str,
+    to: &'static str,
+    variables: &'static [(&'static str, &'static str)],
+    flags: &'static [&'static str],
+    at: At,
+    key: &'static str,
+    says: &'static [&'static str],
+}
+
+const fn file(
+    from: &'static str,
+    to: &'static str,
+    at: &'static str,
+    key: &'static str,
+    says: &'static [&'static str],
+) -> Wrong {
+    Wrong { from, to, variables: &[], flags: &[], at: Line(at), key, says }
+}
+
+const fn variable(
+    variables: &'static [(&'static str, &'static str)],
+    at: At,
+    key: &'static str,
+    says: &'static [&'static str],
+) -> Wrong {
+    Wrong { from: "", to: "", variables, flags: &[], at, key, says }
+}
+
+const fn flag(flags: &'static [&'static str], key: &'static str, says: &'static [&'static str]) -> Wrong {
+    Wrong { from: "", to: "", variables: &[], flags, at: Flag, key, says }
+}
+
+#[rustfmt::skip]
+const WRONG: &[Wrong] = &[
+    // Unknown keys, with the nearest one.
+    file("listen =", "listn =", "listn =", "server.listn", &["unknown key; allowed here: listen, admin_listen, public_url", "did you mean \"listen\"?"]),
+    file("[server]", "[sever]", "[sever]", "sever", &["unknown key", "server, store, keys, retention, apps, channels, profiles, templates, texts", "did you mean \"server\"?"]),
+    file("[server]", "colour = \"CANARY\"\n[server]", "colour =", "colour", &["unknown key"]),
+    file("[server]", "[retention]\nverification = \"30d\"\n[server]", "verification =", "retention.verification", &["did you mean \"verifications\"?"]),
+    file("[keys]", "[store]\ndir = \"x\"\n[keys]", "dir =", "store.dir", &["allowed here: backend, path"]),
+    file("name = \"bank\"", "name = \"bank\"\napi_key = \"CANARY\"", "api_key =", "apps[1].api_key", &["did you mean \"api_keys\"?"]),
+    file("timeout = \"10s\"", "time_out = \"10s\"", "time_out", "channels.whatsapp.time_out", &["did you mean \"timeout\"?"]),
+    file("from = \"Acme\"", "from = \"Acme\"\nverify_token = \"CANARY-v\"", "verify_token = \"C", "channels.sms.verify_token", &["unknown key", "kind", "report_secret"]),
+    file("code_length = 6", "code_lenght = 6", "code_lenght", "profiles.login.code_lenght", &["did you mean \"code_length\"?"]),
+    file("text = \"otp\" }", "text = \"otp\", deliverwithin = \"9s\" }", "deliverwithin", "profiles.login.steps[1].deliverwithin", &["did you mean \"deliver_within\"?"]),
+    file("button = \"copy_code\"", "button = \"copy_code\"\nname = \"x\"", "name = \"x\"", "templates.login_code.name", &["allowed here: locales, button"]),
+    file("{ env = \"MASTER\" }", "{ evn = \"MASTER\" }", "evn", "keys.master", &["{ env = \"NAME\" }", "did you mean \"env\"?"]),
+
+    // Missing keys.
+    file("[[apps]]\nname = \"bank\"", "[[apps]] # the second", "# the second", "apps[1].name", &["missing", "1 to 64"]),
+    file("kind = \"http\"\n", "", "[channels.sms]", "channels.sms.kind", &["missing", "\"meta\" or \"http\""]),
+    file("bearer = { file = \"sms.token\" }\n", "", "[channels.sms]", "channels.sms.bearer", &["missing", "a secret"]),
+    file("app_secrets = [{ env = \"META_APP_SECRET\" }]\n", "", "[channels.whatsapp]", "channels.whatsapp.app_secrets", &["missing", "1 to 16 secrets"]),
+    file("brand = \"Acme\"\n", "", "[profiles.login]", "profiles.login.brand", &["missing"]),
+    file("button = \"copy_code\"\n", "", "[templates.login_code]", "templates.login_code.button", &["missing", "copy_code", "one_tap", "zero_tap"]),
+
+    // Wrong types.
+    file("listen = \"127.0.0.1:8080\"", "listen = 8080", "listen = 8080", "server.listen", &["IP address and a port", "not a number"]),
+    file("code_length = 6", "code_length = \"6\"", "code_length", "profiles.login.code_length", &["whole number from 6 to 10", "not text"]),
+    file("code_length = 6", "code_length = 6.5", "code_length", "profiles.login.code_length", &["whole number", "not a number with a point"]),
+    file("code_length = 6", "code_length = 6\nallow_custom_code = \"yes\"", "allow_custom", "profiles.login.allow_custom_code", &["true or false", "not text"]),
+    file("\"10m\"", "600", "code_ttl", "profiles.login.code_ttl", &["\"30s\" to \"10m\"", "not a number"]),
+    file("\"10m\"", "1979-05-27", "code_ttl", "profiles.login.code_ttl", &["a duration", "not a date"]),
+    file("[{ env = \"SHOP_KEY\" }]", "\"CANARY-shop-key-1234\"", "api_keys = \"C", "apps[0].api_keys", &["a list of 1 to 16 secrets", "not text"]),
+    file("{ env = \"WHATSAPP_ACCESS_TOKEN\" }", "[\"CANARY\"]", "access_token", "channels.whatsapp.access_token", &["a secret", "not a list"]),
+    file("[\"30s\", \"60s\"]", "\"30s\"", "resend_after", "profiles.login.resend_after", &["a list of 0 to 10 durations", "not text"]),
+    file("[keys]\n", "[store]\nbackend = true\n[keys]\n", "backend", "store.backend", &["\"sled\"", "not true or false"]),
+    file("[keys]\nmaster = { env = \"MASTER\" }", "[keys]\nmaster = 123", "master = 123", "keys.master", &["a secret", "not a number"]),
+    file("\"106540352242922\"", "106540352242922", "phone_number_id", "channels.whatsapp.phone_number_id", &["digits", "in quotes", "not a number"]),
+
+    // Out of range, or not what it should be.
+    file("\"127.0.0.1:8080\"", "\"localhost\"", "listen", "server.listen", &["\"127.0.0.1:8080\""]),
+    file("listen = \"127.0.0.1:8080\"", "listen = \"127.0.0.1:8080\"\nadmin_listen = \"127.0.0.1:8080\"", "admin_listen", "server.admin_listen", &["another address or port than listen"]),
+    file("listen = \"127.0.0.1:8080\"", "listen = \"0.0.0.0:8081\"", "[server]", "server.admin_listen", &["another address or port than listen"]),
+    file("https://otp.example.com", "http://otp.example.com", "public_url", "server.public_url", &["https", "loopback"]),
+    file("https://otp.example.com", "https://user:CANARY@otp.example.com", "public_url", "server.public_url", &["without user, password"]),
+    file("https://otp.example.com", "otp.example.com", "public_url", "server.public_url", &["an https address"]),
+    file("[keys]", "[store]\nbackend = \"postgres\"\n[keys]", "backend", "store.backend", &["must be \"sled\"", "\"postgres\" comes later"]),
+    file("[keys]", "[store]\npath = \"\"\n[keys]", "path =", "store.path", &["a path"]),
+    file("[keys]", "[retention]\ninbound = \"12h\"\n[keys]", "inbound", "retention.inbound", &["\"1d\" to \"3650d\""]),
+    file("name = \"bank\"", "name = \"shop\" # again", "# again", "apps[1].name", &["another app has this name"]),
+    file("name = \"bank\"", "name = \"the bank\"", "the bank", "apps[1].name", &["A-Z, a-z, 0-9"]),
+    file("kind = \"http\"", "kind = \"htpp\"", "htpp", "channels.sms.kind", &["\"meta\" or \"http\"", "did you mean \"http\"?"]),
+    file("kind = \"http\"", "kind = \"http\"\nid_pointer = \"id\"", "id_pointer", "channels.sms.id_pointer", &["JSON pointer", "\"/id\""]),
+    file("kind = \"http\"", "kind = \"http\"\nin_doubt_wait = \"6m\"", "in_doubt_wait", "channels.sms.in_doubt_wait", &["\"0s\" to \"5m\""]),
+    file("kind = \"http\"", "kind = \"http\"\non_doubt = \"resend\"", "on_doubt", "channels.sms.on_doubt", &["\"resend_once\" or \"hold\"", "did you mean \"resend_once\"?"]),
+    file("kind = \"http\"", "kind = \"http\"\ntimeout = \"2s\"\nconnect_timeout = \"3s\"", "connect_timeout", "channels.sms.connect_timeout", &["not be longer than timeout"]),
+    file("https://sms.example.com/send", "ftp://sms.example.com/send", "ftp", "channels.sms.url", &["http or https"]),
+    file("timeout = \"10s\"", "timeout = \"50ms\"", "timeout", "channels.whatsapp.timeout", &["\"100ms\" to \"1m\""]),
+    file("timeout = \"10s\"", "timeout = \"ten seconds\"", "timeout", "channels.whatsapp.timeout", &["a whole number and one of ms, s, m, h, d"]),
+    file("timeout = \"10s\"", "messages_per_second = 0", "messages_per", "channels.whatsapp.messages_per_second", &["1 to 1000"]),
+    file("timeout = \"10s\"", "messages_per_second = 99999999999999999999", "messages_per", "channels.whatsapp.messages_per_second", &["1 to 1000"]),
+    file("timeout = \"10s\"", "graph_version = \"25\"", "graph_version", "channels.whatsapp.graph_version", &["\"v25.0\""]),
+    file("timeout = \"10s\"", "graph_url = \"graph.facebook.com\"", "graph_url", "channels.whatsapp.graph_url", &["http or https"]),
+    file("\"106540352242922\"", "\"+4915228817386\"", "phone_number_id", "channels.whatsapp.phone_number_id", &["1 to 32 digits"]),
+    file("code_length = 6", "code_length = 5", "code_length", "profiles.login.code_length", &["6 to 10"]),
+    file("code_length = 6", "code_length = 6\nmax_checks = 11", "max_checks", "profiles.login.max_checks", &["1 to 10"]),
+    file("\"10m\"", "\"11m\"", "code_ttl", "profiles.login.code_ttl", &["\"30s\" to \"10m\""]),
+    file("[\"30s\", \"60s\"]", "[\"30s\", \"60\"]", "resend_after", "profiles.login.resend_after[1]", &["a duration"]),
+    file("[\"30s\", \"60s\"]", "[\"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\"]", "resend_after", "profiles.login.resend_after", &["0 to 10"]),
+    file("\"copy_code\"", "\"copy-code\"", "copy-code", "templates.login_code.button", &["\"copy_code\" or \"one_tap\" or \"zero_tap\"", "did you mean \"copy_code\"?"]),
+    file("en = \"en_US\"", "en = \"en US\"", "en US", "templates.login_code.locales.en", &["language code", "\"en_US\""]),
+    file("[channels.sms]", "[channels.Voice]\nkind = \"http\"\nurl = \"https://a.example\"\nfrom = \"x\"\nbearer = \"CANARY\"\nreport_secret = \"CANARY-report-secret\"\n[channels.sms]", "[channels.Voice]", "channels.Voice", &["1 to 32 of a-z, 0-9"]),
+    file("[texts.otp]", "[texts.\"one time\"]\nen = \"{code}\"\n[texts.otp]", "one time", "texts.one time", &["the name must be"]),
+
+    // Secrets.
+    file("\"CANARY-bank-key-1234\"", "\"CANARY-short\"", "CANARY-short", "apps[1].api_keys[1]", &["at least 16 bytes"]),
+    file("\"CANARY-bank-key-1234\"", "\"CANARY with spaces 1234\"", "with spaces", "apps[1].api_keys[1]", &["without spaces"]),
+    file("\"CANARY-bank-key-1234\"", "\"CANARY-shop-key-1234\"", "CANARY-shop", "apps[1].api_keys[1]", &["the same key as one of app \"shop\""]),
+    file("[{ env = \"SHOP_KEY\" }]", "[]", "api_keys = []", "apps[0].api_keys", &["1 to 16 secrets"]),
+    file("{ env = \"SHOP_KEY\" }", "{ env = \"SHOP_KEI\" }", "SHOP_KEI", "apps[0].api_keys[0]", &["environment variable SHOP_KEI is not set"]),
+    file("{ env = \"SHOP_KEY\" }", "{ env = \"EAAG.CANARY.token\" }", "EAAG", "apps[0].api_keys[0]", &["name of an environment variable"]),
+    file("{ env = \"SHOP_KEY\" }", "{ env = \"SHOP_KEY\", file = \"CANARY\" }", "SHOP_KEY", "apps[0].api_keys[0]", &["{ env = \"NAME\" } or { file = \"path\" }"]),
+    file("{ env = \"SHOP_KEY\" }", "{ \"CANARY\" = \"SHOP_KEY\" }", "SHOP_KEY", "apps[0].api_keys[0]", &["{ env = \"NAME\" }"]),
+    file("sms.token", "missing.token", "missing.token", "channels.sms.bearer", &["file missing.token cannot be read"]),
+    file("sms.token", "empty.token", "empty.token", "channels.sms.bearer", &["not empty", "file empty.token is not"]),
+    file("sms.token", "large.token", "large.token", "channels.sms.bearer", &["more than 64 KiB"]),
+    file("{ env = \"META_VERIFY_TOKEN\" }", "\"CANARY\"", "verify_token", "channels.whatsapp.verify_token", &["at least 8 bytes"]),
+    file("{ env = \"META_APP_SECRET\" }", "\"CANARY-15-bytes\"", "app_secrets", "channels.whatsapp.app_secrets[0]", &["at least 16 bytes"]),
+    file("{ env = \"SMS_REPORT_SECRET\" }", "\"\"", "report_secret", "channels.sms.report_secret", &["at least 16 bytes"]),
+    file("{ env = \"MASTER\" }", "\"CANARYCANARYCANARY\"", "master", "keys.master", &["32 bytes in base64"]),
+    file("{ env = \"MASTER\" }", "{ file = \"sms.token\" }", "master", "keys.master", &["file sms.token must be 32 bytes in base64"]),
+    variable(&[("WHATSAPP_ACCESS_TOKEN", "")], Line("access_token"), "channels.whatsapp.access_token", &["not empty", "environment variable WHATSAPP_ACCESS_TOKEN is not"]),
+    variable(&[("SHOP_KEY", "CANARY")], Line("SHOP_KEY"), "apps[0].api_keys[0]", &["at least 16 bytes", "environment variable SHOP_KEY is not"]),
+
+    // Rules between sections.
+    file("channel = \"sms\"", "channel = \"smss\"", "smss", "profiles.login.steps[1].channel", &["one of [channels]: sms, whatsapp", "did you mean \"sms\"?"]),
+    file("template = \"login_code\"", "template = \"login\"", "template = \"login\"", "profiles.login.steps[0].template", &["one of [templates]: login_code"]),
+    file("text = \"otp\"", "text = \"opt\"", "\"opt\"", "profiles.login.steps[1].text", &["one of [texts]: otp", "did you mean \"otp\"?"]),
+    file("template = \"login_code\"", "text = \"otp\", template = \"login_code\"", "login_code\", d", "profiles.login.steps[0].text", &["kind \"meta\"", "sends a template"]),
+    file("text = \"otp\"", "text = \"otp\", template = \"login_code\"", "\"otp\", t", "profiles.login.steps[1].template", &["kind \"http\"", "sends a text"]),
+    file(", text = \"otp\"", "", "\"sms\" }", "profiles.login.steps[1]", &["text is missing"]),
+    file("template = \"login_code\", ", "", "deliver_within", "profiles.login.steps[0]", &["template is missing"]),
+    file(", deliver_within = \"30s\"", "", "login_code\" }", "profiles.login.steps[0].deliver_within", &["missing", "only the last step"]),
+    file("text = \"otp\" }", "text = \"otp\", deliver_within = \"9s\" }", "9s", "profiles.login.steps[1].deliver_within", &["not allowed on the last step"]),
+    file("deliver_within = \"30s\" },", "deliver_within = \"6m\" },\n  { channel = \"sms\", text = \"otp\", deliver_within = \"5m\" },", "steps = [", "profiles.login.steps", &["add up to 11m", "fit into code_ttl, 10m"]),
+    file("{ en = \"en_US\"", "{ nl = \"nl\"", "default_locale", "profiles.login.default_locale", &["template \"login_code\" has too: de, nl"]),
+    file("en = \"{code} is", "nl = \"{code} is", "default_locale", "profiles.login.default_locale", &["text \"otp\" has too: de, nl"]),
+    file("{code} ist Ihr Code.", "Ihr Code.", "Ihr Code.", "texts.otp.de", &["contains {code}"]),
+    file("{code} ist Ihr Code.", "{code} ist Ihr {Brand}-Code.", "{Brand}", "texts.otp.de", &["unknown placeholder {Brand}", "{code}, {brand}, {minutes}", "did you mean \"{brand}\"?"]),
+    file("{code} ist Ihr Code.", "{code} ist {Ihr Code.", "{Ihr", "texts.otp.de", &["a single brace"]),
+
+    // Broken TOML: a line, a reason, and never a word of the line itself.
+    file("{ env = \"WHATSAPP_ACCESS_TOKEN\" }", "CANARY-unquoted", "access_token", "", &["not valid TOML"]),
+    file("{ env = \"WHATSAPP_ACCESS_TOKEN\" }", "\"CANARY-unclosed", "access_token", "", &["not valid TOML"]),
+    file("brand = \"Acme\"", "brand = \"Acme\"\nbrand = \"CANARY\"", "\"CANARY\"", "brand", &["duplicate key"]),
+    file("[templates.login_code]", "[profiles.login]\n[templates.login_code]", "[profiles.login]\n[templates", "login", &["duplicate key"]),
+
+    // The environment and the flags.
+    variable(&[("TWOTICK__SERVER__LISTN", "CANARY")], Variable("TWOTICK__SERVER__LISTN"), "server.listn", &["unknown key", "did you mean \"listen\"?"]),
+    variable(&[("TWOTICK__CHANNELS__WHATSAPP__TIMEOUT", "5")], Variable("TWOTICK__CHANNELS__WHATSAPP__TIMEOUT"), "channels.whatsapp.timeout", &["a duration"]),
+    variable(&[("TWOTICK__PROFILES__LOGIN__CODE_LENGTH", "many")], Variable("TWOTICK__PROFILES__LOGIN__CODE_LENGTH"), "profiles.login.code_length", &["6 to 10"]),
+    variable(&[("TWOTICK__APPS__0__NAME", "CANARY")], Variable("TWOTICK__APPS__0__NAME"), "", &["apps is a list", "set whole"]),
+    variable(&[("TWOTICK__SERVER__LISTEN__PORT", "80")], Variable("TWOTICK__SERVER__LISTEN__PORT"), "", &["listen is a single value"]),
+    variable(&[("TWOTICK__CHANNELS__SMS__BEARER", "CANARY two words")], Variable("TWOTICK__CHANNELS__SMS__BEARER"), "channels.sms.bearer", &["without spaces"]),
+    flag(&["--set", "profiles.login.max_checks=0"], "profiles.login.max_checks", &["1 to 10"]),
+    flag(&["--set", "profile.login.brand=CANARY"], "profile", &["unknown key", "did you mean \"profiles\"?"]),
+];
+
+#[test]
+fn each_wrong_configuration_is_refused_at_its_place_and_without_its_secrets() {
+    let mut failures = Vec::new();
+    for (row, wrong) in WRONG.iter().enumerate() {
+        assert!(GOOD.contains(wrong.from), "row {row}: {} is not in the good file", wrong.from);
+        let text = GOOD.replacen(wrong.from, wrong.to, 1);
+        let mut place = Place::with(&text);
+        place.write("empty.token", "\n");
+        place.write("large.token", "CANARY".repeat(20_000));
+        for (name, value) in wrong.variables {
+            place.set(name, value);
+        }
+        let output = place.run(&[&["config", "check"], wrong.flags].concat());
+        if let Err(failure) = refused(wrong, &text, &output) {
+            failures.push(format!("row {row}, {} for {}: {failure}", wrong.to, wrong.from));
+        }
+    }
+    println!("{} wrong configurations", WRONG.len());
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+fn refused(wrong: &Wrong, text: &str, output: &Output) -> Result<(), String> {
+    let (stdout, stderr) = (stdout(output), stderr(output));
+    if output.status.code() != Some(2) || !stdout.is_empty() {
+        return Err(format!("{:?}, stdout {stdout}, stderr {stderr}", output.status));
+    }
+    if stderr.contains("CANARY") || stderr.contains(MASTER) {
+        return Err(format!("shows a secret: {stderr}"));
+    }
+    let place = match wrong.at {
+        Line(part) => {
+            let offset = text.find(part).ok_or(format!("{part} is not in the file"))?;
+            format!("config.toml:{}: ", text[..offset].lines().count().max(1) + starts_line(text, offset))
+        }
+        Variable(name) => format!("environment variable {name}: "),
+        Flag => "flag: ".to_owned(),
+    };
+    let start = if wrong.key.is_empty() { place } else { format!("{place}{}: ", wrong.key) };
+    let said = |line: &str| line.starts_with(&start) && wrong.says.iter().all(|part| line.contains(part));
+    match stderr.lines().collect::<Vec<_>>()[..] {
+        [line] if said(line) => Ok(()),
+        _ => Err(format!("wanted only {start}{:?}, got\n{stderr}", wrong.says)),
+    }
+}
+
+/// `lines()` of the text before an offset counts its line unless the offset starts one.
+fn starts_line(text: &str, offset: usize) -> usize {
+    usize::from(offset > 0 && text.as_bytes()[offset - 1] == b'\n')
+}
+
+#[test]
+fn all_problems_of_a_file_are_printed_at_once_in_the_order_of_its_lines() {
+    let text = GOOD
+        .replace("listen =", "listn =")
+        .replace("name = \"bank\"\n", "")
+        .replace("kind = \"http\"", "kind = \"pigeon\"")
+        .replace("code_length = 6", "code_length = 60")
+        .replace("channel = \"whatsapp\"", "channel = \"telegram\"")
+        .replace("\"copy_code\"", "7")
+        .replace("{code} ist Ihr Code.", "nichts");
+    let mut place = Place::with(&text);
+    place.set("TWOTICK__STORE__PATH", "").set("META_APP_SECRET", "CANARY");
+    let output = place.run(&["config", "check", "--set", "server.x=1"]);
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = stderr(&output);
+    let keys: Vec<&str> = stderr.lines().map(|line| line.split(": ").nth(1).unwrap()).collect();
+    let expected = [
+        "server.listn",
+        "apps[1].name",
+        "channels.whatsapp.app_secrets[0]",
+        "channels.sms.kind",
+        "profiles.login.code_length",
+        "profiles.login.steps[0].channel",
+        "templates.login_code.button",
+        "texts.otp.de",
+        "store.path",
+        "server.x",
+    ];
+    assert_eq!(keys, expected, "{stderr}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let place = Place::new();
+    let output = place.run(&["--config", "nowhere.toml", "config", "check"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).starts_with("nowhere.toml: cannot be read: "), "{}", stderr(&output));
+
+    place.write("latin.toml", b"[server]\nlisten = \"\xe4\"\n");
+    let output = place.run(&["--config", "latin.toml", "config", "check"]);
+    assert_eq!(stderr(&output), "latin.toml:2: is not valid UTF-8\n");
+
+    place.write("large.toml", "#".repeat(1024 * 1024 + 1));
+    let output = place.run(&["--config", "large.toml", "config", "check"]);
+    assert_eq!(stderr(&output), "large.toml: is larger than 1 MiB\n");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn an_empty_file_is_told_what_it_needs() {
+    let output = Place::with("").run(&["config", "check"]);
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = stderr(&output);
+    for key in ["apps", "channels", "profiles"] {
+        assert!(stderr.contains(&format!("config.toml:1: {key}: missing; must be ")), "{stderr}");
+    }
+    assert_eq!(stderr.lines().count(), 3, "{stderr}");
+}
+
+#[test]
+fn hostile_text_neither_panics_nor_controls_the_terminal() {
+    let place = Place::new();
+    let deep = format!("a = {}", "[".repeat(100_000));
+    let key = format!("\"{}\\u001b[31m\" = 1\n", "k".repeat(50));
+    for (text, wanted) in [
+        (deep.as_str(), "not valid TOML"),
+        (key.as_str(), "\\u{1b}[31m"),
+        ("[a]\n[a.b]\n[[a]]\n[a]\na.b = 1\n", ""),
+        ("\u{feff}[server", "not valid TOML"),
+        ("a = 1\r\rb", "not valid TOML"),
+    ] {
+        place.write("config.toml", text);
+        let output = place.run(&["config", "check"]);
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains(wanted), "{}", stderr(&output));
+        assert!(!stderr(&output).contains('\u{1b}'));
+    }
+}
+
+#[test]
+fn the_good_file_is_good_and_nothing_shows_its_secrets() {
+    let place = Place::with(GOOD);
+    for arguments in [&["config", "check"][..], &["config", "show"], &["config", "show", "--json"]] {
+        let output = place.run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let all = stdout(&output) + &stderr(&output);
+        assert!(!all.is_empty() && !all.contains("CANARY") && !all.contains(MASTER), "{all}");
+    }
+}
+
+#[test]
+fn a_configuration_in_debug_output_keeps_its_secrets() {
+    let text = GOOD.replace("{ file = \"sms.token\" }", "\"CANARY-inline\"");
+    let environment: Environment = SECRETS.into_iter().collect();
+    let config = Config::parse(&text, &environment).unwrap();
+    let debug = format!("{config:?} {environment:?}");
+    assert!(debug.contains("REDACTED") && !debug.contains("CANARY") && !debug.contains(MASTER), "{debug}");
+    let ChannelKind::Http(sms) = &config.channels["sms"].kind else { panic!("sms is of kind http") };
+    assert_eq!(sms.bearer.expose_secret(), "CANARY-inline");
+}
+
+#[test]
+fn each_layer_wins_over_the_one_before_and_show_names_it() {
+    let key = "channels.whatsapp.timeout";
+    let mut place = Place::with(&GOOD.replace("timeout = \"10s\"\n", ""));
+    assert_eq!(place.shown(key, &[]), "\"10s\"   # default");
+
+    place.write("config.toml", GOOD.replace("\"10s\"", "\"11s\""));
+    let line = 1 + GOOD.lines().position(|line| line.starts_with("timeout")).unwrap();
+    assert_eq!(place.shown(key, &[]), format!("\"11s\"   # config.toml:{line}"));
+
+    place.set("TWOTICK__CHANNELS__WHATSAPP__TIMEOUT", "12s");
+    assert_eq!(place.shown(key, &[]), "\"12s\"   # env TWOTICK__CHANNELS__WHATSAPP__TIMEOUT");
+
+    let flags = ["--set", "channels.whatsapp.timeout=13s"];
+    assert_eq!(place.shown(key, &flags), "\"13s\"   # flag");
+}
+
+#[test]
+fn a_variable_sets_any_type_and_tables_that_the_file_lacks() {
+    let mut place = Place::with(GOOD);
+    place
+        .set("TWOTICK__PROFILES__LOGIN__MAX_CHECKS", "3")
+        .set("TWOTICK__PROFILES__LOGIN__ALLOW_CUSTOM_CODE", "true")
+        .set("TWOTICK__PROFILES__LOGIN__RESEND_AFTER", "[\"5s\"]")
+        .set("TWOTICK__SERVER__ADMIN_LISTEN", "[::1]:9000")
+        .set("TWOTICK__STORE__PATH", "/var/lib/twotick")
+        .set("TWOTICK__APPS", "[{ name = \"one\", api_keys = [{ env = \"SHOP_KEY\" }] }]")
+        .set("TWOTICK__CHANNELS__SMS__BEARER__ENV", "SMS_REPORT_SECRET")
+        .set("TWOTICK__CHANNELS__WHATSAPP__VERIFY_TOKEN", "CANARY-in-variable");
+    assert!(place.shown("profiles.login.max_checks", &[]).starts_with("3   # env "));
+    assert!(place.shown("profiles.login.allow_custom_code", &[]).starts_with("true   # env "));
+    assert!(place.shown("profiles.login.resend_after[0]", &[]).starts_with("\"5s\"   # env "));
+    assert!(place.shown("server.admin_listen", &[]).starts_with("\"[::1]:9000\"   # env "));
+    assert!(place.shown("store.path", &[]).starts_with("\"/var/lib/twotick\"   # env "));
+    assert_eq!(place.shown("apps[0].name", &[]), "\"one\"   # env TWOTICK__APPS");
+    assert_eq!(
+        place.shown("channels.sms.bearer", &[]),
+        "***   # env TWOTICK__CHANNELS__SMS__BEARER__ENV (env SMS_REPORT_SECRET)"
+    );
+    assert_eq!(
+        place.shown("channels.whatsapp.verify_token", &[]),
+        "***   # env TWOTICK__CHANNELS__WHATSAPP__VERIFY_TOKEN"
+    );
+}
+
+#[test]
+fn show_says_where_secrets_come_from() {
+    let place = Place::with(GOOD);
+    let line = |part: &str| 1 + GOOD.lines().position(|line| line.contains(part)).unwrap();
+    let (bearer, token, key) = (line("sms.token"), line("access_token"), line("BANK_KEY"));
+    assert_eq!(
+        place.shown("channels.sms.bearer", &[]),
+        format!("***   # config.toml:{bearer} (file sms.token)")
+    );
+    assert_eq!(
+        place.shown("channels.whatsapp.access_token", &[]),
+        format!("***   # config.toml:{token} (env WHATSAPP_ACCESS_TOKEN)")
+    );
+    assert_eq!(place.shown("apps[1].api_keys[1]", &[]), format!("***   # config.toml:{key}"));
+
+    let output = place.run(&["config", "show", "--json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(shown["file"], "config.toml");
+    let values = shown["values"].as_array().unwrap();
+    let bearer_shown = values.iter().find(|value| value["key"] == "channels.sms.bearer").unwrap();
+    assert_eq!(bearer_shown["value"], "***");
+    assert_eq!(bearer_shown["origin"], format!("config.toml:{bearer}"));
+    assert_eq!(bearer_shown["secret_from"], "file sms.token");
+    let length = values.iter().find(|value| value["key"] == "profiles.login.code_length").unwrap();
+    assert_eq!(length["value"], 6);
+}
+
+#[test]
+fn the_file_is_found_by_flag_then_variable_then_folder() {
+    let mut place = Place::with(&GOOD.replace("\"shop\"", "\"folder\""));
+    assert!(place.shown("apps[0].name", &[]).starts_with("\"folder\""));
+    place.write("variable.toml", GOOD.replace("\"shop\"", "\"variable\""));
+    place.set("TWOTICK_CONFIG", "variable.toml");
+    assert!(place.shown("apps[0].name", &[]).starts_with("\"variable\""));
+    place.write("flag.toml", GOOD.replace("\"shop\"", "\"flag\""));
+    assert!(place.shown("apps[0].name", &["--config", "flag.toml"]).starts_with("\"flag\""));
+}
+
+/// The variables that the built-in file names.
+const DEFAULT_VARIABLES: [(&str, &str); 6] = [
+    ("TWOTICK_SHOP_KEY", "CANARY-shop-key-1234"),
+    ("WHATSAPP_ACCESS_TOKEN", "CANARY-access-token"),
+    ("META_APP_SECRET", "CANARY-app-secret-1234"),
+    ("META_VERIFY_TOKEN", "CANARY-verify"),
+    ("SMS_TOKEN", "CANARY-sms-token"),
+    ("SMS_REPORT_SECRET", "CANARY-report-secret"),
+];
+
+#[test]
+fn the_built_in_file_is_complete() {
+    let environment: Environment = DEFAULT_VARIABLES.into_iter().collect();
+    let config = Config::parse(DEFAULT_FILE, &environment).unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.retention.inbound, Duration::from_secs(30 * 86_400));
+    assert!(matches!(&config.keys.master, MasterKey::File(path) if path == Path::new("data/master.key")));
+    let ChannelKind::Meta(whatsapp) = &config.channels["whatsapp"].kind else { panic!("kind meta") };
+    assert_eq!(whatsapp.messages_per_second, 80);
+    assert_eq!(whatsapp.app_secrets[0].expose_secret(), "CANARY-app-secret-1234");
+    let login = &config.profiles["login"];
+    assert_eq!((login.code_length, login.max_checks, login.allow_custom_code), (6, 5, false));
+    assert_eq!(login.resend_after, [30, 60, 120, 300].map(Duration::from_secs));
+    assert_eq!(login.steps[0].content, StepContent::Template("login_code".to_owned()));
+    assert_eq!(login.steps[0].deliver_within, Some(Duration::from_secs(30)));
+    assert_eq!(login.steps[1].content, StepContent::Text("otp".to_owned()));
+    assert_eq!(login.steps[1].deliver_within, None);
+}
+
+#[test]
+fn without_a_file_the_built_in_one_is_the_file() {
+    let mut place = Place::new();
+    place.variables = DEFAULT_VARIABLES.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    assert_eq!(place.shown("apps[0].name", &[]), "\"shop\"   # default");
+    assert_eq!(place.shown("channels.sms.bearer", &[]), "***   # default (env SMS_TOKEN)");
+
+    place.variables.remove("SMS_TOKEN");
+    let output = place.run(&["config", "check"]);
+    assert_eq!(output.status.code(), Some(2));
+    let line = 1 + DEFAULT_FILE.lines().position(|line| line.contains("SMS_TOKEN")).unwrap();
+    let place = format!("built-in config.toml:{line}: channels.sms.bearer: environment variable SMS_TOKEN");
+    assert!(stderr(&output).starts_with(&place), "{}", stderr(&output));
+    assert!(stderr(&output).contains("twotick config init"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_file_of_the_master_key_may_be_missing_and_is_checked_when_it_is_there() {
+    let place = Place::with(&GOOD.replace("{ env = \"MASTER\" }", "{ file = \"master.key\" }"));
+    assert!(place.shown("keys.master", &[]).ends_with("(file master.key)"));
+    place.write("master.key", format!("{MASTER}\n"));
+    assert!(place.shown("keys.master", &[]).ends_with("(file master.key)"));
+    place.write("master.key", &MASTER[4..]);
+    assert_eq!(place.run(&["config", "check"]).status.code(), Some(2));
+
+    assert_eq!(MasterKey::decode(&format!("{MASTER}\n")).as_deref(), Some(&[0; 32]));
+    assert!(MasterKey::decode(&MASTER[4..]).is_none());
+    assert!(MasterKey::decode("").is_none());
+}
+
+#[test]
+fn a_file_of_ones_own_is_asked_only_for_what_it_names() {
+    let text = r#"
+        [[apps]]
+        name = "shop"
+        api_keys = ["CANARY-shop-key-1234"]
+        [channels.carrier]
+        kind = "http"
+        url = "http://127.0.0.1:9/send"
+        from = "Acme"
+        bearer = "CANARY"
+        report_secret = "CANARY-report-secret"
+        timeout = "1s"
+        [profiles.signup]
+        brand = "Acme"
+        steps = [{ channel = "carrier", text = "otp" }]
+        [texts.otp]
+        en = "{code}"
+    "#;
+    let environment = Environment::default();
+    let config = Config::parse(text, &environment).unwrap();
+    assert_eq!(config.channels.len(), 1);
+    let carrier = &config.channels["carrier"];
+    assert_eq!(carrier.in_doubt_wait, Duration::from_secs(15));
+    let ChannelKind::Http(http) = &carrier.kind else { panic!("kind http") };
+    assert_eq!(http.id_pointer, "/id");
+    // The default of 2 s gives way to the shorter whole.
+    assert_eq!((http.connect_timeout, http.timeout), (Duration::from_secs(1), Duration::from_secs(1)));
+    assert_eq!(config.profiles["signup"].code_length, 6);
+    assert!(config.templates.is_empty());
+}
+
+#[test]
+fn doubtful_settings_are_warned_about_and_allowed() {
+    let warned = |text: &str| {
+        let output = Place::with(text).run(&["config", "check"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stdout(&output)
+            .lines()
+            .filter(|line| line.starts_with("warning"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(warned(GOOD), [""; 0]);
+
+    let warnings = warned(&GOOD.replace("deliver_within = \"30s\"", "deliver_within = \"29s\""));
+    let line = 1 + GOOD.lines().position(|line| line.contains("deliver_within")).unwrap();
+    let start = format!("warning  config.toml:{line}: profiles.login.steps[0].deliver_within: WhatsApp");
+    assert!(warnings.len() == 1 && warnings[0].starts_with(&start), "{warnings:?}");
+    assert!(warnings[0].contains("30 to 900 s"), "{warnings:?}");
+
+    let warnings = warned(&GOOD.replace("https://sms.", "http://sms."));
+    assert!(warnings.len() == 1 && warnings[0].contains("channels.sms.url: is not https"), "{warnings:?}");
+
+    let warnings = warned(&GOOD.replace("\"10m\"", "\"30s\""));
+    assert!(warnings.len() == 1 && warnings[0].contains("last step would start"), "{warnings:?}");
+}
+
+#[test]
+fn the_effective_values_name_their_origin_in_the_library_too() {
+    let environment: Environment = DEFAULT_VARIABLES.into_iter().collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("own.toml");
+    std::fs::write(&path, DEFAULT_FILE.replace("[store]", "[store] # mine")).unwrap();
+    let overrides = vec![("server.listen".to_owned(), "127.0.0.1:0".to_owned())];
+    let source = Source { file: Some(path.clone()), overrides, environment: &environment };
+    let loaded = Config::load(&source).unwrap();
+    assert_eq!(loaded.file.as_deref(), Some(path.as_path()));
+    assert_eq!(loaded.config.server.listen.port(), 0);
+    let listen = loaded.effective.iter().find(|shown| shown.key == "server.listen").unwrap();
+    assert_eq!(listen.origin, Origin::Flag);
+}
+
+#[test]
+fn init_writes_the_commented_default_and_replaces_nothing_unasked() {
+    let place = Place::new();
+    assert_eq!(place.run(&["config", "init"]).status.code(), Some(0));
+    let written = || std::fs::read_to_string(place.path().join("config.toml")).unwrap();
+    assert_eq!(written(), DEFAULT_FILE);
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.toml");
+    assert_eq!(written(), std::fs::read_to_string(repository).unwrap());
+
+    place.write("config.toml", "mine");
+    let output = place.run(&["config", "init"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stderr(&output), "config.toml exists; --force replaces it\n");
+    assert_eq!(written(), "mine");
+
+    assert_eq!(place.run(&["config", "init", "--force"]).status.code(), Some(0));
+    assert_eq!(written(), DEFAULT_FILE);
+    assert_eq!(place.run(&["config", "init", "other.toml"]).status.code(), Some(0));
+    assert!(place.path().join("other.toml").exists());
+    assert_eq!(place.run(&["config", "init", "no/such/folder.toml"]).status.code(), Some(1));
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    let place = Place::with(GOOD);
+    assert_eq!(place.run(&["config"]).status.code(), Some(2));
+    assert_eq!(place.run(&["config", "chekc"]).status.code(), Some(2));
+    let output = place.run(&["config", "check", "--set", "CANARY"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!stderr(&output).contains("CANARY"));
+}
