@@ -1,5 +1,6 @@
 pub mod clock;
 pub mod phone;
+pub mod sandbox;
 pub mod store;
 pub mod vault;
 pub mod verification;
