@@ -24,9 +24,10 @@ use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServerHandle, ServiceRequest, ServiceResponse};
+use actix_web::error::ErrorRequestTimeout;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpServer, web};
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
 
@@ -161,14 +162,9 @@ async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let http = request.request().clone();
-    let mut response = match tokio::time::timeout(REQUEST_TIME, next.call(request)).await {
-        Ok(response) => response?.map_into_left_body(),
-        Err(_) => {
-            let late = HttpResponse::RequestTimeout().body("the request did not arrive within 10 s\n");
-            ServiceResponse::new(http, late).map_into_right_body()
-        }
-    };
+    let answer = tokio::time::timeout(REQUEST_TIME, next.call(request)).await;
+    let mut response =
+        answer.map_err(|_| ErrorRequestTimeout("the request did not arrive within 10 s\n"))??;
     for (name, value) in PAGE_HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }

@@ -57,8 +57,9 @@ function spaced(number) {
   return number.slice(0, 3) + " " + number.slice(3).replace(/(\d{3})(?=\d{2})/g, "$1 ");
 }
 
-const clock = (at) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-const exact = (at) => new Date(at).toISOString().slice(11, 23);
+const clock = (at) => new Date(at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+const day = (at) => (at ? new Date(at) : new Date()).toLocaleDateString([], { weekday: "long", day: "numeric", month: "long" });
+const exact = (at) => `${new Date(at).toLocaleTimeString("en-GB")}.${at.slice(20, 23)}`;
 
 async function fetchJson(path) {
   const response = await fetch(path, { headers: { accept: "application/json" } });
@@ -140,7 +141,7 @@ function smsBubble(entry) {
 }
 
 function drawPhones(entries, activity, animate) {
-  const whatsapp = [make("p", "day", "Today"),
+  const whatsapp = [make("p", "day", day(activity[0]?.at)),
     make("p", "secure", "Messages in this chat stay on this machine. It only looks like WhatsApp.")];
   const sms = [];
   for (const entry of entries) {
@@ -158,7 +159,7 @@ function drawPhones(entries, activity, animate) {
     if (fresh) find("say").textContent = `New ${entry.channel === "sms" ? "SMS" : "WhatsApp message"} for ${state.chosen}`;
   }
   const disowned = activity.some((line) => line.what === "disowned");
-  if (disowned) whatsapp.push(make("article", "bubble mine", make("p", "text", "I didn\u2019t request a code"), make("p", "small", "")));
+  if (disowned) whatsapp.push(make("article", "bubble mine", make("p", "text", "I didn\u2019t request a code")));
   if (whatsapp.length === 2) whatsapp.push(make("p", "quietly", waiting(activity, "whatsapp", "Nothing has arrived on WhatsApp.")));
   if (!sms.length) sms.push(make("p", "quietly", waiting(activity, "sms", "No SMS. None was needed so far.")));
   for (const [id, parts] of [["whatsapp", whatsapp], ["sms", sms]]) {
@@ -172,7 +173,8 @@ function drawPhones(entries, activity, animate) {
 function waiting(activity, channel, otherwise) {
   const last = activity.filter((line) => line.channel === channel).at(-1)?.what;
   if (last === "refused" || last === "failed") return "This message could not be delivered, so this phone never saw it.";
-  if (last) return "A message is on its way to this phone \u2026";
+  if (last === "unavailable") return "The provider is having an outage. Nothing is on its way yet.";
+  if (last) return "A message was sent to this phone. It has not arrived.";
   return otherwise;
 }
 

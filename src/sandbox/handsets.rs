@@ -97,6 +97,20 @@ pub(super) enum Happening {
     ReportNotTaken,
 }
 
+impl Happening {
+    fn answers_a_request(self) -> bool {
+        match self {
+            Self::Accepted | Self::AcceptedUnheard | Self::Refused | Self::Unavailable => true,
+            Self::Sent
+            | Self::Delivered
+            | Self::Read
+            | Self::Failed
+            | Self::Disowned
+            | Self::ReportNotTaken => false,
+        }
+    }
+}
+
 /// A phone in the list of phones.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
@@ -116,6 +130,7 @@ struct Handset {
     activity: VecDeque<Activity>,
     sms_from: Option<String>,
     outages: u8,
+    /// When it was last written to. Reports don't count, or the list would never stand still.
     at: Timestamp,
 }
 
@@ -192,9 +207,8 @@ impl Handsets {
         if by_number.len() >= HANDSETS && !by_number.contains_key(number) {
             forget_quietest(&mut by_number);
         }
-        let handset = by_number.entry(number.clone()).or_default();
-        handset.at = super::now();
-        let answer = change(handset);
+        let new = || Handset { at: super::now(), ..Handset::default() };
+        let answer = change(by_number.entry(number.clone()).or_insert_with(new));
         drop(by_number);
         self.tell(number.to_string());
         answer
