@@ -31,6 +31,7 @@ use actix_web::{App, HttpServer, web};
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
 
+use crate::clock::Clock;
 pub use handsets::{Channel, Entry};
 pub use journal::{Outcome, Request};
 use player::Player;
@@ -80,9 +81,9 @@ pub struct Sandbox {
 /// # Errors
 /// When the address cannot be bound, or a URL is not one that can be posted to.
 pub async fn start(options: Options) -> io::Result<Sandbox> {
-    let player = Arc::new(Player::new(&options)?);
     let listener = TcpListener::bind(options.listen)?;
     let addr = listener.local_addr()?;
+    let player = Arc::new(Player::new(&options, addr)?);
     let shared = web::Data::from(Arc::clone(&player));
     let server = HttpServer::new(move || {
         App::new()
@@ -182,12 +183,9 @@ const PAGE_HEADERS: [(HeaderName, &str); 4] = [
     (header::REFERRER_POLICY, "no-referrer"),
 ];
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the sandbox plays the outside, whose clock is not ours to set"
-)]
+/// The machine's time: the sandbox plays the outside, whose clock no test moves.
 fn now() -> jiff::Timestamp {
-    jiff::Timestamp::now()
+    jiff::Timestamp::from_millisecond(Clock::System.now().as_millis()).unwrap_or_default()
 }
 
 /// RFC 3339 in UTC with milliseconds.

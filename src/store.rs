@@ -47,7 +47,10 @@ pub enum Order {
 #[derive(Clone, Debug)]
 pub enum Answer {
     /// The command was carried out; no events where it was already so.
-    Done { snapshot: Arc<Snapshot>, events: Vec<Event> },
+    Done {
+        snapshot: Arc<Snapshot>,
+        events: Vec<Event>,
+    },
     /// A new verification.
     Created(Arc<Snapshot>),
     /// A create that found a pending verification and sent its code once more.

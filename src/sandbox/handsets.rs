@@ -157,8 +157,12 @@ impl Handsets {
     }
 
     pub(super) fn note(&self, number: &Number, channel: Channel, what: Happening) {
+        let at = super::now();
         self.change(number, |handset| {
-            push(&mut handset.activity, Activity { channel, what, at: super::now() })
+            if what.answers_a_request() {
+                handset.at = at;
+            }
+            push(&mut handset.activity, Activity { channel, what, at });
         });
     }
 

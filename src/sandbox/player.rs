@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -39,12 +40,12 @@ pub(super) struct Player {
     runtime: Handle,
     playing: TaskTracker,
     room: Arc<Semaphore>,
-    started: Timestamp,
+    seed: String,
     made: AtomicU64,
 }
 
 impl Player {
-    pub(super) fn new(options: &Options) -> io::Result<Self> {
+    pub(super) fn new(options: &Options, addr: SocketAddr) -> io::Result<Self> {
         let client = webhooks::client()?;
         Ok(Self {
             handsets: Handsets::new(),
@@ -58,7 +59,7 @@ impl Player {
             runtime: Handle::current(),
             playing: TaskTracker::new(),
             room: Arc::new(Semaphore::new(PLAYING)),
-            started: super::now(),
+            seed: format!("{addr} {}", super::now()),
             made: AtomicU64::new(0),
         })
     }
@@ -71,7 +72,7 @@ impl Player {
     /// Bytes that no other id of this or an earlier run was made from.
     pub(super) fn fresh_id(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
-        hash.update(self.started.as_nanosecond().to_le_bytes());
+        hash.update(self.seed.as_bytes());
         hash.update(self.made.fetch_add(1, Ordering::Relaxed).to_le_bytes());
         hash.finalize().into()
     }
