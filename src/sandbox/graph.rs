@@ -465,7 +465,7 @@ const UNDELIVERABLE_DETAILS: &str = "Message Undeliverable.";
 
 // ── webhooks ──────────────────────────────────────────────────────────────────────────────────────────────
 
-/// One status, as Graph v25.0 sends it. `priced`: this status is the one that carries the price.
+/// One status, as Graph v25.0 sends it. With a price where Meta puts one.
 pub(super) fn status_webhook(
     message: &Message,
     status: Status,
