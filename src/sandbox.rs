@@ -1,0 +1,194 @@
+//! A stand-in for everything outside: Meta's Graph API, an SMS carrier with an HTTP interface, and the phones
+//! they reach. Nothing it is given leaves this machine but the webhooks it posts to the configured addresses.
+//!
+//! ```text
+//! POST /{version}/{phone_number_id}/messages ─► graph    ┐            ┌─► handsets   what a person would see
+//! POST /sms/send                             ─► carrier  ┼─► player ──┤
+//!                                               journal  ┘            └─► webhooks   what the provider reports
+//! ```
+//! Which scenario a number plays stands in [`scenario`], by the number's last two digits.
+
+mod carrier;
+mod graph;
+mod handsets;
+mod journal;
+mod page;
+mod player;
+pub mod scenario;
+mod webhooks;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServerHandle, ServiceRequest, ServiceResponse};
+use actix_web::error::ErrorRequestTimeout;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{App, HttpServer, web};
+use secrecy::SecretString;
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+pub use handsets::{Channel, Entry};
+pub use journal::{Outcome, Request};
+use player::Player;
+
+/// Between two reports of one message, unless [`Options::pace`] says otherwise.
+pub const DEFAULT_PACE: Duration = Duration::from_millis(300);
+/// When scenario 06 delivers: after the 30 s that most profiles wait for WhatsApp.
+pub const DEFAULT_LATE_AFTER: Duration = Duration::from_secs(35);
+
+/// A request is a code and a number; more than this is not meant for us.
+const BODY_LIMIT: usize = 64 * 1024;
+/// A body that takes longer than this to arrive is given up.
+const REQUEST_TIME: Duration = Duration::from_secs(10);
+/// How long a stop waits for open requests, in seconds.
+const SHUTDOWN_SECONDS: u64 = 2;
+
+/// Where the sandbox listens, whom it reports to and how fast.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Port 0 takes a free one; [`Sandbox::addr`] tells which.
+    pub listen: SocketAddr,
+    /// Takes Meta's webhooks, as `http://127.0.0.1:8080/webhooks/whatsapp`.
+    pub webhook_url: String,
+    /// Signs them (`X-Hub-Signature-256`).
+    pub app_secret: SecretString,
+    /// Takes the carrier's delivery reports, as `http://127.0.0.1:8080/webhooks/sms`.
+    pub report_url: String,
+    /// Signs those (`X-Signature-256`).
+    pub report_secret: SecretString,
+    /// Between two reports of one message; [`DEFAULT_PACE`].
+    pub pace: Duration,
+    /// When scenario 06 is delivered, counted from `sent`; [`DEFAULT_LATE_AFTER`].
+    pub late_after: Duration,
+}
+
+/// A running sandbox. Dropping it stops it at once; [`Sandbox::stop`] also waits until it has stopped.
+#[derive(Debug)]
+pub struct Sandbox {
+    addr: SocketAddr,
+    player: Arc<Player>,
+    handle: ServerHandle,
+    server: JoinHandle<io::Result<()>>,
+}
+
+/// Starts the sandbox beside whatever else the process does.
+///
+/// # Errors
+/// When the address cannot be bound, or a URL is not one that can be posted to.
+pub async fn start(options: Options) -> io::Result<Sandbox> {
+    let listener = TcpListener::bind(options.listen)?;
+    let addr = listener.local_addr()?;
+    let player = Arc::new(Player::new(&options, addr)?);
+    let shared = web::Data::from(Arc::clone(&player));
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(shared.clone())
+            .app_data(web::PayloadConfig::new(BODY_LIMIT))
+            .wrap(from_fn(guard))
+            .configure(routes)
+    })
+    .workers(1)
+    .disable_signals()
+    .shutdown_timeout(SHUTDOWN_SECONDS)
+    .listen(listener)?
+    .run();
+    let handle = server.handle();
+    tracing::info!(%addr, "sandbox: a stand-in for Meta, the SMS carrier and the phones; no message leaves this machine");
+    Ok(Sandbox { addr, player, handle, server: tokio::spawn(server) })
+}
+
+impl Sandbox {
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The base of every URL here, without a slash at its end: `http://127.0.0.1:8082`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// What the person with this number sees, oldest first; nothing for a number never written to.
+    pub fn handset(&self, number: &str) -> Vec<Entry> {
+        self.player.handsets.entries(number)
+    }
+
+    /// Every provider request received, oldest first; the last 10,000.
+    pub fn journal(&self) -> Vec<Request> {
+        self.player.journal.requests()
+    }
+
+    /// Ends the scenarios under way, the live pages and the server.
+    pub async fn stop(mut self) {
+        self.player.stop().await;
+        self.handle.stop(true).await;
+        if let Err(error) = (&mut self.server).await {
+            tracing::warn!(%error, "sandbox: the server did not end cleanly");
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.player.cancel();
+        // The command is sent by the call; only waiting for its end is left out.
+        drop(self.handle.stop(false));
+    }
+}
+
+fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/{version:v[0-9]+\\.[0-9]+}/{phone_number_id}/messages", web::post().to(graph::send))
+        .route("/{version:v[0-9]+\\.[0-9]+}/{account_id}/message_templates", web::get().to(graph::templates))
+        .route("/sms/send", web::post().to(carrier::send))
+        .route("/handsets", web::get().to(page::handsets))
+        .route("/handsets", web::delete().to(page::clear))
+        .route("/handsets/{number}", web::get().to(page::handset))
+        .route("/handsets/{number}/activity", web::get().to(page::activity))
+        .route("/journal", web::get().to(page::journal))
+        .route("/about", web::get().to(page::about))
+        .route("/events", web::get().to(page::events))
+        .route("/", web::get().to(page::index))
+        .route("/assets/handset.css", web::get().to(page::style))
+        .route("/assets/handset.js", web::get().to(page::script))
+        .default_service(web::to(graph::unknown_path));
+}
+
+/// Bounds every request in time and gives every answer the headers a page with codes on it needs.
+async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let answer = tokio::time::timeout(REQUEST_TIME, next.call(request)).await;
+    let mut response =
+        answer.map_err(|_| ErrorRequestTimeout("the request did not arrive within 10 s\n"))??;
+    for (name, value) in PAGE_HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    Ok(response)
+}
+
+const PAGE_HEADERS: [(HeaderName, &str); 4] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
+         form-action 'none'; frame-ancestors 'none'",
+    ),
+    (header::CACHE_CONTROL, "no-store"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+];
+
+/// The machine's time: the sandbox plays the outside, whose clock no test moves.
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::from_millisecond(Clock::System.now().as_millis()).unwrap_or_default()
+}
+
+/// RFC 3339 in UTC with milliseconds.
+fn rfc3339<S: serde::Serializer>(at: &jiff::Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{at:.3}"))
+}

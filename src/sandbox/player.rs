@@ -1,0 +1,231 @@
+//! Plays the scenario of each accepted message: one task a message, step by step.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Options;
+use super::carrier::{self, Report, Sms};
+use super::graph::{self, Message, Price, Status};
+use super::handsets::{Channel, Entry, Handsets, Happening};
+use super::journal::Journal;
+use super::scenario::{self, Step};
+use super::webhooks::{self, Taken, Webhooks};
+
+/// Messages whose scenario is under way at once, some kilobytes each. Beyond, both providers say "slow down".
+const PLAYING: usize = 10_000;
+/// Live pages at once.
+const PAGES: usize = 64;
+
+/// Everything the sandbox has, shared by its handlers.
+pub(super) struct Player {
+    pub(super) handsets: Handsets,
+    pub(super) journal: Journal,
+    pub(super) stopping: CancellationToken,
+    pub(super) pages: Arc<Semaphore>,
+    meta: Webhooks,
+    carrier: Webhooks,
+    pace: Duration,
+    late_after: Duration,
+    runtime: Handle,
+    playing: TaskTracker,
+    room: Arc<Semaphore>,
+    seed: String,
+    made: AtomicU64,
+}
+
+impl Player {
+    pub(super) fn new(options: &Options, addr: SocketAddr) -> io::Result<Self> {
+        let client = webhooks::client()?;
+        Ok(Self {
+            handsets: Handsets::new(),
+            journal: Journal::default(),
+            stopping: CancellationToken::new(),
+            pages: Arc::new(Semaphore::new(PAGES)),
+            meta: Webhooks::new(&client, &options.webhook_url, "X-Hub-Signature-256", &options.app_secret)?,
+            carrier: Webhooks::new(&client, &options.report_url, "X-Signature-256", &options.report_secret)?,
+            pace: options.pace,
+            late_after: options.late_after,
+            runtime: Handle::current(),
+            playing: TaskTracker::new(),
+            room: Arc::new(Semaphore::new(PLAYING)),
+            seed: format!("{addr} {}", super::now()),
+            made: AtomicU64::new(0),
+        })
+    }
+
+    /// A place for one more message, or none for now.
+    pub(super) fn room(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.room).try_acquire_owned().ok()
+    }
+
+    /// Bytes that no other id of this or an earlier run was made from.
+    pub(super) fn fresh_id(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.seed.as_bytes());
+        hash.update(self.made.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+        hash.finalize().into()
+    }
+
+    /// Where the server under test takes its API requests, as far as its webhooks tell.
+    pub(super) fn api_origin(&self) -> String {
+        self.meta.origin()
+    }
+
+    pub(super) fn play_whatsapp(self: &Arc<Self>, message: Message, room: OwnedSemaphorePermit) {
+        let player = Arc::clone(self);
+        self.spawn(async move {
+            let mut played = Played::default();
+            for step in message.to.scenario().whatsapp {
+                tokio::time::sleep(player.wait_before(*step)).await;
+                player.whatsapp_step(&message, *step, &mut played).await;
+            }
+            drop(room);
+        });
+    }
+
+    pub(super) fn play_sms(self: &Arc<Self>, sms: Sms, room: OwnedSemaphorePermit) {
+        let player = Arc::clone(self);
+        self.spawn(async move {
+            let end = match sms.to.scenario().sms {
+                scenario::Sms::Delivered => carrier::Status::Delivered,
+                scenario::Sms::Failed => carrier::Status::Failed,
+            };
+            for status in [carrier::Status::Sent, end] {
+                tokio::time::sleep(player.pace).await;
+                player.sms_step(&sms, status).await;
+            }
+            drop(room);
+        });
+    }
+
+    pub(super) fn cancel(&self) {
+        self.stopping.cancel();
+        self.playing.close();
+    }
+
+    pub(super) async fn stop(&self) {
+        self.cancel();
+        self.playing.wait().await;
+    }
+
+    fn spawn(&self, scenario: impl Future<Output = ()> + Send + 'static) {
+        let stopping = self.stopping.clone();
+        let task = async move {
+            stopping.run_until_cancelled(scenario).await;
+        };
+        self.playing.spawn_on(task, &self.runtime);
+    }
+
+    fn wait_before(&self, step: Step) -> Duration {
+        match step {
+            Step::DeliveredLate => self.late_after,
+            Step::Sent | Step::Delivered | Step::Read | Step::Failed | Step::Disowned => self.pace,
+        }
+    }
+
+    async fn whatsapp_step(&self, message: &Message, step: Step, played: &mut Played) {
+        let (status, happening) = match step {
+            Step::Sent => (Status::Sent, Happening::Sent),
+            Step::Delivered | Step::DeliveredLate => (Status::Delivered, Happening::Delivered),
+            Step::Read => (Status::Read, Happening::Read),
+            Step::Failed => (Status::Failed, Happening::Failed),
+            Step::Disowned => {
+                self.handsets.note(&message.to, Channel::Whatsapp, Happening::Disowned);
+                let body = graph::disowned_webhook(message, &self.fresh_id(), super::now());
+                return self.tell_meta(message, graph::escaped(&body)).await;
+            }
+        };
+        if played.reaches_the_phone_by(status) {
+            self.handsets.receive(
+                &message.to,
+                Entry {
+                    channel: Channel::Whatsapp,
+                    text: message.text.clone(),
+                    code: Some(message.code.clone()),
+                    at: super::now(),
+                },
+            );
+        }
+        self.handsets.note(&message.to, Channel::Whatsapp, happening);
+        let at = played.at(status, message);
+        let body = graph::status_webhook(message, status, at, played.price(status));
+        self.tell_meta(message, graph::escaped(&body)).await;
+    }
+
+    async fn sms_step(&self, sms: &Sms, status: carrier::Status) {
+        let at = super::now();
+        let (happening, error) = match status {
+            carrier::Status::Sent => (Happening::Sent, None),
+            carrier::Status::Failed => (Happening::Failed, Some(carrier::UNREACHABLE)),
+            carrier::Status::Delivered => {
+                let (text, code) = (sms.text.clone(), carrier::code_in(&sms.text));
+                self.handsets.receive(&sms.to, Entry { channel: Channel::Sms, text, code, at });
+                (Happening::Delivered, None)
+            }
+        };
+        self.handsets.note(&sms.to, Channel::Sms, happening);
+        let report = Report { id: &sms.id, reference: sms.reference.as_deref(), status, error, at };
+        let body = match serde_json::to_string(&report) {
+            Ok(body) => body,
+            Err(error) => return tracing::error!(%error, "sandbox: a carrier's report could not be written"),
+        };
+        if self.carrier.post(body).await == Taken::No {
+            self.handsets.note(&sms.to, Channel::Sms, Happening::ReportNotTaken);
+        }
+    }
+
+    async fn tell_meta(&self, message: &Message, body: String) {
+        if self.meta.post(body).await == Taken::No {
+            self.handsets.note(&message.to, Channel::Whatsapp, Happening::ReportNotTaken);
+        }
+    }
+}
+
+impl fmt::Debug for Player {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Player").field("handsets", &self.handsets).finish_non_exhaustive()
+    }
+}
+
+/// What has been reported of one message, so that a doubled status is the same status again.
+#[derive(Debug, Default)]
+struct Played {
+    /// The first of `delivered` and `read`: it carries the price, and with it the message is on the phone.
+    arrived: Option<Status>,
+    delivered_at: Option<Timestamp>,
+}
+
+impl Played {
+    /// True once, for the first status that says so.
+    fn reaches_the_phone_by(&mut self, status: Status) -> bool {
+        let first = self.arrived.is_none() && matches!(status, Status::Delivered | Status::Read);
+        if first {
+            self.arrived = Some(status);
+        }
+        first
+    }
+
+    fn at(&mut self, status: Status, message: &Message) -> Timestamp {
+        match status {
+            Status::Sent => message.accepted_at,
+            Status::Delivered => *self.delivered_at.get_or_insert_with(super::now),
+            Status::Read | Status::Failed => super::now(),
+        }
+    }
+
+    /// Meta, status webhook reference, April 2026: on `sent` and on one of `delivered` and `read`.
+    fn price(&self, status: Status) -> Option<Price> {
+        (status == Status::Sent || self.arrived == Some(status)).then_some(Price)
+    }
+}

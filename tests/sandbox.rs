@@ -1,0 +1,591 @@
+//! The sandbox over real HTTP: what it answers, what it reports and what a person sees.
+
+use std::time::Duration;
+
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tokio::sync::mpsc;
+use twotick::sandbox::{self, Channel, Options, Outcome, Sandbox};
+
+const APP_SECRET: &str = "the app secret of this test";
+const REPORT_SECRET: &str = "the report secret of this test";
+const PACE: Duration = Duration::from_millis(5);
+/// Anything awaited comes in milliseconds; this only ends a test that would hang.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+// ── scenarios ─────────────────────────────────────────────────────────────────────────────────────────────
+
+#[tokio::test]
+async fn each_number_plays_its_row_of_the_table() {
+    let mut world = World::start().await;
+    let rows: [(&str, &[&str]); 11] = [
+        ("00", &["sent", "delivered", "read"]),
+        ("01", &["sent"]),
+        ("02", &["failed"]),
+        ("04", &["delivered", "sent", "delivered", "sent", "read"]),
+        ("05", &["read"]),
+        ("06", &["sent", "delivered"]),
+        ("09", &["failed"]),
+        ("10", &["sent", "delivered", "disowned"]),
+        ("11", &["sent", "delivered", "read"]),
+        ("12", &["sent", "delivered", "read"]),
+        ("99", &["sent", "delivered", "read"]),
+    ];
+    for (ending, statuses) in rows {
+        let to = format!("+120255501{ending}");
+        let answer = world.send(&template(&to, "493817", "msg_a")).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{ending}");
+        let answer: Value = json_of(answer).await;
+        let wamid = answer["messages"][0]["id"].as_str().expect("an id").to_owned();
+        assert!(wamid.starts_with("wamid.") && answer["contacts"][0]["input"] == to, "{ending}: {answer}");
+
+        for status in statuses {
+            let webhook = world.webhook().await;
+            assert_eq!(webhook.kind(), *status, "{ending}: {}", webhook.body);
+            assert_eq!(webhook.message_id(), wamid, "{ending}");
+        }
+        world.is_quiet(ending);
+        let arrives = statuses.contains(&"delivered") || statuses.contains(&"read");
+        assert_eq!(world.sandbox.handset(&to).len(), usize::from(arrives), "{ending}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_number_gets_metas_error_and_no_webhook() {
+    let mut world = World::start().await;
+    let answer = world.send(&template("+12025550103", "493817", "msg_a")).await;
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    let answer: Value = json_of(answer).await;
+    assert_eq!(answer["error"]["code"], 131026);
+    assert_eq!(answer["error"]["type"], "OAuthException");
+    assert_eq!(answer["error"]["error_data"]["messaging_product"], "whatsapp");
+    assert!(answer["error"]["fbtrace_id"].as_str().is_some_and(|id| id.len() > 10));
+    world.is_quiet("103");
+    assert_eq!(world.sandbox.journal()[0].outcome, Outcome::Refused);
+}
+
+#[tokio::test]
+async fn two_outages_and_then_it_works_and_starts_over() {
+    let mut world = World::start().await;
+    for round in 0..2 {
+        for _ in 0..2 {
+            let answer = world.send(&template("+12025550107", "493817", "msg_a")).await;
+            assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR, "round {round}");
+            assert_eq!(json_of(answer).await["error"]["code"], 131016);
+        }
+        let answer = world.send(&template("+12025550107", "493817", "msg_a")).await;
+        assert_eq!(answer.status(), StatusCode::OK, "round {round}");
+        assert_eq!(world.webhook().await.kind(), "sent");
+        assert_eq!(world.webhook().await.kind(), "delivered");
+    }
+    let outcomes: Vec<Outcome> = world.sandbox.journal().iter().map(|request| request.outcome).collect();
+    let round = [Outcome::Unavailable, Outcome::Unavailable, Outcome::Accepted];
+    assert_eq!(outcomes, [round, round].concat());
+}
+
+#[tokio::test]
+async fn a_cut_answer_cannot_be_read_but_its_statuses_arrive_with_our_id() {
+    let mut world = World::start().await;
+    let request = world.post("/v25.0/1063/messages", template("+12025550108", "493817", "msg_cut"));
+    let heard = match request.send().await {
+        Ok(answer) => answer.bytes().await,
+        Err(error) => Err(error),
+    };
+    assert!(heard.is_err(), "the answer must not arrive whole");
+    for status in ["sent", "delivered"] {
+        let webhook = world.webhook().await;
+        assert_eq!(webhook.kind(), status);
+        assert_eq!(webhook.status()["biz_opaque_callback_data"], "msg_cut");
+        assert_eq!(webhook.value()["metadata"]["phone_number_id"], "1063");
+    }
+    let journal = world.sandbox.journal();
+    assert_eq!(journal.len(), 1, "the client must not have sent it twice");
+    assert_eq!(journal[0].outcome, Outcome::Unheard);
+    assert_eq!(journal[0].reference.as_deref(), Some("msg_cut"));
+}
+
+#[tokio::test]
+async fn webhooks_look_like_metas() {
+    let mut world = World::start().await;
+    world.send(&template("+12025550104", "493817", "msg_a")).await;
+    let delivered = world.webhook().await;
+    let sent = world.webhook().await;
+    let doubled = world.webhook().await;
+    assert_eq!(delivered.body, doubled.body, "a doubled status is the same bytes again");
+    assert!(delivered.body.is_ascii());
+    assert!(delivered.body.contains(r"Zo\u00eb \ud83d\udc1d"), "{}", delivered.body);
+    assert_eq!(delivered.json["object"], "whatsapp_business_account");
+    assert_eq!(delivered.json["entry"][0]["changes"][0]["field"], "messages");
+    for webhook in [&delivered, &sent] {
+        let status = webhook.status();
+        assert_eq!(status["recipient_id"], "12025550104");
+        assert_eq!(status["recipient_user_id"], webhook.value()["contacts"][0]["user_id"]);
+        let category = json!("authentication");
+        assert_eq!(
+            (&status["pricing"]["category"], &status["pricing"]["pricing_model"]),
+            (&category, &json!("PMP"))
+        );
+        assert!(
+            status["timestamp"]
+                .as_str()
+                .is_some_and(|at| at.parse::<i64>().is_ok_and(|at| at > 1_700_000_000))
+        );
+        assert!(status.get("conversation").is_none() && status.get("errors").is_none());
+    }
+    assert_eq!(world.webhook().await.kind(), "sent");
+    let read = world.webhook().await;
+    assert_eq!(read.kind(), "read");
+    assert!(read.status().get("pricing").is_none(), "delivered has carried the price");
+
+    world.send(&template("+12025550102", "493817", "msg_b")).await;
+    let failed = world.webhook().await;
+    let error = &failed.status()["errors"][0];
+    assert_eq!((&error["code"], &error["title"]), (&json!(131026), &error["message"]));
+    assert!(failed.body.contains(r"\/documentation\/business-messaging"));
+    assert!(failed.status().get("recipient_user_id").is_none() && failed.value().get("contacts").is_none());
+}
+
+#[tokio::test]
+async fn disowning_answers_our_message() {
+    let mut world = World::start().await;
+    world.send(&template("+12025550110", "493817", "msg_a")).await;
+    let delivered = [world.webhook().await, world.webhook().await].map(|webhook| webhook.message_id());
+    let webhook = world.webhook().await;
+    let message = &webhook.value()["messages"][0];
+    assert_eq!(message["button"]["payload"], "DID_NOT_REQUEST_CODE");
+    assert_eq!(message["context"]["id"], delivered[1].as_str());
+    assert_ne!(message["id"], delivered[1].as_str());
+    assert_eq!(message["from"], "12025550110");
+}
+
+#[tokio::test]
+async fn a_webhook_is_sent_again_until_it_is_taken() {
+    let mut world = World::start().await;
+    world.hook.refuse_next(2);
+    world.send(&template("+12025550105", "493817", "msg_a")).await;
+    let tries = [world.webhook().await, world.webhook().await, world.webhook().await];
+    assert!(tries.iter().all(|webhook| webhook.kind() == "read" && webhook.body == tries[0].body));
+}
+
+// ── the carrier ───────────────────────────────────────────────────────────────────────────────────────────
+
+#[tokio::test]
+async fn the_carrier_takes_an_sms_and_reports_on_it() {
+    let mut world = World::start().await;
+    for (to, end) in [("+12025550101", "delivered"), ("+12025550109", "failed")] {
+        let text = "493817 is your Acme code. It expires in 10 minutes.";
+        let sms = json!({"to": to, "from": "Acme", "text": text, "reference": "msg_9"});
+        let answer = world.post("/sms/send", sms.to_string()).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK);
+        let answer: Value = json_of(answer).await;
+        assert!(answer["id"].as_str().is_some_and(|id| id.starts_with("sms-")));
+        for status in ["sent", end] {
+            let report = world.report().await;
+            assert_eq!((&report["id"], &report["reference"]), (&answer["id"], &json!("msg_9")));
+            assert_eq!(report["status"], status);
+            assert_eq!(report.get("error").is_some(), status == "failed", "{report}");
+            let at = report["at"].as_str().expect("a time");
+            assert!(at.len() == 24 && at.ends_with('Z'), "{at}");
+        }
+        let handset = world.sandbox.handset(to);
+        match end {
+            "delivered" => {
+                assert_eq!((handset[0].channel, handset[0].text.as_str()), (Channel::Sms, text));
+                assert_eq!(handset[0].code.as_deref(), Some("493817"));
+            }
+            _ => assert!(handset.is_empty()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_carrier_refuses_what_it_cannot_read() {
+    let world = World::start().await;
+    let ok = json!({"to": "+12025550101", "from": "Acme", "text": "493817", "reference": "m"}).to_string();
+    let bare = world.client.post(world.url("/sms/send")).body(ok).send().await.expect("an answer");
+    assert_eq!(bare.status(), StatusCode::UNAUTHORIZED);
+    let bodies = [
+        String::new(),
+        "[]".to_owned(),
+        json!({"to": "+12025550101"}).to_string(),
+        json!({"to": 12025550101_u64, "text": "x"}).to_string(),
+        json!({"to": "someone", "text": "x"}).to_string(),
+        json!({"to": "+12025550101", "text": ""}).to_string(),
+        json!({"to": "+12025550101", "text": "x".repeat(2000)}).to_string(),
+        "x".repeat(100_000),
+        "[".repeat(60_000),
+    ];
+    for body in bodies {
+        let answer = world.post("/sms/send", body).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(json_of(answer).await["error"]["code"], "invalid_request");
+    }
+    assert!(world.sandbox.journal().is_empty());
+}
+
+// ── what a send must look like ────────────────────────────────────────────────────────────────────────────
+
+#[tokio::test]
+async fn a_wrong_send_gets_the_error_object_that_meta_gives() {
+    let world = World::start().await;
+    let code_of = |pointer: &'static str, value: Value| (pointer, Some(value));
+    let cases = [
+        (("/messaging_product", None), 400, 100),
+        (code_of("/messaging_product", json!("signal")), 400, 100),
+        (("/to", None), 400, 100),
+        (code_of("/to", json!("someone")), 400, 131009),
+        (code_of("/to", json!("9".repeat(10_000))), 400, 131009),
+        (code_of("/to", json!(5)), 400, 100),
+        (("/type", None), 400, 100),
+        (code_of("/type", json!("text")), 400, 100),
+        (code_of("/recipient_type", json!("group")), 400, 100),
+        (("/template", None), 400, 131008),
+        (("/template/name", None), 400, 131008),
+        (code_of("/template/name", json!("Login Code")), 404, 132001),
+        (("/template/language/code", None), 400, 131008),
+        (("/template/components", None), 400, 132000),
+        (("/template/components/1", None), 400, 131008),
+        (code_of("/template/components", json!("x")), 400, 132000),
+        (code_of("/template/components/0/parameters", json!([])), 400, 132000),
+        (code_of("/template/components/0/parameters/0", json!(7)), 400, 132012),
+        (code_of("/template/components/0/parameters/0/text", json!("111111")), 400, 131009),
+        (code_of("/template/components/1/sub_type", json!("copy_code")), 400, 132012),
+        (code_of("/template/components/1/index", json!(1)), 400, 131009),
+        (code_of("/biz_opaque_callback_data", json!("x".repeat(513))), 400, 100),
+        (code_of("/biz_opaque_callback_data", json!({})), 400, 100),
+    ];
+    for ((pointer, value), status, code) in cases {
+        let body = changed(&template("+12025550100", "493817", "m"), pointer, value);
+        let answer = world.send(&body).await;
+        assert_eq!(answer.status().as_u16(), status, "{pointer}");
+        let answer: Value = json_of(answer).await;
+        assert_eq!(answer["error"]["code"], code, "{pointer}: {answer}");
+    }
+    let long = world.send(&template("+12025550100", "1234567890123456", "m")).await;
+    assert_eq!(json_of(long).await["error"]["code"], 132018);
+    for body in ["", "{", "[]", "null", &"[".repeat(60_000), &"x".repeat(100_000)] {
+        let answer = world.send(body).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(json_of(answer).await["error"]["code"], 100);
+    }
+    assert!(world.sandbox.journal().is_empty());
+}
+
+#[tokio::test]
+async fn what_meta_tolerates_is_tolerated() {
+    let mut world = World::start().await;
+    let plain = template("+12025550105", "J$FpnYnP", &"x".repeat(512));
+    let int = changed(&plain, "/template/components/1/index", Some(json!(0)));
+    let no_type = changed(&plain, "/recipient_type", None);
+    let spaced = changed(&plain, "/to", Some(json!("+1 (202) 555-0105")));
+    let no_callback = changed(&plain, "/biz_opaque_callback_data", None);
+    for body in [plain.clone(), int, no_type, spaced, no_callback.clone()] {
+        assert_eq!(world.send(&body).await.status(), StatusCode::OK, "{body}");
+        let webhook = world.webhook().await;
+        assert_eq!(webhook.status().get("biz_opaque_callback_data").is_none(), body == no_callback);
+    }
+    assert_eq!(world.sandbox.handset("+12025550105").len(), 5);
+}
+
+#[tokio::test]
+async fn a_request_needs_a_token_a_version_and_a_number_id() {
+    let world = World::start().await;
+    let body = template("+12025550100", "493817", "m");
+    let path = "/v25.0/106540352242922/messages";
+    let bare = world.client.post(world.url(path)).body(body.clone()).send().await.expect("an answer");
+    assert_eq!(bare.status(), StatusCode::UNAUTHORIZED);
+    let bare: Value = json_of(bare).await;
+    assert_eq!((&bare["error"]["code"], &bare["error"]["type"]), (&json!(190), &json!("OAuthException")));
+    for (path, status, code) in
+        [("/v25.0/me/messages", 400, 100), ("/v25.0/1/calls", 400, 2500), ("/v25.0/%00/messages", 400, 100)]
+    {
+        let answer = world.post(path, body.clone()).send().await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), status, "{path}");
+        assert_eq!(json_of(answer).await["error"]["code"], code, "{path}");
+    }
+    let nowhere = world.post("/elsewhere", body).send().await.expect("an answer");
+    assert_eq!(nowhere.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn any_template_asked_for_is_approved() {
+    let world = World::start().await;
+    let path = "/v25.0/102290129340398/message_templates?fields=name,status&name=login_code&limit=10";
+    let bare = world.client.get(world.url(path)).send().await.expect("an answer");
+    assert_eq!(bare.status(), StatusCode::UNAUTHORIZED);
+    let answer = world.client.get(world.url(path)).bearer_auth("x").send().await.expect("an answer");
+    let answer: Value = json_of(answer).await;
+    let data = answer["data"].as_array().expect("a list");
+    assert!(data.iter().any(|template| template["language"] == "en_US"), "{answer}");
+    assert!(data.iter().all(|template| template["name"] == "login_code" && template["status"] == "APPROVED"));
+}
+
+// ── what people and tests look at ─────────────────────────────────────────────────────────────────────────
+
+#[tokio::test]
+async fn a_handset_shows_what_arrived_however_the_number_is_written() {
+    let mut world = World::start().await;
+    world.send(&template("+12025550100", "493817", "m")).await;
+    for _ in 0..3 {
+        world.webhook().await;
+    }
+    let text = "*493817* is your verification code. For your security, do not share this code.";
+    for number in ["+12025550100", "%2B12025550100", "12025550100"] {
+        let handset = world.json(Method::GET, &format!("/handsets/{number}")).await;
+        let entry = &handset[0];
+        assert_eq!(handset.as_array().map(Vec::len), Some(1), "{number}");
+        assert_eq!(entry.as_object().map(serde_json::Map::len), Some(4));
+        assert_eq!((&entry["channel"], &entry["code"]), (&json!("whatsapp"), &json!("493817")));
+        assert_eq!(entry["text"], text);
+        assert!(entry["at"].as_str().is_some_and(|at| at.len() == 24 && at.ends_with('Z')));
+    }
+    for number in ["+4915228817386", "nobody", &"9".repeat(5_000), "%F0%9F%90%9D", "..%2f"] {
+        assert_eq!(world.json(Method::GET, &format!("/handsets/{number}")).await, json!([]), "{number}");
+    }
+    assert_eq!(world.json(Method::GET, "/handsets").await[0]["number"], "+12025550100");
+    let journal = world.json(Method::GET, "/journal").await;
+    assert_eq!((&journal[0]["channel"], &journal[0]["to"]), (&json!("whatsapp"), &json!("+12025550100")));
+    assert!(!journal.to_string().contains("493817"), "the journal knows no codes");
+    assert!(!format!("{:?}", world.sandbox.handset("12025550100")).contains("493817"));
+
+    let cleared = world.client.delete(world.url("/handsets")).send().await.expect("an answer");
+    assert_eq!(cleared.status(), StatusCode::NO_CONTENT);
+    assert_eq!(world.json(Method::GET, "/handsets").await, json!([]));
+}
+
+#[tokio::test]
+async fn the_page_brings_everything_itself_and_may_run_nothing_else() {
+    let world = World::start().await;
+    for (path, kind) in
+        [("/", "text/html"), ("/assets/handset.css", "text/css"), ("/assets/handset.js", "text/javascript")]
+    {
+        let answer = world.client.get(world.url(path)).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        let header = |name: &str| answer.headers()[name].to_str().expect("text").to_owned();
+        assert!(header("content-type").starts_with(kind), "{path}");
+        assert!(header("content-security-policy").starts_with("default-src 'none'; script-src 'self'"));
+        assert_eq!(header("x-content-type-options"), "nosniff");
+        let text = answer.text().await.expect("text");
+        let foreign = text.replace("http://www.w3.org/2000/svg", "");
+        assert!(!foreign.contains("http://") && !foreign.contains("https://"), "{path} loads from elsewhere");
+        for inline in ["style=\"", "onclick=", "innerHTML", "<style"] {
+            assert!(!text.contains(inline), "{path}: {inline}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_live_stream_names_the_phone_that_changed() {
+    let world = World::start().await;
+    let mut events = world.client.get(world.url("/events")).send().await.expect("an answer");
+    assert_eq!(events.headers()["content-type"], "text/event-stream");
+    let first = tokio::time::timeout(PATIENCE, events.chunk()).await.expect("in time").expect("bytes");
+    assert_eq!(first.as_deref(), Some(&b"retry: 1000\n\n"[..]));
+    world.send(&template("+12025550100", "493817", "m")).await;
+    let event = tokio::time::timeout(PATIENCE, events.chunk()).await.expect("in time").expect("bytes");
+    let event = String::from_utf8(event.expect("an event").to_vec()).expect("text");
+    assert!(event.starts_with("event: change\ndata: {\"number\":\"+12025550100\"}\n\n"), "{event}");
+    world.sandbox.stop().await;
+    let rest = async { while events.chunk().await.is_ok_and(|chunk| chunk.is_some()) {} };
+    tokio::time::timeout(PATIENCE, rest).await.expect("stopping ends the stream");
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_posted_to_is_refused() {
+    for url in ["", "localhost", "ftp://x/", "javascript:0"] {
+        let options = Options { webhook_url: url.to_owned(), ..options("http://127.0.0.1:9") };
+        let error = sandbox::start(options).await.expect_err(url);
+        assert!(error.to_string().contains("http://"), "{error}");
+    }
+}
+
+// ── the world around it ───────────────────────────────────────────────────────────────────────────────────
+
+struct World {
+    sandbox: Sandbox,
+    hook: Hook,
+    client: Client,
+}
+
+impl World {
+    async fn start() -> Self {
+        let hook = Hook::start();
+        let sandbox = sandbox::start(options(&hook.url)).await.expect("a sandbox");
+        // The sandbox has installed the TLS provider that every client needs, even for plain HTTP.
+        let client = Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+        Self { sandbox, hook, client }
+    }
+
+    fn url(&self, path: &str) -> String {
+        self.sandbox.url() + path
+    }
+
+    fn post(&self, path: &str, body: String) -> reqwest::RequestBuilder {
+        self.client
+            .post(self.url(path))
+            .bearer_auth("EAAtoken")
+            .header("content-type", "application/json")
+            .body(body)
+    }
+
+    async fn send(&self, body: &str) -> reqwest::Response {
+        self.post("/v25.0/106540352242922/messages", body.to_owned()).send().await.expect("an answer")
+    }
+
+    async fn json(&self, method: Method, path: &str) -> Value {
+        let answer = self.client.request(method, self.url(path)).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        json_of(answer).await
+    }
+
+    async fn webhook(&mut self) -> Webhook {
+        let received = tokio::time::timeout(PATIENCE, self.hook.received.recv()).await;
+        let webhook = received.expect("a webhook in time").expect("the receiver runs");
+        assert_eq!((webhook.path.as_str(), webhook.signature_fits()), ("/webhooks/whatsapp", true));
+        webhook
+    }
+
+    async fn report(&mut self) -> Value {
+        let received = tokio::time::timeout(PATIENCE, self.hook.received.recv()).await;
+        let report = received.expect("a report in time").expect("the receiver runs");
+        assert_eq!((report.path.as_str(), report.signature_fits()), ("/webhooks/sms", true));
+        report.json
+    }
+
+    /// Nothing more has come so far; anything later would be the next awaited webhook and fail there.
+    fn is_quiet(&mut self, context: &str) {
+        let more = self.hook.received.try_recv().map(|webhook| webhook.body);
+        assert!(more.is_err(), "{context}: unexpected {more:?}");
+    }
+}
+
+async fn json_of(answer: reqwest::Response) -> Value {
+    let bytes = answer.bytes().await.expect("a whole answer");
+    serde_json::from_slice(&bytes).expect("JSON")
+}
+
+fn options(hook: &str) -> Options {
+    Options {
+        listen: "127.0.0.1:0".parse().expect("an address"),
+        webhook_url: format!("{hook}/webhooks/whatsapp"),
+        app_secret: APP_SECRET.into(),
+        report_url: format!("{hook}/webhooks/sms"),
+        report_secret: REPORT_SECRET.into(),
+        pace: PACE,
+        late_after: PACE * 4,
+    }
+}
+
+fn template(to: &str, code: &str, callback: &str) -> String {
+    json!({
+        "messaging_product": "whatsapp", "recipient_type": "individual", "to": to, "type": "template",
+        "biz_opaque_callback_data": callback,
+        "template": {"name": "login_code", "language": {"code": "en_US"}, "components": [
+            {"type": "body", "parameters": [{"type": "text", "text": code}]},
+            {"type": "button", "sub_type": "url", "index": "0", "parameters": [{"type": "text", "text": code}]},
+        ]},
+    })
+    .to_string()
+}
+
+/// The body with one value put in or, with `None`, taken out.
+fn changed(body: &str, pointer: &str, value: Option<Value>) -> String {
+    let mut body: Value = serde_json::from_str(body).expect("JSON");
+    let (parent, name) = pointer.rsplit_once('/').expect("a pointer");
+    match (body.pointer_mut(parent).expect("a parent"), value) {
+        (Value::Object(map), Some(value)) => drop(map.insert(name.to_owned(), value)),
+        (Value::Object(map), None) => drop(map.remove(name)),
+        (Value::Array(list), Some(value)) => list[name.parse::<usize>().expect("an index")] = value,
+        (Value::Array(list), None) => drop(list.remove(name.parse().expect("an index"))),
+        (other, _) => panic!("{other} has no children"),
+    }
+    body.to_string()
+}
+
+/// The server under test, as far as the sandbox knows it: takes what is posted and keeps it in order.
+struct Hook {
+    url: String,
+    received: mpsc::UnboundedReceiver<Webhook>,
+    refusals: web::Data<std::sync::atomic::AtomicUsize>,
+}
+
+impl Hook {
+    fn start() -> Self {
+        let (sender, received) = mpsc::unbounded_channel();
+        let refusals = web::Data::new(std::sync::atomic::AtomicUsize::new(0));
+        let shared = refusals.clone();
+        let server = HttpServer::new(move || {
+            let (sender, shared) = (web::Data::new(sender.clone()), shared.clone());
+            App::new().app_data(sender).app_data(shared).default_service(web::to(take))
+        });
+        let server = server.workers(1).disable_signals().bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", server.addrs()[0]);
+        tokio::spawn(server.run());
+        Self { url, received, refusals }
+    }
+
+    fn refuse_next(&self, times: usize) {
+        self.refusals.store(times, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+async fn take(
+    sender: web::Data<mpsc::UnboundedSender<Webhook>>,
+    refusals: web::Data<std::sync::atomic::AtomicUsize>,
+    request: HttpRequest,
+    body: Bytes,
+) -> HttpResponse {
+    let path = request.path().to_owned();
+    let header = if path == "/webhooks/sms" { "x-signature-256" } else { "x-hub-signature-256" };
+    let signature = request.headers().get(header).expect("a signature").to_str().expect("text").to_owned();
+    let json = serde_json::from_slice(&body).expect("JSON");
+    let body = String::from_utf8(body.to_vec()).expect("text");
+    sender.send(Webhook { path, signature, body, json }).expect("the test listens");
+    let order = std::sync::atomic::Ordering::SeqCst;
+    match refusals.try_update(order, order, |left| left.checked_sub(1)) {
+        Ok(_) => HttpResponse::ServiceUnavailable().finish(),
+        Err(_) => HttpResponse::Ok().finish(),
+    }
+}
+
+struct Webhook {
+    path: String,
+    signature: String,
+    body: String,
+    json: Value,
+}
+
+impl Webhook {
+    fn signature_fits(&self) -> bool {
+        let secret = if self.path == "/webhooks/sms" { REPORT_SECRET } else { APP_SECRET };
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key");
+        mac.update(self.body.as_bytes());
+        let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        self.signature == format!("sha256={hex}")
+    }
+
+    fn value(&self) -> &Value {
+        &self.json["entry"][0]["changes"][0]["value"]
+    }
+
+    fn status(&self) -> &Value {
+        &self.value()["statuses"][0]
+    }
+
+    fn kind(&self) -> &str {
+        match self.value()["messages"][0]["button"]["payload"].as_str() {
+            Some("DID_NOT_REQUEST_CODE") => "disowned",
+            _ => self.status()["status"].as_str().expect("a status"),
+        }
+    }
+
+    /// The message of ours it is about.
+    fn message_id(&self) -> String {
+        let answered = self.value()["messages"][0]["context"]["id"].as_str();
+        answered.or(self.status()["id"].as_str()).expect("an id").to_owned()
+    }
+}
