@@ -24,7 +24,7 @@ use super::{
 use crate::clock::{Clock, Stopwatch};
 use crate::verification::values::{AppName, ChannelName, MessageId, NumberIndex, Timestamp, VerificationId};
 use crate::verification::{Event, State, due};
-use writer::{Job, Reader};
+use writer::{Asker, Job, Reader};
 
 /// Calls that may wait for the thread. At 128 connections a turn takes them all; this is room for a burst, and more
 /// than that is better told to come again.
@@ -87,10 +87,7 @@ pub fn open(
 }
 
 impl SledStore {
-    fn ask<T: Send + 'static>(
-        &self,
-        job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Job,
-    ) -> Reply<T> {
+    fn ask<T: Send + 'static>(&self, job: impl FnOnce(Asker<T>) -> Job) -> Reply<T> {
         let (reply, answer) = oneshot::channel();
         match self.jobs.try_send(job(reply)) {
             Ok(()) => Box::pin(async { answer.await.unwrap_or(Err(StoreError::Closed)) }),
@@ -301,5 +298,84 @@ impl Filter {
             && number.is_none_or(|number| number == request.number)
             && client_ref.as_ref().is_none_or(|wanted| request.client_ref.as_ref() == Some(wanted))
             && status.is_none_or(|status: Status| status == snapshot.verification.status())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::phone::Phone;
+    use crate::store::Order;
+    use crate::vault::{Person, Vault, id_bits};
+    use crate::verification::command::Request;
+    use crate::verification::event::Fact;
+    use crate::verification::policy::{Content, OnDoubt, Policy, Step};
+
+    fn policy() -> Policy {
+        let step = |channel: &str, deliver_within| Step {
+            channel: ChannelName::new(channel),
+            content: Content::Text { by_locale: BTreeMap::from([("en".to_owned(), "{code}".to_owned())]) },
+            deliver_within,
+            in_doubt_wait: Duration::from_secs(15),
+            on_doubt: OnDoubt::ResendOnce,
+        };
+        Policy {
+            profile: "login".to_owned(),
+            brand: "Acme".to_owned(),
+            code_length: 6,
+            code_ttl: Duration::from_secs(600),
+            max_checks: 5,
+            resend_after_ms: vec![30_000],
+            default_locale: "en".to_owned(),
+            steps: vec![step("whatsapp", Some(Duration::from_secs(30))), step("sms", None)],
+        }
+    }
+
+    fn create(vault: &Vault, now: Timestamp) -> (VerificationId, Order) {
+        let (policy, phone) = (policy(), Phone::parse("+12025550101").unwrap());
+        let number = vault.number_index(&phone);
+        let id = VerificationId::new(now, number.bucket(), id_bits());
+        let person = Person { to: phone.as_e164().to_owned(), metadata: BTreeMap::new() };
+        let request = Arc::new(Request {
+            id,
+            app: AppName::new("shop"),
+            policy: policy.hash(),
+            number,
+            person: vault.seal_person(id, &person),
+            country: None,
+            locale: "en".to_owned(),
+            client_ref: None,
+            code: vault.new_code(),
+        });
+        (id, Order::Create { request, policy: Arc::new(policy), idempotency: None })
+    }
+
+    #[tokio::test]
+    async fn a_fallback_whose_timer_was_lost_is_found_by_the_sweep() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Vault::new(&[7; 32]);
+        let time = ManualClock::starting_at(Timestamp::from_millis(1_795_000_000_000));
+        let settings =
+            Settings { path: folder.path().to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
+        let (store, mut errands) = open(settings, Clock::Manual(Arc::clone(&time))).unwrap();
+        let (id, order) = create(&vault, time.now());
+        store.execute(vec![order]).await.unwrap();
+        assert_eq!(errands.recv().await.unwrap().snapshot.verification.id(), id, "WhatsApp goes out");
+
+        store.lose_timer().await.unwrap();
+        time.advance(Duration::from_secs(32));
+        assert!(!has_fallen_back(&store, id).await, "without a timer nothing happens by itself");
+        assert_eq!(store.sweep_missed().await.unwrap(), 1);
+        assert!(has_fallen_back(&store, id).await);
+        let errand = errands.recv().await.unwrap();
+        assert_eq!(errand.snapshot.verification.messages[errand.message.index()].channel.as_str(), "sms");
+        assert_eq!(store.sweep_missed().await.unwrap(), 0, "and it is found once");
+    }
+
+    async fn has_fallen_back(store: &SledStore, id: VerificationId) -> bool {
+        store.timeline(id).await.unwrap().iter().any(|event| matches!(event.fact, Fact::FellBack { .. }))
     }
 }

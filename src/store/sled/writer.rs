@@ -35,24 +35,29 @@ const ROOM_CHECK: Duration = Duration::from_millis(250);
 pub enum Job {
     Orders {
         orders: Vec<Order>,
-        reply: oneshot::Sender<Result<Vec<Answer>, StoreError>>,
+        reply: Asker<Vec<Answer>>,
     },
-    Read(Box<dyn FnOnce(&Reader<'_>) + Send>),
+    Read(Look),
     /// These should have been attended to; how many of them the agenda had lost.
     Attend {
         overdue: Vec<VerificationId>,
-        reply: oneshot::Sender<Result<usize, StoreError>>,
+        reply: Asker<usize>,
     },
     SweepOld {
         before: Retention,
-        reply: oneshot::Sender<Result<Swept, StoreError>>,
+        reply: Asker<Swept>,
     },
-    Close(oneshot::Sender<Result<(), StoreError>>),
+    Close(Asker<()>),
     /// A manual clock was moved.
     Wake,
     #[cfg(test)]
-    LoseTimer(oneshot::Sender<Result<(), StoreError>>),
+    LoseTimer(Asker<()>),
 }
+
+/// Where the answer to a job goes.
+pub type Asker<T> = oneshot::Sender<Result<T, StoreError>>;
+/// Something to be read, which answers by itself.
+pub type Look = Box<dyn FnOnce(&Reader<'_>) + Send>;
 
 /// Opens the store and leaves it to a thread of its own.
 pub fn start(
@@ -123,7 +128,7 @@ struct Call {
     orders: std::vec::IntoIter<Order>,
     answers: Vec<Answer>,
     failed: Option<StoreError>,
-    reply: oneshot::Sender<Result<Vec<Answer>, StoreError>>,
+    reply: Asker<Vec<Answer>>,
 }
 
 impl Call {
@@ -139,10 +144,10 @@ impl Call {
 /// What was taken from the queue for one turn, beside the calls.
 #[derive(Default)]
 struct Taken {
-    reads: Vec<Box<dyn FnOnce(&Reader<'_>) + Send>>,
-    attend: Vec<(Vec<VerificationId>, oneshot::Sender<Result<usize, StoreError>>)>,
-    sweeps: Vec<(Retention, oneshot::Sender<Result<Swept, StoreError>>)>,
-    closings: Vec<oneshot::Sender<Result<(), StoreError>>>,
+    reads: Vec<Look>,
+    attend: Vec<(Vec<VerificationId>, Asker<usize>)>,
+    sweeps: Vec<(Retention, Asker<Swept>)>,
+    closings: Vec<Asker<()>>,
 }
 
 impl Writer {
@@ -263,13 +268,13 @@ impl Writer {
             finished.into_iter().for_each(Call::answer);
             metrics::histogram!("twotick_store_turn_duration_seconds").record(took.elapsed().as_secs_f64());
             // On closing, every call that was accepted is carried out first.
-            if !(last && !self.waiting.is_empty()) {
+            if !last || self.waiting.is_empty() {
                 return;
             }
         }
     }
 
-    fn read(&self, reads: Vec<Box<dyn FnOnce(&Reader<'_>) + Send>>) {
+    fn read(&self, reads: Vec<Look>) {
         if let Some(disk) = &self.disk {
             let reader = Reader { disk, policies: &self.memory.policies, live: &self.memory.live };
             reads.into_iter().for_each(|look| look(&reader));
