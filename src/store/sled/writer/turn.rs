@@ -52,6 +52,8 @@ pub struct Turn<'a> {
     new_refs: HashMap<(ChannelName, ProviderRef), MessageId>,
     new_keys: HashMap<[u8; 16], Idempotency>,
     new_inbound: HashSet<LogPosition>,
+    /// Who was called from before a gate.
+    called: Option<VerificationId>,
     errands: Vec<(VerificationId, Ordinal, u16)>,
     /// When the deadlines served in this turn should have been.
     deadlines: Vec<Timestamp>,
@@ -87,6 +89,7 @@ impl<'a> Turn<'a> {
             new_refs: HashMap::new(),
             new_keys: HashMap::new(),
             new_inbound: HashSet::new(),
+            called: None,
             errands: Vec::new(),
             deadlines: Vec::new(),
         }
@@ -124,7 +127,9 @@ impl<'a> Turn<'a> {
         for _ in 0..limit {
             let Some(id) = self.memory.gates.next_waiting(self.now) else { break };
             self.memory.throttled.remove(&id);
+            self.called = Some(id);
             self.attend(id);
+            self.called = None;
         }
     }
 
@@ -158,18 +163,18 @@ impl<'a> Turn<'a> {
                 self.remove(&key);
             }
         }
-        while self.row_count - started < ROWS_SWEPT {
-            let Some(id) = self.oldest()?.filter(|id| id.created_at() < before.verifications) else {
-                return Ok(Swept { more: self.row_count - started >= ROWS_SWEPT, ..swept });
-            };
-            if self.memory.live.contains_key(&id) || swept.removed > 0 {
-                // Removed rows are only gone after this turn, so one verification a turn is what can be found.
-                break;
+        let mut oldest = self.first_after(None)?;
+        while let Some(id) = oldest.filter(|id| id.created_at() < before.verifications) {
+            if self.row_count - started >= ROWS_SWEPT {
+                return Ok(Swept { more: true, ..swept });
             }
-            self.remove_verification(id)?;
-            swept.removed += 1;
+            if !self.memory.live.contains_key(&id) {
+                self.remove_verification(id)?;
+                swept.removed += 1;
+            }
+            oldest = self.first_after(Some(id))?;
         }
-        Ok(Swept { more: true, ..swept })
+        Ok(Swept { more: self.row_count - started >= ROWS_SWEPT, ..swept })
     }
 
     /// Makes everything of this turn durable as one.
@@ -545,7 +550,12 @@ impl<'a> Turn<'a> {
     }
 
     fn pass_gate(&mut self, id: VerificationId, channel: &ChannelName) -> Readiness {
-        let readiness = self.memory.gates.of(channel).readiness(self.now);
+        let gate = self.memory.gates.of(channel);
+        let readiness = match gate.readiness(self.now) {
+            // Who comes later may not pass those who stand there.
+            Readiness::Ready if gate.has_waiting() && self.called != Some(id) => Readiness::Throttled,
+            readiness => readiness,
+        };
         if readiness == Readiness::Throttled {
             self.memory.throttle(id, channel);
         }
@@ -728,8 +738,12 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
-    fn oldest(&self) -> Result<Option<VerificationId>, StoreError> {
-        match self.disk.scan(&[Row::Events as u8]).next() {
+    fn first_after(&self, before: Option<VerificationId>) -> Result<Option<VerificationId>, StoreError> {
+        let from = match before {
+            Some(id) => keys::events(id, u32::MAX),
+            None => vec![Row::Events as u8],
+        };
+        match self.disk.range(from, vec![Row::Events as u8 + 1]).next() {
             Some(row) => Ok(keys::verification_of(&row?.0)),
             None => Ok(None),
         }
