@@ -6,6 +6,8 @@ pub mod http_sms;
 pub mod meta;
 mod scrub;
 pub mod signature;
+#[cfg(test)]
+mod testing;
 mod wire;
 
 use std::collections::BTreeMap;

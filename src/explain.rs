@@ -145,7 +145,7 @@ const fn ours(
     Explanation { codes: Codes::Named(code), title, cause, who, fix }
 }
 
-use Actor::{App, Carrier, Customer, Meta, Nobody, Operator};
+use Actor::{App, Carrier, Customer, Nobody, Operator};
 
 /// What the API answers, what an attempt ended with, and what an operator is alerted of.
 static OURS: &[Explanation] = &[
@@ -337,13 +337,6 @@ static OURS: &[Explanation] = &[
         "The provider's address answered with a redirect. twotick does not follow any, so that codes go only \
          where the configuration says.",
         "Put the final address into `graph_url` or `url`.",
-    ),
-    ours(
-        "held_for_review",
-        Meta,
-        "Held back by Meta",
-        "Meta took the message but waits for feedback on the template before passing it on. The next step follows at once.",
-        "Look at the template's quality in WhatsApp Manager.",
     ),
     ours(
         "wrong_content",

@@ -18,6 +18,10 @@ impl Text<'_> {
         self.0.as_deref().filter(|text| !text.is_empty())
     }
 
+    pub fn is_absent(&self) -> bool {
+        self.0.is_none()
+    }
+
     pub fn is(&self, word: &str) -> bool {
         self.0.as_deref() == Some(word)
     }

@@ -34,7 +34,10 @@ impl<'a> MetaError<'a> {
             |pointer| self.object.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
         let heading = text("/title").or(text("/message")).map(without_code).unwrap_or("no title");
         match text("/error_data/details").filter(|details| *details != heading) {
-            Some(details) => scrub::title_without(&format!("{heading}: {details}"), secrets),
+            Some(details) => {
+                let heading = heading.trim_end_matches('.');
+                scrub::title_without(&format!("{heading}: {details}"), secrets)
+            }
             None => scrub::title_without(heading, secrets),
         }
     }

@@ -187,7 +187,7 @@ fn in_one_pass(envelope: Envelope<'_>, ours: &Ours) -> Delivery {
 
 #[derive(Deserialize)]
 struct LooseEnvelope<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     object: Text<'a>,
     #[serde(borrow)]
     entry: Vec<&'a RawValue>,
@@ -227,9 +227,10 @@ struct LooseMessages<'a> {
 
 fn piece_by_piece(body: &[u8], ours: &Ours) -> Delivery {
     let Ok(envelope) = serde_json::from_slice::<LooseEnvelope<'_>>(body) else {
-        return Delivery::unreadable("it is not JSON with `object` and `entry`");
+        return Delivery::unreadable("it is not JSON with a list `entry`");
     };
-    if !envelope.object.is(OBJECT) {
+    // Some of Meta's own samples leave it out.
+    if !envelope.object.is_absent() && !envelope.object.is(OBJECT) {
         return Delivery::unreadable("its `object` is not `whatsapp_business_account`");
     }
     let mut delivery = Delivery::default();

@@ -22,6 +22,9 @@ const LEFT_ALONE: &[&str] = &[
     "business_username_update",
 ];
 
+/// Of the whole business, so their entry may name its id instead of the account's.
+const OF_THE_BUSINESS: &[&str] = &["business_capability_update", "account_alerts"];
+
 /// Event of `message_template_status_update`, the alert's code, how bad it is.
 const TEMPLATE_EVENTS: &[(&str, &str, Severity)] = &[
     ("APPROVED", "template_approved", Notice),
@@ -79,7 +82,7 @@ impl Delivery {
         if LEFT_ALONE.contains(&field) {
             return;
         }
-        if !ours.own_account(account) {
+        if !ours.own_account(account) && !OF_THE_BUSINESS.contains(&field) {
             self.foreign += 1;
             return;
         }
@@ -166,7 +169,6 @@ const TEMPLATE_WORDS: &[&str] = &[
     "/reason",
     "/rejection_info/reason",
     "/rejection_info/recommendation",
-    "/disable_info/disable_date",
     "/other_info/title",
     "/other_info/description",
 ];
