@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and how a command ends. One file a command.
 
 mod config;
+pub mod explain;
 
 use std::io::{self, Write};
 use std::path::PathBuf;

@@ -1,6 +1,8 @@
+pub mod channel;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod explain;
 pub mod phone;
 pub mod sandbox;
 pub mod store;

@@ -1,0 +1,190 @@
+//! One HTTP request to a provider and its answer, both bounded in time and size. No retries, no redirects.
+
+use std::error::Error;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode, Url};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{SetupError, in_doubt, refused, scrub};
+use crate::verification::values::{ErrorClass, Outcome};
+
+/// Answers of providers are under 2 KiB; what is larger is not an answer of theirs.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// Shorter than the 5 s after which common servers drop an idle connection, so that a request is hardly ever
+/// written into one that the other side has just closed: that request would be in doubt.
+const POOL_IDLE: Duration = Duration::from_secs(4);
+/// A provider that wishes for more is taken to wish for this.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Where a channel sends its requests, with the connections to it.
+pub struct Endpoint {
+    client: Client,
+    url: Url,
+    authorization: HeaderValue,
+}
+
+/// What a channel needs to reach its provider; `*_setting` is what the configuration calls a value.
+pub struct Address<'a> {
+    pub url: &'a str,
+    pub url_setting: &'static str,
+    pub bearer: &'a SecretString,
+    pub bearer_setting: &'static str,
+    /// For name, connection and TLS together. At most half of `timeout` is used, so that a provider that cannot be
+    /// reached is told apart from one that does not answer.
+    pub connect_timeout: Duration,
+    /// For everything, to the last byte of the answer.
+    pub timeout: Duration,
+}
+
+impl Endpoint {
+    /// TLS trusts the system's CA certificates; an `http` address works without any.
+    pub fn new(address: &Address<'_>) -> Result<Self, SetupError> {
+        let url = Url::parse(address.url)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            .ok_or(SetupError::Url(address.url_setting))?;
+        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", address.bearer.expose_secret()))
+            .map_err(|_| SetupError::Header(address.bearer_setting))?;
+        authorization.set_sensitive(true);
+        Ok(Self { client: client(&url, address)?, url, authorization })
+    }
+
+    pub async fn post(&self, json: Vec<u8>) -> Answer {
+        let request = self
+            .client
+            .post(self.url.clone())
+            .header(AUTHORIZATION, self.authorization.clone())
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .body(json);
+        match request.send().await {
+            Ok(response) => Answer::Received(Received::read(response).await),
+            Err(error) if error.is_connect() || error.is_builder() => Answer::NotSent(innermost(&error)),
+            Err(error) if error.is_timeout() => Answer::Lost("no answer came within the time-out"),
+            Err(_) => Answer::Lost("the connection broke before an answer came"),
+        }
+    }
+}
+
+fn client(url: &Url, address: &Address<'_>) -> Result<Client, SetupError> {
+    // Fails when one is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = Client::builder()
+        .user_agent(concat!("twotick/", env!("CARGO_PKG_VERSION")))
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .pool_idle_timeout(POOL_IDLE)
+        .connect_timeout(address.connect_timeout.min(address.timeout / 2))
+        .read_timeout(address.timeout)
+        .timeout(address.timeout);
+    // Without redirects an http address never leads to TLS, and so needs no certificates on the machine.
+    let builder = if url.scheme() == "http" { builder.tls_certs_only([]) } else { builder };
+    builder.build().map_err(SetupError::Tls)
+}
+
+/// What came back.
+pub enum Answer {
+    /// No connection, so not a byte of the request left. Why, in the words of the operating system or of TLS.
+    NotSent(String),
+    /// The request may have been received. Why nothing came back.
+    Lost(&'static str),
+    Received(Received),
+}
+
+pub struct Received {
+    pub status: StatusCode,
+    /// The provider's wish, at most 24 h.
+    pub retry_after: Option<Duration>,
+    /// `None` where it broke off or was larger than 64 KiB.
+    pub body: Option<Vec<u8>>,
+}
+
+impl Received {
+    async fn read(mut response: Response) -> Self {
+        let status = response.status();
+        let retry_after = retry_after(response.headers());
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER_BYTES => {
+                    body.extend_from_slice(&chunk)
+                }
+                Ok(None) => return Self { status, retry_after, body: Some(body) },
+                Ok(Some(_)) | Err(_) => return Self { status, retry_after, body: None },
+            }
+        }
+    }
+
+    /// What a status alone says, where the answer holds no error of the provider's own.
+    /// A 2xx that cannot be read and a 5xx may both have been carried out.
+    pub fn judge_by_status(&self) -> Outcome {
+        let code = format!("http_{}", self.status.as_u16());
+        let title = format!("the provider answered {}", self.status);
+        let class = match self.status.as_u16() {
+            300..=399 => {
+                let title = "the provider answered with a redirect, which is not followed";
+                return refused("redirected", title, ErrorClass::Configuration);
+            }
+            429 => ErrorClass::Retry,
+            // The request was not received whole, or a proxy gave up waiting: it may have been passed on.
+            408 | 499 => return in_doubt("unreadable_answer", title),
+            401 | 403 | 404 => ErrorClass::Configuration,
+            400..=499 => ErrorClass::Fallback,
+            _ => return in_doubt("unreadable_answer", format!("{title} and nothing that can be read")),
+        };
+        refused(code, title, class).after(self.retry_after)
+    }
+}
+
+/// The outcome where no answer was received.
+pub fn unanswered(answer: Answer) -> Result<Received, Outcome> {
+    match answer {
+        Answer::Received(received) => Ok(received),
+        Answer::Lost(why) => Err(in_doubt("no_answer", why)),
+        Answer::NotSent(why) => {
+            let title = scrub::title(&format!("no connection to the provider: {why}"));
+            Err(refused("connection_failed", title, ErrorClass::Retry))
+        }
+    }
+}
+
+/// Adds the provider's wish to a refusal.
+pub trait After {
+    fn after(self, wish: Option<Duration>) -> Self;
+}
+
+impl After for Outcome {
+    fn after(self, wish: Option<Duration>) -> Self {
+        match self {
+            Self::Refused { error, .. } => Self::Refused { error, retry_after: wish },
+            Self::Accepted { .. } | Self::Held { .. } | Self::InDoubt { .. } => self,
+        }
+    }
+}
+
+/// Seconds, or a date, which counts from the answer's own `Date` so that our clock does not matter
+/// (RFC 9110, section 10.2.3).
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let wish = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !wish.is_empty() && wish.bytes().all(|byte| byte.is_ascii_digit()) {
+        let seconds = wish.parse().unwrap_or(u64::MAX); // only too large a number fails here
+        return Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
+    }
+    let until = http_date(wish)?.duration_since(http_date(headers.get(DATE)?.to_str().ok()?)?);
+    Some(Duration::try_from(until).unwrap_or(Duration::ZERO).min(MAX_RETRY_AFTER))
+}
+
+fn http_date(text: &str) -> Option<jiff::Timestamp> {
+    Some(jiff::fmt::rfc2822::DateTimeParser::new().parse_zoned(text).ok()?.timestamp())
+}
+
+/// The outer errors say only "error sending request".
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,49 @@
+//! What Meta answers to a send.
+
+use serde_json::Value;
+
+use super::errors::{MetaError, class_of_answer};
+use crate::channel::exchange::{Answer, Received, unanswered};
+use crate::channel::{Submission, in_doubt};
+use crate::verification::values::{Outcome, ProviderRef};
+
+/// An error object is a refusal under whatever HTTP status it comes; what has neither an error object nor a
+/// message id is judged by its status.
+pub(super) fn outcome(answer: Answer, submission: &Submission<'_>) -> Outcome {
+    let received = match unanswered(answer) {
+        Ok(received) => received,
+        Err(outcome) => return outcome,
+    };
+    let json: Value =
+        received.body.as_deref().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
+    if let Some(error) = json.get("error").and_then(MetaError::read) {
+        return refusal(error, &received, submission);
+    }
+    if !received.status.is_success() {
+        return received.judge_by_status();
+    }
+    match accepted(&json) {
+        Some(outcome) => outcome,
+        None => {
+            in_doubt("unreadable_answer", format!("Meta answered {} without a message id", received.status))
+        }
+    }
+}
+
+fn refusal(error: MetaError<'_>, received: &Received, submission: &Submission<'_>) -> Outcome {
+    let class = class_of_answer(error.code, received.status);
+    let bare_number = submission.to.trim_start_matches('+');
+    let error = error.into_delivery_error(class, &[submission.code, submission.to, bare_number]);
+    Outcome::Refused { error, retry_after: received.retry_after }
+}
+
+/// `message_status` is often missing, and its words may become more. Two of them mean that Meta waits for feedback
+/// on the template (Meta's OpenAPI document, v23.0).
+fn accepted(json: &Value) -> Option<Outcome> {
+    let message = json.pointer("/messages/0")?;
+    let provider_ref = ProviderRef::parse(message.get("id")?.as_str()?).ok()?;
+    match message.get("message_status").and_then(Value::as_str) {
+        Some("held_for_quality_assessment" | "paused") => Some(Outcome::Held { provider_ref }),
+        _ => Some(Outcome::Accepted { provider_ref }),
+    }
+}

@@ -1,0 +1,95 @@
+mod sending;
+mod webhooks;
+
+use std::time::Duration;
+
+use super::*;
+use crate::channel::signature::sign;
+
+pub const PHONE_NUMBER_ID: &str = "118822334455667";
+pub const BUSINESS_ACCOUNT_ID: &str = "220011334455778";
+pub const REFERENCE: &str = "msg_01m81zrq00fay80j6hb7h45br1";
+
+/// A channel as the fixtures know it, sending to `graph_url`.
+pub fn meta(graph_url: &str, timeout: Duration) -> Meta {
+    Meta::new(Settings {
+        name: ChannelName::new("whatsapp"),
+        graph_url: graph_url.to_owned(),
+        graph_version: "v25.0".to_owned(),
+        phone_number_id: PHONE_NUMBER_ID.to_owned(),
+        business_account_id: BUSINESS_ACCOUNT_ID.to_owned(),
+        access_token: "token-of-a-system-user".into(),
+        app_secrets: vec!["the secret in use".into(), "the secret before".into()],
+        verify_token: "verify-me-please".into(),
+        connect_timeout: Duration::from_secs(2),
+        timeout,
+    })
+    .unwrap()
+}
+
+pub fn fixture(path: &str) -> Vec<u8> {
+    let path = format!("{}/fixtures/meta/{path}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[test]
+fn either_secret_may_have_signed() {
+    let meta = meta("http://127.0.0.1:9", Duration::from_secs(1));
+    let body = fixture("webhooks/status_sent.json");
+    for (secret, verdict) in [
+        ("the secret in use", Ok(())),
+        ("the secret before", Ok(())),
+        ("a secret of long ago", Err(BadSignature::Wrong)),
+    ] {
+        let header = sign(&secret.into(), &body);
+        assert_eq!(meta.verify(&[header.as_bytes()], &body), verdict, "{secret}");
+    }
+}
+
+#[test]
+fn a_challenge_is_answered_only_with_our_token() {
+    let meta = meta("http://127.0.0.1:9", Duration::from_secs(1));
+    let long = "1".repeat(513);
+    for (mode, verify_token, challenge, answer) in [
+        ("subscribe", "verify-me-please", "1158201444", Some("1158201444")),
+        ("subscribe", "verify-me-pleasf", "1158201444", None),
+        ("subscribe", "verify-me-please ", "1158201444", None),
+        ("subscribe", "", "1158201444", None),
+        ("unsubscribe", "verify-me-please", "1158201444", None),
+        ("", "verify-me-please", "1158201444", None),
+        ("subscribe", "verify-me-please", "", None),
+        ("subscribe", "verify-me-please", "two words", None),
+        ("subscribe", "verify-me-please", "é", None),
+        ("subscribe", "verify-me-please", &long, None),
+    ] {
+        let asked = Challenge { mode, verify_token, challenge };
+        assert_eq!(meta.answer_challenge(&asked), answer, "{mode} {verify_token} {challenge}");
+    }
+}
+
+#[test]
+fn settings_that_would_let_anybody_in_make_no_channel() {
+    let settings = |app_secrets: &[&str], verify_token: &str, graph_url: &str, token: &str| Settings {
+        name: ChannelName::new("whatsapp"),
+        graph_url: graph_url.to_owned(),
+        graph_version: "v25.0".to_owned(),
+        phone_number_id: PHONE_NUMBER_ID.to_owned(),
+        business_account_id: BUSINESS_ACCOUNT_ID.to_owned(),
+        access_token: token.into(),
+        app_secrets: app_secrets.iter().map(|&secret| secret.into()).collect(),
+        verify_token: verify_token.into(),
+        connect_timeout: Duration::from_secs(2),
+        timeout: Duration::from_secs(10),
+    };
+    for (settings, named) in [
+        (settings(&[], "verify-me", "http://x", "t"), "app_secrets"),
+        (settings(&["good secret", ""], "verify-me", "http://x", "t"), "app_secrets"),
+        (settings(&["good secret"], "", "http://x", "t"), "verify_token"),
+        (settings(&["good secret"], "verify-me", "ftp://x", "t"), "graph_url"),
+        (settings(&["good secret"], "verify-me", "graph.facebook.com", "t"), "graph_url"),
+        (settings(&["good secret"], "verify-me", "http://x", "hush\nhush"), "access_token"),
+    ] {
+        let error = Meta::new(settings).err().expect("refused").to_string();
+        assert!(error.contains(named) && !error.contains("hush"), "{error}");
+    }
+}

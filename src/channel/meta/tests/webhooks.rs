@@ -1,0 +1,608 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::channel::{Alert, Inbound, Intent, Readable, Severity, Unknown};
+use crate::explain;
+use crate::verification::values::{DeliveryError, ErrorClass, Report, ReportStatus, Timestamp};
+
+const OTP: &str = "wamid.T25lVGltZUNvZGUtMDAwMQ==";
+
+fn parse(body: &[u8]) -> Delivery {
+    let ours = Ours {
+        phone_number_id: PHONE_NUMBER_ID.to_owned(),
+        business_account_id: BUSINESS_ACCOUNT_ID.to_owned(),
+    };
+    webhook::parse(body, &ours)
+}
+
+fn parsed(name: &str) -> Delivery {
+    parse(&fixture(&format!("webhooks/{name}.json")))
+}
+
+fn seconds(seconds: i64) -> Option<Timestamp> {
+    Some(Timestamp::from_millis(seconds * 1000))
+}
+
+/// A status, its time and whether it names the message by Meta's id and by ours.
+fn described(report: &Report) -> String {
+    let status = match &report.status {
+        ReportStatus::Sent => "sent".to_owned(),
+        ReportStatus::Delivered => "delivered".to_owned(),
+        ReportStatus::Read => "read".to_owned(),
+        ReportStatus::Failed(DeliveryError { code, title, class }) => {
+            format!("failed {class:?} {code} {title}")
+        }
+    };
+    let at = report.reported_at.map_or("-".to_owned(), |at| (at.as_millis() / 1000).to_string());
+    let id = report.provider_ref.as_ref().map_or("-", |id| id.as_str());
+    let id = if id == OTP { "otp" } else { id };
+    let ours = report
+        .reference
+        .map_or("", |reference| if reference.to_string() == REFERENCE { " ours" } else { " ?" });
+    format!("{id}{ours} {at} {status}")
+}
+
+fn reports(delivery: &Delivery) -> Vec<String> {
+    delivery.reports.iter().map(described).collect()
+}
+
+fn unknown(delivery: &Delivery) -> Vec<(Unknown, usize)> {
+    delivery.unknown.iter().map(|(&unknown, &count)| (unknown, count)).collect()
+}
+
+#[test]
+fn every_documented_status() {
+    for (name, expected) in [
+        ("status_sent", vec!["otp ours 1795363201 sent"]),
+        ("status_delivered_username", vec!["otp ours 1795363203 delivered"]),
+        ("status_delivered_without_phone", vec!["otp ours 1795363203 delivered"]),
+        ("status_delivered_international", vec!["otp ours 1795363201 delivered"]),
+        ("status_sent_before_v24", vec!["otp 1795363201 sent"]),
+        ("status_read_alone", vec!["otp ours 1795363260 read"]),
+        ("status_played", vec!["otp ours 1795363261 read"]),
+        (
+            "status_failed_131026",
+            vec![
+                "otp ours 1795363209 failed Recipient 131026 Message undeliverable: Message Undeliverable to +….",
+            ],
+        ),
+        (
+            "status_failed_137000",
+            vec![
+                "otp ours 1795363201 failed Recipient 137000 Identity key changed: The hash of the request is not \
+                 the current one of this account.",
+            ],
+        ),
+        (
+            "status_failed_without_reason",
+            vec!["otp ours 1795363201 failed Fallback no_reason Meta gave no reason"],
+        ),
+        (
+            "status_delivered_and_failed_for_one_id",
+            vec![
+                "otp ours 1795363203 delivered",
+                "otp ours 1795363204 failed Retry 131000 Something went wrong: One of the devices could not be reached.",
+            ],
+        ),
+        ("status_of_a_group", vec!["otp ours 1795363201 delivered"]),
+        (
+            "batch_of_entries",
+            vec![
+                "wamid.QmF0Y2gtMQ== 1795363201 sent",
+                "wamid.QmF0Y2gtMQ== 1795363201 delivered",
+                "wamid.QmF0Y2gtMg== 1795363201 sent",
+                "wamid.QmF0Y2gtMw== 1795363201 read",
+            ],
+        ),
+        ("numbers_and_strings", vec!["wamid.TnVtYmVycw== 1795363203 delivered", "4711 - sent"]),
+    ] {
+        let delivery = parsed(name);
+        assert_eq!(reports(&delivery), expected, "{name}");
+        assert_eq!((delivery.readable, delivery.foreign), (Readable::Yes, 0), "{name}");
+        assert!(
+            delivery.unknown.is_empty() && delivery.inbound.is_empty() && delivery.alerts.is_empty(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn what_is_unknown_is_counted_and_the_rest_is_read() {
+    let delivery = parsed("status_unknown");
+    assert_eq!(reports(&delivery), ["otp ours 1795363201 delivered"]);
+    assert_eq!(unknown(&delivery), [(Unknown::Status, 3)]);
+
+    let delivery = parsed("unknown_field");
+    assert_eq!(reports(&delivery), ["otp ours 1795363201 sent"]);
+    assert_eq!(unknown(&delivery), [(Unknown::Field, 1)]);
+
+    let delivery = parsed("message_unknown_type");
+    assert_eq!((delivery.inbound.len(), delivery.inbound[0].kind.as_str()), (1, "hologram"));
+    assert_eq!(unknown(&delivery), [(Unknown::MessageType, 1)]);
+}
+
+#[test]
+fn one_bad_item_sinks_only_itself() {
+    let delivery = parsed("one_bad_item");
+    assert_eq!(reports(&delivery), ["wamid.R29vZC0x 1795363201 sent", "wamid.R29vZC0y 1795363201 delivered"]);
+    assert_eq!(delivery.inbound[0].text.as_deref(), Some("still here"));
+    assert_eq!(delivery.inbound[0].at, seconds(1_795_363_300));
+    // Two statuses, a change that is none, one without value, a list that is none, an entry, a list of changes.
+    assert_eq!(unknown(&delivery), [(Unknown::Item, 7)]);
+    assert_eq!(delivery.readable, Readable::Yes);
+}
+
+#[test]
+fn what_is_for_others_is_left_alone() {
+    let delivery = parsed("foreign_phone_number");
+    assert_eq!(reports(&delivery), ["otp ours 1795363201 sent"]);
+    assert_eq!(delivery.foreign, 2);
+    let delivery = parsed("foreign_account");
+    assert_eq!((delivery.foreign, delivery.alerts.len()), (1, 0));
+}
+
+#[test]
+fn what_nobody_here_needs_is_neither_unknown_nor_an_alert() {
+    let delivery = parsed("left_alone");
+    assert!(delivery.unknown.is_empty() && delivery.alerts.is_empty() && delivery.foreign == 0);
+    assert_eq!(delivery.readable, Readable::Yes);
+}
+
+#[test]
+fn every_documented_type_of_message() {
+    for (name, kind, text, about) in [
+        ("message_text", "text", Some("Ich habe keinen Code bekommen 🤷"), Some(OTP)),
+        ("message_text_from_ad", "text", Some("Is the lamp still available?"), None),
+        ("message_text_about_product", "text", Some("In blue?"), Some("wamid.UHJvZHVjdA==")),
+        ("message_text_forwarded", "text", Some("look"), None),
+        ("message_text_group", "text", Some("for all"), None),
+        ("message_button", "button", Some("Send again"), Some(OTP)),
+        ("message_button_reply", "interactive", Some("Yes"), Some(OTP)),
+        ("message_list_reply", "interactive", Some("Morning"), Some(OTP)),
+        ("message_flow_reply", "interactive", Some("Sent"), Some(OTP)),
+        ("message_call_permission_reply", "interactive", None, Some(OTP)),
+        ("message_reaction", "reaction", Some("👍"), Some(OTP)),
+        ("message_reaction_removed", "reaction", None, Some(OTP)),
+        ("message_image", "image", Some("Das steht da"), None),
+        ("message_video", "video", None, None),
+        ("message_document", "document", Some("rechnung.pdf"), None),
+        ("message_audio", "audio", None, None),
+        ("message_sticker", "sticker", None, None),
+        ("message_location", "location", Some("Brandenburger Tor"), None),
+        ("message_contacts", "contacts", None, None),
+        ("message_order", "order", Some("bitte schnell"), None),
+        ("message_unsupported", "unsupported", None, None),
+        ("message_edit", "edit", Some("corrected"), Some("wamid.T3JpZ2luYWw=")),
+        ("message_revoke", "revoke", None, Some("wamid.T3JpZ2luYWw=")),
+        ("message_request_welcome", "request_welcome", None, None),
+    ] {
+        let delivery = parsed(name);
+        assert!(delivery.unknown.is_empty(), "{name}: {:?}", delivery.unknown);
+        let [message] = &delivery.inbound[..] else { panic!("{name}: {:?}", delivery.inbound) };
+        assert_eq!((message.kind.as_str(), message.text.as_deref()), (kind, text), "{name}");
+        assert_eq!(message.in_reply_to.as_ref().map(|id| id.as_str()), about, "{name}");
+        assert_eq!(message.from.as_deref(), Some("+491713920011"), "{name}");
+        assert_eq!(message.user_id.as_deref(), Some("DE.70155829034417"), "{name}");
+        assert_eq!(message.profile_name.as_deref(), Some("Amélie Brückner"), "{name}");
+        assert_eq!((message.at, message.intent), (seconds(1_795_363_400), Intent::Reply), "{name}");
+        assert_eq!(message.provider_ref.as_str(), "wamid.SW5ib3VuZC0x", "{name}");
+    }
+}
+
+#[test]
+fn system_messages_come_without_contacts() {
+    for kind in ["user_changed_number", "user_changed_user_id", "customer_identity_changed"] {
+        let delivery = parsed(&format!("message_system_{kind}"));
+        assert!(delivery.unknown.is_empty(), "{kind}");
+        assert_eq!(
+            (delivery.inbound[0].kind.as_str(), &delivery.inbound[0].profile_name),
+            ("system", &None),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn a_person_without_a_phone_number_is_still_somebody() {
+    for (name, profile_name) in
+        [("message_text_username_no_phone", Some("Noor")), ("message_text_user_id_in_from", None)]
+    {
+        let delivery = parsed(name);
+        let message = &delivery.inbound[0];
+        assert_eq!((&message.from, message.user_id.as_deref()), (&None, Some("NL.99120034")), "{name}");
+        assert_eq!(message.profile_name.as_deref(), profile_name, "{name}");
+    }
+}
+
+#[test]
+fn a_disowned_code_is_known_by_its_payload_and_not_by_its_words() {
+    let delivery = parsed("code_disowned");
+    let message = &delivery.inbound[0];
+    assert_eq!(
+        (message.intent, message.in_reply_to.as_ref().map(|id| id.as_str())),
+        (Intent::CodeDisowned, Some(OTP))
+    );
+    let delivery = parsed("code_disowned_without_context");
+    assert_eq!((delivery.inbound[0].intent, &delivery.inbound[0].in_reply_to), (Intent::CodeDisowned, &None));
+}
+
+#[test]
+fn messages_and_statuses_in_one_change() {
+    let delivery = parsed("message_with_status");
+    assert_eq!((delivery.reports.len(), delivery.inbound.len()), (1, 1));
+}
+
+#[test]
+fn every_documented_field_becomes_an_alert() {
+    use Severity::{Critical, Notice, Warning};
+    let login = Some("login_code (de)");
+    for (name, code, severity, subject, title) in [
+        ("template_approved", "template_approved", Notice, login, "APPROVED · NONE"),
+        (
+            "template_rejected",
+            "template_rejected",
+            Critical,
+            login,
+            "REJECTED · INVALID_FORMAT · The format is wrong. · Use fewer parameters.",
+        ),
+        (
+            "template_paused",
+            "template_paused",
+            Critical,
+            login,
+            "PAUSED · FIRST_PAUSE · Paused for 3 hours because of low quality.",
+        ),
+        ("template_disabled", "template_disabled", Critical, login, "DISABLED · DISABLED · Disabled."),
+        ("template_flagged", "template_flagged", Warning, login, "FLAGGED"),
+        ("template_pending_deletion", "template_deleted", Warning, login, "PENDING_DELETION"),
+        ("template_deleted", "template_deleted", Critical, login, "DELETED"),
+        ("template_archived", "template_deleted", Critical, login, "ARCHIVED"),
+        ("template_unarchived", "template_approved", Notice, login, "UNARCHIVED"),
+        ("template_locked", "template_deleted", Critical, login, "LOCKED"),
+        ("template_reinstated", "template_approved", Notice, login, "REINSTATED"),
+        ("template_in_appeal", "template_changed", Notice, login, "IN_APPEAL"),
+        ("template_pending", "template_changed", Notice, login, "PENDING"),
+        ("template_limit_exceeded", "template_changed", Warning, login, "LIMIT_EXCEEDED"),
+        ("template_quality", "template_quality", Warning, login, "GREEN · RED"),
+        ("template_quality_under_status_field", "template_quality", Warning, login, "GREEN · YELLOW"),
+        ("template_category", "template_category", Warning, login, "AUTHENTICATION · MARKETING"),
+        ("template_category_soon", "template_category", Warning, login, "AUTHENTICATION · UTILITY"),
+        ("template_components", "template_changed", Notice, login, "its contents were changed"),
+        ("account_review", "account_review", Warning, None, "REJECTED"),
+        ("phone_number_name", "phone_number_name", Notice, Some("…5777"), "APPROVED"),
+        (
+            "phone_number_quality",
+            "phone_number_quality",
+            Notice,
+            Some("…5777"),
+            "THROUGHPUT_UPGRADE · TIER_UNLIMITED · TIER_UNLIMITED",
+        ),
+        (
+            "capability_number",
+            "capability_changed",
+            Notice,
+            None,
+            "max_daily_conversations_per_business 2000 · max_phone_numbers_per_waba 25",
+        ),
+        (
+            "capability_word",
+            "capability_changed",
+            Notice,
+            None,
+            "max_daily_conversations_per_business TIER_100K · max_phone_numbers_per_business 20",
+        ),
+        ("account_deleted", "account_disabled", Critical, None, "ACCOUNT_DELETED"),
+        ("account_violation", "account_violation", Critical, None, "ACCOUNT_VIOLATION · SPAM"),
+        (
+            "account_restriction",
+            "account_restricted",
+            Critical,
+            None,
+            "ACCOUNT_RESTRICTION · RESTRICTED_BIZ_INITIATED_MESSAGING",
+        ),
+        (
+            "account_disabled",
+            "account_disabled",
+            Critical,
+            None,
+            "DISABLED_UPDATE · DISABLE · November 30, …",
+        ),
+        (
+            "account_reinstated",
+            "account_reinstated",
+            Notice,
+            None,
+            "DISABLED_UPDATE · REINSTATE · November 30, …",
+        ),
+        ("account_international_price", "account_price", Warning, None, "AUTH_INTL_PRICE_ELIGIBILITY_UPDATE"),
+        ("account_pricing_tier", "account_price", Notice, None, "VOLUME_BASED_PRICING_TIER_UPDATE"),
+        ("account_location", "account_price", Notice, None, "BUSINESS_PRIMARY_LOCATION_COUNTRY_UPDATE"),
+        ("account_partner_added", "account_changed", Notice, None, "PARTNER_ADDED"),
+        ("account_alert", "account_alert", Critical, Some("OBA_REVOKED"), "ACTIVE · Call +… to learn more."),
+        ("security", "security_pin", Warning, Some("…5777"), "PIN_CHANGED"),
+    ] {
+        let delivery = parsed(name);
+        assert!(delivery.unknown.is_empty(), "{name}: {:?}", delivery.unknown);
+        let alert = Alert {
+            code: code.to_owned(),
+            title: title.to_owned(),
+            subject: subject.map(str::to_owned),
+            severity,
+            at: seconds(1_795_363_600),
+        };
+        assert_eq!(delivery.alerts, [alert], "{name}");
+        assert!(explain::explain(code).is_some(), "{code} is not explained");
+    }
+}
+
+#[test]
+fn an_unknown_event_is_an_alert_all_the_same() {
+    for (name, code) in
+        [("template_enchanted", "template_changed"), ("account_unknown_event", "account_changed")]
+    {
+        let delivery = parsed(name);
+        assert_eq!(
+            (delivery.alerts[0].code.as_str(), delivery.alerts[0].severity),
+            (code, Severity::Warning)
+        );
+        assert_eq!(unknown(&delivery), [(Unknown::Event, 1)], "{name}");
+    }
+}
+
+#[test]
+fn errors_of_the_account_are_alerts_by_their_class() {
+    let delivery = parsed("account_errors");
+    let alerts: Vec<_> = delivery.alerts.iter().map(|alert| (alert.code.as_str(), alert.severity)).collect();
+    assert_eq!(alerts, [("130429", Severity::Warning), ("131031", Severity::Critical)]);
+}
+
+/// A fixture that no test reads is a promise that nobody keeps.
+#[test]
+fn every_fixture_is_asserted() {
+    let source = include_str!("webhooks.rs");
+    let folder = format!("{}/fixtures/meta/webhooks", env!("CARGO_MANIFEST_DIR"));
+    for file in std::fs::read_dir(folder).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        let name = name.strip_suffix(".json").unwrap();
+        assert!(source.contains(&format!("\"{name}\"")) || name.starts_with("message_system_"), "{name}");
+    }
+}
+
+#[test]
+fn what_is_no_webhook_of_metas_is_unreadable() {
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    for body in [
+        "",
+        " ",
+        "null",
+        "true",
+        "17",
+        "\"text\"",
+        "[]",
+        "{}",
+        "{",
+        "<html>",
+        "\u{feff}{}",
+        r#"{"object":"","entry":[]}"#,
+        r#"{"object":"whatsapp_business_account"}"#,
+        r#"{"object":"whatsapp_business_account","entry":{}}"#,
+        r#"{"object":"whatsapp_business_account","entry":null}"#,
+        r#"{"object":"page","entry":[]}"#,
+        r#"{"object":7,"entry":[]}"#,
+        r#"{"entry":7}"#,
+        r#"{"object":"whatsapp_business_account","entry":[1,2]}"#,
+        r#"{"object":"whatsapp_business_account","entry":[]} trailing"#,
+        &deep,
+    ] {
+        let delivery = parse(body.as_bytes());
+        let shown: String = body.chars().take(60).collect();
+        assert!(matches!(delivery.readable, Readable::No(_)), "{shown}");
+        assert!(delivery.reports.is_empty() && delivery.inbound.is_empty(), "{shown}");
+    }
+    assert!(matches!(parse(b"\xff\xfe{}").readable, Readable::No(_)));
+    let empty = parse(br#"{"object":"whatsapp_business_account","entry":[]}"#);
+    assert_eq!((empty.readable, empty.unknown.len()), (Readable::Yes, 0));
+    assert_eq!(parse(br#"{"entry":[]}"#).readable, Readable::Yes);
+}
+
+#[test]
+fn times_that_cannot_be_are_no_times() {
+    let with = |timestamp: Value| {
+        let mut body: Value = serde_json::from_slice(&fixture("webhooks/status_sent.json")).unwrap();
+        body["entry"][0]["changes"][0]["value"]["statuses"][0]["timestamp"] = timestamp;
+        parse(body.to_string().as_bytes()).reports.remove(0).reported_at
+    };
+    for (timestamp, expected) in [
+        (json!("1795363201"), seconds(1_795_363_201)),
+        (json!(1_795_363_201), seconds(1_795_363_201)),
+        (json!("0"), seconds(0)),
+        (json!("253402300799"), seconds(253_402_300_799)),
+        (json!("253402300800"), None),
+        (json!("1795363201000"), None),
+        (json!("-1"), None),
+        (json!(-1), None),
+        (json!("9223372036854775807"), None),
+        (json!("1000000000000000000000000000000"), None),
+        (json!(1e30), None),
+        (json!(1.5), None),
+        (json!(""), None),
+        (json!("soon"), None),
+        (json!(null), None),
+        (json!(true), None),
+        (json!(["1795363201"]), None),
+        (json!({"a": 1}), None),
+    ] {
+        assert_eq!(with(timestamp.clone()), expected, "{timestamp}");
+    }
+}
+
+#[test]
+fn a_thousand_statuses_in_one_delivery() {
+    let status = |n: usize| {
+        json!({"id": format!("wamid.{n:05}"), "status": "delivered", "timestamp": "1795363201",
+               "recipient_id": "491713920011", "biz_opaque_callback_data": REFERENCE})
+    };
+    let statuses: Vec<Value> = (0..1000).map(status).collect();
+    let body = envelope(&json!({"statuses": statuses}));
+    let delivery = parse(body.as_bytes());
+    let ids: BTreeSet<_> = delivery.reports.iter().filter_map(|report| report.provider_ref.clone()).collect();
+    assert_eq!((delivery.reports.len(), ids.len(), delivery.unknown.len()), (1000, 1000, 0));
+}
+
+#[test]
+fn three_megabytes_of_anything_are_read_in_bounded_time() {
+    let fill = |piece: &str| {
+        let mut list = String::with_capacity(3 << 20);
+        while list.len() + piece.len() < (3 << 20) - 300 {
+            let _ = write!(list, "{}{piece}", if list.is_empty() { "" } else { "," });
+        }
+        format!("[{list}]")
+    };
+    let text = "x".repeat(3 << 20);
+    let status = r#"{"id":"wamid.1","status":"read","timestamp":"1795363201"}"#;
+    let message = r#"{"id":"wamid.1","from":"491713920011","type":"text","text":{"body":"hi"}}"#;
+    for (field, list) in [
+        ("statuses", fill(status)),
+        ("statuses", fill("{}")),
+        ("statuses", fill("0")),
+        ("messages", fill(message)),
+        ("messages", fill("[]")),
+        ("contacts", fill(r#"{"wa_id":"1","user_id":"2"}"#)),
+        ("errors", fill(r#"{"code":1}"#)),
+        ("messages", format!(r#"[{{"id":"wamid.1","type":"text","text":{{"body":"{text}"}}}}]"#)),
+        ("messages", format!(r#"[{{"id":"wamid.1","type":"{text}"}}]"#)),
+        ("statuses", format!(r#"[{{"id":"{text}","status":"sent"}}]"#)),
+    ] {
+        let metadata = format!(r#""metadata":{{"phone_number_id":"{PHONE_NUMBER_ID}"}}"#);
+        let body = format!(
+            r#"{{"object":"whatsapp_business_account","entry":[{{"id":"1","changes":[{{"field":"messages","value":{{{metadata},"{field}":{list}}}}}]}}]}}"#
+        );
+        #[expect(clippy::disallowed_methods, reason = "real time is what is tested")]
+        let start = std::time::Instant::now();
+        let delivery = parse(body.as_bytes());
+        // A debug build on a busy machine; anything quadratic takes minutes.
+        assert!(start.elapsed().as_secs() < 20, "{field}: {:?}", start.elapsed());
+        for message in &delivery.inbound {
+            assert!(message.text.as_ref().is_none_or(|text| text.chars().count() <= Inbound::MAX_TEXT_CHARS));
+            assert!(message.kind.len() <= 600);
+        }
+    }
+}
+
+#[test]
+fn half_an_emoji_does_not_cost_the_message() {
+    let body = r#"{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{
+        "metadata":{"phone_number_id":"118822334455667"},
+        "contacts":[{"wa_id":"491713920011","profile":{"name":"A\ud83d"}}],
+        "messages":[{"id":"wamid.1","from":"491713920011","type":"text","text":{"body":"no code \ud83d"}}]}}]}]}"#;
+    let delivery = parse(body.as_bytes());
+    let text = delivery.inbound[0].text.as_deref().unwrap();
+    assert!(text.starts_with("no code ") && text.contains('\u{fffd}'), "{text:?}");
+    assert!(delivery.inbound[0].profile_name.as_deref().unwrap().starts_with('A'));
+}
+
+#[test]
+fn what_people_write_is_kept_out_of_debug() {
+    let shown = format!("{:?}", parsed("message_text"));
+    for private in ["keinen Code", "491713920011", "70155829034417", "Amélie"] {
+        assert!(!shown.contains(private), "{shown}");
+    }
+}
+
+/// No fixture, cut off anywhere or with any value replaced by any other, brings the parser down, and what is
+/// read from it stays within bounds.
+#[test]
+fn hostile_corpus() {
+    let folder = format!("{}/fixtures/meta/webhooks", env!("CARGO_MANIFEST_DIR"));
+    let mut kinds = BTreeMap::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let whole: Value = serde_json::from_str(&text).unwrap();
+        let compact = whole.to_string();
+        for end in 0..compact.len() {
+            let delivery = parse(&compact.as_bytes()[..end]);
+            assert!(matches!(delivery.readable, Readable::No(_)), "cut at {end}: {compact}");
+        }
+        for pointer in pointers(&whole) {
+            for strange in strange_values() {
+                let mut changed = whole.clone();
+                *changed.pointer_mut(&pointer).unwrap() = strange;
+                let delivery = parse(changed.to_string().as_bytes());
+                *kinds.entry(format!("{:?}", delivery.readable)).or_insert(0) += 1;
+                assert!(delivery.alerts.iter().all(|alert| alert.title.chars().count() <= 200), "{pointer}");
+            }
+        }
+    }
+    assert!(kinds.values().sum::<i32>() > 10_000 && kinds.len() > 1, "{kinds:?}");
+}
+
+/// A field of a strange type costs at most the item that it stands in.
+#[test]
+fn a_strange_field_leaves_the_other_status_alone() {
+    let whole: Value =
+        serde_json::from_slice(&fixture("webhooks/status_delivered_and_failed_for_one_id.json")).unwrap();
+    let first = "/entry/0/changes/0/value/statuses/0";
+    let pointers = pointers(&whole);
+    let inside: Vec<_> = pointers.iter().filter(|pointer| pointer.starts_with(first)).collect();
+    assert!(inside.len() >= 7, "{inside:?}");
+    for pointer in inside {
+        for strange in strange_values() {
+            let mut changed = whole.clone();
+            *changed.pointer_mut(pointer).unwrap() = strange.clone();
+            let delivery = parse(changed.to_string().as_bytes());
+            let failed = delivery.reports.iter().filter(|report| {
+                matches!(&report.status,
+                ReportStatus::Failed(error) if error.class == ErrorClass::Retry)
+            });
+            assert_eq!(failed.count(), 1, "{pointer} = {strange}");
+        }
+    }
+}
+
+fn envelope(value: &Value) -> String {
+    let mut value = value.clone();
+    value["metadata"] = json!({"phone_number_id": PHONE_NUMBER_ID});
+    json!({"object": "whatsapp_business_account",
+           "entry": [{"id": BUSINESS_ACCOUNT_ID, "changes": [{"field": "messages", "value": value}]}]})
+    .to_string()
+}
+
+fn pointers(value: &Value) -> Vec<String> {
+    let mut found = vec![String::new()];
+    let mut add = |name: &str, inner: &Value| {
+        let inner = pointers(inner).into_iter();
+        found.extend(inner.map(|rest| format!("/{}{rest}", name.replace('~', "~0").replace('/', "~1"))));
+    };
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, inner)| add(name, inner)),
+        Value::Array(items) => items.iter().enumerate().for_each(|(n, inner)| add(&n.to_string(), inner)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+    found
+}
+
+fn strange_values() -> Vec<Value> {
+    let mut deep = json!(1);
+    for _ in 0..100 {
+        deep = json!([deep]);
+    }
+    vec![
+        Value::Null,
+        json!(true),
+        json!(0),
+        json!(-1),
+        json!(u64::MAX),
+        json!(1e300),
+        json!(""),
+        json!("\u{0}\u{202e}é\n"),
+        json!("9".repeat(1000)),
+        json!([]),
+        json!([null, 1, "x", {}]),
+        json!({}),
+        json!({"": {"code": "x"}}),
+        deep,
+    ]
+}

@@ -1,0 +1,385 @@
+//! What Meta's webhooks say (Meta, webhook reference pages, October 2025 to May 2026). Every entry, change and item
+//! is walked; what cannot be read is counted and costs nothing but itself.
+
+mod account;
+mod message;
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::Ours;
+use super::errors::{MetaError, class_of};
+use crate::channel::wire::Text;
+use crate::channel::{Alert, Delivery, Readable, Severity, Unknown};
+use crate::verification::values::{DeliveryError, ErrorClass, Report, ReportStatus, Timestamp};
+use message::Message;
+
+/// Statuses come in thousands, so a delivery of nothing but messages and statuses is read in one pass, borrowing
+/// from the body. All else, and a delivery with something odd in it, is read piece by piece.
+pub(super) fn parse(body: &[u8], ours: &Ours) -> Delivery {
+    let mut delivery = match serde_json::from_slice::<Envelope<'_>>(body) {
+        Ok(envelope) if envelope.is_plain() => in_one_pass(envelope, ours),
+        Ok(_) | Err(_) => piece_by_piece(body, ours),
+    };
+    if delivery.nothing_was_read() {
+        delivery.readable =
+            Readable::No("it looks like a webhook of Meta's, but nothing in it could be read");
+    }
+    delivery
+}
+
+impl Delivery {
+    fn nothing_was_read(&self) -> bool {
+        let something = !self.reports.is_empty() || !self.inbound.is_empty() || !self.alerts.is_empty();
+        !something && self.foreign == 0 && self.unknown.contains_key(&Unknown::Item)
+    }
+}
+
+const OBJECT: &str = "whatsapp_business_account";
+const MESSAGES: &str = "messages";
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    object: Text<'a>,
+    #[serde(borrow)]
+    entry: Vec<Entry<'a>>,
+}
+
+impl Envelope<'_> {
+    fn is_plain(&self) -> bool {
+        let mut changes = self.entry.iter().flat_map(|entry| &entry.changes);
+        self.object.is(OBJECT) && changes.all(|change| change.field.is(MESSAGES))
+    }
+}
+
+#[derive(Deserialize)]
+struct Entry<'a> {
+    #[serde(borrow, default)]
+    id: Text<'a>,
+    #[serde(borrow, default)]
+    time: Text<'a>,
+    #[serde(borrow, default)]
+    changes: Vec<Change<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Change<'a> {
+    #[serde(borrow)]
+    field: Text<'a>,
+    #[serde(borrow)]
+    value: Messages<'a>,
+}
+
+/// The value of a change of field `messages`.
+#[derive(Deserialize, Default)]
+struct Messages<'a> {
+    #[serde(borrow, default)]
+    metadata: Metadata<'a>,
+    #[serde(borrow, default)]
+    contacts: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    messages: Items<Message<'a>>,
+    #[serde(borrow, default)]
+    statuses: Items<Status<'a>>,
+    #[serde(default)]
+    errors: Vec<Value>,
+}
+
+#[derive(Deserialize, Default)]
+struct Metadata<'a> {
+    #[serde(borrow, default)]
+    phone_number_id: Text<'a>,
+}
+
+#[derive(Deserialize)]
+struct Status<'a> {
+    #[serde(borrow, default)]
+    id: Text<'a>,
+    #[serde(borrow, default)]
+    status: Text<'a>,
+    #[serde(borrow, default)]
+    timestamp: Text<'a>,
+    #[serde(borrow, default)]
+    biz_opaque_callback_data: Text<'a>,
+    #[serde(borrow, default)]
+    errors: Option<&'a RawValue>,
+}
+
+/// An item that can be told from nothing.
+trait Item {
+    fn names_something(&self) -> bool;
+}
+
+impl Item for Status<'_> {
+    fn names_something(&self) -> bool {
+        self.id.get().is_some() || self.biz_opaque_callback_data.get().is_some()
+    }
+}
+
+impl Item for Message<'_> {
+    fn names_something(&self) -> bool {
+        self.id.get().is_some()
+    }
+}
+
+/// The items of a list that name something, and how many do not. Dropping those at once keeps 3 MB of `{}` from
+/// becoming a hundred times as much.
+struct Items<T> {
+    kept: Vec<T>,
+    broken: usize,
+}
+
+impl<T> Default for Items<T> {
+    fn default() -> Self {
+        Self { kept: Vec::new(), broken: 0 }
+    }
+}
+
+impl<T: Item> Items<T> {
+    fn add(&mut self, item: Option<T>) {
+        match item.filter(T::names_something) {
+            Some(item) => self.kept.push(item),
+            None => self.broken += 1,
+        }
+    }
+}
+
+impl<'de, T: Item + Deserialize<'de>> Deserialize<'de> for Items<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneByOne<T>(PhantomData<T>);
+
+        impl<'de, T: Item + Deserialize<'de>> Visitor<'de> for OneByOne<T> {
+            type Value = Items<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Items<T>, A::Error> {
+                let mut items = Items::default();
+                while let Some(item) = list.next_element()? {
+                    items.add(Some(item));
+                }
+                Ok(items)
+            }
+        }
+
+        deserializer.deserialize_seq(OneByOne(PhantomData))
+    }
+}
+
+fn in_one_pass(envelope: Envelope<'_>, ours: &Ours) -> Delivery {
+    let mut delivery = Delivery::default();
+    for entry in envelope.entry {
+        let at = entry.time.unix_seconds();
+        for change in entry.changes {
+            delivery.take_messages(change.value, &entry.id, at, ours);
+        }
+    }
+    delivery
+}
+
+#[derive(Deserialize)]
+struct LooseEnvelope<'a> {
+    #[serde(borrow, default)]
+    object: Text<'a>,
+    #[serde(borrow)]
+    entry: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct LooseEntry<'a> {
+    #[serde(borrow, default)]
+    id: Text<'a>,
+    #[serde(borrow, default)]
+    time: Text<'a>,
+    #[serde(borrow, default)]
+    changes: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct LooseChange<'a> {
+    #[serde(borrow, default)]
+    field: Text<'a>,
+    #[serde(borrow, default)]
+    value: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct LooseMessages<'a> {
+    #[serde(borrow, default)]
+    metadata: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    contacts: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    messages: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    statuses: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    errors: Option<&'a RawValue>,
+}
+
+fn piece_by_piece(body: &[u8], ours: &Ours) -> Delivery {
+    let Ok(envelope) = serde_json::from_slice::<LooseEnvelope<'_>>(body) else {
+        return Delivery::unreadable("it is not JSON with a list `entry`");
+    };
+    // Some of Meta's own samples leave it out.
+    if !envelope.object.is_absent() && !envelope.object.is(OBJECT) {
+        return Delivery::unreadable("its `object` is not `whatsapp_business_account`");
+    }
+    let mut delivery = Delivery::default();
+    for raw in envelope.entry {
+        let Some(entry) = read::<LooseEntry<'_>>(raw) else {
+            delivery.count(Unknown::Item);
+            continue;
+        };
+        let at = entry.time.unix_seconds();
+        for change in delivery.list(entry.changes) {
+            match read::<LooseChange<'_>>(change) {
+                Some(LooseChange { field, value: Some(value) }) => {
+                    delivery.take_change(&field, value, &entry.id, at, ours);
+                }
+                Some(LooseChange { value: None, .. }) | None => delivery.count(Unknown::Item),
+            }
+        }
+    }
+    delivery
+}
+
+/// `None` for whatever does not have the form of a `T`.
+fn read<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+impl Delivery {
+    /// The items of a list that may be missing; what is not a list is a broken item.
+    fn list<'a>(&mut self, raw: Option<&'a RawValue>) -> Vec<&'a RawValue> {
+        let Some(raw) = raw else { return Vec::new() };
+        read(raw).unwrap_or_else(|| {
+            self.count(Unknown::Item);
+            Vec::new()
+        })
+    }
+
+    fn take_change(
+        &mut self,
+        field: &Text<'_>,
+        value: &RawValue,
+        account: &Text<'_>,
+        at: Option<Timestamp>,
+        ours: &Ours,
+    ) {
+        // Some copies leave the field out, and only messages look like messages.
+        if field.get().is_some_and(|field| field != MESSAGES) {
+            self.take_account(field.get().unwrap_or_default(), value, account, at, ours);
+            return;
+        }
+        let Some(value) = read::<LooseMessages<'_>>(value) else {
+            return self.count(Unknown::Item);
+        };
+        let mut messages = Messages {
+            metadata: value.metadata.and_then(read).unwrap_or_default(),
+            contacts: value.contacts,
+            ..Messages::default()
+        };
+        self.list(value.messages).into_iter().for_each(|raw| messages.messages.add(read(raw)));
+        self.list(value.statuses).into_iter().for_each(|raw| messages.statuses.add(read(raw)));
+        messages.errors = self.list(value.errors).into_iter().filter_map(read).collect();
+        self.take_messages(messages, account, at, ours);
+    }
+
+    fn take_messages(&mut self, value: Messages<'_>, account: &Text<'_>, at: Option<Timestamp>, ours: &Ours) {
+        if !ours.own(&value.metadata, account) {
+            let updates = value.messages.kept.len() + value.statuses.kept.len() + value.errors.len();
+            self.foreign += updates.max(1);
+            return;
+        }
+        let broken = value.messages.broken + value.statuses.broken;
+        if broken > 0 {
+            *self.unknown.entry(Unknown::Item).or_default() += broken;
+        }
+        self.reports.reserve(value.statuses.kept.len());
+        for status in &value.statuses.kept {
+            self.take_status(status);
+        }
+        self.take_inbound(&value.messages.kept, value.contacts);
+        for error in &value.errors {
+            self.take_error(error, at);
+        }
+    }
+
+    fn take_status(&mut self, item: &Status<'_>) {
+        let provider_ref = item.id.provider_ref();
+        let reference = item.biz_opaque_callback_data.get().and_then(|text| text.parse().ok());
+        if provider_ref.is_none() && reference.is_none() {
+            return self.count(Unknown::Item);
+        }
+        let status = match item.status.get() {
+            Some("sent") => ReportStatus::Sent,
+            Some("delivered") => ReportStatus::Delivered,
+            // A voice message that was played has been seen.
+            Some("read" | "played") => ReportStatus::Read,
+            Some("failed") => ReportStatus::Failed(failure(item.errors)),
+            status => {
+                tracing::debug!(?status, "unknown delivery status");
+                return self.count(if status.is_some() { Unknown::Status } else { Unknown::Item });
+            }
+        };
+        self.reports.push(Report {
+            status,
+            reported_at: item.timestamp.unix_seconds(),
+            provider_ref,
+            reference,
+        });
+    }
+
+    /// Of the account or number as a whole, not of one message.
+    fn take_error(&mut self, object: &Value, at: Option<Timestamp>) {
+        let Some(error) = MetaError::read(object) else {
+            return self.count(Unknown::Item);
+        };
+        let severity = match class_of(error.code) {
+            ErrorClass::Sender | ErrorClass::Configuration => Severity::Critical,
+            ErrorClass::Retry | ErrorClass::Fallback | ErrorClass::Recipient | ErrorClass::InDoubt => {
+                Severity::Warning
+            }
+        };
+        let title = error.title(&[]);
+        self.alerts.push(Alert { code: error.code.to_string(), title, subject: None, severity, at });
+    }
+}
+
+fn failure(errors: Option<&RawValue>) -> DeliveryError {
+    let errors: Vec<Value> = errors.and_then(read).unwrap_or_default();
+    match errors.first().and_then(MetaError::read) {
+        Some(error) => {
+            let class = class_of(error.code);
+            error.into_delivery_error(class, &[])
+        }
+        None => DeliveryError {
+            code: "no_reason".to_owned(),
+            title: "Meta gave no reason".to_owned(),
+            class: ErrorClass::Fallback,
+        },
+    }
+}
+
+impl Ours {
+    /// By the phone number, else by the account; an update that names neither was signed for us.
+    fn own(&self, metadata: &Metadata<'_>, account: &Text<'_>) -> bool {
+        match metadata.phone_number_id.get() {
+            Some(id) => id == self.phone_number_id,
+            None => self.own_account(account),
+        }
+    }
+
+    fn own_account(&self, account: &Text<'_>) -> bool {
+        account.get().is_none_or(|id| id == self.business_account_id)
+    }
+}

@@ -1,0 +1,227 @@
+//! What people write to the business number.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::read;
+use crate::channel::wire::{Text, Words};
+use crate::channel::{Delivery, Inbound, Intent, Unknown, scrub};
+use crate::verification::values::ProviderRef;
+
+/// The payload of Meta's button "I didn't request a code"; its text is in the person's language.
+const DID_NOT_REQUEST_CODE: &str = "DID_NOT_REQUEST_CODE";
+
+/// Parts whose form depends on the type stay raw, so that a broken one does not cost the message.
+#[derive(Deserialize)]
+pub(super) struct Message<'a> {
+    #[serde(borrow, default)]
+    pub id: Text<'a>,
+    #[serde(borrow, default)]
+    from: Text<'a>,
+    #[serde(borrow, default)]
+    from_user_id: Text<'a>,
+    #[serde(borrow, default)]
+    timestamp: Text<'a>,
+    #[serde(borrow, default, rename = "type")]
+    kind: Text<'a>,
+    #[serde(borrow, default)]
+    context: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    text: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    button: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    interactive: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reaction: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    image: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    video: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    document: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    location: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    order: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    system: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    edit: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    revoke: Option<&'a RawValue>,
+}
+
+/// What a message says, whatever its type.
+#[derive(Default)]
+struct Said {
+    text: Option<String>,
+    /// The message it is about, where the type names one itself.
+    about: Option<ProviderRef>,
+    disowns: bool,
+}
+
+impl Delivery {
+    pub(super) fn take_inbound(&mut self, messages: &[Message<'_>], contacts: Option<&RawValue>) {
+        if messages.is_empty() {
+            return;
+        }
+        let contacts: Vec<&RawValue> = contacts.and_then(read).unwrap_or_default();
+        let people = People::new(contacts.into_iter().filter_map(read).collect());
+        for message in messages {
+            match message.id.provider_ref() {
+                Some(provider_ref) => self.take_message(message, provider_ref, &people),
+                None => self.count(Unknown::Item),
+            }
+        }
+    }
+
+    fn take_message(&mut self, message: &Message<'_>, provider_ref: ProviderRef, people: &People<'_>) {
+        let kind = message.kind.get().unwrap_or("unknown");
+        let said = said(message, kind).unwrap_or_else(|| {
+            tracing::debug!(?kind, "unknown type of message");
+            self.count(Unknown::MessageType);
+            Said::default()
+        });
+        let (from, hidden_in_from) = sender(&message.from);
+        let user_id = message.from_user_id.get().map(str::to_owned).or(hidden_in_from);
+        let contact = people.find(&message.from, user_id.as_deref());
+        self.inbound.push(Inbound {
+            provider_ref,
+            from,
+            user_id: user_id.or_else(|| contact?.user_id.get().map(str::to_owned)),
+            profile_name: contact.and_then(Contact::name),
+            at: message.timestamp.unix_seconds(),
+            kind: scrub::token(kind),
+            text: said.text.map(|text| scrub::cut(&text, Inbound::MAX_TEXT_CHARS)),
+            in_reply_to: said.about.or_else(|| context_id(message)),
+            intent: if said.disowns { Intent::CodeDisowned } else { Intent::Reply },
+        });
+    }
+}
+
+/// `None` for a type that this version does not know.
+fn said(message: &Message<'_>, kind: &str) -> Option<Said> {
+    let words = |raw: Option<&RawValue>, field: &str| raw.and_then(|raw| string(raw, &[field]));
+    let text = match kind {
+        "text" => words(message.text, "body"),
+        "button" => return Some(pressed(message.button)),
+        "interactive" => message.interactive.and_then(chosen),
+        "reaction" => {
+            let about = message.reaction.and_then(|raw| reference(raw, "message_id"));
+            return Some(Said { text: words(message.reaction, "emoji"), about, disowns: false });
+        }
+        "edit" => {
+            let about = message.edit.and_then(|raw| reference(raw, "original_message_id"));
+            let text = message.edit.and_then(|raw| string(raw, &["message", "text", "body"]));
+            return Some(Said { text, about, disowns: false });
+        }
+        "revoke" => {
+            let about = message.revoke.and_then(|raw| reference(raw, "original_message_id"));
+            return Some(Said { about, ..Said::default() });
+        }
+        "image" => words(message.image, "caption"),
+        "video" => words(message.video, "caption"),
+        "document" => words(message.document, "caption").or_else(|| words(message.document, "filename")),
+        "location" => words(message.location, "name").or_else(|| words(message.location, "address")),
+        "order" => words(message.order, "text"),
+        "system" => words(message.system, "body"),
+        "audio" | "sticker" | "contacts" | "unsupported" | "request_welcome" => None,
+        _ => return None,
+    };
+    Some(Said { text, ..Said::default() })
+}
+
+fn pressed(button: Option<&RawValue>) -> Said {
+    let Some(button) = button else { return Said::default() };
+    Said {
+        text: string(button, &["text"]),
+        about: None,
+        disowns: string(button, &["payload"]).as_deref() == Some(DID_NOT_REQUEST_CODE),
+    }
+}
+
+/// The title of a reply button or list row, or the text of a flow's answer.
+fn chosen(interactive: &RawValue) -> Option<String> {
+    let kind = string(interactive, &["type"])?;
+    match kind.as_str() {
+        "button_reply" | "list_reply" => string(interactive, &[&kind, "title"]),
+        "nfm_reply" => string(interactive, &[&kind, "body"]),
+        _ => None,
+    }
+}
+
+fn context_id(message: &Message<'_>) -> Option<ProviderRef> {
+    reference(message.context?, "id")
+}
+
+fn reference(object: &RawValue, field: &str) -> Option<ProviderRef> {
+    let id: Text<'_> = read(member(object, field)?)?;
+    id.provider_ref()
+}
+
+/// The string that `path` leads to.
+fn string(object: &RawValue, path: &[&str]) -> Option<String> {
+    let value = path.iter().try_fold(object, |object, field| member(object, field))?;
+    read::<Words>(value).map(|words| words.0)
+}
+
+fn member<'a>(object: &'a RawValue, field: &str) -> Option<&'a RawValue> {
+    let members: HashMap<Text<'a>, &'a RawValue> = read(object)?;
+    members.into_iter().find(|(name, _)| name.is(field)).map(|(_, value)| value)
+}
+
+/// The phone number of `from`, or the user id that some deliveries put in its place.
+fn sender(from: &Text<'_>) -> (Option<String>, Option<String>) {
+    let Some(from) = from.get() else { return (None, None) };
+    let digits = from.strip_prefix('+').unwrap_or(from);
+    // E.164: at most 15 digits. Fewer than 5 are nobody's number.
+    if (5..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        (Some(format!("+{digits}")), None)
+    } else {
+        (None, Some(scrub::cut(from, Inbound::MAX_NAME_CHARS)))
+    }
+}
+
+#[derive(Deserialize)]
+struct Contact<'a> {
+    #[serde(borrow, default)]
+    wa_id: Text<'a>,
+    #[serde(borrow, default)]
+    user_id: Text<'a>,
+    #[serde(borrow, default)]
+    profile: Option<&'a RawValue>,
+}
+
+impl Contact<'_> {
+    fn name(&self) -> Option<String> {
+        let name = string(self.profile?, &["name"])?;
+        Some(scrub::cut(&name, Inbound::MAX_NAME_CHARS)).filter(|name| !name.is_empty())
+    }
+}
+
+/// The contacts of a change, by phone number and by user id: looking through a list for each message would take
+/// time by their product.
+struct People<'a> {
+    contacts: Vec<Contact<'a>>,
+    by_id: HashMap<String, usize>,
+}
+
+impl<'a> People<'a> {
+    fn new(contacts: Vec<Contact<'a>>) -> Self {
+        let mut by_id = HashMap::new();
+        for (index, contact) in contacts.iter().enumerate() {
+            for id in [contact.wa_id.get(), contact.user_id.get()].into_iter().flatten() {
+                by_id.insert(id.to_owned(), index);
+            }
+        }
+        Self { contacts, by_id }
+    }
+
+    fn find(&self, from: &Text<'_>, user_id: Option<&str>) -> Option<&Contact<'a>> {
+        let index = [from.get(), user_id].into_iter().flatten().find_map(|id| self.by_id.get(id))?;
+        self.contacts.get(*index)
+    }
+}

@@ -1,0 +1,60 @@
+//! A provider that does not speak proper HTTP.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What it does once it has read the request's head.
+#[derive(Clone, Debug)]
+pub enum Played {
+    /// Sends these and closes.
+    Bytes(Vec<u8>),
+    /// These, then a byte every 50 ms.
+    Drip(Vec<u8>),
+    /// These, then more and more as long as somebody reads.
+    Endless(Vec<u8>),
+    Silence,
+    Reset,
+}
+
+/// Its address; it lives as long as the test's runtime.
+pub async fn raw_server(played: Played) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // The client hangs up as it likes; what it made of it is what the test asserts.
+            let _ = play(stream, played.clone()).await;
+        }
+    });
+    format!("http://{address}")
+}
+
+async fn play(mut stream: TcpStream, played: Played) -> std::io::Result<()> {
+    let _ = stream.read(&mut [0; 4096]).await?;
+    match played {
+        Played::Bytes(bytes) => stream.write_all(&bytes).await,
+        Played::Drip(bytes) => {
+            stream.write_all(&bytes).await?;
+            loop {
+                stream.write_all(b"H").await?;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        Played::Endless(bytes) => {
+            stream.write_all(&bytes).await?;
+            loop {
+                stream.write_all(&[b' '; 16 * 1024]).await?;
+            }
+        }
+        Played::Silence => {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            Ok(())
+        }
+        Played::Reset => {
+            stream.set_zero_linger()?;
+            Ok(())
+        }
+    }
+}
