@@ -1,6 +1,6 @@
 //! The core: what a verification is and what may happen to it. Pure: no clock, no randomness, no I/O, no names of
-//! providers. From a [`State`] and a [`Command`] [`decide`] makes [`Event`]s, [`evolve`] folds them into the next
-//! state, [`due`] says when it wants attention again, and [`effect`] what an event asks of the outside.
+//! providers. From a [`State`] and a [`Command`] [`decide()`] makes [`Event`]s, [`evolve()`] folds them into the next
+//! state, [`due()`] says when it wants attention again, and [`effect()`] what an event asks of the outside.
 //!
 //! ```text
 //! status of a verification
