@@ -16,6 +16,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod explain;
+pub mod http;
 pub mod phone;
 pub mod sandbox;
 pub mod store;

@@ -1,0 +1,196 @@
+//! The HTTP side: the public listener (API for apps, webhooks of providers) and the admin listener (metrics, docs).
+//! A handler reads the store or hands it orders, and answers when they are durable. It never calls a provider.
+
+mod api;
+mod auth;
+mod docs;
+mod error;
+mod input;
+pub mod metrics;
+mod observe;
+mod operations;
+mod routes;
+mod stream;
+mod timeline;
+mod view;
+mod webhooks;
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{App as ActixApp, HttpServer};
+use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::SecretString;
+use tokio::sync::watch;
+use utoipa_actix_web::service_config::ServiceConfig as Routing;
+
+use crate::channel::Channel;
+use crate::clock::Clock;
+use crate::store::Store;
+use crate::vault::Vault;
+use crate::verification::Policy;
+use crate::verification::values::AppName;
+
+pub use docs::document;
+
+/// All routes of the public listener. A route is registered together with its description, so the OpenAPI document
+/// has exactly these; webhooks come first, because they are the most.
+fn public_routes(routing: &mut Routing) {
+    routing
+        .service(webhooks::receive)
+        .service(webhooks::challenge)
+        .service(api::create)
+        .service(api::list)
+        .service(api::read)
+        .service(stream::events)
+        .service(api::check)
+        .service(api::resend)
+        .service(api::next)
+        .service(api::cancel)
+        .service(timeline::read)
+        .service(api::inbound)
+        .service(operations::alive)
+        .service(operations::ready)
+        .service(docs::openapi)
+        .service(error::explanation);
+}
+
+/// All routes of the admin listener.
+fn admin_routes(routing: &mut Routing) {
+    routing
+        .service(operations::metrics)
+        .service(operations::alerts)
+        .service(docs::openapi)
+        .service(docs::page)
+        .service(docs::index)
+        .service(docs::file);
+}
+
+/// What the handlers work with. The composition root fills it.
+pub struct Services {
+    pub store: Arc<dyn Store>,
+    pub vault: Arc<Vault>,
+    pub clock: Clock,
+    pub apps: Vec<App>,
+    /// By the profile's name.
+    pub profiles: BTreeMap<String, Profile>,
+    /// By the channel's name.
+    pub channels: BTreeMap<String, Arc<Channel>>,
+    pub lifecycle: watch::Receiver<Lifecycle>,
+    /// Rendered at `/metrics`. Whoever made it also runs its upkeep.
+    pub metrics: PrometheusHandle,
+}
+
+/// Who may call the API.
+pub struct App {
+    pub name: AppName,
+    /// Any of them is good, so that one can be rotated.
+    pub keys: Vec<SecretString>,
+}
+
+pub struct Profile {
+    pub policy: Arc<Policy>,
+    pub custom_code: CustomCode,
+}
+
+/// Whether an app may bring its own code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CustomCode {
+    Allowed,
+    Refused,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifecycle {
+    Serving,
+    /// Stopping: not ready for more; who waits or streams is sent away, everything else is finished.
+    Draining,
+}
+
+/// [`Services`] with what the handlers of all workers share besides. One for both listeners.
+pub struct Shared {
+    services: Services,
+    keys: auth::KeyRing,
+    /// Idempotency keys whose first request is under way.
+    creating: Mutex<HashSet<[u8; 16]>>,
+}
+
+pub fn share(services: Services) -> web::Data<Shared> {
+    metrics::describe();
+    let keys = auth::KeyRing::new(&services.vault, &services.apps);
+    web::Data::new(Shared { services, keys, creating: Mutex::default() })
+}
+
+/// Registers the public listener's routes; [`serve_public`] adds what surrounds them.
+pub fn public(config: &mut ServiceConfig, shared: &web::Data<Shared>) {
+    config.app_data(shared.clone()).app_data(&*routes::PUBLIC);
+    config.default_service(web::to(routes::unrouted));
+    public_routes(&mut Routing::new(config));
+}
+
+/// Registers the admin listener's routes; [`serve_admin`] adds what surrounds them.
+pub fn admin(config: &mut ServiceConfig, shared: &web::Data<Shared>) {
+    config.app_data(shared.clone()).app_data(&*routes::ADMIN);
+    config.default_service(web::to(routes::unrouted));
+    admin_routes(&mut Routing::new(config));
+}
+
+/// To read the head of a request; a body has as long again ([`input::BODY_TIMEOUT`]).
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two requests of one connection; longer than the 60 s that a long poll may take.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Connections of one worker. Each costs some 10 KiB, so that a flood of them stays below 50 MiB.
+const MAX_CONNECTIONS: usize = 4_096;
+/// What a stopping server waits for open requests; the whole stop has 10 s.
+const SHUTDOWN_SECONDS: u64 = 5;
+/// The admin listener has a handful of callers.
+const ADMIN_WORKERS: usize = 1;
+
+/// Serves the public listener with so many `workers` until it is stopped through the server's handle.
+pub fn serve_public(
+    listener: TcpListener,
+    shared: &web::Data<Shared>,
+    workers: usize,
+) -> std::io::Result<Server> {
+    serve(listener, shared, workers, public)
+}
+
+/// Serves the admin listener until it is stopped through the server's handle.
+pub fn serve_admin(listener: TcpListener, shared: &web::Data<Shared>) -> std::io::Result<Server> {
+    serve(listener, shared, ADMIN_WORKERS, admin)
+}
+
+fn serve(
+    listener: TcpListener,
+    shared: &web::Data<Shared>,
+    workers: usize,
+    configure: fn(&mut ServiceConfig, &web::Data<Shared>),
+) -> std::io::Result<Server> {
+    let shared = shared.clone();
+    let app = move || {
+        ActixApp::new().wrap(from_fn(observe::observe)).configure(|config| configure(config, &shared))
+    };
+    let server = HttpServer::new(app)
+        .workers(workers)
+        .max_connections(MAX_CONNECTIONS)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(SHUTDOWN_SECONDS)
+        .disable_signals()
+        .listen(listener)?
+        .run();
+    Ok(server)
+}
+
+impl std::ops::Deref for Shared {
+    type Target = Services;
+
+    fn deref(&self) -> &Services {
+        &self.services
+    }
+}

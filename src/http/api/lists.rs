@@ -1,0 +1,215 @@
+//! Verifications and inbound messages, newest first. A cursor is sealed together with its filters, so that it opens
+//! only with these and tells nothing.
+
+use std::borrow::Cow;
+
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::super::Shared;
+use super::super::auth::Caller;
+use super::super::docs::ApiProblems;
+use super::super::error::{Code, Problem};
+use super::super::input::Query;
+use super::super::view::{STATUSES, Time, View, names};
+use super::super::webhooks::{InboundContent, inbound_place};
+use crate::phone::Phone;
+use crate::store::{self, Filter, Intent, Status};
+use crate::vault::Vault;
+use crate::verification::values::{ChannelName, NumberIndex, Sealed, VerificationId};
+
+const LIMITS: std::ops::RangeInclusive<usize> = 1..=100;
+const DEFAULT_LIMIT: usize = 20;
+const MAX_CLIENT_REF_CHARS: usize = 128;
+
+/// Verifications of the app, newest first
+#[utoipa::path(
+    operation_id = "list_verifications",
+    tag = "verifications",
+    params(
+        ("to" = Option<String>, Query, description = "Only of this number, E.164 with `+`"),
+        ("client_ref" = Option<String>, Query, description = "Only with this `client_ref`"),
+        ("status" = Option<String>, Query, description = "`pending`, `approved`, `expired`, `canceled` or `exhausted`"),
+        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100, description = "20 where it is left out"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before; belongs to the filters that it came with"),
+    ),
+    responses((status = 200, body = VerificationPage), ApiProblems),
+    security(("api_key" = [])),
+)]
+#[get("/v1/verifications")]
+pub async fn list(
+    shared: web::Data<Shared>,
+    caller: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let mut query = Query::parse(&request)?;
+    let number = query.parsed("to", |text| number(&shared.vault, text));
+    let client_ref = query.parsed("client_ref", client_ref);
+    let status = query.parsed("status", status);
+    let limit = query.number("limit", LIMITS).unwrap_or(DEFAULT_LIMIT);
+    let filter = Filter { app: Some(caller.0.clone()), number, client_ref, status };
+    let cursors = Cursors::new(&shared.vault, &format!("verifications {filter:?}"));
+    let before = query.parsed("cursor", |text| cursors.open(text));
+    query.finish()?;
+    let page = shared.store.list(filter, limit, before.map(VerificationId::from_bytes)).await?;
+    let data = page.items.iter().map(|snapshot| View::new(snapshot, &shared.vault));
+    Ok(HttpResponse::Ok().json(VerificationPage {
+        data: data.collect::<Result<_, _>>()?,
+        next_cursor: page.next.map(|next| cursors.seal(next.to_bytes())),
+    }))
+}
+
+#[derive(Serialize, ToSchema)]
+struct VerificationPage {
+    data: Vec<View>,
+    /// For the next page; null on the last.
+    next_cursor: Option<String>,
+}
+
+/// Messages that people wrote to the business number, newest first
+///
+/// Those that answer a verification of this app, and those that answer none.
+#[utoipa::path(
+    operation_id = "list_inbound",
+    tag = "inbound",
+    params(
+        ("from" = Option<String>, Query, description = "Only of this number, E.164 with `+`"),
+        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100, description = "20 where it is left out"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before; belongs to the filters that it came with"),
+    ),
+    responses((status = 200, body = InboundPage), ApiProblems),
+    security(("api_key" = [])),
+)]
+#[get("/v1/inbound")]
+pub async fn inbound(
+    shared: web::Data<Shared>,
+    caller: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let mut query = Query::parse(&request)?;
+    let from = query.parsed("from", |text| number(&shared.vault, text));
+    let limit = query.number("limit", LIMITS).unwrap_or(DEFAULT_LIMIT);
+    let cursors = Cursors::new(&shared.vault, &format!("inbound {} {from:?}", caller.0));
+    let before = query.parsed("cursor", |text| cursors.open(text));
+    query.finish()?;
+    let page = shared.store.inbound(Some(caller.0), from, limit, before).await?;
+    let data = page.items.into_iter().map(|message| InboundMessage::new(&shared.vault, message));
+    Ok(HttpResponse::Ok().json(InboundPage {
+        data: data.collect::<Result<_, _>>()?,
+        next_cursor: page.next.map(|next| cursors.seal(next)),
+    }))
+}
+
+#[derive(Serialize, ToSchema)]
+struct InboundPage {
+    data: Vec<InboundMessage>,
+    /// For the next page; null on the last.
+    next_cursor: Option<String>,
+}
+
+/// What a person wrote, or the button that they pressed.
+#[derive(Serialize, ToSchema)]
+struct InboundMessage {
+    /// What the provider calls it.
+    provider_ref: String,
+    #[schema(value_type = String, example = "whatsapp")]
+    channel: ChannelName,
+    /// E.164; null where the person hides the number.
+    #[schema(example = "+4915228817386")]
+    from: Option<String>,
+    /// Meta's business-scoped user id.
+    user_id: Option<String>,
+    profile_name: Option<String>,
+    /// The provider's word: `text`, `button`, `image`, …
+    #[schema(example = "text")]
+    kind: String,
+    text: Option<String>,
+    #[schema(schema_with = intents)]
+    intent: Intent,
+    /// When it was written, by the provider's clock.
+    at: Time,
+    received_at: Time,
+    /// The message that it answers, as the provider calls it.
+    in_reply_to: Option<String>,
+    /// The verification that it answers.
+    #[schema(value_type = Option<String>)]
+    verification_id: Option<VerificationId>,
+}
+
+impl InboundMessage {
+    fn new(vault: &Vault, message: store::Inbound) -> Result<Self, Problem> {
+        let place = inbound_place(&message.channel, &message.provider_ref);
+        let content = InboundContent::open(vault, &place, &message.content)?;
+        Ok(Self {
+            provider_ref: message.provider_ref,
+            channel: message.channel,
+            from: content.from,
+            user_id: content.user_id,
+            profile_name: content.profile_name,
+            kind: message.kind,
+            text: content.text,
+            intent: message.intent,
+            at: Time(message.at),
+            received_at: Time(message.received_at),
+            in_reply_to: message.in_reply_to,
+            verification_id: message.verification,
+        })
+    }
+}
+
+fn intents() -> utoipa::openapi::schema::Object {
+    names(["reply", "code_disowned"])
+}
+
+/// In a query a bare `+` means a space, so a number that was not escaped comes with one.
+fn number(vault: &Vault, text: &str) -> Result<NumberIndex, (Code, Cow<'static, str>)> {
+    let text = match text.strip_prefix(' ') {
+        Some(digits) => Cow::Owned(format!("+{digits}")),
+        None => Cow::Borrowed(text),
+    };
+    let phone = Phone::parse(&text).map_err(|error| (Code::InvalidNumber, error.to_string().into()))?;
+    Ok(vault.number_index(&phone))
+}
+
+fn client_ref(text: &str) -> Result<String, (Code, Cow<'static, str>)> {
+    if (1..=MAX_CLIENT_REF_CHARS).contains(&text.chars().count()) {
+        return Ok(text.to_owned());
+    }
+    Err((Code::InvalidRequest, format!("must have 1 to {MAX_CLIENT_REF_CHARS} characters").into()))
+}
+
+fn status(text: &str) -> Result<Status, (Code, Cow<'static, str>)> {
+    let known = STATUSES.into_iter().find(|status| status.as_str() == text);
+    known.ok_or_else(|| {
+        let detail = format!("must be one of {}", STATUSES.map(Status::as_str).join(", "));
+        (Code::InvalidRequest, detail.into())
+    })
+}
+
+/// Makes and opens the cursors of one list with one set of filters.
+pub struct Cursors<'a> {
+    vault: &'a Vault,
+    place: [u8; 16],
+}
+
+impl<'a> Cursors<'a> {
+    pub fn new(vault: &'a Vault, filters: &str) -> Self {
+        Self { vault, place: vault.fingerprint("cursor", filters.as_bytes()) }
+    }
+
+    pub fn seal(&self, position: [u8; 16]) -> String {
+        URL_SAFE_NO_PAD.encode(self.vault.seal(&self.place, &position).0)
+    }
+
+    pub fn open(&self, cursor: &str) -> Result<[u8; 16], (Code, Cow<'static, str>)> {
+        let sealed = URL_SAFE_NO_PAD.decode(cursor).ok().map(|bytes| Sealed(bytes.into()));
+        let position = sealed.and_then(|sealed| self.vault.open(&self.place, &sealed).ok());
+        position.and_then(|position| <[u8; 16]>::try_from(position.as_slice()).ok()).ok_or((
+            Code::InvalidRequest,
+            Cow::Borrowed("is no cursor of this list with these filters; begin again without it"),
+        ))
+    }
+}

@@ -1,0 +1,293 @@
+//! Reading what a caller sends: bodies within a size and a time, JSON objects field by field so that everything
+//! wrong is said at once, and queries.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use actix_web::http::header;
+use actix_web::web::{self, BytesMut};
+use actix_web::{HttpMessage, HttpRequest};
+use futures_util::StreamExt;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+use super::error::{Code, FieldError, Problem};
+
+/// Of the API. The largest lawful request, with 16 pairs of metadata, has about 12 KiB.
+pub const API_BODY_LIMIT: usize = 64 * 1024;
+/// For a whole body, from the end of the head.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// So many wrong fields are named at most; a body of 64 KiB could hold ten thousand.
+const MAX_FIELD_ERRORS: usize = 20;
+/// So much of an unknown field's name is repeated.
+const MAX_NAME_CHARS: usize = 64;
+
+/// The raw bytes of a body of at most `limit` bytes that arrives within [`BODY_TIMEOUT`].
+pub async fn read_body(
+    request: &HttpRequest,
+    payload: web::Payload,
+    limit: usize,
+) -> Result<web::Bytes, Problem> {
+    let announced = request.headers().get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<usize>().ok()).unwrap_or(0);
+    if announced > limit {
+        return Err(too_large(limit));
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, collect(payload, announced, limit)).await {
+        Ok(body) => body,
+        Err(_elapsed) => {
+            Err(Problem::new(Code::RequestTimeout, format!("it took more than {} s", BODY_TIMEOUT.as_secs())))
+        }
+    }
+}
+
+async fn collect(mut payload: web::Payload, announced: usize, limit: usize) -> Result<web::Bytes, Problem> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk
+            .map_err(|_| Problem::new(Code::MalformedBody, "the body ended before its announced end"))?;
+        if body.len() + chunk.len() > limit {
+            return Err(too_large(limit));
+        }
+        if body.is_empty() && chunk.len() >= announced {
+            body = BytesMut::from(chunk);
+        } else {
+            body.extend_from_slice(&chunk);
+        }
+    }
+    Ok(body.freeze())
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(Code::BodyTooLarge, format!("at most {} KiB are taken", limit / 1024))
+}
+
+/// The body of a request to the API as an object. Where `optional`, no body at all counts as `{}`.
+pub async fn read_fields(
+    request: &HttpRequest,
+    payload: web::Payload,
+    presence: Presence,
+) -> Result<Fields, Problem> {
+    let body = read_body(request, payload, API_BODY_LIMIT).await?;
+    if body.is_empty() && presence == Presence::Optional {
+        return Ok(Fields::default());
+    }
+    require_json(request)?;
+    Fields::parse(&body)
+}
+
+/// Whether a request has to have a body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    Required,
+    Optional,
+}
+
+pub fn require_json(request: &HttpRequest) -> Result<(), Problem> {
+    let encoded = request.headers().get(header::CONTENT_ENCODING);
+    if encoded.is_some_and(|encoding| encoding.as_bytes() != b"identity") {
+        return Err(Problem::new(Code::UnsupportedMediaType, "a compressed body is not taken"));
+    }
+    if request.content_type().trim().eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Problem::new(Code::UnsupportedMediaType, "only `Content-Type: application/json` is taken"))
+}
+
+/// A JSON object that is taken apart field by field. Whatever is wrong is gathered until [`Fields::finish`].
+#[derive(Default)]
+pub struct Fields {
+    values: BTreeMap<String, Value>,
+    known: Vec<&'static str>,
+    wrong: Wrong,
+}
+
+impl Fields {
+    pub fn parse(body: &[u8]) -> Result<Self, Problem> {
+        let Object { values, repeated } = serde_json::from_slice(body).map_err(|error| {
+            if error.is_data() {
+                return Problem::field(Code::InvalidRequest, "", "the body must be a JSON object");
+            }
+            // The position only: a message about a value would repeat it.
+            let detail = format!("not JSON at line {} column {}", error.line(), error.column());
+            Problem::new(Code::MalformedBody, detail)
+        })?;
+        let mut fields = Self { values, ..Self::default() };
+        for name in repeated {
+            fields.refuse(Code::InvalidRequest, &pointer(&name), "the field comes more than once");
+        }
+        Ok(fields)
+    }
+
+    /// The text of a field; `None` where it is missing, null or (which is gathered) of another type.
+    pub fn text(&mut self, name: &'static str) -> Option<String> {
+        match self.take(name)? {
+            Value::String(text) => Some(text),
+            Value::Null => None,
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                self.refuse(Code::InvalidRequest, &pointer(name), "must be a string");
+                None
+            }
+        }
+    }
+
+    /// The same where it must be there.
+    pub fn required_text(&mut self, name: &'static str) -> Option<String> {
+        let missing = !self.has(name);
+        let text = self.text(name);
+        if missing {
+            self.refuse(Code::InvalidRequest, &pointer(name), "is required");
+        }
+        text
+    }
+
+    /// Whether a field is there that is not null and was not taken yet.
+    pub fn has(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    pub fn take(&mut self, name: &'static str) -> Option<Value> {
+        self.known.push(name);
+        self.values.remove(name)
+    }
+
+    pub fn refuse(&mut self, code: Code, pointer: &str, detail: impl Into<Cow<'static, str>>) {
+        self.wrong.add(code, pointer, detail);
+    }
+
+    /// Refuses what is wrong, and every field that nobody asked for.
+    pub fn finish(mut self) -> Result<(), Problem> {
+        let allowed = match self.known.as_slice() {
+            [] => "there is no such field; none is taken here".to_owned(),
+            known => format!("there is no such field; allowed are {}", known.join(", ")),
+        };
+        for name in self.values.keys() {
+            self.wrong.add(Code::InvalidRequest, &pointer(name), allowed.clone());
+        }
+        self.wrong.finish()
+    }
+}
+
+/// What is wrong with a request, gathered.
+#[derive(Default)]
+struct Wrong(Vec<(Code, FieldError)>);
+
+impl Wrong {
+    fn add(&mut self, code: Code, pointer: &str, detail: impl Into<Cow<'static, str>>) {
+        if self.0.len() < MAX_FIELD_ERRORS {
+            self.0.push((code, FieldError { pointer: pointer.to_owned(), detail: detail.into() }));
+        }
+    }
+
+    /// The code is the errors' own where they all have the same.
+    fn finish(self) -> Result<(), Problem> {
+        let Some((first, _)) = self.0.first() else { return Ok(()) };
+        let same = self.0.iter().all(|(code, _)| code == first);
+        let code = if same { *first } else { Code::InvalidRequest };
+        Err(Problem::fields(code, self.0.into_iter().map(|(_, error)| error).collect()))
+    }
+}
+
+/// `/` and the name, escaped as RFC 6901 asks.
+pub fn pointer(name: &str) -> String {
+    let name: String = name.chars().take(MAX_NAME_CHARS).collect();
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// A JSON object. A repeated field is noticed, because the parsers of two programs may each believe another one of
+/// the two.
+struct Object {
+    values: BTreeMap<String, Value>,
+    repeated: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Object;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+        let mut object = Object { values: BTreeMap::new(), repeated: Vec::new() };
+        while let Some((name, value)) = map.next_entry::<String, Value>()? {
+            if object.values.insert(name.clone(), value).is_some() {
+                object.repeated.push(name);
+            }
+        }
+        Ok(object)
+    }
+}
+
+/// The parameters of a query, taken one by one.
+pub struct Query {
+    values: BTreeMap<String, String>,
+    known: Vec<&'static str>,
+    wrong: Wrong,
+}
+
+impl Query {
+    pub fn parse(request: &HttpRequest) -> Result<Self, Problem> {
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
+            .map_err(|_| Problem::new(Code::InvalidRequest, "the query cannot be read"))?;
+        let mut query = Self { values: BTreeMap::new(), known: Vec::new(), wrong: Wrong::default() };
+        for (name, value) in pairs.into_inner() {
+            if query.values.insert(name.clone(), value).is_some() {
+                query.wrong.add(Code::InvalidRequest, &pointer(&name), "the parameter comes more than once");
+            }
+        }
+        Ok(query)
+    }
+
+    pub fn take(&mut self, name: &'static str) -> Option<String> {
+        self.known.push(name);
+        self.values.remove(name)
+    }
+
+    /// A parameter that `parse` makes something of. What cannot be made is gathered.
+    pub fn parsed<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, (Code, Cow<'static, str>)>,
+    ) -> Option<T> {
+        match parse(&self.take(name)?) {
+            Ok(value) => Some(value),
+            Err((code, detail)) => {
+                self.wrong.add(code, &pointer(name), detail);
+                None
+            }
+        }
+    }
+
+    /// A whole number from `range`.
+    pub fn number(&mut self, name: &'static str, range: std::ops::RangeInclusive<usize>) -> Option<usize> {
+        self.parsed(name, |text| {
+            text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+                let detail = format!("must be a whole number from {} to {}", range.start(), range.end());
+                (Code::InvalidRequest, detail.into())
+            })
+        })
+    }
+
+    /// Refuses what is wrong, and every parameter that nobody asked for.
+    pub fn finish(mut self) -> Result<(), Problem> {
+        let allowed = match self.known.as_slice() {
+            [] => "there is no such parameter; none is taken here".to_owned(),
+            known => format!("there is no such parameter; allowed are {}", known.join(", ")),
+        };
+        for name in self.values.keys() {
+            self.wrong.add(Code::InvalidRequest, &pointer(name), allowed.clone());
+        }
+        self.wrong.finish()
+    }
+}

@@ -1,0 +1,33 @@
+//! The names and meanings of the metrics of the HTTP side. Base units; labels never name a person.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+pub const REQUESTS: &str = "twotick_http_requests_total";
+pub const REQUEST_DURATION: &str = "twotick_http_request_duration_seconds";
+pub const WEBHOOKS: &str = "twotick_webhooks_received_total";
+pub const WEBHOOK_LAST_RECEIVED: &str = "twotick_webhook_last_received_timestamp_seconds";
+pub const WEBHOOK_ITEMS_UNKNOWN: &str = "twotick_webhook_items_unknown_total";
+pub const WEBHOOK_ITEMS_FOREIGN: &str = "twotick_webhook_items_foreign_total";
+pub const REPORTS: &str = "twotick_reports_total";
+pub const CHECKS: &str = "twotick_checks_total";
+pub const VERIFICATIONS_CREATED: &str = "twotick_verifications_created_total";
+
+/// Upper bounds for [`REQUEST_DURATION`] in seconds: from a read in memory to a long poll of a minute.
+pub const DURATION_BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 10.0, 60.0];
+
+/// Tells the recorder what each is. Without a recorder it does nothing.
+pub fn describe() {
+    describe_counter!(REQUESTS, "HTTP requests by route, method and status");
+    describe_histogram!(REQUEST_DURATION, Unit::Seconds, "From the head of a request to that of its answer");
+    describe_counter!(
+        WEBHOOKS,
+        "Webhooks by channel and result: stored, unreadable, signature_refused, not_stored, not_read"
+    );
+    describe_gauge!(WEBHOOK_LAST_RECEIVED, Unit::Seconds, "When the last rightly signed webhook was stored");
+    describe_counter!(WEBHOOK_ITEMS_UNKNOWN, "Parts of webhooks that this version does not know, by kind");
+    describe_counter!(WEBHOOK_ITEMS_FOREIGN, "Updates for a phone number or account that is not ours");
+    describe_counter!(REPORTS, "Delivery reports by channel, status and standing");
+    describe_counter!(CHECKS, "Codes that were checked, by result");
+    describe_counter!(VERIFICATIONS_CREATED, "Verifications that were created, by profile");
+}

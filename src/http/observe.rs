@@ -1,0 +1,188 @@
+//! What surrounds every request: its id, one log line, its metrics, headers that every answer has, and the last stop
+//! for panics.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode, header};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage};
+use metrics::{counter, histogram};
+
+use super::error::Problem;
+use super::metrics as names;
+use super::routes::{Routes, UNROUTED};
+use crate::clock::Stopwatch;
+use crate::vault;
+use crate::verification::values::{AppName, VerificationId};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// A caller's own request id is taken up to this length.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
+pub async fn observe<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let watch = Stopwatch::start();
+    let method = method_label(request.method());
+    let routes = request.app_data::<&'static Routes>().copied();
+    let route =
+        routes.and_then(|routes| routes.find(request.path())).map_or(UNROUTED, |route| &route.pattern);
+    let request_id = request_id(request.headers());
+    let line = Line { method, route, request_id, watch };
+    match caught(next.call(request)).await {
+        Ok(Ok(mut response)) => {
+            line.write(response.status(), response.request());
+            decorate(response.headers_mut(), &line.request_id);
+            Ok(response)
+        }
+        Ok(Err(error)) => {
+            line.write_without_request(error.as_response_error().status_code());
+            Err(decorated(error, line.request_id))
+        }
+        Err(panic) => {
+            // The panic hook has printed where; the message may hold anything, so it stays there.
+            drop(panic);
+            tracing::error!(
+                method,
+                route,
+                request_id = line.request_id.to_str().unwrap_or(""),
+                "a handler panicked"
+            );
+            line.write_without_request(StatusCode::INTERNAL_SERVER_ERROR);
+            Err(decorated(Problem::internal().into(), line.request_id))
+        }
+    }
+}
+
+/// A future's outcome, or what it panicked with.
+async fn caught<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
+}
+
+/// The caller's, where it cannot disturb a log; else a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let lawful = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
+    let given = headers.get(&REQUEST_ID).filter(|value| {
+        (1..=MAX_REQUEST_ID_BYTES).contains(&value.len()) && value.as_bytes().iter().all(lawful)
+    });
+    given.cloned().unwrap_or_else(|| {
+        let made = format!("{:016x}", vault::id_bits());
+        HeaderValue::try_from(made).unwrap_or(HeaderValue::from_static("none"))
+    })
+}
+
+/// What every answer says, unless it said something else itself.
+fn decorate(headers: &mut HeaderMap, request_id: &HeaderValue) {
+    headers.insert(REQUEST_ID, request_id.clone());
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ] {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+}
+
+fn decorated(mut error: Error, request_id: HeaderValue) -> Error {
+    error.add_response_mapper(move |mut response| {
+        decorate(response.headers_mut(), &request_id);
+        response
+    });
+    error
+}
+
+/// The one log line of a request. Its path and query stay out of it: they can hold a number.
+struct Line {
+    method: &'static str,
+    route: &'static str,
+    request_id: HeaderValue,
+    watch: Stopwatch,
+}
+
+impl Line {
+    fn write(&self, status: StatusCode, request: &actix_web::HttpRequest) {
+        let extensions = request.extensions();
+        self.log(status, extensions.get::<AppName>(), extensions.get::<VerificationId>());
+    }
+
+    fn write_without_request(&self, status: StatusCode) {
+        self.log(status, None, None);
+    }
+
+    fn log(&self, status: StatusCode, app: Option<&AppName>, verification: Option<&VerificationId>) {
+        let seconds = self.watch.elapsed().as_secs_f64();
+        let Self { method, route, .. } = *self;
+        counter!(names::REQUESTS, "route" => route, "method" => method, "status" => status_label(status))
+            .increment(1);
+        histogram!(names::REQUEST_DURATION, "route" => route).record(seconds);
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    method,
+                    route,
+                    status = status.as_u16(),
+                    ms = seconds * 1_000.0,
+                    request_id = self.request_id.to_str().unwrap_or(""),
+                    app = app.map(AppName::as_str),
+                    verification = verification.map(tracing::field::display),
+                    "{method} {route} {}",
+                    status.as_u16()
+                )
+            };
+        }
+        if status.is_server_error() {
+            line!(warn);
+        } else if is_frequent(route) {
+            line!(debug);
+        } else {
+            line!(info);
+        }
+    }
+}
+
+/// Asked by machines all the time; a line for each would drown the others.
+fn is_frequent(route: &str) -> bool {
+    matches!(route, "/webhooks/{channel}" | "/healthz" | "/readyz" | "/metrics")
+}
+
+/// Of a closed set, so that a caller cannot make metrics grow.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::HEAD => "HEAD",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// Without making a string for the ones that come all the time.
+fn status_label(status: StatusCode) -> metrics::SharedString {
+    match status {
+        StatusCode::OK => "200".into(),
+        StatusCode::CREATED => "201".into(),
+        StatusCode::ACCEPTED => "202".into(),
+        StatusCode::NOT_MODIFIED => "304".into(),
+        StatusCode::UNAUTHORIZED => "401".into(),
+        other => other.as_str().to_owned().into(),
+    }
+}

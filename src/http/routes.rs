@@ -1,0 +1,98 @@
+//! Which paths there are, told by the routes themselves: what is logged and counted as a route, and what is answered
+//! where there is none.
+
+use std::sync::LazyLock;
+
+use actix_web::{App, HttpRequest, HttpResponse, ResponseError};
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::PathItem;
+use utoipa_actix_web::AppExt;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::error::{Code, Problem};
+
+pub static PUBLIC: LazyLock<Routes> = LazyLock::new(|| Routes::of(super::public_routes));
+pub static ADMIN: LazyLock<Routes> = LazyLock::new(|| Routes::of(super::admin_routes));
+
+/// All routes of one listener.
+pub struct Routes {
+    routes: Vec<Route>,
+    /// Their description, as it was collected when they were registered.
+    pub document: OpenApi,
+}
+
+pub struct Route {
+    /// `/v1/verifications/{id}`
+    pub pattern: String,
+    /// `GET, POST`
+    allow: String,
+}
+
+/// How a request is called that meets no route.
+pub const UNROUTED: &str = "none";
+
+impl Routes {
+    fn of(register: fn(&mut ServiceConfig)) -> Self {
+        let (_, document) = App::new().into_utoipa_app().configure(register).split_for_parts();
+        let routes = document
+            .paths
+            .paths
+            .iter()
+            .map(|(pattern, item)| Route { pattern: pattern.clone(), allow: allowed(item) });
+        Self { routes: routes.collect(), document }
+    }
+
+    pub fn find(&self, path: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| matches(&route.pattern, path))
+    }
+}
+
+/// What is answered where no route is: 405 where the path has one for another method, else 404.
+pub async fn unrouted(request: HttpRequest) -> HttpResponse {
+    let routes = request.app_data::<&'static Routes>();
+    let problem = match routes.and_then(|routes| routes.find(request.path())) {
+        Some(route) => Problem::method_not_allowed(route.allow.clone()),
+        None => Problem::new(Code::NotFound, "there is nothing at this path"),
+    };
+    problem.error_response()
+}
+
+fn allowed(item: &PathItem) -> String {
+    let methods = [
+        ("GET", &item.get),
+        ("HEAD", &item.head),
+        ("POST", &item.post),
+        ("PUT", &item.put),
+        ("PATCH", &item.patch),
+        ("DELETE", &item.delete),
+    ];
+    let allowed: Vec<_> =
+        methods.iter().filter(|(_, operation)| operation.is_some()).map(|(method, _)| *method).collect();
+    allowed.join(", ")
+}
+
+/// A part in braces stands for any part that is not empty.
+fn matches(pattern: &str, path: &str) -> bool {
+    let mut parts = path.split('/');
+    pattern.split('/').all(|expected| {
+        parts.next().is_some_and(|part| part == expected || (expected.starts_with('{') && !part.is_empty()))
+    }) && parts.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_meets_its_pattern_and_no_other() {
+        let route = |path| PUBLIC.find(path).map(|route| route.pattern.as_str());
+        assert_eq!(route("/v1/verifications"), Some("/v1/verifications"));
+        assert_eq!(route("/v1/verifications/ver_1"), Some("/v1/verifications/{id}"));
+        assert_eq!(route("/v1/verifications/ver_1/check"), Some("/v1/verifications/{id}/check"));
+        for nowhere in
+            ["/", "", "/v1", "/v1/verifications/", "/v1/verifications/a/b", "/webhooks/", "/metrics"]
+        {
+            assert_eq!(route(nowhere), None, "{nowhere}");
+        }
+    }
+}

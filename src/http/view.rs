@@ -1,0 +1,293 @@
+//! The verification as apps see it, everywhere the same.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
+use utoipa::openapi::ObjectBuilder;
+use utoipa::openapi::schema::{Object, Type};
+
+use super::error::Problem;
+use crate::store::{Snapshot, Status};
+use crate::vault::Vault;
+use crate::verification::state::{Ending, Phase, Progress, Stage};
+use crate::verification::values::{
+    ChannelName, DeliveryError, MessageId, ProviderRef, Timestamp, VerificationId,
+};
+use crate::verification::{Verification, state};
+
+/// RFC 3339 in UTC with milliseconds.
+#[derive(Clone, Copy, ToSchema)]
+#[schema(value_type = String, format = DateTime, example = "2026-11-22T17:00:00.250Z")]
+pub struct Time(pub Timestamp);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// One request to prove control of one number.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Verification)]
+pub struct View {
+    #[schema(value_type = String, example = "ver_06hzjqd1nbrm4q9a5c2kt7x80g")]
+    pub id: VerificationId,
+    #[schema(schema_with = statuses)]
+    status: &'static str,
+    /// E.164.
+    #[schema(example = "+4915228817386")]
+    to: String,
+    #[schema(example = "login")]
+    profile: String,
+    #[schema(example = "de")]
+    locale: String,
+    #[schema(example = "order-17")]
+    client_ref: Option<String>,
+    metadata: BTreeMap<String, String>,
+    created_at: Time,
+    /// The code is good before this instant. A resend never moves it.
+    expires_at: Time,
+    /// Wrong codes that may still be tried.
+    #[schema(example = 5)]
+    checks_left: u8,
+    delivery: Delivery,
+    /// In the order in which they were queued.
+    messages: Vec<Message>,
+    /// Grows with everything that happens; also the `ETag`.
+    #[schema(example = 4)]
+    pub version: u32,
+}
+
+/// How far the best message has come.
+#[derive(Serialize, ToSchema)]
+struct Delivery {
+    state: DeliveryState,
+    /// The channel of the best message.
+    #[schema(value_type = Option<String>, example = "whatsapp")]
+    channel: Option<ChannelName>,
+    /// The channel that was delivered first.
+    #[schema(value_type = Option<String>)]
+    delivered_by: Option<ChannelName>,
+    /// When the next step starts unless something is delivered first.
+    fallback_at: Option<Time>,
+}
+
+/// In rank order. `undelivered`: every step failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    Undelivered,
+    Queued,
+    Sending,
+    InDoubt,
+    Accepted,
+    Sent,
+    Delivered,
+    Read,
+}
+
+/// One step carried out.
+#[derive(Serialize, ToSchema)]
+struct Message {
+    #[schema(value_type = String, example = "msg_06hzjqd1nbrm4q9a5c2kt7x80h")]
+    id: MessageId,
+    #[schema(value_type = String, example = "whatsapp")]
+    channel: ChannelName,
+    /// Position in the profile's steps, from 0.
+    step: u8,
+    state: MessageState,
+    /// What the provider calls it.
+    #[schema(value_type = Option<String>)]
+    provider_ref: Option<ProviderRef>,
+    queued_at: Time,
+    accepted_at: Option<Time>,
+    sent_at: Option<Time>,
+    delivered_at: Option<Time>,
+    read_at: Option<Time>,
+    failed_at: Option<Time>,
+    #[schema(schema_with = delivery_error)]
+    error: Option<DeliveryError>,
+    /// Delivered after its step had already fallen back.
+    late: bool,
+}
+
+/// `in_doubt`: the request went out, its answer was lost. `dropped`: no longer needed, never sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageState {
+    Queued,
+    Sending,
+    Accepted,
+    Sent,
+    Delivered,
+    Read,
+    Failed,
+    InDoubt,
+    Dropped,
+}
+
+impl View {
+    /// The same bytes for the same snapshot, whenever it is asked for.
+    pub fn new(snapshot: &Snapshot, vault: &Vault) -> Result<Self, Problem> {
+        let verification = &snapshot.verification;
+        let request = &verification.request;
+        let person = vault.open_person(request)?;
+        Ok(Self {
+            id: request.id,
+            status: verification.status().as_str(),
+            to: person.to,
+            profile: snapshot.policy.profile.clone(),
+            locale: request.locale.clone(),
+            client_ref: request.client_ref.clone(),
+            metadata: person.metadata,
+            created_at: Time(verification.created_at),
+            expires_at: Time(verification.expires_at),
+            checks_left: checks_left(snapshot),
+            delivery: Delivery::new(snapshot),
+            messages: verification
+                .messages
+                .iter()
+                .map(|message| Message::new(verification, message))
+                .collect(),
+            version: verification.version,
+        })
+    }
+
+    /// An answer with the verification as its body.
+    pub fn respond(&self, status: StatusCode) -> HttpResponse {
+        self.head(status).body(self.to_json())
+    }
+
+    pub fn head(&self, status: StatusCode) -> HttpResponseBuilder {
+        let mut response = HttpResponse::build(status);
+        response.content_type("application/json").insert_header((header::ETAG, etag(self.version)));
+        response
+    }
+
+    pub fn to_json(&self) -> String {
+        // A struct of strings and numbers has no part that cannot be written.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+pub fn etag(version: u32) -> String {
+    format!("\"{version}\"")
+}
+
+pub fn checks_left(snapshot: &Snapshot) -> u8 {
+    snapshot.policy.max_checks.saturating_sub(snapshot.verification.failed_checks)
+}
+
+impl Delivery {
+    fn new(snapshot: &Snapshot) -> Self {
+        let verification = &snapshot.verification;
+        // Of equals the later one, so that the message in progress is shown.
+        let best = verification.messages.iter().max_by_key(|message| rank(message.progress));
+        let state = best.map_or(DeliveryState::Undelivered, |message| rank(message.progress));
+        let state = if state < DeliveryState::Delivered && gave_up(snapshot) {
+            DeliveryState::Undelivered
+        } else {
+            state
+        };
+        Self {
+            state,
+            channel: best.map(|message| message.channel.clone()),
+            delivered_by: verification.delivered_by.clone(),
+            fallback_at: verification.fallback_at().map(Time),
+        }
+    }
+}
+
+/// Whether every step was tried and nothing can come any more but a late surprise.
+fn gave_up(snapshot: &Snapshot) -> bool {
+    match snapshot.verification.phase {
+        Phase::Pending(Stage::GaveUp) => true,
+        Phase::Pending(Stage::Waiting { .. } | Stage::Delivered) => false,
+        // What the end leaves of it: the last message is that of the last step, and it failed.
+        Phase::Ended { .. } => snapshot.verification.current().is_some_and(|message| {
+            usize::from(message.step) + 1 >= snapshot.policy.steps.len()
+                && message.progress == Progress::Failed
+        }),
+    }
+}
+
+fn rank(progress: Progress) -> DeliveryState {
+    match progress {
+        Progress::Queued { .. } => DeliveryState::Queued,
+        Progress::Sending => DeliveryState::Sending,
+        Progress::InDoubt { .. } => DeliveryState::InDoubt,
+        Progress::Accepted => DeliveryState::Accepted,
+        Progress::Sent => DeliveryState::Sent,
+        Progress::Delivered => DeliveryState::Delivered,
+        Progress::Read => DeliveryState::Read,
+        Progress::Failed | Progress::Dropped => DeliveryState::Undelivered,
+    }
+}
+
+impl Message {
+    fn new(verification: &Verification, message: &state::Message) -> Self {
+        Self {
+            id: verification.message_id(message.ordinal),
+            channel: message.channel.clone(),
+            step: message.step,
+            state: MessageState::from(message.progress),
+            provider_ref: message.provider_ref.clone(),
+            queued_at: Time(message.queued_at),
+            accepted_at: message.accepted_at.map(Time),
+            sent_at: message.sent_at.map(Time),
+            delivered_at: message.delivered_at.map(Time),
+            read_at: message.read_at.map(Time),
+            failed_at: message.failed_at.map(Time),
+            error: message.error.clone(),
+            late: message.late,
+        }
+    }
+}
+
+impl From<Progress> for MessageState {
+    fn from(progress: Progress) -> Self {
+        match progress {
+            Progress::Queued { .. } => Self::Queued,
+            Progress::Sending => Self::Sending,
+            Progress::InDoubt { .. } => Self::InDoubt,
+            Progress::Accepted => Self::Accepted,
+            Progress::Sent => Self::Sent,
+            Progress::Failed => Self::Failed,
+            Progress::Delivered => Self::Delivered,
+            Progress::Read => Self::Read,
+            Progress::Dropped => Self::Dropped,
+        }
+    }
+}
+
+pub const STATUSES: [Status; 5] = [
+    Status::Pending,
+    Status::Ended(Ending::Approved),
+    Status::Ended(Ending::Expired),
+    Status::Ended(Ending::Canceled),
+    Status::Ended(Ending::Exhausted),
+];
+
+pub fn statuses() -> Object {
+    names(STATUSES.map(Status::as_str))
+}
+
+/// The schema of a string that is one of `names`.
+pub fn names(names: impl IntoIterator<Item = &'static str>) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build()
+}
+
+fn delivery_error() -> Object {
+    let text = || ObjectBuilder::new().schema_type(Type::String).build();
+    let classes = ["retry", "fallback", "sender", "recipient", "configuration", "in_doubt"];
+    ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::SchemaType::from_iter([Type::Object, Type::Null]))
+        .description(Some("Why it was refused or failed, as the provider put it"))
+        .property("code", text())
+        .property("title", text())
+        .property("class", names(classes))
+        .build()
+}
