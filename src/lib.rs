@@ -11,12 +11,14 @@
 //!
 //! `ARCHITECTURE.md` has the map, the invariants, and where to change what.
 
+pub mod app;
 pub mod channel;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod courier;
 pub mod explain;
+pub mod http;
 pub mod phone;
 pub mod sandbox;
 pub mod store;
