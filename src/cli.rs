@@ -1,7 +1,18 @@
 //! The command line: what can be typed, and how a command ends. One file a command.
 
+mod check;
+mod client;
 mod config;
-pub mod explain;
+mod demo;
+mod explain;
+mod logging;
+mod sandbox;
+mod send;
+mod serve;
+mod signals;
+mod status;
+mod tail;
+mod timeline;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -14,7 +25,7 @@ use crate::config::{Config, Environment, Loaded, Problem, Source};
 /// Gets a one-time passcode to a person by WhatsApp, by SMS when that is not delivered in time, and knows
 /// what became of it.
 #[derive(Debug, Parser)]
-#[command(name = "twotick", version, arg_required_else_help = true)]
+#[command(name = "twotick", version)]
 pub struct Cli {
     /// Configuration file [default: $TWOTICK_CONFIG, ./config.toml, /etc/twotick/config.toml]
     #[arg(long, global = true, value_name = "PATH")]
@@ -26,14 +37,32 @@ pub struct Cli {
     set: Vec<String>,
 
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the server; also what happens without a command
+    Serve,
+    /// See it work: server, stand-in providers and phones in one process; nothing leaves this machine
+    Demo(demo::Args),
+    /// Run only the stand-in for Meta, the SMS carrier and the phones, for anybody's tests
+    Sandbox(sandbox::Args),
     /// Check, show or write the configuration
     #[command(subcommand)]
     Config(config::Command),
+    /// Send a code to a number
+    Send(send::Args),
+    /// Check a code that somebody typed
+    Check(check::Args),
+    /// Show how a verification stands
+    Status(status::Args),
+    /// Show everything that happened to a verification
+    Timeline(timeline::Args),
+    /// Follow what happens to all verifications of the app until ctrl-c
+    Tail(tail::Args),
+    /// Say what an error code means, who has to act, and how to fix it
+    Explain(explain::Args),
 }
 
 /// How a command ended.
@@ -57,7 +86,16 @@ impl From<Exit> for ExitCode {
 /// Carries out the command.
 pub fn run(cli: &Cli) -> Exit {
     match &cli.command {
-        Command::Config(command) => config::run(cli, command),
+        None | Some(Command::Serve) => serve::run(cli),
+        Some(Command::Demo(args)) => demo::run(args),
+        Some(Command::Sandbox(args)) => sandbox::run(args),
+        Some(Command::Config(command)) => config::run(cli, command),
+        Some(Command::Send(args)) => send::run(cli, args),
+        Some(Command::Check(args)) => check::run(cli, args),
+        Some(Command::Status(args)) => status::run(cli, args),
+        Some(Command::Timeline(args)) => timeline::run(cli, args),
+        Some(Command::Tail(args)) => tail::run(cli, args),
+        Some(Command::Explain(args)) => explain::run(args),
     }
 }
 

@@ -331,6 +331,34 @@ static OURS: &[Explanation] = &[
         "Nothing: a report settles it, or the next step follows.",
     ),
     ours(
+        "expired_before_send",
+        Nobody,
+        "Expired before it could be sent",
+        "The message's turn came when the code had expired already, so nothing was sent.",
+        "If it happens often, the channel's `messages_per_second` is too low for what is asked of it.",
+    ),
+    ours(
+        "stopping",
+        Nobody,
+        "Not sent, because twotick was stopping",
+        "The message's turn came while the server was being stopped. Nothing was sent; it is sent after the restart.",
+        "Nothing to do.",
+    ),
+    ours(
+        "unknown_channel",
+        Operator,
+        "Channel not configured any more",
+        "A verification began under a configuration that had this channel; now there is none of that name.",
+        "Keep a channel in the configuration until the codes that may still use it have expired (10 minutes).",
+    ),
+    ours(
+        "no_wording",
+        Operator,
+        "No wording in this language",
+        "The step has neither the app's locale nor the profile's default one.",
+        "Add the profile's `default_locale` to the template's `locales` or to the text.",
+    ),
+    ours(
         "redirected",
         Operator,
         "Provider redirects",
@@ -395,6 +423,20 @@ static OURS: &[Explanation] = &[
         "Nothing, unless it lasts; then look at its status page.",
     ),
     // What an operator is alerted of
+    ours(
+        "template_missing",
+        Operator,
+        "Template does not exist",
+        "A profile names a template, or a language of it, that the WhatsApp business account does not have.",
+        "Create it in WhatsApp Manager, or correct `[templates]`. Until then its messages are refused and go by SMS.",
+    ),
+    ours(
+        "template_not_approved",
+        Operator,
+        "Template not approved",
+        "A template that a profile needs is there, but Meta does not let it be sent now.",
+        "Look at its state in WhatsApp Manager. Until then its messages are refused and go by SMS.",
+    ),
     ours(
         "template_approved",
         Nobody,

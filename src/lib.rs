@@ -2,23 +2,26 @@
 //!
 //! The walk of a code through the house, in reading order:
 //!
-//! 1. An app asks for a verification (`http/api`). The request becomes a command; nothing is sent inside it.
+//! 1. An app asks for a verification ([`http`]: `http/api`). The request becomes a command; nothing is sent inside it.
 //! 2. The [`store`] runs the machine ([`verification`]): from a state and a command come events, which are made
 //!    durable before anybody is answered. One of them says that a message starts.
-//! 3. The courier carries that one attempt out over a [`channel`] and reports what became of it, as a command.
+//! 3. The [`courier`] carries that one attempt out over a [`channel`] and reports what became of it, as a command.
 //! 4. Providers tell later (`http/webhooks`): signature over the raw bytes, then reports, then commands.
 //! 5. What is not delivered in time is due: the store's own timer ticks the machine, and the next step starts.
 //!
 //! `ARCHITECTURE.md` has the map, the invariants, and where to change what.
 
+pub mod app;
 pub mod channel;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod courier;
 pub mod explain;
 pub mod http;
 pub mod phone;
 pub mod sandbox;
 pub mod store;
+pub mod sweeps;
 pub mod vault;
 pub mod verification;

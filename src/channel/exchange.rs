@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{SetupError, in_doubt, refused, scrub};
@@ -55,9 +55,18 @@ impl Endpoint {
         let request = self
             .client
             .post(self.url.clone())
-            .header(AUTHORIZATION, self.authorization.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(json);
+        self.ask(request).await
+    }
+
+    /// Asks another address of the same provider.
+    pub async fn get(&self, url: Url) -> Answer {
+        self.ask(self.client.get(url)).await
+    }
+
+    async fn ask(&self, request: RequestBuilder) -> Answer {
+        let request = request.header(AUTHORIZATION, self.authorization.clone());
         match request.send().await {
             Ok(response) => Answer::Received(Received::read(response).await),
             Err(error) if error.is_connect() || error.is_builder() => Answer::NotSent(innermost(&error)),

@@ -3,10 +3,12 @@
 mod errors;
 pub mod reply;
 pub mod request;
+pub mod templates;
 mod webhook;
 
 use std::time::Duration;
 
+use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -42,6 +44,7 @@ pub struct Meta {
     name: ChannelName,
     ours: Ours,
     endpoint: Endpoint,
+    templates_url: Url,
     keys: Keys,
     verify_token: [u8; 32],
 }
@@ -57,12 +60,10 @@ impl Meta {
         if settings.verify_token.expose_secret().is_empty() {
             return Err(SetupError::EmptySecret("verify_token"));
         }
-        let url = format!(
-            "{}/{}/{}/messages",
-            settings.graph_url.trim_end_matches('/'),
-            settings.graph_version,
-            settings.phone_number_id
-        );
+        let graph = format!("{}/{}", settings.graph_url.trim_end_matches('/'), settings.graph_version);
+        let url = format!("{graph}/{}/messages", settings.phone_number_id);
+        let templates_url = format!("{graph}/{}/message_templates", settings.business_account_id);
+        let templates_url = Url::parse(&templates_url).map_err(|_| SetupError::Url("graph_url"))?;
         let endpoint = Endpoint::new(&Address {
             url: &url,
             url_setting: "graph_url",
@@ -78,6 +79,7 @@ impl Meta {
                 business_account_id: settings.business_account_id,
             },
             endpoint,
+            templates_url,
             keys: Keys::new(&settings.app_secrets, "app_secrets")?,
             verify_token: digest(settings.verify_token.expose_secret()),
         })

@@ -1,17 +1,38 @@
 //! `twotick explain CODE`.
 
+use super::{Exit, print};
 use crate::explain::{Explanation, explain, nearest};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// One of ours, Meta's or a carrier's: resend_too_early, 131026, http_403
+    code: String,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> Exit {
+    let format = if args.json { Format::Json } else { Format::Text };
+    match explained(&args.code, format) {
+        Ok(text) => print(&text),
+        Err(unknown) => {
+            eprintln!("{unknown}");
+            Exit::Failed
+        }
+    }
+}
 
 /// How the explanation is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+enum Format {
     Text,
     Json,
 }
 
-/// A code that stands in no table. Exit code 1.
+/// A code that stands in no table.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UnknownCode {
+enum UnknownCode {
     #[error("nothing is known about this code; did you mean `{0}`?")]
     DidYouMean(String),
     #[error(
@@ -22,7 +43,7 @@ pub enum UnknownCode {
 }
 
 /// What `code` means, for stdout, with its line ending.
-pub fn run(code: &str, format: Format) -> Result<String, UnknownCode> {
+fn explained(code: &str, format: Format) -> Result<String, UnknownCode> {
     let entry = explain(code)
         .ok_or_else(|| nearest(code).map_or(UnknownCode::NothingLikeIt, UnknownCode::DidYouMean))?;
     Ok(match format {
@@ -51,9 +72,10 @@ mod tests {
 
     #[test]
     fn a_known_code_is_explained_in_both_forms() {
-        let text = run("(#131026)", Format::Text).unwrap();
+        let text = explained("(#131026)", Format::Text).unwrap();
         assert!(text.starts_with("131026 · Message undeliverable\n"), "{text}");
-        let json: serde_json::Value = serde_json::from_str(&run("131026", Format::Json).unwrap()).unwrap();
+        let json: serde_json::Value =
+            serde_json::from_str(&explained("131026", Format::Json).unwrap()).unwrap();
         assert_eq!(json["code"], "131026");
         assert_eq!(json["class"], "recipient");
         assert_eq!(json["who"], "the customer");
@@ -62,9 +84,9 @@ mod tests {
     #[test]
     fn an_unknown_code_is_an_error_with_the_nearest_known_one() {
         assert_eq!(
-            run("resend_to_early", Format::Text),
+            explained("resend_to_early", Format::Text),
             Err(UnknownCode::DidYouMean("resend_too_early".into()))
         );
-        assert_eq!(run("qqqqqqqq", Format::Json), Err(UnknownCode::NothingLikeIt));
+        assert_eq!(explained("qqqqqqqq", Format::Json), Err(UnknownCode::NothingLikeIt));
     }
 }

@@ -1,0 +1,447 @@
+//! The composition root: everything that runs is put together here, for `serve`, for `demo` and for every test.
+//!
+//! A stop loses nothing: readiness fails first, then nothing new is accepted, waiting readers are sent home, requests
+//! under way are answered, sends under way are recorded, and at last the store is closed. Within [`STOP_LIMIT`].
+
+pub mod demo;
+mod master_key;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use sd_notify::NotifyState;
+use tokio::net::TcpSocket;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_cron_scheduler::JobSchedulerError;
+
+use crate::channel::http_sms::HttpSms;
+use crate::channel::meta::Meta;
+use crate::channel::{Channel, SetupError};
+use crate::clock::{Clock, Stopwatch};
+use crate::config::{self, Config};
+use crate::courier::{Channels, Courier};
+use crate::http::{self, CustomCode, Lifecycle, Services};
+use crate::store::sled::{self, OpenError, SledStore};
+use crate::store::{Errand, Health, Store, StoreError};
+use crate::sweeps::{self, Keep, NeededTemplate, Sweeps};
+use crate::vault::Vault;
+use crate::verification::Policy;
+use crate::verification::policy::{Content, OnDoubt, Step};
+use crate::verification::values::{AppName, ChannelName};
+
+pub use crate::sandbox;
+pub use master_key::KeyError;
+
+/// Of a whole stop. systemd and container runtimes kill after 10 s or later unless told otherwise.
+pub const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// For requests under way: none waits for a provider, so only slow readers are cut off.
+const REQUESTS_LIMIT: Duration = Duration::from_secs(3);
+/// For sends under way, beside the requests. A provider that takes longer leaves its send in doubt.
+const SENDS_LIMIT: Duration = Duration::from_secs(7);
+/// For the sweeps; each is short.
+const SWEEPS_LIMIT: Duration = Duration::from_secs(1);
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
+/// Where Meta is; anything else is a stand-in or a proxy.
+const META: &str = "https://graph.facebook.com";
+
+/// The sockets of both listeners, bound before anything else so that a port that is taken costs nothing.
+pub struct Listeners {
+    public: TcpListener,
+    admin: TcpListener,
+}
+
+impl Listeners {
+    /// Port 0 takes any free one. Needs a runtime.
+    pub fn bind(server: &config::Server) -> Result<Self, StartError> {
+        let bind = |key, addr| listen(addr).map_err(|source| StartError::Listen { key, addr, source });
+        Ok(Self {
+            public: bind("server.listen", server.listen)?,
+            admin: bind("server.admin_listen", server.admin_listen)?,
+        })
+    }
+
+    /// `http://127.0.0.1:8080`, with the port that was taken.
+    fn public_url(&self) -> io::Result<String> {
+        Ok(format!("http://{}", self.public.local_addr()?))
+    }
+}
+
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+/// Why the server did not start. Never quotes a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{}", listen_trouble(key, *addr, source))]
+    Listen { key: &'static str, addr: SocketAddr, source: io::Error },
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    #[error("[channels.{name}]: {source}")]
+    Channel { name: String, source: SetupError },
+    #[error("the metrics cannot be set up: {0}")]
+    Metrics(#[from] BuildError),
+    #[error("the sweeps cannot be set up: {0}")]
+    Sweeps(#[from] JobSchedulerError),
+    #[error("the HTTP server cannot be set up: {0}")]
+    Http(io::Error),
+    #[error("a part of the start panicked: {0}")]
+    Panicked(tokio::task::JoinError),
+}
+
+fn listen_trouble(key: &str, addr: SocketAddr, source: &io::Error) -> String {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("{key}: port {} is taken on {}; stop what uses it or set another", addr.port(), addr.ip())
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("{key}: not allowed to listen on {addr}; ports below 1024 need a privilege")
+        }
+        _ => format!("{key}: cannot listen on {addr}: {source}"),
+    }
+}
+
+/// A server that runs.
+pub struct App {
+    addr: SocketAddr,
+    admin_addr: SocketAddr,
+    store: Arc<dyn Store>,
+    lifecycle: watch::Sender<Lifecycle>,
+    servers: JoinSet<io::Result<()>>,
+    handles: [ServerHandle; 2],
+    courier: Courier,
+    sending: JoinHandle<()>,
+    sweeps: sweeps::Running,
+}
+
+/// Opens the store, starts every part and takes requests from then on. Needs a runtime with several threads.
+pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Result<App, StartError> {
+    let watch = Stopwatch::start();
+    let metrics = metrics_recorder()?;
+    let channels = Arc::new(channels(config)?);
+    let (vault, store, errands) = open(config, clock.clone()).await?;
+    let (vault, store): (_, Arc<dyn Store>) = (Arc::new(vault), Arc::new(store));
+    warn_of_stand_ins(config);
+
+    let courier = Courier::new(Arc::clone(&store), Arc::clone(&channels), Arc::clone(&vault), clock.clone());
+    let sending = tokio::spawn(courier.clone().run(errands));
+    let sweeps = sweeps::start(Arc::new(Sweeps::new(
+        Arc::clone(&store),
+        Arc::clone(&channels),
+        clock.clone(),
+        Keep { verifications: config.retention.verifications, inbound: config.retention.inbound },
+        needed_templates(config),
+        metrics.clone(),
+    )))
+    .await?;
+
+    let (lifecycle, serving) = watch::channel(Lifecycle::Serving);
+    let shared = http::share(Services {
+        store: Arc::clone(&store),
+        vault,
+        clock,
+        apps: apps(config),
+        profiles: profiles(config),
+        channels: channels.iter().map(|(name, channel)| (name.to_string(), Arc::clone(channel))).collect(),
+        lifecycle: serving,
+        metrics,
+    });
+    let addr = listeners.public.local_addr().map_err(StartError::Http)?;
+    let admin_addr = listeners.admin.local_addr().map_err(StartError::Http)?;
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let public = http::serve_public(listeners.public, &shared, workers).map_err(StartError::Http)?;
+    let admin = http::serve_admin(listeners.admin, &shared).map_err(StartError::Http)?;
+    let handles = [public.handle(), admin.handle()];
+    let mut servers = JoinSet::new();
+    servers.spawn(public);
+    servers.spawn(admin);
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        %addr,
+        %admin_addr,
+        data = %config.store.path.display(),
+        channels = config.channels.len(),
+        profiles = config.profiles.len(),
+        took_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "twotick is up"
+    );
+    Ok(App { addr, admin_addr, store, lifecycle, servers, handles, courier, sending, sweeps })
+}
+
+/// Key and store, both from the disk.
+async fn open(
+    config: &Config,
+    clock: Clock,
+) -> Result<(Vault, SledStore, mpsc::UnboundedReceiver<Errand>), StartError> {
+    let master = config.keys.master.clone();
+    let path: PathBuf = match config.store.backend {
+        config::Backend::Sled => config.store.path.clone(),
+    };
+    let rates = rates(config);
+    let opening = tokio::task::spawn_blocking(move || {
+        let vault = Vault::new(&*master_key::load(&master, &path)?);
+        let settings = sled::Settings { path, rates, key_id: vault.key_id() };
+        let (store, errands) = sled::open(settings, clock)?;
+        Ok((vault, store, errands))
+    });
+    opening.await.map_err(StartError::Panicked)?
+}
+
+impl App {
+    /// Where the API and the providers' webhooks are taken.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Where metrics and the API's documents are.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin_addr
+    }
+
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Runs until `shutdown` is ready, and then stops in order. Tells systemd of both, where it asks.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+        notify(&[NotifyState::Ready]);
+        let watchdog = tokio::spawn(feed_watchdog(Arc::clone(&self.store)));
+        let ended = tokio::select! {
+            () = shutdown => Ok(()),
+            ended = self.servers.join_next() => Err(RunError(trouble(ended))),
+        };
+        notify(&[NotifyState::Stopping]);
+        self.stop().await;
+        watchdog.abort();
+        ended
+    }
+
+    /// Stops in order, within [`STOP_LIMIT`], and loses nothing that was answered.
+    pub async fn stop(self) {
+        let watch = Stopwatch::start();
+        tracing::info!("stopping: nothing new is taken, what is under way is finished");
+        self.lifecycle.send_replace(Lifecycle::Draining);
+        let [public, admin] = &self.handles;
+        let requests = tokio::time::timeout(REQUESTS_LIMIT, async {
+            tokio::join!(public.stop(true), admin.stop(true));
+        });
+        let (requests, sent, ()) =
+            tokio::join!(requests, self.courier.stop(SENDS_LIMIT), self.sweeps.stop(SWEEPS_LIMIT));
+        if requests.is_err() {
+            tracing::warn!("requests were still open and are cut off");
+        }
+        if !sent {
+            tracing::warn!(
+                "providers had not answered every send; those are in doubt until a report settles them"
+            );
+        }
+        let left = STOP_LIMIT.saturating_sub(watch.elapsed());
+        match tokio::time::timeout(left, self.store.close()).await {
+            Ok(Ok(()) | Err(StoreError::Closed)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the store did not close"),
+            Err(_) => {
+                tracing::error!("the store did not close in time; what was answered is durable all the same")
+            }
+        }
+        self.sending.abort();
+        let took_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(took_ms, "stopped");
+    }
+}
+
+/// A listener ended by itself.
+#[derive(Debug, thiserror::Error)]
+#[error("a listener ended: {0}")]
+pub struct RunError(String);
+
+fn trouble(ended: Option<Result<io::Result<()>, tokio::task::JoinError>>) -> String {
+    match ended {
+        Some(Ok(Err(error))) => error.to_string(),
+        Some(Err(error)) => error.to_string(),
+        Some(Ok(Ok(()))) | None => "without an error".to_owned(),
+    }
+}
+
+/// Nothing where systemd did not start us.
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "systemd cannot be told");
+    }
+}
+
+/// systemd restarts a server that goes silent; one whose store is stuck does.
+async fn feed_watchdog(store: Arc<dyn Store>) {
+    let Some(limit) = sd_notify::watchdog_enabled() else { return };
+    let mut beat = tokio::time::interval((limit / 3).max(Duration::from_millis(10)));
+    loop {
+        beat.tick().await;
+        match store.health() {
+            Health::Ready | Health::Full | Health::Closed => notify(&[NotifyState::Watchdog]),
+            Health::Stuck => {}
+        }
+    }
+}
+
+fn rates(config: &Config) -> BTreeMap<ChannelName, u32> {
+    let rate = |(name, channel): (&String, &config::Channel)| match &channel.kind {
+        config::ChannelKind::Meta(meta) => Some((ChannelName::new(name), meta.messages_per_second)),
+        config::ChannelKind::Http(_) => None,
+    };
+    config.channels.iter().filter_map(rate).collect()
+}
+
+fn channels(config: &Config) -> Result<Channels, StartError> {
+    let channel = |(name, settings): (&String, &config::Channel)| {
+        let channel = channel(ChannelName::new(name), &settings.kind);
+        let channel = channel.map_err(|source| StartError::Channel { name: name.clone(), source })?;
+        Ok((ChannelName::new(name), Arc::new(channel)))
+    };
+    config.channels.iter().map(channel).collect()
+}
+
+fn channel(name: ChannelName, kind: &config::ChannelKind) -> Result<Channel, SetupError> {
+    Ok(match kind.clone() {
+        config::ChannelKind::Meta(meta) => Channel::Meta(Meta::new(crate::channel::meta::Settings {
+            name,
+            graph_url: meta.graph_url,
+            graph_version: meta.graph_version,
+            phone_number_id: meta.phone_number_id,
+            business_account_id: meta.business_account_id,
+            access_token: meta.access_token,
+            app_secrets: meta.app_secrets,
+            verify_token: meta.verify_token,
+            connect_timeout: meta.connect_timeout,
+            timeout: meta.timeout,
+        })?),
+        config::ChannelKind::Http(http) => Channel::Http(HttpSms::new(crate::channel::http_sms::Settings {
+            name,
+            url: http.url,
+            from: http.from,
+            bearer: http.bearer,
+            id_pointer: http.id_pointer,
+            report_secret: http.report_secret,
+            timeout: http.timeout,
+        })?),
+    })
+}
+
+fn apps(config: &Config) -> Vec<http::App> {
+    let app = |app: &config::App| http::App { name: AppName::new(&app.name), keys: app.api_keys.clone() };
+    config.apps.iter().map(app).collect()
+}
+
+fn profiles(config: &Config) -> BTreeMap<String, http::Profile> {
+    let profile = |(name, profile): (&String, &config::Profile)| {
+        let policy = Arc::new(policy(config, name, profile));
+        let custom_code = if profile.allow_custom_code { CustomCode::Allowed } else { CustomCode::Refused };
+        (name.clone(), http::Profile { policy, custom_code })
+    };
+    config.profiles.iter().map(profile).collect()
+}
+
+/// What a verification that starts under this profile keeps for its whole life.
+fn policy(config: &Config, name: &str, profile: &config::Profile) -> Policy {
+    let millis = |wait: &Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    Policy {
+        profile: name.to_owned(),
+        brand: profile.brand.clone(),
+        code_length: profile.code_length,
+        code_ttl: profile.code_ttl,
+        max_checks: profile.max_checks,
+        resend_after_ms: profile.resend_after.iter().map(millis).collect(),
+        default_locale: profile.default_locale.clone(),
+        steps: profile.steps.iter().filter_map(|step| policy_step(config, step)).collect(),
+    }
+}
+
+/// `None` only for a step that names what the configuration does not have, which its check lets none through.
+fn policy_step(config: &Config, step: &config::Step) -> Option<Step> {
+    let channel = config.channels.get(&step.channel)?;
+    let content = match &step.content {
+        config::StepContent::Template(name) => {
+            let languages = config.templates.get(name)?.locales.clone();
+            Content::Template { name: name.clone(), languages }
+        }
+        config::StepContent::Text(name) => {
+            Content::Text { by_locale: config.texts.get(name)?.locales.clone() }
+        }
+    };
+    Some(Step {
+        channel: ChannelName::new(&step.channel),
+        content,
+        deliver_within: step.deliver_within,
+        in_doubt_wait: channel.in_doubt_wait,
+        on_doubt: match channel.on_doubt {
+            config::OnDoubt::ResendOnce => OnDoubt::ResendOnce,
+            config::OnDoubt::Hold => OnDoubt::Hold,
+        },
+    })
+}
+
+fn needed_templates(config: &Config) -> Vec<NeededTemplate> {
+    let mut needed = BTreeSet::new();
+    for step in config.profiles.values().flat_map(|profile| &profile.steps) {
+        let config::StepContent::Template(name) = &step.content else { continue };
+        let languages = config.templates.get(name).into_iter().flat_map(|template| template.locales.values());
+        needed.extend(languages.map(|language| NeededTemplate {
+            channel: ChannelName::new(&step.channel),
+            name: name.clone(),
+            language: language.clone(),
+        }));
+    }
+    needed.into_iter().collect()
+}
+
+fn warn_of_stand_ins(config: &Config) {
+    for (name, channel) in &config.channels {
+        let config::ChannelKind::Meta(meta) = &channel.kind else { continue };
+        if meta.graph_url != META {
+            tracing::warn!(
+                channel = name,
+                graph_url = meta.graph_url,
+                "this channel does not send by Meta but by a stand-in: nobody's phone rings"
+            );
+        }
+    }
+}
+
+/// One recorder a process, whoever asks first.
+fn metrics_recorder() -> Result<PrometheusHandle, BuildError> {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(handle) = RECORDER.get() {
+        return Ok(handle.clone());
+    }
+    match install_recorder() {
+        Ok(handle) => Ok(RECORDER.get_or_init(|| handle).clone()),
+        // Somebody else was faster.
+        Err(error) => RECORDER.get().cloned().ok_or(error),
+    }
+}
+
+/// Seconds: from a quick disk to a provider's longest time-out.
+const DURATIONS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
+/// Seconds that a fallback may be late: it is meant to be a few milliseconds.
+const LATENESS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 10.0];
+
+fn install_recorder() -> Result<PrometheusHandle, BuildError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full("twotick_deadline_lateness_seconds".to_owned()), &LATENESS)?
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATIONS)?
+        .install_recorder()?;
+    metrics::gauge!("twotick_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    Ok(handle)
+}

@@ -1,0 +1,144 @@
+//! The master key: inline, or in a file that is made on first start.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::ExposeSecret;
+use zeroize::Zeroizing;
+
+use crate::config::MasterKey;
+use crate::vault::{MASTER_KEY_BYTES, new_master_key};
+
+/// Readable or writable by everybody on the machine.
+const OTHERS: u32 = 0o006;
+/// Base 64 of 32 bytes is 44 characters; a mistaken file must not fill the memory.
+const LARGEST: u64 = 4 * 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    #[error("the master key {path} cannot be read: {source}")]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("the master key {path} cannot be created: {source}")]
+    NotCreated { path: PathBuf, source: io::Error },
+    #[error("everybody on this machine can read the master key {path}: chmod 600 it")]
+    OpenToAll { path: PathBuf },
+    #[error("the master key {0} must be 32 bytes in base64 (`openssl rand -base64 32`)")]
+    Malformed(String),
+    #[error(
+        "the master key {key} is missing, but {data} holds data that was sealed with it. Put the key back; \
+         without it nobody can read that data"
+    )]
+    Missing { key: PathBuf, data: PathBuf },
+}
+
+type Key = Zeroizing<[u8; MASTER_KEY_BYTES]>;
+
+/// The key that `master` names. A file that is missing is created, readable by its owner alone, unless `data`
+/// holds something that an earlier key sealed. Blocks on the disk.
+pub fn load(master: &MasterKey, data: &Path) -> Result<Key, KeyError> {
+    let path = match master {
+        MasterKey::Inline(text) => return decode(text.expose_secret(), "in the configuration"),
+        MasterKey::File(path) => path,
+    };
+    match read(path) {
+        Err(KeyError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+        found => return found,
+    }
+    if data.join("db").exists() {
+        return Err(KeyError::Missing { key: path.clone(), data: data.to_owned() });
+    }
+    create(path).map_err(|source| KeyError::NotCreated { path: path.clone(), source })?;
+    // Read back what is there now: another process may have been first.
+    read(path)
+}
+
+fn read(path: &Path) -> Result<Key, KeyError> {
+    let unreadable = |source| KeyError::Unreadable { path: path.to_owned(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    let mode = file.metadata().map_err(unreadable)?.permissions().mode();
+    if mode & OTHERS != 0 {
+        return Err(KeyError::OpenToAll { path: path.to_owned() });
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.take(LARGEST).read_to_string(&mut text).map_err(unreadable)?;
+    decode(&text, &path.display().to_string())
+}
+
+fn decode(text: &str, place: &str) -> Result<Key, KeyError> {
+    MasterKey::decode(text).ok_or_else(|| KeyError::Malformed(place.to_owned()))
+}
+
+/// Whole or not at all: written beside its place, made durable, and then linked there unless something is there.
+fn create(path: &Path) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    };
+    fs::create_dir_all(folder)?;
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.new", std::process::id()));
+    let written = write(Path::new(&beside)).and_then(|()| link(Path::new(&beside), path));
+    let removed = fs::remove_file(&beside);
+    written.and(removed)?;
+    File::open(folder)?.sync_all()
+}
+
+fn write(path: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let text = Zeroizing::new(STANDARD.encode(*new_master_key()) + "\n");
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+fn link(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::hard_link(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_file_is_made_once_and_only_for_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys/master.key");
+        let master = MasterKey::File(path.clone());
+        let first = load(&master, folder.path()).unwrap();
+        assert_eq!(*load(&master, folder.path()).unwrap(), *first);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let left: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().collect();
+        assert_eq!(left.len(), 1, "only the key is left: {left:?}");
+    }
+
+    #[test]
+    fn a_key_that_is_missing_beside_data_is_not_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("db"), "").unwrap();
+        let path = folder.path().join("master.key");
+        let refused = load(&MasterKey::File(path.clone()), folder.path()).unwrap_err();
+        assert!(matches!(refused, KeyError::Missing { .. }), "{refused}");
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_open_to_all_or_malformed_is_refused_without_its_contents() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        let master = MasterKey::File(path.clone());
+        fs::write(&path, STANDARD.encode([7; 32])).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(load(&master, folder.path()), Err(KeyError::OpenToAll { .. })));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert_eq!(*load(&master, folder.path()).unwrap(), [7; 32]);
+        fs::write(&path, STANDARD.encode([7; 31])).unwrap();
+        let refused = load(&master, folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("32 bytes") && !refused.contains("BwcH"), "{refused}");
+    }
+}

@@ -1,0 +1,79 @@
+//! Which templates Meta has, and whether they may be sent
+//! (Meta, message templates, `GET /{WABA-ID}/message_templates`, November 2025).
+
+use serde::Deserialize;
+
+use super::Meta;
+use crate::channel::exchange::unanswered;
+use crate::channel::scrub;
+use crate::channel::wire::Text;
+use crate::verification::values::Outcome;
+
+/// A template exists in some 70 languages at most, and a name can match others that begin like it.
+const LIMIT: &str = "250";
+
+/// A template in one language, as Meta knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    /// Meta's, such as `en_US`.
+    pub language: String,
+    /// Meta's word; only `APPROVED` is sent. An open list.
+    pub status: String,
+}
+
+/// Meta did not say which templates there are. Why, without any secret.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct TemplatesUnknown(String);
+
+impl Meta {
+    /// Every language in which Meta knows the template `name`. One request, within the channel's `timeout`.
+    pub async fn templates(&self, name: &str) -> Result<Vec<Template>, TemplatesUnknown> {
+        let mut url = self.templates_url.clone();
+        url.query_pairs_mut()
+            .append_pair("name", name)
+            .append_pair("fields", "name,language,status")
+            .append_pair("limit", LIMIT);
+        let received = unanswered(self.endpoint.get(url).await).map_err(reason)?;
+        if !received.status.is_success() {
+            return Err(TemplatesUnknown(format!("Meta answered {}", received.status)));
+        }
+        let body = received.body.unwrap_or_default();
+        let page: Page<'_> = serde_json::from_slice(&body)
+            .map_err(|_| TemplatesUnknown("Meta's answer is no list of templates".to_owned()))?;
+        let named = page.data.into_iter().filter(|item| item.name.is(name));
+        Ok(named.map(Item::into_template).collect())
+    }
+}
+
+fn reason(outcome: Outcome) -> TemplatesUnknown {
+    match outcome {
+        Outcome::Refused { error, .. } | Outcome::InDoubt { error } => TemplatesUnknown(error.title),
+        Outcome::Accepted { .. } | Outcome::Held { .. } => {
+            TemplatesUnknown("Meta's answer is no list of templates".to_owned())
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Page<'a> {
+    #[serde(borrow)]
+    data: Vec<Item<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Item<'a> {
+    #[serde(borrow, default)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
+    language: Text<'a>,
+    #[serde(borrow, default)]
+    status: Text<'a>,
+}
+
+impl Item<'_> {
+    fn into_template(self) -> Template {
+        let word = |text: &Text<'_>| scrub::token(text.get().unwrap_or("unknown"));
+        Template { language: word(&self.language), status: word(&self.status).to_ascii_uppercase() }
+    }
+}

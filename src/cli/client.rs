@@ -1,0 +1,205 @@
+//! Our own API, called from a shell.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use reqwest::header::{ETAG, HeaderValue, IF_NONE_MATCH};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use super::{Cli, Exit, load_config};
+
+/// Longer than the longest that the server holds a request (60 s).
+const TIMEOUT: Duration = Duration::from_secs(75);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one request waits for a change, in seconds.
+pub(super) const WAIT_SECONDS: u32 = 25;
+
+/// Which server, and as which app.
+#[derive(Debug, clap::Args)]
+pub(super) struct Server {
+    /// The server's address [default: `server.listen` of the configuration]
+    #[arg(long, value_name = "URL", env = "TWOTICK_URL")]
+    url: Option<String>,
+    /// The app's API key [default: the first one of the first app of the configuration]
+    #[arg(long, value_name = "KEY", env = "TWOTICK_API_KEY", hide_env_values = true)]
+    key: Option<SecretString>,
+    /// Print exactly what the API answered
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+pub(super) struct Api {
+    client: Client,
+    base: String,
+    key: SecretString,
+}
+
+/// What the API answered.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    /// As it came.
+    pub(super) text: String,
+    pub(super) etag: Option<HeaderValue>,
+}
+
+/// No answer came.
+#[derive(Debug, thiserror::Error)]
+#[error("{base} cannot be reached: {reason}")]
+pub(super) struct Unreachable {
+    base: String,
+    reason: String,
+}
+
+/// Runs `work` with the API; says on stderr what is wrong where there is none.
+pub(super) fn with_api(
+    cli: &Cli,
+    server: &Server,
+    work: impl AsyncFnOnce(&Api) -> Result<Exit, Unreachable>,
+) -> Exit {
+    let api = match Api::new(cli, server) {
+        Ok(api) => api,
+        Err(exit) => return exit,
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("no event loop can be started: {error}");
+            return Exit::Failed;
+        }
+    };
+    runtime.block_on(work(&api)).unwrap_or_else(|unreachable| {
+        eprintln!("{unreachable}; is `twotick serve` running there?");
+        Exit::Unreachable
+    })
+}
+
+impl Api {
+    fn new(cli: &Cli, server: &Server) -> Result<Self, Exit> {
+        let (url, key) = (server.url.clone(), server.key.clone());
+        let (base, key) = match (url, key) {
+            (Some(url), Some(key)) => (url, key),
+            (url, key) => {
+                let config = load_config(cli)?.config;
+                let first = config.apps.first().and_then(|app| app.api_keys.first()).cloned();
+                let Some(key) = key.or(first) else {
+                    eprintln!("no API key: give --key or TWOTICK_API_KEY");
+                    return Err(Exit::Usage);
+                };
+                (url.unwrap_or_else(|| local_url(config.server.listen, &config.server.public_url)), key)
+            }
+        };
+        Self::at(&base, key).map_err(|error| {
+            eprintln!("{error}");
+            Exit::Usage
+        })
+    }
+
+    pub(super) fn at(base: &str, key: SecretString) -> Result<Self, String> {
+        let valid = reqwest::Url::parse(base).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        if !valid {
+            return Err("the address of the server must be a URL such as http://127.0.0.1:8080".to_owned());
+        }
+        // Fails when one is installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = Client::builder()
+            .user_agent(concat!("twotick-cli/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT);
+        // Without TLS no certificates are needed on the machine.
+        let builder =
+            if base.starts_with("http://") { builder.no_proxy().tls_certs_only([]) } else { builder };
+        let client = builder.build().map_err(|error| format!("no HTTP client can be made: {error}"))?;
+        Ok(Self { client, base: base.trim_end_matches('/').to_owned(), key })
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Result<Answer, Unreachable> {
+        self.ask(self.client.request(Method::GET, self.address(path))).await
+    }
+
+    /// Waits on the server until there is another version than `known`; 304 when there was none.
+    pub(super) async fn get_changed(&self, path: &str, known: &HeaderValue) -> Result<Answer, Unreachable> {
+        let address = format!("{}?wait={WAIT_SECONDS}", self.address(path));
+        self.ask(self.client.get(address).header(IF_NONE_MATCH, known)).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Answer, Unreachable> {
+        let request = self.client.post(self.address(path)).header("content-type", "application/json");
+        self.ask(request.body(body.to_string())).await
+    }
+
+    fn address(&self, path: &str) -> String {
+        format!("{}/v1{path}", self.base)
+    }
+
+    async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Answer, Unreachable> {
+        let request = request.bearer_auth(self.key.expose_secret());
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        let etag = response.headers().get(ETAG).cloned();
+        let text = response.text().await.map_err(|error| self.unreachable(&error))?;
+        Ok(Answer { status, text, etag })
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Unreachable {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        Unreachable { base: self.base.clone(), reason: cause.to_string() }
+    }
+}
+
+/// Where a server with this configuration is reached from the same machine.
+fn local_url(listen: SocketAddr, public_url: &str) -> String {
+    if listen.port() == 0 {
+        return public_url.to_owned();
+    }
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, listen.port()))
+}
+
+impl Answer {
+    /// Null where it is not JSON.
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
+
+    /// Prints what came, or `human` of it; a refusal goes to stderr in words.
+    pub(super) fn print(&self, server: &Server, human: impl FnOnce(&Value) -> String) -> Exit {
+        let refused = !self.status.is_success();
+        if server.json {
+            let ended = super::print(&format!("{}\n", self.text.trim_end()));
+            return if refused { Exit::Failed } else { ended };
+        }
+        if refused {
+            return self.refuse();
+        }
+        super::print(&human(&self.json()))
+    }
+
+    /// Says what the API refused, and why.
+    pub(super) fn refuse(&self) -> Exit {
+        let problem = self.json();
+        let word = |pointer: &str| problem.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let title = word("/title").unwrap_or_else(|| format!("the server answered {}", self.status));
+        let code = word("/code").map(|code| format!(" ({code})")).unwrap_or_default();
+        let errors = problem["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        // Where single fields are wrong, the detail only repeats the first of them.
+        let detail = word("/detail").filter(|_| errors.is_empty());
+        eprintln!("{title}{code}{}", detail.map(|detail| format!(": {detail}")).unwrap_or_default());
+        for error in errors {
+            let word = |key: &str| error[key].as_str().unwrap_or_default().to_owned();
+            eprintln!("  {}  {}", word("pointer"), word("detail"));
+        }
+        Exit::Failed
+    }
+}

@@ -1,0 +1,203 @@
+//! How each scenario must end, and whether it did.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::super::timeline::{Look, Paint, events_of};
+use super::play::Scene;
+use crate::app::sandbox::scenario::{SCENARIOS, Scenario};
+use crate::app::sandbox::{Channel, Request, Sandbox};
+
+/// The end of one scenario, as the API, the timeline and the providers must show it.
+#[derive(Debug)]
+pub(super) struct Expected {
+    /// The last four digits of the number.
+    number: &'static str,
+    status: &'static str,
+    state: &'static str,
+    delivered_by: Option<&'static str>,
+    /// Channels of messages that were delivered too late.
+    late: &'static [&'static str],
+    /// Requests that the providers received.
+    whatsapp_requests: usize,
+    sms_requests: usize,
+    /// Types of events that must be there, so often.
+    events: &'static [(&'static str, usize)],
+    /// `data.reason` of the one `fell_back`, if there is one.
+    fell_back: Option<&'static str>,
+}
+
+const BY_WHATSAPP: Expected = Expected {
+    number: "",
+    status: "pending",
+    state: "delivered",
+    delivered_by: Some("whatsapp"),
+    late: &[],
+    whatsapp_requests: 1,
+    sms_requests: 0,
+    events: &[],
+    fell_back: None,
+};
+const BY_SMS: Expected = Expected { delivered_by: Some("sms"), sms_requests: 1, ..BY_WHATSAPP };
+
+/// The table of the sandbox's scenarios, as it concerns a verification with a WhatsApp and an SMS step.
+static EXPECTED: [Expected; 12] = [
+    Expected { number: "0100", state: "read", ..BY_WHATSAPP },
+    Expected { number: "0101", fell_back: Some("deadline"), ..BY_SMS },
+    Expected { number: "0102", fell_back: Some("failed"), ..BY_SMS },
+    Expected { number: "0103", fell_back: Some("refused"), ..BY_SMS },
+    Expected {
+        number: "0104",
+        state: "read",
+        events: &[("status_sent", 2), ("status_delivered", 2), ("status_read", 1)],
+        ..BY_WHATSAPP
+    },
+    Expected { number: "0105", state: "read", events: &[("status_delivered", 0)], ..BY_WHATSAPP },
+    Expected { number: "0106", fell_back: Some("deadline"), late: &["whatsapp"], ..BY_SMS },
+    Expected { number: "0107", whatsapp_requests: 3, events: &[("send_refused", 2)], ..BY_WHATSAPP },
+    Expected { number: "0108", events: &[("send_in_doubt", 1)], ..BY_WHATSAPP },
+    Expected {
+        number: "0109",
+        state: "undelivered",
+        delivered_by: None,
+        fell_back: Some("failed"),
+        events: &[("gave_up", 1)],
+        ..BY_SMS
+    },
+    Expected { number: "0110", status: "canceled", events: &[("code_disowned", 1)], ..BY_WHATSAPP },
+    Expected {
+        number: "0111",
+        status: "approved",
+        state: "read",
+        events: &[("check_failed", 2), ("check_passed", 1)],
+        ..BY_WHATSAPP
+    },
+];
+
+/// Every scenario with how it must end.
+pub(super) fn programme() -> impl Iterator<Item = (&'static Scenario, &'static Expected)> {
+    SCENARIOS.iter().filter_map(|scenario| {
+        let expected = EXPECTED.iter().find(|expected| scenario.number.ends_with(expected.number))?;
+        Some((scenario, expected))
+    })
+}
+
+impl Expected {
+    /// Whether the user types codes.
+    pub(super) fn types_codes(&self) -> bool {
+        self.status == "approved"
+    }
+
+    /// Whether the verification shows all that it must show.
+    pub(super) fn is_met(&self, verification: &Value) -> bool {
+        self.missed(verification).is_empty()
+    }
+
+    fn missed(&self, verification: &Value) -> Vec<String> {
+        let delivery = &verification["delivery"];
+        let mut missed = Vec::new();
+        let mut compare = |what: &str, found: Option<&str>, wanted: Option<&str>| {
+            if found != wanted {
+                missed.push(format!(
+                    "{what} {} and not {}",
+                    found.unwrap_or("null"),
+                    wanted.unwrap_or("null")
+                ));
+            }
+        };
+        compare("status is", verification["status"].as_str(), Some(self.status));
+        compare("delivery is", delivery["state"].as_str(), Some(self.state));
+        compare("it was delivered by", delivery["delivered_by"].as_str(), self.delivered_by);
+        let late = late(verification).join(",");
+        compare("late were", Some(&late), Some(&self.late.join(",")));
+        missed
+    }
+}
+
+fn late(verification: &Value) -> Vec<&str> {
+    let messages = verification["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let late = messages.iter().filter(|message| message["late"] == true);
+    late.filter_map(|message| message["channel"].as_str()).collect()
+}
+
+/// In what the scenario ended otherwise than it should; empty if in nothing.
+pub(super) fn judge(scene: &Scene, sandbox: &Sandbox) -> Vec<String> {
+    let mut missed: Vec<String> = scene.trouble.iter().cloned().collect();
+    let expected = scene.expected;
+    missed.extend(expected.missed(&scene.verification));
+    let requests: Vec<Request> =
+        sandbox.journal().into_iter().filter(|request| request.to == scene.scenario.number).collect();
+    for (channel, wanted) in
+        [(Channel::Whatsapp, expected.whatsapp_requests), (Channel::Sms, expected.sms_requests)]
+    {
+        let found = requests.iter().filter(|request| request.channel == channel).count();
+        if found != wanted {
+            missed.push(format!("{channel:?} got {found} requests and not {wanted}"));
+        }
+    }
+    let events = events_of(&scene.timeline);
+    for (kind, wanted) in expected.events {
+        let found = events.iter().filter(|event| event["type"] == **kind).count();
+        if found != *wanted {
+            missed.push(format!("the timeline has {found} {kind} and not {wanted}"));
+        }
+    }
+    let fell_back: Vec<_> = events.iter().filter(|event| event["type"] == "fell_back").collect();
+    let reasons: Vec<_> = fell_back.iter().filter_map(|event| event["data"]["reason"].as_str()).collect();
+    if reasons != expected.fell_back.as_slice() {
+        missed.push(format!("it fell back for {reasons:?} and not {:?}", expected.fell_back.as_slice()));
+    }
+    missed
+}
+
+/// A line for each scenario.
+pub(super) fn table(scenes: &[Scene], verdicts: &[Vec<String>], look: Look) -> String {
+    let mut text = String::new();
+    let width = scenes.iter().map(|scene| scene.scenario.plays.chars().count()).max().unwrap_or_default();
+    for (scene, missed) in scenes.iter().zip(verdicts) {
+        let mark = if missed.is_empty() {
+            look.paint("as it should", Paint::Good)
+        } else {
+            look.paint("OTHERWISE   ", Paint::Bad)
+        };
+        let Scenario { number, plays, ends, .. } = scene.scenario;
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{number}  {plays:width$}  {mark}  {ends}");
+        for difference in missed {
+            let _ = writeln!(text, "    {difference}");
+        }
+    }
+    let right = verdicts.iter().filter(|missed| missed.is_empty()).count();
+    let _ = writeln!(text, "\n{right} of {} scenarios ended as they should.", scenes.len());
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_scenario_has_its_end_written_down() {
+        assert_eq!((programme().count(), EXPECTED.len()), (SCENARIOS.len(), SCENARIOS.len()));
+    }
+
+    #[test]
+    fn a_wrong_end_is_told_in_words() {
+        let verification = json!({
+            "status": "pending",
+            "delivery": { "state": "sent", "delivered_by": null },
+            "messages": [{ "channel": "whatsapp", "late": true }],
+        });
+        assert_eq!(
+            EXPECTED[0].missed(&verification),
+            [
+                "delivery is sent and not read",
+                "it was delivered by null and not whatsapp",
+                "late were whatsapp and not "
+            ]
+        );
+    }
+}

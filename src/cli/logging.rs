@@ -1,0 +1,50 @@
+//! Log lines to stderr: for people on a terminal, as JSON for machines.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::Environment;
+
+/// What `TWOTICK_LOG` stands for when it is not set: everything of ours from `level` on, libraries from `warn` on.
+fn default_filter(level: &str) -> String {
+    format!("warn,twotick={level}")
+}
+
+/// Starts logging from `level` on, or as `TWOTICK_LOG` says (`debug`, `info,twotick::courier=trace`).
+pub(super) fn start(environment: &Environment, level: &str) {
+    let wanted = environment.get("TWOTICK_LOG").map(str::to_owned);
+    let (filter, wrong) = match wanted.as_deref().map(EnvFilter::try_new) {
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(error)) => (EnvFilter::new(default_filter(level)), Some(error)),
+        None => (EnvFilter::new(default_filter(level)), None),
+    };
+    let terminal = io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let started = if terminal {
+        lines.with_ansi(colour(environment, Stream::Stderr)).with_target(false).try_init()
+    } else {
+        lines.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+    };
+    if let Err(error) = started {
+        eprintln!("logging was started already: {error}");
+    }
+    if let Some(error) = wrong {
+        tracing::warn!("TWOTICK_LOG is not a filter such as `info` or `warn,twotick=debug`: {error}");
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// Whether to write in colour: only to a terminal, and never against `NO_COLOR` (no-color.org).
+pub(super) fn colour(environment: &Environment, stream: Stream) -> bool {
+    let terminal = match stream {
+        Stream::Stdout => io::stdout().is_terminal(),
+        Stream::Stderr => io::stderr().is_terminal(),
+    };
+    terminal && environment.get("NO_COLOR").is_none() && environment.get("TERM") != Some("dumb")
+}

@@ -1,0 +1,293 @@
+//! Carries out attempts. The store hands out an [`Errand`] once its intent is durable; the courier makes the one
+//! request, and what became of it goes back as a command. It decides nothing and tries nothing again: that is the
+//! machine's. Only the outcome itself is offered to the store until it is taken, because it must not be lost.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::channel::{self, Channel, Submission};
+use crate::clock::{Clock, Stopwatch};
+use crate::store::{Answer, Errand, Order, Store, StoreError};
+use crate::vault::{self, Vault};
+use crate::verification::policy::{Content, Step};
+use crate::verification::values::{
+    ChannelName, DeliveryError, ErrorClass, MessageId, Outcome, Timestamp, VerificationId,
+};
+use crate::verification::{Command, Policy};
+
+/// The configured channels by name.
+pub type Channels = BTreeMap<ChannelName, Arc<Channel>>;
+
+/// An outcome that the store cannot take now (its queue or the disk is full) is offered again after this long, …
+const FIRST_WAIT: Duration = Duration::from_millis(20);
+/// … then after twice as long each time, up to this.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// A message whose turn comes while the server stops is queued again for this long: by then another process
+/// is there, or this one is gone.
+const AFTER_RESTART: Duration = Duration::from_secs(2);
+
+/// Shares what it needs; cheap to clone.
+#[derive(Clone)]
+pub struct Courier {
+    store: Arc<dyn Store>,
+    channels: Arc<Channels>,
+    vault: Arc<Vault>,
+    clock: Clock,
+    open: TaskTracker,
+    stopping: CancellationToken,
+}
+
+impl Courier {
+    pub fn new(store: Arc<dyn Store>, channels: Arc<Channels>, vault: Arc<Vault>, clock: Clock) -> Self {
+        let (open, stopping) = (TaskTracker::new(), CancellationToken::new());
+        Self { store, channels, vault, clock, open, stopping }
+    }
+
+    /// Carries out every errand, each in a task of its own, until the store hands out no more. How many are open at
+    /// once is the store's business: it asks the channel's rate before it hands one out.
+    pub async fn run(self, mut errands: UnboundedReceiver<Errand>) {
+        while let Some(errand) = errands.recv().await {
+            let courier = self.clone();
+            self.open.spawn(async move { courier.carry_out(&errand).await });
+        }
+        self.open.close();
+        self.open.wait().await;
+    }
+
+    /// One attempt: one request, and its outcome in the store. Returns when that is durable.
+    pub async fn carry_out(&self, errand: &Errand) {
+        // After a panic nobody knows whether the request had left.
+        let attempt = AssertUnwindSafe(self.attempt(errand)).catch_unwind().await;
+        let outcome = attempt.unwrap_or_else(|_| {
+            let message = message_id(errand);
+            tracing::error!(%message, attempt = errand.attempt, "the attempt panicked; its outcome is in doubt");
+            metrics::counter!("twotick_panics_total", "part" => "courier").increment(1);
+            in_doubt("internal", "twotick failed while the request was under way")
+        });
+        self.hand_back(errand, outcome).await;
+    }
+
+    /// From now on sends nothing new; a message whose turn comes is queued again. Waits for the requests under way,
+    /// at most `patience`: what is still open then is in doubt after the next start. True if none is.
+    pub async fn stop(&self, patience: Duration) -> bool {
+        self.stopping.cancel();
+        self.open.close();
+        tokio::time::timeout(patience, self.open.wait()).await.is_ok()
+    }
+
+    async fn attempt(&self, errand: &Errand) -> Outcome {
+        if self.stopping.is_cancelled() {
+            return Outcome::Refused {
+                error: error("stopping", "twotick was stopping; nothing was sent", ErrorClass::Retry),
+                retry_after: Some(AFTER_RESTART),
+            };
+        }
+        match self.letter(errand) {
+            Ok(letter) => self.send(errand, &letter).await,
+            Err(outcome) => {
+                let message = message_id(errand);
+                if let Outcome::Refused { error, .. } = &outcome {
+                    tracing::error!(%message, code = error.code, "nothing was sent: {}", error.title);
+                }
+                outcome
+            }
+        }
+    }
+
+    async fn send(&self, errand: &Errand, letter: &Letter<'_>) -> Outcome {
+        let submission = Submission {
+            reference: message_id(errand),
+            to: letter.to.expose_secret(),
+            code: letter.code.expose_secret(),
+            content: letter.content.as_channel(),
+        };
+        let name = letter.channel.name().to_string();
+        let watch = Stopwatch::start();
+        let outcome = letter.channel.send(&submission).await;
+        let took = watch.elapsed();
+        metrics::counter!("twotick_sends_total", "channel" => name.clone(), "outcome" => word(&outcome))
+            .increment(1);
+        metrics::histogram!("twotick_send_duration_seconds", "channel" => name.clone()).record(took);
+        log(errand, &name, &outcome, took);
+        outcome
+    }
+
+    /// Everything that the request is made of. `Err` where it cannot or may not be made.
+    fn letter<'a>(&'a self, errand: &'a Errand) -> Result<Letter<'a>, Outcome> {
+        let verification = &errand.snapshot.verification;
+        let policy = &*errand.snapshot.policy;
+        let now = self.clock.now();
+        if now >= verification.expires_at {
+            let title = "the code had expired before it could be sent";
+            return Err(refused("expired_before_send", title, ErrorClass::Fallback));
+        }
+        let request = &*verification.request;
+        let (channel, step) = self.step(errand)?;
+        let unreadable = |_| {
+            let title = "the number or the code cannot be opened: another master key, or damaged";
+            refused("record_damaged", title, ErrorClass::Configuration)
+        };
+        let person = self.vault.open_person(request).map_err(unreadable)?;
+        let code = self.vault.code(request, policy.code_length).map_err(unreadable)?;
+        let minutes = minutes_left(now, verification.expires_at);
+        let content = content(step, policy, &request.locale, &code, minutes)?;
+        Ok(Letter { channel, to: SecretString::from(person.to), code, content })
+    }
+
+    fn step<'a>(&'a self, errand: &'a Errand) -> Result<(&'a Channel, &'a Step), Outcome> {
+        let message = errand.snapshot.verification.message(errand.message);
+        let step = message.and_then(|message| errand.snapshot.policy.steps.get(usize::from(message.step)));
+        let channel = step.and_then(|step| self.channels.get(&step.channel)).map(|channel| &**channel);
+        channel.zip(step).ok_or_else(|| {
+            let title = "the channel of this step is not configured any more";
+            refused("unknown_channel", title, ErrorClass::Configuration)
+        })
+    }
+
+    /// Offers the outcome until the store takes it. A store that is closed takes nothing more: the attempt is found
+    /// open at the next start, and is in doubt.
+    async fn hand_back(&self, errand: &Errand, outcome: Outcome) {
+        let id = errand.snapshot.verification.id();
+        let jitter = vault::jitter();
+        let command =
+            Command::SendReported { message: errand.message, attempt: errand.attempt, outcome, jitter };
+        let mut wait = FIRST_WAIT;
+        loop {
+            let order = Order::Command { id, app: None, command: command.clone() };
+            match self.store.execute(vec![order]).await {
+                Ok(answers) => return note_rejection(id, &answers),
+                Err(StoreError::Busy | StoreError::Full) => {
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+                Err(error @ (StoreError::Closed | StoreError::TooLarge | StoreError::Damaged { .. })) => {
+                    let message = message_id(errand);
+                    tracing::error!(%message, attempt = errand.attempt, %error, "the outcome was not recorded");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Everything that one request is made of. Without `Debug`, because it holds a number and a code.
+struct Letter<'a> {
+    channel: &'a Channel,
+    to: SecretString,
+    code: SecretString,
+    content: Rendered<'a>,
+}
+
+enum Rendered<'a> {
+    Template { name: &'a str, language: &'a str },
+    Text(SecretString),
+}
+
+impl Rendered<'_> {
+    fn as_channel(&self) -> channel::Content<'_> {
+        match self {
+            Self::Template { name, language } => channel::Content::Template { name, language },
+            Self::Text(text) => channel::Content::Text(text.expose_secret()),
+        }
+    }
+}
+
+fn content<'a>(
+    step: &'a Step,
+    policy: &'a Policy,
+    locale: &str,
+    code: &SecretString,
+    minutes: u64,
+) -> Result<Rendered<'a>, Outcome> {
+    let wording = step.content.in_locale(locale, &policy.default_locale).ok_or_else(|| {
+        let title = "the step has no wording for the profile's default locale";
+        refused("no_wording", title, ErrorClass::Configuration)
+    })?;
+    Ok(match &step.content {
+        Content::Template { name, .. } => Rendered::Template { name, language: wording },
+        Content::Text { .. } => Rendered::Text(render(wording, code, &policy.brand, minutes)),
+    })
+}
+
+/// Fills in `{code}`, `{brand}` and `{minutes}` in one pass, so that a brand which looks like a placeholder stays
+/// as it is.
+fn render(wording: &str, code: &SecretString, brand: &str, minutes: u64) -> SecretString {
+    let minutes = minutes.to_string();
+    let fillings = [("{code}", code.expose_secret()), ("{brand}", brand), ("{minutes}", minutes.as_str())];
+    // Large enough from the start, so that no half-written copy with the code in it is left behind by growing.
+    let longest = fillings.iter().map(|(_, filling)| filling.len()).max().unwrap_or_default();
+    let mut text = String::with_capacity(wording.len() + wording.matches('{').count() * longest);
+    let mut rest = wording;
+    while let Some(brace) = rest.find('{') {
+        let (before, at_brace) = rest.split_at(brace);
+        text.push_str(before);
+        let filling = fillings.iter().find(|(placeholder, _)| at_brace.starts_with(placeholder));
+        let (placeholder, filling) = filling.copied().unwrap_or(("{", "{"));
+        text.push_str(filling);
+        rest = &at_brace[placeholder.len()..];
+    }
+    text.push_str(rest);
+    SecretString::from(text)
+}
+
+/// Whole minutes, rounded up, at least 1.
+fn minutes_left(now: Timestamp, expires_at: Timestamp) -> u64 {
+    expires_at.since(now).as_millis().div_ceil(60_000).try_into().unwrap_or(u64::MAX).max(1)
+}
+
+fn message_id(errand: &Errand) -> MessageId {
+    errand.snapshot.verification.message_id(errand.message)
+}
+
+fn error(code: &str, title: &str, class: ErrorClass) -> DeliveryError {
+    DeliveryError { code: code.to_owned(), title: title.to_owned(), class }
+}
+
+fn refused(code: &str, title: &str, class: ErrorClass) -> Outcome {
+    Outcome::Refused { error: error(code, title, class), retry_after: None }
+}
+
+fn in_doubt(code: &str, title: &str) -> Outcome {
+    Outcome::InDoubt { error: error(code, title, ErrorClass::InDoubt) }
+}
+
+fn word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Accepted { .. } => "accepted",
+        Outcome::Held { .. } => "held",
+        Outcome::Refused { .. } => "refused",
+        Outcome::InDoubt { .. } => "in_doubt",
+    }
+}
+
+fn log(errand: &Errand, channel: &str, outcome: &Outcome, took: Duration) {
+    let message = message_id(errand);
+    let country = errand.snapshot.verification.request.country.as_deref().unwrap_or("??");
+    let (attempt, outcome_word) = (errand.attempt, word(outcome));
+    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    match outcome {
+        Outcome::Accepted { provider_ref } | Outcome::Held { provider_ref } => tracing::info!(
+            %message, attempt, channel, country, outcome = outcome_word, duration_ms,
+            provider_ref = provider_ref.as_str(), "sent"
+        ),
+        Outcome::Refused { error, .. } | Outcome::InDoubt { error } => tracing::warn!(
+            %message, attempt, channel, country, outcome = outcome_word, duration_ms,
+            code = error.code, class = ?error.class, "not sent, or not surely: {}", error.title
+        ),
+    }
+}
+
+/// The machine takes every outcome of an attempt that it started; if it ever does not, somebody should know.
+fn note_rejection(id: VerificationId, answers: &[Answer]) {
+    if let Some(Answer::Rejected { rejection, .. }) = answers.first() {
+        tracing::error!(verification = %id, %rejection, "the outcome of an attempt was refused");
+    }
+}

@@ -1,0 +1,283 @@
+//! What runs by the clock beside the agenda. No deadline hangs on a sweep: they find what was missed, forget what
+//! is old, ask Meta about the templates and measure.
+//!
+//! The scheduler (tokio-cron-scheduler 0.15) fires a job again while it still runs, forgets a panic and does not
+//! wait for jobs when it stops. So every job is guarded against overlap, caught, and tracked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
+use tokio_util::task::TaskTracker;
+
+use crate::channel::Channel;
+use crate::channel::meta::Meta;
+use crate::clock::Clock;
+use crate::store::{Alert, Health, Order, Retention, Store, StoreError};
+use crate::verification::values::{ChannelName, Timestamp};
+
+/// Second, minute, hour, day of month, month, day of week; UTC.
+const EVERY_SECOND: &str = "* * * * * *";
+const EVERY_15_SECONDS: &str = "0/15 * * * * *";
+const EVERY_MINUTE: &str = "30 * * * * *";
+/// Not at the full hour, when everybody asks.
+const EVERY_HOUR: &str = "10 7 * * * *";
+
+/// Calls of `sweep_old` in one minute. Each takes a bounded share, so that the rest of the store's work goes on
+/// between them; what is left waits for the next minute.
+const SHARES_A_MINUTE: usize = 100;
+
+/// What the jobs work with. All of them only look at the state, never at "my turn", so a turn that was lost or
+/// came twice changes nothing.
+pub struct Sweeps {
+    pub store: Arc<dyn Store>,
+    pub channels: Arc<BTreeMap<ChannelName, Arc<Channel>>>,
+    pub clock: Clock,
+    /// How long finished verifications and inbound messages are kept.
+    pub keep: Keep,
+    /// Templates that the steps of profiles need.
+    pub templates: Vec<NeededTemplate>,
+    pub metrics: PrometheusHandle,
+    complaints: Mutex<BTreeSet<(ChannelName, String, String)>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Keep {
+    pub verifications: Duration,
+    pub inbound: Duration,
+}
+
+/// A template in one language on one channel.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NeededTemplate {
+    pub channel: ChannelName,
+    pub name: String,
+    /// Meta's, such as `en_US`.
+    pub language: String,
+}
+
+impl Sweeps {
+    pub fn new(
+        store: Arc<dyn Store>,
+        channels: Arc<BTreeMap<ChannelName, Arc<Channel>>>,
+        clock: Clock,
+        keep: Keep,
+        templates: Vec<NeededTemplate>,
+        metrics: PrometheusHandle,
+    ) -> Self {
+        Self { store, channels, clock, keep, templates, metrics, complaints: Mutex::default() }
+    }
+
+    /// The safety net of the agenda: carries out what was due and missed. How many there were.
+    pub async fn missed_dues(&self) -> Result<usize, StoreError> {
+        let missed = self.store.sweep_missed().await?;
+        if missed > 0 {
+            tracing::error!(missed, "dues were missed by the agenda; the sweep has carried them out");
+            metrics::counter!("twotick_missed_dues_total").increment(missed as u64);
+        }
+        Ok(missed)
+    }
+
+    /// Forgets what is older than it is to be kept. How many verifications went.
+    pub async fn retention(&self) -> Result<usize, StoreError> {
+        let now = self.clock.now();
+        let before = Retention {
+            verifications: earlier(now, self.keep.verifications),
+            inbound: earlier(now, self.keep.inbound),
+        };
+        let mut removed = 0;
+        for _ in 0..SHARES_A_MINUTE {
+            let swept = self.store.sweep_old(before).await?;
+            removed += swept.removed;
+            if !swept.more {
+                break;
+            }
+        }
+        if removed > 0 {
+            tracing::info!(removed, "verifications past their retention were removed");
+            metrics::counter!("twotick_verifications_removed_total").increment(removed as u64);
+        }
+        Ok(removed)
+    }
+
+    /// Asks Meta whether every template that a profile needs is there and approved. What is not is alerted of once,
+    /// until it changes. How many are not; `None` where Meta did not say.
+    pub async fn templates(&self) -> Option<usize> {
+        let mut found = BTreeSet::new();
+        let names: BTreeSet<_> =
+            self.templates.iter().map(|needed| (&needed.channel, &needed.name)).collect();
+        for (channel, name) in names {
+            let Some(Channel::Meta(meta)) = self.channels.get(channel).map(|channel| &**channel) else {
+                continue;
+            };
+            found.extend(self.complaints_about(meta, name).await?);
+        }
+        let wanting = found.len();
+        metrics::gauge!("twotick_templates_not_approved").set(wanting as f64);
+        let new: Vec<_> = {
+            let mut known = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+            let new = found.difference(&known).cloned().collect();
+            *known = found;
+            new
+        };
+        for (channel, subject, status) in new {
+            self.alert(channel, subject, &status).await;
+        }
+        Some(wanting)
+    }
+
+    /// What monitoring wants to see even when nothing happens.
+    pub async fn gauges(&self) {
+        let health = self.store.health();
+        for (state, name) in [
+            (Health::Ready, "ready"),
+            (Health::Full, "full"),
+            (Health::Stuck, "stuck"),
+            (Health::Closed, "closed"),
+        ] {
+            let value = if state == health { 1.0 } else { 0.0 };
+            metrics::gauge!("twotick_store_state", "state" => name).set(value);
+        }
+        self.metrics.run_upkeep();
+    }
+
+    async fn complaints_about(&self, meta: &Meta, name: &str) -> Option<Vec<(ChannelName, String, String)>> {
+        let channel = meta.name();
+        let there = match meta.templates(name).await {
+            Ok(there) => there,
+            Err(error) => {
+                tracing::warn!(%channel, template = name, %error, "Meta did not say whether the template is approved");
+                metrics::counter!("twotick_template_checks_failed_total").increment(1);
+                return None;
+            }
+        };
+        let needed = self.templates.iter().filter(|needed| needed.channel == *channel && needed.name == name);
+        let complaints = needed.filter_map(|needed| {
+            let found = there.iter().find(|template| template.language == needed.language);
+            let status = found.map_or(MISSING, |template| template.status.as_str());
+            let subject = format!("{name}/{}", needed.language);
+            (status != APPROVED).then(|| (channel.clone(), subject, status.to_owned()))
+        });
+        Some(complaints.collect())
+    }
+
+    async fn alert(&self, channel: ChannelName, subject: String, status: &str) {
+        let (code, title) = if status == MISSING {
+            ("template_missing", format!("the template {subject} does not exist at Meta"))
+        } else {
+            ("template_not_approved", format!("the template {subject} is {status} at Meta, not {APPROVED}"))
+        };
+        tracing::warn!(%channel, code, "{title}: its messages will be refused");
+        let at = self.clock.now();
+        let alert =
+            Alert { at, channel, code: code.to_owned(), title, subject: Some(subject), evidence: None };
+        if let Err(error) = self.store.execute(vec![Order::Alert(alert)]).await {
+            tracing::warn!(%error, "the alert could not be kept");
+        }
+    }
+}
+
+const APPROVED: &str = "APPROVED";
+/// Not a word of Meta's.
+const MISSING: &str = "MISSING";
+
+fn earlier(now: Timestamp, by: Duration) -> Timestamp {
+    let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(now.as_millis().saturating_sub(by))
+}
+
+/// The jobs at work.
+pub struct Running {
+    scheduler: JobScheduler,
+    jobs: TaskTracker,
+}
+
+/// Starts every job. Needs a runtime with several threads, or the scheduler hangs.
+pub async fn start(sweeps: Arc<Sweeps>) -> Result<Running, JobSchedulerError> {
+    let scheduler = JobScheduler::new().await?;
+    let jobs = TaskTracker::new();
+    let clock =
+        |name, schedule| Timetable { name, schedule, jobs: jobs.clone(), sweeps: Arc::clone(&sweeps) };
+    scheduler
+        .add(
+            clock("missed_dues", EVERY_SECOND)
+                .job(|sweeps| async move { log(sweeps.missed_dues().await) })?,
+        )
+        .await?;
+    scheduler
+        .add(clock("retention", EVERY_MINUTE).job(|sweeps| async move { log(sweeps.retention().await) })?)
+        .await?;
+    scheduler
+        .add(clock("templates", EVERY_HOUR).job(|sweeps| async move {
+            sweeps.templates().await;
+        })?)
+        .await?;
+    scheduler
+        .add(clock("gauges", EVERY_15_SECONDS).job(|sweeps| async move { sweeps.gauges().await })?)
+        .await?;
+    scheduler.start().await?;
+    Ok(Running { scheduler, jobs })
+}
+
+impl Running {
+    /// Starts no job any more, and waits for those at work, at most `patience`.
+    pub async fn stop(mut self, patience: Duration) {
+        if let Err(error) = self.scheduler.shutdown().await {
+            tracing::warn!(%error, "the scheduler did not stop");
+        }
+        self.jobs.close();
+        if tokio::time::timeout(patience, self.jobs.wait()).await.is_err() {
+            tracing::warn!("a sweep did not end in time");
+        }
+    }
+}
+
+struct Timetable {
+    name: &'static str,
+    schedule: &'static str,
+    jobs: TaskTracker,
+    sweeps: Arc<Sweeps>,
+}
+
+impl Timetable {
+    fn job<F, W>(self, work: F) -> Result<Job, JobSchedulerError>
+    where
+        F: Fn(Arc<Sweeps>) -> W + Send + Sync + Copy + 'static,
+        W: Future<Output = ()> + Send + 'static,
+    {
+        let Self { name, schedule, jobs, sweeps } = self;
+        let busy = Arc::new(AtomicBool::new(false));
+        Job::new_async(schedule, move |_, _| {
+            let (busy, sweeps) = (Arc::clone(&busy), Arc::clone(&sweeps));
+            let run = jobs.track_future(once(name, busy, move || work(sweeps)));
+            Box::pin(run)
+        })
+    }
+}
+
+/// Runs the job unless it still runs; a panic is counted and ends only this run.
+async fn once<W: Future<Output = ()>>(name: &'static str, busy: Arc<AtomicBool>, work: impl FnOnce() -> W) {
+    if busy.swap(true, Ordering::AcqRel) {
+        metrics::counter!("twotick_sweeps_skipped_total", "sweep" => name).increment(1);
+        return;
+    }
+    if AssertUnwindSafe(async { work().await }).catch_unwind().await.is_err() {
+        tracing::error!(sweep = name, "the sweep panicked; it runs again at its next time");
+        metrics::counter!("twotick_panics_total", "part" => "sweeps").increment(1);
+    }
+    busy.store(false, Ordering::Release);
+}
+
+fn log<T>(result: Result<T, StoreError>) {
+    match result {
+        Ok(_) | Err(StoreError::Closed | StoreError::Busy) => {}
+        Err(error @ (StoreError::Full | StoreError::TooLarge | StoreError::Damaged { .. })) => {
+            tracing::warn!(%error, "the sweep could not do its work");
+        }
+    }
+}
