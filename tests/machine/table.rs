@@ -27,3 +27,48 @@ fn a_request_queues_the_first_step_and_is_due_now() {
     );
     assert_eq!(due(&story.state).map(|(at, _)| at), Some(time(0)));
 }
+
+// Back after an outage.
+
+#[test]
+fn a_message_that_waited_past_the_expiry_is_expired_and_not_sent() {
+    requested().at(EXPIRY).when(tick()).then([Fact::Expired]).when(tick()).then_nothing();
+}
+
+#[test]
+fn a_message_that_waited_past_its_deadline_falls_back_and_is_not_sent() {
+    let story = requested()
+        .at(DEADLINE + 5_000)
+        .when(tick())
+        .then([fell_back(1, 1, Deadline), queued(2, 1, SMS, None)]);
+    assert_eq!(story.message(1).progress, Progress::Dropped);
+    story.when(tick()).then([send_started(2, 1)]).when(tick()).then_nothing();
+}
+
+#[test]
+fn a_doubt_that_outlived_the_code_is_not_resolved_by_another_message() {
+    requested_under(policy_of(&[(SMS, None)], OnDoubt::ResendOnce))
+        .at(EXPIRY - 1)
+        .started()
+        .given(answered(1, 1, lost()))
+        .at(EXPIRY + DOUBT_WAIT)
+        .when(tick())
+        .then([Fact::Expired]);
+}
+
+#[test]
+fn an_attempt_without_an_answer_is_settled_while_another_message_is_throttled() {
+    let answer_limit = 120_000;
+    requested()
+        .started()
+        .at(DEADLINE)
+        .when(tick_when(Readiness::Throttled))
+        .then([fell_back(1, 1, Deadline), queued(2, 1, SMS, None)])
+        .when(tick_when(Readiness::Throttled))
+        .then_nothing()
+        .at(answer_limit)
+        .when(tick_when(Readiness::Throttled))
+        .then([interrupted(1, 1, None)])
+        .when(tick_when(Readiness::Throttled))
+        .then_nothing();
+}
