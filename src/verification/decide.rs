@@ -86,7 +86,7 @@ impl Rules<'_> {
             Command::SendReported { message, attempt, outcome, jitter } => {
                 self.send_reported(*message, *attempt, outcome, *jitter)
             }
-            Command::Interrupt => Ok(self.interrupt()),
+            Command::Interrupt => Ok(self.interrupt(|_| true)),
             Command::Report { message, channel, report } => self.report(*message, channel, report),
             Command::Check(comparison) => Ok(self.check(*comparison)),
             Command::Resend { channel } => self.resend(channel.as_ref()),
@@ -104,7 +104,7 @@ impl Rules<'_> {
             Some((_, Why::Deadline)) => self.fall_back(FallbackReason::Deadline),
             Some((_, Why::Doubt(_))) => self.send_again_in_doubt(),
             Some((_, Why::Send(message))) => self.start(message, readiness),
-            Some((_, Why::Answer(_))) => self.interrupt(),
+            Some((_, Why::Answer(message))) => self.interrupt(|open| open.ordinal == message),
             None => Vec::new(),
         }
     }
@@ -209,14 +209,17 @@ impl Rules<'_> {
         Fact::SendInDoubt { message: message.ordinal, attempt: message.attempts, error, settle_by }
     }
 
-    fn interrupt(&self) -> Vec<Fact> {
+    /// The attempts under way of these messages will never get an outcome.
+    fn interrupt(&self, which: impl Fn(&Message) -> bool) -> Vec<Fact> {
         let interrupted = DeliveryError {
             code: "interrupted".to_owned(),
             title: "twotick stopped while the request was under way".to_owned(),
             class: ErrorClass::InDoubt,
         };
         let open = self.verification.messages.iter().filter(|message| message.open_attempt.is_some());
-        open.map(|message| self.in_doubt(message, interrupted.clone())).collect()
+        open.filter(|message| which(message))
+            .map(|message| self.in_doubt(message, interrupted.clone()))
+            .collect()
     }
 
     fn report(

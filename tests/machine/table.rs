@@ -72,3 +72,19 @@ fn an_attempt_without_an_answer_is_settled_while_another_message_is_throttled() 
         .when(tick_when(Readiness::Throttled))
         .then_nothing();
 }
+
+#[test]
+fn an_attempt_that_never_got_an_answer_leaves_a_younger_one_alone() {
+    let answer_limit = 120_000;
+    requested()
+        .started()
+        .at(DEADLINE)
+        .given(tick())
+        .at(answer_limit - 1)
+        .started()
+        .at(answer_limit)
+        .when(tick())
+        .then([interrupted(1, 1, None)])
+        .when(answered(2, 1, taken(2)))
+        .then([send_accepted(2, 1)]);
+}
