@@ -118,7 +118,9 @@ impl Rules<'_> {
             Readiness::Throttled => Vec::new(),
             Readiness::BreakerOpen => {
                 let mut facts = vec![Fact::StepSkipped { message: ordinal }];
-                facts.push(self.queue(self.step_after(message), Occasion::Step).unwrap_or(Fact::GaveUp));
+                if self.decides_the_step(message) {
+                    facts.push(self.queue(self.step_after(message), Occasion::Step).unwrap_or(Fact::GaveUp));
+                }
                 facts
             }
         }

@@ -88,3 +88,18 @@ fn an_attempt_that_never_got_an_answer_leaves_a_younger_one_alone() {
         .when(answered(2, 1, taken(2)))
         .then([send_accepted(2, 1)]);
 }
+
+// The channel's breaker is open.
+
+#[test]
+fn a_skipped_step_after_something_was_delivered_starts_no_other_and_gives_nothing_up() {
+    let story = requested()
+        .accepted()
+        .at(DEADLINE)
+        .given(tick())
+        .given(report(1, Delivered))
+        .when(tick_when(Readiness::BreakerOpen))
+        .then([step_skipped(2)]);
+    assert_eq!(story.verification().phase, Phase::Pending(Stage::Delivered));
+    assert_eq!(story.message(2).progress, Progress::Dropped);
+}
