@@ -147,7 +147,7 @@ impl Rules<'_> {
                     attempt,
                     provider_ref: provider_ref.clone(),
                 }];
-                if self.decides_the_step(message) {
+                if self.hangs_on_the_outcome(message) {
                     facts.extend(self.fall_back(FallbackReason::Refused));
                 }
                 facts
@@ -168,7 +168,7 @@ impl Rules<'_> {
     ) -> Vec<Fact> {
         let mut facts =
             vec![Fact::SendRefused { message: message.ordinal, attempt, error: error.clone(), retry_at }];
-        if retry_at.is_none() && self.decides_the_step(message) {
+        if retry_at.is_none() && self.hangs_on_the_outcome(message) {
             facts.extend(self.fall_back(FallbackReason::Refused));
         }
         facts
@@ -206,6 +206,7 @@ impl Rules<'_> {
                 step.on_doubt == OnDoubt::ResendOnce
                     && self.step_after(message) >= self.policy.steps.len()
                     && message.occasion != Occasion::Doubt
+                    && self.hangs_on_the_outcome(message)
             })
             .map(|step| self.now + step.in_doubt_wait);
         Fact::SendInDoubt { message: message.ordinal, attempt: message.attempts, error, settle_by }
@@ -357,6 +358,11 @@ impl Rules<'_> {
     /// Whether the verification still hangs on this message, so that its failure starts the next step.
     fn decides_the_step(&self, message: &Message) -> bool {
         self.is_current(message) && matches!(self.verification.phase, Phase::Pending(Stage::Waiting { .. }))
+    }
+
+    /// Whether, beside that, no report came before the outcome of the attempt: a report knows better.
+    fn hangs_on_the_outcome(&self, message: &Message) -> bool {
+        self.decides_the_step(message) && message.progress == Progress::Sending
     }
 
     fn require_pending(&self) -> Result<(), Rejection> {

@@ -103,3 +103,31 @@ fn a_skipped_step_after_something_was_delivered_starts_no_other_and_gives_nothin
     assert_eq!(story.verification().phase, Phase::Pending(Stage::Delivered));
     assert_eq!(story.message(2).progress, Progress::Dropped);
 }
+
+// A report overtakes the answer to the request.
+
+#[test]
+fn a_refusal_after_a_report_that_it_was_sent_changes_nothing() {
+    let story = requested()
+        .started()
+        .given(report(1, Sent))
+        .when(answered(1, 1, refused(Fallback)))
+        .then([send_refused(1, 1, Fallback, None)]);
+    assert_eq!(story.message(1).progress, Progress::Sent);
+    assert_eq!(story.verification().fallback_at(), Some(time(DEADLINE)));
+}
+
+#[test]
+fn a_doubt_after_a_report_that_it_was_sent_announces_no_second_message() {
+    let story = requested_under(policy_of(&[(SMS, None)], OnDoubt::ResendOnce))
+        .started()
+        .given(report_by(SMS, 1, Sent))
+        .when(answered(1, 1, lost()))
+        .then([send_in_doubt(1, 1, None)]);
+    assert_eq!(story.message(1).progress, Progress::Sent);
+}
+
+#[test]
+fn a_hold_after_a_report_that_it_was_sent_changes_nothing() {
+    requested().started().given(report(1, Sent)).when(answered(1, 1, held(1))).then([send_accepted(1, 1)]);
+}
