@@ -296,7 +296,7 @@ impl Rules<'_> {
 
     fn cancel(&self) -> Result<Vec<Fact>, Rejection> {
         match self.verification.phase {
-            Phase::Pending(_) => Ok(vec![Fact::Canceled]),
+            Phase::Pending(_) => self.require_pending().map(|()| vec![Fact::Canceled]),
             Phase::Ended { ending: Ending::Canceled, .. } => Ok(Vec::new()),
             Phase::Ended {
                 ending: ending @ (Ending::Approved | Ending::Expired | Ending::Exhausted),
@@ -315,7 +315,8 @@ impl Rules<'_> {
     fn disown(&self, message: Option<Ordinal>) -> Vec<Fact> {
         let disowned = Fact::CodeDisowned { message };
         if self.verification.is_pending() {
-            vec![disowned, Fact::Canceled]
+            let over = self.now >= self.verification.expires_at;
+            vec![disowned, if over { Fact::Expired } else { Fact::Canceled }]
         } else if self.verification.replies < REPLIES_KEPT {
             vec![disowned]
         } else {
@@ -357,7 +358,9 @@ impl Rules<'_> {
 
     /// Whether the verification still hangs on this message, so that its failure starts the next step.
     fn decides_the_step(&self, message: &Message) -> bool {
-        self.is_current(message) && matches!(self.verification.phase, Phase::Pending(Stage::Waiting { .. }))
+        self.is_current(message)
+            && matches!(self.verification.phase, Phase::Pending(Stage::Waiting { .. }))
+            && self.now < self.verification.expires_at
     }
 
     /// Whether, beside that, no report came before the outcome of the attempt: a report knows better.

@@ -131,3 +131,23 @@ fn a_doubt_after_a_report_that_it_was_sent_announces_no_second_message() {
 fn a_hold_after_a_report_that_it_was_sent_changes_nothing() {
     requested().started().given(report(1, Sent)).when(answered(1, 1, held(1))).then([send_accepted(1, 1)]);
 }
+
+// At the instant of the expiry, before its tick.
+
+#[test]
+fn a_failure_at_the_expiry_queues_nothing_more() {
+    let late = requested().accepted().at(EXPIRY - 1).given(resend()).started().at(EXPIRY);
+    late.clone().when(report_by(WHATSAPP, 2, failed())).then([applied(2, failed())]);
+    late.when(answered(2, 1, refused(Recipient))).then([send_refused(2, 1, Recipient, None)]);
+}
+
+#[test]
+fn what_is_asked_at_the_expiry_finds_the_verification_expired() {
+    let story = requested().accepted().at(EXPIRY);
+    let story = story.when(Command::Cancel).then_refused(Rejection::NotPending(Ending::Expired));
+    let story = story.when(Command::Next).then_refused(Rejection::NotPending(Ending::Expired));
+    let story = story.when(resend()).then_refused(Rejection::NotPending(Ending::Expired));
+    story.clone().when(right_code()).then([Fact::Expired]);
+    story.clone().when(wrong_code()).then([Fact::Expired]);
+    story.when(disown()).then([code_disowned(), Fact::Expired]);
+}
