@@ -195,7 +195,9 @@ impl Rules<'_> {
                 self.verification.expires_at
             }
         };
-        let at = self.now + retry_after.unwrap_or_else(|| backoff(message.attempts, jitter));
+        // A provider that always asks for no wait at all must not be asked without end.
+        let wait = retry_after.unwrap_or_default().max(backoff(message.attempts, jitter));
+        let at = self.now + wait;
         (at < limit).then_some(at)
     }
 

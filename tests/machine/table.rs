@@ -151,3 +151,18 @@ fn what_is_asked_at_the_expiry_finds_the_verification_expired() {
     story.clone().when(wrong_code()).then([Fact::Expired]);
     story.when(disown()).then([code_disowned(), Fact::Expired]);
 }
+
+// Refused for now.
+
+#[test]
+fn a_retry_waits_as_long_as_the_provider_wishes_but_never_less_than_our_own_wait() {
+    let story = requested()
+        .started()
+        .when(answered(1, 1, busy_for(2_000)))
+        .then([send_refused(1, 1, Retry, Some(2_000))])
+        .at(2_000)
+        .started()
+        .when(answered(1, 2, busy_for(0)))
+        .then([send_refused(1, 2, Retry, Some(3_000))]);
+    assert_eq!(due(&story.state).map(|(at, _)| at), Some(time(3_000)));
+}
