@@ -166,3 +166,15 @@ fn a_retry_waits_as_long_as_the_provider_wishes_but_never_less_than_our_own_wait
         .then([send_refused(1, 2, Retry, Some(3_000))]);
     assert_eq!(due(&story.state).map(|(at, _)| at), Some(time(3_000)));
 }
+
+// The end.
+
+#[test]
+fn what_is_queued_when_it_ends_is_dropped_even_if_it_was_tried_before() {
+    let story = requested().started().given(answered(1, 1, refused(Retry)));
+    for (command, ending) in [(right_code(), Ending::Approved), (Command::Cancel, Ending::Canceled)] {
+        let ended = story.clone().given(command);
+        assert_eq!((ended.ending(), ended.message(1).progress), (Some(ending), Progress::Dropped));
+        ended.at(EXPIRY).when(tick()).then_nothing();
+    }
+}
