@@ -48,7 +48,7 @@ pub fn decide(
 fn request_facts(request: &Arc<Request>, policy: &Policy, now: Timestamp) -> Vec<Fact> {
     let expires_at = now + policy.code_ttl;
     let requested = Fact::Requested { request: Arc::clone(request), expires_at };
-    match queued(policy, Ordinal::FIRST, 0, Occasion::Step, now) {
+    match queued(policy, Ordinal::FIRST, 0, Occasion::Step, now, expires_at) {
         Some(message) => vec![requested, message],
         None => vec![requested, Fact::GaveUp],
     }
@@ -60,6 +60,7 @@ fn queued(
     step: usize,
     occasion: Occasion,
     now: Timestamp,
+    expires_at: Timestamp,
 ) -> Option<Fact> {
     let chosen = policy.steps.get(step)?;
     Some(Fact::MessageQueued {
@@ -67,7 +68,8 @@ fn queued(
         step: u8::try_from(step).ok()?,
         channel: chosen.channel.clone(),
         occasion,
-        fallback_at: chosen.deliver_within.map(|within| now + within),
+        // A deadline past the expiry never comes.
+        fallback_at: chosen.deliver_within.map(|within| now + within).filter(|&at| at < expires_at),
     })
 }
 
@@ -347,7 +349,7 @@ impl Rules<'_> {
 
     fn queue(&self, step: usize, occasion: Occasion) -> Option<Fact> {
         let ordinal = Ordinal::nth(self.verification.messages.len() + 1)?;
-        queued(self.policy, ordinal, step, occasion, self.now)
+        queued(self.policy, ordinal, step, occasion, self.now, self.verification.expires_at)
     }
 
     fn step_after(&self, message: &Message) -> usize {

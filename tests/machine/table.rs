@@ -178,3 +178,11 @@ fn what_is_queued_when_it_ends_is_dropped_even_if_it_was_tried_before() {
         ended.at(EXPIRY).when(tick()).then_nothing();
     }
 }
+
+#[test]
+fn a_resend_whose_deadline_would_come_after_the_expiry_announces_no_fallback() {
+    let story = requested().accepted().at(EXPIRY - DEADLINE).given(resend());
+    assert_eq!(story.verification().fallback_at(), None);
+    let story = requested().accepted().at(EXPIRY - DEADLINE - 1).given(resend());
+    assert_eq!(story.verification().fallback_at(), Some(time(EXPIRY - 1)));
+}
