@@ -1,6 +1,12 @@
 //! The pure core against its rules: a table of cases, a second and dumber machine, every order of reports,
 //! and streams of old.
 
+#[path = "../support/invariants.rs"]
+mod invariants;
 #[path = "../support/story.rs"]
 mod story;
+
+mod dumber;
+mod model;
+mod orders;
 mod table;

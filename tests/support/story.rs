@@ -225,6 +225,12 @@ impl Then {
     }
 }
 
+/// The event as it comes back from the disk.
+pub fn reread(event: &Event) -> Event {
+    let kept = serde_json::to_vec(&event.fact).expect("a fact can be written");
+    Event { at: event.at, fact: serde_json::from_slice(&kept).expect("what was written can be read") }
+}
+
 // Commands.
 
 pub fn tick() -> Command {
