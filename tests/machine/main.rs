@@ -7,6 +7,8 @@ mod invariants;
 mod story;
 
 mod dumber;
+mod kept;
 mod model;
 mod orders;
+mod streams;
 mod table;
