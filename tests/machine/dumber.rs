@@ -261,23 +261,26 @@ impl Dumber {
         } else if passed(self.doubt_ends()) {
             self.notes[current].fell_back = Some(self.mark);
             self.queue(self.notes[current].step, true);
+        } else if passed(self.send_at()) && readiness != Readiness::Throttled {
+            self.send(readiness);
         } else if let Some(silent) = (0..=current).find(|&index| passed(self.answer_by(index))) {
             self.answer(silent, Answer::Lost);
-        } else if passed(self.send_at()) {
-            match readiness {
-                Readiness::Ready => self.notes[current].tries.push((self.mark, None)),
-                Readiness::Throttled => {}
-                Readiness::BreakerOpen => {
-                    let waiting = self.waiting();
-                    let step = self.notes[current].step + 1;
-                    self.put_queued_away("failed");
-                    if waiting && step < self.policy.steps.len() {
-                        self.queue(step, false);
-                    } else if waiting {
-                        self.gave_up = true;
-                    }
-                }
-            }
+        }
+    }
+
+    fn send(&mut self, readiness: Readiness) {
+        let (waiting, mark) = (self.waiting(), self.mark);
+        let Some(note) = self.notes.last_mut() else { return };
+        if readiness == Readiness::Ready {
+            note.tries.push((mark, None));
+            return;
+        }
+        let step = note.step + 1;
+        self.put_queued_away("failed");
+        if waiting && step < self.policy.steps.len() {
+            self.queue(step, false);
+        } else if waiting {
+            self.gave_up = true;
         }
     }
 

@@ -188,10 +188,5 @@ fn check(story: &Story, order: &[Happening]) {
 fn applied_status(fact: &Fact) -> Option<&'static str> {
     use twotick::verification::event::Standing;
     let Fact::Reported { status, standing: Standing::Applied, .. } = fact else { return None };
-    Some(match status {
-        ReportStatus::Sent => "sent",
-        ReportStatus::Delivered => "delivered",
-        ReportStatus::Read => "read",
-        ReportStatus::Failed(_) => "failed",
-    })
+    Some(status.name())
 }
