@@ -48,7 +48,7 @@ pub fn decide(
 fn request_facts(request: &Arc<Request>, policy: &Policy, now: Timestamp) -> Vec<Fact> {
     let expires_at = now + policy.code_ttl;
     let requested = Fact::Requested { request: Arc::clone(request), expires_at };
-    match queued(policy, Ordinal::FIRST, 0, Occasion::Step, now) {
+    match queued(policy, Ordinal::FIRST, 0, Occasion::Step, now, expires_at) {
         Some(message) => vec![requested, message],
         None => vec![requested, Fact::GaveUp],
     }
@@ -60,6 +60,7 @@ fn queued(
     step: usize,
     occasion: Occasion,
     now: Timestamp,
+    expires_at: Timestamp,
 ) -> Option<Fact> {
     let chosen = policy.steps.get(step)?;
     Some(Fact::MessageQueued {
@@ -67,7 +68,8 @@ fn queued(
         step: u8::try_from(step).ok()?,
         channel: chosen.channel.clone(),
         occasion,
-        fallback_at: chosen.deliver_within.map(|within| now + within),
+        // A deadline past the expiry never comes.
+        fallback_at: chosen.deliver_within.map(|within| now + within).filter(|&at| at < expires_at),
     })
 }
 
@@ -86,7 +88,7 @@ impl Rules<'_> {
             Command::SendReported { message, attempt, outcome, jitter } => {
                 self.send_reported(*message, *attempt, outcome, *jitter)
             }
-            Command::Interrupt => Ok(self.interrupt()),
+            Command::Interrupt => Ok(self.interrupt(|_| true)),
             Command::Report { message, channel, report } => self.report(*message, channel, report),
             Command::Check(comparison) => Ok(self.check(*comparison)),
             Command::Resend { channel } => self.resend(channel.as_ref()),
@@ -104,7 +106,7 @@ impl Rules<'_> {
             Some((_, Why::Deadline)) => self.fall_back(FallbackReason::Deadline),
             Some((_, Why::Doubt(_))) => self.send_again_in_doubt(),
             Some((_, Why::Send(message))) => self.start(message, readiness),
-            Some((_, Why::Answer(_))) => self.interrupt(),
+            Some((_, Why::Answer(message))) => self.interrupt(|open| open.ordinal == message),
             None => Vec::new(),
         }
     }
@@ -118,7 +120,9 @@ impl Rules<'_> {
             Readiness::Throttled => Vec::new(),
             Readiness::BreakerOpen => {
                 let mut facts = vec![Fact::StepSkipped { message: ordinal }];
-                facts.push(self.queue(self.step_after(message), Occasion::Step).unwrap_or(Fact::GaveUp));
+                if self.decides_the_step(message) {
+                    facts.push(self.queue(self.step_after(message), Occasion::Step).unwrap_or(Fact::GaveUp));
+                }
                 facts
             }
         }
@@ -145,7 +149,7 @@ impl Rules<'_> {
                     attempt,
                     provider_ref: provider_ref.clone(),
                 }];
-                if self.decides_the_step(message) {
+                if self.hangs_on_the_outcome(message) {
                     facts.extend(self.fall_back(FallbackReason::Refused));
                 }
                 facts
@@ -166,7 +170,7 @@ impl Rules<'_> {
     ) -> Vec<Fact> {
         let mut facts =
             vec![Fact::SendRefused { message: message.ordinal, attempt, error: error.clone(), retry_at }];
-        if retry_at.is_none() && self.decides_the_step(message) {
+        if retry_at.is_none() && self.hangs_on_the_outcome(message) {
             facts.extend(self.fall_back(FallbackReason::Refused));
         }
         facts
@@ -193,7 +197,9 @@ impl Rules<'_> {
                 self.verification.expires_at
             }
         };
-        let at = self.now + retry_after.unwrap_or_else(|| backoff(message.attempts, jitter));
+        // A provider that always asks for no wait at all must not be asked without end.
+        let wait = retry_after.unwrap_or_default().max(backoff(message.attempts, jitter));
+        let at = self.now + wait;
         (at < limit).then_some(at)
     }
 
@@ -204,19 +210,23 @@ impl Rules<'_> {
                 step.on_doubt == OnDoubt::ResendOnce
                     && self.step_after(message) >= self.policy.steps.len()
                     && message.occasion != Occasion::Doubt
+                    && self.hangs_on_the_outcome(message)
             })
             .map(|step| self.now + step.in_doubt_wait);
         Fact::SendInDoubt { message: message.ordinal, attempt: message.attempts, error, settle_by }
     }
 
-    fn interrupt(&self) -> Vec<Fact> {
+    /// The attempts under way of these messages will never get an outcome.
+    fn interrupt(&self, which: impl Fn(&Message) -> bool) -> Vec<Fact> {
         let interrupted = DeliveryError {
             code: "interrupted".to_owned(),
             title: "twotick stopped while the request was under way".to_owned(),
             class: ErrorClass::InDoubt,
         };
         let open = self.verification.messages.iter().filter(|message| message.open_attempt.is_some());
-        open.map(|message| self.in_doubt(message, interrupted.clone())).collect()
+        open.filter(|message| which(message))
+            .map(|message| self.in_doubt(message, interrupted.clone()))
+            .collect()
     }
 
     fn report(
@@ -290,7 +300,7 @@ impl Rules<'_> {
 
     fn cancel(&self) -> Result<Vec<Fact>, Rejection> {
         match self.verification.phase {
-            Phase::Pending(_) => Ok(vec![Fact::Canceled]),
+            Phase::Pending(_) => self.require_pending().map(|()| vec![Fact::Canceled]),
             Phase::Ended { ending: Ending::Canceled, .. } => Ok(Vec::new()),
             Phase::Ended {
                 ending: ending @ (Ending::Approved | Ending::Expired | Ending::Exhausted),
@@ -309,7 +319,8 @@ impl Rules<'_> {
     fn disown(&self, message: Option<Ordinal>) -> Vec<Fact> {
         let disowned = Fact::CodeDisowned { message };
         if self.verification.is_pending() {
-            vec![disowned, Fact::Canceled]
+            let over = self.now >= self.verification.expires_at;
+            vec![disowned, if over { Fact::Expired } else { Fact::Canceled }]
         } else if self.verification.replies < REPLIES_KEPT {
             vec![disowned]
         } else {
@@ -338,7 +349,7 @@ impl Rules<'_> {
 
     fn queue(&self, step: usize, occasion: Occasion) -> Option<Fact> {
         let ordinal = Ordinal::nth(self.verification.messages.len() + 1)?;
-        queued(self.policy, ordinal, step, occasion, self.now)
+        queued(self.policy, ordinal, step, occasion, self.now, self.verification.expires_at)
     }
 
     fn step_after(&self, message: &Message) -> usize {
@@ -351,7 +362,14 @@ impl Rules<'_> {
 
     /// Whether the verification still hangs on this message, so that its failure starts the next step.
     fn decides_the_step(&self, message: &Message) -> bool {
-        self.is_current(message) && matches!(self.verification.phase, Phase::Pending(Stage::Waiting { .. }))
+        self.is_current(message)
+            && matches!(self.verification.phase, Phase::Pending(Stage::Waiting { .. }))
+            && self.now < self.verification.expires_at
+    }
+
+    /// Whether, beside that, no report came before the outcome of the attempt: a report knows better.
+    fn hangs_on_the_outcome(&self, message: &Message) -> bool {
+        self.decides_the_step(message) && message.progress == Progress::Sending
     }
 
     fn require_pending(&self) -> Result<(), Rejection> {

@@ -174,7 +174,7 @@ impl Verification {
         self.messages.get_mut(ordinal.index())
     }
 
-    /// What is queued will not be sent any more. One that was tried before has failed; one that was not is dropped.
+    /// What is queued gives way to something else. One that was tried before has failed; one that was not is dropped.
     fn drop_queued(&mut self, at: Timestamp) {
         for message in &mut self.messages {
             if let Progress::Queued { .. } = message.progress {
@@ -188,9 +188,14 @@ impl Verification {
         }
     }
 
+    /// What is queued is no longer needed, tried before or not.
     fn end(&mut self, ending: Ending, at: Timestamp) {
         self.phase = Phase::Ended { ending, at };
-        self.drop_queued(at);
+        for message in &mut self.messages {
+            if let Progress::Queued { .. } = message.progress {
+                message.progress = Progress::Dropped;
+            }
+        }
     }
 
     fn report(

@@ -1,0 +1,14 @@
+//! The pure core against its rules: a table of cases, a second and dumber machine, every order of reports,
+//! and streams of old.
+
+#[path = "../support/invariants.rs"]
+mod invariants;
+#[path = "../support/story.rs"]
+mod story;
+
+mod dumber;
+mod kept;
+mod model;
+mod orders;
+mod streams;
+mod table;
