@@ -416,6 +416,7 @@ impl From<StoreError> for Problem {
             StoreError::Closed => {
                 Self::new(Code::Draining, error.to_string()).retry_after(Duration::from_secs(5))
             }
+            StoreError::TooLarge => Self::new(Code::BodyTooLarge, error.to_string()),
             StoreError::Damaged { key, reason } => {
                 tracing::error!(key, reason, "a stored record is damaged");
                 Self::new(Code::RecordDamaged, "a record that this answer needs is damaged")

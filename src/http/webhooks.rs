@@ -298,6 +298,7 @@ fn count_reports(channel: &Channel, labels: &[&'static str], answers: &[Answer])
             Match::Applied => "applied",
             Match::Stale => "stale",
             Match::Parked => "parked",
+            Match::Unmatched => "unmatched",
         };
         let channel = label(channel.name());
         counter!(names::REPORTS, "channel" => channel, "status" => status, "standing" => standing)
