@@ -87,6 +87,12 @@ fn an_outcome_counts_once_and_only_for_the_attempt_under_way() {
     let story = story.when(answered(1, 1, refused(Fallback))).then_nothing();
     let story = story.when(answered(1, 2, refused(Fallback))).then_nothing();
     story.when(answered(2, 1, taken(2))).then_refused(Rejection::UnknownMessage);
+    let tried_again = requested().started().given(answered(1, 1, refused(Retry))).at(500).started();
+    tried_again
+        .when(answered(1, 1, taken(1)))
+        .then_nothing()
+        .when(answered(1, 2, taken(1)))
+        .then([send_accepted(1, 2)]);
 }
 
 #[test]
