@@ -198,7 +198,8 @@ impl Rules<'_> {
             }
         };
         // A provider that always asks for no wait at all must not be asked without end.
-        let wait = retry_after.unwrap_or_default().max(backoff(message.attempts, jitter));
+        let wait = retry_after
+            .map_or_else(|| backoff(message.attempts, jitter), |wished| wished.max(FIRST_RETRY_AFTER));
         let at = self.now + wait;
         (at < limit).then_some(at)
     }

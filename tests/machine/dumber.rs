@@ -292,7 +292,7 @@ impl Dumber {
             Outcome::Refused { error, retry_after } => {
                 let doublings = self.notes[index].tries.len() as u32 - 1;
                 let own = (500 * 2_i64.pow(doublings)).min(60_000);
-                let at = self.mark.at + retry_after.map_or(own, |wish| length(wish).max(own));
+                let at = self.mark.at + retry_after.map_or(own, |wish| length(wish).max(500));
                 let in_time = at < self.deadline().unwrap_or(self.expires_at);
                 let wanted = self.ended.is_none()
                     && index + 1 == self.notes.len()

@@ -123,7 +123,7 @@ fn held_on_the_last_step_gives_up() {
 
 // refused, class retry
 #[test]
-fn a_retry_waits_as_long_as_the_provider_wishes_but_never_less_than_our_own_wait() {
+fn a_retry_waits_as_long_as_the_provider_wishes_but_never_less_than_half_a_second() {
     let story = requested()
         .started()
         .when(answered(1, 1, busy_for(2_000)))
@@ -131,8 +131,8 @@ fn a_retry_waits_as_long_as_the_provider_wishes_but_never_less_than_our_own_wait
         .at(2_000)
         .started()
         .when(answered(1, 2, busy_for(0)))
-        .then([send_refused(1, 2, Retry, Some(3_000))]);
-    assert_eq!(due(&story.state).map(|(at, _)| at), Some(time(3_000)));
+        .then([send_refused(1, 2, Retry, Some(2_500))]);
+    assert_eq!(due(&story.state).map(|(at, _)| at), Some(time(2_500)));
 }
 
 #[test]
