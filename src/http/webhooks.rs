@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use metrics::{counter, gauge};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::docs::PublicProblems;
 use super::error::{Code, Document, Problem};
@@ -19,8 +20,8 @@ use crate::verification::values::{ChannelName, Report, ReportStatus, Sealed, Tim
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
 /// So much of an unreadable delivery is kept: what shows its kind, and less than what the store takes in one record.
 const EVIDENCE_BYTES: usize = 8 * 1024;
-/// So much of an inbound text is kept, for the same bound; 4,096 letters of almost every script fit.
-const TEXT_BYTES: usize = 10 * 1024;
+/// So much of an inbound message is kept, for the same bound, as JSON; 4,096 letters of almost every script fit.
+const CONTENT_BYTES: usize = 10 * 1024;
 /// Providers send numbers or a few letters.
 const MAX_CHALLENGE_BYTES: usize = 512;
 
@@ -179,6 +180,20 @@ impl InboundContent {
     pub fn open(vault: &Vault, place: &[u8], sealed: &Sealed) -> Result<Self, CannotOpen> {
         serde_json::from_slice(&vault.open(place, sealed)?).map_err(|_| CannotOpen)
     }
+
+    /// At most [`CONTENT_BYTES`]; of what is longer the text is cut, by halves because escapes make it longer again.
+    fn into_clear(mut self) -> Zeroizing<Vec<u8>> {
+        loop {
+            // A struct of strings has no part that cannot be written.
+            let clear = Zeroizing::new(serde_json::to_vec(&self).unwrap_or_default());
+            match &mut self.text {
+                Some(text) if clear.len() > CONTENT_BYTES && !text.is_empty() => {
+                    text.truncate(text.floor_char_boundary(text.len() / 2));
+                }
+                Some(_) | None => return clear,
+            }
+        }
+    }
 }
 
 /// What an inbound message's content is sealed for.
@@ -203,12 +218,10 @@ fn kept_inbound(
         from: message.from,
         user_id: message.user_id,
         profile_name: message.profile_name,
-        text: message.text.map(|text| text[..text.floor_char_boundary(TEXT_BYTES)].to_owned()),
+        text: message.text,
     };
-    // A struct of strings has no part that cannot be written.
-    let clear = zeroize::Zeroizing::new(serde_json::to_vec(&content).unwrap_or_default());
     store::Inbound {
-        content: vault.seal(&inbound_place(channel, &provider_ref), &clear),
+        content: vault.seal(&inbound_place(channel, &provider_ref), &content.into_clear()),
         provider_ref,
         channel: channel.clone(),
         received_at: now,

@@ -87,7 +87,8 @@ pub struct CreateVerification {
     /// The app's own code instead of one that is made; only where the profile says `allow_custom_code = true`.
     #[schema(pattern = "^[0-9A-Za-z]{4,10}$", example = "493817")]
     code: Option<String>,
-    /// Up to 16 pairs of strings, given back with the verification. Keys up to 64 characters, values up to 512.
+    /// Up to 16 pairs of strings, given back with the verification. Keys up to 64 characters, values up to 512, all
+    /// of it up to 8 KiB.
     metadata: Option<BTreeMap<String, String>>,
 }
 
@@ -95,6 +96,8 @@ const MAX_CLIENT_REF_CHARS: usize = 128;
 const MAX_METADATA_PAIRS: usize = 16;
 const MAX_METADATA_KEY_CHARS: usize = 64;
 const MAX_METADATA_VALUE_CHARS: usize = 512;
+/// All of it as JSON: sealed together with the number it has to fit into one record of the store.
+const MAX_METADATA_BYTES: usize = 8 * 1024;
 /// The longest registered language tags have 35 (RFC 5646, section 4.4.1).
 const MAX_LOCALE_CHARS: usize = 35;
 const CUSTOM_CODE_CHARS: std::ops::RangeInclusive<usize> = 4..=10;
@@ -252,6 +255,10 @@ fn metadata(fields: &mut Fields) -> BTreeMap<String, String> {
             let detail = format!("must be an object of at most {MAX_METADATA_PAIRS} strings");
             fields.refuse(Code::InvalidRequest, "/metadata", detail);
         }
+    }
+    if serde_json::to_string(&metadata).is_ok_and(|written| written.len() > MAX_METADATA_BYTES) {
+        let detail = format!("must have at most {MAX_METADATA_BYTES} bytes in all");
+        fields.refuse(Code::InvalidRequest, "/metadata", detail);
     }
     metadata
 }

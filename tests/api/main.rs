@@ -1,0 +1,14 @@
+//! The HTTP interfaces from the outside: a real server on a real socket over a real store, in virtual time.
+
+mod bad_input;
+mod checks;
+mod commands;
+mod creates;
+mod description;
+mod lists;
+mod operations;
+mod reads;
+mod support;
+mod timelines;
+mod waiting;
+mod webhooks;

@@ -1,0 +1,78 @@
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use twotick::http::Lifecycle;
+use twotick::store::Store;
+
+use crate::support::{Answered, NUMBER, problem, server};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ready_means_writable_and_not_stopping_and_alive_means_nothing_else() {
+    let server = server().await;
+    for path in ["/healthz", "/readyz"] {
+        for method in [Method::GET, Method::HEAD] {
+            assert_eq!(server.plain(method, path).send().await.unwrap().status(), StatusCode::OK);
+        }
+    }
+    server.lifecycle.send_replace(Lifecycle::Draining);
+    problem(server.plain(Method::GET, "/readyz").send().await.unwrap(), 503, "draining").await;
+    server.lifecycle.send_replace(Lifecycle::Serving);
+    server.store.close().await.unwrap();
+    problem(server.plain(Method::GET, "/readyz").send().await.unwrap(), 503, "draining").await;
+    problem(server.get("/v1/verifications").send().await.unwrap(), 503, "draining").await;
+    assert_eq!(server.plain(Method::GET, "/healthz").send().await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_count_by_route_and_never_name_a_person() {
+    let mut server = server().await;
+    let id = server.created().await["id"].as_str().unwrap().to_owned();
+    let message = server.accept().await;
+    server.status(&message, "delivered").await;
+    let wrong = server.wrong_code_of(&id).await;
+    server.check(&id, &wrong).await;
+    server.get(&format!("/v1/verifications?to=%2B{}", &NUMBER[1..])).send().await.unwrap();
+    server.get(&format!("/nowhere/{}", &NUMBER[1..])).send().await.unwrap();
+    let response = server.admin("/metrics").send().await.unwrap();
+    assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/plain; version=0.0.4"));
+    let metrics = response.text().await.unwrap();
+    for expected in [
+        "twotick_http_requests_total{route=\"/v1/verifications\",method=\"POST\",status=\"201\"}",
+        "twotick_http_requests_total{route=\"/v1/verifications/{id}/check\",method=\"POST\",status=\"200\"}",
+        "twotick_http_requests_total{route=\"none\",method=\"GET\",status=\"404\"}",
+        "twotick_http_request_duration_seconds",
+        "twotick_webhooks_received_total{channel=\"whatsapp\",result=\"stored\"}",
+        "twotick_webhook_last_received_timestamp_seconds{channel=\"whatsapp\"}",
+        "twotick_reports_total{channel=\"whatsapp\",status=\"delivered\",standing=\"applied\"}",
+        "twotick_checks_total{result=\"wrong_code\"}",
+        "twotick_verifications_created_total{profile=\"login\"}",
+    ] {
+        assert!(metrics.contains(expected), "{expected} is missing in\n{metrics}");
+    }
+    assert!(!metrics.contains("2025550100") && !metrics.contains(&id), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_admin_listener_has_its_own_pages_and_not_the_api() {
+    let server = server().await;
+    for path in ["/v1/verifications", "/webhooks/whatsapp", "/healthz", "/"] {
+        problem(server.admin(path).send().await.unwrap(), 404, "not_found").await;
+    }
+    let page = server.admin("/docs").send().await.unwrap();
+    assert_eq!(
+        (page.status(), &page.headers()["location"]),
+        (StatusCode::PERMANENT_REDIRECT, &"/docs/".parse().unwrap())
+    );
+    let page = server.admin("/docs/").send().await.unwrap();
+    assert!(page.headers()["content-security-policy"].to_str().unwrap().contains("script-src 'self'"));
+    let html = page.text().await.unwrap();
+    assert!(html.contains("swagger-ui") && !html.contains("://"), "everything comes from here: {html}");
+    for file in ["swagger-ui.css", "swagger-ui-bundle.js", "swagger-initializer.js"] {
+        let response = server.admin(&format!("/docs/{file}")).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{file}");
+    }
+    problem(server.admin("/docs/nothing.js").send().await.unwrap(), 404, "not_found").await;
+    let document: Value = server.admin("/openapi.json").send().await.unwrap().value().await;
+    assert_eq!(document["openapi"], "3.1.0");
+    let empty: Value = server.admin("/alerts").send().await.unwrap().value().await;
+    assert_eq!(empty, serde_json::json!({ "data": [], "next_cursor": null }));
+}

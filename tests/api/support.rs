@@ -1,0 +1,371 @@
+//! A server as the composition root makes it, but with a clock that is moved by hand and providers that are played
+//! by the test: it takes the errands and says what became of them.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+use twotick::channel::http_sms::{self, HttpSms};
+use twotick::channel::meta::{self, Meta};
+use twotick::channel::{Channel, signature};
+use twotick::clock::{Clock, ManualClock};
+use twotick::http::{self, CustomCode, Lifecycle, Profile, Services};
+use twotick::store::sled::{self, SledStore};
+use twotick::store::{Errand, Order, Store};
+use twotick::vault::{self, Vault};
+use twotick::verification::policy::{Content, OnDoubt, Step};
+use twotick::verification::values::{
+    AppName, ChannelName, DeliveryError, ErrorClass, Outcome, ProviderRef, Timestamp,
+};
+use twotick::verification::{Command, Policy};
+
+pub const KEY: &str = "shop-key-0123456789";
+pub const SECOND_KEY: &str = "shop-key-to-rotate-to";
+pub const OTHER_APPS_KEY: &str = "bank-key-0123456789";
+pub const APP_SECRET: &str = "app-secret-0123456789";
+pub const REPORT_SECRET: &str = "report-secret-0123456789";
+pub const VERIFY_TOKEN: &str = "verify-token-0123";
+pub const PHONE_NUMBER_ID: &str = "106540352242922";
+pub const BUSINESS_ACCOUNT_ID: &str = "102290129340398";
+pub const NUMBER: &str = "+12025550100";
+const MASTER: [u8; 32] = [7; 32];
+/// 2026-11-18T14:13:20Z
+const START: i64 = 1_795_011_200_000;
+
+pub struct Server {
+    pub addr: SocketAddr,
+    pub admin_addr: SocketAddr,
+    pub clock: Arc<ManualClock>,
+    pub store: SledStore,
+    pub vault: Arc<Vault>,
+    pub lifecycle: watch::Sender<Lifecycle>,
+    errands: mpsc::UnboundedReceiver<Errand>,
+    client: reqwest::Client,
+    handles: Vec<ServerHandle>,
+    sent: u32,
+    _folder: TempDir,
+}
+
+/// The profiles `login` and, which takes custom codes, `bring`.
+pub async fn server() -> Server {
+    server_with(&["login", "bring"]).await
+}
+
+pub async fn server_with(profiles: &[&str]) -> Server {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ManualClock::starting_at(Timestamp::from_millis(START));
+    let vault = Arc::new(Vault::new(&MASTER));
+    let settings =
+        sled::Settings { path: folder.path().join("data"), rates: BTreeMap::new(), key_id: vault.key_id() };
+    let (store, errands) = sled::open(settings, Clock::Manual(Arc::clone(&clock))).unwrap();
+    let (lifecycle, serving) = watch::channel(Lifecycle::Serving);
+    install_tls();
+    let shared = http::share(Services {
+        store: Arc::new(store.clone()),
+        vault: Arc::clone(&vault),
+        clock: Clock::Manual(Arc::clone(&clock)),
+        apps: vec![app("shop", &[KEY, SECOND_KEY]), app("bank", &[OTHER_APPS_KEY])],
+        profiles: profiles.iter().map(|name| ((*name).to_owned(), profile(name))).collect(),
+        channels: channels(),
+        lifecycle: serving,
+        metrics: recorder(),
+    });
+    let (public, admin) = (listener(), listener());
+    let (addr, admin_addr) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
+    let servers =
+        [http::serve_public(public, &shared, 2).unwrap(), http::serve_admin(admin, &shared).unwrap()];
+    let handles = servers.iter().map(actix_web::dev::Server::handle).collect();
+    servers.into_iter().for_each(|server| drop(tokio::spawn(server)));
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    Server {
+        addr,
+        admin_addr,
+        clock,
+        store,
+        vault,
+        lifecycle,
+        errands,
+        client,
+        handles,
+        sent: 0,
+        _folder: folder,
+    }
+}
+
+impl Server {
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("http://{}{path}", self.addr)).bearer_auth(KEY)
+    }
+
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.request(Method::POST, path).header("content-type", "application/json").body(body.to_string())
+    }
+
+    /// Without a key.
+    pub fn plain(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("http://{}{path}", self.addr))
+    }
+
+    pub fn admin(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("http://{}{path}", self.admin_addr))
+    }
+
+    /// A new verification of [`NUMBER`] under `login`.
+    pub async fn created(&self) -> Value {
+        self.create(json!({ "to": NUMBER, "profile": "login" })).await
+    }
+
+    pub async fn create(&self, body: Value) -> Value {
+        let response = self.post("/v1/verifications", &body).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::CREATED);
+        response.value().await
+    }
+
+    pub async fn read(&self, id: &str) -> Value {
+        let response = self.get(&format!("/v1/verifications/{id}")).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        response.value().await
+    }
+
+    pub async fn check(&self, id: &str, code: &str) -> Value {
+        let path = format!("/v1/verifications/{id}/check");
+        let response = self.post(&path, &json!({ "code": code })).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        response.value().await
+    }
+
+    /// The types of its timeline.
+    pub async fn types(&self, id: &str) -> Vec<String> {
+        let events = self.timeline(id).await;
+        events.iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
+    }
+
+    pub async fn timeline(&self, id: &str) -> Vec<Value> {
+        let response = self.get(&format!("/v1/verifications/{id}/timeline")).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        let body: Value = response.value().await;
+        body["events"].as_array().unwrap().clone()
+    }
+
+    pub async fn code_of(&self, id: &str) -> String {
+        use secrecy::ExposeSecret;
+        let snapshot = self.store.read(id.parse().unwrap()).await.unwrap().unwrap();
+        let code = self.vault.code(&snapshot.verification.request, snapshot.policy.code_length).unwrap();
+        code.expose_secret().to_owned()
+    }
+
+    pub async fn wrong_code_of(&self, id: &str) -> String {
+        let right = self.code_of(id).await;
+        if right == "000000" { "000001".to_owned() } else { "000000".to_owned() }
+    }
+
+    /// The next send, which the provider takes. What it calls the message.
+    pub async fn accept(&mut self) -> String {
+        self.sent += 1;
+        let provider_ref = format!("wamid.{}", self.sent);
+        let accepted = Outcome::Accepted { provider_ref: ProviderRef::parse(&provider_ref).unwrap() };
+        self.answer(accepted).await;
+        provider_ref
+    }
+
+    /// The next send, which the provider refuses.
+    pub async fn refuse(&mut self, code: &str, class: ErrorClass) {
+        let error = DeliveryError { code: code.to_owned(), title: "Message undeliverable".to_owned(), class };
+        self.answer(Outcome::Refused { error, retry_after: None }).await;
+    }
+
+    async fn answer(&mut self, outcome: Outcome) {
+        let errand = tokio::time::timeout(Duration::from_secs(10), self.errands.recv()).await;
+        let errand = errand.expect("a send was due").unwrap();
+        let command = Command::SendReported {
+            message: errand.message,
+            attempt: errand.attempt,
+            outcome,
+            jitter: vault::jitter(),
+        };
+        let id = errand.snapshot.verification.id();
+        self.store.execute(vec![Order::Command { id, app: None, command }]).await.unwrap();
+    }
+
+    pub async fn webhook(&self, channel: &str, body: &str) -> Response {
+        let (header, secret) = match channel {
+            "whatsapp" => ("x-hub-signature-256", APP_SECRET),
+            _ => ("x-signature-256", REPORT_SECRET),
+        };
+        let signature = signature::sign(&SecretString::from(secret), body.as_bytes());
+        self.plain(Method::POST, &format!("/webhooks/{channel}"))
+            .header(header, signature)
+            .body(body.to_owned())
+            .send()
+            .await
+            .unwrap()
+    }
+
+    /// One status from Meta about a message, which must be taken.
+    pub async fn status(&self, provider_ref: &str, status: &str) {
+        let body = statuses(&[(provider_ref, status)]);
+        assert_eq!(self.webhook("whatsapp", &body).await.status(), StatusCode::OK);
+    }
+
+    /// Sends bytes as they are and reads to the end or until nothing came for `patience`.
+    pub async fn raw(&self, bytes: &[u8], patience: Duration) -> String {
+        let mut stream = TcpStream::connect(self.addr).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        let mut piece = [0; 4096];
+        while let Ok(Ok(length @ 1..)) = tokio::time::timeout(patience, stream.read(&mut piece)).await {
+            answer.extend_from_slice(&piece[..length]);
+        }
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        for handle in &self.handles {
+            // Begins the stop; the workers end by themselves.
+            drop(handle.stop(false));
+        }
+    }
+}
+
+/// What came back, as JSON.
+pub trait Answered {
+    async fn value(self) -> Value;
+}
+
+impl Answered for Response {
+    async fn value(self) -> Value {
+        serde_json::from_slice(&self.bytes().await.unwrap()).unwrap()
+    }
+}
+
+/// Statuses as Meta sends them, all in one change.
+pub fn statuses(of: &[(&str, &str)]) -> String {
+    let statuses: Vec<_> = of
+        .iter()
+        .map(|(provider_ref, status)| {
+            json!({ "id": provider_ref, "status": status, "timestamp": "1795011201", "recipient_id": "12025550100" })
+        })
+        .collect();
+    change(json!({ "statuses": statuses }))
+}
+
+/// One change of the field `messages`.
+pub fn change(mut value: Value) -> String {
+    value["messaging_product"] = json!("whatsapp");
+    value["metadata"] = json!({ "display_phone_number": "15550001111", "phone_number_id": PHONE_NUMBER_ID });
+    json!({
+        "object": "whatsapp_business_account",
+        "entry": [{ "id": BUSINESS_ACCOUNT_ID, "changes": [{ "field": "messages", "value": value }] }],
+    })
+    .to_string()
+}
+
+/// A problem document with everything that each has; what is in it.
+pub async fn problem(response: Response, status: u16, code: &str) -> Value {
+    assert!(response.headers().contains_key("x-request-id"), "every answer has a request id");
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    let answered = response.status().as_u16();
+    let body: Value = response.value().await;
+    assert_eq!((answered, body["code"].as_str()), (status, Some(code)), "{body}");
+    assert_eq!(body["status"], status);
+    assert_eq!(body["type"], format!("/problems/{code}"));
+    for text in ["title", "detail"] {
+        assert!(body[text].as_str().is_some_and(|text| !text.is_empty()), "{body}");
+    }
+    body
+}
+
+/// The pointers of a problem's field errors.
+pub fn pointers(problem: &Value) -> Vec<&str> {
+    let errors = problem["errors"].as_array().unwrap();
+    errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect()
+}
+
+fn listener() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").unwrap()
+}
+
+fn app(name: &str, keys: &[&str]) -> http::App {
+    http::App {
+        name: AppName::new(name),
+        keys: keys.iter().map(|key| SecretString::from((*key).to_owned())).collect(),
+    }
+}
+
+fn profile(name: &str) -> Profile {
+    let step = |channel: &str, deliver_within: Option<u64>| Step {
+        channel: ChannelName::new(channel),
+        content: Content::Text { by_locale: BTreeMap::from([("en".to_owned(), "{code}".to_owned())]) },
+        deliver_within: deliver_within.map(Duration::from_secs),
+        in_doubt_wait: Duration::from_secs(15),
+        on_doubt: OnDoubt::ResendOnce,
+    };
+    let policy = Policy {
+        profile: name.to_owned(),
+        brand: "Acme".to_owned(),
+        code_length: 6,
+        code_ttl: Duration::from_secs(600),
+        max_checks: 3,
+        resend_after_ms: vec![30_000, 60_000],
+        default_locale: "en".to_owned(),
+        steps: vec![step("whatsapp", Some(30)), step("sms", None)],
+    };
+    let custom_code = if name == "bring" { CustomCode::Allowed } else { CustomCode::Refused };
+    Profile { policy: Arc::new(policy), custom_code }
+}
+
+fn channels() -> BTreeMap<String, Arc<Channel>> {
+    let secret = |text: &str| SecretString::from(text.to_owned());
+    let whatsapp = Meta::new(meta::Settings {
+        name: ChannelName::new("whatsapp"),
+        graph_url: "http://127.0.0.1:9".to_owned(),
+        graph_version: "v25.0".to_owned(),
+        phone_number_id: PHONE_NUMBER_ID.to_owned(),
+        business_account_id: BUSINESS_ACCOUNT_ID.to_owned(),
+        access_token: secret("access-token"),
+        app_secrets: vec![secret(APP_SECRET)],
+        verify_token: secret(VERIFY_TOKEN),
+        connect_timeout: Duration::from_secs(2),
+        timeout: Duration::from_secs(10),
+    });
+    let sms = HttpSms::new(http_sms::Settings {
+        name: ChannelName::new("sms"),
+        url: "http://127.0.0.1:9/send".to_owned(),
+        from: "Acme".to_owned(),
+        bearer: secret("carrier-token"),
+        id_pointer: "/id".to_owned(),
+        report_secret: secret(REPORT_SECRET),
+        timeout: Duration::from_secs(10),
+    });
+    BTreeMap::from([
+        ("whatsapp".to_owned(), Arc::new(Channel::Meta(whatsapp.unwrap()))),
+        ("sms".to_owned(), Arc::new(Channel::Http(sms.unwrap()))),
+    ])
+}
+
+fn install_tls() {
+    // Again by another test is no harm.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// One for all tests of this process, as a process has one.
+fn recorder() -> PrometheusHandle {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    RECORDER.get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap()).clone()
+}

@@ -1,0 +1,251 @@
+use reqwest::{Method, StatusCode};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use twotick::channel::signature::sign;
+
+use twotick::clock::Stopwatch;
+
+use crate::support::{
+    APP_SECRET, Answered, REPORT_SECRET, Server, VERIFY_TOKEN, change, problem, server, statuses,
+};
+
+fn signed(secret: &str, body: &[u8]) -> String {
+    sign(&SecretString::from(secret.to_owned()), body)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_challenge_is_answered_to_who_knows_the_token() {
+    let server = server().await;
+    let ask = |query: String| server.plain(Method::GET, &format!("/webhooks/whatsapp?{query}")).send();
+    let right = format!("hub.mode=subscribe&hub.verify_token={VERIFY_TOKEN}&hub.challenge=1158201444");
+    let response = ask(right.clone()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
+    assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+    assert_eq!(response.text().await.unwrap(), "1158201444");
+    for wrong in [
+        right.replace("subscribe", "unsubscribe"),
+        right.replace(VERIFY_TOKEN, "verify-token-0124"),
+        right.replace(VERIFY_TOKEN, ""),
+        format!("hub.mode=subscribe&hub.verify_token={VERIFY_TOKEN}"),
+        format!("hub.mode=subscribe&hub.verify_token={VERIFY_TOKEN}&hub.challenge="),
+        format!("hub.mode=subscribe&hub.verify_token={VERIFY_TOKEN}&hub.challenge={}", "1".repeat(513)),
+        format!("hub.mode=subscribe&hub.verify_token={VERIFY_TOKEN}&hub.challenge=a%0Ab"),
+        String::new(),
+    ] {
+        problem(ask(wrong).await.unwrap(), 403, "challenge_refused").await;
+    }
+    let sms = server.plain(Method::GET, "/webhooks/sms?hub.mode=subscribe").send().await.unwrap();
+    assert_eq!(sms.headers()["allow"], "POST");
+    problem(sms, 405, "method_not_allowed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_one_right_signature_over_the_raw_bytes_counts() {
+    let mut server = server().await;
+    let id = server.created().await["id"].as_str().unwrap().to_owned();
+    let message = server.accept().await;
+    let version = server.read(&id).await["version"].clone();
+    let body = statuses(&[(&message, "delivered")]);
+    let right = signed(APP_SECRET, body.as_bytes());
+    let hex = right.strip_prefix("sha256=").unwrap();
+    let post = |headers: Vec<(&str, String)>, body: String| {
+        let request = server.plain(Method::POST, "/webhooks/whatsapp");
+        headers
+            .into_iter()
+            .fold(request, |request, (name, value)| request.header(name, value))
+            .body(body)
+            .send()
+    };
+    let name = "x-hub-signature-256";
+    for headers in [
+        vec![],
+        vec![(name, String::new())],
+        vec![(name, right.clone()), (name, right.clone())],
+        vec![(name, format!("{right}, {right}"))],
+        vec![(name, hex.to_owned())],
+        vec![(name, format!("sha1={hex}"))],
+        vec![(name, format!("SHA256={hex}"))],
+        vec![(name, format!("sha256={}", &hex[..62]))],
+        vec![(name, format!("{right}00"))],
+        vec![(name, signed(REPORT_SECRET, body.as_bytes()))],
+        vec![(name, signed(APP_SECRET, format!("{body} ").as_bytes()))],
+        vec![("x-signature-256", right.clone())],
+    ] {
+        let shown = format!("{headers:?}");
+        let response = post(headers, body.clone()).await.unwrap();
+        assert!(response.headers().contains_key("www-authenticate"), "{shown}");
+        problem(response, 401, "signature_refused").await;
+    }
+    problem(post(vec![(name, right.clone())], format!("{body}\n")).await.unwrap(), 401, "signature_refused")
+        .await;
+    assert_eq!(server.read(&id).await["version"], version, "nothing was read into the state");
+
+    assert_eq!(post(vec![(name, right)], body).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(server.read(&id).await["delivery"]["state"], "delivered");
+    let metrics = server.admin("/metrics").send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("result=\"signature_refused\""), "a metric counts them");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_item_of_a_delivery_is_walked_and_a_bad_one_sinks_nothing() {
+    let mut server = server().await;
+    let mut messages = Vec::new();
+    for n in 0..3 {
+        let body = json!({ "to": format!("+1202555010{n}"), "profile": "login" });
+        let id = server.create(body).await["id"].as_str().unwrap().to_owned();
+        messages.push((id, server.accept().await));
+    }
+    let status =
+        |provider_ref: &str| json!({ "id": provider_ref, "status": "delivered", "timestamp": "1795011201" });
+    let mut delivery: Value = serde_json::from_str(&change(json!({ "statuses": [
+        { "id": 17 }, null, status(&messages[0].1), { "id": "wamid.x", "status": "warped", "timestamp": "1" },
+        status("wamid.of-nobody"), status(&messages[1].1),
+    ] })))
+    .unwrap();
+    let second: Value = serde_json::from_str(&statuses(&[(&messages[2].1, "delivered")])).unwrap();
+    delivery["entry"].as_array_mut().unwrap().insert(0, json!("not an entry"));
+    delivery["entry"].as_array_mut().unwrap().push(second["entry"][0].clone());
+    assert_eq!(server.webhook("whatsapp", &delivery.to_string()).await.status(), StatusCode::OK);
+    for (id, _) in &messages {
+        assert_eq!(server.read(id).await["delivery"]["state"], "delivered");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_statuses_in_one_delivery_become_durable_in_one_go() {
+    let mut server = server().await;
+    let id = server.created().await["id"].as_str().unwrap().to_owned();
+    let message = server.accept().await;
+    let unknown: Vec<_> = (0..999).map(|n| format!("wamid.unknown.{n}")).collect();
+    let mut of: Vec<_> = unknown.iter().map(|provider_ref| (provider_ref.as_str(), "sent")).collect();
+    of.push((message.as_str(), "delivered"));
+    let began = Stopwatch::start();
+    assert_eq!(server.webhook("whatsapp", &statuses(&of)).await.status(), StatusCode::OK);
+    assert!(began.elapsed() < std::time::Duration::from_secs(2), "took {:?}", began.elapsed());
+    assert_eq!(server.read(&id).await["delivery"]["state"], "delivered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_that_comes_before_the_answer_is_parked_and_joined() {
+    let mut server = server().await;
+    let id = server.created().await["id"].as_str().unwrap().to_owned();
+    // The next send will be called so.
+    server.status("wamid.1", "delivered").await;
+    assert_eq!(server.read(&id).await["delivery"]["delivered_by"], Value::Null);
+    assert_eq!(server.accept().await, "wamid.1");
+    assert_eq!(server.read(&id).await["delivery"]["delivered_by"], "whatsapp");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_is_matched_by_our_own_id_as_well() {
+    let server = server().await;
+    let body = server.created().await;
+    let message = body["messages"][0]["id"].as_str().unwrap();
+    let delivery = change(json!({ "statuses": [{ "id": "wamid.never-heard-of", "status": "delivered",
+        "timestamp": "1795011201", "biz_opaque_callback_data": message }] }));
+    assert_eq!(server.webhook("whatsapp", &delivery).await.status(), StatusCode::OK);
+    let body = server.read(body["id"].as_str().unwrap()).await;
+    assert_eq!(body["delivery"]["state"], "delivered");
+    assert_eq!(body["messages"][0]["provider_ref"], "wamid.never-heard-of");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_for_another_number_is_left_alone() {
+    let mut server = server().await;
+    let id = server.created().await["id"].as_str().unwrap().to_owned();
+    let message = server.accept().await;
+    let foreign = statuses(&[(&message, "delivered")]).replace("106540352242922", "999");
+    assert_eq!(server.webhook("whatsapp", &foreign).await.status(), StatusCode::OK);
+    assert_eq!(server.read(&id).await["delivery"]["state"], "accepted");
+}
+
+async fn alerts(server: &Server) -> Vec<Value> {
+    let body: Value = server.admin("/alerts").send().await.unwrap().value().await;
+    body["data"].as_array().unwrap().clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signed_rubbish_is_taken_and_kept_where_an_operator_can_see_it() {
+    let server = server().await;
+    let deep = "[".repeat(100_000);
+    let rubbish = ["", "not json", "[]", "{\"object\":\"instagram\"}", "\u{feff}{}", "null", &deep];
+    for body in rubbish {
+        let status = server.webhook("whatsapp", body).await.status();
+        assert_eq!(status, StatusCode::OK, "{}", body.chars().take(40).collect::<String>());
+        server.clock.advance(std::time::Duration::from_millis(1));
+    }
+    assert_eq!(server.webhook("sms", "<html>").await.status(), StatusCode::OK);
+    let alerts = alerts(&server).await;
+    assert_eq!(alerts.len(), rubbish.len() + 1);
+    assert_eq!(
+        (&alerts[0]["channel"], &alerts[0]["evidence"]),
+        (&json!("sms"), &json!("<html>")),
+        "newest first"
+    );
+    assert_eq!(alerts[1]["evidence"].as_str().unwrap().len(), 8 * 1024, "only the beginning");
+    assert_eq!(alerts[6]["evidence"], "not json");
+    assert!(alerts.iter().all(|alert| alert["code"] == "unreadable_webhook"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_up_to_3_mib_is_taken_and_not_a_byte_more() {
+    let server = server().await;
+    let padded = |length: usize| {
+        let body = statuses(&[("wamid.x", "sent")]);
+        format!("{}{body}", " ".repeat(length - body.len()))
+    };
+    assert_eq!(server.webhook("whatsapp", &padded(3 * 1024 * 1024)).await.status(), StatusCode::OK);
+    let response = server.webhook("whatsapp", &padded(3 * 1024 * 1024 + 1)).await;
+    problem(response, 413, "body_too_large").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_carriers_reports_count_by_its_id_and_by_ours() {
+    let mut server = server().await;
+    let id = server.created().await["id"].as_str().unwrap().to_owned();
+    server.accept().await;
+    server.clock.advance(std::time::Duration::from_secs(30));
+    let sms = server.accept().await;
+    let ours = server.read(&id).await["messages"][1]["id"].as_str().unwrap().to_owned();
+    for (body, state) in [
+        (json!({ "id": sms, "status": "sent" }), "sent"),
+        (json!({ "reference": ours, "status": "delivered", "extra": [1, 2] }), "delivered"),
+        (
+            json!({ "id": sms, "status": "failed", "error": { "code": "7", "title": "too late" } }),
+            "delivered",
+        ),
+        (json!({ "id": sms, "status": "teleported" }), "delivered"),
+    ] {
+        assert_eq!(server.webhook("sms", &body.to_string()).await.status(), StatusCode::OK);
+        assert_eq!(server.read(&id).await["messages"][1]["state"], state);
+    }
+    let body = json!({ "id": sms, "status": "sent" }).to_string();
+    let request = server.plain(Method::POST, "/webhooks/sms");
+    let request = request.header("x-signature-256", signed(APP_SECRET, body.as_bytes())).body(body);
+    problem(request.send().await.unwrap(), 401, "signature_refused").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_is_none_is_not_there() {
+    let server = server().await;
+    for method in [Method::GET, Method::POST] {
+        let response = server.plain(method, "/webhooks/telegraph").send().await.unwrap();
+        problem(response, 404, "not_found").await;
+    }
+}
+
+/// A store that takes nothing: the provider must come again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_stored_is_not_acknowledged() {
+    use twotick::store::Store;
+    let mut server = server().await;
+    server.created().await;
+    let message = server.accept().await;
+    server.store.close().await.unwrap();
+    for body in [statuses(&[(&message, "delivered")]), "rubbish".to_owned()] {
+        let response = server.webhook("whatsapp", &body).await;
+        assert!(response.headers().contains_key("retry-after"));
+        problem(response, 503, "draining").await;
+    }
+}
