@@ -5,6 +5,7 @@ mod client;
 mod config;
 mod demo;
 mod explain;
+mod healthcheck;
 mod logging;
 mod sandbox;
 mod send;
@@ -63,6 +64,9 @@ enum Command {
     Tail(tail::Args),
     /// Say what an error code means, who has to act, and how to fix it
     Explain(explain::Args),
+    /// Say whether the server is alive, for a container's health check
+    #[command(hide = true)]
+    Healthcheck(healthcheck::Args),
 }
 
 /// How a command ended.
@@ -96,6 +100,7 @@ pub fn run(cli: &Cli) -> Exit {
         Some(Command::Timeline(args)) => timeline::run(cli, args),
         Some(Command::Tail(args)) => tail::run(cli, args),
         Some(Command::Explain(args)) => explain::run(args),
+        Some(Command::Healthcheck(args)) => healthcheck::run(cli, args),
     }
 }
 

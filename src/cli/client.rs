@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::header::{ETAG, HeaderValue, IF_NONE_MATCH};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -118,7 +118,7 @@ impl Api {
     }
 
     pub(super) async fn get(&self, path: &str) -> Result<Answer, Unreachable> {
-        self.ask(self.client.request(Method::GET, self.address(path))).await
+        self.ask(self.client.get(self.address(path))).await
     }
 
     /// Waits on the server until there is another version than `known`; 304 when there was none.
@@ -130,6 +130,11 @@ impl Api {
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Answer, Unreachable> {
         let request = self.client.post(self.address(path)).header("content-type", "application/json");
         self.ask(request.body(body.to_string())).await
+    }
+
+    /// Whether the server is alive.
+    pub(super) async fn health(&self) -> Result<Answer, Unreachable> {
+        self.ask(self.client.get(format!("{}/healthz", self.base))).await
     }
 
     fn address(&self, path: &str) -> String {

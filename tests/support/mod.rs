@@ -1,0 +1,168 @@
+//! A real server as its own process, with the sandbox in place of the providers.
+#![allow(dead_code, reason = "each test uses its part")]
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::Value;
+use twotick::clock::Stopwatch;
+use twotick::sandbox::{self, Options, Sandbox};
+
+pub const KEY: &str = "test-key-0123456789";
+const APP_SECRET: &str = "test-app-secret-0123";
+const REPORT_SECRET: &str = "test-report-secret-0123";
+/// Starting and stopping, on a machine under load.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub fn twotick() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_twotick"));
+    for name in ["TWOTICK_CONFIG", "TWOTICK_URL", "TWOTICK_API_KEY", "TWOTICK_LOG"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+pub fn run(args: &[&str]) -> Output {
+    twotick().args(args).stdin(Stdio::null()).output().expect("the binary runs")
+}
+
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("UTF-8")
+}
+
+/// `listen` with port 0 lets the system choose.
+pub fn config(listen: SocketAddr, providers: &str, folder: &Path) -> String {
+    let data = folder.join("data");
+    format!(
+        r#"
+[server]
+listen = "{listen}"
+admin_listen = "127.0.0.1:0"
+[store]
+path = {data:?}
+[keys]
+master = {{ file = {key:?} }}
+[[apps]]
+name = "shop"
+api_keys = ["{KEY}"]
+[channels.whatsapp]
+kind = "meta"
+graph_url = "{providers}"
+phone_number_id = "106540352242922"
+business_account_id = "102290129340398"
+access_token = "token"
+app_secrets = ["{APP_SECRET}"]
+verify_token = "verify-me"
+messages_per_second = 1000
+[channels.sms]
+kind = "http"
+url = "{providers}/sms/send"
+from = "Acme"
+bearer = "token"
+report_secret = "{REPORT_SECRET}"
+[profiles.login]
+brand = "Acme"
+steps = [
+  {{ channel = "whatsapp", template = "login_code", deliver_within = "30s" }},
+  {{ channel = "sms", text = "otp" }},
+]
+[templates.login_code]
+locales = {{ en = "en_US" }}
+button = "copy_code"
+[texts.otp]
+en = "{{code}} is your {{brand}} code."
+"#,
+        key = folder.join("master.key"),
+    )
+}
+
+/// The sandbox, reporting to a server on `server`.
+pub async fn sandbox(server: SocketAddr) -> Sandbox {
+    let options = Options {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        webhook_url: format!("http://{server}/webhooks/whatsapp"),
+        app_secret: APP_SECRET.into(),
+        report_url: format!("http://{server}/webhooks/sms"),
+        report_secret: REPORT_SECRET.into(),
+        pace: Duration::from_millis(20),
+        late_after: Duration::from_secs(60),
+    };
+    sandbox::start(options).await.expect("the sandbox starts")
+}
+
+/// A port that was free a moment ago, for a server that must come back on the same one.
+pub fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// `twotick serve`, killed when dropped.
+pub struct Server {
+    child: Child,
+    pub addr: SocketAddr,
+    pub admin_addr: SocketAddr,
+}
+
+impl Server {
+    /// Writes `config` into the folder and returns once the server is up.
+    pub fn start(config: &str, folder: &Path) -> Self {
+        let path = folder.join("config.toml");
+        std::fs::write(&path, config).unwrap();
+        let mut child = twotick()
+            .args(["--config", path.to_str().unwrap(), "serve"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let (told, up) = mpsc::channel();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        // Reads to the end, so that the server never waits for a full pipe.
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let entry: Value = serde_json::from_str(&line).unwrap_or_default();
+                if entry["message"] == "twotick is up" {
+                    let addr = |key: &str| entry[key].as_str().unwrap().parse::<SocketAddr>().unwrap();
+                    let _ = told.send((addr("addr"), addr("admin_addr")));
+                }
+                println!("server: {line}");
+            }
+        });
+        let (addr, admin_addr) = up.recv_timeout(PATIENCE).expect("the server comes up");
+        Self { child, addr, admin_addr }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    /// How it ended, and how long after the call.
+    pub fn ended(&mut self) -> (ExitStatus, Duration) {
+        let start = Stopwatch::start();
+        while start.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return (status, start.elapsed());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("the server did not end");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
