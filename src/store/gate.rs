@@ -35,10 +35,12 @@ impl Gates {
         self.0.values().filter_map(Gate::next_start).min()
     }
 
-    /// One that waits and may start now, or must be told that it may not at all.
-    pub fn next_waiting(&mut self, now: Timestamp) -> Option<VerificationId> {
-        self.0.values_mut().find_map(|gate| match gate.readiness(now) {
-            Readiness::Ready | Readiness::BreakerOpen => gate.waiting.pop_front(),
+    /// One that waits and may start now, or must be told that it may not at all, and before which gate it stood.
+    pub fn next_waiting(&mut self, now: Timestamp) -> Option<(ChannelName, VerificationId)> {
+        self.0.iter_mut().find_map(|(name, gate)| match gate.readiness(now) {
+            Readiness::Ready | Readiness::BreakerOpen => {
+                gate.waiting.pop_front().map(|id| (name.clone(), id))
+            }
             Readiness::Throttled => None,
         })
     }
@@ -190,6 +192,6 @@ mod tests {
         ids.iter().for_each(|&id| gates.of(&channel).wait(id));
         assert_eq!(gates.next_waiting(at(0)), None);
         gates.of(&channel).finished(Finished::InDoubt, at(0));
-        assert_eq!(gates.next_waiting(at(0)), Some(ids[0]));
+        assert_eq!(gates.next_waiting(at(0)), Some((channel, ids[0])));
     }
 }

@@ -104,7 +104,7 @@ impl SledStore {
         self.ask(|reply| {
             Job::Read(Box::new(move |reader| {
                 // Nobody waits any more where this fails.
-                let _ = reply.send(look(reader));
+                let _ = reply.send(reader.map_or(Err(StoreError::Full), look));
             }))
         })
     }
@@ -149,11 +149,17 @@ impl Store for SledStore {
         Box::pin(async move {
             let mut page = Page { items: Vec::new(), next: before };
             for _ in 0..LIST_VISITS {
-                let (wanted, filter, from) = (limit - page.items.len(), filter.clone(), page.next);
+                // One more than asked for, which tells whether there is another page.
+                let (wanted, filter, from) = (limit + 1 - page.items.len(), filter.clone(), page.next);
                 let visit = store.look(move |reader| reader.list(&filter, wanted, LIST_VISIT, from)).await?;
                 page.items.extend(visit.items);
                 page.next = visit.next;
-                if page.items.len() >= limit || page.next.is_none() {
+                if page.items.len() > limit {
+                    page.items.truncate(limit);
+                    page.next = page.items.last().map(|last| last.verification.id());
+                    break;
+                }
+                if page.next.is_none() {
                     break;
                 }
             }
@@ -162,7 +168,8 @@ impl Store for SledStore {
     }
 
     fn idempotency(&self, key: [u8; 16]) -> Reply<Option<Idempotency>> {
-        self.look(move |reader| reader.idempotency(key))
+        let now = self.clock.now();
+        self.look(move |reader| reader.idempotency(key, now))
     }
 
     fn inbound(

@@ -2,7 +2,7 @@
 
 use crate::store::LogPosition;
 use crate::verification::PolicyHash;
-use crate::verification::values::{ChannelName, MessageId, NumberIndex, Timestamp, VerificationId};
+use crate::verification::values::{ChannelName, NumberIndex, Timestamp, VerificationId};
 
 /// What the first byte of a key says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,11 +118,6 @@ pub fn trailing_id(key: &[u8]) -> Option<[u8; 16]> {
 /// The verification of an events row.
 pub fn verification_of(events_key: &[u8]) -> Option<VerificationId> {
     events_key.get(1..17).and_then(|bytes| bytes.try_into().ok()).map(VerificationId::from_bytes)
-}
-
-/// The message that a provider-ref row names.
-pub fn message_in(value: &[u8]) -> Option<MessageId> {
-    value.try_into().ok().and_then(MessageId::from_bytes)
 }
 
 fn joined(row: Row, parts: &[&[u8]]) -> Vec<u8> {

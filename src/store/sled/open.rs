@@ -2,16 +2,16 @@
 //! must be on disk is synced, and nothing is ever created anew over something damaged.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::keys::{self, Row};
 use super::record::{self, damaged};
-use crate::store::{Policies, Snapshot, StoreError};
-use crate::verification::values::{ChannelName, ProviderRef, Report, Timestamp, VerificationId};
+use crate::store::{Idempotency, Policies, Snapshot, StoreError};
+use crate::verification::values::{ChannelName, MessageId, ProviderRef, Report, Timestamp, VerificationId};
 use crate::verification::{Event, Fact, Policy, State};
 
 /// The layout of rows that this version reads and writes.
@@ -46,6 +46,7 @@ pub struct Disk {
     db: ::sled::Db,
     file: File,
     path: PathBuf,
+    lock: File,
 }
 
 /// Why a batch did not become durable.
@@ -76,27 +77,33 @@ impl Disk {
     pub fn open(path: &Path, key_id: [u8; 4]) -> Result<Self, OpenError> {
         let io = |source| OpenError::Io { path: path.to_owned(), source };
         fs::create_dir_all(path).map_err(io)?;
+        let lock = lock(path)?;
         remove_unfinished_snapshots(path).map_err(io)?;
         if free_room(path).map_err(io)? < ROOM_NEEDED {
             return Err(OpenError::Full { path: path.to_owned() });
         }
         let db = open_sled(path)?;
         let file = File::open(path.join("db")).map_err(io)?;
-        for synced in [&path.join("conf"), path] {
+        let folder_of_folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        for synced in [&path.join("conf"), path, folder_of_folder.unwrap_or(Path::new("."))] {
             File::open(synced).and_then(|file| file.sync_all()).map_err(io)?;
         }
-        let disk = Self { db, file, path: path.to_owned() };
+        let disk = Self { db, file, path: path.to_owned(), lock };
         disk.check_format(key_id)?;
         Ok(disk)
     }
 
-    /// Everything that must be in memory: policies, live verifications, parked reports. A live mark without a live
+    /// Everything that must be in memory: policies, live verifications, parked reports. A live mark without a
     /// verification, or any record that cannot be read, is damage.
     pub fn load(&self) -> Result<Found, OpenError> {
-        let policies = self.policies().map_err(|error| self.unreadable(&error))?;
-        let live = self.live(&policies).map_err(|error| self.unreadable(&error))?;
-        let parked = self.parked().map_err(|error| self.unreadable(&error))?;
-        Ok(Found { policies, live, parked })
+        let found = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            let policies = self.policies()?;
+            Ok(Found { live: self.live(&policies)?, parked: self.parked()?, policies })
+        }));
+        match found {
+            Ok(found) => found.map_err(|error: StoreError| self.unreadable(&error)),
+            Err(_) => Err(senseless(&self.path)),
+        }
     }
 
     pub fn has_room(&self) -> bool {
@@ -152,6 +159,22 @@ impl Disk {
         Ok(events)
     }
 
+    /// Which message a provider calls so.
+    pub fn message(
+        &self,
+        channel: &ChannelName,
+        provider_ref: &str,
+    ) -> Result<Option<MessageId>, StoreError> {
+        let key = keys::provider_ref(channel, provider_ref);
+        self.get(&key)?.map(|value| record::decode(&key, &value)).transpose()
+    }
+
+    /// The memory of an idempotency key, however old.
+    pub fn idempotency(&self, key: [u8; 16]) -> Result<Option<Idempotency>, StoreError> {
+        let key = keys::idempotency(key);
+        self.get(&key)?.map(|value| record::decode(&key, &value)).transpose()
+    }
+
     /// The fold of the first `version` events, with the policy that was applied.
     pub fn snapshot(
         &self,
@@ -162,7 +185,7 @@ impl Disk {
         let events = self.events(id)?;
         let versions = usize::try_from(version).unwrap_or(usize::MAX).min(events.len());
         match State::fold(&events[..versions]) {
-            State::New if events.is_empty() => Ok(None),
+            State::New if versions == 0 => Ok(None),
             State::New => Err(damaged(&keys::events_of(id), "it does not begin with a request")),
             State::Known(verification) => {
                 let policy = policies.get(&verification.request.policy).ok_or_else(|| {
@@ -206,23 +229,27 @@ impl Disk {
 
     fn check_format(&self, key_id: [u8; 4]) -> Result<(), OpenError> {
         let read = |key: &[u8]| self.get(key).map_err(|error| self.unreadable(&error));
+        let io = |source| OpenError::Io { path: self.path.clone(), source };
+        let has_begun = self.lock.metadata().map_err(io)?.len() > 0;
         match read(&keys::FORMAT)? {
-            None if self.db.is_empty() => self.begin(key_id),
+            None if self.db.is_empty() && !has_begun => self.begin(key_id),
             None => Err(self.unreadable(&damaged(&keys::FORMAT, "the format of the store is missing"))),
             Some(value) => {
                 let found: u32 =
                     record::decode(&keys::FORMAT, &value).map_err(|error| self.unreadable(&error))?;
-                let key: Option<[u8; 4]> = read(&keys::KEY_ID)?
-                    .map(|value| record::decode(&keys::KEY_ID, &value))
-                    .transpose()
+                let key = read(&keys::KEY_ID)?
+                    .ok_or_else(|| damaged(&keys::KEY_ID, "the name of its master key is missing"))
+                    .and_then(|value| record::decode::<[u8; 4]>(&keys::KEY_ID, &value))
                     .map_err(|error| self.unreadable(&error))?;
                 let path = self.path.clone();
                 if found != STORE_FORMAT {
                     Err(OpenError::Format { path, found })
-                } else if key != Some(key_id) {
+                } else if key != key_id {
                     Err(OpenError::OtherKey { path })
-                } else {
+                } else if has_begun {
                     Ok(())
+                } else {
+                    self.mark_begun()
                 }
             }
         }
@@ -241,7 +268,16 @@ impl Disk {
             WriteError::Failed(reason) => {
                 OpenError::Io { path: self.path.clone(), source: io::Error::other(reason) }
             }
-        })
+        })?;
+        self.mark_begun()
+    }
+
+    /// Says outside of sled that there is data, so that a database which has lost everything is not taken for new.
+    fn mark_begun(&self) -> Result<(), OpenError> {
+        let marked = (&self.lock).write_all(b"This folder holds the data of twotick.\n");
+        marked
+            .and_then(|()| self.lock.sync_all())
+            .map_err(|source| OpenError::Io { path: self.path.clone(), source })
     }
 
     fn unreadable(&self, error: &StoreError) -> OpenError {
@@ -288,10 +324,27 @@ fn open_sled(path: &Path) -> Result<::sled::Db, OpenError> {
             _ => OpenError::Io { path: path.to_owned(), source: error },
         }),
         Ok(Err(error)) => Err(OpenError::Damaged { path: path.to_owned(), reason: error.to_string() }),
-        Err(_) => Err(OpenError::Damaged {
-            path: path.to_owned(),
-            reason: "sled could not make sense of its own files".to_owned(),
-        }),
+        Err(_) => Err(senseless(path)),
+    }
+}
+
+fn senseless(path: &Path) -> OpenError {
+    let reason = "sled could not make sense of its own files".to_owned();
+    OpenError::Damaged { path: path.to_owned(), reason }
+}
+
+/// Held as long as the folder is in use, and before anything in it is touched: sled has a lock of its own, but takes
+/// it after unfinished snapshots must be gone, and one that another process is just writing must stay.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(path.join("lock"));
+    let file = file.map_err(|source| match source.kind() {
+        io::ErrorKind::StorageFull => OpenError::Full { path: path.to_owned() },
+        _ => OpenError::Io { path: path.to_owned(), source },
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(OpenError::Io { path: path.to_owned(), source }),
     }
 }
 

@@ -31,7 +31,7 @@ pub fn encode<T: Serialize>(key: &[u8], content: &T) -> Result<Vec<u8>, StoreErr
     let mut row = vec![FORMAT, 0, 0, 0, 0];
     serde_json::to_writer(&mut row, content).map_err(|error| damaged(key, &error.to_string()))?;
     if row.len() > MAX_BYTES {
-        return Err(damaged(key, "the record would be larger than 16 KiB"));
+        return Err(StoreError::TooLarge);
     }
     let sum = checksum(key, &row[HEADER_BYTES..]);
     row[1..HEADER_BYTES].copy_from_slice(&sum);

@@ -5,7 +5,7 @@ mod memory;
 mod reader;
 mod turn;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -57,7 +57,8 @@ pub enum Job {
 /// Where the answer to a job goes.
 pub type Asker<T> = oneshot::Sender<Result<T, StoreError>>;
 /// Something to be read, which answers by itself.
-pub type Look = Box<dyn FnOnce(&Reader<'_>) + Send>;
+/// It is told nothing while a disk that was full is opened anew.
+pub type Look = Box<dyn FnOnce(Option<&Reader<'_>>) + Send>;
 
 /// Opens the store and leaves it to a thread of its own.
 pub fn start(
@@ -180,8 +181,10 @@ impl Writer {
 
     /// Sleeps until a job comes or something is due. `false`: nobody can ask any more.
     fn wait_for_work(&mut self, taken: &mut Taken) -> bool {
-        if !self.waiting.is_empty() || !self.interrupted.is_empty() {
-            return true;
+        let has_work = !self.waiting.is_empty() || !self.interrupted.is_empty();
+        match self.course {
+            Course::Running | Course::Closing if has_work => return true,
+            Course::Running | Course::Closing | Course::Full | Course::FullAndStuck => {}
         }
         let job = match self.sleep() {
             Some(Duration::ZERO) => return true,
@@ -242,30 +245,35 @@ impl Writer {
     }
 
     fn turn(&mut self, taken: &mut Taken) {
-        let Some(disk) = &self.disk else { return };
+        if let Err(error) = self.note_interrupted() {
+            self.write_failed(error);
+            return self.refuse_writes(taken);
+        }
         let last = !taken.closings.is_empty();
         loop {
+            let Some(disk) = &self.disk else { return };
             let took = Stopwatch::start();
             let mut turn = Turn::new(disk, &mut self.memory, self.clock.now());
-            turn.interrupt(&mut self.interrupted, DUES_A_TURN);
             let finished = carry_out(&mut self.waiting, &mut turn);
-            for (overdue, reply) in taken.attend.drain(..) {
-                let lost = overdue.into_iter().filter(|&id| turn.attend_overdue(id)).count();
-                let _ = reply.send(Ok(lost));
-            }
+            let attended: Vec<usize> =
+                taken.attend.iter().map(|(overdue, _)| turn.attend_overdue(overdue)).collect();
             turn.attend_due(DUES_A_TURN);
-            for (before, reply) in taken.sweeps.drain(..) {
-                let _ = reply.send(turn.sweep_old(before));
-            }
+            let swept: Vec<_> = taken.sweeps.iter().map(|(before, _)| turn.sweep_old(*before)).collect();
             let written = match turn.write() {
                 Ok(written) => written,
                 Err(error) => {
-                    self.write_failed(error, finished);
-                    return;
+                    self.write_failed(error);
+                    // What a call was told by the turns before does not count without the rest of it.
+                    self.waiting.extend(finished);
+                    return self.refuse_writes(taken);
                 }
             };
             written.publish(&mut self.memory, &self.shared, &self.errands, &self.clock);
             finished.into_iter().for_each(Call::answer);
+            for ((_, reply), lost) in taken.attend.drain(..).zip(attended) {
+                drop(reply.send(Ok(lost)));
+            }
+            taken.sweeps.drain(..).zip(swept).for_each(|((_, reply), swept)| drop(reply.send(swept)));
             metrics::histogram!("twotick_store_turn_duration_seconds").record(took.elapsed().as_secs_f64());
             // On closing, every call that was accepted is carried out first.
             if !last || self.waiting.is_empty() {
@@ -274,20 +282,27 @@ impl Writer {
         }
     }
 
-    fn read(&self, reads: Vec<Look>) {
-        if let Some(disk) = &self.disk {
-            let reader = Reader { disk, policies: &self.memory.policies, live: &self.memory.live };
-            reads.into_iter().for_each(|look| look(&reader));
+    /// Before anything else: what is started from now on was not interrupted.
+    fn note_interrupted(&mut self) -> Result<(), WriteError> {
+        while let (Some(disk), false) = (&self.disk, self.interrupted.is_empty()) {
+            let rest = self.interrupted.len().saturating_sub(DUES_A_TURN);
+            let mut turn = Turn::new(disk, &mut self.memory, self.clock.now());
+            turn.interrupt(&self.interrupted[rest..]);
+            turn.write()?.publish(&mut self.memory, &self.shared, &self.errands, &self.clock);
+            self.interrupted.truncate(rest);
         }
+        Ok(())
     }
 
-    fn write_failed(&mut self, error: WriteError, finished: Vec<Call>) {
+    fn read(&self, reads: Vec<Look>) {
+        let (policies, live) = (&self.memory.policies, &self.memory.live);
+        let reader = self.disk.as_ref().map(|disk| Reader { disk, policies, live });
+        reads.into_iter().for_each(|look| look(reader.as_ref()));
+    }
+
+    fn write_failed(&mut self, error: WriteError) {
         match error {
             WriteError::Full => {
-                for mut call in finished {
-                    call.failed = Some(StoreError::Full);
-                    call.answer();
-                }
                 self.course = Course::FullAndStuck;
                 self.shared.health.store(FULL, Ordering::Relaxed);
                 tracing::error!(
@@ -317,7 +332,8 @@ impl Writer {
             (Course::Full, true) => self.resume(),
             (Course::FullAndStuck, true) => match self.reopen() {
                 Ok(()) => self.resume(),
-                Err(OpenError::Full { .. }) => {}
+                // Of a disk that is full, or that the sled before has not let go of yet, later.
+                Err(OpenError::Full { .. } | OpenError::InUse { .. }) => {}
                 Err(error) => stop(&error.to_string()),
             },
         }
@@ -338,7 +354,9 @@ impl Writer {
         for id in self.memory.live.keys().filter(|id| !memory.live.contains_key(id)) {
             self.shared.publish(*id, 0, None);
         }
-        self.interrupted.clear();
+        // Attempts whose intent turned out to be durable although nobody was told to carry them out.
+        let handed_out: HashSet<_> = self.memory.open_attempts().into_iter().collect();
+        self.interrupted.extend(memory.open_attempts().into_iter().filter(|id| !handed_out.contains(id)));
         self.memory = memory;
         self.disk = Some(disk);
         Ok(())

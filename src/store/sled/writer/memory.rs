@@ -1,7 +1,7 @@
 //! What the thread keeps in memory, rebuilt from the rows at start: the live verifications, which of them is pending
 //! for a number, what is due when, and the reports that wait for their message.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::store::gate::Gates;
 use crate::store::{Policies, Snapshot};
 use crate::verification::State;
 use crate::verification::due::due;
+use crate::verification::state::{Message, Progress};
 use crate::verification::values::{ChannelName, NumberIndex, ProviderRef, Timestamp, VerificationId};
 
 /// The same alert of the same channel is raised once in this time.
@@ -20,8 +21,9 @@ pub struct Memory {
     pub policies: Policies,
     pub live: HashMap<VerificationId, Live>,
     pub gates: Gates,
-    /// Who stands before a gate. They are in the agenda only for what else they want.
-    pub throttled: HashSet<VerificationId>,
+    /// Who stands before which gate. They are in the agenda only for what else they want. One that has gone on to
+    /// another channel leaves its place there to nobody.
+    pub throttled: HashMap<VerificationId, ChannelName>,
     pub parked: ParkedReports,
     pending: HashMap<NumberIndex, Vec<VerificationId>>,
     agenda: BTreeSet<(Timestamp, VerificationId)>,
@@ -40,7 +42,7 @@ impl Memory {
             policies: found.policies,
             live: HashMap::new(),
             gates: Gates::new(rates),
-            throttled: HashSet::new(),
+            throttled: HashMap::new(),
             parked: ParkedReports::default(),
             pending: HashMap::new(),
             agenda: BTreeSet::new(),
@@ -54,7 +56,9 @@ impl Memory {
             let wanted = due(&State::Known(Box::new(verification.clone())));
             memory.put(snapshot, wanted.map(|(at, _)| at));
         }
-        found.parked.into_iter().for_each(|report| memory.parked.put(report));
+        let mut parked = found.parked;
+        parked.sort_by_key(|report| report.at);
+        parked.into_iter().for_each(|report| memory.parked.put(report));
         memory
     }
 
@@ -94,9 +98,27 @@ impl Memory {
 
     /// It stands before a gate: the agenda holds it only for what else it wants.
     pub fn throttle(&mut self, id: VerificationId, channel: &ChannelName) {
-        if self.throttled.insert(id) {
-            self.gates.of(channel).wait(id);
+        self.throttled.insert(id, channel.clone());
+        self.gates.of(channel).wait(id);
+    }
+
+    /// Whether what it wants to send waits for its channel.
+    pub fn stands_at_gate(&self, state: &State) -> bool {
+        let State::Known(verification) = state else { return false };
+        let queued = |message: &&Message| matches!(message.progress, Progress::Queued { .. });
+        let queued = verification.messages.iter().find(queued);
+        queued.is_some_and(|message| self.throttled.get(&verification.id()) == Some(&message.channel))
+    }
+
+    /// One that stood before a gate and may pass it now.
+    pub fn next_through_gate(&mut self, now: Timestamp) -> Option<VerificationId> {
+        while let Some((channel, id)) = self.gates.next_waiting(now) {
+            if self.throttled.get(&id) == Some(&channel) {
+                self.throttled.remove(&id);
+                return Some(id);
+            }
         }
+        None
     }
 
     pub fn next_due(&self) -> Option<Timestamp> {

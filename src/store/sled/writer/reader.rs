@@ -7,10 +7,10 @@ use super::super::keys::{self, Row};
 use super::super::open::Disk;
 use super::super::record;
 use super::memory::Live;
-use super::turn::reference_hash;
+use super::turn::{idempotency_limit, reference_hash};
 use crate::store::{Alert, Filter, Idempotency, Inbound, LogPosition, Page, Policies, Snapshot, StoreError};
 use crate::verification::Event;
-use crate::verification::values::{AppName, ChannelName, MessageId, NumberIndex, VerificationId};
+use crate::verification::values::{AppName, ChannelName, MessageId, NumberIndex, Timestamp, VerificationId};
 
 /// Inbound messages that one read looks at for one page; about a millisecond of the thread.
 const INBOUND_VISIT: usize = 500;
@@ -42,13 +42,11 @@ impl Reader<'_> {
         channel: &ChannelName,
         provider_ref: &str,
     ) -> Result<Option<MessageId>, StoreError> {
-        let row = self.disk.get(&keys::provider_ref(channel, provider_ref))?;
-        Ok(row.and_then(|value| keys::message_in(&value)))
+        self.disk.message(channel, provider_ref)
     }
 
-    pub fn idempotency(&self, key: [u8; 16]) -> Result<Option<Idempotency>, StoreError> {
-        let key = keys::idempotency(key);
-        self.disk.get(&key)?.map(|value| record::decode(&key, &value)).transpose()
+    pub fn idempotency(&self, key: [u8; 16], now: Timestamp) -> Result<Option<Idempotency>, StoreError> {
+        Ok(self.disk.idempotency(key)?.filter(|known| known.at >= idempotency_limit(now)))
     }
 
     /// Looks at `visit` verifications at most; `next` says from where to go on.
@@ -66,9 +64,10 @@ impl Reader<'_> {
                 break;
             };
             page.next = Some(id);
-            if let Some(snapshot) = self.snapshot(id)?
-                && filter.admits(&snapshot)
-            {
+            let snapshot = self.snapshot(id)?.ok_or_else(|| {
+                record::damaged(&keys::events_of(id), "the verification that an index names is missing")
+            })?;
+            if filter.admits(&snapshot) {
                 page.items.push(snapshot);
             }
             if page.items.len() >= wanted {
@@ -127,17 +126,19 @@ impl Reader<'_> {
                 None => (key.to_vec(), value),
                 Some(_) => {
                     let key = keys::inbound(position);
-                    let Some(value) = self.disk.get(&key)? else { continue };
+                    let value = self.disk.get(&key)?;
+                    let value = value.ok_or_else(|| record::damaged(&key, "the message is missing"))?;
                     (key, value)
                 }
             };
             let message: Inbound = record::decode(&key, &value)?;
-            page.next = Some(position);
-            if app.is_none() || message.app.is_none() || message.app.as_ref() == app {
-                page.items.push(message);
-            }
-            if page.items.len() >= limit {
+            let is_theirs = app.is_none() || message.app.is_none() || message.app.as_ref() == app;
+            if is_theirs && page.items.len() == limit {
                 return Ok(page);
+            }
+            page.next = Some(position);
+            if is_theirs {
+                page.items.push(message);
             }
         }
         if visited < INBOUND_VISIT {
@@ -152,15 +153,15 @@ impl Reader<'_> {
         before: Option<LogPosition>,
     ) -> Result<Page<Alert, LogPosition>, StoreError> {
         let mut page = Page { items: Vec::new(), next: None };
-        for row in self.backwards(vec![Row::Alert as u8], before).take(limit) {
+        for row in self.backwards(vec![Row::Alert as u8], before) {
             let (key, value) = row?;
+            if page.items.len() == limit {
+                return Ok(page);
+            }
             page.items.push(record::decode(&key, &value)?);
             page.next = keys::trailing_id(&key);
         }
-        if page.items.len() < limit {
-            page.next = None;
-        }
-        Ok(page)
+        Ok(Page { next: None, ..page })
     }
 
     /// Rows of a log from the newest, or from before a position.

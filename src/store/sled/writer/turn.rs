@@ -109,9 +109,8 @@ impl<'a> Turn<'a> {
     }
 
     /// What the process before this one had under way is in doubt.
-    pub fn interrupt(&mut self, interrupted: &mut Vec<VerificationId>, limit: usize) {
-        let from = interrupted.len().saturating_sub(limit);
-        for id in interrupted.drain(from..) {
+    pub fn interrupt(&mut self, interrupted: &[VerificationId]) {
+        for &id in interrupted {
             // It was read a moment ago, on opening.
             if let Err(error) = self.run(id, &Command::Interrupt) {
                 tracing::error!(verification = %id, %error, "an interrupted attempt could not be noted");
@@ -125,19 +124,23 @@ impl<'a> Turn<'a> {
             self.attend(id);
         }
         for _ in 0..limit {
-            let Some(id) = self.memory.gates.next_waiting(self.now) else { break };
-            self.memory.throttled.remove(&id);
+            let Some(id) = self.memory.next_through_gate(self.now) else { break };
             self.called = Some(id);
             self.attend(id);
             self.called = None;
         }
     }
 
-    /// Serves one that the sweep found overdue; whether the agenda had lost it.
-    pub fn attend_overdue(&mut self, id: VerificationId) -> bool {
-        let lost = !self.memory.is_in_agenda(id) && !self.memory.throttled.contains(&id);
-        self.attend(id);
-        lost && self.working.get(&id).is_some_and(|working| !working.events.is_empty())
+    /// Serves those that the sweep found overdue; how many of them the agenda had lost.
+    pub fn attend_overdue(&mut self, overdue: &[VerificationId]) -> usize {
+        let mut lost = 0;
+        for &id in overdue {
+            let in_agenda = self.memory.is_in_agenda(id);
+            self.attend(id);
+            let served = self.working.get(&id).is_some_and(|working| !working.events.is_empty());
+            lost += usize::from(served && !in_agenda);
+        }
+        lost
     }
 
     /// Forgets what is older than asked, a bounded share.
@@ -151,8 +154,10 @@ impl<'a> Turn<'a> {
                 parked.report.status.name(),
             ));
         }
-        for key in self.keys_by_time(Row::IdempotencyByTime, 8, self.idempotency_limit()) {
-            if let Some(forgotten) = keys::trailing_id(&key) {
+        for key in self.keys_by_time(Row::IdempotencyByTime, 8, idempotency_limit(self.now)) {
+            if let Some(forgotten) = keys::trailing_id(&key)
+                && !self.is_remembered(forgotten)?
+            {
                 self.remove(&keys::idempotency(forgotten));
             }
             self.remove(&key);
@@ -168,7 +173,7 @@ impl<'a> Turn<'a> {
             if self.row_count - started >= ROWS_SWEPT {
                 return Ok(Swept { more: true, ..swept });
             }
-            if !self.memory.live.contains_key(&id) {
+            if !self.memory.live.contains_key(&id) && !self.working.contains_key(&id) {
                 self.remove_verification(id)?;
                 swept.removed += 1;
             }
@@ -182,12 +187,11 @@ impl<'a> Turn<'a> {
         let working = std::mem::take(&mut self.working);
         let mut changed = Vec::with_capacity(working.len());
         for (id, mut working) in working {
-            let wanted = if self.memory.throttled.contains(&id) {
-                due_while_throttled(&working.state)
-            } else {
-                due(&working.state)
-            };
             let is_live = due(&working.state).is_some();
+            let wanted = match self.memory.stands_at_gate(&working.state) {
+                true => due_while_throttled(&working.state),
+                false => due(&working.state),
+            };
             let events = std::mem::take(&mut working.events);
             self.add_events(id, working.stored_version, events)?;
             match (working.was_live, is_live) {
@@ -293,10 +297,14 @@ impl<'a> Turn<'a> {
         if let Some(known) = self.new_keys.get(&key.key) {
             return Ok(Some(known.clone()));
         }
-        let row_key = keys::idempotency(key.key);
-        let known: Option<Idempotency> =
-            self.disk.get(&row_key)?.map(|row| record::decode(&row_key, &row)).transpose()?;
-        Ok(known.filter(|known| known.at >= self.idempotency_limit()))
+        Ok(self.disk.idempotency(key.key)?.filter(|known| known.at >= idempotency_limit(self.now)))
+    }
+
+    /// Whether a key was used again after it had been forgotten.
+    fn is_remembered(&self, key: [u8; 16]) -> Result<bool, StoreError> {
+        let limit = idempotency_limit(self.now);
+        Ok(self.new_keys.contains_key(&key)
+            || self.disk.idempotency(key)?.is_some_and(|known| known.at >= limit))
     }
 
     fn remember(&mut self, key: Idempotency, answer: FirstAnswer) -> Result<(), StoreError> {
@@ -307,13 +315,6 @@ impl<'a> Turn<'a> {
         self.insert(&keys::idempotency_by_time(known.at, known.key), Vec::new());
         self.new_keys.insert(known.key, known);
         Ok(())
-    }
-
-    /// Keys that are older are forgotten.
-    fn idempotency_limit(&self) -> Timestamp {
-        Timestamp::from_millis(
-            self.now.as_millis() - i64::try_from(IDEMPOTENCY_FOR.as_millis()).unwrap_or(i64::MAX),
-        )
     }
 
     fn command(
@@ -403,8 +404,7 @@ impl<'a> Turn<'a> {
         if let Some(&message) = self.new_refs.get(&(channel.clone(), provider_ref.clone())) {
             return Ok(Some(message));
         }
-        let row = self.disk.get(&keys::provider_ref(channel, provider_ref.as_str()))?;
-        Ok(row.and_then(|value| keys::message_in(&value)))
+        self.disk.message(channel, provider_ref.as_str())
     }
 
     fn park(
@@ -463,11 +463,13 @@ impl<'a> Turn<'a> {
             kept.app = self.verification(id).map(|verification| verification.request.app.clone());
         }
         match record::encode(&key, &kept) {
-            Ok(row) => self.insert(&key, row),
+            Ok(row) => {
+                self.insert(&key, row);
+                if let Some(number) = message.number {
+                    self.insert(&keys::inbound_of(number, position), Vec::new());
+                }
+            }
             Err(error) => tracing::error!(%error, "an inbound message is too large to be kept"),
-        }
-        if let Some(number) = message.number {
-            self.insert(&keys::inbound_of(number, position), Vec::new());
         }
         Ok(Answer::Kept)
     }
@@ -530,17 +532,15 @@ impl<'a> Turn<'a> {
     }
 
     fn serve_one(&mut self, id: VerificationId) -> Result<bool, StoreError> {
-        let stands_at_gate = self.memory.throttled.contains(&id);
-        let readiness = if stands_at_gate { Readiness::Throttled } else { Readiness::Ready };
         let now = self.now;
         let Some(working) = self.working(id)? else { return Ok(false) };
-        let Some((at, why)) = ripe(&working.state, readiness, now) else { return Ok(false) };
+        let Some((at, why)) = ripe(&working.state, Readiness::Ready, now) else { return Ok(false) };
         let readiness = match why {
             Why::Send(ordinal) => match self.channel_of(id, ordinal) {
                 Some(channel) => self.pass_gate(id, &channel),
                 None => return Ok(false),
             },
-            Why::Expiry | Why::Deadline | Why::Doubt(_) | Why::Answer(_) => readiness,
+            Why::Expiry | Why::Deadline | Why::Doubt(_) | Why::Answer(_) => Readiness::Ready,
         };
         let served = self.run(id, &Command::Tick(readiness))?.is_ok_and(|events| !events.is_empty());
         if served && why == Why::Deadline {
@@ -550,6 +550,9 @@ impl<'a> Turn<'a> {
     }
 
     fn pass_gate(&mut self, id: VerificationId, channel: &ChannelName) -> Readiness {
+        if self.memory.throttled.get(&id) == Some(channel) {
+            return Readiness::Throttled;
+        }
         let gate = self.memory.gates.of(channel);
         let readiness = match gate.readiness(self.now) {
             // Who comes later may not pass those who stand there.
@@ -649,7 +652,8 @@ impl<'a> Turn<'a> {
 
     fn name_message(&mut self, message: MessageId, provider_ref: &ProviderRef) -> Result<(), StoreError> {
         let Some(channel) = self.channel_of(message.verification(), message.ordinal()) else { return Ok(()) };
-        self.insert(&keys::provider_ref(&channel, provider_ref.as_str()), message.to_bytes().to_vec());
+        let key = keys::provider_ref(&channel, provider_ref.as_str());
+        self.insert(&key, record::encode(&key, &message)?);
         self.new_refs.insert((channel.clone(), provider_ref.clone()), message);
         self.unpark(message, &channel, provider_ref)
     }
@@ -793,6 +797,11 @@ impl Written {
             }
         }
     }
+}
+
+/// Idempotency keys that are older are forgotten.
+pub fn idempotency_limit(now: Timestamp) -> Timestamp {
+    Timestamp::from_millis(now.as_millis() - i64::try_from(IDEMPOTENCY_FOR.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Under which an app's own reference is found.
