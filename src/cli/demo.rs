@@ -170,7 +170,7 @@ impl Place {
     fn farewell(&self, look: Look) -> String {
         let Self { api, admin, phones, key } = self;
         format!(
-            "\n{}\n  {phones}/      the phones, with the codes they got\n  {admin}/docs   the API; try it from the page\n\n\
+            "\n{}\n  {phones}/      the phones, with the codes they got\n  {admin}/docs   the API, each call described\n\n\
              {}\n  curl -s {api}/v1/verifications -H 'Authorization: Bearer {key}' \\\n    \
              -H 'Content-Type: application/json' -d '{{\"to\": \"+4915228817301\"}}'\n\n  \
              Any number works; its last two digits choose the scenario. Look at the phones, then check the code:\n  \
