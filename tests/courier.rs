@@ -1,13 +1,15 @@
 //! One attempt: one request, and its outcome in a real store. Providers are real HTTP servers.
 
+#[path = "support/spy.rs"]
+mod spy;
+
 use std::collections::BTreeMap;
-use std::future::ready;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, watch};
+use spy::Spy;
+use tokio::sync::mpsc;
 use twotick::channel::Channel;
 use twotick::channel::http_sms::{self, HttpSms};
 use twotick::channel::meta::{self, Meta};
@@ -251,9 +253,9 @@ async fn an_outcome_is_offered_until_the_store_takes_it_and_sent_once_for_all_th
         let mut house = House::new().await;
         carrier_accepts(&house).await;
         let errand = house.errand("en", vec![by_sms(None)]).await;
-        let refusing = Arc::new(Refusing { store: house.store.clone(), error, left: AtomicU32::new(4) });
+        let refusing = Arc::new(Spy::refusing(house.store.clone(), error, 4));
         house.courier_with(refusing.clone(), Arc::clone(&house.vault)).carry_out(&errand).await;
-        assert_eq!(refusing.left.load(Ordering::Relaxed), 0);
+        assert_eq!(refusing.refusals_left(), 0);
         assert_eq!(house.requests().await.len(), 1);
         let facts = house.facts(&errand).await;
         assert!(matches!(facts.last(), Some(Fact::SendAccepted { .. })), "{facts:?}");
@@ -277,74 +279,4 @@ async fn a_resting_store_starts_nothing_and_still_takes_outcomes() {
     assert_eq!(snapshot.verification.messages.len(), 1);
     assert_eq!(snapshot.verification.messages[0].progress, Progress::Accepted);
     assert!(house.errands.try_recv().is_err());
-}
-
-/// A store that is too busy a few times.
-struct Refusing {
-    store: SledStore,
-    error: StoreError,
-    left: AtomicU32,
-}
-
-impl Store for Refusing {
-    fn execute(&self, orders: Vec<Order>) -> Reply<Vec<Answer>> {
-        let refuse = |left: u32| left.checked_sub(1);
-        match self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, refuse) {
-            Ok(_) => Box::pin(ready(Err(self.error.clone()))),
-            Err(_) => self.store.execute(orders),
-        }
-    }
-    fn read(&self, id: VerificationId) -> Reply<Option<Arc<Snapshot>>> {
-        self.store.read(id)
-    }
-    fn read_at(&self, id: VerificationId, version: u32) -> Reply<Option<Arc<Snapshot>>> {
-        self.store.read_at(id, version)
-    }
-    fn timeline(&self, id: VerificationId) -> Reply<Vec<Event>> {
-        self.store.timeline(id)
-    }
-    fn find(&self, channel: ChannelName, provider_ref: String) -> Reply<Option<MessageId>> {
-        self.store.find(channel, provider_ref)
-    }
-    fn list(
-        &self,
-        filter: Filter,
-        limit: usize,
-        before: Option<VerificationId>,
-    ) -> Reply<Page<Arc<Snapshot>, VerificationId>> {
-        self.store.list(filter, limit, before)
-    }
-    fn idempotency(&self, key: [u8; 16]) -> Reply<Option<Idempotency>> {
-        self.store.idempotency(key)
-    }
-    fn inbound(
-        &self,
-        app: Option<AppName>,
-        from: Option<NumberIndex>,
-        limit: usize,
-        before: Option<LogPosition>,
-    ) -> Reply<Page<Inbound, LogPosition>> {
-        self.store.inbound(app, from, limit, before)
-    }
-    fn alerts(&self, limit: usize, before: Option<LogPosition>) -> Reply<Page<Alert, LogPosition>> {
-        self.store.alerts(limit, before)
-    }
-    fn watch(&self, id: VerificationId) -> watch::Receiver<u32> {
-        self.store.watch(id)
-    }
-    fn sweep_missed(&self) -> Reply<usize> {
-        self.store.sweep_missed()
-    }
-    fn sweep_old(&self, before: Retention) -> Reply<Swept> {
-        self.store.sweep_old(before)
-    }
-    fn health(&self) -> Health {
-        self.store.health()
-    }
-    fn rest(&self) -> Reply<()> {
-        self.store.rest()
-    }
-    fn close(&self) -> Reply<()> {
-        self.store.close()
-    }
 }

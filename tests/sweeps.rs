@@ -1,14 +1,18 @@
 //! The sweeps' bodies, over a real store and a Meta that answers over HTTP.
 
+#[path = "support/spy.rs"]
+mod spy;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::json;
+use spy::Spy;
 use twotick::channel::Channel;
 use twotick::channel::meta::{Meta, Settings};
-use twotick::clock::{Clock, ManualClock};
+use twotick::clock::{Clock, ManualClock, Stopwatch};
 use twotick::store::sled::{self, SledStore};
 use twotick::store::{Alert, Order, Store};
 use twotick::sweeps::{Keep, NeededTemplate, Sweeps, start};
@@ -154,9 +158,20 @@ async fn what_is_old_is_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_jobs_run_and_stop() {
+async fn missed_dues_are_swept_every_second_until_the_sweeps_stop() {
     let house = House::new().await;
-    let running = start(Arc::new(house.sweeps(&[]))).await.unwrap();
+    let spy = Arc::new(Spy::counting(house.store.clone()));
+    let mut sweeps = house.sweeps(&[]);
+    sweeps.store = spy.clone();
+    let running = start(Arc::new(sweeps)).await.unwrap();
+    let waiting = Stopwatch::start();
+    while spy.sweeps() < 2 {
+        assert!(waiting.elapsed() < Duration::from_secs(15), "no sweep came");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(waiting.elapsed() > Duration::from_millis(500), "two sweeps are a second apart");
     running.stop(Duration::from_secs(1)).await;
-    assert_eq!(house.store.sweep_missed().await, Ok(0), "the store outlives its sweeps");
+    let after = spy.sweeps();
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    assert_eq!(spy.sweeps(), after);
 }
