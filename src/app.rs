@@ -1,7 +1,8 @@
 //! The composition root: everything that runs is put together here, for `serve`, for `demo` and for every test.
 //!
-//! A stop loses nothing: readiness fails first, then nothing new is accepted, waiting readers are sent home, requests
-//! under way are answered, sends under way are recorded, and at last the store is closed. Within [`STOP_LIMIT`].
+//! A stop loses nothing: readiness fails first, the store starts nothing more, nothing new is accepted, waiting readers
+//! are sent home, requests under way are answered, outcomes of sends under way are recorded, and at last the store is
+//! closed. Within [`STOP_LIMIT`].
 
 pub mod demo;
 mod master_key;
@@ -234,16 +235,19 @@ impl App {
         let watch = Stopwatch::start();
         tracing::info!("stopping: nothing new is taken, what is under way is finished");
         self.lifecycle.send_replace(Lifecycle::Draining);
+        if let Err(error) = self.store.rest().await {
+            tracing::warn!(%error, "the store could not be asked to rest");
+        }
         let [public, admin] = &self.handles;
         let requests = tokio::time::timeout(REQUESTS_LIMIT, async {
             tokio::join!(public.stop(true), admin.stop(true));
         });
-        let (requests, sent, ()) =
-            tokio::join!(requests, self.courier.stop(SENDS_LIMIT), self.sweeps.stop(SWEEPS_LIMIT));
+        let (requests, finished, ()) =
+            tokio::join!(requests, self.courier.finish(SENDS_LIMIT), self.sweeps.stop(SWEEPS_LIMIT));
         if requests.is_err() {
             tracing::warn!("requests were still open and are cut off");
         }
-        if !sent {
+        if !finished {
             tracing::warn!(
                 "providers had not answered every send; those are in doubt until a report settles them"
             );

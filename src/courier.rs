@@ -10,7 +10,6 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::channel::{self, Channel, Submission};
@@ -30,9 +29,6 @@ pub type Channels = BTreeMap<ChannelName, Arc<Channel>>;
 const FIRST_WAIT: Duration = Duration::from_millis(20);
 /// … then after twice as long each time, up to this.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
-/// A message whose turn comes while the server stops is queued again for this long: by then another process
-/// is there, or this one is gone.
-const AFTER_RESTART: Duration = Duration::from_secs(2);
 
 /// Shares what it needs; cheap to clone.
 #[derive(Clone)]
@@ -42,13 +38,11 @@ pub struct Courier {
     vault: Arc<Vault>,
     clock: Clock,
     open: TaskTracker,
-    stopping: CancellationToken,
 }
 
 impl Courier {
     pub fn new(store: Arc<dyn Store>, channels: Arc<Channels>, vault: Arc<Vault>, clock: Clock) -> Self {
-        let (open, stopping) = (TaskTracker::new(), CancellationToken::new());
-        Self { store, channels, vault, clock, open, stopping }
+        Self { store, channels, vault, clock, open: TaskTracker::new() }
     }
 
     /// Carries out every errand, each in a task of its own, until the store hands out no more. How many are open at
@@ -75,21 +69,14 @@ impl Courier {
         self.hand_back(errand, outcome).await;
     }
 
-    /// From now on sends nothing new; a message whose turn comes is queued again. Waits for the requests under way,
-    /// at most `patience`: what is still open then is in doubt after the next start. True if none is.
-    pub async fn stop(&self, patience: Duration) -> bool {
-        self.stopping.cancel();
+    /// Waits until every outcome is recorded, at most `patience`: what is open then is in doubt after the next start.
+    /// True if nothing is. The store rests meanwhile, so that nothing is begun.
+    pub async fn finish(&self, patience: Duration) -> bool {
         self.open.close();
         tokio::time::timeout(patience, self.open.wait()).await.is_ok()
     }
 
     async fn attempt(&self, errand: &Errand) -> Outcome {
-        if self.stopping.is_cancelled() {
-            return Outcome::Refused {
-                error: error("stopping", "twotick was stopping; nothing was sent", ErrorClass::Retry),
-                retry_after: Some(AFTER_RESTART),
-            };
-        }
         match self.letter(errand) {
             Ok(letter) => self.send(errand, &letter).await,
             Err(outcome) => {

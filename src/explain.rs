@@ -338,13 +338,6 @@ static OURS: &[Explanation] = &[
         "If it happens often, the channel's `messages_per_second` is too low for what is asked of it.",
     ),
     ours(
-        "stopping",
-        Nobody,
-        "Not sent, because twotick was stopping",
-        "The message's turn came while the server was being stopped. Nothing was sent; it is sent after the restart.",
-        "Nothing to do.",
-    ),
-    ours(
         "unknown_channel",
         Operator,
         "Channel not configured any more",

@@ -244,7 +244,10 @@ pub trait Store: Send + Sync {
     fn sweep_old(&self, before: Retention) -> Reply<Swept>;
     /// Whether writes are taken now.
     fn health(&self) -> Health;
-    /// Finishes what waits, then takes nothing more.
+    /// Starts nothing more that is due; commands and reads go on. Before a close, so that no attempt begins whose
+    /// outcome could not be recorded.
+    fn rest(&self) -> Reply<()>;
+    /// Finishes what waits, then takes nothing more. Nothing that is due is started any more.
     fn close(&self) -> Reply<()>;
 }
 

@@ -281,3 +281,35 @@ fn log<T>(result: Result<T, StoreError>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_job_that_still_runs_is_not_started_again_and_one_that_panicked_is() {
+        let (busy, runs, end) = (Arc::new(AtomicBool::new(false)), AtomicUsize::new(0), Notify::new());
+        let slow = || async {
+            runs.fetch_add(1, Ordering::Relaxed);
+            end.notified().await;
+        };
+        let first = once("test", Arc::clone(&busy), slow);
+        let second = async {
+            once("test", Arc::clone(&busy), slow).await;
+            end.notify_one();
+        };
+        tokio::join!(first, second);
+        assert_eq!(runs.load(Ordering::Relaxed), 1);
+
+        once("test", Arc::clone(&busy), || async { panic!("a test's panic") }).await;
+        let quick = || async {
+            runs.fetch_add(1, Ordering::Relaxed);
+        };
+        once("test", Arc::clone(&busy), quick).await;
+        assert_eq!(runs.load(Ordering::Relaxed), 2);
+    }
+}

@@ -167,7 +167,6 @@ fn codes_are_explained() {
     // Every code that an attempt can end with here has its explanation.
     for code in [
         "expired_before_send",
-        "stopping",
         "record_damaged",
         "unknown_channel",
         "no_wording",

@@ -222,6 +222,10 @@ impl Store for SledStore {
         }
     }
 
+    fn rest(&self) -> Reply<()> {
+        self.ask(Job::Rest)
+    }
+
     fn close(&self) -> Reply<()> {
         self.ask(Job::Close)
     }

@@ -98,6 +98,13 @@ pub async fn sandbox(server: SocketAddr) -> Sandbox {
     sandbox::start(options).await.expect("the sandbox starts")
 }
 
+/// For plain HTTP, so without certificates.
+pub fn http_client() -> reqwest::Client {
+    // Fails when one is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().tls_certs_only([]).no_proxy().build().expect("a client")
+}
+
 /// A port that was free a moment ago, for a server that must come back on the same one.
 pub fn free_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()

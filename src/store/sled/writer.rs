@@ -47,6 +47,7 @@ pub enum Job {
         before: Retention,
         reply: Asker<Swept>,
     },
+    Rest(Asker<()>),
     Close(Asker<()>),
     /// A manual clock was moved.
     Wake,
@@ -83,6 +84,7 @@ pub fn start(
         waiting: VecDeque::new(),
         interrupted: Vec::new(),
         course: Course::Running,
+        agenda: Agenda::Kept,
     };
     writer.interrupted = writer.memory.open_attempts();
     let run = move || {
@@ -113,6 +115,15 @@ struct Writer {
     /// Verifications whose attempts were under way when the process before this one ended.
     interrupted: Vec<VerificationId>,
     course: Course,
+    agenda: Agenda,
+}
+
+/// Whether what is due is done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Agenda {
+    Kept,
+    /// The server stops: what is due waits for the next start.
+    Rested,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -205,6 +216,7 @@ impl Writer {
     fn sleep(&self) -> Option<Duration> {
         match self.course {
             Course::Full | Course::FullAndStuck => Some(ROOM_CHECK),
+            Course::Running | Course::Closing if self.agenda == Agenda::Rested => None,
             Course::Running | Course::Closing => {
                 let next = self.memory.next_due()?;
                 if next <= self.clock.now() { Some(Duration::ZERO) } else { self.clock.until(next) }
@@ -230,7 +242,14 @@ impl Writer {
             Job::Read(look) => taken.reads.push(look),
             Job::Attend { overdue, reply } => taken.attend.push((overdue, reply)),
             Job::SweepOld { before, reply } => taken.sweeps.push((before, reply)),
-            Job::Close(reply) => taken.closings.push(reply),
+            Job::Rest(reply) => {
+                self.agenda = Agenda::Rested;
+                let _ = reply.send(Ok(()));
+            }
+            Job::Close(reply) => {
+                self.agenda = Agenda::Rested;
+                taken.closings.push(reply);
+            }
             Job::Wake => {}
             #[cfg(test)]
             Job::LoseTimer(reply) => {
@@ -253,7 +272,7 @@ impl Writer {
         loop {
             let Some(disk) = &self.disk else { return };
             let took = Stopwatch::start();
-            let mut turn = Turn::new(disk, &mut self.memory, self.clock.now());
+            let mut turn = Turn::new(disk, &mut self.memory, self.agenda, self.clock.now());
             let finished = carry_out(&mut self.waiting, &mut turn);
             let attended: Vec<usize> =
                 taken.attend.iter().map(|(overdue, _)| turn.attend_overdue(overdue)).collect();
@@ -286,7 +305,7 @@ impl Writer {
     fn note_interrupted(&mut self) -> Result<(), WriteError> {
         while let (Some(disk), false) = (&self.disk, self.interrupted.is_empty()) {
             let rest = self.interrupted.len().saturating_sub(DUES_A_TURN);
-            let mut turn = Turn::new(disk, &mut self.memory, self.clock.now());
+            let mut turn = Turn::new(disk, &mut self.memory, self.agenda, self.clock.now());
             turn.interrupt(&self.interrupted[rest..]);
             turn.write()?.publish(&mut self.memory, &self.shared, &self.errands, &self.clock);
             self.interrupted.truncate(rest);

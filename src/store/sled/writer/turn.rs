@@ -11,6 +11,7 @@ use super::super::Shared;
 use super::super::keys::{self, Row};
 use super::super::open::{self, Disk, Parked, WriteError};
 use super::super::record;
+use super::Agenda;
 use super::memory::Memory;
 use crate::clock::Clock;
 use crate::store::gate::{Finished, Gate};
@@ -44,6 +45,7 @@ const MOST_SEALED_BYTES: usize = 9_000;
 pub struct Turn<'a> {
     disk: &'a Disk,
     memory: &'a mut Memory,
+    agenda: Agenda,
     now: Timestamp,
     working: HashMap<VerificationId, Working>,
     rows: sled::Batch,
@@ -78,10 +80,11 @@ pub struct Written {
 type Decided = Result<Result<Vec<Event>, Rejection>, StoreError>;
 
 impl<'a> Turn<'a> {
-    pub fn new(disk: &'a Disk, memory: &'a mut Memory, now: Timestamp) -> Self {
+    pub fn new(disk: &'a Disk, memory: &'a mut Memory, agenda: Agenda, now: Timestamp) -> Self {
         Self {
             disk,
             memory,
+            agenda,
             now,
             working: HashMap::new(),
             rows: sled::Batch::default(),
@@ -519,6 +522,9 @@ impl<'a> Turn<'a> {
 
     /// Does what is due for it now, as far as its channels let it.
     fn attend(&mut self, id: VerificationId) {
+        if self.agenda == Agenda::Rested {
+            return;
+        }
         for _ in 0..DUES_IN_A_ROW {
             match self.serve_one(id) {
                 Ok(true) => {}

@@ -1,0 +1,282 @@
+//! One attempt: one request, and its outcome in a real store. Providers are real HTTP servers.
+
+#[path = "support/spy.rs"]
+mod spy;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use spy::Spy;
+use tokio::sync::mpsc;
+use twotick::channel::Channel;
+use twotick::channel::http_sms::{self, HttpSms};
+use twotick::channel::meta::{self, Meta};
+use twotick::clock::{Clock, ManualClock};
+use twotick::courier::{Channels, Courier};
+use twotick::phone::Phone;
+use twotick::store::sled::{self, SledStore};
+use twotick::store::*;
+use twotick::vault::{Person, Vault, id_bits};
+use twotick::verification::policy::{Content, OnDoubt, Policy, Step};
+use twotick::verification::state::Progress;
+use twotick::verification::values::*;
+use twotick::verification::{Event, Fact, Request};
+use wiremock::matchers::{body_partial_json, method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+const START: Timestamp = Timestamp::from_millis(1_795_000_000_000);
+const TTL: Duration = Duration::from_secs(600);
+
+struct House {
+    _folder: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+    store: SledStore,
+    errands: mpsc::UnboundedReceiver<Errand>,
+    vault: Arc<Vault>,
+    provider: MockServer,
+}
+
+impl House {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::starting_at(START);
+        let vault = Arc::new(Vault::new(&[7; 32]));
+        let settings = sled::Settings {
+            path: folder.path().join("data"),
+            rates: BTreeMap::new(),
+            key_id: vault.key_id(),
+        };
+        let (store, errands) = sled::open(settings, Clock::Manual(Arc::clone(&clock))).unwrap();
+        Self { _folder: folder, clock, store, errands, vault, provider: MockServer::start().await }
+    }
+
+    fn courier(&self) -> Courier {
+        self.courier_with(Arc::new(self.store.clone()), Arc::clone(&self.vault))
+    }
+
+    fn courier_with(&self, store: Arc<dyn Store>, vault: Arc<Vault>) -> Courier {
+        Courier::new(
+            store,
+            Arc::new(channels(&self.provider.uri())),
+            vault,
+            Clock::Manual(self.clock.clone()),
+        )
+    }
+
+    /// Asks for a code and takes the errand that follows.
+    async fn errand(&mut self, locale: &str, steps: Vec<Step>) -> Errand {
+        let phone = Phone::parse("+4915228817386").unwrap();
+        let number = self.vault.number_index(&phone);
+        let id = VerificationId::new(self.clock.now(), number.bucket(), id_bits());
+        let policy = Arc::new(Policy {
+            profile: "login".to_owned(),
+            brand: "{code} & Co".to_owned(),
+            code_length: 6,
+            code_ttl: TTL,
+            max_checks: 5,
+            resend_after_ms: Vec::new(),
+            default_locale: "en".to_owned(),
+            steps,
+        });
+        let person = Person { to: phone.as_e164().to_owned(), metadata: BTreeMap::new() };
+        let request = Arc::new(Request {
+            id,
+            app: AppName::new("shop"),
+            policy: policy.hash(),
+            number,
+            person: self.vault.seal_person(id, &person),
+            country: None,
+            locale: locale.to_owned(),
+            client_ref: None,
+            code: self.vault.new_code(),
+        });
+        let create = Order::Create { request, policy, idempotency: None };
+        let answers = self.store.execute(vec![create]).await.unwrap();
+        assert!(matches!(answers[..], [Answer::Created(_)]), "{answers:?}");
+        self.errands.recv().await.unwrap()
+    }
+
+    async fn facts(&self, errand: &Errand) -> Vec<Fact> {
+        let events = self.store.timeline(errand.snapshot.verification.id()).await.unwrap();
+        events.into_iter().map(|event: Event| event.fact).collect()
+    }
+
+    async fn requests(&self) -> Vec<Value> {
+        let requests = self.provider.received_requests().await.unwrap();
+        requests.iter().map(|request| request.body_json().unwrap()).collect()
+    }
+}
+
+fn channels(uri: &str) -> Channels {
+    let whatsapp = Meta::new(meta::Settings {
+        name: ChannelName::new("whatsapp"),
+        graph_url: uri.to_owned(),
+        graph_version: "v25.0".to_owned(),
+        phone_number_id: "1".to_owned(),
+        business_account_id: "2".to_owned(),
+        access_token: "token".into(),
+        app_secrets: vec!["0123456789abcdef".into()],
+        verify_token: "verify-me".into(),
+        connect_timeout: Duration::from_secs(2),
+        timeout: Duration::from_secs(5),
+    });
+    let sms = HttpSms::new(http_sms::Settings {
+        name: ChannelName::new("sms"),
+        url: format!("{uri}/sms"),
+        from: "Acme".to_owned(),
+        bearer: "token".into(),
+        id_pointer: "/id".to_owned(),
+        report_secret: "0123456789abcdef".into(),
+        timeout: Duration::from_secs(5),
+    });
+    BTreeMap::from([
+        (ChannelName::new("whatsapp"), Arc::new(Channel::Meta(whatsapp.unwrap()))),
+        (ChannelName::new("sms"), Arc::new(Channel::Http(sms.unwrap()))),
+    ])
+}
+
+fn by_sms(deliver_within: Option<Duration>) -> Step {
+    let texts = [
+        ("en", "{code} is your {brand} code, {minutes} min. {other}"),
+        ("de", "{code} ist Ihr {brand}-Code, {minutes} Min."),
+    ];
+    step("sms", Content::Text { by_locale: entries(&texts) }, deliver_within)
+}
+
+fn by_whatsapp() -> Step {
+    let languages = entries(&[("en", "en_US"), ("de", "de")]);
+    step("whatsapp", Content::Template { name: "login_code".to_owned(), languages }, Some(TTL / 2))
+}
+
+fn step(channel: &str, content: Content, deliver_within: Option<Duration>) -> Step {
+    let channel = ChannelName::new(channel);
+    let in_doubt_wait = Duration::from_secs(15);
+    Step { channel, content, deliver_within, in_doubt_wait, on_doubt: OnDoubt::ResendOnce }
+}
+
+fn entries(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+async fn carrier_accepts(house: &House) {
+    let accepted = ResponseTemplate::new(200).set_body_json(json!({ "id": "c-1" }));
+    Mock::given(method("POST")).and(path("/sms")).respond_with(accepted).mount(&house.provider).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_is_filled_in_once_in_the_apps_language_with_the_minutes_that_are_left() {
+    let mut house = House::new().await;
+    carrier_accepts(&house).await;
+    let errand = house.errand("de-AT", vec![by_sms(None)]).await;
+    house.clock.advance(Duration::from_secs(61));
+    house.courier().carry_out(&errand).await;
+
+    let code = house.vault.code(&errand.snapshot.verification.request, 6).unwrap();
+    let code = secrecy::ExposeSecret::expose_secret(&code);
+    let [request] = &house.requests().await[..] else { panic!("one request") };
+    assert_eq!(request["text"], format!("{code} ist Ihr {{code}} & Co-Code, 9 Min."));
+    assert_eq!((&request["to"], &request["from"]), (&json!("+4915228817386"), &json!("Acme")));
+    let message = errand.snapshot.verification.message_id(errand.message);
+    assert_eq!(request["reference"], message.to_string());
+    let facts = house.facts(&errand).await;
+    assert!(matches!(facts.last(), Some(Fact::SendAccepted { attempt: 1, .. })), "{facts:?}");
+
+    // What is no placeholder stays, and a language that is not there is the default one.
+    let mut house = House::new().await;
+    carrier_accepts(&house).await;
+    let errand = house.errand("fr", vec![by_sms(None)]).await;
+    house.courier().carry_out(&errand).await;
+    let text = house.requests().await[0]["text"].as_str().unwrap().to_owned();
+    assert!(text.ends_with(" is your {code} & Co code, 10 min. {other}"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_goes_out_in_its_language() {
+    let mut house = House::new().await;
+    let accepted = ResponseTemplate::new(200).set_body_json(json!({ "messages": [{ "id": "wamid.1" }] }));
+    let template = json!({ "template": { "name": "login_code", "language": { "code": "de" } } });
+    let route = Mock::given(method("POST")).and(path("/v25.0/1/messages")).and(body_partial_json(template));
+    route.respond_with(accepted).expect(1).mount(&house.provider).await;
+    let errand = house.errand("de", vec![by_whatsapp(), by_sms(None)]).await;
+    house.courier().carry_out(&errand).await;
+    let facts = house.facts(&errand).await;
+    assert!(matches!(facts.last(), Some(Fact::SendAccepted { .. })), "{facts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sent_once_the_code_has_expired() {
+    let mut house = House::new().await;
+    carrier_accepts(&house).await;
+    let errand = house.errand("en", vec![by_sms(None)]).await;
+    house.clock.advance(TTL);
+    house.courier().carry_out(&errand).await;
+    assert!(house.requests().await.is_empty());
+    let refusals = refusals(&house.facts(&errand).await);
+    assert_eq!(refusals, ["expired_before_send"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_opened_is_not_sent_and_leads_to_the_next_step() {
+    let mut house = House::new().await;
+    carrier_accepts(&house).await;
+    let errand = house.errand("en", vec![by_sms(Some(TTL / 2)), by_sms(None)]).await;
+    let stranger = house.courier_with(Arc::new(house.store.clone()), Arc::new(Vault::new(&[8; 32])));
+    stranger.carry_out(&errand).await;
+    assert!(house.requests().await.is_empty());
+    let facts = house.facts(&errand).await;
+    assert_eq!(refusals(&facts), ["record_damaged"]);
+    assert!(facts.iter().any(|fact| matches!(fact, Fact::FellBack { .. })), "{facts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_is_gone_from_the_configuration_is_refused() {
+    let mut house = House::new().await;
+    let content = Content::Text { by_locale: entries(&[("en", "{code}")]) };
+    let errand = house.errand("en", vec![step("carrier-pigeon", content, None)]).await;
+    house.courier().carry_out(&errand).await;
+    assert_eq!(refusals(&house.facts(&errand).await), ["unknown_channel"]);
+}
+
+fn refusals(facts: &[Fact]) -> Vec<String> {
+    let refusal = |fact: &Fact| match fact {
+        Fact::SendRefused { error, .. } => Some(error.code.clone()),
+        _ => None,
+    };
+    facts.iter().filter_map(refusal).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_is_offered_until_the_store_takes_it_and_sent_once_for_all_that() {
+    for error in [StoreError::Busy, StoreError::Full] {
+        let mut house = House::new().await;
+        carrier_accepts(&house).await;
+        let errand = house.errand("en", vec![by_sms(None)]).await;
+        let refusing = Arc::new(Spy::refusing(house.store.clone(), error, 4));
+        house.courier_with(refusing.clone(), Arc::clone(&house.vault)).carry_out(&errand).await;
+        assert_eq!(refusing.refusals_left(), 0);
+        assert_eq!(house.requests().await.len(), 1);
+        let facts = house.facts(&errand).await;
+        assert!(matches!(facts.last(), Some(Fact::SendAccepted { .. })), "{facts:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resting_store_starts_nothing_and_still_takes_outcomes() {
+    let mut house = House::new().await;
+    carrier_accepts(&house).await;
+    let errand = house.errand("en", vec![by_sms(Some(TTL / 2)), by_sms(None)]).await;
+    house.store.rest().await.unwrap();
+    house.courier().carry_out(&errand).await;
+    let facts = house.facts(&errand).await;
+    assert!(matches!(facts.last(), Some(Fact::SendAccepted { .. })), "{facts:?}");
+
+    house.clock.advance(TTL / 2);
+    // The store has looked at its agenda, had it one, by the time it answers.
+    let snapshot = house.store.read(errand.snapshot.verification.id()).await.unwrap().unwrap();
+    assert_eq!(house.store.sweep_missed().await, Ok(0));
+    assert_eq!(snapshot.verification.messages.len(), 1);
+    assert_eq!(snapshot.verification.messages[0].progress, Progress::Accepted);
+    assert!(house.errands.try_recv().is_err());
+}

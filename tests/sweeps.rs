@@ -1,0 +1,177 @@
+//! The sweeps' bodies, over a real store and a Meta that answers over HTTP.
+
+#[path = "support/spy.rs"]
+mod spy;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+use serde_json::json;
+use spy::Spy;
+use twotick::channel::Channel;
+use twotick::channel::meta::{Meta, Settings};
+use twotick::clock::{Clock, ManualClock, Stopwatch};
+use twotick::store::sled::{self, SledStore};
+use twotick::store::{Alert, Order, Store};
+use twotick::sweeps::{Keep, NeededTemplate, Sweeps, start};
+use twotick::verification::values::{ChannelName, Timestamp};
+use wiremock::matchers::{header, method, path, query_param};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+struct House {
+    _folder: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+    store: SledStore,
+    meta: MockServer,
+}
+
+impl House {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::starting_at(Timestamp::from_millis(1_795_000_000_000));
+        let path = folder.path().join("data");
+        let settings = sled::Settings { path, rates: BTreeMap::new(), key_id: [0; 4] };
+        let (store, _errands) = sled::open(settings, Clock::Manual(Arc::clone(&clock))).unwrap();
+        Self { _folder: folder, clock, store, meta: MockServer::start().await }
+    }
+
+    fn sweeps(&self, languages: &[&str]) -> Sweeps {
+        let name = ChannelName::new("whatsapp");
+        let meta = Meta::new(Settings {
+            name: name.clone(),
+            graph_url: self.meta.uri(),
+            graph_version: "v25.0".to_owned(),
+            phone_number_id: "1".to_owned(),
+            business_account_id: "2".to_owned(),
+            access_token: "token".into(),
+            app_secrets: vec!["0123456789abcdef".into()],
+            verify_token: "verify-me".into(),
+            connect_timeout: Duration::from_secs(2),
+            timeout: Duration::from_secs(5),
+        });
+        let needed = |language: &&str| NeededTemplate {
+            channel: name.clone(),
+            name: "login_code".to_owned(),
+            language: (*language).to_owned(),
+        };
+        Sweeps::new(
+            Arc::new(self.store.clone()),
+            Arc::new(BTreeMap::from([(name.clone(), Arc::new(Channel::Meta(meta.unwrap())))])),
+            Clock::Manual(Arc::clone(&self.clock)),
+            Keep { verifications: DAY, inbound: DAY },
+            languages.iter().map(needed).collect(),
+            PrometheusBuilder::new().build_recorder().handle(),
+        )
+    }
+
+    /// What Meta says from now on.
+    async fn meta_has(&self, templates: serde_json::Value) {
+        self.meta.reset().await;
+        let route = Mock::given(method("GET"))
+            .and(path("/v25.0/2/message_templates"))
+            .and(query_param("name", "login_code"))
+            .and(query_param("fields", "name,language,status"))
+            .and(header("authorization", "Bearer token"));
+        let answer = ResponseTemplate::new(200).set_body_json(json!({ "data": templates }));
+        route.respond_with(answer).mount(&self.meta).await;
+    }
+
+    async fn alerts(&self) -> Vec<(String, String)> {
+        let alerts = self.store.alerts(100, None).await.unwrap().items;
+        let told = |alert: Alert| (alert.code, alert.subject.unwrap_or_default());
+        let mut told: Vec<_> = alerts.into_iter().map(told).collect();
+        told.sort();
+        told
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn templates_that_may_not_be_sent_are_alerted_of_once_until_that_changes() {
+    let house = House::new().await;
+    let sweeps = house.sweeps(&["en_US", "de", "fr"]);
+    let template = |name: &str, language: &str, status: &str| json!({ "name": name, "language": language, "status": status });
+    let paused = json!([
+        template("login_code", "en_US", "APPROVED"),
+        template("login_code", "de", "PAUSED"),
+        template("login_code_old", "fr", "APPROVED"),
+    ]);
+    house.meta_has(paused.clone()).await;
+    assert_eq!(sweeps.templates().await, Some(2));
+    let first = [
+        ("template_missing".to_owned(), "login_code/fr".to_owned()),
+        ("template_not_approved".to_owned(), "login_code/de".to_owned()),
+    ];
+    assert_eq!(house.alerts().await, first);
+    house.clock.advance(Duration::from_secs(3600));
+    assert_eq!(sweeps.templates().await, Some(2));
+    assert_eq!(house.alerts().await, first, "what is known is not said again");
+
+    let all = ["en_US", "de", "fr"].map(|language| template("login_code", language, "APPROVED"));
+    house.meta_has(json!(all)).await;
+    assert_eq!(sweeps.templates().await, Some(0));
+    house.clock.advance(Duration::from_secs(3600));
+    house.meta_has(paused).await;
+    assert_eq!(sweeps.templates().await, Some(2));
+    assert_eq!(house.alerts().await.len(), 4, "what came back is said again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_meta_that_does_not_say_raises_no_alert() {
+    let house = House::new().await;
+    let sweeps = house.sweeps(&["en_US"]);
+    for answer in [
+        ResponseTemplate::new(500).set_body_string("<html>"),
+        ResponseTemplate::new(200).set_body_string("<html>"),
+        ResponseTemplate::new(401).set_body_json(json!({ "error": { "code": 190, "message": "token" } })),
+        ResponseTemplate::new(200).set_body_string("x".repeat(1024 * 1024)),
+    ] {
+        house.meta.reset().await;
+        Mock::given(method("GET")).respond_with(answer).mount(&house.meta).await;
+        assert_eq!(sweeps.templates().await, None);
+    }
+    assert!(house.alerts().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_old_is_forgotten() {
+    let house = House::new().await;
+    let sweeps = house.sweeps(&[]);
+    let alert = Alert {
+        at: house.clock.now(),
+        channel: ChannelName::new("whatsapp"),
+        code: "131026".to_owned(),
+        title: "undeliverable".to_owned(),
+        subject: None,
+        evidence: None,
+    };
+    house.store.execute(vec![Order::Alert(alert)]).await.unwrap();
+    sweeps.retention().await.unwrap();
+    assert_eq!(house.alerts().await.len(), 1);
+    house.clock.advance(DAY + Duration::from_secs(1));
+    sweeps.retention().await.unwrap();
+    assert!(house.alerts().await.is_empty());
+    assert_eq!(sweeps.missed_dues().await, Ok(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missed_dues_are_swept_every_second_until_the_sweeps_stop() {
+    let house = House::new().await;
+    let spy = Arc::new(Spy::counting(house.store.clone()));
+    let mut sweeps = house.sweeps(&[]);
+    sweeps.store = spy.clone();
+    let running = start(Arc::new(sweeps)).await.unwrap();
+    let waiting = Stopwatch::start();
+    while spy.sweeps() < 2 {
+        assert!(waiting.elapsed() < Duration::from_secs(15), "no sweep came");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(waiting.elapsed() > Duration::from_millis(500), "two sweeps are a second apart");
+    running.stop(Duration::from_secs(1)).await;
+    let after = spy.sweeps();
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    assert_eq!(spy.sweeps(), after);
+}
