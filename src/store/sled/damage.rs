@@ -117,14 +117,18 @@ async fn what_a_killed_opening_left_behind_is_removed() {
     let (mut world, live, _) = closed().await;
     let planted = world.folder.path().join("data/snap.ffffffffffffffff.generating");
     fs::write(&planted, b"half").unwrap();
-    world.reopen_after(|_| {}).await;
+    world.open_again();
     assert!(!planted.exists());
     assert!(world.store.read(live).await.unwrap().is_some());
 }
 
 impl World<Sled> {
-    async fn reopen_after(&mut self, change: impl FnOnce(&::sled::Db)) {
+    fn reopen_after(&mut self, change: impl FnOnce(&::sled::Db)) {
         tamper(self.folder.path(), change);
+        self.open_again();
+    }
+
+    fn open_again(&mut self) {
         let clock = Clock::Manual(Arc::clone(&self.time));
         (self.store, self.errands) = Sled::open(self.folder.path(), BTreeMap::new(), clock);
     }
@@ -187,11 +191,11 @@ async fn missing_events_are_damage() {
 async fn a_changed_record_of_an_ended_verification_is_named_when_it_is_read() {
     let (mut world, live, ended) = closed().await;
     // First its open attempt is settled, so that it is no longer live.
-    world.reopen_after(|_| {}).await;
+    world.open_again();
     world.store.timeline(ended).await.unwrap();
     world.store.close().await.unwrap();
     let key = keys::events(ended, 1);
-    world.reopen_after(|db| flip(db, &key)).await;
+    world.reopen_after(|db| flip(db, &key));
     let named = |error: StoreError| match error {
         StoreError::Damaged { key: found, reason } => {
             assert_eq!(found, hex(&key));
@@ -216,12 +220,10 @@ async fn a_changed_or_cut_name_of_a_message_is_damage_and_not_unknown() {
     let key = keys::provider_ref(&whatsapp, "wamid.1");
     for keep in [0, 3, 16] {
         let (mut world, ..) = closed().await;
-        world
-            .reopen_after(|db| {
-                let value = db.get(&key).unwrap().unwrap();
-                db.insert(&key, &value[..keep]).unwrap();
-            })
-            .await;
+        world.reopen_after(|db| {
+            let value = db.get(&key).unwrap().unwrap();
+            db.insert(&key, &value[..keep]).unwrap();
+        });
         let found = world.store.find(whatsapp.clone(), "wamid.1".to_owned()).await;
         assert!(matches!(found, Err(StoreError::Damaged { .. })), "{found:?}");
     }
