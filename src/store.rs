@@ -4,6 +4,8 @@
 //! of it durable at once; then publish the new states, release every answer and hand out the effects.
 //! A reader sees only durable states.
 
+#[cfg(test)]
+pub(crate) mod contract;
 mod gate;
 pub mod sled;
 

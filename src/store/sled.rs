@@ -1,5 +1,7 @@
 //! The embedded default. One thread owns sled and does everything with it; this is what others hold of that thread.
 
+#[cfg(test)]
+mod damage;
 mod keys;
 mod open;
 mod record;

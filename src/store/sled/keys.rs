@@ -34,6 +34,8 @@ pub enum Row {
 
 pub const FORMAT: [u8; 2] = [Row::Meta as u8, b'f'];
 pub const KEY_ID: [u8; 2] = [Row::Meta as u8, b'k'];
+/// How many batches were written.
+pub const BATCHES: [u8; 2] = [Row::Meta as u8, b'b'];
 
 pub fn events(id: VerificationId, first: u32) -> Vec<u8> {
     joined(Row::Events, &[&id.to_bytes(), &first.to_be_bytes()])

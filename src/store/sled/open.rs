@@ -1,15 +1,19 @@
 //! Opening sled 0.34.7 as carefully as it needs: what a kill during an earlier open left behind is removed, what
 //! must be on disk is synced, and nothing is ever created anew over something damaged.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::keys::{self, Row};
 use super::record::{self, damaged};
+use crate::clock::Stopwatch;
 use crate::store::{Idempotency, Policies, Snapshot, StoreError};
 use crate::verification::values::{ChannelName, MessageId, ProviderRef, Report, Timestamp, VerificationId};
 use crate::verification::{Event, Fact, Policy, State};
@@ -21,6 +25,11 @@ const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Below this much free room nothing is written any more: a turn's rows (at most 2 MiB) and the segments that sled
 /// takes for them must fit, for sled does not take another write after one has failed.
 const ROOM_NEEDED: u64 = 8 * 1024 * 1024;
+
+/// Locked as long as the folder is in use; its content is [`Disk::mark`]'s.
+const LOCK: &str = "lock";
+/// sled gives its own lock back only when the last of its threads is done, a few milliseconds after it was dropped.
+const LET_GO_WITHIN: Duration = Duration::from_secs(2);
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -42,10 +51,15 @@ pub enum OpenError {
 }
 
 /// sled, with the descriptor by which its file is synced.
+///
+/// sled takes a part of its log that it cannot read for a write that a crash cut short, and goes on without it and
+/// all that came after. So the batches are counted, in a row and, once they are durable, outside of sled: a database
+/// that knows of fewer than that has lost some.
 pub struct Disk {
     db: ::sled::Db,
     file: File,
     path: PathBuf,
+    batches: Cell<u64>,
     lock: File,
 }
 
@@ -82,13 +96,13 @@ impl Disk {
         if free_room(path).map_err(io)? < ROOM_NEEDED {
             return Err(OpenError::Full { path: path.to_owned() });
         }
-        let db = open_sled(path)?;
+        let db = open_sled_once_it_is_free(path)?;
         let file = File::open(path.join("db")).map_err(io)?;
         let folder_of_folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         for synced in [&path.join("conf"), path, folder_of_folder.unwrap_or(Path::new("."))] {
             File::open(synced).and_then(|file| file.sync_all()).map_err(io)?;
         }
-        let disk = Self { db, file, path: path.to_owned(), lock };
+        let disk = Self { db, file, path: path.to_owned(), batches: Cell::new(0), lock };
         disk.check_format(key_id)?;
         Ok(disk)
     }
@@ -111,7 +125,10 @@ impl Disk {
     }
 
     /// Makes `batch`, of `rows` rows, survive the loss of power.
-    pub fn write(&self, batch: ::sled::Batch, rows: usize) -> Result<(), WriteError> {
+    pub fn write(&self, mut batch: ::sled::Batch, rows: usize) -> Result<(), WriteError> {
+        let batches = self.batches.get() + 1;
+        let row = record::encode(&keys::BATCHES, &batches);
+        batch.insert(&keys::BATCHES, row.map_err(|error| WriteError::Failed(error.to_string()))?);
         self.db.apply_batch(batch).map_err(write_error)?;
         // sled frees the pages that a batch replaced only as the epoch moves on, which reads make it do.
         for _ in 0..rows {
@@ -119,7 +136,29 @@ impl Disk {
         }
         self.db.flush().map_err(write_error)?;
         // sled's flush on Linux is `sync_file_range`, which makes neither sizes nor the disk's own cache durable.
-        self.file.sync_data().map_err(|error| WriteError::Failed(format!("fdatasync: {error}")))
+        self.file.sync_data().map_err(|error| WriteError::Failed(format!("fdatasync: {error}")))?;
+        self.batches.set(batches);
+        self.mark().map_err(|error| WriteError::Failed(format!("{LOCK}: {error}")))
+    }
+
+    /// Notes outside of sled how many batches are durable. Not synced: after the loss of power the note may be of a
+    /// batch before, never of one that is not there.
+    fn mark(&self) -> io::Result<()> {
+        self.lock.write_all_at(format!("twotick {:020}\n", self.batches.get()).as_bytes(), 0)
+    }
+
+    /// What [`Disk::mark`] noted last; `None` before the first batch.
+    fn marked(&self) -> Result<Option<u64>, OpenError> {
+        let mut text = String::new();
+        (&self.lock)
+            .read_to_string(&mut text)
+            .map_err(|source| OpenError::Io { path: self.path.join(LOCK), source })?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let marked = text.strip_prefix("twotick ").and_then(|count| count.trim_end().parse().ok());
+        let reason = format!("the file {LOCK} does not say how many batches there are");
+        marked.map(Some).ok_or(OpenError::Damaged { path: self.path.clone(), reason })
     }
 
     pub fn get(&self, key: &[u8]) -> Result<Option<::sled::IVec>, StoreError> {
@@ -229,10 +268,9 @@ impl Disk {
 
     fn check_format(&self, key_id: [u8; 4]) -> Result<(), OpenError> {
         let read = |key: &[u8]| self.get(key).map_err(|error| self.unreadable(&error));
-        let io = |source| OpenError::Io { path: self.path.clone(), source };
-        let has_begun = self.lock.metadata().map_err(io)?.len() > 0;
+        let marked = self.marked()?;
         match read(&keys::FORMAT)? {
-            None if self.db.is_empty() && !has_begun => self.begin(key_id),
+            None if self.db.is_empty() && marked.is_none() => self.begin(key_id),
             None => Err(self.unreadable(&damaged(&keys::FORMAT, "the format of the store is missing"))),
             Some(value) => {
                 let found: u32 =
@@ -246,10 +284,8 @@ impl Disk {
                     Err(OpenError::Format { path, found })
                 } else if key != key_id {
                     Err(OpenError::OtherKey { path })
-                } else if has_begun {
-                    Ok(())
                 } else {
-                    self.mark_begun()
+                    self.check_batches(marked.unwrap_or(0))
                 }
             }
         }
@@ -268,16 +304,22 @@ impl Disk {
             WriteError::Failed(reason) => {
                 OpenError::Io { path: self.path.clone(), source: io::Error::other(reason) }
             }
-        })?;
-        self.mark_begun()
+        })
     }
 
-    /// Says outside of sled that there is data, so that a database which has lost everything is not taken for new.
-    fn mark_begun(&self) -> Result<(), OpenError> {
-        let marked = (&self.lock).write_all(b"This folder holds the data of twotick.\n");
-        marked
-            .and_then(|()| self.lock.sync_all())
-            .map_err(|source| OpenError::Io { path: self.path.clone(), source })
+    fn check_batches(&self, marked: u64) -> Result<(), OpenError> {
+        let row = self
+            .get(&keys::BATCHES)
+            .and_then(|row| row.ok_or_else(|| damaged(&keys::BATCHES, "the count of batches is missing")));
+        let batches: u64 = row
+            .and_then(|row| record::decode(&keys::BATCHES, &row))
+            .map_err(|error| self.unreadable(&error))?;
+        if batches < marked {
+            let reason = format!("of {marked} batches that were durable only {batches} are there");
+            return Err(OpenError::Damaged { path: self.path.clone(), reason });
+        }
+        self.batches.set(batches);
+        self.mark().map_err(|source| OpenError::Io { path: self.path.join(LOCK), source })
     }
 
     fn unreadable(&self, error: &StoreError) -> OpenError {
@@ -303,6 +345,19 @@ fn remove_unfinished_snapshots(path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Nobody else has the folder, so where sled finds it locked the one before, of this process, is still letting go.
+fn open_sled_once_it_is_free(path: &Path) -> Result<::sled::Db, OpenError> {
+    let waiting = Stopwatch::start();
+    loop {
+        match open_sled(path) {
+            Err(OpenError::InUse { .. }) if waiting.elapsed() < LET_GO_WITHIN => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            opened => return opened,
+        }
+    }
 }
 
 fn open_sled(path: &Path) -> Result<::sled::Db, OpenError> {
@@ -336,7 +391,7 @@ fn senseless(path: &Path) -> OpenError {
 /// Held as long as the folder is in use, and before anything in it is touched: sled has a lock of its own, but takes
 /// it after unfinished snapshots must be gone, and one that another process is just writing must stay.
 fn lock(path: &Path) -> Result<File, OpenError> {
-    let file = File::options().read(true).write(true).create(true).truncate(false).open(path.join("lock"));
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(path.join(LOCK));
     let file = file.map_err(|source| match source.kind() {
         io::ErrorKind::StorageFull => OpenError::Full { path: path.to_owned() },
         _ => OpenError::Io { path: path.to_owned(), source },
