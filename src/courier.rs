@@ -261,10 +261,10 @@ fn log(errand: &Errand, channel: &str, outcome: &Outcome, took: Duration) {
     let (attempt, outcome_word) = (errand.attempt, word(outcome));
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     match outcome {
-        Outcome::Accepted { provider_ref } | Outcome::Held { provider_ref } => tracing::info!(
-            %message, attempt, channel, country, outcome = outcome_word, duration_ms,
-            provider_ref = provider_ref.as_str(), "sent"
-        ),
+        // Without the provider's id: a wamid holds the number under its base 64.
+        Outcome::Accepted { .. } | Outcome::Held { .. } => {
+            tracing::info!(%message, attempt, channel, country, outcome = outcome_word, duration_ms, "sent");
+        }
         Outcome::Refused { error, .. } | Outcome::InDoubt { error } => tracing::warn!(
             %message, attempt, channel, country, outcome = outcome_word, duration_ms,
             code = error.code, class = ?error.class, "not sent, or not surely: {}", error.title
