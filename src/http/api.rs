@@ -61,7 +61,7 @@ pub async fn read(
     Ok(View::new(&snapshot, &shared.vault)?.respond(StatusCode::OK))
 }
 
-/// The versions that an `If-None-Match` names.
+/// The versions that an `If-None-Match` names. Without the quotes that RFC 9110 asks for they are understood as well.
 pub struct KnownVersions {
     tags: Vec<String>,
 }
@@ -74,8 +74,8 @@ impl KnownVersions {
     }
 
     pub fn contain(&self, version: u32) -> bool {
-        let current = etag(version);
-        self.tags.iter().any(|tag| tag == "*" || *tag == current)
+        let (quoted, bare) = (etag(version), version.to_string());
+        self.tags.iter().any(|tag| tag == "*" || *tag == quoted || *tag == bare)
     }
 }
 

@@ -186,3 +186,38 @@ fn status_label(status: StatusCode) -> metrics::SharedString {
         other => other.as_str().to_owned().into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::middleware::from_fn;
+    use actix_web::test::{TestRequest, init_service, try_call_service};
+    use actix_web::{App, web};
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_panic_becomes_a_problem_with_everything_that_an_answer_has() {
+        async fn panics() -> &'static str {
+            panic!("on purpose")
+        }
+        let app = App::new().wrap(from_fn(observe)).route("/", web::get().to(panics));
+        let service = init_service(app).await;
+        let request = TestRequest::get().uri("/").insert_header(("x-request-id", "r-1")).to_request();
+        let error = try_call_service(&service, request).await.expect_err("it panicked");
+        let response = error.error_response();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers().get("content-type").unwrap(), "application/problem+json");
+        assert_eq!(response.headers().get("x-request-id").unwrap(), "r-1");
+        assert_eq!(response.headers().get("x-content-type-options").unwrap(), "nosniff");
+    }
+
+    #[test]
+    fn methods_and_statuses_have_few_labels() {
+        let strange = Method::from_bytes(b"BREW").unwrap();
+        assert_eq!((method_label(&Method::GET), method_label(&strange)), ("GET", "other"));
+        for status in [200_u16, 201, 202, 304, 401, 404, 503] {
+            let label = status_label(StatusCode::from_u16(status).unwrap());
+            assert_eq!(&*label, status.to_string());
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! What providers tell us: raw bytes → signature → parse → one order to the store → 200 when all of it is durable.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use metrics::{counter, gauge};
@@ -22,6 +24,8 @@ const BODY_LIMIT: usize = 3 * 1024 * 1024;
 const EVIDENCE_BYTES: usize = 8 * 1024;
 /// So much of an inbound message is kept, for the same bound, as JSON; 4,096 letters of almost every script fit.
 const CONTENT_BYTES: usize = 10 * 1024;
+/// How far ahead of ours a provider's clock may be.
+const FASTEST_CLOCK: Duration = Duration::from_secs(24 * 60 * 60);
 /// Providers send numbers or a few letters.
 const MAX_CHALLENGE_BYTES: usize = 512;
 
@@ -225,7 +229,7 @@ fn kept_inbound(
         provider_ref,
         channel: channel.clone(),
         received_at: now,
-        at: message.at.unwrap_or(now),
+        at: plausible(message.at, now),
         kind: message.kind,
         number: number.map(|phone| vault.number_index(&phone)),
         in_reply_to: message.in_reply_to.map(|reference| reference.as_str().to_owned()),
@@ -238,9 +242,15 @@ fn kept_inbound(
     }
 }
 
+/// The provider's time, unless it lies so far ahead that the record would outlive every retention. A clock that is
+/// merely fast is believed, because a repeated delivery is recognised by its time as well.
+fn plausible(at: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    at.filter(|&at| at <= now + FASTEST_CLOCK).unwrap_or(now)
+}
+
 fn kept_alert(channel: &ChannelName, alert: channel::Alert, now: Timestamp) -> store::Alert {
     store::Alert {
-        at: alert.at.unwrap_or(now),
+        at: plausible(alert.at, now),
         channel: channel.clone(),
         code: alert.code,
         title: alert.title,

@@ -173,3 +173,16 @@ async fn a_very_long_text_is_kept_as_far_as_a_record_goes() {
     let kept = all["data"][0]["text"].as_str().unwrap();
     assert!(kept.len() >= 1024 && text.starts_with(kept), "{} of 4096 are kept", kept.len());
 }
+
+/// A time from beyond every retention is not believed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_far_ahead_is_replaced_by_ours() {
+    let server = server().await;
+    for (n, at) in [4_000_000_000, 253_402_300_799, u64::MAX].into_iter().enumerate() {
+        let body = text_from("12025550100", &format!("wamid.{n}"), "hello", None, at);
+        assert_eq!(server.webhook("whatsapp", &body).await.status(), 200);
+    }
+    let all = page(&server, "/v1/inbound").await;
+    let times: Vec<_> = all["data"].as_array().unwrap().iter().map(|message| &message["at"]).collect();
+    assert_eq!(times, [&json!("2026-11-18T14:13:20.000Z"); 3]);
+}

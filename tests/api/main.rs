@@ -6,6 +6,7 @@ mod commands;
 mod creates;
 mod description;
 mod lists;
+mod logs;
 mod operations;
 mod reads;
 mod support;

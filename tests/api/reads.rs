@@ -11,7 +11,9 @@ async fn the_etag_is_the_version_and_saves_the_body() {
     let path = format!("/v1/verifications/{id}");
     let message = server.accept().await;
     let etag = server.get(&path).send().await.unwrap().headers()["etag"].to_str().unwrap().to_owned();
-    for known in [etag.clone(), format!("W/{etag}"), format!("\"0\", {etag}"), "*".to_owned()] {
+    for known in
+        [etag.clone(), format!("W/{etag}"), etag.replace('"', ""), format!("\"0\", {etag}"), "*".to_owned()]
+    {
         let response = server.get(&path).header("if-none-match", known).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::NOT_MODIFIED);
         assert_eq!(response.headers()["etag"], etag);

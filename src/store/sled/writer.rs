@@ -93,6 +93,10 @@ pub fn start(
             stop("the store's thread panicked");
         }
         shared.health.store(CLOSED, Ordering::Relaxed);
+        // The channel would keep what came in after the last look, and who waits for it would wait for ever.
+        let queue = writer.queue.clone();
+        drop(writer);
+        queue.iter().for_each(drop);
     };
     thread::Builder::new()
         .name("store".to_owned())
