@@ -337,6 +337,7 @@ fn channel(name: ChannelName, kind: &config::ChannelKind) -> Result<Channel, Set
             bearer: http.bearer,
             id_pointer: http.id_pointer,
             report_secret: http.report_secret,
+            connect_timeout: http.connect_timeout,
             timeout: http.timeout,
         })?),
     })

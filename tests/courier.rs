@@ -128,6 +128,7 @@ fn channels(uri: &str) -> Channels {
         from: "Acme".to_owned(),
         bearer: "token".into(),
         id_pointer: "/id".to_owned(),
+        connect_timeout: Duration::from_secs(2),
         report_secret: "0123456789abcdef".into(),
         timeout: Duration::from_secs(5),
     });

@@ -162,3 +162,24 @@ async fn with_a_silent_provider() -> (tempfile::TempDir, tokio::net::TcpListener
     let id = create(&http_client(), &server.url(), "+12025550100").await.expect("it is created");
     (folder, silent, server, config, id)
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn systemd_is_told_when_the_server_is_up_that_it_lives_and_when_it_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let systemd = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    systemd.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let told = || {
+        let mut text = [0; 64];
+        let length = systemd.recv(&mut text).expect("systemd is told something");
+        String::from_utf8(text[..length].to_vec()).unwrap().trim_end().to_owned()
+    };
+    let config = config("127.0.0.1:0".parse().unwrap(), "http://127.0.0.1:9", folder.path());
+    let variables = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "300000")];
+    let mut server = Server::start_with(&config, folder.path(), &variables);
+    assert_eq!(told(), "READY=1");
+    assert_eq!([told(), told()], ["WATCHDOG=1", "WATCHDOG=1"]);
+    server.signal("-TERM");
+    assert!(std::iter::repeat_with(told).take(20).any(|state| state == "STOPPING=1"));
+    assert_eq!(server.ended().0.code(), Some(0));
+}

@@ -15,9 +15,6 @@ use crate::verification::values::{
     ChannelName, DeliveryError, ErrorClass, Outcome, ProviderRef, Report, ReportStatus, Timestamp,
 };
 
-/// A carrier that is not reached in this time is tried again.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// `[channels.NAME]` of kind `http`.
 pub struct Settings {
     pub name: ChannelName,
@@ -28,6 +25,8 @@ pub struct Settings {
     /// JSON pointer to the carrier's message id in its answer, `/id`.
     pub id_pointer: String,
     pub report_secret: SecretString,
+    /// At most half of `timeout` is used.
+    pub connect_timeout: Duration,
     /// For one request, to the last byte of its answer.
     pub timeout: Duration,
 }
@@ -56,7 +55,7 @@ impl HttpSms {
             url_setting: "url",
             bearer: &settings.bearer,
             bearer_setting: "bearer",
-            connect_timeout: CONNECT_TIMEOUT,
+            connect_timeout: settings.connect_timeout,
             timeout: settings.timeout,
         })?;
         Ok(Self {

@@ -350,6 +350,7 @@ fn channels() -> BTreeMap<String, Arc<Channel>> {
         from: "Acme".to_owned(),
         bearer: secret("carrier-token"),
         id_pointer: "/id".to_owned(),
+        connect_timeout: Duration::from_secs(2),
         report_secret: secret(REPORT_SECRET),
         timeout: Duration::from_secs(10),
     });

@@ -120,10 +120,16 @@ pub struct Server {
 impl Server {
     /// Writes `config` into the folder and returns once the server is up.
     pub fn start(config: &str, folder: &Path) -> Self {
+        Self::start_with(config, folder, &[])
+    }
+
+    /// The same with these variables in its environment.
+    pub fn start_with(config: &str, folder: &Path, variables: &[(&str, &str)]) -> Self {
         let path = folder.join("config.toml");
         std::fs::write(&path, config).unwrap();
         let mut child = twotick()
             .args(["--config", path.to_str().unwrap(), "serve"])
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

@@ -16,6 +16,7 @@ fn sms(url: &str, id_pointer: &str, timeout: Duration) -> HttpSms {
         from: "Lampen".to_owned(),
         bearer: "token-of-the-carrier".into(),
         id_pointer: id_pointer.to_owned(),
+        connect_timeout: Duration::from_secs(2),
         report_secret: "secret of the reports".into(),
         timeout,
     })
