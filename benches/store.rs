@@ -46,11 +46,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 async fn measure(messages: usize) -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let vault = Vault::new(&[7; 32]);
-    let settings = sled::Settings {
-        path: folder.path().join("data"),
-        rates: BTreeMap::new(),
-        key_id: vault.key_id(),
-    };
+    let settings =
+        sled::Settings { path: folder.path().join("data"), rates: BTreeMap::new(), key_id: vault.key_id() };
     let (store, errands) = sled::open(settings, Clock::System)?;
     let made = Stopwatch::start();
     let sent = accepted_messages(&store, errands, &vault, messages).await?;
@@ -75,7 +72,8 @@ async fn accepted_messages(
     let policy = Arc::new(policy());
     let numbers: Vec<usize> = (0..count).collect();
     let creating = {
-        let (store, orders) = (store.clone(), numbers.iter().map(|_| create(vault, &policy)).collect::<Vec<_>>());
+        let (store, orders) =
+            (store.clone(), numbers.iter().map(|_| create(vault, &policy)).collect::<Vec<_>>());
         tokio::spawn(async move {
             for some in orders.chunks(CREATES_A_CALL) {
                 store.execute(some.to_vec()).await?;
@@ -91,8 +89,9 @@ async fn accepted_messages(
         }
         let accepted = some.drain(..).map(|errand| {
             let id = errand.snapshot.verification.id().message(errand.message);
-            let provider_ref = ProviderRef::parse(&format!("wamid.HBgLMTIwMjU1NTAxMDEVAgARGB{:024}", sent.len()))
-                .expect("visible ASCII, short");
+            let provider_ref =
+                ProviderRef::parse(&format!("wamid.HBgLMTIwMjU1NTAxMDEVAgARGB{:024}", sent.len()))
+                    .expect("visible ASCII, short");
             sent.push((id, provider_ref.clone()));
             Order::Command {
                 id: id.verification(),
@@ -153,7 +152,11 @@ fn channel() -> ChannelName {
     ChannelName::new("whatsapp")
 }
 
-async fn round(store: &SledStore, sent: &Arc<Vec<Sent>>, status: &ReportStatus) -> Result<(), Box<dyn Error>> {
+async fn round(
+    store: &SledStore,
+    sent: &Arc<Vec<Sent>>,
+    status: &ReportStatus,
+) -> Result<(), Box<dyn Error>> {
     let mut order: Vec<usize> = (0..sent.len()).collect();
     order.shuffle(&mut StdRng::seed_from_u64(status.name().len() as u64));
     let (of_one, rest) = order.split_at(REPORTS_OF_ONE.min(order.len() / 3));

@@ -165,9 +165,15 @@ fn codes_are_explained() {
     assert_eq!((unknown.status.code(), stdout(&unknown).as_str()), (FAILED, ""));
     assert!(stderr(&unknown).contains("resend_too_early"), "{}", stderr(&unknown));
     // Every code that an attempt can end with here has its explanation.
-    for code in ["expired_before_send", "stopping", "record_damaged", "unknown_channel", "no_wording",
-        "template_missing", "template_not_approved"]
-    {
+    for code in [
+        "expired_before_send",
+        "stopping",
+        "record_damaged",
+        "unknown_channel",
+        "no_wording",
+        "template_missing",
+        "template_not_approved",
+    ] {
         assert_eq!(run(&["explain", code]).status.code(), DONE, "{code}");
     }
 }

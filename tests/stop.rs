@@ -64,7 +64,8 @@ async fn a_stop_under_load_loses_nothing_that_was_answered() {
     }
     let list = read(&client, &url, "/verifications?limit=1").await;
     let id = list["data"][0]["id"].as_str().unwrap().to_owned();
-    let stream = client.get(format!("{url}/v1/verifications/{id}/stream")).bearer_auth(KEY).send().await.unwrap();
+    let stream =
+        client.get(format!("{url}/v1/verifications/{id}/stream")).bearer_auth(KEY).send().await.unwrap();
 
     server.signal("-TERM");
     let (status, took) = server.ended();
@@ -90,8 +91,12 @@ async fn a_stop_under_load_loses_nothing_that_was_answered() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let timeline = read(&client, &server.url(), &format!("/verifications/{id}/timeline")).await;
-        let types: Vec<_> =
-            timeline["events"].as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap()).collect();
+        let types: Vec<_> = timeline["events"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|event| event["type"].as_str().unwrap())
+            .collect();
         assert!(!types.contains(&"send_in_doubt"), "{id}: {types:?}");
     }
     let mut requests: BTreeMap<String, usize> = BTreeMap::new();
