@@ -1,0 +1,100 @@
+//! What could be reached at most: the same web server, which checks the signature, reads the webhook and forgets it.
+//! It runs as a process of its own, as the server does.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use twotick::channel::{Channel, Readable, meta};
+use twotick::verification::values::ChannelName;
+
+use crate::Outcome;
+use crate::server::{APP_SECRET, BUSINESS_ACCOUNT_ID, PHONE_NUMBER_ID};
+
+/// By which this program is told to be the ceiling.
+pub const ARGUMENT: &str = "ceiling";
+
+const BODY_LIMIT: usize = 3 * 1024 * 1024;
+
+pub struct Ceiling {
+    child: Child,
+    pub addr: SocketAddr,
+}
+
+impl Ceiling {
+    pub fn start() -> Outcome<Self> {
+        let mut child =
+            Command::new(std::env::current_exe()?).arg(ARGUMENT).stdout(Stdio::piped()).spawn()?;
+        let stdout = child.stdout.take().ok_or("no output of the ceiling")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        Ok(Self { addr: line.trim().parse()?, child })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Ceiling {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way there is nothing more to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// With the settings of the server's public listener.
+#[actix_web::main]
+pub async fn serve() -> Outcome<()> {
+    let channel = web::Data::from(Arc::new(channel()?));
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    println!("{}", listener.local_addr()?);
+    std::io::stdout().flush()?;
+    let app = move || {
+        App::new()
+            .app_data(channel.clone())
+            .app_data(web::PayloadConfig::new(BODY_LIMIT))
+            .route("/webhooks/{channel}", web::post().to(receive))
+    };
+    HttpServer::new(app)
+        .workers(std::thread::available_parallelism().map_or(1, usize::from))
+        .max_connections(4_096)
+        .client_request_timeout(Duration::from_secs(10))
+        .keep_alive(Duration::from_secs(75))
+        .listen(listener)?
+        .run()
+        .await?;
+    Ok(())
+}
+
+async fn receive(channel: web::Data<Channel>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
+    let headers = request.headers().get_all(channel.signature_header());
+    let headers: Vec<&[u8]> = headers.map(|value| value.as_bytes()).collect();
+    if channel.verify(&headers, &body).is_err() {
+        return HttpResponse::Unauthorized().finish();
+    }
+    let delivery = channel.parse(&body);
+    match delivery.readable {
+        Readable::Yes if delivery.reports.len() == 1 => HttpResponse::Ok().finish(),
+        Readable::Yes | Readable::No(_) => HttpResponse::BadRequest().finish(),
+    }
+}
+
+fn channel() -> Outcome<Channel> {
+    Ok(Channel::Meta(meta::Meta::new(meta::Settings {
+        name: ChannelName::new("whatsapp"),
+        graph_url: "http://127.0.0.1:9".to_owned(),
+        graph_version: "v25.0".to_owned(),
+        phone_number_id: PHONE_NUMBER_ID.to_owned(),
+        business_account_id: BUSINESS_ACCOUNT_ID.to_owned(),
+        access_token: "nothing is sent from here".into(),
+        app_secrets: vec![APP_SECRET.into()],
+        verify_token: "nobody-asks-for-it".into(),
+        connect_timeout: Duration::from_secs(2),
+        timeout: Duration::from_secs(10),
+    })?))
+}

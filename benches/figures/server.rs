@@ -1,0 +1,147 @@
+//! The server under test: the release binary, as anybody would start it.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use twotick::clock::Stopwatch;
+
+use crate::Outcome;
+
+pub const APP_KEY: &str = "the-key-of-the-only-app";
+pub const APP_SECRET: &str = "a-secret-by-which-the-stand-in-signs";
+pub const PHONE_NUMBER_ID: &str = "106540352242922";
+pub const BUSINESS_ACCOUNT_ID: &str = "102290129340398";
+
+/// Channels of kind `meta`, `meta0` and so on, each with a profile of its name. Meta allows one number 1,000 messages
+/// a second at most, which twotick keeps; the messages that the webhooks tell of are made faster by several numbers.
+pub const NUMBERS: usize = 16;
+/// From queued to the fallback, in the profile `fallback`.
+pub const DELIVER_WITHIN: Duration = Duration::from_secs(14);
+
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+pub struct Server {
+    child: Child,
+    pub addr: SocketAddr,
+    admin_addr: SocketAddr,
+}
+
+impl Server {
+    /// In `folder`, where its data, its configuration and its log go.
+    pub fn start(folder: &Path, providers: SocketAddr) -> Outcome<Self> {
+        fs::create_dir_all(folder)?;
+        let (addr, admin_addr) = (free_address()?, free_address()?);
+        let config = folder.join("config.toml");
+        fs::write(&config, configuration(folder, addr, admin_addr, providers))?;
+        let child = Command::new(env!("CARGO_BIN_EXE_twotick"))
+            .arg("--config")
+            .arg(config)
+            .arg("serve")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(folder.join("log"))?)
+            .spawn()?;
+        let mut server = Self { child, addr, admin_addr };
+        let watch = Stopwatch::start();
+        while server.ask("/readyz", addr).is_err() {
+            if server.child.try_wait()?.is_some() || watch.elapsed() > START_LIMIT {
+                return Err(format!("not started: {}", fs::read_to_string(folder.join("log"))?).into());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(server)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The Prometheus metrics as text.
+    pub fn metrics(&self) -> Outcome<String> {
+        self.ask("/metrics", self.admin_addr)
+    }
+
+    fn ask(&self, path: &str, addr: SocketAddr) -> Outcome<String> {
+        let mut stream = TcpStream::connect(addr)?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        if !answer.starts_with("HTTP/1.1 200") {
+            return Err(answer.lines().next().unwrap_or("no answer").into());
+        }
+        Ok(answer)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way there is nothing more to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_address() -> Outcome<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+fn configuration(folder: &Path, addr: SocketAddr, admin: SocketAddr, providers: SocketAddr) -> String {
+    let data = folder.join("data");
+    let mut text = format!(
+        r#"
+[server]
+listen = "{addr}"
+admin_listen = "{admin}"
+public_url = "http://{addr}"
+[store]
+path = "{data}"
+[keys]
+master = {{ file = "{data}/master.key" }}
+[[apps]]
+name = "figures"
+api_keys = ["{APP_KEY}"]
+[channels.sms]
+kind = "http"
+url = "http://{providers}/sms"
+from = "Figures"
+bearer = "nobody-checks-it"
+report_secret = "nobody-reports-by-it"
+[profiles.fallback]
+brand = "Figures"
+steps = [{{ channel = "meta0", template = "login_code", deliver_within = "{}s" }}, {{ channel = "sms", text = "otp" }}]
+[templates.login_code]
+locales = {{ en = "en_US" }}
+button = "copy_code"
+[texts.otp]
+en = "{{code}} is your {{brand}} code. It expires in {{minutes}} minutes."
+"#,
+        DELIVER_WITHIN.as_secs(),
+        data = data.display(),
+    );
+    for number in 0..NUMBERS {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            r#"
+[channels.meta{number}]
+kind = "meta"
+graph_url = "http://{providers}"
+phone_number_id = "{PHONE_NUMBER_ID}"
+business_account_id = "{BUSINESS_ACCOUNT_ID}"
+access_token = "nobody-checks-it"
+app_secrets = ["{APP_SECRET}"]
+verify_token = "nobody-asks-for-it"
+messages_per_second = 1000
+[profiles.meta{number}]
+brand = "Figures"
+steps = [{{ channel = "meta{number}", template = "login_code" }}]
+"#
+        );
+    }
+    text
+}

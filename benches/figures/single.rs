@@ -1,0 +1,38 @@
+//! A quiet server: what it takes of memory, and what one create waits.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::load::{self, Pace};
+use crate::providers::Providers;
+use crate::report::{Goal, Report};
+use crate::server::Server;
+use crate::{Outcome, disk, machine, orders};
+
+/// After its start everything has settled by then.
+const SETTLED_AFTER: Duration = Duration::from_secs(4);
+const CREATES: usize = 400;
+/// Between two creates, so that each finds the server at rest: one that comes while the code of the last is being
+/// recorded as sent waits for that too.
+const APART: Duration = Duration::from_millis(10);
+
+pub fn measure(folder: &Path, report: &mut Report) -> Outcome<()> {
+    let providers = Providers::start()?;
+    let server = Server::start(&folder.join("single"), providers.addr)?;
+    std::thread::sleep(SETTLED_AFTER);
+    let resident = machine::resident_mib(server.pid());
+    report.figure("idle memory", resident, "MiB", Goal::AtMost(40.0));
+
+    let requests: Vec<_> = (0..CREATES).map(|index| orders::create(index, "meta0")).collect();
+    let before = disk::probe(folder)?;
+    let run = load::run(server.addr, 1, Pace::Every(APART), &requests, |_, _| {})?;
+    let d = millis((before + disk::probe(folder)?) / 2);
+    report.note("D, the median of fdatasync after appending 4 KiB", d, "ms");
+    report.figure("single create, median", run.wait_ms(0.5), "ms", Goal::AtMost(2.0 * d + 1.0));
+    report.note("single create, p99", run.wait_ms(0.99), "ms");
+    Ok(())
+}
+
+pub fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
