@@ -103,11 +103,29 @@ impl Rules<'_> {
     fn tick(&self, readiness: Readiness) -> Vec<Fact> {
         match ripe(self.state, readiness, self.now) {
             Some((_, Why::Expiry)) => vec![Fact::Expired],
-            Some((_, Why::Deadline)) => self.fall_back(FallbackReason::Deadline),
+            Some((_, Why::Deadline)) => self.fall_back(self.deadline_reason()),
             Some((_, Why::Doubt(_))) => self.send_again_in_doubt(),
             Some((_, Why::Send(message))) => self.start(message, readiness),
             Some((_, Why::Answer(message))) => self.interrupt(|open| open.ordinal == message),
             None => Vec::new(),
+        }
+    }
+
+    /// Nobody knows whether a message in doubt was sent at all: that is told apart from one that was, in vain.
+    fn deadline_reason(&self) -> FallbackReason {
+        match self.verification.current().map(|message| message.progress) {
+            Some(Progress::InDoubt { .. }) => FallbackReason::InDoubt,
+            Some(
+                Progress::Queued { .. }
+                | Progress::Sending
+                | Progress::Accepted
+                | Progress::Sent
+                | Progress::Failed
+                | Progress::Delivered
+                | Progress::Read
+                | Progress::Dropped,
+            )
+            | None => FallbackReason::Deadline,
         }
     }
 

@@ -126,7 +126,7 @@ pub enum FallbackReason {
     Failed,
     /// The provider did not take it.
     Refused,
-    /// The doubt about the last step was not settled.
+    /// The doubt about the message was not settled in time.
     InDoubt,
     /// An app or a person of the staff asked for it.
     Requested,

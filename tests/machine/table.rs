@@ -296,7 +296,7 @@ fn a_doubt_on_a_step_that_is_not_the_last_waits_for_its_deadline() {
         requested().started().at(10_000).when(answered(1, 1, lost())).then([send_in_doubt(1, 1, None)]);
     assert_eq!(story.message(1).progress, Progress::InDoubt { settle_by: None });
     let story = story.when(tick()).then_nothing().at(DEADLINE - 1).when(tick()).then_nothing();
-    story.at(DEADLINE).when(tick()).then([fell_back(1, 1, Deadline), queued(2, 1, SMS, None)]);
+    story.at(DEADLINE).when(tick()).then([fell_back(1, 1, InDoubt), queued(2, 1, SMS, None)]);
 }
 
 #[test]
@@ -364,7 +364,7 @@ fn any_report_settles_a_doubt() {
 fn what_was_under_way_at_a_crash_is_in_doubt_and_an_answer_from_before_is_not_waited_for() {
     let story = requested().started().at(5_000).when(Command::Interrupt).then([interrupted(1, 1, None)]);
     let story = story.when(Command::Interrupt).then_nothing().when(answered(1, 1, taken(1))).then_nothing();
-    story.at(DEADLINE).when(tick()).then([fell_back(1, 1, Deadline), queued(2, 1, SMS, None)]);
+    story.at(DEADLINE).when(tick()).then([fell_back(1, 1, InDoubt), queued(2, 1, SMS, None)]);
 
     let last = fallen_back().started().at(DEADLINE + 10);
     let settle_by = DEADLINE + 10 + DOUBT_WAIT;
