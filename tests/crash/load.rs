@@ -1,0 +1,163 @@
+//! Callers and providers that go on whatever happens to the server, and write down what they were answered.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::checker::{Acked, Answers, CheckAnswer, Created, Try, Typed};
+use crate::world::{Chance, Home, Providers};
+
+const WORKERS: u64 = 8;
+
+pub struct Load {
+    answers: Arc<Mutex<Answers>>,
+    go_on: Arc<AtomicBool>,
+    workers: JoinSet<()>,
+}
+
+impl Load {
+    pub fn start(home: &Home, providers: &Providers, seed: u64, numbers: &Arc<AtomicU64>) -> Self {
+        let answers = Arc::new(Mutex::new(Answers::default()));
+        let go_on = Arc::new(AtomicBool::new(true));
+        let mut workers = JoinSet::new();
+        for worker in 0..WORKERS {
+            let worker = Worker {
+                home: home.clone(),
+                providers: providers.clone(),
+                chance: Chance(seed ^ (worker << 32)),
+                numbers: Arc::clone(numbers),
+                answers: Arc::clone(&answers),
+                mine: Vec::new(),
+            };
+            workers.spawn(worker.run(Arc::clone(&go_on)));
+        }
+        Self { answers, go_on, workers }
+    }
+
+    /// What was answered so far.
+    pub fn answers(&self) -> Answers {
+        self.answers.lock().unwrap().clone()
+    }
+
+    /// What was answered in all, once every caller has given up.
+    pub async fn stop(mut self) -> Answers {
+        self.go_on.store(false, Ordering::Relaxed);
+        while let Some(ended) = self.workers.join_next().await {
+            ended.unwrap();
+        }
+        self.answers()
+    }
+}
+
+struct Worker {
+    home: Home,
+    providers: Providers,
+    chance: Chance,
+    numbers: Arc<AtomicU64>,
+    answers: Arc<Mutex<Answers>>,
+    /// Verifications that were answered: only this worker touches them.
+    mine: Vec<Created>,
+}
+
+impl Worker {
+    async fn run(mut self, go_on: Arc<AtomicBool>) {
+        while go_on.load(Ordering::Relaxed) {
+            let reached = match self.chance.below(20) {
+                0..=3 => self.create(&go_on).await,
+                4..=12 => self.report().await,
+                _ => self.check().await,
+            };
+            if !reached {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+
+    /// Tries again under the same key until it is answered.
+    async fn create(&mut self, go_on: &AtomicBool) -> bool {
+        let n = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let (to, client_ref) = (format!("+491522{n:07}"), format!("ref-{n}"));
+        let body = json!({ "to": to, "client_ref": client_ref });
+        loop {
+            match self.home.post("/v1/verifications", &body, Some(&client_ref)).await {
+                Ok((201, created)) => {
+                    let id = created["id"].as_str().unwrap().to_owned();
+                    let version = created["version"].as_u64().unwrap();
+                    let created = Created { id, client_ref, to, version };
+                    self.answers.lock().unwrap().created.push(created.clone());
+                    self.mine.push(created);
+                    return true;
+                }
+                Ok((409 | 429 | 503, _)) | Err(_) if go_on.load(Ordering::Relaxed) => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                Ok((409 | 429 | 503, _)) | Err(_) => {
+                    self.answers.lock().unwrap().unanswered_creates.push(client_ref);
+                    return false;
+                }
+                Ok((status, answer)) => panic!("a create was answered with {status}: {answer}"),
+            }
+        }
+    }
+
+    fn one_of_mine(&mut self) -> Option<Created> {
+        // Of the newest, most of which are still pending.
+        let newest = self.mine.len().min(12) as u64;
+        let back = self.chance.below(newest.max(1)) as usize;
+        self.mine.iter().rev().nth(back).cloned()
+    }
+
+    async fn report(&mut self) -> bool {
+        let Some(of) = self.one_of_mine() else { return true };
+        let Some(seen) = self.providers.request_to(&of.to) else { return false };
+        let status = ["sent", "sent", "delivered", "read", "failed"][self.chance.below(5) as usize];
+        let named_ours = seen.channel == "sms" || self.chance.below(5) > 0;
+        let answer = if seen.channel == "sms" {
+            let status = if status == "read" { "delivered" } else { status };
+            self.home.sms_report(&seen.reference, status).await
+        } else {
+            let reference = named_ours.then_some(seen.reference.as_str());
+            self.home.statuses(&[(&seen.provider_ref, status, reference)]).await
+        };
+        let status = if seen.channel == "sms" && status == "read" { "delivered" } else { status };
+        match answer {
+            Ok(answer) if answer.status() == 200 => {
+                let (reference, status) = (seen.reference, status.to_owned());
+                self.answers.lock().unwrap().acked.push(Acked { reference, status, named_ours });
+                true
+            }
+            Ok(answer) => {
+                assert_eq!(answer.status(), 503, "a signed webhook is taken, or later");
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    async fn check(&mut self) -> bool {
+        let Some(of) = self.one_of_mine() else { return true };
+        let Some(seen) = self.providers.request_to(&of.to) else { return false };
+        let typed = if self.chance.below(5) == 0 { Typed::Right } else { Typed::Wrong };
+        let code = match typed {
+            Typed::Right => seen.code,
+            Typed::Wrong => "wrong".to_owned(),
+        };
+        let path = format!("/v1/verifications/{}/check", of.id);
+        let answer = match self.home.post(&path, &json!({ "code": code }), None).await {
+            Ok((200, answer)) => Some(CheckAnswer {
+                result: answer["result"].as_str().unwrap().to_owned(),
+                checks_left: answer["checks_left"].as_u64().unwrap(),
+            }),
+            // It was not taken, so it was no try.
+            Ok((503, _)) => return false,
+            Ok((status, answer)) => panic!("a check was answered with {status}: {answer}"),
+            Err(_) => None,
+        };
+        let reached = answer.is_some();
+        self.answers.lock().unwrap().tries.entry(of.id).or_default().push(Try { typed, answer });
+        reached
+    }
+}

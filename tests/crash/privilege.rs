@@ -1,0 +1,118 @@
+//! What needs root or a tool: made where it is there, missed loudly where it is not.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tokio::sync::{Mutex, MutexGuard};
+
+/// These tests measure, fill disks and count system calls, so one runs at a time.
+pub async fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::const_new(());
+    ALONE.lock().await
+}
+
+/// `true` where `programs` are there and we are root. Otherwise the test must be left out, which is only allowed
+/// where the environment says so.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whether a machine may leave a test out is its environment's to say"
+)]
+pub fn can_run(what: &str, programs: &[&str]) -> bool {
+    let root = output("id", ["-u"]).trim() == "0";
+    let there =
+        |program: &&&str| Command::new("which").arg(program).output().is_ok_and(|out| out.status.success());
+    let missing: Vec<_> = programs.iter().filter(|program| !there(program)).collect();
+    if root && missing.is_empty() {
+        return true;
+    }
+    let why = if root { format!("{missing:?} are missing") } else { "it needs root".to_owned() };
+    eprintln!("\n!!!!!!!! NOT RUN: {what}: {why} !!!!!!!!\n");
+    assert!(
+        std::env::var_os("TWOTICK_NO_ROOT_TESTS").is_some_and(|value| value == "1"),
+        "{what} was not run: {why}. TWOTICK_NO_ROOT_TESTS=1 lets it be left out"
+    );
+    false
+}
+
+/// Runs it and returns what it printed; fails with what it complained of.
+pub fn output<A: AsRef<OsStr>>(program: &str, args: impl IntoIterator<Item = A>) -> String {
+    let out = Command::new(program).args(args).output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(out.status.success(), "{program}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+/// A file system of its own, gone when dropped.
+pub struct Mount {
+    pub at: PathBuf,
+    device: Option<String>,
+}
+
+impl Mount {
+    /// `image` through a loop device.
+    pub fn image(image: &Path, at: &Path) -> Self {
+        std::fs::create_dir_all(at).unwrap();
+        let device = output("losetup", [OsStr::new("-f"), OsStr::new("--show"), image.as_os_str()]);
+        let device = device.trim().to_owned();
+        let mount = Self { at: at.to_owned(), device: Some(device.clone()) };
+        output("mount", [OsStr::new(&device), at.as_os_str()]);
+        mount
+    }
+
+    pub fn memory(at: &Path, mebibytes: u32) -> Self {
+        std::fs::create_dir_all(at).unwrap();
+        let size = format!("size={mebibytes}m");
+        output("mount", ["-t", "tmpfs", "-o", &size, "tmpfs", at.to_str().unwrap()]);
+        Self { at: at.to_owned(), device: None }
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        // Lazily: a server that was stopped by a failing test may still hold it.
+        let _ = Command::new("umount").arg("-l").arg(&self.at).output();
+        if let Some(device) = &self.device {
+            let _ = Command::new("losetup").args(["-d", device]).output();
+        }
+    }
+}
+
+/// A library to load before the server: `fdatasync` does nothing where `SHIM_NO_SYNC` is set, and writes to a file
+/// called `db` find no room while the file that `SHIM_FULL` names is there.
+pub fn shim(folder: &Path) -> PathBuf {
+    const SOURCE: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+int fdatasync(int fd) {
+    if (getenv("SHIM_NO_SYNC")) return 0;
+    int (*real)(int) = dlsym(RTLD_NEXT, "fdatasync");
+    return real(fd);
+}
+static int full(int fd) {
+    const char *flag = getenv("SHIM_FULL");
+    if (!flag || access(flag, F_OK) != 0) return 0;
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, sizeof path - 1);
+    if (n < 0) return 0;
+    path[n] = 0;
+    return n > 3 && strcmp(path + n - 3, "/db") == 0;
+}
+ssize_t pwrite64(int fd, const void *bytes, size_t n, off64_t at) {
+    if (full(fd)) { errno = ENOSPC; return -1; }
+    ssize_t (*real)(int, const void *, size_t, off64_t) = dlsym(RTLD_NEXT, "pwrite64");
+    return real(fd, bytes, n, at);
+}
+ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at) { return pwrite64(fd, bytes, n, at); }
+"#;
+    let (source, library) = (folder.join("shim.c"), folder.join("shim.so"));
+    std::fs::write(&source, SOURCE).unwrap();
+    let args = ["-shared", "-fPIC", "-o", library.to_str().unwrap(), source.to_str().unwrap(), "-ldl"];
+    output("gcc", args);
+    library
+}

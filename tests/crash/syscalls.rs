@@ -1,0 +1,186 @@
+//! What the kernel is asked for, and in which order: no answer before its `fdatasync`, and none after a failed one.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::privilege::{alone, can_run};
+use crate::world::{Home, Providers, Times};
+
+const TIMES: Times = Times { deliver_within: "50s", code_ttl: "60s" };
+
+/// One request of a client that waits for its answer before the next, as a trace shows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Step {
+    Arrived,
+    /// A `fdatasync` of sled's file is done.
+    Synced,
+    Answered,
+}
+
+fn steps(trace: &str) -> Vec<Step> {
+    let mut unfinished = Vec::new();
+    let step = |line: &str, unfinished: &mut Vec<String>| {
+        let thread = line.split_whitespace().next().unwrap_or_default().to_owned();
+        if line.contains("\"POST /v1/verifications") || line.contains("\"POST /webhooks/") {
+            return Some(Step::Arrived);
+        }
+        if line.contains("\"HTTP/1.1 20") {
+            return Some(Step::Answered);
+        }
+        if line.contains("fdatasync(") && line.contains("/db>") {
+            if line.contains("unfinished") {
+                unfinished.push(thread);
+                return None;
+            }
+            return line.contains("= 0").then_some(Step::Synced);
+        }
+        if line.contains("fdatasync resumed") && unfinished.contains(&thread) {
+            unfinished.retain(|other| *other != thread);
+            return line.contains("= 0").then_some(Step::Synced);
+        }
+        None
+    };
+    trace.lines().filter_map(|line| step(line, &mut unfinished)).collect()
+}
+
+/// How many were answered, or the first answer that was not durable.
+fn answered_after_their_sync(steps: &[Step]) -> Result<usize, usize> {
+    let (mut waiting, mut synced, mut answered) = (false, false, 0);
+    for step in steps {
+        match step {
+            Step::Arrived => (waiting, synced) = (true, false),
+            Step::Synced => synced = true,
+            Step::Answered if waiting && !synced => return Err(answered),
+            Step::Answered => {
+                answered += usize::from(waiting);
+                waiting = false;
+            }
+        }
+    }
+    Ok(answered)
+}
+
+#[test]
+fn an_answer_before_its_sync_would_be_seen() {
+    let before = r#"
+7 recvfrom(9<socket:[1]>, "POST /v1/verifications HTTP/1.1"..., 64, 0, NULL, NULL) = 60
+8 fdatasync(5</tmp/x/data/db> <unfinished ...>
+7 sendto(9<socket:[1]>, "HTTP/1.1 201 Created"..., 64, 0, NULL, 0) = 60
+8 <... fdatasync resumed>) = 0
+"#;
+    assert_eq!(answered_after_their_sync(&steps(before)), Err(0));
+    let lines: Vec<_> = before.trim().lines().collect();
+    let after = [lines[0], lines[1], lines[3], lines[2]].join("\n");
+    assert_eq!(answered_after_their_sync(&steps(&after)), Ok(1));
+    let failed = after.replace("= 0", "= -1 EIO (Input/output error)");
+    assert_eq!(answered_after_their_sync(&steps(&failed)), Err(0));
+}
+
+async fn trace(path: &Path) -> String {
+    // strace writes the rest when what it follows has ended.
+    let mut before = String::new();
+    loop {
+        let now = fs::read_to_string(path).unwrap_or_default();
+        if now.contains("+++ killed") && now == before {
+            return now;
+        }
+        before = now;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_answer_leaves_before_its_fdatasync() {
+    let _alone = alone().await;
+    if !can_run("the order of system calls", &["strace"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let providers = Providers::start().await;
+    // No outcome of a send is to be synced in between: every number ends in 9, and waits as long as it may.
+    providers.answer_within(Duration::from_secs(60));
+    let home = Home::new(folder.path(), folder.path(), &providers, &TIMES);
+    let file = folder.path().join("trace");
+    let calls = "trace=fdatasync,sync_file_range,read,recvfrom,write,writev,sendto,sendmsg";
+    let strace = ["strace", "-D", "-f", "-y", "-s", "48", "-e", calls, "-o", file.to_str().unwrap()];
+    let mut server = home.spawn(&strace, &[]);
+    home.ready(&mut server).await;
+    let mut asked = 0;
+    for n in 0..20 {
+        let body = json!({ "to": format!("+491522000{n:03}9") });
+        let (status, created) = home.post("/v1/verifications", &body, None).await.unwrap();
+        assert_eq!(status, 201, "{created}");
+        let id = created["id"].as_str().unwrap();
+        let check = format!("/v1/verifications/{id}/check");
+        assert_eq!(home.post(&check, &json!({ "code": "wrong" }), None).await.unwrap().0, 200);
+        let message = created["messages"][0]["id"].as_str().unwrap();
+        let name = format!("wamid.{n}");
+        let told = home.statuses(&[(&name, "delivered", Some(message))]).await.unwrap();
+        assert_eq!(told.status(), 200);
+        let unknown = home.statuses(&[(&format!("{name}.of-nobody"), "sent", None)]).await.unwrap();
+        assert_eq!(unknown.status(), 200, "what is parked is durable, too");
+        asked += 4;
+    }
+    let before = fs::read_to_string(&file).unwrap();
+    let many: Vec<_> = (0..1_000).map(|n| format!("wamid.many.{n}")).collect();
+    let many: Vec<_> = many.iter().map(|name| (name.as_str(), "sent", None)).collect();
+    assert_eq!(home.statuses(&many).await.unwrap().status(), 200);
+    asked += 1;
+    server.kill();
+    let trace = trace(&file).await;
+    let of_many = steps(&trace[before.len()..]).iter().filter(|step| **step == Step::Synced).count();
+    assert!((1..=20).contains(&of_many), "1,000 statuses took {of_many} syncs");
+    match answered_after_their_sync(&steps(&trace)) {
+        Ok(answered) => assert_eq!(answered, asked, "every answer is seen in the trace"),
+        Err(after) => panic!("after {after} that were durable one was answered before its fdatasync"),
+    }
+    println!("{asked} answers, each after its fdatasync; 1,000 statuses in one delivery took {of_many}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_sync_ends_the_server_without_another_answer() {
+    let _alone = alone().await;
+    if !can_run("a failed sync", &["strace"]) {
+        return;
+    }
+    for call in ["fdatasync", "sync_file_range"] {
+        let folder = tempfile::tempdir().unwrap();
+        let providers = Providers::start().await;
+        providers.answer_within(Duration::from_secs(60));
+        let home = Home::new(folder.path(), folder.path(), &providers, &TIMES);
+        // What was begun stays begun: the first start makes the folder, the second one meets the fault.
+        home.start().await.kill();
+        let (traced, inject) = (format!("trace={call}"), format!("inject={call}:error=EIO:when=6+"));
+        let file = folder.path().join("trace");
+        let strace = ["strace", "-D", "-f", "-e", &traced, "-e", &inject, "-o", file.to_str().unwrap()];
+        let mut server = home.spawn(&strace, &[]);
+        home.ready(&mut server).await;
+        let mut answered = Vec::new();
+        for n in 0..50 {
+            let body = json!({ "to": format!("+491522000{n:03}9") });
+            match home.post("/v1/verifications", &body, None).await {
+                Ok((201, created)) => answered.push(created["id"].as_str().unwrap().to_owned()),
+                Ok((status, answer)) => panic!("{call}: answered with {status}: {answer}"),
+                Err(_) => break,
+            }
+        }
+        assert!((1..50).contains(&answered.len()), "{call}: {} were answered", answered.len());
+        let status = server.ended_within(Duration::from_secs(5)).await;
+        let status = status.expect("a server that cannot sync ends");
+        assert_eq!(status.code(), Some(1), "{call}");
+        let log = server.log();
+        let last = log.lines().last().unwrap_or_default();
+        assert!(last.contains("the store failed") && last.contains("\"level\":\"ERROR\""), "{call}: {log}");
+        assert_eq!(log.matches("the store failed").count(), 1, "{call}: {log}");
+        assert!(!log.contains("panicked"), "{call}: {log}");
+
+        let _server = home.start().await;
+        for id in &answered {
+            home.get(&format!("/v1/verifications/{id}")).await;
+        }
+        println!("{call} failed: {} were answered before, none after; the last line: {last}", answered.len());
+    }
+}

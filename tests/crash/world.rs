@@ -1,0 +1,361 @@
+//! The server as a process of its own, and stand-ins for Meta and a carrier that write down every request.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actix_web::{App, HttpResponse, HttpServer, web};
+use serde_json::{Value, json};
+use twotick::channel::signature::sign;
+use twotick::clock::Stopwatch;
+
+use crate::checker::{Seen, Shown};
+
+pub const KEY: &str = "test-key-0123456789";
+pub const APP_SECRET: &str = "test-app-secret-0123";
+pub const REPORT_SECRET: &str = "test-report-secret-0123";
+/// Starting on a machine under load, with a log to be read.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Stand-ins for both providers. They outlive every server.
+#[derive(Clone)]
+pub struct Providers {
+    pub addr: SocketAddr,
+    journal: Arc<Mutex<Vec<Seen>>>,
+    /// Milliseconds until a request is answered, by its last digit times this.
+    slowness: Arc<AtomicU64>,
+}
+
+impl Providers {
+    pub async fn start() -> Self {
+        let journal = Arc::new(Mutex::new(Vec::new()));
+        let slowness = Arc::new(AtomicU64::new(3));
+        let shared = (Arc::clone(&journal), Arc::clone(&slowness));
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(web::Data::new(shared.clone()))
+                .route("/sms/send", web::post().to(carrier))
+                .route("/{version}/{number}/messages", web::post().to(meta))
+        });
+        let server = server.workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
+        let addr = server.addrs()[0];
+        tokio::spawn(server.run());
+        Self { addr, journal, slowness }
+    }
+
+    pub fn requests(&self) -> Vec<Seen> {
+        self.journal.lock().unwrap().clone()
+    }
+
+    /// The newest request for this number.
+    pub fn request_to(&self, to: &str) -> Option<Seen> {
+        self.journal.lock().unwrap().iter().rev().find(|seen| seen.to == to).cloned()
+    }
+
+    pub fn answer_within(&self, most: Duration) {
+        self.slowness.store(u64::try_from(most.as_millis()).unwrap() / 9, Ordering::Relaxed);
+    }
+}
+
+type Shared = web::Data<(Arc<Mutex<Vec<Seen>>>, Arc<AtomicU64>)>;
+
+async fn meta(shared: Shared, body: web::Bytes) -> HttpResponse {
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let to = text("/to");
+    let to = if to.starts_with('+') { to } else { format!("+{to}") };
+    let code = text("/template/components/0/parameters/0/text");
+    let provider_ref = note(&shared, "whatsapp", text("/biz_opaque_callback_data"), to, code).await;
+    HttpResponse::Ok().json(json!({ "messaging_product": "whatsapp",
+        "contacts": [{ "input": text("/to"), "wa_id": text("/to").trim_start_matches('+') }],
+        "messages": [{ "id": provider_ref, "message_status": "accepted" }] }))
+}
+
+async fn carrier(shared: Shared, body: web::Bytes) -> HttpResponse {
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    let code = text("text").split(' ').next().unwrap_or_default().to_owned();
+    let provider_ref = note(&shared, "sms", text("reference"), text("to"), code).await;
+    HttpResponse::Ok().json(json!({ "id": provider_ref }))
+}
+
+/// Written down before anything else, then answered after a while.
+async fn note(shared: &Shared, channel: &str, reference: String, to: String, code: String) -> String {
+    let digit = u64::from(to.bytes().last().unwrap_or(b'0') - b'0');
+    let provider_ref = {
+        let mut journal = shared.0.lock().unwrap();
+        let provider_ref = format!("{channel}.{}", journal.len());
+        let (channel, provider_ref) = (channel.to_owned(), provider_ref);
+        journal.push(Seen { channel, reference, provider_ref: provider_ref.clone(), to, code });
+        provider_ref
+    };
+    tokio::time::sleep(Duration::from_millis(digit * shared.1.load(Ordering::Relaxed))).await;
+    provider_ref
+}
+
+/// Where a server lives: its configuration and its data, and the port it comes back on.
+#[derive(Clone)]
+pub struct Home {
+    pub folder: PathBuf,
+    pub addr: SocketAddr,
+    pub client: reqwest::Client,
+}
+
+/// What the profile lets happen.
+pub struct Times {
+    pub deliver_within: &'static str,
+    pub code_ttl: &'static str,
+}
+
+impl Home {
+    /// Data and key in `data_folder`, the rest in `folder`.
+    pub fn new(folder: &Path, data_folder: &Path, providers: &Providers, times: &Times) -> Self {
+        let addr = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let Times { deliver_within, code_ttl } = times;
+        let config = format!(
+            r#"
+[server]
+listen = "{addr}"
+admin_listen = "127.0.0.1:0"
+[store]
+path = {data:?}
+[keys]
+master = {{ file = {key:?} }}
+[[apps]]
+name = "shop"
+api_keys = ["{KEY}"]
+[channels.whatsapp]
+kind = "meta"
+graph_url = "http://{providers}"
+phone_number_id = "106540352242922"
+business_account_id = "102290129340398"
+access_token = "token"
+app_secrets = ["{APP_SECRET}"]
+verify_token = "verify-me"
+messages_per_second = 1000
+[channels.sms]
+kind = "http"
+url = "http://{providers}/sms/send"
+from = "Acme"
+bearer = "token"
+report_secret = "{REPORT_SECRET}"
+in_doubt_wait = "2s"
+[profiles.login]
+brand = "Acme"
+code_ttl = "{code_ttl}"
+steps = [
+  {{ channel = "whatsapp", template = "login_code", deliver_within = "{deliver_within}" }},
+  {{ channel = "sms", text = "otp" }},
+]
+[templates.login_code]
+locales = {{ en = "en_US" }}
+button = "copy_code"
+[texts.otp]
+en = "{{code}} is your {{brand}} code."
+"#,
+            data = data_folder.join("data"),
+            key = data_folder.join("master.key"),
+            providers = providers.addr,
+        );
+        fs::write(folder.join("config.toml"), config).unwrap();
+        // Another test of this process may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
+        Self { folder: folder.to_owned(), addr, client }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.addr)
+    }
+
+    /// Not waited for. `wrapper` comes before the binary, as `strace …` does.
+    pub fn spawn(&self, wrapper: &[&str], environment: &[(&str, &str)]) -> Server {
+        let binary = env!("CARGO_BIN_EXE_twotick");
+        let mut words = wrapper.iter().copied().chain([binary, "--config"]);
+        let mut command = Command::new(words.next().unwrap());
+        let log = self.folder.join("server.log");
+        let stderr = File::options().create(true).append(true).open(&log).unwrap();
+        command.args(words).arg(self.folder.join("config.toml")).arg("serve");
+        command.env("TWOTICK_LOG", "warn").envs(environment.iter().copied());
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn();
+        Server { child: child.expect("the binary runs"), log }
+    }
+
+    pub async fn start(&self) -> Server {
+        let mut server = self.spawn(&[], &[]);
+        self.ready(&mut server).await;
+        server
+    }
+
+    /// Until `/readyz` says 200.
+    pub async fn ready(&self, server: &mut Server) {
+        if let Err(why) = self.try_ready(server).await {
+            panic!("{why}");
+        }
+    }
+
+    pub async fn try_ready(&self, server: &mut Server) -> Result<(), String> {
+        let waiting = Stopwatch::start();
+        while waiting.elapsed() < PATIENCE {
+            if let Some(status) = server.child.try_wait().unwrap() {
+                return Err(format!("the server ended with {status}: {}", server.last_lines()));
+            }
+            let answer = self.client.get(self.url("/readyz")).send().await;
+            if answer.is_ok_and(|answer| answer.status() == 200) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+        Err(format!("the server was not ready in {PATIENCE:?}: {}", server.last_lines()))
+    }
+
+    pub async fn post(&self, path: &str, body: &Value, key: Option<&str>) -> reqwest::Result<(u16, Value)> {
+        let request = self.client.post(self.url(path)).bearer_auth(KEY);
+        let request = request.header("content-type", "application/json").body(body.to_string());
+        let request = match key {
+            Some(key) => request.header("idempotency-key", key),
+            None => request,
+        };
+        let answer = request.send().await?;
+        let status = answer.status().as_u16();
+        Ok((status, serde_json::from_str(&answer.text().await?).unwrap_or_default()))
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        let answer = self.client.get(self.url(path)).bearer_auth(KEY).send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert_eq!(status, 200, "{path}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// One delivery of WhatsApp statuses: provider id, status and, where it is told, our id.
+    pub async fn statuses(&self, of: &[(&str, &str, Option<&str>)]) -> reqwest::Result<reqwest::Response> {
+        let statuses: Vec<_> = of
+            .iter()
+            .map(|(id, status, reference)| {
+                let mut told = json!({ "id": id, "status": status, "timestamp": "1795011201",
+                    "recipient_id": "491522" });
+                if let Some(reference) = reference {
+                    told["biz_opaque_callback_data"] = json!(reference);
+                }
+                if *status == "failed" {
+                    told["errors"] = json!([{ "code": 131026, "title": "Message undeliverable" }]);
+                }
+                told
+            })
+            .collect();
+        let body = json!({ "object": "whatsapp_business_account", "entry": [{ "id": "102290129340398",
+            "changes": [{ "field": "messages", "value": { "messaging_product": "whatsapp",
+                "metadata": { "display_phone_number": "15550783881", "phone_number_id": "106540352242922" },
+                "statuses": statuses } }] }] })
+        .to_string();
+        let signature = sign(&APP_SECRET.into(), body.as_bytes());
+        let request = self.client.post(self.url("/webhooks/whatsapp"));
+        request.header("x-hub-signature-256", signature).body(body).send().await
+    }
+
+    pub async fn sms_report(&self, reference: &str, status: &str) -> reqwest::Result<reqwest::Response> {
+        let body = json!({ "reference": reference, "status": status }).to_string();
+        let signature = sign(&REPORT_SECRET.into(), body.as_bytes());
+        let request = self.client.post(self.url("/webhooks/sms"));
+        request.header("x-signature-256", signature).body(body).send().await
+    }
+
+    /// Every verification there is, with its timeline.
+    pub async fn everything(&self) -> BTreeMap<String, Shown> {
+        let mut shown = BTreeMap::new();
+        let mut path = "/v1/verifications?limit=100".to_owned();
+        loop {
+            let page = self.get(&path).await;
+            for listed in page["data"].as_array().unwrap() {
+                let id = listed["id"].as_str().unwrap().to_owned();
+                // Both again, until they are of one moment.
+                let one = loop {
+                    let verification = self.get(&format!("/v1/verifications/{id}")).await;
+                    let timeline = self.get(&format!("/v1/verifications/{id}/timeline")).await;
+                    let events = timeline["events"].as_array().unwrap().clone();
+                    if verification["version"].as_u64() == Some(events.len() as u64) {
+                        break Shown { verification, events };
+                    }
+                };
+                shown.insert(id, one);
+            }
+            match page["next_cursor"].as_str() {
+                Some(cursor) => path = format!("/v1/verifications?limit=100&cursor={cursor}"),
+                None => return shown,
+            }
+        }
+    }
+}
+
+pub struct Server {
+    pub child: Child,
+    log: PathBuf,
+}
+
+impl Server {
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    fn last_lines(&self) -> String {
+        let log = self.log();
+        let lines: Vec<_> = log.lines().rev().take(5).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    /// `None` where it still runs after this long.
+    pub async fn ended_within(&mut self, limit: Duration) -> Option<ExitStatus> {
+        let waiting = Stopwatch::start();
+        while waiting.elapsed() < limit {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Some(status);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        None
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Repeatable chance (SplitMix64).
+pub struct Chance(pub u64);
+
+impl Chance {
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+}
+
+/// From `TWOTICK_SEED`, else from the clock; printed, so that a failure can be looked at again.
+#[expect(clippy::disallowed_methods, reason = "a seed to try again with is given from outside")]
+pub fn seed() -> u64 {
+    let given = std::env::var("TWOTICK_SEED").ok().and_then(|text| text.parse().ok());
+    let now = twotick::clock::Clock::System.now().as_millis();
+    let seed = given.unwrap_or_else(|| u64::try_from(now).unwrap());
+    println!("TWOTICK_SEED={seed}");
+    seed
+}
