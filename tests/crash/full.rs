@@ -136,6 +136,8 @@ async fn a_write_that_finds_no_room_is_not_answered_and_the_store_is_opened_anew
         println!("opened anew in {:?}", until_healed(&home, &mut server).await);
         created(&home, &format!("+491522777{n:04}")).await;
     }
+    let met = server.log().matches("the disk is full: nothing is written").count();
+    assert!(met >= 5, "sled found no room {met} times only");
     let answers = load.stop().await;
     let wrong = violations(&answers, &providers.requests(), &home.everything().await);
     assert!(wrong.is_empty(), "{} violations: {:#?}", wrong.len(), &wrong[..wrong.len().min(20)]);

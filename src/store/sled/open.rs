@@ -162,7 +162,7 @@ impl Disk {
     }
 
     pub fn get(&self, key: &[u8]) -> Result<Option<::sled::IVec>, StoreError> {
-        self.db.get(key).map_err(|error| sled_damage(key, &error))
+        self.db.get(key).map_err(|error| read_error(key, &error))
     }
 
     /// Rows whose keys begin with `prefix`, both ends open to iteration.
@@ -171,7 +171,7 @@ impl Disk {
         prefix: &[u8],
     ) -> impl DoubleEndedIterator<Item = Result<(::sled::IVec, ::sled::IVec), StoreError>> + use<> {
         let place = prefix.to_vec();
-        self.db.scan_prefix(prefix).map(move |row| row.map_err(|error| sled_damage(&place, &error)))
+        self.db.scan_prefix(prefix).map(move |row| row.map_err(|error| read_error(&place, &error)))
     }
 
     /// Rows from `from` up to, not including, `until`.
@@ -181,7 +181,7 @@ impl Disk {
         until: Vec<u8>,
     ) -> impl DoubleEndedIterator<Item = Result<(::sled::IVec, ::sled::IVec), StoreError>> + use<> {
         let place = from.clone();
-        self.db.range(from..until).map(move |row| row.map_err(|error| sled_damage(&place, &error)))
+        self.db.range(from..until).map(move |row| row.map_err(|error| read_error(&place, &error)))
     }
 
     /// Everything that happened to a verification, in order.
@@ -410,16 +410,15 @@ fn free_room(path: &Path) -> io::Result<u64> {
 }
 
 fn write_error(error: ::sled::Error) -> WriteError {
-    match error {
-        ::sled::Error::Io(error)
-            if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
-        {
-            WriteError::Full
-        }
-        error => WriteError::Failed(format!("sled: {error}")),
-    }
+    if is_out_of_room(&error) { WriteError::Full } else { WriteError::Failed(format!("sled: {error}")) }
 }
 
-fn sled_damage(key: &[u8], error: &::sled::Error) -> StoreError {
-    damaged(key, &format!("sled: {error}"))
+/// After a write that found no room sled answers every call with that, until it is opened anew.
+fn read_error(key: &[u8], error: &::sled::Error) -> StoreError {
+    if is_out_of_room(error) { StoreError::Full } else { damaged(key, &format!("sled: {error}")) }
+}
+
+fn is_out_of_room(error: &::sled::Error) -> bool {
+    let kinds = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+    matches!(error, ::sled::Error::Io(error) if kinds.contains(&error.kind()))
 }
