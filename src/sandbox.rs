@@ -38,7 +38,8 @@ use player::Player;
 
 /// Between two reports of one message, unless [`Options::pace`] says otherwise.
 pub const DEFAULT_PACE: Duration = Duration::from_millis(300);
-/// When scenario 06 delivers: after the 30 s that most profiles wait for WhatsApp.
+/// When scenario 06 delivers if no SMS has told earlier that the deadline is over: after the 30 s that most
+/// profiles wait for WhatsApp.
 pub const DEFAULT_LATE_AFTER: Duration = Duration::from_secs(35);
 
 /// A request is a code and a number; more than this is not meant for us.
@@ -63,7 +64,8 @@ pub struct Options {
     pub report_secret: SecretString,
     /// Between two reports of one message; [`DEFAULT_PACE`].
     pub pace: Duration,
-    /// When scenario 06 is delivered, counted from `sent`; [`DEFAULT_LATE_AFTER`].
+    /// When scenario 06 is delivered at the latest, counted from `sent`, and else soon after an SMS went to the
+    /// same number; [`DEFAULT_LATE_AFTER`].
     pub late_after: Duration,
 }
 

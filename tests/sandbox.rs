@@ -149,6 +149,29 @@ async fn webhooks_look_like_metas() {
     assert!(failed.status().get("recipient_user_id").is_none() && failed.value().get("contacts").is_none());
 }
 
+/// Else whoever waits another time than the sandbox's for WhatsApp would never see it late.
+#[tokio::test]
+async fn an_sms_tells_that_the_deadline_is_over() {
+    let mut world = World::start_late(PATIENCE * 10).await;
+    world.send(&template("+12025550106", "493817", "msg_a")).await;
+    assert_eq!(world.webhook().await.kind(), "sent");
+    for to in ["+12025550101", "+12025550106"] {
+        let sms = json!({"to": to, "from": "Acme", "text": "493817 is your code.", "reference": "msg_b"});
+        world.post("/sms/send", sms.to_string()).send().await.expect("an answer");
+    }
+    let mut delivered = 0;
+    for _ in 0..5 {
+        let told = tokio::time::timeout(PATIENCE, world.hook.received.recv()).await;
+        let told = told.expect("a webhook in time").expect("the receiver runs");
+        if told.path == "/webhooks/whatsapp" {
+            assert_eq!(told.kind(), "delivered");
+            delivered += 1;
+        }
+    }
+    assert_eq!(delivered, 1, "beside two reports of each SMS");
+    world.is_quiet("only the number that got an SMS");
+}
+
 #[tokio::test]
 async fn disowning_answers_our_message() {
     let mut world = World::start().await;
@@ -413,8 +436,13 @@ struct World {
 
 impl World {
     async fn start() -> Self {
+        Self::start_late(PACE * 4).await
+    }
+
+    async fn start_late(late_after: Duration) -> Self {
         let hook = Hook::start();
-        let sandbox = sandbox::start(options(&hook.url)).await.expect("a sandbox");
+        let options = Options { late_after, ..options(&hook.url) };
+        let sandbox = sandbox::start(options).await.expect("a sandbox");
         // The sandbox has installed the TLS provider that every client needs, even for plain HTTP.
         let client = Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
         Self { sandbox, hook, client }

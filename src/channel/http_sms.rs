@@ -101,12 +101,19 @@ impl HttpSms {
             Ok(received) => received,
             Err(outcome) => return outcome,
         };
-        if received.status == 503 {
-            let title = format!("the carrier answered {}", received.status);
-            return refused("http_503", title, ErrorClass::Retry).after(received.retry_after);
-        }
-        if !received.status.is_success() {
-            return received.judge_by_status();
+        let title = || format!("the carrier answered {}", received.status);
+        match received.status.as_u16() {
+            200..=299 => {}
+            503 => return refused("http_503", title(), ErrorClass::Retry).after(received.retry_after),
+            // Of a carrier every 4xx means that it does not take the message, however it came to say so.
+            status @ (408 | 499) => {
+                return refused(format!("http_{status}"), title(), ErrorClass::Fallback);
+            }
+            // Nothing says that whoever redirects has not passed the message on.
+            300..=399 => {
+                return in_doubt("redirected", format!("{} with a redirect, which is not followed", title()));
+            }
+            _ => return received.judge_by_status(),
         }
         match received.body.as_deref().and_then(|body| self.message_id(body)) {
             Some(provider_ref) => Outcome::Accepted { provider_ref },

@@ -74,6 +74,9 @@ async fn show(api: &Api, server: &Server, verification: &Value, known: u64) -> R
     let mut text = String::new();
     for event in events.iter().filter(|event| event["seq"].as_u64().unwrap_or_default() > known) {
         if server.json {
+            let mut event = event.clone();
+            // The API says it once for a whole timeline; here lines of many timelines are mixed.
+            event["verification_id"] = Value::from(id.as_str());
             text.push_str(&event.to_string());
         } else {
             text.push_str(&format!("{id} {}", line(event, start, look)));

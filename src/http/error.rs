@@ -306,6 +306,7 @@ impl Problem {
 
     pub fn fields(code: Code, errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
+            [only] if only.pointer.is_empty() => only.detail.to_string(),
             [only] => format!("{}: {}", only.pointer, only.detail),
             many => format!("{} fields are wrong", many.len()),
         };

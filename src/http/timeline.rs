@@ -69,10 +69,13 @@ pub struct Line {
     source: String,
     #[schema(value_type = Option<String>)]
     message_id: Option<MessageId>,
+    /// `true` marks a report that changed nothing; otherwise absent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    stale: bool,
     /// One plain sentence.
     #[schema(example = "whatsapp reported that the message was delivered.")]
     text: String,
-    /// What the type adds; `"stale": true` marks a report that changed nothing.
+    /// What the type adds; a stale report is marked here too.
     #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
     data: Map<String, Value>,
 }
@@ -152,6 +155,7 @@ impl Writer<'_> {
             reported_at,
             source: told.source,
             message_id: told.message.map(|message| id.message(message)),
+            stale: matches!(fact, Fact::Reported { standing: Standing::Stale, .. }),
             text: told.text,
             data: if let Value::Object(data) = told.data { data } else { Map::new() },
         }

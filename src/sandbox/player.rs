@@ -10,20 +10,24 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Options;
 use super::carrier::{self, Report, Sms};
 use super::graph::{self, Message, Price, Status};
-use super::handsets::{Channel, Entry, Handsets, Happening};
+use super::handsets::{Channel, Entry, Handsets, Happening, Number};
 use super::journal::Journal;
 use super::scenario::{self, Step};
 use super::webhooks::{self, Taken, Webhooks};
 
 /// Messages whose scenario is under way at once, some kilobytes each. Beyond, both providers say "slow down".
 const PLAYING: usize = 10_000;
+/// SMS that a scenario may be behind in hearing of. One that missed its own waits `late_after` instead.
+const TEXTED: usize = 1_024;
+/// After an SMS, [`Step::DeliveredLate`] waits so many paces: the carrier's two reports come first.
+const PACES_AFTER_SMS: u32 = 3;
 /// Live pages at once.
 const PAGES: usize = 64;
 
@@ -37,6 +41,8 @@ pub(super) struct Player {
     carrier: Webhooks,
     pace: Duration,
     late_after: Duration,
+    /// To whom an SMS goes: with it, the sender's deadline for WhatsApp has passed.
+    texted: broadcast::Sender<Number>,
     runtime: Handle,
     playing: TaskTracker,
     room: Arc<Semaphore>,
@@ -56,6 +62,7 @@ impl Player {
             carrier: Webhooks::new(&client, &options.report_url, "X-Signature-256", &options.report_secret)?,
             pace: options.pace,
             late_after: options.late_after,
+            texted: broadcast::Sender::new(TEXTED),
             runtime: Handle::current(),
             playing: TaskTracker::new(),
             room: Arc::new(Semaphore::new(PLAYING)),
@@ -86,8 +93,9 @@ impl Player {
         let player = Arc::clone(self);
         self.spawn(async move {
             let mut played = Played::default();
+            let mut texted = player.texted.subscribe();
             for step in message.to.scenario().whatsapp {
-                tokio::time::sleep(player.wait_before(*step)).await;
+                player.wait_before(*step, &message.to, &mut texted).await;
                 player.whatsapp_step(&message, *step, &mut played).await;
             }
             drop(room);
@@ -96,6 +104,8 @@ impl Player {
 
     pub(super) fn play_sms(self: &Arc<Self>, sms: Sms, room: OwnedSemaphorePermit) {
         let player = Arc::clone(self);
+        // Fails when nobody waits for one.
+        let _ = self.texted.send(sms.to.clone());
         self.spawn(async move {
             let end = match sms.to.scenario().sms {
                 scenario::Sms::Delivered => carrier::Status::Delivered,
@@ -127,10 +137,16 @@ impl Player {
         self.playing.spawn_on(task, &self.runtime);
     }
 
-    fn wait_before(&self, step: Step) -> Duration {
+    async fn wait_before(&self, step: Step, to: &Number, texted: &mut broadcast::Receiver<Number>) {
         match step {
-            Step::DeliveredLate => self.late_after,
-            Step::Sent | Step::Delivered | Step::Read | Step::Failed | Step::Disowned => self.pace,
+            Step::DeliveredLate => {
+                if tokio::time::timeout(self.late_after, heard_of(to, texted)).await.is_ok() {
+                    tokio::time::sleep(self.pace * PACES_AFTER_SMS).await;
+                }
+            }
+            Step::Sent | Step::Delivered | Step::Read | Step::Failed | Step::Disowned => {
+                tokio::time::sleep(self.pace).await;
+            }
         }
     }
 
@@ -195,6 +211,18 @@ impl Player {
 impl fmt::Debug for Player {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Player").field("handsets", &self.handsets).finish_non_exhaustive()
+    }
+}
+
+/// Returns when an SMS goes to `number`.
+async fn heard_of(number: &Number, texted: &mut broadcast::Receiver<Number>) {
+    loop {
+        match texted.recv().await {
+            Ok(to) if to == *number => return,
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            // The sandbox ends, and with it whoever waits here.
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
     }
 }
 

@@ -35,7 +35,7 @@ pub const OUTAGES: u8 = 2;
 pub enum Step {
     Sent,
     Delivered,
-    /// Delivered, but only when the options' `late_after` has passed.
+    /// Delivered, but only after an SMS went to the number, or the options' `late_after` has passed.
     DeliveredLate,
     Read,
     /// Failed with error 131026.

@@ -478,8 +478,12 @@ pub async fn an_inbound_message_finds_what_it_answers_and_is_kept_once<B: Backen
     world.reopen().await;
     world.store.execute(orders).await.unwrap();
 
-    let replies = count(&world.facts(id).await, |fact| matches!(fact, Fact::ReplyReceived { .. }));
+    let facts = world.facts(id).await;
+    let replies = count(&facts, |fact| matches!(fact, Fact::ReplyReceived { .. }));
     assert_eq!(replies, 2, "a message that comes again changes nothing");
+    let first = Some(Ordinal::FIRST);
+    let to_first = |fact: &Fact| matches!(fact, Fact::ReplyReceived { message, .. } if *message == first);
+    assert_eq!(count(&facts, to_first), 2, "who names no message answers the last one by that channel");
     let page = world.store.inbound(None, None, 2, None).await.unwrap();
     let refs: Vec<_> = page.items.iter().map(|message| message.provider_ref.as_str()).collect();
     assert_eq!(refs, ["in.3", "in.2"]);

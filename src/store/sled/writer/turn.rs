@@ -477,7 +477,8 @@ impl<'a> Turn<'a> {
         Ok(Answer::Kept)
     }
 
-    /// The message that it names; else the newest verification of its writer, if that is of the last day.
+    /// The message that it names; else the newest by this channel of the newest verification of its writer, if
+    /// that is of the last day.
     fn answered_by(
         &mut self,
         message: &Inbound,
@@ -500,7 +501,12 @@ impl<'a> Turn<'a> {
         let Some(id) = newest.filter(|id| self.now.since(id.created_at()) <= ANSWERS_WITHIN) else {
             return Ok(None);
         };
-        Ok(self.working(id)?.map(|_| (id, None)))
+        if self.working(id)?.is_none() {
+            return Ok(None);
+        }
+        let messages = self.verification(id).map_or(&[][..], |verification| &verification.messages);
+        let sent = messages.iter().rev().find(|sent| sent.channel == message.channel && sent.attempts > 0);
+        Ok(Some((id, sent.map(|sent| sent.ordinal))))
     }
 
     fn alert(&mut self, alert: &Alert) {
