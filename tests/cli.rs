@@ -121,6 +121,27 @@ async fn tail_shows_what_happens_until_it_is_interrupted() {
     assert_eq!(tail.wait().unwrap().code(), DONE);
 }
 
+/// The lines of several verifications are mixed, so each says whose it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn tail_says_in_json_whose_event_it_is() {
+    let house = House::new().await;
+    let url = house.server.url();
+    let mut tail = twotick()
+        .args(["tail", "--json", "--url", &url, "--key", KEY])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(tail.stderr.take().unwrap()).lines();
+    assert!(told.next().unwrap().unwrap().starts_with("following"));
+    let id = house.json(&["send", "+12025550100"])["id"].clone();
+    let first = BufReader::new(tail.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+    let first: Value = serde_json::from_str(&first).unwrap();
+    assert_eq!((&first["verification_id"], first["type"].as_str()), (&id, Some("requested")));
+    tail.kill().unwrap();
+    tail.wait().unwrap();
+}
+
 #[test]
 fn a_server_that_does_not_answer_is_code_3() {
     let nobody = format!("http://{}", free_address());
