@@ -23,6 +23,16 @@ pub const NUMBERS: usize = 16;
 /// From queued to the fallback, in the profile `fallback`.
 pub const DELIVER_WITHIN: Duration = Duration::from_secs(14);
 
+/// What the default configuration takes from the environment.
+const SECRETS: [&str; 6] = [
+    "TWOTICK_SHOP_KEY",
+    "WHATSAPP_ACCESS_TOKEN",
+    "META_APP_SECRET",
+    "META_VERIFY_TOKEN",
+    "SMS_TOKEN",
+    "SMS_REPORT_SECRET",
+];
+
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 pub struct Server {
@@ -38,10 +48,39 @@ impl Server {
         let (addr, admin_addr) = (free_address()?, free_address()?);
         let config = folder.join("config.toml");
         fs::write(&config, configuration(folder, addr, admin_addr, providers))?;
+        Self::spawn(folder, &config, &[], addr, admin_addr)
+    }
+
+    /// With the commented default configuration, but other addresses. It calls nobody.
+    pub fn start_default(folder: &Path) -> Outcome<Self> {
+        fs::create_dir_all(folder)?;
+        let (addr, admin_addr) = (free_address()?, free_address()?);
+        let (listen, admin_listen) = (addr.to_string(), admin_addr.to_string());
+        let nobody = "https://127.0.0.1:9";
+        let mut settings: Vec<_> = SECRETS.iter().map(|&name| (name, APP_SECRET)).collect();
+        settings.extend([
+            ("TWOTICK__SERVER__LISTEN", listen.as_str()),
+            ("TWOTICK__SERVER__ADMIN_LISTEN", admin_listen.as_str()),
+            ("TWOTICK__CHANNELS__WHATSAPP__GRAPH_URL", nobody),
+            ("TWOTICK__CHANNELS__SMS__URL", nobody),
+        ]);
+        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.toml");
+        Self::spawn(folder, &config, &settings, addr, admin_addr)
+    }
+
+    fn spawn(
+        folder: &Path,
+        config: &Path,
+        settings: &[(&str, &str)],
+        addr: SocketAddr,
+        admin_addr: SocketAddr,
+    ) -> Outcome<Self> {
         let child = Command::new(env!("CARGO_BIN_EXE_twotick"))
             .arg("--config")
             .arg(config)
             .arg("serve")
+            .envs(settings.iter().copied())
+            .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(folder.join("log"))?)

@@ -17,12 +17,19 @@ const CREATES: usize = 400;
 const APART: Duration = Duration::from_millis(10);
 
 pub fn measure(folder: &Path, report: &mut Report) -> Outcome<()> {
+    let idle = Server::start_default(&folder.join("idle"))?;
+    std::thread::sleep(SETTLED_AFTER);
+    let resident = machine::resident_mib(idle.pid());
+    report.figure(
+        "idle memory, resident, with the default configuration",
+        resident,
+        "MiB",
+        Goal::AtMost(40.0),
+    );
+    drop(idle);
+
     let providers = Providers::start()?;
     let server = Server::start(&folder.join("single"), providers.addr)?;
-    std::thread::sleep(SETTLED_AFTER);
-    let resident = machine::resident_mib(server.pid());
-    report.figure("idle memory", resident, "MiB", Goal::AtMost(40.0));
-
     let requests: Vec<_> = (0..CREATES).map(|index| orders::create(index, "meta0")).collect();
     let before = disk::probe(folder)?;
     let run = load::run(server.addr, 1, Pace::Every(APART), &requests, |_, _| {})?;
