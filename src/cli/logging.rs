@@ -20,7 +20,7 @@ pub(super) fn start(environment: &Environment, level: &str) {
         None => (EnvFilter::new(default_filter(level)), None),
     };
     let terminal = io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(without_numbers(filter)).with_writer(io::stderr);
     let started = if terminal {
         lines.with_ansi(colour(environment, Stream::Stderr)).with_target(false).try_init()
     } else {
@@ -32,6 +32,11 @@ pub(super) fn start(environment: &Environment, level: &str) {
     if let Some(error) = wrong {
         tracing::warn!("TWOTICK_LOG is not a filter such as `info` or `warn,twotick=debug`: {error}");
     }
+}
+
+/// The parser of phone numbers writes the numbers it parses, and no level that somebody asks for may show those.
+fn without_numbers(filter: EnvFilter) -> EnvFilter {
+    filter.add_directive("rlibphonenumber=off".parse().expect("a directive")) // a constant, parsed by a test too
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,4 +52,25 @@ pub(super) fn colour(environment: &Environment, stream: Stream) -> bool {
         Stream::Stderr => io::stderr().is_terminal(),
     };
     terminal && environment.get("NO_COLOR").is_none() && environment.get("TERM") != Some("dumb")
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::{Level, enabled};
+    use tracing_subscriber::EnvFilter;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::without_numbers;
+
+    #[test]
+    fn no_level_shows_the_numbers_that_are_parsed() {
+        for wanted in ["trace", "rlibphonenumber=trace"] {
+            let filter = without_numbers(EnvFilter::new(wanted));
+            let lines = tracing_subscriber::registry().with(filter);
+            tracing::subscriber::with_default(lines, || {
+                assert!(!enabled!(target: "rlibphonenumber::phonenumberutil", Level::ERROR), "{wanted}");
+                assert_eq!(enabled!(target: "hyper", Level::TRACE), wanted == "trace");
+            });
+        }
+    }
 }
