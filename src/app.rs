@@ -44,8 +44,8 @@ pub use master_key::KeyError;
 pub const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// For requests under way: none waits for a provider, so only slow readers are cut off.
 const REQUESTS_LIMIT: Duration = Duration::from_secs(3);
-/// For sends under way, beside the requests. A provider that takes longer leaves its send in doubt.
-const SENDS_LIMIT: Duration = Duration::from_secs(7);
+/// For sends under way, before the requests. A provider that takes longer leaves its send in doubt.
+const SENDS_LIMIT: Duration = Duration::from_secs(6);
 /// For the sweeps; each is short.
 const SWEEPS_LIMIT: Duration = Duration::from_secs(1);
 /// Connections that may wait to be accepted.
@@ -238,19 +238,17 @@ impl App {
         if let Err(error) = self.store.rest().await {
             tracing::warn!(%error, "the store could not be asked to rest");
         }
-        let [public, admin] = &self.handles;
-        let requests = tokio::time::timeout(REQUESTS_LIMIT, async {
-            tokio::join!(public.stop(true), admin.stop(true));
-        });
-        let (requests, finished, ()) =
-            tokio::join!(requests, self.courier.finish(SENDS_LIMIT), self.sweeps.stop(SWEEPS_LIMIT));
-        if requests.is_err() {
-            tracing::warn!("requests were still open and are cut off");
-        }
+        // Until the sends are settled who asks is told to go elsewhere, and what providers tell is still taken.
+        let (finished, ()) = tokio::join!(self.courier.finish(SENDS_LIMIT), self.sweeps.stop(SWEEPS_LIMIT));
         if !finished {
             tracing::warn!(
                 "providers had not answered every send; those are in doubt until a report settles them"
             );
+        }
+        let [public, admin] = &self.handles;
+        let requests = async { tokio::join!(public.stop(true), admin.stop(true)) };
+        if tokio::time::timeout(REQUESTS_LIMIT, requests).await.is_err() {
+            tracing::warn!("requests were still open and are cut off");
         }
         let left = STOP_LIMIT.saturating_sub(watch.elapsed());
         match tokio::time::timeout(left, self.store.close()).await {

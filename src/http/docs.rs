@@ -56,26 +56,54 @@ fn tag(name: &str, description: &str) -> Tag {
 pub enum ApiProblems {
     #[response(status = 401, description = "`unauthorized`")]
     Unauthorized(#[to_response] ProblemDocument),
-    #[response(status = "4XX", description = "The request is wrong; `code` and `errors` say how")]
+    #[response(status = 400, description = "`malformed_body`")]
+    Malformed(#[to_response] ProblemDocument),
+    #[response(status = 404, description = "`not_found`")]
+    NotFound(#[to_response] ProblemDocument),
+    #[response(status = 405, description = "`method_not_allowed`")]
+    MethodNotAllowed(#[to_response] ProblemDocument),
+    #[response(status = 408, description = "`request_timeout`")]
+    TimedOut(#[to_response] ProblemDocument),
+    #[response(status = 413, description = "`body_too_large`")]
+    TooLarge(#[to_response] ProblemDocument),
+    #[response(status = 415, description = "`unsupported_media_type`")]
+    Unsupported(#[to_response] ProblemDocument),
+    #[response(status = 422, description = "The request is wrong; `code` and `errors` say how")]
     Refused(#[to_response] ProblemDocument),
-    #[response(
-        status = "5XX",
-        description = "`store_full`, `store_busy`, `draining`: try again; else our fault"
-    )]
+    #[response(status = 500, description = "`internal`, `record_damaged`: our fault")]
     Failed(#[to_response] ProblemDocument),
+    #[response(
+        status = 503,
+        description = "`store_full`, `store_busy`, `draining`: try again after `Retry-After`"
+    )]
+    Unavailable(#[to_response] ProblemDocument),
 }
 
 /// What any request may get.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only described")]
 pub enum PublicProblems {
-    #[response(status = "4XX", description = "The request is wrong; `code` and `errors` say how")]
+    #[response(status = 400, description = "`malformed_body`")]
+    Malformed(#[to_response] ProblemDocument),
+    #[response(status = 404, description = "`not_found`")]
+    NotFound(#[to_response] ProblemDocument),
+    #[response(status = 405, description = "`method_not_allowed`")]
+    MethodNotAllowed(#[to_response] ProblemDocument),
+    #[response(status = 408, description = "`request_timeout`")]
+    TimedOut(#[to_response] ProblemDocument),
+    #[response(status = 413, description = "`body_too_large`")]
+    TooLarge(#[to_response] ProblemDocument),
+    #[response(status = 415, description = "`unsupported_media_type`")]
+    Unsupported(#[to_response] ProblemDocument),
+    #[response(status = 422, description = "The request is wrong; `code` and `errors` say how")]
     Refused(#[to_response] ProblemDocument),
-    #[response(
-        status = "5XX",
-        description = "`store_full`, `store_busy`, `draining`: try again; else our fault"
-    )]
+    #[response(status = 500, description = "`internal`, `record_damaged`: our fault")]
     Failed(#[to_response] ProblemDocument),
+    #[response(
+        status = 503,
+        description = "`store_full`, `store_busy`, `draining`: try again after `Retry-After`"
+    )]
+    Unavailable(#[to_response] ProblemDocument),
 }
 
 #[derive(ToResponse)]

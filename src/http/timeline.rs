@@ -155,7 +155,12 @@ impl Writer<'_> {
             reported_at,
             source: told.source,
             message_id: told.message.map(|message| id.message(message)),
-            stale: matches!(fact, Fact::Reported { standing: Standing::Stale, .. }),
+            stale: matches!(
+                fact,
+                Fact::Reported { standing: Standing::Stale, .. }
+                    | Fact::ReplyReceived { standing: Standing::Stale, .. }
+                    | Fact::CodeDisowned { standing: Standing::Stale, .. }
+            ),
             text: told.text,
             data: if let Value::Object(data) = told.data { data } else { Map::new() },
         }
@@ -256,21 +261,17 @@ impl Writer<'_> {
                 },
                 json!({ "channel": channel }),
             ),
-            Fact::ReplyReceived { message, kind } => self.persons(
-                Kind::ReplyReceived,
-                *message,
-                "The person wrote back.",
-                json!({ "kind": kind }),
-            ),
-            Fact::CodeDisowned { message } => self.persons(
-                Kind::CodeDisowned,
-                *message,
-                "The person says that they did not ask for a code.",
-                json!({}),
-            ),
+            Fact::ReplyReceived { message, kind, standing } => {
+                let text = "The person wrote back.";
+                self.persons(Kind::ReplyReceived, *message, text, json!({ "kind": kind })).marked(*standing)
+            }
+            Fact::CodeDisowned { message, standing } => {
+                let text = "The person says that they did not ask for a code.";
+                self.persons(Kind::CodeDisowned, *message, text, json!({})).marked(*standing)
+            }
             Fact::Expired => self.ours(Kind::Expired, None, "The code expired.", json!({})),
             Fact::Canceled => match self.before {
-                Some(Fact::CodeDisowned { .. }) => self.ours(
+                Some(Fact::CodeDisowned { standing: Standing::Applied, .. }) => self.ours(
                     Kind::Canceled,
                     None,
                     "The verification was canceled, because the person did not ask for it.",
@@ -299,15 +300,8 @@ impl Writer<'_> {
         if let Some(error) = error {
             data["error"] = json!(error);
         }
-        let mut text = format!("{channel} reported that the message {what}.");
-        match standing {
-            Standing::Applied => {}
-            Standing::Stale => {
-                data["stale"] = json!(true);
-                text.push_str(" That changed nothing: it was known, or older than what was known.");
-            }
-        }
-        self.theirs(kind, message, text, data)
+        let text = format!("{channel} reported that the message {what}.");
+        self.theirs(kind, message, text, data).marked(standing)
     }
 
     fn fell_back(&self, message: Ordinal, to_step: u8, reason: FallbackReason) -> Told {
@@ -351,6 +345,20 @@ impl Writer<'_> {
     fn channel(&self, message: Ordinal) -> String {
         let message = self.now.verification.message(message);
         message.map_or_else(|| TWOTICK.to_owned(), |message| message.channel.to_string())
+    }
+}
+
+impl Told {
+    /// What was known already says so.
+    fn marked(mut self, standing: Standing) -> Self {
+        match standing {
+            Standing::Applied => {}
+            Standing::Stale => {
+                self.data["stale"] = json!(true);
+                self.text.push_str(" That changed nothing: it was known, or older than what was known.");
+            }
+        }
+        self
     }
 }
 

@@ -20,7 +20,7 @@ use crate::clock::{Clock, ManualClock};
 use crate::phone::Phone;
 use crate::vault::{Person, Vault, id_bits};
 use crate::verification::command::{Jitter, Request};
-use crate::verification::event::{Fact, FallbackReason, Occasion};
+use crate::verification::event::{Fact, FallbackReason, Occasion, Standing};
 use crate::verification::policy::{Content, OnDoubt, Policy, Step};
 use crate::verification::state::{Ending, Progress};
 use crate::verification::values::{
@@ -479,11 +479,14 @@ pub async fn an_inbound_message_finds_what_it_answers_and_is_kept_once<B: Backen
     world.store.execute(orders).await.unwrap();
 
     let facts = world.facts(id).await;
-    let replies = count(&facts, |fact| matches!(fact, Fact::ReplyReceived { .. }));
-    assert_eq!(replies, 2, "a message that comes again changes nothing");
+    let replies = |wanted| {
+        count(&facts, |fact| matches!(fact, Fact::ReplyReceived { standing, .. } if *standing == wanted))
+    };
+    assert_eq!(replies(Standing::Applied), 2);
+    assert_eq!(replies(Standing::Stale), 4, "a message that comes again is told as stale");
     let first = Some(Ordinal::FIRST);
     let to_first = |fact: &Fact| matches!(fact, Fact::ReplyReceived { message, .. } if *message == first);
-    assert_eq!(count(&facts, to_first), 2, "who names no message answers the last one by that channel");
+    assert_eq!(count(&facts, to_first), 6, "who names no message answers the last one by that channel");
     let page = world.store.inbound(None, None, 2, None).await.unwrap();
     let refs: Vec<_> = page.items.iter().map(|message| message.provider_ref.as_str()).collect();
     assert_eq!(refs, ["in.3", "in.2"]);
@@ -511,7 +514,12 @@ pub async fn a_disowned_code_cancels<B: Backend>() {
     };
     assert!(matches!(world.execute(Order::Inbound(Arc::new(message))).await, Answer::Kept));
     assert_eq!(world.snapshot(id).await.verification.status(), Status::Ended(Ending::Canceled));
-    assert!(world.facts(id).await.contains(&Fact::CodeDisowned { message: Some(Ordinal::FIRST) }));
+    assert!(
+        world
+            .facts(id)
+            .await
+            .contains(&Fact::CodeDisowned { message: Some(Ordinal::FIRST), standing: Standing::Applied })
+    );
     world.pass(60).await;
     world.no_errand();
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::event::Standing;
 use super::policy::PolicyHash;
 use super::state::Ending;
 use super::values::{
@@ -40,14 +41,16 @@ pub enum Command {
     /// The next step now instead of at its deadline.
     Next,
     Cancel,
-    /// The person wrote back.
+    /// The person wrote back. Stale: the provider told of it before.
     Reply {
         message: Option<Ordinal>,
         kind: String,
+        standing: Standing,
     },
-    /// The person pressed "I didn't request a code".
+    /// The person pressed "I didn't request a code". Stale: the provider told of it before.
     Disown {
         message: Option<Ordinal>,
+        standing: Standing,
     },
 }
 

@@ -94,8 +94,8 @@ impl Rules<'_> {
             Command::Resend { channel } => self.resend(channel.as_ref()),
             Command::Next => self.next(),
             Command::Cancel => self.cancel(),
-            Command::Reply { message, kind } => Ok(self.reply(*message, kind)),
-            Command::Disown { message } => Ok(self.disown(*message)),
+            Command::Reply { message, kind, standing } => Ok(self.reply(*message, kind, *standing)),
+            Command::Disown { message, standing } => Ok(self.disown(*message, *standing)),
         }
     }
 
@@ -328,16 +328,16 @@ impl Rules<'_> {
         }
     }
 
-    fn reply(&self, message: Option<Ordinal>, kind: &str) -> Vec<Fact> {
+    fn reply(&self, message: Option<Ordinal>, kind: &str, standing: Standing) -> Vec<Fact> {
         if self.verification.replies >= REPLIES_KEPT {
             return Vec::new();
         }
-        vec![Fact::ReplyReceived { message, kind: kind.to_owned() }]
+        vec![Fact::ReplyReceived { message, kind: kind.to_owned(), standing }]
     }
 
-    fn disown(&self, message: Option<Ordinal>) -> Vec<Fact> {
-        let disowned = Fact::CodeDisowned { message };
-        if self.verification.is_pending() {
+    fn disown(&self, message: Option<Ordinal>, standing: Standing) -> Vec<Fact> {
+        let disowned = Fact::CodeDisowned { message, standing };
+        if self.verification.is_pending() && standing == Standing::Applied {
             let over = self.now >= self.verification.expires_at;
             vec![disowned, if over { Fact::Expired } else { Fact::Canceled }]
         } else if self.verification.replies < REPLIES_KEPT {

@@ -87,10 +87,14 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         message: Option<Ordinal>,
         kind: String,
+        #[serde(default, skip_serializing_if = "Standing::is_applied")]
+        standing: Standing,
     },
     CodeDisowned {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         message: Option<Ordinal>,
+        #[serde(default, skip_serializing_if = "Standing::is_applied")]
+        standing: Standing,
     },
     Expired,
     Canceled,
@@ -108,13 +112,20 @@ pub enum Occasion {
     Doubt,
 }
 
-/// Whether a report changed anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Whether what a provider told was news.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
+    #[default]
     Applied,
     /// A duplicate, or older than what is known.
     Stale,
+}
+
+impl Standing {
+    fn is_applied(&self) -> bool {
+        *self == Self::Applied
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

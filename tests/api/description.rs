@@ -90,7 +90,7 @@ async fn every_operation_is_described_whole() {
         assert!(!operation["responses"].as_object().unwrap().is_empty(), "{method} {path}");
         assert_eq!(operation.get("security").is_some(), path.starts_with("/v1/"), "{method} {path}");
         assert!(
-            operation["responses"]["4XX"]["content"].get("application/problem+json").is_some(),
+            operation["responses"]["422"]["content"].get("application/problem+json").is_some(),
             "{method} {path} tells its problems"
         );
         if method != "HEAD" {

@@ -146,7 +146,7 @@ fn fact() -> impl Strategy<Value = Fact> {
         Fact::Expired,
         Fact::Canceled,
     ]);
-    let standing = prop::sample::select(vec![Standing::Applied, Standing::Stale]);
+    let standing = || prop::sample::select(vec![Standing::Applied, Standing::Stale]);
     prop_oneof![
         (a_request(), moment())
             .prop_map(|(request, expires_at)| Fact::Requested { request: request.into(), expires_at }),
@@ -169,7 +169,7 @@ fn fact() -> impl Strategy<Value = Fact> {
         (message(), any::<u16>(), an_error(), prop::option::of(moment())).prop_map(
             |(message, attempt, error, settle_by)| Fact::SendInDoubt { message, attempt, error, settle_by }
         ),
-        (message(), a_status(), standing, prop::option::of(moment()), prop::option::of(provider_ref()))
+        (message(), a_status(), standing(), prop::option::of(moment()), prop::option::of(provider_ref()))
             .prop_map(|(message, status, standing, reported_at, provider_ref)| Fact::Reported {
                 message,
                 status,
@@ -184,9 +184,10 @@ fn fact() -> impl Strategy<Value = Fact> {
         }),
         message().prop_map(|message| Fact::StepSkipped { message }),
         prop::option::of(channel()).prop_map(|channel| Fact::ResendRequested { channel }),
-        (prop::option::of(message()), ".{0,20}")
-            .prop_map(|(message, kind)| Fact::ReplyReceived { message, kind }),
-        prop::option::of(message()).prop_map(|message| Fact::CodeDisowned { message }),
+        (prop::option::of(message()), ".{0,20}", standing())
+            .prop_map(|(message, kind, standing)| Fact::ReplyReceived { message, kind, standing }),
+        (prop::option::of(message()), standing())
+            .prop_map(|(message, standing)| Fact::CodeDisowned { message, standing }),
         bare,
     ]
 }

@@ -276,11 +276,11 @@ pub fn resend_by(channel: &str) -> Command {
 }
 
 pub fn disown() -> Command {
-    Command::Disown { message: Some(ordinal(1)) }
+    Command::Disown { message: Some(ordinal(1)), standing: Standing::Applied }
 }
 
 pub fn reply() -> Command {
-    Command::Reply { message: Some(ordinal(1)), kind: "text".to_owned() }
+    Command::Reply { message: Some(ordinal(1)), kind: "text".to_owned(), standing: Standing::Applied }
 }
 
 // Outcomes and errors.
@@ -405,9 +405,9 @@ pub fn resend_requested(channel: Option<&str>) -> Fact {
 }
 
 pub fn code_disowned() -> Fact {
-    Fact::CodeDisowned { message: Some(ordinal(1)) }
+    Fact::CodeDisowned { message: Some(ordinal(1)), standing: Standing::Applied }
 }
 
 pub fn reply_received() -> Fact {
-    Fact::ReplyReceived { message: Some(ordinal(1)), kind: "text".to_owned() }
+    Fact::ReplyReceived { message: Some(ordinal(1)), kind: "text".to_owned(), standing: Standing::Applied }
 }

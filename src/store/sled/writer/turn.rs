@@ -450,20 +450,30 @@ impl<'a> Turn<'a> {
         let position =
             keys::log_position(message.at, hash(&[message.channel.as_str(), &message.provider_ref]));
         let key = keys::inbound(position);
-        if !self.new_inbound.insert(position) || self.disk.get(&key)?.is_some() {
-            return Ok(Answer::Kept);
+        let known: Option<Inbound> =
+            self.disk.get(&key)?.map(|row| record::decode(&key, &row)).transpose()?;
+        let standing = match (&known, self.new_inbound.insert(position)) {
+            (None, true) => Standing::Applied,
+            (Some(_), _) | (None, false) => Standing::Stale,
+        };
+        let mut answered = self.answered_by(message)?;
+        if let Some(known) = known {
+            // It belongs to what it answered when it came first.
+            answered = answered.filter(|(id, _)| known.verification == Some(*id));
         }
-        let answered = self.answered_by(message)?;
         let mut kept = message.clone();
         if let Some((id, ordinal)) = answered {
             let command = match message.intent {
-                Intent::Reply => Command::Reply { message: ordinal, kind: message.kind.clone() },
-                Intent::CodeDisowned => Command::Disown { message: ordinal },
+                Intent::Reply => Command::Reply { message: ordinal, kind: message.kind.clone(), standing },
+                Intent::CodeDisowned => Command::Disown { message: ordinal, standing },
             };
             // Both are possible in every state of a verification that exists.
             let _ = self.run(id, &command)?;
             kept.verification = Some(id);
             kept.app = self.verification(id).map(|verification| verification.request.app.clone());
+        }
+        if standing == Standing::Stale {
+            return Ok(Answer::Kept);
         }
         match record::encode(&key, &kept) {
             Ok(row) => {
