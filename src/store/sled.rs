@@ -5,6 +5,7 @@ mod damage;
 mod keys;
 mod open;
 mod record;
+mod waker;
 mod writer;
 
 use std::collections::{BTreeMap, HashMap};

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::keys::{self, Row};
 use super::record::{self, damaged};
+use super::waker::Waker;
 use crate::clock::Stopwatch;
 use crate::store::{Idempotency, Policies, Snapshot, StoreError};
 use crate::verification::values::{ChannelName, MessageId, ProviderRef, Report, Timestamp, VerificationId};
@@ -56,6 +57,7 @@ pub enum OpenError {
 /// all that came after. So the batches are counted, in a row and, once they are durable, outside of sled: a database
 /// that knows of fewer than that has lost some.
 pub struct Disk {
+    waker: Waker,
     db: ::sled::Db,
     file: File,
     path: PathBuf,
@@ -96,13 +98,14 @@ impl Disk {
         if free_room(path).map_err(io)? < ROOM_NEEDED {
             return Err(OpenError::Full { path: path.to_owned() });
         }
-        let db = open_sled_once_it_is_free(path)?;
+        let (config, db) = open_sled_once_it_is_free(path)?;
+        let waker = Waker::start(config, db.clone()).map_err(io)?;
         let file = File::open(path.join("db")).map_err(io)?;
         let folder_of_folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         for synced in [&path.join("conf"), path, folder_of_folder.unwrap_or(Path::new("."))] {
             File::open(synced).and_then(|file| file.sync_all()).map_err(io)?;
         }
-        let disk = Self { db, file, path: path.to_owned(), batches: Cell::new(0), lock };
+        let disk = Self { waker, db, file, path: path.to_owned(), batches: Cell::new(0), lock };
         disk.check_format(key_id)?;
         Ok(disk)
     }
@@ -129,16 +132,21 @@ impl Disk {
         let batches = self.batches.get() + 1;
         let row = record::encode(&keys::BATCHES, &batches);
         batch.insert(&keys::BATCHES, row.map_err(|error| WriteError::Failed(error.to_string()))?);
-        self.db.apply_batch(batch).map_err(write_error)?;
-        // sled frees the pages that a batch replaced only as the epoch moves on, which reads make it do.
-        for _ in 0..rows {
-            self.db.get([0]).map_err(write_error)?;
-        }
-        self.db.flush().map_err(write_error)?;
+        self.waker.watch(|| self.hand_over(batch, rows)).map_err(write_error)?;
         // sled's flush on Linux is `sync_file_range`, which makes neither sizes nor the disk's own cache durable.
         self.file.sync_data().map_err(|error| WriteError::Failed(format!("fdatasync: {error}")))?;
         self.batches.set(batches);
         self.mark().map_err(|error| WriteError::Failed(format!("{LOCK}: {error}")))
+    }
+
+    /// To the kernel, not yet to the disk.
+    fn hand_over(&self, batch: ::sled::Batch, rows: usize) -> ::sled::Result<()> {
+        self.db.apply_batch(batch)?;
+        // sled frees the pages that a batch replaced only as the epoch moves on, which reads make it do.
+        for _ in 0..rows {
+            self.db.get([0])?;
+        }
+        self.db.flush().map(|_| ())
     }
 
     /// Notes outside of sled how many batches are durable. Not synced: after the loss of power the note may be of a
@@ -348,7 +356,7 @@ fn remove_unfinished_snapshots(path: &Path) -> io::Result<()> {
 }
 
 /// Nobody else has the folder, so where sled finds it locked the one before, of this process, is still letting go.
-fn open_sled_once_it_is_free(path: &Path) -> Result<::sled::Db, OpenError> {
+fn open_sled_once_it_is_free(path: &Path) -> Result<(::sled::Config, ::sled::Db), OpenError> {
     let waiting = Stopwatch::start();
     loop {
         match open_sled(path) {
@@ -360,7 +368,7 @@ fn open_sled_once_it_is_free(path: &Path) -> Result<::sled::Db, OpenError> {
     }
 }
 
-fn open_sled(path: &Path) -> Result<::sled::Db, OpenError> {
+fn open_sled(path: &Path) -> Result<(::sled::Config, ::sled::Db), OpenError> {
     let config = ::sled::Config::new()
         .path(path)
         .cache_capacity(CACHE_BYTES)
@@ -368,7 +376,7 @@ fn open_sled(path: &Path) -> Result<::sled::Db, OpenError> {
         .use_compression(false);
     // sled panics on some kinds of damage where others are errors.
     match std::panic::catch_unwind(AssertUnwindSafe(|| config.open())) {
-        Ok(Ok(db)) => Ok(db),
+        Ok(Ok(db)) => Ok((config, db)),
         Ok(Err(::sled::Error::Io(error))) => Err(match error.kind() {
             io::ErrorKind::WouldBlock => OpenError::InUse { path: path.to_owned() },
             // sled wraps the refusal of its lock in an error of its own making.
