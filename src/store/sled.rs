@@ -1,5 +1,6 @@
 //! The embedded default. One thread owns sled and does everything with it; this is what others hold of that thread.
 
+mod by_id;
 #[cfg(test)]
 mod damage;
 mod keys;
@@ -27,6 +28,7 @@ use super::{
 use crate::clock::{Clock, Stopwatch};
 use crate::verification::values::{AppName, ChannelName, MessageId, NumberIndex, Timestamp, VerificationId};
 use crate::verification::{Event, State, due};
+use by_id::ById;
 use writer::{Asker, Job, Reader};
 
 /// Calls that may wait for the thread. At 128 connections a turn takes them all; this is room for a burst, and more
@@ -63,7 +65,7 @@ pub struct SledStore {
 
 /// What readers see without asking the thread: durable states only.
 struct Shared {
-    live: [RwLock<HashMap<VerificationId, Arc<Snapshot>>>; SHARDS],
+    live: [RwLock<ById<Arc<Snapshot>>>; SHARDS],
     watchers: Mutex<HashMap<VerificationId, watch::Sender<u32>>>,
     health: AtomicU8,
     /// Milliseconds of `uptime` at which the turn in progress began, plus one; 0 between turns.
@@ -287,7 +289,7 @@ impl Shared {
         watchers.retain(|_, watcher| watcher.receiver_count() > 0);
     }
 
-    fn shard(&self, id: VerificationId) -> &RwLock<HashMap<VerificationId, Arc<Snapshot>>> {
+    fn shard(&self, id: VerificationId) -> &RwLock<ById<Arc<Snapshot>>> {
         &self.live[usize::from(id.to_bytes()[15] >> 6) | usize::from(id.to_bytes()[14] & 3) << 2]
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::Shared;
+use super::super::by_id::ById;
 use super::super::open::{Found, Parked};
 use crate::store::gate::Gates;
 use crate::store::{Policies, Snapshot};
@@ -19,11 +20,11 @@ const ALERT_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 pub struct Memory {
     pub policies: Policies,
-    pub live: HashMap<VerificationId, Live>,
+    pub live: ById<Live>,
     pub gates: Gates,
     /// Who stands before which gate. They are in the agenda only for what else they want. One that has gone on to
     /// another channel leaves its place there to nobody.
-    pub throttled: HashMap<VerificationId, ChannelName>,
+    pub throttled: ById<ChannelName>,
     pub parked: ParkedReports,
     pending: HashMap<NumberIndex, Vec<VerificationId>>,
     agenda: BTreeSet<(Timestamp, VerificationId)>,
@@ -40,9 +41,9 @@ impl Memory {
     pub fn new(found: Found, rates: &BTreeMap<ChannelName, u32>) -> Self {
         let mut memory = Self {
             policies: found.policies,
-            live: HashMap::new(),
+            live: ById::default(),
             gates: Gates::new(rates),
-            throttled: HashMap::new(),
+            throttled: ById::default(),
             parked: ParkedReports::default(),
             pending: HashMap::new(),
             agenda: BTreeSet::new(),

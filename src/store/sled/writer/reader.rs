@@ -1,8 +1,8 @@
 //! What is read on the store's thread, because it is no longer in memory.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::super::by_id::ById;
 use super::super::keys::{self, Row};
 use super::super::open::Disk;
 use super::super::record;
@@ -18,7 +18,7 @@ const INBOUND_VISIT: usize = 500;
 pub struct Reader<'a> {
     pub disk: &'a Disk,
     pub policies: &'a Policies,
-    pub live: &'a HashMap<VerificationId, Live>,
+    pub live: &'a ById<Live>,
 }
 
 impl Reader<'_> {

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use super::super::Shared;
+use super::super::by_id::ById;
 use super::super::keys::{self, Row};
 use super::super::open::{self, Disk, Parked, WriteError};
 use super::super::record;
@@ -37,6 +38,8 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
 const EVENTS_A_ROW: usize = 8;
 /// Dues that one verification may have served in one turn: an expired step, its successor, and its start.
 const DUES_IN_A_ROW: usize = 4;
+/// Verifications for which a turn has room from the start.
+const USUAL_SIZE: usize = 64;
 /// Rows that one visit of the retention sweep may remove.
 const ROWS_SWEPT: usize = 64;
 /// The sealed parts of a request, written in base 64 with the rest of it, stay under the size of a record.
@@ -47,7 +50,7 @@ pub struct Turn<'a> {
     memory: &'a mut Memory,
     agenda: Agenda,
     now: Timestamp,
-    working: HashMap<VerificationId, Working>,
+    working: ById<Working>,
     rows: sled::Batch,
     row_count: usize,
     /// What this turn writes and a later order of it must find.
@@ -86,7 +89,7 @@ impl<'a> Turn<'a> {
             memory,
             agenda,
             now,
-            working: HashMap::new(),
+            working: ById::with_capacity_and_hasher(USUAL_SIZE, Default::default()),
             rows: sled::Batch::default(),
             row_count: 0,
             new_refs: HashMap::new(),
@@ -805,12 +808,14 @@ impl Written {
         let now = clock.now();
         let lateness = metrics::histogram!("twotick_deadline_lateness_seconds");
         self.deadlines.iter().for_each(|&due| lateness.record(now.since(due).as_secs_f64()));
-        let mut snapshots = HashMap::with_capacity(self.changed.len());
+        let mut snapshots = ById::default();
         for (snapshot, due) in self.changed {
             let (id, version) = (snapshot.verification.id(), snapshot.verification.version);
             shared.publish(id, version, due.is_some().then(|| Arc::clone(&snapshot)));
             memory.put(Arc::clone(&snapshot), due);
-            snapshots.insert(id, snapshot);
+            if !self.errands.is_empty() {
+                snapshots.insert(id, snapshot);
+            }
         }
         for (id, message, attempt) in self.errands {
             if let Some(snapshot) = snapshots.get(&id) {
