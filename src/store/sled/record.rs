@@ -9,6 +9,8 @@ use crate::verification::{Event, Fact};
 
 const FORMAT: u8 = 1;
 const HEADER_BYTES: usize = 5;
+/// Room for most rows, so that they are written without growing.
+const USUAL_BYTES: usize = 256;
 /// sled puts large values into files of their own, which nothing syncs.
 pub const MAX_BYTES: usize = 16 * 1024;
 
@@ -28,7 +30,8 @@ impl Commit {
 
 /// The row for `content` under `key`. Its only failure is a row over [`MAX_BYTES`].
 pub fn encode<T: Serialize>(key: &[u8], content: &T) -> Result<Vec<u8>, StoreError> {
-    let mut row = vec![FORMAT, 0, 0, 0, 0];
+    let mut row = Vec::with_capacity(USUAL_BYTES);
+    row.extend_from_slice(&[FORMAT, 0, 0, 0, 0]);
     serde_json::to_writer(&mut row, content).map_err(|error| damaged(key, &error.to_string()))?;
     if row.len() > MAX_BYTES {
         return Err(StoreError::TooLarge);
