@@ -716,8 +716,12 @@ pub async fn a_channel_keeps_its_rate_and_a_fallback_does_not_wait_for_it<B: Bac
         world.accepted(&errand, &format!("wamid.{second}")).await;
         world.no_errand();
     }
-    // Whose deadline passes while they still wait go on to the SMS at once, which has no rate.
-    world.pass(1).await;
+    // Whose deadline passes while they still wait, with no slot free, go on to the SMS at once, which has no rate.
+    world.time.advance(Duration::from_millis(990));
+    world.settle().await;
+    assert_eq!(channel_of(&world.errand()), "whatsapp");
+    world.time.advance(Duration::from_millis(10));
+    world.settle().await;
     let mut sent = Vec::new();
     while let Ok(errand) = world.errands.try_recv() {
         sent.push(channel_of(&errand).to_owned());
