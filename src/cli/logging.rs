@@ -7,8 +7,9 @@ use tracing_subscriber::EnvFilter;
 use crate::config::Environment;
 
 /// What `TWOTICK_LOG` stands for when it is not set: everything of ours from `level` on, libraries from `warn` on.
+/// But for sled: the store tells each of its errors itself, once, and as the last line where it ends the server.
 fn default_filter(level: &str) -> String {
-    format!("warn,twotick={level}")
+    format!("warn,sled=off,twotick={level}")
 }
 
 /// Starts logging from `level` on, or as `TWOTICK_LOG` says (`debug`, `info,twotick::courier=trace`).
