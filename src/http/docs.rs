@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use actix_web::http::header;
 use actix_web::{HttpResponse, get, web};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Components, Info, License, OpenApi, Tag};
+use utoipa::openapi::{Components, Info, OpenApi, Tag};
 use utoipa::{IntoResponses, ToResponse};
 use utoipa_swagger_ui::Config;
 
@@ -28,9 +28,6 @@ fn describe() -> OpenApi {
          every answer carries `X-Request-Id`."
             .to_owned(),
     );
-    let mut license = License::new("Apache-2.0");
-    license.identifier = Some("Apache-2.0".to_owned());
-    info.license = Some(license);
     document.info = info;
     document.tags = Some(vec![
         tag("verifications", "Send a code, check it, follow what becomes of it"),
