@@ -181,7 +181,7 @@ en = "{{code}} is your {{brand}} code."
         let log = self.folder.join("server.log");
         let stderr = File::options().create(true).append(true).open(&log).unwrap();
         command.args(words).arg(self.folder.join("config.toml")).arg("serve");
-        command.env("TWOTICK_LOG", "warn").envs(environment.iter().copied());
+        command.env_remove("TWOTICK_LOG").envs(environment.iter().copied());
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn();
         Server { child: child.expect("the binary runs"), log }
     }
