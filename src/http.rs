@@ -20,14 +20,15 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_web::dev::{HttpServiceFactory, Server};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App as ActixApp, HttpServer};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use tokio::sync::watch;
-use utoipa_actix_web::service_config::ServiceConfig as Routing;
+use utoipa_actix_web::OpenApiFactory;
+use utoipa_actix_web::service_config::ServiceConfig as DescribedConfig;
 
 use crate::channel::Channel;
 use crate::clock::Clock;
@@ -40,35 +41,53 @@ pub use docs::document;
 
 /// All routes of the public listener. A route is registered together with its description, so the OpenAPI document
 /// has exactly these; webhooks come first, because they are the most.
-fn public_routes(routing: &mut Routing) {
+fn public_routes<R: Routing>(routing: &mut R) {
     routing
-        .service(webhooks::receive)
-        .service(webhooks::challenge)
-        .service(api::create)
-        .service(api::list)
-        .service(api::read)
-        .service(stream::events)
-        .service(api::check)
-        .service(api::resend)
-        .service(api::next)
-        .service(api::cancel)
-        .service(timeline::read)
-        .service(api::inbound)
-        .service(operations::alive)
-        .service(operations::ready)
-        .service(docs::openapi)
-        .service(error::explanation);
+        .add(webhooks::receive)
+        .add(webhooks::challenge)
+        .add(api::create)
+        .add(api::list)
+        .add(api::read)
+        .add(stream::events)
+        .add(api::check)
+        .add(api::resend)
+        .add(api::next)
+        .add(api::cancel)
+        .add(timeline::read)
+        .add(api::inbound)
+        .add(operations::alive)
+        .add(operations::ready)
+        .add(docs::openapi)
+        .add(error::explanation);
 }
 
 /// All routes of the admin listener.
-fn admin_routes(routing: &mut Routing) {
+fn admin_routes<R: Routing>(routing: &mut R) {
     routing
-        .service(operations::metrics)
-        .service(operations::alerts)
-        .service(docs::openapi)
-        .service(docs::page)
-        .service(docs::index)
-        .service(docs::file);
+        .add(operations::metrics)
+        .add(operations::alerts)
+        .add(docs::openapi)
+        .add(docs::page)
+        .add(docs::index)
+        .add(docs::file);
+}
+
+/// Where routes go: into a worker, or with their descriptions into the OpenAPI document. The document takes some
+/// megabytes to make, so not every worker makes it.
+trait Routing {
+    fn add<F: HttpServiceFactory + OpenApiFactory + 'static>(&mut self, handler: F) -> &mut Self;
+}
+
+impl Routing for ServiceConfig {
+    fn add<F: HttpServiceFactory + OpenApiFactory + 'static>(&mut self, handler: F) -> &mut Self {
+        self.service(handler)
+    }
+}
+
+impl Routing for DescribedConfig<'_> {
+    fn add<F: HttpServiceFactory + OpenApiFactory + 'static>(&mut self, handler: F) -> &mut Self {
+        self.service(handler)
+    }
 }
 
 /// What the handlers work with. The composition root fills it.
@@ -130,14 +149,14 @@ pub fn share(services: Services) -> web::Data<Shared> {
 pub fn public(config: &mut ServiceConfig, shared: &web::Data<Shared>) {
     config.app_data(shared.clone()).app_data(&*routes::PUBLIC);
     config.default_service(web::to(routes::unrouted));
-    public_routes(&mut Routing::new(config));
+    public_routes(config);
 }
 
 /// Registers the admin listener's routes; [`serve_admin`] adds what surrounds them.
 pub fn admin(config: &mut ServiceConfig, shared: &web::Data<Shared>) {
     config.app_data(shared.clone()).app_data(&*routes::ADMIN);
     config.default_service(web::to(routes::unrouted));
-    admin_routes(&mut Routing::new(config));
+    admin_routes(config);
 }
 
 /// To read the head of a request; a body has as long again ([`input::BODY_TIMEOUT`]).

@@ -28,7 +28,11 @@ impl Machine {
             ("rustc", run("rustc", &["--version"])),
             (
                 "twotick",
-                format!("{} {}", env!("CARGO_PKG_VERSION"), run("git", &["describe", "--always", "--dirty"])),
+                format!(
+                    "{} {}",
+                    env!("CARGO_PKG_VERSION"),
+                    run("git", &["-C", env!("CARGO_MANIFEST_DIR"), "describe", "--always", "--dirty"])
+                ),
             ),
         ];
         Self { lines }
@@ -55,13 +59,13 @@ pub struct Usage {
 impl Usage {
     /// Of this process and `pids`, against the rest of the machine.
     pub fn start(pids: &[u32]) -> Self {
-        let ours = pids.iter().copied().chain([std::process::id()]).map(|pid| (pid, of_process(pid)));
+        let ours = pids.iter().copied().chain([std::process::id()]).map(|pid| (pid, busy_seconds(pid)));
         Self { watch: Stopwatch::start(), everybody: of_everybody(), ours: ours.collect() }
     }
 
     /// How many processors others kept busy on average.
     pub fn others(&self) -> f64 {
-        let ours: f64 = self.ours.iter().map(|&(pid, before)| of_process(pid) - before).sum();
+        let ours: f64 = self.ours.iter().map(|&(pid, before)| busy_seconds(pid) - before).sum();
         let wall = self.watch.elapsed().max(Duration::from_millis(1)).as_secs_f64();
         ((of_everybody() - self.everybody - ours) / wall).max(0.0)
     }
@@ -75,7 +79,8 @@ fn of_everybody() -> f64 {
     busy.filter_map(|(_, ticks)| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
 }
 
-fn of_process(pid: u32) -> f64 {
+/// What a process has used of the processors, to 10 ms.
+pub fn busy_seconds(pid: u32) -> f64 {
     let stat = read(&format!("/proc/{pid}/stat"));
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>()

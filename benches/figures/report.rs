@@ -80,6 +80,7 @@ impl Report {
         let notes = [
             ("a second", median(|window| window.durable.rate()), "/s"),
             ("the ceiling", median(|window| window.ceiling.rate()), "/s"),
+            ("the server's processor time for one", median(|window| window.cost_us), "µs"),
             ("p50", median(|window| window.durable.wait_ms(0.5)), "ms"),
             ("p99", median(|window| window.durable.wait_ms(0.99)), "ms"),
             ("D meanwhile", median(|window| window.d_ms), "ms"),

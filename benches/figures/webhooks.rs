@@ -11,7 +11,7 @@ use twotick::verification::values::MessageId;
 
 use crate::ceiling::Ceiling;
 use crate::load::{self, Pace, Run};
-use crate::machine::Usage;
+use crate::machine::{self, Usage};
 use crate::orders::{self, Created, Status};
 use crate::providers::{Provider, Providers};
 use crate::report::Report;
@@ -58,6 +58,8 @@ pub struct Window {
     pub ceiling: Run,
     pub durable: Run,
     pub d_ms: f64,
+    /// What the server used of the processors for one webhook, in microseconds.
+    pub cost_us: f64,
     /// Processors that others kept busy meanwhile.
     pub others: f64,
 }
@@ -76,8 +78,10 @@ impl Window {
         let d_ms = millis(disk::probe(folder)?);
         let usage = Usage::start(&[server.pid(), ceiling.pid()]);
         let ceiling = load::run(ceiling.addr, connections, Pace::Closed, &again, |_, _| {})?;
+        let before = machine::busy_seconds(server.pid());
         let durable = load::run(server.addr, connections, Pace::Closed, &requests, |_, _| {})?;
-        Ok(Self { ceiling, durable, d_ms, others: usage.others() })
+        let cost_us = (machine::busy_seconds(server.pid()) - before) * 1e6 / requests.len() as f64;
+        Ok(Self { ceiling, durable, d_ms, cost_us, others: usage.others() })
     }
 
     pub fn ratio(&self) -> f64 {

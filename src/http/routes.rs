@@ -11,8 +11,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::error::{Code, Problem};
 
-pub static PUBLIC: LazyLock<Routes> = LazyLock::new(|| Routes::of(super::public_routes));
-pub static ADMIN: LazyLock<Routes> = LazyLock::new(|| Routes::of(super::admin_routes));
+pub static PUBLIC: LazyLock<Routes> = LazyLock::new(|| Routes::of(|routing| super::public_routes(routing)));
+pub static ADMIN: LazyLock<Routes> = LazyLock::new(|| Routes::of(|routing| super::admin_routes(routing)));
 
 /// All routes of one listener.
 pub struct Routes {
