@@ -57,6 +57,7 @@ async fn measure(messages: usize) -> Result<(), Box<dyn Error>> {
         round(&store, &sent, &status).await?;
     }
     store.close().await?;
+    println!("{:.0} MiB resident", resident_mib());
     Ok(())
 }
 
@@ -216,6 +217,12 @@ async fn report_all(
         all.add(waits?)?;
     }
     Ok(all)
+}
+
+fn resident_mib() -> f64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+    kib.and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1024.0
 }
 
 /// What the store's thread has used of a processor so far, to 10 ms.

@@ -1,6 +1,7 @@
 //! Load over HTTP/1.1, cheap enough not to be what is measured: requests are bytes made beforehand, and one thread
 //! drives all connections.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub enum Pace {
     /// One in each of these intervals, whether or not earlier ones were answered in time. What a request waits is
     /// counted from when it should have gone out, so that a server cannot hide a pause by holding up its callers.
     Every(Duration),
+    /// So long after the answer to the one before, on a server that has come to rest. Counted from when it goes out.
+    Rested(Duration),
 }
 
 pub struct Run {
@@ -56,25 +59,28 @@ pub fn run(
     let lines = lines.collect::<io::Result<_>>()?;
     let waits = Histogram::new_with_bounds(1, 60_000_000, 3).map_err(io::Error::other)?;
     let watch = Stopwatch::start();
-    Load { poll, lines, idle: Vec::new(), requests, next: 0, pace, watch, waits, answered }.run()
+    let (idle, last_answer) = (VecDeque::new(), Duration::ZERO);
+    Load { poll, lines, idle, requests, next: 0, pace, watch, last_answer, waits, answered }.run()
 }
 
 struct Load<'a, F> {
     poll: Poll,
     lines: Vec<Line>,
-    /// Lines that wait for their time to send.
-    idle: Vec<usize>,
+    /// Lines that wait for their time to send. In turn, so that none is idle for so long that the server drops it.
+    idle: VecDeque<usize>,
     requests: &'a [Vec<u8>],
     next: usize,
     pace: Pace,
     watch: Stopwatch,
+    /// When the last answer came.
+    last_answer: Duration,
     waits: Histogram<u64>,
     answered: F,
 }
 
 impl<F: FnMut(usize, &[u8])> Load<'_, F> {
     fn run(mut self) -> io::Result<Run> {
-        self.idle = (0..self.lines.len()).rev().collect();
+        self.idle = (0..self.lines.len()).collect();
         self.send_what_is_due()?;
         let mut events = Events::with_capacity(self.lines.len());
         let mut quiet = Stopwatch::start();
@@ -93,25 +99,33 @@ impl<F: FnMut(usize, &[u8])> Load<'_, F> {
     }
 
     fn until_next(&self) -> Duration {
+        if self.idle.is_empty() || self.next == self.requests.len() {
+            return PATIENCE;
+        }
+        self.due().saturating_sub(self.watch.elapsed())
+    }
+
+    /// When the next request should go out.
+    fn due(&self) -> Duration {
         match self.pace {
-            Pace::Every(interval) if !self.idle.is_empty() && self.next < self.requests.len() => {
-                at(interval, self.next).saturating_sub(self.watch.elapsed())
-            }
-            Pace::Every(_) | Pace::Closed => PATIENCE,
+            Pace::Closed => Duration::ZERO,
+            Pace::Every(interval) => interval * u32::try_from(self.next).unwrap_or(u32::MAX),
+            Pace::Rested(pause) => self.last_answer + pause,
         }
     }
 
     fn send_what_is_due(&mut self) -> io::Result<()> {
         while self.next < self.requests.len() {
-            let due = match self.pace {
-                Pace::Closed => self.watch.elapsed(),
-                Pace::Every(interval) => at(interval, self.next),
-            };
-            if due > self.watch.elapsed() {
+            let (due, now) = (self.due(), self.watch.elapsed());
+            if due > now {
                 break;
             }
-            let Some(line) = self.idle.pop() else { break };
-            self.lines[line].begin(self.next, due);
+            let Some(line) = self.idle.pop_front() else { break };
+            let counted_from = match self.pace {
+                Pace::Closed | Pace::Rested(_) => now,
+                Pace::Every(_) => due,
+            };
+            self.lines[line].begin(self.next, counted_from);
             self.next += 1;
             self.lines[line].write(self.requests)?;
         }
@@ -122,25 +136,22 @@ impl<F: FnMut(usize, &[u8])> Load<'_, F> {
         let line = &mut self.lines[index];
         line.write(self.requests)?;
         let Some(body) = line.read()? else { return Ok(()) };
-        let (request, waited) = (line.request, self.watch.elapsed().saturating_sub(line.due));
+        let (request, waited) = (line.request, self.watch.elapsed().saturating_sub(line.counted_from));
         self.waits.saturating_record(u64::try_from(waited.as_micros()).unwrap_or(u64::MAX));
         (self.answered)(request, &self.lines[index].answer[body]);
         self.lines[index].filled = 0;
-        self.idle.push(index);
+        self.last_answer = self.watch.elapsed();
+        self.idle.push_back(index);
         // At once, so that the next request is on its way before other answers are looked at.
         self.send_what_is_due()
     }
-}
-
-fn at(interval: Duration, index: usize) -> Duration {
-    interval * u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 /// One connection, with the request that it carries.
 struct Line {
     stream: TcpStream,
     request: usize,
-    due: Duration,
+    counted_from: Duration,
     /// Bytes of the request that have gone out; all of them while it waits for its answer.
     sent: usize,
     busy: Busy,
@@ -163,11 +174,19 @@ impl Line {
         let mut stream = TcpStream::from_std(stream);
         poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         let answer = vec![0; ANSWER_BYTES];
-        Ok(Self { stream, request: 0, due: Duration::ZERO, sent: 0, busy: Busy::No, answer, filled: 0 })
+        Ok(Self {
+            stream,
+            request: 0,
+            counted_from: Duration::ZERO,
+            sent: 0,
+            busy: Busy::No,
+            answer,
+            filled: 0,
+        })
     }
 
-    fn begin(&mut self, request: usize, due: Duration) {
-        (self.request, self.due, self.sent, self.busy) = (request, due, 0, Busy::Sending);
+    fn begin(&mut self, request: usize, counted_from: Duration) {
+        (self.request, self.counted_from, self.sent, self.busy) = (request, counted_from, 0, Busy::Sending);
     }
 
     fn write(&mut self, requests: &[Vec<u8>]) -> io::Result<()> {

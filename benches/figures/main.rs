@@ -1,4 +1,5 @@
-//! The figures that twotick promises, measured on the machine at hand: `cargo bench --bench figures`.
+//! The figures that twotick promises, measured on the machine at hand: `cargo bench --bench figures`, or only a part
+//! of them with `-- single`, `-- deadlines` or `-- webhooks`.
 //!
 //! Everything is real but the providers: the release binary `twotick serve` as a process of its own, its data folder
 //! on the disk that also holds the target folder, HTTP over loopback. Rates are told as a ratio to a *ceiling* (the
@@ -34,22 +35,36 @@ const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let outcome = match args.iter().find(|arg| !arg.starts_with("--bench")).map(String::as_str) {
-        None => measure().map(|()| ExitCode::SUCCESS),
-        Some(ceiling::ARGUMENT) => ceiling::serve().map(|()| ExitCode::SUCCESS),
-        Some(_) => Err("usage: cargo bench --bench figures".into()),
+    // Cargo adds `--bench`.
+    let wanted: Vec<&str> = args.iter().map(String::as_str).filter(|arg| *arg != "--bench").collect();
+    let outcome = match wanted[..] {
+        [ceiling::ARGUMENT] => ceiling::serve(),
+        _ => measure(&wanted),
     };
-    outcome.unwrap_or_else(|error| {
-        eprintln!("the figures could not be measured: {error}");
-        ExitCode::FAILURE
-    })
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the figures could not be measured: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
-fn measure() -> Outcome<()> {
+type Part = fn(&Path, &mut Report) -> Outcome<()>;
+
+const PARTS: [(&str, Part); 3] =
+    [("single", single::measure), ("deadlines", deadlines::measure), ("webhooks", webhooks::measure)];
+
+fn measure(wanted: &[&str]) -> Outcome<()> {
+    if let Some(unknown) = wanted.iter().find(|wanted| PARTS.iter().all(|(name, _)| name != *wanted)) {
+        return Err(format!("there is no part {unknown}, only single, deadlines and webhooks").into());
+    }
     let folder = tempfile::Builder::new().prefix("figures").tempdir_in(SCRATCH)?;
     let mut report = Report::new(Machine::describe(folder.path()));
-    single::measure(folder.path(), &mut report)?;
-    deadlines::measure(folder.path(), &mut report)?;
-    webhooks::measure(folder.path(), &mut report)?;
+    for (name, part) in PARTS {
+        if wanted.is_empty() || wanted.contains(&name) {
+            part(folder.path(), &mut report)?;
+        }
+    }
     report.finish(Path::new(SCRATCH))
 }

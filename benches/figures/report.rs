@@ -67,7 +67,7 @@ impl Report {
             println!(
                 "  {connections} connections: {:.0}/s of {:.0}/s, D {:.3} ms, others kept {:.2} processors busy",
                 window.durable.rate(),
-                window.ceiling.rate(),
+                window.ceiling,
                 window.d_ms,
                 window.others
             );
@@ -79,7 +79,7 @@ impl Report {
         let name = |what: &str| format!("durable webhooks at {connections} connections, {what}");
         let notes = [
             ("a second", median(|window| window.durable.rate()), "/s"),
-            ("the ceiling", median(|window| window.ceiling.rate()), "/s"),
+            ("the ceiling", median(|window| window.ceiling), "/s"),
             ("the server's processor time for one", median(|window| window.cost_us), "µs"),
             ("p50", median(|window| window.durable.wait_ms(0.5)), "ms"),
             ("p99", median(|window| window.durable.wait_ms(0.99)), "ms"),

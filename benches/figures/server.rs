@@ -20,8 +20,8 @@ pub const BUSINESS_ACCOUNT_ID: &str = "102290129340398";
 /// Channels of kind `meta`, `meta0` and so on, each with a profile of its name. Meta allows one number 1,000 messages
 /// a second at most, which twotick keeps; the messages that the webhooks tell of are made faster by several numbers.
 pub const NUMBERS: usize = 16;
-/// From queued to the fallback, in the profile `fallback`.
-pub const DELIVER_WITHIN: Duration = Duration::from_secs(14);
+/// From queued to the fallback, in the profile `fallback`, as in the default configuration.
+pub const DELIVER_WITHIN: Duration = Duration::from_secs(30);
 
 /// What the default configuration takes from the environment.
 const SECRETS: [&str; 6] = [

@@ -12,8 +12,8 @@ use crate::{Outcome, disk, machine, orders};
 /// After its start everything has settled by then.
 const SETTLED_AFTER: Duration = Duration::from_secs(4);
 const CREATES: usize = 400;
-/// Between two creates, so that each finds the server at rest: one that comes while the code of the last is being
-/// recorded as sent waits for that too.
+/// After each answer, so that every create finds the server at rest: one that comes while the code of the last is
+/// being recorded as sent waits for that too.
 const APART: Duration = Duration::from_millis(10);
 
 pub fn measure(folder: &Path, report: &mut Report) -> Outcome<()> {
@@ -32,7 +32,7 @@ pub fn measure(folder: &Path, report: &mut Report) -> Outcome<()> {
     let server = Server::start(&folder.join("single"), providers.addr)?;
     let requests: Vec<_> = (0..CREATES).map(|index| orders::create(index, "meta0")).collect();
     let before = disk::probe(folder)?;
-    let run = load::run(server.addr, 1, Pace::Every(APART), &requests, |_, _| {})?;
+    let run = load::run(server.addr, 1, Pace::Rested(APART), &requests, |_, _| {})?;
     let d = millis((before + disk::probe(folder)?) / 2);
     report.note("D, the median of fdatasync after appending 4 KiB", d, "ms");
     report.figure("single create, median", run.wait_ms(0.5), "ms", Goal::AtMost(2.0 * d + 1.0));
