@@ -26,8 +26,9 @@ use super::{
     Snapshot, Status, Store, StoreError, Swept,
 };
 use crate::clock::{Clock, Stopwatch};
+use crate::verification::Event;
+use crate::verification::due::due_of;
 use crate::verification::values::{AppName, ChannelName, MessageId, NumberIndex, Timestamp, VerificationId};
-use crate::verification::{Event, State, due};
 use by_id::ById;
 use writer::{Asker, Job, Reader};
 
@@ -273,8 +274,7 @@ impl Shared {
     /// Those that wanted something more than a second before `now`.
     fn overdue(&self, now: Timestamp) -> Vec<VerificationId> {
         let is_overdue = |snapshot: &Snapshot| {
-            let state = State::Known(Box::new(snapshot.verification.clone()));
-            due(&state).is_some_and(|(at, _)| at + OVERDUE_AFTER < now)
+            due_of(&snapshot.verification).is_some_and(|(at, _)| at + OVERDUE_AFTER < now)
         };
         let mut overdue = Vec::new();
         for shard in &self.live {

@@ -41,8 +41,13 @@ impl Why {
 pub fn due(state: &State) -> Option<(Timestamp, Why)> {
     match state {
         State::New => None,
-        State::Known(verification) => wants(verification).min(),
+        State::Known(verification) => due_of(verification),
     }
+}
+
+/// The same of a verification that there is.
+pub fn due_of(verification: &Verification) -> Option<(Timestamp, Why)> {
+    wants(verification).min()
 }
 
 /// The same while its channel has no room for the message that is queued.

@@ -291,8 +291,9 @@ impl Writer {
                     return self.refuse_writes(taken);
                 }
             };
-            written.publish(&mut self.memory, &self.shared, &self.errands, &self.clock);
+            let errands = written.publish(&mut self.memory, &self.shared, &self.clock);
             finished.into_iter().for_each(Call::answer);
+            hand_out(&self.errands, errands);
             for ((_, reply), lost) in taken.attend.drain(..).zip(attended) {
                 drop(reply.send(Ok(lost)));
             }
@@ -311,7 +312,7 @@ impl Writer {
             let rest = self.interrupted.len().saturating_sub(DUES_A_TURN);
             let mut turn = Turn::new(disk, &mut self.memory, self.agenda, self.clock.now());
             turn.interrupt(&self.interrupted[rest..]);
-            turn.write()?.publish(&mut self.memory, &self.shared, &self.errands, &self.clock);
+            hand_out(&self.errands, turn.write()?.publish(&mut self.memory, &self.shared, &self.clock));
             self.interrupted.truncate(rest);
         }
         Ok(())
@@ -411,6 +412,11 @@ fn carry_out(waiting: &mut VecDeque<Call>, turn: &mut Turn<'_>) -> Vec<Call> {
         }
     }
     finished
+}
+
+/// A courier that has stopped leaves its attempts to the next start, which finds them in doubt.
+fn hand_out(courier: &mpsc::UnboundedSender<Errand>, errands: Vec<Errand>) {
+    errands.into_iter().for_each(|errand| drop(courier.send(errand)));
 }
 
 /// The end: nothing is known of what was not answered, so nothing more may be answered.

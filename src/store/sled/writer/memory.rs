@@ -11,7 +11,7 @@ use super::super::open::{Found, Parked};
 use crate::store::gate::Gates;
 use crate::store::{Policies, Snapshot};
 use crate::verification::State;
-use crate::verification::due::due;
+use crate::verification::due::due_of;
 use crate::verification::state::{Message, Progress};
 use crate::verification::values::{ChannelName, NumberIndex, ProviderRef, Timestamp, VerificationId};
 
@@ -54,7 +54,7 @@ impl Memory {
             if verification.is_pending() {
                 memory.note_pending(verification.request.number, verification.id());
             }
-            let wanted = due(&State::Known(Box::new(verification.clone())));
+            let wanted = due_of(verification);
             memory.put(snapshot, wanted.map(|(at, _)| at));
         }
         let mut parked = found.parked;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
 
 use super::super::Shared;
 use super::super::by_id::ById;
@@ -798,13 +797,9 @@ impl<'a> Turn<'a> {
 }
 
 impl Written {
-    pub fn publish(
-        self,
-        memory: &mut Memory,
-        shared: &Shared,
-        errands: &mpsc::UnboundedSender<Errand>,
-        clock: &Clock,
-    ) {
+    /// Shows the new states. What is to be carried out because of them is left to the caller, who has answers to give
+    /// first.
+    pub fn publish(self, memory: &mut Memory, shared: &Shared, clock: &Clock) -> Vec<Errand> {
         let now = clock.now();
         let lateness = metrics::histogram!("twotick_deadline_lateness_seconds");
         self.deadlines.iter().for_each(|&due| lateness.record(now.since(due).as_secs_f64()));
@@ -817,12 +812,10 @@ impl Written {
                 snapshots.insert(id, snapshot);
             }
         }
-        for (id, message, attempt) in self.errands {
-            if let Some(snapshot) = snapshots.get(&id) {
-                // A courier that has stopped leaves its attempts to the next start, which finds them in doubt.
-                let _ = errands.send(Errand { snapshot: Arc::clone(snapshot), message, attempt });
-            }
-        }
+        let errand = |(id, message, attempt)| {
+            snapshots.get(&id).map(|snapshot| Errand { snapshot: Arc::clone(snapshot), message, attempt })
+        };
+        self.errands.into_iter().filter_map(errand).collect()
     }
 }
 
