@@ -14,7 +14,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("config", &[]),
     ("vault", &["verification", "phone"]),
     ("store", &["verification", "clock"]),
-    ("channel", &["verification", "explain"]),
+    ("channel", &["verification", "explain", "clock"]),
     ("courier", &["store", "channel", "vault", "verification", "clock"]),
     ("sweeps", &["store", "channel", "verification", "clock"]),
     ("http", &["store", "channel", "vault", "verification", "clock", "phone", "explain"]),
