@@ -1,1 +1,5 @@
 pub mod health;
+pub mod spans;
+pub mod case {
+    pub mod bar;
+}
