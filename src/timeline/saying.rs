@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::way::Way;
 use crate::verification::event::{FallbackReason, Occasion, Standing};
 use crate::verification::values::{DeliveryError, ReportStatus};
 
@@ -10,39 +11,39 @@ pub(super) enum Saying<'a> {
         profile: &'a str,
     },
     Queued {
-        channel: &'a str,
+        way: Way<'a>,
         occasion: Occasion,
     },
     SendStarted {
-        channel: &'a str,
+        way: Way<'a>,
         attempt: u16,
     },
     Accepted {
-        channel: &'a str,
+        way: Way<'a>,
     },
     /// `retry_in`: how much later the same message is tried again.
     Refused {
-        channel: &'a str,
+        way: Way<'a>,
         error: &'a DeliveryError,
         retry_in: Option<Duration>,
     },
     InDoubt {
-        channel: &'a str,
+        way: Way<'a>,
         error: &'a DeliveryError,
     },
     Reported {
-        channel: &'a str,
+        way: Way<'a>,
         status: &'a ReportStatus,
         standing: Standing,
     },
     FellBack {
-        from: &'a str,
-        to: &'a str,
+        from: Way<'a>,
+        to: Way<'a>,
         reason: FallbackReason,
         asker: Asker,
     },
     Skipped {
-        channel: &'a str,
+        way: Way<'a>,
     },
     GaveUp,
     CheckPassed,
@@ -51,7 +52,7 @@ pub(super) enum Saying<'a> {
     },
     ChecksExhausted,
     ResendRequested {
-        channel: Option<&'a str>,
+        way: Option<Way<'a>>,
         asker: Asker,
     },
     Replied {
