@@ -2,17 +2,17 @@
 
 use serde_json::{Map, Value};
 
-use super::words::Words;
-use crate::console::icon::Icon;
 use crate::console::look::Look;
 use crate::console::spans::span;
-use crate::explain::{self, Text};
+use crate::console::words::case::Words;
+use crate::explain::{Explanation, Text};
 use crate::timeline::{Kind, Line};
 use crate::verification::values::Timestamp;
 
 pub struct Row {
     pub seq: u32,
-    pub icon: Icon,
+    /// A symbol of `icons.svg`.
+    pub icon: &'static str,
     pub tone: Tone,
     pub word: &'static str,
     pub text: String,
@@ -35,17 +35,19 @@ pub struct Row {
 pub enum Tone {
     Plain,
     Good,
-    Warning,
+    Waiting,
     Bad,
+    Info,
 }
 
 impl Tone {
     pub fn class(self) -> &'static str {
         match self {
-            Self::Plain => "plain",
+            Self::Plain => "",
             Self::Good => "good",
-            Self::Warning => "warn",
+            Self::Waiting => "waiting",
             Self::Bad => "bad",
+            Self::Info => "info",
         }
     }
 }
@@ -79,44 +81,41 @@ pub fn row(
         since_before: format!("+{}", span(line.at.since(before), look.language)),
         source: words.source(&line.source).to_owned(),
         stale: line.stale,
-        explained: line.error.as_ref().and_then(|error| explained(&error.code, look)),
+        explained: line.error.as_ref().zip(line.explanation).map(|(error, explanation)| {
+            explained(&error.code, explanation, look)
+        }),
         reason,
         evidence: evidence(line, words),
     }
 }
 
-/// The entry of the table that `twotick explain` reads, where it has one.
-pub fn explained(code: &str, look: &Look) -> Option<Explained> {
-    let explanation = explain::explain(code)?;
-    Some(Explained {
+fn explained(code: &str, explanation: &Explanation, look: &Look) -> Explained {
+    Explained {
         code: code.to_owned(),
         text: explanation.text(look.language),
         who: explanation.who.as_str(look.language),
-    })
+    }
 }
 
-fn picture(line: &Line) -> (Icon, Tone) {
+fn picture(line: &Line) -> (&'static str, Tone) {
     let (icon, tone) = match line.kind {
-        Kind::Requested => (Icon::Request, Tone::Plain),
-        Kind::MessageQueued => (Icon::Clock, Tone::Plain),
-        Kind::SendStarted => (Icon::Send, Tone::Plain),
-        Kind::SendAccepted | Kind::StatusSent => (Icon::Tick, Tone::Plain),
-        Kind::SendRefused | Kind::StatusFailed => (Icon::Cross, Tone::Bad),
-        Kind::SendInDoubt => (Icon::Doubt, Tone::Warning),
-        Kind::StatusDelivered => (Icon::TwoTicks, Tone::Good),
-        Kind::StatusRead => (Icon::Eye, Tone::Good),
-        Kind::FellBack => (Icon::Next, Tone::Warning),
-        Kind::GaveUp => (Icon::Stop, Tone::Bad),
-        Kind::CheckPassed => (Icon::Key, Tone::Good),
-        Kind::CheckFailed => (Icon::Key, Tone::Warning),
-        Kind::ChecksExhausted => (Icon::Lock, Tone::Bad),
-        Kind::ResendRequested => (Icon::Send, Tone::Plain),
-        Kind::StepSkipped => (Icon::Skip, Tone::Warning),
-        Kind::ReplyReceived => (Icon::Reply, Tone::Plain),
-        Kind::CodeDisowned => (Icon::Alert, Tone::Bad),
-        Kind::OperatorActed => (Icon::Person, Tone::Plain),
-        Kind::Expired => (Icon::Clock, Tone::Warning),
-        Kind::Canceled => (Icon::Stop, Tone::Warning),
+        Kind::Requested => ("i-add", Tone::Plain),
+        Kind::MessageQueued => ("i-waiting", Tone::Plain),
+        Kind::SendStarted | Kind::ResendRequested => ("i-send", Tone::Plain),
+        Kind::SendAccepted | Kind::StatusSent => ("i-good", Tone::Plain),
+        Kind::SendRefused | Kind::StatusFailed => ("i-bad", Tone::Bad),
+        Kind::SendInDoubt => ("i-doubt", Tone::Waiting),
+        Kind::StatusDelivered => ("i-double", Tone::Good),
+        Kind::StatusRead => ("i-eye", Tone::Good),
+        Kind::FellBack | Kind::StepSkipped => ("i-move", Tone::Waiting),
+        Kind::GaveUp => ("i-trouble", Tone::Bad),
+        Kind::CheckPassed => ("i-key", Tone::Good),
+        Kind::CheckFailed => ("i-key", Tone::Waiting),
+        Kind::ChecksExhausted => ("i-lock", Tone::Bad),
+        Kind::ReplyReceived => ("i-speech", Tone::Plain),
+        Kind::CodeDisowned => ("i-trouble", Tone::Bad),
+        Kind::OperatorActed => ("i-person", Tone::Info),
+        Kind::Expired | Kind::Canceled => ("i-over", Tone::Plain),
     };
     if line.stale { (icon, Tone::Plain) } else { (icon, tone) }
 }

@@ -1,7 +1,7 @@
 //! What the page of a verification says.
 
 use crate::language::Language;
-use crate::timeline::Kind;
+use crate::timeline::{Kind, Mood};
 
 pub struct Words {
     pub title: &'static str,
@@ -86,7 +86,16 @@ pub struct Words {
     pub sources: [(&'static str, &'static str); 3],
     pub statuses: [(&'static str, &'static str); 5],
     pub printed: &'static str,
+    moods: Moods,
     kinds: Kinds,
+}
+
+/// A word beside the picture of a mood.
+struct Moods {
+    good: &'static str,
+    waiting: &'static str,
+    trouble: &'static str,
+    over: &'static str,
 }
 
 /// One word or two for each kind of row.
@@ -148,6 +157,15 @@ impl Words {
             Kind::OperatorActed => kinds.operator_acted,
             Kind::Expired => kinds.expired,
             Kind::Canceled => kinds.canceled,
+        }
+    }
+
+    pub fn mood(&self, mood: Mood) -> &'static str {
+        match mood {
+            Mood::Good => self.moods.good,
+            Mood::Waiting => self.moods.waiting,
+            Mood::Trouble => self.moods.trouble,
+            Mood::Over => self.moods.over,
         }
     }
 
@@ -242,7 +260,7 @@ const ENGLISH: Words = Words {
     ended: "This verification has ended; nothing can be sent any more.",
     done: "Done.",
     not_done: "Not done.",
-    reason_missing: "Please give a reason of at most 500 characters.",
+    reason_missing: "Please give a reason of at most 240 characters.",
     not_pending: "The verification has ended already.",
     too_early: "It is too early for another send; possible from",
     resend_limit: "The code was sent as often as the profile allows.",
@@ -257,6 +275,12 @@ const ENGLISH: Words = Words {
         ("exhausted", "locked after too many tries"),
     ],
     printed: "Printed",
+    moods: Moods {
+        good: "In order",
+        waiting: "Under way",
+        trouble: "Needs attention",
+        over: "Ended",
+    },
     kinds: Kinds {
         requested: "Requested",
         message_queued: "Queued",
@@ -357,7 +381,7 @@ const GERMAN: Words = Words {
     ended: "Diese Verifizierung ist beendet; es kann nichts mehr gesendet werden.",
     done: "Erledigt.",
     not_done: "Nicht ausgeführt.",
-    reason_missing: "Bitte geben Sie einen Grund mit höchstens 500 Zeichen an.",
+    reason_missing: "Bitte geben Sie einen Grund mit höchstens 240 Zeichen an.",
     not_pending: "Die Verifizierung ist bereits beendet.",
     too_early: "Für einen weiteren Versand ist es zu früh; möglich ab",
     resend_limit: "Der Code wurde so oft gesendet, wie das Profil erlaubt.",
@@ -372,6 +396,7 @@ const GERMAN: Words = Words {
         ("exhausted", "nach zu vielen Versuchen gesperrt"),
     ],
     printed: "Gedruckt",
+    moods: Moods { good: "In Ordnung", waiting: "Läuft", trouble: "Handlungsbedarf", over: "Beendet" },
     kinds: Kinds {
         requested: "Angefordert",
         message_queued: "Eingereiht",
