@@ -25,5 +25,6 @@ pub mod phone;
 pub mod sandbox;
 pub mod store;
 pub mod sweeps;
+pub mod timeline;
 pub mod vault;
 pub mod verification;
