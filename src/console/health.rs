@@ -4,18 +4,22 @@
 //! that has an alarm of its own.
 
 mod sample;
+mod strip;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::http::Lifecycle;
 use crate::store::{self, Store};
 use crate::verification::values::{ChannelName, Timestamp};
 
 pub use sample::Breaker;
+pub use strip::{ShownAlarm, Strip, fragment, shown};
 use sample::{ChannelSample, Sample};
 
 /// Between two samples.
@@ -59,13 +63,15 @@ impl Monitor {
         Self { metrics, store, clock, seen: Mutex::new(Seen { samples: VecDeque::new(), channels }) }
     }
 
-    /// Samples every 10 s, until it is dropped.
-    pub async fn run(self: Arc<Self>) {
+    /// Samples every 10 s until the server stops.
+    pub async fn run(self: Arc<Self>, mut lifecycle: watch::Receiver<Lifecycle>) {
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            beat.tick().await;
-            self.sample();
+            tokio::select! {
+                _ = beat.tick() => self.sample(),
+                _ = lifecycle.wait_for(|phase| *phase == Lifecycle::Draining) => return,
+            }
         }
     }
 
@@ -147,6 +153,21 @@ impl Alarm {
             | Self::LittleRoom { .. }
             | Self::ClockWrong { .. }
             | Self::TemplatesNotApproved { .. } => false,
+        }
+    }
+
+    /// Of one channel alone.
+    pub fn channel(&self) -> Option<&ChannelName> {
+        match self {
+            Self::WebhooksStopped { channel, .. }
+            | Self::BreakerOpen(channel)
+            | Self::SignaturesRefused { channel, .. }
+            | Self::ErrorRate { channel, .. } => Some(channel),
+            Self::StoreNotReady(_)
+            | Self::Late { .. }
+            | Self::LittleRoom { .. }
+            | Self::ClockWrong { .. }
+            | Self::TemplatesNotApproved { .. } => None,
         }
     }
 }
