@@ -18,7 +18,7 @@ use crate::verification::event::{FallbackReason, Occasion, Standing};
 use crate::verification::values::{
     DeliveryError, EventId, MessageId, Ordinal, ReportStatus, Timestamp, VerificationId,
 };
-use crate::verification::{Event, Fact, State, evolve};
+use crate::verification::{Event, Fact, OperatorAction, State, evolve};
 
 /// Everything that happened, oldest first
 ///
@@ -105,6 +105,7 @@ pub enum Kind {
     CodeDisowned,
     Expired,
     Canceled,
+    OperatorActed,
 }
 
 /// `events` are those of `snapshot`'s verification, or more that came since.
@@ -140,6 +141,7 @@ struct Told {
 
 const APP: &str = "app";
 const TWOTICK: &str = "twotick";
+const OPERATOR: &str = "operator";
 
 impl Writer<'_> {
     fn line(&self, seq: u32, fact: &Fact) -> Line {
@@ -282,6 +284,18 @@ impl Writer<'_> {
                     "The app canceled the verification.",
                     json!({ "reason": "requested" }),
                 ),
+            },
+            Fact::OperatorActed { by, action, .. } => Told {
+                kind: Kind::OperatorActed,
+                source: OPERATOR.to_owned(),
+                message: None,
+                text: match action {
+                    OperatorAction::Reveal => format!("{by} of the staff looked at the number."),
+                    OperatorAction::Resend => format!("{by} of the staff asked for the code once more."),
+                    OperatorAction::Next => format!("{by} of the staff asked for the next step."),
+                    OperatorAction::Cancel => format!("{by} of the staff canceled the verification."),
+                },
+                data: json!({ "by": by, "action": action.as_str() }),
             },
         }
     }
