@@ -63,6 +63,12 @@ impl Phone {
         }
     }
 
+    /// By which support finds it when a caller tells no more.
+    pub fn last_four(&self) -> &str {
+        // All are ASCII, and the shortest that can exist have more.
+        &self.e164[self.e164.len().saturating_sub(4)..]
+    }
+
     /// ISO 3166 code of the country that it belongs to, where it is known.
     pub fn country(&self) -> Option<&str> {
         self.country.as_deref()
