@@ -19,7 +19,8 @@ struct Asset {
     content: &'static str,
 }
 
-const ASSETS: [Asset; 8] = [
+const ASSETS: [Asset; 9] = [
+    Asset { name: "strip.css", content_type: CSS, content: include_str!("assets/strip.css") },
     Asset { name: "case.css", content_type: CSS, content: include_str!("assets/case.css") },
     Asset { name: "case.js", content_type: SCRIPT, content: include_str!("assets/case.js") },
     Asset { name: "strip.js", content_type: SCRIPT, content: include_str!("assets/strip.js") },

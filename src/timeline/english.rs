@@ -1,7 +1,7 @@
 //! The lines in English, as the API tells them: what stands here is read by programs' logs too, so it changes rarely.
 
 use super::saying::{Asker, Saying};
-use crate::verification::event::{FallbackReason, Occasion, Standing};
+use crate::verification::event::{FallbackReason, Occasion, OperatorAction, Standing};
 use crate::verification::values::{DeliveryError, ReportStatus};
 
 /// Channels are called as the configuration calls them, as in every other field of the API.
@@ -66,6 +66,12 @@ pub(super) fn sentence(saying: &Saying<'_>) -> String {
         Saying::Disowned { standing } => {
             format!("The person says that they did not ask for a code.{}", no_news(*standing))
         }
+        Saying::OperatorActed { by, action } => match action {
+            OperatorAction::Reveal => format!("{by} looked at the full number."),
+            OperatorAction::Resend => format!("{by} asked for the code to be sent once more."),
+            OperatorAction::Next => format!("{by} asked for the next step."),
+            OperatorAction::Cancel => format!("{by} asked for an end of the verification."),
+        },
         Saying::Expired => "The code expired.".to_owned(),
         Saying::Canceled { asker } => format!("{} canceled the verification.", capital(who(*asker))),
         Saying::CanceledAsDisowned => {

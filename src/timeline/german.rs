@@ -4,7 +4,7 @@ use super::amounts::seconds;
 use super::saying::{Asker, Saying};
 use super::way::{Medium, Way};
 use crate::language::Language;
-use crate::verification::event::{FallbackReason, Occasion, Standing};
+use crate::verification::event::{FallbackReason, Occasion, OperatorAction, Standing};
 use crate::verification::values::{DeliveryError, ReportStatus};
 
 pub(super) fn sentence(saying: &Saying<'_>) -> String {
@@ -92,6 +92,16 @@ pub(super) fn sentence(saying: &Saying<'_>) -> String {
         Saying::Disowned { standing } => {
             format!("Die Person gibt an, dass sie keinen Code angefordert hat.{}", no_news(*standing))
         }
+        Saying::OperatorActed { by, action } => match action {
+            OperatorAction::Reveal => format!("{by} hat sich die vollständige Nummer anzeigen lassen."),
+            OperatorAction::Resend => {
+                format!("{by} hat veranlasst, dass der Code noch einmal gesendet wird.")
+            }
+            OperatorAction::Next => format!("{by} hat den nächsten Schritt veranlasst."),
+            OperatorAction::Cancel => {
+                format!("{by} hat veranlasst, dass die Verifizierung abgebrochen wird.")
+            }
+        },
         Saying::Expired => "Der Code ist abgelaufen.".to_owned(),
         Saying::Canceled { asker } => {
             format!("{} hat die Verifizierung abgebrochen.", capital(who(*asker)))

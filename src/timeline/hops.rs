@@ -109,6 +109,7 @@ fn ended_in_vain(fact: &Fact) -> Option<HopKind> {
             reason: FallbackReason::Failed | FallbackReason::Refused | FallbackReason::Requested,
             ..
         }
+        | Fact::OperatorActed { .. }
         | Fact::Requested { .. }
         | Fact::MessageQueued { .. }
         | Fact::SendStarted { .. }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::way::Way;
-use crate::verification::event::{FallbackReason, Occasion, Standing};
-use crate::verification::values::{DeliveryError, ReportStatus};
+use crate::verification::event::{FallbackReason, Occasion, OperatorAction, Standing};
+use crate::verification::values::{DeliveryError, ReportStatus, UserName};
 
 pub(super) enum Saying<'a> {
     Requested {
@@ -46,6 +46,10 @@ pub(super) enum Saying<'a> {
         way: Way<'a>,
     },
     GaveUp,
+    OperatorActed {
+        by: &'a UserName,
+        action: OperatorAction,
+    },
     CheckPassed,
     CheckFailed {
         left: u8,

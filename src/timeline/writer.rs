@@ -7,7 +7,7 @@ use super::way::Way;
 use super::{Kind, Line, english, german};
 use crate::explain::Explanation;
 use crate::language::Language;
-use crate::verification::event::{FallbackReason, Standing};
+use crate::verification::event::{FallbackReason, OperatorAction, Standing};
 use crate::verification::values::{DeliveryError, Ordinal, ReportStatus, Timestamp};
 use crate::verification::{Fact, Policy, Verification};
 
@@ -163,6 +163,10 @@ impl<'a> Now<'a> {
                 message: *message,
                 ..said(Kind::CodeDisowned, self.teller(*message), Saying::Disowned { standing: *standing })
             },
+            Fact::OperatorActed { by, action, .. } => Told {
+                data: json!({ "by": by.as_str(), "action": action.as_str() }),
+                ..said(Kind::OperatorActed, OPERATOR, Saying::OperatorActed { by, action: *action })
+            },
             Fact::Expired => said(Kind::Expired, TWOTICK, Saying::Expired),
             Fact::Canceled => self.canceled(),
         }
@@ -218,9 +222,16 @@ impl<'a> Now<'a> {
         }
     }
 
-    /// On whose wish the present event happened, if on anybody's: an operator's act stands right in front of it.
+    /// On whose wish the present event happened, if on anybody's: an operator's act that is carried out stands right
+    /// in front of it, in the same commit. Nothing follows from a look at the number.
     fn asker(&self) -> Asker {
-        Asker::App
+        match self.before {
+            Some(Fact::OperatorActed { action, .. }) => match action {
+                OperatorAction::Reveal => Asker::App,
+                OperatorAction::Resend | OperatorAction::Next | OperatorAction::Cancel => Asker::Operator,
+            },
+            Some(_) | None => Asker::App,
+        }
     }
 
     /// Who tells of what a person wrote: the channel of the message that it answers.
@@ -270,6 +281,7 @@ fn standing(fact: &Fact) -> Standing {
         | Fact::CheckFailed
         | Fact::ChecksExhausted
         | Fact::ResendRequested { .. }
+        | Fact::OperatorActed { .. }
         | Fact::Expired
         | Fact::Canceled => Standing::Applied,
     }
