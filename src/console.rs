@@ -64,7 +64,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(health::fragment)
         .service(alerts::page)
         .service(conversations::list)
-        .service(conversations::person)
+        .service(conversations::of_person)
         .service(audit::page)
         .service(audit::export);
 }

@@ -138,9 +138,13 @@ mod tests {
         assert_eq!(sixteen_bytes(&text).map(|bytes| bytes[15]), Some(255));
         assert_eq!(position("").unwrap(), None);
         assert!(position(&format!("before={text}")).unwrap().is_some());
-        for wrong in ["before=", "before=ff", "after=00", &format!("before={}", text.to_uppercase()),
-            &format!("before=+{}", &text[1..])]
-        {
+        for wrong in [
+            "before=",
+            "before=ff",
+            "after=00",
+            &format!("before={}", text.to_uppercase()),
+            &format!("before=+{}", &text[1..]),
+        ] {
             assert_eq!(position(wrong).unwrap_err(), Refusal::BadRequest, "{wrong}");
         }
     }

@@ -97,14 +97,14 @@ fn before(query: &str) -> Result<Option<u64>, Refusal> {
 }
 
 async fn lines(console: &Console, before: Option<u64>) -> Result<(web::Bytes, Option<u64>), StoreError> {
-    let page = console.store.audit(ENTRIES_A_PAGE, before).await?;
+    let kept = console.store.audit(ENTRIES_A_PAGE, before).await?;
     let mut text = String::new();
-    for record in &page.items {
+    for record in &kept.items {
         // Strings and numbers have no part that cannot be written.
         text.push_str(&serde_json::to_string(&Exported::of(console, record)).unwrap_or_default());
         text.push('\n');
     }
-    Ok((web::Bytes::from(text), page.next))
+    Ok((web::Bytes::from(text), kept.next))
 }
 
 #[derive(Serialize)]

@@ -144,7 +144,7 @@ impl Case {
         let conversation = signed
             .may(Action::ReadConversations)
             .then(|| format!("/console/conversations/{}", hexadecimal(verification.request.number)));
-        let page = Page {
+        let shown = Page {
             frame,
             words,
             id: verification.id(),
@@ -157,7 +157,7 @@ impl Case {
             printed_at: console.clock.now(),
             is_live: !number_is_revealed,
         };
-        Ok(HttpResponse::build(status).content_type("text/html; charset=utf-8").body(page.render()?))
+        Ok(HttpResponse::build(status).content_type("text/html; charset=utf-8").body(shown.render()?))
     }
 }
 

@@ -120,7 +120,7 @@ struct VerificationRow {
 
 /// Everything of one number, which stands in the address as its blind index.
 #[get("/conversations/{number}")]
-pub async fn person(
+pub async fn of_person(
     console: web::Data<Console>,
     request: HttpRequest,
     number: web::Path<String>,

@@ -19,8 +19,8 @@ use crate::store::{self, Store};
 use crate::verification::values::{ChannelName, Timestamp};
 
 pub use sample::Breaker;
-pub use strip::{ShownAlarm, Strip, fragment, shown};
 use sample::{ChannelSample, Sample};
+pub use strip::{ShownAlarm, Strip, fragment, shown};
 
 /// Between two samples.
 const BEAT: Duration = Duration::from_secs(10);

@@ -13,8 +13,16 @@ pub fn plain(text: &str) -> String {
             // The pictures of control characters begin at U+2400.
             '\u{0}'..='\u{1f}' => out.extend(char::from_u32(0x2400 + u32::from(letter))),
             '\u{7f}'..='\u{9f}' => out.push('\u{fffd}'),
-            '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{fff9}'..='\u{fffb}'
+            '\u{200b}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{fff9}'..='\u{fffb}'
             | '\u{e0000}'..='\u{e007f}' => out.push('\u{fffd}'),
             letter => out.push(letter),
         }

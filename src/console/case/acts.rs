@@ -123,11 +123,7 @@ async fn carry_out(
             Ok(Err(Note::not_done(words, &why(&rejection, words, &signed.look)?)))
         }
         Some(
-            Answer::Created(_)
-            | Answer::Resent(_)
-            | Answer::Replayed(_)
-            | Answer::Reported(_)
-            | Answer::Kept,
+            Answer::Created(_) | Answer::Resent(_) | Answer::Replayed(_) | Answer::Reported(_) | Answer::Kept,
         )
         | None => {
             tracing::error!(verification = %id, "a command was answered with what answers none");

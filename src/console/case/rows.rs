@@ -81,9 +81,11 @@ pub fn row(
         since_before: format!("+{}", span(line.at.since(before), look.language)),
         source: words.source(&line.source).to_owned(),
         stale: line.stale,
-        explained: line.error.as_ref().zip(line.explanation).map(|(error, explanation)| {
-            explained(&error.code, explanation, look)
-        }),
+        explained: line
+            .error
+            .as_ref()
+            .zip(line.explanation)
+            .map(|(error, explanation)| explained(&error.code, explanation, look)),
         reason,
         evidence: evidence(line, words),
     }
@@ -169,7 +171,8 @@ mod tests {
         assert_eq!(shortened(wamid), "wamid.…RTY3RTcA");
         assert_eq!(shortened("wamid.short"), "wamid.short");
         assert_eq!(shortened("carrier-17.a"), "carrier-17.a");
-        let data = Map::from_iter([("provider_ref".to_owned(), wamid.into()), ("attempt".to_owned(), 1.into())]);
+        let data =
+            Map::from_iter([("provider_ref".to_owned(), wamid.into()), ("attempt".to_owned(), 1.into())]);
         let shown = redacted(&data);
         assert!(!shown["provider_ref"].as_str().unwrap().contains("MTIwMjU1"));
         assert_eq!(shown["attempt"], 1);

@@ -33,8 +33,6 @@ pub struct Words {
     pub alerts: &'static str,
     pub alerts_lead: &'static str,
     pub no_alerts: &'static str,
-    pub when: &'static str,
-    pub what: &'static str,
     pub about: &'static str,
     pub cause: &'static str,
     pub who_acts: &'static str,
@@ -153,9 +151,7 @@ impl Words {
             Alarm::Late { seconds } => phrases.late_alarm.replace("{late}", &self.lateness(*seconds)),
             Alarm::LittleRoom { bytes } => phrases.little_room.replace("{room}", &size(*bytes)),
             Alarm::ClockWrong { ahead } => phrases.clock_wrong.replace("{off}", &self.ahead(*ahead)),
-            Alarm::TemplatesNotApproved { count } => {
-                phrases.templates.replace("{count}", &count.to_string())
-            }
+            Alarm::TemplatesNotApproved { count } => phrases.templates.replace("{count}", &count.to_string()),
         }
     }
 
@@ -217,8 +213,6 @@ const ENGLISH: Words = Words {
     alerts: "What providers and twotick reported",
     alerts_lead: "Newest first, with what it means and what to do.",
     no_alerts: "Nothing was reported.",
-    when: "Time",
-    what: "What",
     about: "About",
     cause: "Cause",
     who_acts: "Who acts",
@@ -291,8 +285,6 @@ const GERMAN: Words = Words {
     alerts: "Was Anbieter und twotick gemeldet haben",
     alerts_lead: "Das Neueste zuerst, mit Bedeutung und Abhilfe.",
     no_alerts: "Es wurde nichts gemeldet.",
-    when: "Zeit",
-    what: "Was",
     about: "Betrifft",
     cause: "Ursache",
     who_acts: "Wer handelt",
