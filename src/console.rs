@@ -18,6 +18,7 @@ pub mod password;
 mod posted;
 mod preferences;
 mod refusal;
+mod search;
 mod sessions;
 mod sign_in;
 mod signed;
@@ -55,7 +56,8 @@ fn routes(config: &mut ServiceConfig) {
         .service(preferences::change)
         .service(list::page)
         .service(list::follow)
-        .service(list::download);
+        .service(list::download)
+        .service(search::page);
 }
 
 /// What the pages work with. The composition root fills it.
