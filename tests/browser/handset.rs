@@ -1,7 +1,8 @@
 //! The sandbox's page of the phones.
 
 use crate::browser::{Browser, Screen, Setup, Theme};
-use crate::world::{Shared, to};
+use crate::office::{to, unheard};
+use crate::world::Shared;
 
 /// A number that no other case uses and that plays "delivered after the deadline": its code comes by both ways.
 const NUMBER: &str = "+12025551306";
@@ -43,9 +44,9 @@ async fn copies(browser: &Browser, button: &str, code: &str) {
 pub async fn the_phones_are_accessible_with_and_without_messages(world: Shared) {
     let browser = Browser::open(&world.driver, Setup::default()).await;
     // Of another sandbox, where nobody got anything yet.
-    let empty = twotick::sandbox::start(crate::world::unheard()).await.expect("a sandbox");
-    let verification = world.create(to("+12025551310")).await;
-    world.until(verification["id"].as_str().expect("an id"), |now| now["status"] == "canceled").await;
+    let empty = twotick::sandbox::start(unheard()).await.expect("a sandbox");
+    let id = world.create(to("+12025551310")).await;
+    world.until(&id, |now| now["status"] == "canceled").await;
     for (page, there) in [
         (empty.url(), "document.querySelectorAll('#scenarios button').length === 12"),
         (format!("{}/#+12025551310", world.sandbox.url()), "document.querySelector('#whatsapp .mine')"),

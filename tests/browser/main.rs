@@ -9,6 +9,10 @@
 mod browser;
 mod driver;
 mod handset;
+#[path = "../support/hostile.rs"]
+mod hostile;
+#[path = "../support/office.rs"]
+mod office;
 mod world;
 
 use std::panic::AssertUnwindSafe;

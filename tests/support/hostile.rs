@@ -27,7 +27,10 @@ pub fn texts() -> Vec<Hostile> {
             "</title></textarea></style></script></template><script>hostile('out')</script><!--",
         ),
         hostile("style", "<style>*{display:none!important}</style><link rel=stylesheet href=//evil.test>"),
-        hostile("frame", "<iframe srcdoc='<script>parent.hostile(1)</script>'></iframe><base href=//evil.test>"),
+        hostile(
+            "frame",
+            "<iframe srcdoc='<script>parent.hostile(1)</script>'></iframe><base href=//evil.test>",
+        ),
         hostile("form", "</form><form action=//evil.test><button>Sign in</button>"),
         hostile("refresh", "<meta http-equiv=refresh content='0;url=//evil.test'>"),
         hostile("encoded", "&lt;script&gt;hostile(1)&lt;/script&gt;&#60;img src=x onerror=hostile(2)&#62;"),
