@@ -169,6 +169,11 @@ pub fn new_master_key() -> Zeroizing<[u8; MASTER_KEY_BYTES]> {
     Zeroizing::new(random())
 }
 
+/// 256 random bits that let in whoever has them: a session, and the visit before it.
+pub fn new_token() -> Zeroizing<[u8; 32]> {
+    Zeroizing::new(random())
+}
+
 /// The random bits of a new verification's id.
 pub fn id_bits() -> u64 {
     u64::from_be_bytes(random())

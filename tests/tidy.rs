@@ -6,18 +6,23 @@ use std::path::{Path, PathBuf};
 
 /// Who may use whom. `cli`, `app` and `main` put things together and may use everything; nobody may use them but each
 /// other. A module may always use itself.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
     ("verification", &[]),
     ("clock", &["verification"]),
     ("phone", &["verification"]),
-    ("explain", &["verification"]),
+    ("language", &[]),
+    ("explain", &["verification", "language"]),
     ("config", &[]),
     ("vault", &["verification", "phone"]),
     ("store", &["verification", "clock"]),
     ("channel", &["verification", "explain"]),
     ("courier", &["store", "channel", "vault", "verification", "clock"]),
     ("sweeps", &["store", "channel", "verification", "clock"]),
-    ("http", &["store", "channel", "vault", "verification", "clock", "phone", "explain"]),
+    ("timeline", &["store", "verification", "language"]),
+    (
+        "http",
+        &["store", "channel", "vault", "verification", "clock", "phone", "explain", "timeline", "language"],
+    ),
     ("sandbox", &["channel", "clock"]),
     ("app", EVERYTHING),
     ("cli", EVERYTHING),

@@ -178,7 +178,7 @@ pub fn etag(version: u32) -> String {
 }
 
 pub fn checks_left(snapshot: &Snapshot) -> u8 {
-    snapshot.policy.max_checks.saturating_sub(snapshot.verification.failed_checks)
+    snapshot.policy.checks_left(snapshot.verification.failed_checks)
 }
 
 impl Delivery {

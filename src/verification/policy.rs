@@ -88,6 +88,11 @@ impl Policy {
         self.steps.iter().position(|step| step.channel == *channel)
     }
 
+    /// Wrong codes that may still be tried after `failed` ones.
+    pub fn checks_left(&self, failed: u8) -> u8 {
+        self.max_checks.saturating_sub(failed)
+    }
+
     /// How long the n-th resend (from 0) waits since the last send; `None` past the end of the list.
     pub fn resend_wait(&self, resends: usize) -> Option<Duration> {
         self.resend_after_ms.get(resends).map(|&wait| Duration::from_millis(wait))

@@ -358,6 +358,48 @@ impl fmt::Display for AppName {
     }
 }
 
+/// The name of a person who may use the console, 1 to 64 of `[a-z0-9._-]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct UserName(std::sync::Arc<str>);
+
+impl UserName {
+    pub const MAX_BYTES: usize = 64;
+
+    pub fn parse(text: &str) -> Result<Self, InvalidValue> {
+        let lawful =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+        if text.is_empty() || text.len() > Self::MAX_BYTES || !text.bytes().all(lawful) {
+            return Err(InvalidValue("a user's name is 1 to 64 of a-z, 0-9, . _ and -"));
+        }
+        Ok(Self(text.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for UserName {
+    type Error = InvalidValue;
+
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
+        Self::parse(&text)
+    }
+}
+
+impl From<UserName> for String {
+    fn from(name: UserName) -> Self {
+        name.0.as_ref().into()
+    }
+}
+
 /// Bytes that only the vault can open. Base 64 where they are written.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed(pub Box<[u8]>);
