@@ -18,10 +18,9 @@ const USER_NAME: &str = "1 to 64 of a-z, 0-9, . _ and -";
 pub(super) fn console(mut section: Section<'_>, apps: Option<&[App]>) -> Option<Console> {
     let public_url = section.defaulted("public_url").url(Address::Ours);
     let time_zone = section.defaulted("time_zone");
-    let time_zone = time_zone.text(
-        "the name of a time zone, such as \"UTC\" or \"Europe/Berlin\"",
-        |name| jiff::tz::TimeZone::get(name).ok().map(|_| name.to_owned()),
-    );
+    let time_zone = time_zone.text("the name of a time zone, such as \"UTC\" or \"Europe/Berlin\"", |name| {
+        jiff::tz::TimeZone::get(name).ok().map(|_| name.to_owned())
+    });
     let users = section.optional("users");
     let users = if users.is_set() { read_users(&users, apps) } else { Some(Vec::new()) };
     section.end();

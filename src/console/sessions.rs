@@ -25,7 +25,7 @@ const MOST_OF_A_USER: usize = 16;
 pub struct Token(Zeroizing<[u8; 32]>);
 
 /// SHA-256 of a token: what the table knows it by, so that reading the memory of the server signs nobody in.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TokenHash([u8; 32]);
 
 impl Token {
@@ -177,9 +177,10 @@ mod tests {
         let bob = UserName::parse("bob").unwrap();
         let hashes = [ada(), ada(), ada(), bob.clone()].map(|user| sessions.open(user, at(0)).hash());
         sessions.close(hashes[0]);
-        assert_eq!(hashes.map(|hash| sessions.used(hash, at(1))).map(|user| user.is_some()), [
-            false, true, true, true
-        ]);
+        assert_eq!(
+            hashes.map(|hash| sessions.used(hash, at(1))).map(|user| user.is_some()),
+            [false, true, true, true]
+        );
         assert_eq!(sessions.close_all(&ada()), 2);
         assert_eq!(hashes.map(|hash| sessions.used(hash, at(1))), [None, None, None, Some(bob)]);
     }

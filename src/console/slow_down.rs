@@ -122,9 +122,10 @@ mod tests {
 
     #[test]
     fn the_wait_grows_to_a_quarter_of_an_hour_and_is_forgotten_in_the_end() {
-        assert_eq!([4, 5, 6, 7, 12, 13, 40, u32::MAX].map(|count| wait_after(count).as_secs()), [
-            0, 5, 10, 20, 640, 900, 900, 900
-        ]);
+        assert_eq!(
+            [4, 5, 6, 7, 12, 13, 40, u32::MAX].map(|count| wait_after(count).as_secs()),
+            [0, 5, 10, 20, 640, 900, 900, 900]
+        );
         let slow_down = SlowDown::new([name("ada")].into_iter());
         for _ in 0..5 {
             assert_eq!(slow_down.try_once(&name("ada"), START), Ok(()));

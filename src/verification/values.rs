@@ -367,8 +367,7 @@ impl UserName {
     pub const MAX_BYTES: usize = 64;
 
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
-        let lawful =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+        let lawful = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
         if text.is_empty() || text.len() > Self::MAX_BYTES || !text.bytes().all(lawful) {
             return Err(InvalidValue("a user's name is 1 to 64 of a-z, 0-9, . _ and -"));
         }

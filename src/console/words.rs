@@ -1,0 +1,7 @@
+//! What the pages say, in both languages: a struct of texts for each page and a constant of it for each language, so
+//! that a text that one language lacks does not compile.
+
+pub mod frame;
+pub mod list;
+pub mod refusal;
+pub mod sign_in;
