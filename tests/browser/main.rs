@@ -13,6 +13,9 @@ mod handset;
 mod hostile;
 #[path = "../support/office.rs"]
 mod office;
+mod pages;
+mod signing;
+mod staff;
 mod world;
 
 use std::panic::AssertUnwindSafe;
@@ -44,6 +47,11 @@ macro_rules! cases {
 static CASES: &[Case] = &cases![
     handset::a_code_arrives_live_and_can_be_copied,
     handset::the_phones_are_accessible_with_and_without_messages,
+    signing::in_and_out_with_the_keyboard_alone,
+    signing::the_language_is_the_browsers_then_the_users_then_the_choice,
+    signing::theme_and_zone_are_chosen_and_stay,
+    pages::all_are_accessible_in_english,
+    pages::all_are_accessible_in_german,
 ];
 
 fn main() -> ExitCode {
