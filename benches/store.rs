@@ -120,6 +120,7 @@ fn create(vault: &Vault, policy: &Arc<Policy>) -> Order {
         app: AppName::new("shop"),
         policy: policy.hash(),
         number,
+        tail: None,
         person: vault.seal_person(id, &person),
         country: Some("DE".to_owned()),
         locale: "de".to_owned(),

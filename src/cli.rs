@@ -14,6 +14,7 @@ mod signals;
 mod status;
 mod tail;
 mod timeline;
+mod user;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -62,6 +63,9 @@ enum Command {
     Timeline(timeline::Args),
     /// Follow what happens to all verifications of the app until ctrl-c
     Tail(tail::Args),
+    /// Users of the console
+    #[command(subcommand)]
+    User(user::Command),
     /// Say what an error code means, who has to act, and how to fix it
     Explain(explain::Args),
     /// Say whether the server is alive, for a container's health check
@@ -99,6 +103,7 @@ pub fn run(cli: &Cli) -> Exit {
         Some(Command::Status(args)) => status::run(cli, args),
         Some(Command::Timeline(args)) => timeline::run(cli, args),
         Some(Command::Tail(args)) => tail::run(cli, args),
+        Some(Command::User(command)) => user::run(command),
         Some(Command::Explain(args)) => explain::run(args),
         Some(Command::Healthcheck(args)) => healthcheck::run(cli, args),
     }

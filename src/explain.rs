@@ -1,21 +1,41 @@
-//! What every code that twotick shows means, who has to act and how to fix it. One table: the command line, the
-//! console, problem documents and the classing of Meta's errors all read it.
+//! What every code that twotick shows means, who has to act and how to fix it, in every language of the staff. One
+//! table: the command line, the console, problem documents and the classing of Meta's errors all read it.
 
+mod alerts;
+mod api;
+mod attempts;
 mod meta;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+use crate::language::Language;
 use crate::verification::values::ErrorClass;
 
 /// One entry of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Explanation {
     pub codes: Codes,
+    pub who: Actor,
+    title: Said,
+    cause: Said,
+    fix: Said,
+}
+
+/// An entry in the words of one language. Names of settings stand in backticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Text {
     /// A few words, as a heading.
     pub title: &'static str,
     pub cause: &'static str,
-    pub who: Actor,
+    /// What to do about it; support can read it out.
     pub fix: &'static str,
+}
+
+/// The same in every language: what is not said in all of them does not compile.
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    english: &'static str,
+    german: &'static str,
 }
 
 /// Which codes an entry is about.
@@ -42,19 +62,33 @@ pub enum Actor {
 }
 
 impl Actor {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Customer => "the customer",
-            Self::Operator => "you, the operator",
-            Self::App => "the app's developers",
-            Self::Meta => "Meta",
-            Self::Carrier => "the SMS carrier",
-            Self::Nobody => "nobody",
+    pub fn as_str(self, language: Language) -> &'static str {
+        let said = match self {
+            Self::Customer => said("the customer", "die Kundin oder der Kunde"),
+            Self::Operator => said("you, the operator", "Sie als Betreiber"),
+            Self::App => said("the app's developers", "das Entwicklungsteam der App"),
+            Self::Meta => said("Meta", "Meta"),
+            Self::Carrier => said("the SMS carrier", "der SMS-Anbieter"),
+            Self::Nobody => said("nobody", "niemand"),
+        };
+        said.by(language)
+    }
+}
+
+impl Said {
+    fn by(self, language: Language) -> &'static str {
+        match language {
+            Language::English => self.english,
+            Language::German => self.german,
         }
     }
 }
 
 impl Explanation {
+    pub fn text(&self, language: Language) -> Text {
+        Text { title: self.title.by(language), cause: self.cause.by(language), fix: self.fix.by(language) }
+    }
+
     /// As it is written in errors and timelines; `200-299` for a range.
     pub fn code(&self) -> String {
         match self.codes {
@@ -73,14 +107,16 @@ impl Explanation {
     }
 }
 
+/// For programs, and so in English.
 impl Serialize for Explanation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = self.text(Language::English);
         let mut object = serializer.serialize_struct("Explanation", 6)?;
         object.serialize_field("code", &self.code())?;
-        object.serialize_field("title", self.title)?;
-        object.serialize_field("cause", self.cause)?;
-        object.serialize_field("who", self.who.as_str())?;
-        object.serialize_field("fix", self.fix)?;
+        object.serialize_field("title", text.title)?;
+        object.serialize_field("cause", text.cause)?;
+        object.serialize_field("who", self.who.as_str(Language::English))?;
+        object.serialize_field("fix", text.fix)?;
         object.serialize_field("class", &self.class())?;
         object.end()
     }
@@ -92,8 +128,21 @@ pub fn explain(code: &str) -> Option<&'static Explanation> {
     if let Ok(number) = code.parse() {
         return meta_code(number);
     }
-    let named = |name: &str| all().find(|entry| entry.code() == name);
-    named(&code).or_else(|| named("http_400").filter(|_| is_client_error(&code)))
+    named(all(), &code)
+}
+
+/// The entry of what an attempt ended with, whichever provider it went to: `no_answer`, `http_403`. A carrier's own
+/// codes are not among them, even where they look like one of Meta's.
+pub fn attempt_code(code: &str) -> Option<&'static Explanation> {
+    named(attempts::TABLE.iter(), code)
+}
+
+fn named(
+    entries: impl Iterator<Item = &'static Explanation> + Clone,
+    code: &str,
+) -> Option<&'static Explanation> {
+    let find = |name: &str| entries.clone().find(|entry| entry.code() == name);
+    find(code).or_else(|| find("http_400").filter(|_| is_client_error(code)))
 }
 
 /// `http_400` to `http_499`.
@@ -107,8 +156,7 @@ pub fn meta_code(number: u32) -> Option<&'static Explanation> {
         Codes::Named(_) => u32::MAX,
         Codes::Meta { first, last, .. } => last - first,
     };
-    meta::TABLE
-        .iter()
+    meta::all()
         .filter(|entry| {
             matches!(entry.codes, Codes::Meta { first, last, .. } if (first..=last).contains(&number))
         })
@@ -116,8 +164,8 @@ pub fn meta_code(number: u32) -> Option<&'static Explanation> {
 }
 
 /// Every entry: ours, then Meta's.
-pub fn all() -> impl Iterator<Item = &'static Explanation> {
-    OURS.iter().chain(meta::TABLE)
+pub fn all() -> impl Iterator<Item = &'static Explanation> + Clone {
+    api::TABLE.iter().chain(attempts::TABLE).chain(alerts::TABLE).chain(meta::all())
 }
 
 /// The known code that looks most like `code`, if any does.
@@ -135,449 +183,13 @@ fn scrap(code: &str) -> String {
     code.trim().chars().take(64).collect::<String>().to_ascii_lowercase()
 }
 
-const fn ours(
-    code: &'static str,
-    who: Actor,
-    title: &'static str,
-    cause: &'static str,
-    fix: &'static str,
-) -> Explanation {
-    Explanation { codes: Codes::Named(code), title, cause, who, fix }
+const fn ours(code: &'static str, who: Actor, title: Said, cause: Said, fix: Said) -> Explanation {
+    Explanation { codes: Codes::Named(code), who, title, cause, fix }
 }
 
-use Actor::{App, Carrier, Customer, Nobody, Operator};
-
-/// What the API answers, what an attempt ended with, and what an operator is alerted of.
-static OURS: &[Explanation] = &[
-    // Problems of the API
-    ours(
-        "unauthorized",
-        App,
-        "No valid API key",
-        "The request has no `Authorization: Bearer` header, or its key is none of the configured ones.",
-        "Send one of the keys under `[[apps]] api_keys`. After a rotation, make sure the app uses the new one.",
-    ),
-    ours(
-        "not_found",
-        App,
-        "Nothing there",
-        "The address is not one of the API's, or it names a verification that does not exist or belongs to another app.",
-        "Check the path and the id; ids start with `ver_`. An app sees only its own verifications.",
-    ),
-    ours(
-        "method_not_allowed",
-        App,
-        "Wrong method",
-        "The address exists, but not for this HTTP method.",
-        "Use a method that the `Allow` header of the answer lists.",
-    ),
-    ours(
-        "unsupported_media_type",
-        App,
-        "Body is not JSON",
-        "The request has a body whose `Content-Type` is not `application/json`.",
-        "Send `Content-Type: application/json`.",
-    ),
-    ours(
-        "body_too_large",
-        App,
-        "Body too large",
-        "A body of the API may have 64 KiB, one of a webhook 3 MiB.",
-        "Send less; large `metadata` belongs into the app's own database, with its key in `client_ref`.",
-    ),
-    ours(
-        "malformed_body",
-        App,
-        "Body cannot be read",
-        "The body is not JSON, or it ended early.",
-        "Write the body with a JSON library and check that all of it is sent.",
-    ),
-    ours(
-        "invalid_request",
-        App,
-        "A field is wrong",
-        "A field is missing, unknown, of the wrong type or out of its range; `errors` names each.",
-        "Correct the fields that `errors` points at.",
-    ),
-    ours(
-        "unknown_profile",
-        App,
-        "No such profile",
-        "`profile` is none of the configured ones, or there are several and none was named.",
-        "Name one of the `[profiles]` of the configuration.",
-    ),
-    ours(
-        "invalid_number",
-        Customer,
-        "Not a phone number",
-        "`to` is not a possible number in E.164 form, with `+` and country code.",
-        "Ask the customer for the number with its country, and send it as `+4915228817386`.",
-    ),
-    ours(
-        "resend_too_early",
-        Customer,
-        "Too early to send again",
-        "The pause between two sends (`resend_after`) is not over.",
-        "Wait as long as `Retry-After` says; show the customer a countdown.",
-    ),
-    ours(
-        "resend_limit",
-        Customer,
-        "No more resends",
-        "The code was sent as often as the profile's `resend_after` allows.",
-        "Let the verification expire and start a new one; check that the number is right.",
-    ),
-    ours(
-        "not_pending",
-        App,
-        "Already ended",
-        "The verification is approved, expired, canceled or exhausted, so nothing can be sent for it any more.",
-        "Start a new verification.",
-    ),
-    ours(
-        "no_next_step",
-        App,
-        "No further step",
-        "The verification is at the last step of its profile.",
-        "Use resend, or add a step to the profile.",
-    ),
-    ours(
-        "idempotency_key_reused",
-        App,
-        "Idempotency key used for another request",
-        "The same `Idempotency-Key` came within 24 h with a different body.",
-        "Make a new key for each new request; repeat a key only with exactly the same body.",
-    ),
-    ours(
-        "idempotency_key_in_use",
-        App,
-        "The same request is under way",
-        "A request with this `Idempotency-Key` has not been answered yet.",
-        "Wait a moment and repeat it; it will get the first one's answer.",
-    ),
-    ours(
-        "store_full",
-        Operator,
-        "Disk full",
-        "The store cannot write. Nothing was accepted; reading still works.",
-        "Make room on the disk that holds `[store] path`. twotick goes on by itself.",
-    ),
-    ours(
-        "store_busy",
-        Operator,
-        "Too much at once",
-        "The queue to the store is full. Nothing was accepted; callers may try again as `Retry-After` says.",
-        "If it lasts, look at the disk's `fdatasync` time and at who sends so much.",
-    ),
-    ours(
-        "draining",
-        App,
-        "Shutting down",
-        "The server is about to stop and takes nothing new.",
-        "Repeat the request; another instance, or this one after its restart, will take it.",
-    ),
-    ours(
-        "record_damaged",
-        Operator,
-        "A stored record is damaged",
-        "A record's checksum or form is wrong: the disk, or somebody else, changed the data folder.",
-        "Keep a copy of the folder, check the disk, and restore the last backup.",
-    ),
-    ours(
-        "internal",
-        Operator,
-        "A fault of twotick",
-        "Something happened that should not. The log has a line with the same request id.",
-        "Please report it with that line.",
-    ),
-    ours(
-        "bad_signature",
-        Operator,
-        "Webhook not signed by the provider",
-        "The signature header is missing, doubled, of the wrong form, or made with another secret. Nothing was read.",
-        "Compare `app_secrets` with the app's secret at Meta (for an SMS carrier: `report_secret`). A proxy must \
-         pass the body on unchanged. If the secret is right, somebody else sent it.",
-    ),
-    // What an attempt ended with
-    ours(
-        "connection_failed",
-        Operator,
-        "Provider not reached",
-        "No connection came about: the name did not resolve, nobody listened, or TLS failed. Nothing was sent, \
-         and it is tried again.",
-        "Check DNS, firewall and CA certificates of the machine, and `graph_url` or `url`.",
-    ),
-    ours(
-        "no_answer",
-        Nobody,
-        "Sent, but unanswered",
-        "The request went out and the answer did not come in time, or the connection broke. It may have been \
-         delivered, so it is not blindly sent again; a report settles it, or the next step follows.",
-        "If it happens often, ask the provider, and compare `timeout` with how long it usually takes.",
-    ),
-    ours(
-        "unreadable_answer",
-        Operator,
-        "Answer not understood",
-        "The provider's answer is not what it documents: an HTML page, nothing, no message id, too large. The \
-         message may have been delivered all the same.",
-        "Check that the address is the provider's, that no proxy answers in its place, and `id_pointer`.",
-    ),
-    ours(
-        "interrupted",
-        Nobody,
-        "Stopped while sending",
-        "twotick ended after it began a request and before it noted the answer, so nobody knows whether it was sent.",
-        "Nothing: a report settles it, or the next step follows.",
-    ),
-    ours(
-        "expired_before_send",
-        Nobody,
-        "Expired before it could be sent",
-        "The message's turn came when the code had expired already, so nothing was sent.",
-        "If it happens often, the channel's `messages_per_second` is too low for what is asked of it.",
-    ),
-    ours(
-        "unknown_channel",
-        Operator,
-        "Channel not configured any more",
-        "A verification began under a configuration that had this channel; now there is none of that name.",
-        "Keep a channel in the configuration until the codes that may still use it have expired (10 minutes).",
-    ),
-    ours(
-        "no_wording",
-        Operator,
-        "No wording in this language",
-        "The step has neither the app's locale nor the profile's default one.",
-        "Add the profile's `default_locale` to the template's `locales` or to the text.",
-    ),
-    ours(
-        "redirected",
-        Operator,
-        "Provider redirects",
-        "The provider's address answered with a redirect. twotick does not follow any, so that codes go only \
-         where the configuration says.",
-        "Put the final address into `graph_url` or `url`.",
-    ),
-    ours(
-        "wrong_content",
-        Operator,
-        "Step does not fit its channel",
-        "A step names a text on a WhatsApp channel or a template on an SMS channel.",
-        "Give the step a `template` for kind `meta`, a `text` for kind `http`.",
-    ),
-    ours(
-        "no_reason",
-        Carrier,
-        "Failed without a reason",
-        "The provider reported a failure and did not say why.",
-        "Ask the provider, with its message id from the timeline.",
-    ),
-    ours(
-        "http_400",
-        Operator,
-        "Carrier refused the request",
-        "The carrier's HTTP status says that the request was wrong (any 4xx that has no entry of its own).",
-        "Compare what it documents with `{to, from, text, reference}`; check the sender name in `from`.",
-    ),
-    ours(
-        "http_401",
-        Operator,
-        "Provider does not know us",
-        "The provider refused the token.",
-        "Renew `bearer` (SMS) or `access_token` (WhatsApp).",
-    ),
-    ours(
-        "http_403",
-        Operator,
-        "Provider forbids it",
-        "The token is known but may not do this: no balance, a country not enabled, a sender not registered.",
-        "Look into the provider's account.",
-    ),
-    ours(
-        "http_404",
-        Operator,
-        "No such address at the provider",
-        "The address of the configuration does not exist at the provider.",
-        "Check `url`, or `graph_url`, `graph_version` and `phone_number_id`.",
-    ),
-    ours(
-        "http_429",
-        Carrier,
-        "Provider wants fewer messages",
-        "The provider's rate limit was reached. It is tried again while the step has time.",
-        "Lower `messages_per_second`, or ask the provider for more.",
-    ),
-    ours(
-        "http_503",
-        Carrier,
-        "Provider not available",
-        "The provider is overloaded or under maintenance. It is tried again while the step has time.",
-        "Nothing, unless it lasts; then look at its status page.",
-    ),
-    // What an operator is alerted of
-    ours(
-        "template_missing",
-        Operator,
-        "Template does not exist",
-        "A profile names a template, or a language of it, that the WhatsApp business account does not have.",
-        "Create it in WhatsApp Manager, or correct `[templates]`. Until then its messages are refused and go by SMS.",
-    ),
-    ours(
-        "template_not_approved",
-        Operator,
-        "Template not approved",
-        "A template that a profile needs is there, but Meta does not let it be sent now.",
-        "Look at its state in WhatsApp Manager. Until then its messages are refused and go by SMS.",
-    ),
-    ours(
-        "template_approved",
-        Nobody,
-        "Template approved",
-        "Meta approved the template, or put it back into use.",
-        "Nothing.",
-    ),
-    ours(
-        "template_paused",
-        Operator,
-        "Template paused",
-        "Meta paused the template because of poor feedback: 3 hours the first time, 6 the second, then for good.",
-        "Look at its quality in WhatsApp Manager. Until it is back, codes go by the next step.",
-    ),
-    ours(
-        "template_disabled",
-        Operator,
-        "Template disabled",
-        "Meta disabled the template for good.",
-        "Create a new one and name it in the profile. Until then codes go by the next step.",
-    ),
-    ours(
-        "template_rejected",
-        Operator,
-        "Template rejected",
-        "Meta did not approve the template; the alert names its reason.",
-        "Correct it in WhatsApp Manager and submit it again.",
-    ),
-    ours(
-        "template_deleted",
-        Operator,
-        "Template deleted",
-        "The template was deleted, archived or locked, or soon will be.",
-        "If a profile uses it, name another one there.",
-    ),
-    ours(
-        "template_flagged",
-        Operator,
-        "Template at risk",
-        "The template's quality is low; Meta may pause it.",
-        "Find out who gets codes without asking for them.",
-    ),
-    ours(
-        "template_changed",
-        Nobody,
-        "Template changed",
-        "The template's review state or contents changed in a way that stops nothing.",
-        "Nothing, if it was you.",
-    ),
-    ours(
-        "template_quality",
-        Operator,
-        "Template quality changed",
-        "Meta's quality score of the template is another one: GREEN, YELLOW or RED.",
-        "On YELLOW or RED, find out who gets codes without asking for them.",
-    ),
-    ours(
-        "template_category",
-        Operator,
-        "Template gets another category",
-        "Meta moves the template to another category. That also forgets how long a message of it stays valid.",
-        "Appeal in WhatsApp Manager, or set the validity (`message_send_ttl_seconds`) again.",
-    ),
-    ours(
-        "account_disabled",
-        Operator,
-        "Business account disabled or deleted",
-        "Meta disabled the WhatsApp business account, or will, or it was deleted. Nothing goes out by WhatsApp.",
-        "Appeal in Meta Business Support. Codes go by the next step.",
-    ),
-    ours(
-        "account_restricted",
-        Operator,
-        "Business account restricted",
-        "Meta limits what the account may do, because of its policies; the alert names the restriction.",
-        "Read the violation in Business Support and appeal or correct it.",
-    ),
-    ours(
-        "account_violation",
-        Operator,
-        "Policy violation",
-        "Meta found that the account broke a policy. Restrictions may follow.",
-        "Read the violation in Business Support and act on it.",
-    ),
-    ours(
-        "account_reinstated",
-        Nobody,
-        "Business account back in use",
-        "Meta lifted what it had imposed on the account.",
-        "Nothing.",
-    ),
-    ours(
-        "account_price",
-        Operator,
-        "Prices change",
-        "Meta changes what the account pays: authentication-international rates or a volume tier.",
-        "Compare the date in the alert with your budget.",
-    ),
-    ours(
-        "account_changed",
-        Nobody,
-        "Business account changed",
-        "A partner, an app or a setting of the account changed.",
-        "Nothing, if it was you.",
-    ),
-    ours(
-        "account_review",
-        Operator,
-        "Business account reviewed",
-        "Meta decided on the review of the account.",
-        "If it was not approved, read why in Business Support.",
-    ),
-    ours(
-        "account_alert",
-        Operator,
-        "Alert of the business account",
-        "Meta has something to say about the account; the alert names it.",
-        "Read it in WhatsApp Manager.",
-    ),
-    ours(
-        "phone_number_name",
-        Operator,
-        "Display name reviewed",
-        "Meta decided on the display name of the phone number.",
-        "If it was not approved, choose another name in WhatsApp Manager.",
-    ),
-    ours(
-        "phone_number_quality",
-        Operator,
-        "Limit of the phone number changed",
-        "The phone number's limit or throughput is another one.",
-        "After an upgrade `messages_per_second` may be raised; after a downgrade look at the quality rating.",
-    ),
-    ours(
-        "capability_changed",
-        Operator,
-        "Limits of the business changed",
-        "How many people the business may write to, or how many numbers it may have, is another number.",
-        "Compare it with how many codes you send a day.",
-    ),
-    ours(
-        "security_pin",
-        Operator,
-        "Two-step PIN touched",
-        "Somebody changed, or asked to reset, the two-step verification PIN of the phone number.",
-        "If it was not you, secure the business account at once.",
-    ),
-];
+const fn said(english: &'static str, german: &'static str) -> Said {
+    Said { english, german }
+}
 
 #[cfg(test)]
 mod tests {
@@ -621,12 +233,59 @@ mod tests {
         let mut codes = HashSet::new();
         for entry in all() {
             assert!(codes.insert(entry.code()), "{} stands twice", entry.code());
-            for text in [entry.title, entry.cause, entry.fix] {
-                assert!(!text.is_empty() && !text.contains("  "), "{}: {text}", entry.code());
+            for language in Language::ALL {
+                let Text { title, cause, fix } = entry.text(language);
+                for text in [title, cause, fix] {
+                    let whole = !text.is_empty() && !text.contains("  ") && text.trim() == text;
+                    assert!(whole, "{}: {text}", entry.code());
+                    // What is quoted is the name of a setting, and a closed one.
+                    assert!(text.matches('`').count() % 2 == 0, "{}: {text}", entry.code());
+                }
+                assert!(cause.ends_with('.') && fix.ends_with('.'), "{}", entry.code());
+                assert!(!title.ends_with('.'), "{}", entry.code());
             }
-            assert!(entry.cause.ends_with('.') && entry.fix.ends_with('.'), "{}", entry.code());
             assert!(explain(&entry.code()).is_some(), "{}", entry.code());
         }
         assert!(codes.len() > 130, "{}", codes.len());
+    }
+
+    #[test]
+    fn both_languages_name_the_same_settings() {
+        let quoted = |text: &'static str| text.split('`').skip(1).step_by(2).collect::<HashSet<_>>();
+        for entry in all() {
+            let [english, german] = Language::ALL.map(|language| entry.text(language));
+            for (english, german) in [(english.cause, german.cause), (english.fix, german.fix)] {
+                let missing: Vec<_> = quoted(english).difference(&quoted(german)).copied().collect();
+                assert!(missing.is_empty(), "{}: {missing:?} are not in: {german}", entry.code());
+            }
+        }
+    }
+
+    #[test]
+    fn german_is_german() {
+        let english = [" the ", " and ", " is ", " not ", " of ", "The ", "ae", "oe", "fuer", "ueb"]
+            .map(str::to_owned)
+            .to_vec();
+        for entry in all() {
+            let Text { title, cause, fix } = entry.text(Language::German);
+            for text in [title, cause, fix] {
+                let words = text.split('`').step_by(2).collect::<String>();
+                let strange: Vec<_> = english.iter().filter(|word| words.contains(word.as_str())).collect();
+                assert!(strange.is_empty(), "{}: {strange:?} in: {text}", entry.code());
+                for address in [" du ", " dein", "Du ", " dir "] {
+                    assert!(!words.contains(address), "{}: {text}", entry.code());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_carriers_own_code_is_not_taken_for_another_ones() {
+        for known in ["no_answer", "http_403", "http_422", "no_reason"] {
+            assert!(attempt_code(known).is_some(), "{known}");
+        }
+        for carriers in ["100", "131026", "not_found", "internal", "template_paused", "rejected", ""] {
+            assert!(attempt_code(carriers).is_none(), "{carriers}");
+        }
     }
 }

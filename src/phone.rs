@@ -49,6 +49,26 @@ impl Phone {
         &self.e164
     }
 
+    /// For people who need not know it: `+49 151 ••••• 386`. Country code and last three digits, and of a long number
+    /// the three after the country code.
+    pub fn masked(&self) -> String {
+        let code = PHONE_NUMBER_UTIL.parse(&self.e164, None).map(|number| number.country_code.to_string());
+        let code = code.unwrap_or_default();
+        let national = self.e164.get(1 + code.len()..).unwrap_or_default();
+        let end = national.get(national.len().saturating_sub(3)..).unwrap_or_default();
+        match national.get(..3) {
+            Some(start) if national.len() >= 9 => format!("+{code} {start} ••••• {end}"),
+            Some(_) if national.len() >= 6 => format!("+{code} ••••• {end}"),
+            Some(_) | None => format!("+{code} •••••"),
+        }
+    }
+
+    /// By which support finds it when a caller tells no more.
+    pub fn last_four(&self) -> &str {
+        // All are ASCII, and the shortest that can exist have more.
+        &self.e164[self.e164.len().saturating_sub(4)..]
+    }
+
     /// ISO 3166 code of the country that it belongs to, where it is known.
     pub fn country(&self) -> Option<&str> {
         self.country.as_deref()
@@ -103,6 +123,19 @@ mod tests {
         ] {
             let refused = Phone::parse(wrong).expect_err(wrong);
             assert!(!refused.to_string().contains("12025550"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_masked_number_keeps_the_ends_alone() {
+        for (number, masked) in [
+            ("+4915112345386", "+49 151 ••••• 386"),
+            ("+12025550100", "+1 202 ••••• 100"),
+            ("+447700900123", "+44 770 ••••• 123"),
+            ("+35315550123", "+353 ••••• 123"),
+            ("+29022158", "+290 •••••"),
+        ] {
+            assert_eq!(Phone::parse(number).unwrap().masked(), masked, "{number}");
         }
     }
 

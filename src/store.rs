@@ -4,8 +4,10 @@
 //! of it durable at once; then publish the new states, release every answer and hand out the effects.
 //! A reader sees only durable states.
 
+mod audit;
 #[cfg(test)]
 pub(crate) mod contract;
+mod filter;
 mod gate;
 pub mod sled;
 
@@ -16,13 +18,15 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::verification::state::Ending;
 use crate::verification::values::{
     AppName, ChannelName, MessageId, NumberIndex, Ordinal, Report, Sealed, Timestamp, VerificationId,
 };
 use crate::verification::{
     Command, Event, Policy, PolicyHash, Rejection, Request, State, Verification, decide, evolve,
 };
+
+pub use audit::{Audit, AuditAction, AuditRecord, ChainHash};
+pub use filter::{DeliveryState, Facets, Filter, Status};
 
 /// A verification as it durably is, with the policy that was applied to it.
 #[derive(Clone, Debug)]
@@ -36,7 +40,8 @@ pub struct Snapshot {
 pub enum Order {
     /// A new verification; or, while one is pending for the same app, profile and number, a resend of that.
     Create { request: Arc<Request>, policy: Arc<Policy>, idempotency: Option<Idempotency> },
-    /// A command to one verification. An app reaches only its own.
+    /// A command to one verification. An app reaches only its own. What a person of the staff does is audited with it,
+    /// as one.
     Command { id: VerificationId, app: Option<AppName>, command: Command },
     /// What a provider told. Matched by the provider's id, else by ours; parked where it matches nothing yet.
     Report { channel: ChannelName, report: Report },
@@ -44,6 +49,8 @@ pub enum Order {
     Inbound(Arc<Inbound>),
     /// What an operator should know.
     Alert(Alert),
+    /// What a person of the staff did beside commands.
+    Audit(Audit),
 }
 
 #[derive(Clone, Debug)]
@@ -65,7 +72,7 @@ pub enum Answer {
         id: Option<VerificationId>,
     },
     Reported(Match),
-    /// Inbound messages and alerts.
+    /// Inbound messages, alerts and audit entries.
     Kept,
 }
 
@@ -154,26 +161,12 @@ pub struct Alert {
     pub evidence: Option<Sealed>,
 }
 
-/// Which verifications to list, newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    pub app: Option<AppName>,
-    pub number: Option<NumberIndex>,
-    pub client_ref: Option<String>,
-    pub status: Option<Status>,
-}
-
-/// `status` of a verification as the outside sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Status {
-    Pending,
-    Ended(Ending),
-}
-
+/// `next` is where the next page begins. A list does a bounded share of work a call: it may stop and say where, having
+/// found fewer than were asked for, or none.
 #[derive(Clone, Debug)]
 pub struct Page<T, C> {
     pub items: Vec<T>,
-    /// Where the next page begins, if there is one.
+    /// `None` where there is nothing more.
     pub next: Option<C>,
 }
 
@@ -218,7 +211,7 @@ pub trait Store: Send + Sync {
     fn timeline(&self, id: VerificationId) -> Reply<Vec<Event>>;
     /// Which message a provider calls so.
     fn find(&self, channel: ChannelName, provider_ref: String) -> Reply<Option<MessageId>>;
-    /// At most `limit`, older than `before`.
+    /// At most `limit`, made before `before`, newest first.
     fn list(
         &self,
         filter: Filter,
@@ -238,6 +231,8 @@ pub trait Store: Send + Sync {
     ) -> Reply<Page<Inbound, LogPosition>>;
     /// Operator alerts, newest first.
     fn alerts(&self, limit: usize, before: Option<LogPosition>) -> Reply<Page<Alert, LogPosition>>;
+    /// The audit log, newest first: at most `limit`, before the one with the number `before`.
+    fn audit(&self, limit: usize, before: Option<u64>) -> Reply<Page<AuditRecord, u64>>;
     /// Changes to its version. The receiver holds the version that is durable now, 0 where there is none.
     fn watch(&self, id: VerificationId) -> watch::Receiver<u32>;
     /// The safety net of the agenda: does what was due more than a second ago and was missed. How many there were.
@@ -287,24 +282,6 @@ pub fn step(
     let events = decide(state, policy, command, now)?;
     *state = events.iter().fold(std::mem::take(state), evolve);
     Ok(events)
-}
-
-impl Verification {
-    pub fn status(&self) -> Status {
-        match self.phase {
-            crate::verification::state::Phase::Pending(_) => Status::Pending,
-            crate::verification::state::Phase::Ended { ending, .. } => Status::Ended(ending),
-        }
-    }
-}
-
-impl Status {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Ended(ending) => ending.as_str(),
-        }
-    }
 }
 
 /// Policies by hash, shared by the verifications that they were applied to.

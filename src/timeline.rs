@@ -1,11 +1,13 @@
 //! What happened to a verification, told to people: line by line, in one sentence with what to do about it, and
 //! where the time went. In every language of [`crate::language`]; the API and the command line read the English one.
 
+mod amounts;
 mod english;
 mod german;
 mod hops;
 mod saying;
 mod verdict;
+mod way;
 mod writer;
 
 use serde::Serialize;
@@ -15,13 +17,14 @@ use utoipa::ToSchema;
 pub use hops::{Hop, HopKind, hops};
 pub use verdict::{Mood, Verdict, verdict};
 
+use crate::explain::Explanation;
 use crate::language::Language;
 use crate::store::Snapshot;
 use crate::verification::values::{DeliveryError, EventId, MessageId, Timestamp};
 use crate::verification::{Event, Fact, State, evolve};
 
 /// One thing that happened. Nothing in it holds a phone number or a code.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Line {
     pub id: EventId,
     /// From 1, without gaps.
@@ -40,8 +43,10 @@ pub struct Line {
     pub text: String,
     /// What the kind adds, the same in every language; a stale report is marked here too.
     pub data: Map<String, Value>,
-    /// Why it was refused, failed or in doubt; [`crate::explain`] knows what the code means.
+    /// Why it was refused, failed or in doubt.
     pub error: Option<DeliveryError>,
+    /// What the table knows about the error; a carrier's own codes are not in it, whatever they look like.
+    pub explanation: Option<&'static Explanation>,
 }
 
 /// What kind of thing happened.

@@ -16,7 +16,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::phone::Phone;
 use crate::verification::command::{CodeSource, Comparison, Jitter, Request};
-use crate::verification::values::{NumberIndex, Sealed, VerificationId};
+use crate::verification::values::{NumberIndex, NumberTail, Sealed, VerificationId};
 
 /// 32 bytes: what HMAC-SHA-256 and XChaCha20 take whole.
 pub const MASTER_KEY_BYTES: usize = 32;
@@ -39,6 +39,7 @@ impl fmt::Debug for Person {
 pub struct Vault {
     code: Hmac<Sha256>,
     index: Hmac<Sha256>,
+    tail: Hmac<Sha256>,
     fingerprint: Hmac<Sha256>,
     seal: XChaCha20Poly1305,
     key_id: [u8; KEY_ID_BYTES],
@@ -63,6 +64,7 @@ impl Vault {
         Self {
             code: keyed(&subkey(master, "twotick code 1")),
             index: keyed(&subkey(master, "twotick index 1")),
+            tail: keyed(&subkey(master, "twotick tail 1")),
             fingerprint: keyed(&subkey(master, "twotick fingerprint 1")),
             seal: XChaCha20Poly1305::new((&*seal_key).into()),
             key_id,
@@ -72,6 +74,12 @@ impl Vault {
     /// The blind index of a number: the same for the same number, and meaningless without the key.
     pub fn number_index(&self, phone: &Phone) -> NumberIndex {
         NumberIndex(self.number_tag(phone.as_e164()))
+    }
+
+    /// The keyed hash of the last four digits of a number, given as digits only.
+    pub fn number_tail(&self, last_four: &str) -> NumberTail {
+        let tag = self.tail.clone().chain_update(last_four).finalize().into_bytes();
+        NumberTail(u16::from_be_bytes([tag[0], tag[1]]))
     }
 
     /// A keyed hash of bytes that must be recognised but not kept: an idempotency key, a request's body.
@@ -89,6 +97,17 @@ impl Vault {
     pub fn open_person(&self, request: &Request) -> Result<Person, CannotOpen> {
         let clear = self.open(&request.id.to_bytes(), &request.person)?;
         serde_json::from_slice(&clear).map_err(|_| CannotOpen)
+    }
+
+    /// Why a person of the staff did something to this verification. Sealed, because what people write down about
+    /// callers is personal.
+    pub fn seal_reason(&self, id: VerificationId, reason: &str) -> Sealed {
+        self.seal(&reason_place(id), reason.as_bytes())
+    }
+
+    pub fn open_reason(&self, id: VerificationId, reason: &Sealed) -> Result<String, CannotOpen> {
+        let clear = self.open(&reason_place(id), reason)?;
+        std::str::from_utf8(&clear).map(str::to_owned).map_err(|_| CannotOpen)
     }
 
     /// A source for a code of our own making.
@@ -199,6 +218,13 @@ fn code_place(id: VerificationId) -> [u8; 17] {
     place
 }
 
+/// The same for the timeline and the audit log, which hold the same bytes.
+fn reason_place(id: VerificationId) -> [u8; 17] {
+    let mut place = [b'r'; 17];
+    place[1..].copy_from_slice(&id.to_bytes());
+    place
+}
+
 fn subkey(master: &[u8; MASTER_KEY_BYTES], label: &str) -> Zeroizing<[u8; 32]> {
     let mut tag = keyed(master).chain_update(label).finalize().into_bytes();
     let mut key = Zeroizing::new([0; 32]);
@@ -235,6 +261,7 @@ mod tests {
             app: AppName::new("shop"),
             policy: PolicyHash([0; 16]),
             number: NumberIndex([0; 16]),
+            tail: None,
             person: vault.seal_person(id, &person),
             country: None,
             locale: "en".to_owned(),
@@ -282,6 +309,25 @@ mod tests {
         for wrong in ["ab12", "Ab1", "Ab123", "", "Ab12\0"] {
             assert_eq!(Vault::compare(&code, wrong), Comparison::Differ);
         }
+    }
+
+    #[test]
+    fn ends_of_numbers_are_kept_apart() {
+        let vault = vault();
+        let tails: std::collections::HashSet<_> =
+            (0..10_000).map(|end| vault.number_tail(&format!("{end:04}"))).collect();
+        assert!(tails.len() > 9_000, "{} of 10000", tails.len());
+        assert_ne!(vault.number_tail("0100"), Vault::new(&[8; 32]).number_tail("0100"));
+    }
+
+    #[test]
+    fn a_reason_opens_for_its_verification_only() {
+        let vault = vault();
+        let id = request(&vault, vault.new_code()).id;
+        let sealed = vault.seal_reason(id, "she called, Müller");
+        assert_eq!(vault.open_reason(id, &sealed).as_deref(), Ok("she called, Müller"));
+        let other = VerificationId::new(Timestamp::from_millis(1), Bucket::new(5), 77);
+        assert!(vault.open_reason(other, &sealed).is_err());
     }
 
     #[test]

@@ -25,9 +25,9 @@ pub mod policy;
 pub mod state;
 pub mod values;
 
-pub use command::{Command, Comparison, Jitter, Readiness, Rejection, Request};
+pub use command::{Command, Comparison, Jitter, OperatorAct, Readiness, Rejection, Request};
 pub use decide::decide;
 pub use due::{Why, due};
-pub use event::{Effect, Event, Fact, effect};
+pub use event::{Effect, Event, Fact, OperatorAction, effect};
 pub use policy::{Policy, PolicyHash};
 pub use state::{State, Verification, evolve};

@@ -87,6 +87,7 @@ impl House {
             app: AppName::new("shop"),
             policy: policy.hash(),
             number,
+            tail: None,
             person: self.vault.seal_person(id, &person),
             country: None,
             locale: locale.to_owned(),

@@ -18,7 +18,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("channel", &["verification", "explain"]),
     ("courier", &["store", "channel", "vault", "verification", "clock"]),
     ("sweeps", &["store", "channel", "verification", "clock"]),
-    ("timeline", &["store", "verification", "language"]),
+    ("timeline", &["store", "verification", "language", "explain"]),
     (
         "http",
         &["store", "channel", "vault", "verification", "clock", "phone", "explain", "timeline", "language"],

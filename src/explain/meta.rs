@@ -2,19 +2,18 @@
 //! September 2026 tell of them) with what we make of each. A code means the same in an answer and in a `failed`
 //! status; HTTP statuses drift and are not looked at.
 
-use super::{Actor, Codes, Explanation};
-use crate::verification::values::ErrorClass;
-use Actor::{App, Customer, Meta, Nobody, Operator};
-use ErrorClass::{Configuration, Fallback, Recipient, Retry, Sender};
+mod messages;
+mod templates;
 
-const fn one(
-    code: u32,
-    class: ErrorClass,
-    who: Actor,
-    title: &'static str,
-    cause: &'static str,
-    fix: &'static str,
-) -> Explanation {
+use super::{Actor, Codes, Explanation, Said, said};
+use crate::verification::values::ErrorClass;
+
+/// Every entry, in no order that matters.
+pub(super) fn all() -> impl Iterator<Item = &'static Explanation> + Clone {
+    messages::TABLE.iter().chain(templates::TABLE)
+}
+
+const fn one(code: u32, class: ErrorClass, who: Actor, title: Said, cause: Said, fix: Said) -> Explanation {
     range(code, code, class, who, title, cause, fix)
 }
 
@@ -23,553 +22,46 @@ const fn range(
     last: u32,
     class: ErrorClass,
     who: Actor,
-    title: &'static str,
-    cause: &'static str,
-    fix: &'static str,
+    title: Said,
+    cause: Said,
+    fix: Said,
 ) -> Explanation {
-    Explanation { codes: Codes::Meta { first, last, class }, title, cause, who, fix }
+    Explanation { codes: Codes::Meta { first, last, class }, who, title, cause, fix }
 }
 
-const TOKEN: &str =
-    "Make a new token of the system user in Meta Business settings and put it into `access_token`.";
-const PERMISSION: &str = "Give the system user the permissions whatsapp_business_messaging and \
-                          whatsapp_business_management, and assign it the business account.";
-const WAIT: &str = "Nothing: it is tried again while the step has time, then the next step follows.";
-const SLOWER: &str =
-    "Lower `messages_per_second`, or ask Meta for a higher throughput. It is tried again by itself.";
-const TEMPLATE: &str = "Compare the template at Meta with `[templates]`: name, languages and an authentication \
-                        template's own parameters (the code in the body and in the button).";
-const NOT_OURS: &str =
-    "twotick sends nothing that leads here; if it appears in a timeline, please report it.";
-const REGISTER: &str =
-    "Register the phone number for the Cloud API again, in WhatsApp Manager or by its register call.";
-
-pub(super) static TABLE: &[Explanation] = &[
-    one(0, Sender, Operator, "Not authenticated", "The access token has expired or was withdrawn.", TOKEN),
-    one(
-        1,
-        Retry,
-        Meta,
-        "Unknown API error",
-        "Meta could not read the request, or had a fault of its own.",
-        WAIT,
-    ),
-    one(2, Retry, Meta, "Service down", "Meta's API is overloaded or down for a while.", WAIT),
-    one(
-        3,
-        Sender,
-        Operator,
-        "Capability missing",
-        "The app lacks a capability or permission for this call.",
-        PERMISSION,
-    ),
-    one(
-        4,
-        Retry,
-        Operator,
-        "App rate limit",
-        "The app made too many calls to the Graph API.",
-        "Find what else calls Meta with the same app. It is tried again by itself.",
-    ),
-    one(
-        10,
-        Sender,
-        Operator,
-        "Permission denied",
-        "The permission was not given, or was taken back.",
-        PERMISSION,
-    ),
-    one(
-        33,
-        Sender,
-        Operator,
-        "Phone number gone",
-        "The business phone number was deleted.",
-        "Put the id of an existing number into `phone_number_id`.",
-    ),
-    one(
-        100,
-        Configuration,
-        Operator,
-        "Invalid parameter",
-        "Something in the request is unknown to Meta or misspelled: an id, the version, the template.",
-        "Check `phone_number_id`, `graph_version` and the template; the error's own words name the parameter.",
-    ),
-    one(190, Sender, Operator, "Token expired", "The access token has expired.", TOKEN),
-    range(
-        200,
-        299,
-        Sender,
-        Operator,
-        "API permission missing",
-        "The token may not make this call.",
-        PERMISSION,
-    ),
-    one(
-        368,
-        Sender,
-        Operator,
-        "Blocked for a while",
-        "Meta blocks the business account for breaking its policies.",
-        "Read the violation in Meta Business Support and appeal or correct it.",
-    ),
-    range(
-        80007,
-        80008,
-        Retry,
-        Operator,
-        "Account rate limit",
-        "The business account made too many calls.",
-        SLOWER,
-    ),
-    one(
-        130429,
-        Retry,
-        Operator,
-        "Throughput reached",
-        "More messages a second than the phone number may send.",
-        SLOWER,
-    ),
-    one(
-        130472,
-        Fallback,
-        Nobody,
-        "Customer in an experiment",
-        "Meta leaves out some customers to measure the effect of messages; sending again ends the same.",
-        "Nothing: the next step follows.",
-    ),
-    one(
-        130497,
-        Configuration,
-        Operator,
-        "Country not allowed",
-        "The business account may not message people in this country.",
-        "Give numbers of this country a profile without WhatsApp, or ask Meta.",
-    ),
-    one(131000, Retry, Meta, "Something went wrong", "Meta does not say what.", WAIT),
-    one(131005, Sender, Operator, "Access denied", "A permission is missing or was taken back.", PERMISSION),
-    one(
-        131008,
-        Configuration,
-        Operator,
-        "Parameter missing",
-        "The request lacks a required parameter.",
-        TEMPLATE,
-    ),
-    one(
-        131009,
-        Configuration,
-        Operator,
-        "Parameter value invalid",
-        "A value is not allowed, or the number is none of the business account's.",
-        TEMPLATE,
-    ),
-    one(131016, Retry, Meta, "Service not available", "A service of Meta is down for a while.", WAIT),
-    one(131020, Configuration, App, "Group not found", "About WhatsApp groups.", NOT_OURS),
-    one(
-        131021,
-        Recipient,
-        App,
-        "Recipient is the sender",
-        "The number to verify is the business phone number itself.",
-        "Do not verify your own sending number.",
-    ),
-    one(
-        131026,
-        Recipient,
-        Customer,
-        "Message undeliverable",
-        "The number is not on WhatsApp, has an old version, or has not accepted its current terms. Meta does not \
-         tell which.",
-        "Nothing: the next step follows. A customer who wants WhatsApp can update it and accept its terms.",
-    ),
-    one(
-        131030,
-        Configuration,
-        Operator,
-        "Recipient not on the test list",
-        "A test number of Meta sends only to listed recipients.",
-        "Add the recipient at Meta, or use a real business number.",
-    ),
-    one(
-        131031,
-        Sender,
-        Operator,
-        "Account locked",
-        "The business account is locked for breaking a policy, or its PIN is wrong.",
-        "Look into Meta Business Support.",
-    ),
-    one(
-        131037,
-        Sender,
-        Operator,
-        "Display name not approved",
-        "The phone number needs an approved display name before it may send.",
-        "Submit a display name in WhatsApp Manager.",
-    ),
-    one(131041, Configuration, App, "Group message failed", "About WhatsApp groups.", NOT_OURS),
-    one(
-        131042,
-        Sender,
-        Operator,
-        "Payment problem",
-        "No valid payment method, credit or currency on the business account.",
-        "Settle it in Meta Business settings, under payments.",
-    ),
-    one(
-        131045,
-        Sender,
-        Operator,
-        "Wrong certificate",
-        "The phone number is not registered properly.",
-        REGISTER,
-    ),
-    one(
-        131047,
-        Configuration,
-        App,
-        "More than 24 hours since the last reply",
-        "Free text may only answer people who wrote within 24 hours; templates may always be sent.",
-        NOT_OURS,
-    ),
-    one(
-        131048,
-        Sender,
-        Operator,
-        "Spam limit",
-        "Too many messages of this number were blocked or reported, so Meta limits it.",
-        "Look at the number's quality in WhatsApp Manager, and at who gets codes without asking.",
-    ),
-    one(
-        131049,
-        Fallback,
-        Nobody,
-        "Meta chose not to deliver",
-        "To keep its users from too many messages Meta does not deliver this one; documented for marketing only.",
-        "Nothing: the next step follows. By WhatsApp again only after 24 hours.",
-    ),
-    one(
-        131050,
-        Fallback,
-        Customer,
-        "Marketing refused",
-        "The customer stopped marketing messages.",
-        NOT_OURS,
-    ),
-    one(
-        131051,
-        Configuration,
-        App,
-        "Unsupported message type",
-        "The type of the message is unknown.",
-        NOT_OURS,
-    ),
-    range(
-        131052,
-        131053,
-        Configuration,
-        App,
-        "Media problem",
-        "Media could not be fetched or uploaded.",
-        NOT_OURS,
-    ),
-    one(131055, Configuration, App, "Method not allowed", "About Meta's marketing messages API.", NOT_OURS),
-    one(
-        131056,
-        Fallback,
-        App,
-        "Too many messages to one person",
-        "More than one message in 6 seconds, on average, went from this number to this person.",
-        "Nothing for one code; if it repeats, somebody may be requesting codes for a stranger's number.",
-    ),
-    one(
-        131057,
-        Retry,
-        Meta,
-        "Number under maintenance",
-        "The phone number is being moved to a higher throughput, which takes up to a minute.",
-        WAIT,
-    ),
-    one(
-        131059,
-        Configuration,
-        Operator,
-        "Paging cursor out of date",
-        "A list of templates was read with an old cursor.",
-        "List again from the start.",
-    ),
-    one(
-        131060,
-        Configuration,
-        App,
-        "Message not available",
-        "About numbers shared with the WhatsApp app.",
-        NOT_OURS,
-    ),
-    one(
-        131062,
-        Configuration,
-        App,
-        "Needs a phone number",
-        "Authentication templates cannot be sent to a business-scoped user id.",
-        NOT_OURS,
-    ),
-    one(
-        131063,
-        Configuration,
-        Operator,
-        "Marketing not on this API",
-        "Marketing templates are off.",
-        NOT_OURS,
-    ),
-    one(
-        131064,
-        Sender,
-        Operator,
-        "Limit lowered for wrong categories",
-        "The messaging limit is reached after templates were filed under wrong categories.",
-        "Correct the categories of the templates in WhatsApp Manager.",
-    ),
-    range(131200, 131299, Configuration, App, "Group error", "About WhatsApp groups.", NOT_OURS),
-    one(
-        132000,
-        Configuration,
-        Operator,
-        "Wrong number of parameters",
-        "The template has others than ours.",
-        TEMPLATE,
-    ),
-    one(
-        132001,
-        Configuration,
-        Operator,
-        "No such template",
-        "The template does not exist in this language, or is not approved.",
-        "Compare `[templates]` name and `locales` with WhatsApp Manager.",
-    ),
-    one(
-        132005,
-        Configuration,
-        Operator,
-        "Text too long",
-        "With its parameters the text is too long.",
-        TEMPLATE,
-    ),
-    one(
-        132007,
-        Configuration,
-        Operator,
-        "Template breaks a policy",
-        "The template's contents are against a policy.",
-        "Correct the template in WhatsApp Manager.",
-    ),
-    one(
-        132008,
-        Configuration,
-        Operator,
-        "Parameter value invalid",
-        "A parameter has a value not allowed.",
-        TEMPLATE,
-    ),
-    one(
-        132012,
-        Configuration,
-        Operator,
-        "Parameter format",
-        "A parameter is of another form than the template's.",
-        TEMPLATE,
-    ),
-    // Of one template, not of the sender: another profile's template is not to suffer from it.
-    one(
-        132015,
-        Configuration,
-        Operator,
-        "Template paused",
-        "Meta paused the template because of poor feedback: 3 hours the first time, 6 the second, then for good.",
-        "Look at its quality in WhatsApp Manager. Until it is back, codes go by the next step.",
-    ),
-    one(
-        132016,
-        Configuration,
-        Operator,
-        "Template disabled",
-        "Meta disabled the template for good.",
-        "Create a new one and name it in the profile. Until then codes go by the next step.",
-    ),
-    one(132018, Configuration, Operator, "Parameter invalid", "A template parameter is wrong.", TEMPLATE),
-    range(132068, 132069, Configuration, App, "Flow blocked or throttled", "About WhatsApp Flows.", NOT_OURS),
-    one(
-        133000,
-        Sender,
-        Operator,
-        "Deregistration incomplete",
-        "An earlier deregistration failed half-way.",
-        REGISTER,
-    ),
-    one(133004, Retry, Meta, "Server not available", "Meta's server is down for a while.", WAIT),
-    range(
-        133005,
-        133006,
-        Sender,
-        Operator,
-        "PIN or verification",
-        "The two-step PIN is wrong, or the number must be verified again.",
-        REGISTER,
-    ),
-    range(
-        133008,
-        133010,
-        Sender,
-        Operator,
-        "Number not registered",
-        "The phone number is not registered, or its PIN was tried too often or too fast.",
-        REGISTER,
-    ),
-    range(
-        133015,
-        133016,
-        Sender,
-        Operator,
-        "Registration limited",
-        "The number was just deleted, or registered too often.",
-        "Wait as long as the error says, then register it again.",
-    ),
-    one(134011, Configuration, Operator, "Payments terms", "About WhatsApp Payments.", NOT_OURS),
-    range(
-        134100,
-        134102,
-        Configuration,
-        App,
-        "Marketing messages API",
-        "Only marketing templates go this way.",
-        NOT_OURS,
-    ),
-    one(135000, Retry, Meta, "Unknown fault in the request", "Meta does not say what is wrong.", WAIT),
-    // The account behind the number is not the one we knew. An SMS reaches whoever holds the SIM card, so the next
-    // step is as good as without WhatsApp; WhatsApp itself would not be. We send no key hash today.
-    one(
-        137000,
-        Recipient,
-        Customer,
-        "WhatsApp account changed hands",
-        "The number's WhatsApp account is no longer the one that was seen before: a new phone, or a new owner.",
-        "Nothing: the next step follows. If the number may have a new owner, ask the customer another way.",
-    ),
-    range(138000, 138999, Configuration, App, "Calling error", "About WhatsApp calls.", NOT_OURS),
-    range(
-        139000,
-        139999,
-        Configuration,
-        App,
-        "Block list or flow error",
-        "About blocked users and flows.",
-        NOT_OURS,
-    ),
-    range(147000, 147999, Configuration, App, "Username error", "About usernames.", NOT_OURS),
-    range(
-        200_005,
-        200_007,
-        Configuration,
-        Operator,
-        "Template insights",
-        "About statistics of templates.",
-        NOT_OURS,
-    ),
-    one(
-        2_388_001,
-        Configuration,
-        Operator,
-        "Phone migration",
-        "About moving a number between accounts.",
-        NOT_OURS,
-    ),
-    one(
-        2_388_012,
-        Configuration,
-        Operator,
-        "Phone migration",
-        "About moving a number between accounts.",
-        NOT_OURS,
-    ),
-    one(
-        2_388_019,
-        Configuration,
-        Operator,
-        "Too many templates",
-        "The business account has as many templates as it may.",
-        "Delete templates that nobody uses.",
-    ),
-    one(
-        2_388_040,
-        Configuration,
-        Operator,
-        "Template field too long",
-        "A field of a new template is too long.",
-        TEMPLATE,
-    ),
-    one(
-        2_388_047,
-        Configuration,
-        Operator,
-        "Template header wrong",
-        "A new template's header has a wrong form.",
-        TEMPLATE,
-    ),
-    range(
-        2_388_072,
-        2_388_073,
-        Configuration,
-        Operator,
-        "Template body or footer wrong",
-        "A new template's body or footer has a wrong form.",
-        TEMPLATE,
-    ),
-    one(
-        2_388_091,
-        Configuration,
-        Operator,
-        "Phone migration",
-        "About moving a number between accounts.",
-        NOT_OURS,
-    ),
-    one(
-        2_388_093,
-        Configuration,
-        Operator,
-        "Phone migration",
-        "About moving a number between accounts.",
-        NOT_OURS,
-    ),
-    one(
-        2_388_103,
-        Configuration,
-        Operator,
-        "Phone migration",
-        "About moving a number between accounts.",
-        NOT_OURS,
-    ),
-    one(
-        2_388_293,
-        Configuration,
-        Operator,
-        "Template ratio wrong",
-        "A new template has too many parameters for its text.",
-        TEMPLATE,
-    ),
-    one(
-        2_388_299,
-        Configuration,
-        Operator,
-        "Template parameters wrong",
-        "A new template begins or ends with a parameter.",
-        TEMPLATE,
-    ),
-    one(
-        2_494_100,
-        Configuration,
-        Meta,
-        "Number under maintenance",
-        "The number is not available for management calls.",
-        WAIT,
-    ),
-];
+const TOKEN: Said = said(
+    "Make a new token of the system user in Meta Business settings and put it into `access_token`.",
+    "Erzeugen Sie in den Meta-Unternehmenseinstellungen ein neues Token des Systemnutzers und tragen Sie \
+     es in `access_token` ein.",
+);
+const PERMISSION: Said = said(
+    "Give the system user the permissions whatsapp_business_messaging and whatsapp_business_management, \
+     and assign it the business account.",
+    "Geben Sie dem Systemnutzer die Berechtigungen whatsapp_business_messaging und \
+     whatsapp_business_management, und weisen Sie ihm das Geschäftskonto zu.",
+);
+const WAIT: Said = said(
+    "Nothing: it is tried again while the step has time, then the next step follows.",
+    "Nichts zu tun: Es wird wieder versucht, solange der Schritt Zeit hat, danach folgt der nächste \
+     Schritt.",
+);
+const SLOWER: Said = said(
+    "Lower `messages_per_second`, or ask Meta for a higher throughput. It is tried again by itself.",
+    "Senken Sie `messages_per_second`, oder bitten Sie Meta um einen höheren Durchsatz. Es wird von selbst \
+     wieder versucht.",
+);
+const TEMPLATE: Said = said(
+    "Compare the template at Meta with `[templates]`: name, languages and an authentication template's own \
+     parameters (the code in the body and in the button).",
+    "Vergleichen Sie die Vorlage bei Meta mit `[templates]`: Name, Sprachen und die eigenen Parameter \
+     einer Vorlage zur Authentifizierung (der Code im Text und in der Schaltfläche).",
+);
+const NOT_OURS: Said = said(
+    "twotick sends nothing that leads here; if it appears in a timeline, please report it.",
+    "twotick sendet nichts, was hierher führt; steht der Code in einem Verlauf, melden Sie es bitte.",
+);
+const REGISTER: Said = said(
+    "Register the phone number for the Cloud API again, in WhatsApp Manager or by its register call.",
+    "Registrieren Sie die Telefonnummer im WhatsApp Manager oder über den Aufruf `register` erneut für die \
+     Cloud-API.",
+);

@@ -10,9 +10,9 @@ use utoipa::openapi::ObjectBuilder;
 use utoipa::openapi::schema::{Object, Type};
 
 use super::error::Problem;
-use crate::store::{Snapshot, Status};
+use crate::store::{DeliveryState, Snapshot, Status};
 use crate::vault::Vault;
-use crate::verification::state::{Ending, Phase, Progress, Stage};
+use crate::verification::state::Progress;
 use crate::verification::values::{
     ChannelName, DeliveryError, MessageId, ProviderRef, Timestamp, VerificationId,
 };
@@ -64,7 +64,9 @@ pub struct View {
 /// How far the best message has come.
 #[derive(Serialize, ToSchema)]
 struct Delivery {
-    state: DeliveryState,
+    /// In rank order; `undelivered`: every step failed.
+    #[schema(schema_with = delivery_states)]
+    state: &'static str,
     /// The channel of the best message.
     #[schema(value_type = Option<String>, example = "whatsapp")]
     channel: Option<ChannelName>,
@@ -73,20 +75,6 @@ struct Delivery {
     delivered_by: Option<ChannelName>,
     /// When the next step starts unless something is delivered first.
     fallback_at: Option<Time>,
-}
-
-/// In rank order. `undelivered`: every step failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DeliveryState {
-    Undelivered,
-    Queued,
-    Sending,
-    InDoubt,
-    Accepted,
-    Sent,
-    Delivered,
-    Read,
 }
 
 /// One step carried out.
@@ -184,46 +172,13 @@ pub fn checks_left(snapshot: &Snapshot) -> u8 {
 impl Delivery {
     fn new(snapshot: &Snapshot) -> Self {
         let verification = &snapshot.verification;
-        // Of equals the later one, so that the message in progress is shown.
-        let best = verification.messages.iter().max_by_key(|message| rank(message.progress));
-        let state = best.map_or(DeliveryState::Undelivered, |message| rank(message.progress));
-        let state = if state < DeliveryState::Delivered && gave_up(snapshot) {
-            DeliveryState::Undelivered
-        } else {
-            state
-        };
+        let (state, channel) = snapshot.delivery();
         Self {
-            state,
-            channel: best.map(|message| message.channel.clone()),
+            state: state.as_str(),
+            channel: channel.cloned(),
             delivered_by: verification.delivered_by.clone(),
             fallback_at: verification.fallback_at().map(Time),
         }
-    }
-}
-
-/// Whether every step was tried and nothing can come any more but a late surprise.
-fn gave_up(snapshot: &Snapshot) -> bool {
-    match snapshot.verification.phase {
-        Phase::Pending(Stage::GaveUp) => true,
-        Phase::Pending(Stage::Waiting { .. } | Stage::Delivered) => false,
-        // What the end leaves of it: the last message is that of the last step, and it failed.
-        Phase::Ended { .. } => snapshot.verification.current().is_some_and(|message| {
-            usize::from(message.step) + 1 >= snapshot.policy.steps.len()
-                && message.progress == Progress::Failed
-        }),
-    }
-}
-
-fn rank(progress: Progress) -> DeliveryState {
-    match progress {
-        Progress::Queued { .. } => DeliveryState::Queued,
-        Progress::Sending => DeliveryState::Sending,
-        Progress::InDoubt { .. } => DeliveryState::InDoubt,
-        Progress::Accepted => DeliveryState::Accepted,
-        Progress::Sent => DeliveryState::Sent,
-        Progress::Delivered => DeliveryState::Delivered,
-        Progress::Read => DeliveryState::Read,
-        Progress::Failed | Progress::Dropped => DeliveryState::Undelivered,
     }
 }
 
@@ -263,16 +218,12 @@ impl From<Progress> for MessageState {
     }
 }
 
-pub const STATUSES: [Status; 5] = [
-    Status::Pending,
-    Status::Ended(Ending::Approved),
-    Status::Ended(Ending::Expired),
-    Status::Ended(Ending::Canceled),
-    Status::Ended(Ending::Exhausted),
-];
-
 pub fn statuses() -> Object {
-    names(STATUSES.map(Status::as_str))
+    names(Status::ALL.map(Status::as_str))
+}
+
+fn delivery_states() -> Object {
+    names(DeliveryState::ALL.map(DeliveryState::as_str))
 }
 
 /// The schema of a string that is one of `names`.

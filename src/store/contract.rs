@@ -131,6 +131,7 @@ impl<B: Backend> World<B> {
             app: AppName::new("shop"),
             policy: policy.hash(),
             number,
+            tail: None,
             person: self.vault.seal_person(id, &person),
             country: Some("US".to_owned()),
             locale: "en".to_owned(),
@@ -401,7 +402,12 @@ pub async fn an_app_reaches_only_its_own<B: Backend>() {
     assert_eq!(world.store.read(unknown).await.unwrap().map(|_| ()), None);
     assert_eq!(world.store.timeline(unknown).await.unwrap(), []);
     assert_eq!(world.snapshot(id).await.verification.status(), Status::Pending);
-    assert!(world.listed(Filter { app: foreign, ..Filter::default() }, 5).await.is_empty());
+    assert!(
+        world
+            .listed(Filter { apps: foreign.map(|app| [app].into()), ..Filter::default() }, 5)
+            .await
+            .is_empty()
+    );
 }
 
 pub async fn a_report_is_matched_by_the_providers_id_or_by_ours<B: Backend>() {
@@ -536,7 +542,7 @@ pub async fn lists_are_filtered_and_paged_newest_first<B: Backend>() {
         ids.insert(0, request.id);
         world.create(request, policy()).await;
     }
-    let app = |name: &str| Filter { app: Some(AppName::new(name)), ..Filter::default() };
+    let app = |name: &str| Filter { apps: Some([AppName::new(name)].into()), ..Filter::default() };
     let some = |wanted: &[usize]| wanted.iter().map(|&n| ids[6 - n]).collect::<Vec<_>>();
     for limit in [1, 2, 3, 7, 50] {
         assert_eq!(world.listed(Filter::default(), limit).await, ids);
@@ -546,7 +552,10 @@ pub async fn lists_are_filtered_and_paged_newest_first<B: Backend>() {
         let of_number = Filter { number: Some(world.number("+12025550103")), ..Filter::default() };
         assert_eq!(world.listed(of_number.clone(), limit).await, some(&[3]));
         assert!(
-            world.listed(Filter { app: Some(AppName::new("shop")), ..of_number }, limit).await.is_empty()
+            world
+                .listed(Filter { apps: Some([AppName::new("shop")].into()), ..of_number }, limit)
+                .await
+                .is_empty()
         );
     }
     world.command(ids[0], Command::Cancel).await;
@@ -787,7 +796,7 @@ pub async fn old_verifications_go_and_live_ones_stay<B: Backend>() {
     assert_eq!(world.listed(Filter::default(), 5).await, [young]);
     let of_ref = Filter {
         client_ref: Some("order-17".to_owned()),
-        app: Some(AppName::new("shop")),
+        apps: Some([AppName::new("shop")].into()),
         ..Filter::default()
     };
     assert!(world.listed(of_ref, 5).await.is_empty());

@@ -1,6 +1,7 @@
 //! The embedded default. One thread owns sled and does everything with it; this is what others hold of that thread.
 
 mod by_id;
+mod chain;
 #[cfg(test)]
 mod damage;
 mod keys;
@@ -22,8 +23,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use open::OpenError;
 
 use super::{
-    Alert, Answer, Errand, Filter, Health, Idempotency, Inbound, LogPosition, Order, Page, Reply, Retention,
-    Snapshot, Status, Store, StoreError, Swept,
+    Alert, Answer, AuditRecord, Errand, Filter, Health, Idempotency, Inbound, LogPosition, Order, Page,
+    Reply, Retention, Snapshot, Store, StoreError, Swept,
 };
 use crate::clock::{Clock, Stopwatch};
 use crate::verification::Event;
@@ -192,6 +193,10 @@ impl Store for SledStore {
         self.look(move |reader| reader.alerts(limit, before))
     }
 
+    fn audit(&self, limit: usize, before: Option<u64>) -> Reply<Page<AuditRecord, u64>> {
+        self.look(move |reader| reader.audit(limit, before))
+    }
+
     fn watch(&self, id: VerificationId) -> watch::Receiver<u32> {
         let mut watchers = self.shared.watchers.lock().unwrap_or_else(PoisonError::into_inner);
         let version = self.shared.live(id).map_or(0, |snapshot| snapshot.verification.version);
@@ -306,17 +311,6 @@ impl Shared {
     }
 }
 
-impl Filter {
-    fn admits(&self, snapshot: &Snapshot) -> bool {
-        let request = &snapshot.verification.request;
-        let Self { app, number, client_ref, status } = self;
-        app.as_ref().is_none_or(|app| *app == request.app)
-            && number.is_none_or(|number| number == request.number)
-            && client_ref.as_ref().is_none_or(|wanted| request.client_ref.as_ref() == Some(wanted))
-            && status.is_none_or(|status: Status| status == snapshot.verification.status())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -360,6 +354,7 @@ mod tests {
             app: AppName::new("shop"),
             policy: policy.hash(),
             number,
+            tail: None,
             person: vault.seal_person(id, &person),
             country: None,
             locale: "en".to_owned(),

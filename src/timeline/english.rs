@@ -1,39 +1,40 @@
 //! The lines in English, as the API tells them: what stands here is read by programs' logs too, so it changes rarely.
 
 use super::saying::{Asker, Saying};
-use crate::verification::event::{FallbackReason, Occasion, Standing};
+use crate::verification::event::{FallbackReason, Occasion, OperatorAction, Standing};
 use crate::verification::values::{DeliveryError, ReportStatus};
 
+/// Channels are called as the configuration calls them, as in every other field of the API.
 pub(super) fn sentence(saying: &Saying<'_>) -> String {
     match saying {
         Saying::Requested { profile } => format!("The app asked for a code under the profile {profile}."),
-        Saying::Queued { channel, occasion } => match occasion {
-            Occasion::Step => format!("A message by {channel} was queued."),
-            Occasion::Resend => format!("The same code was queued once more, by {channel}."),
+        Saying::Queued { way, occasion } => match occasion {
+            Occasion::Step => format!("A message by {way} was queued."),
+            Occasion::Resend => format!("The same code was queued once more, by {way}."),
             Occasion::Doubt => format!(
-                "Nobody knows whether the last message went out, so the same code was queued again, by {channel}."
+                "Nobody knows whether the last message went out, so the same code was queued again, by {way}."
             ),
         },
-        Saying::SendStarted { channel, attempt } => format!("Request {attempt} to {channel} went out."),
-        Saying::Accepted { channel } => format!("{channel} accepted the message."),
-        Saying::Refused { channel, error, retry_in } => {
+        Saying::SendStarted { way, attempt } => format!("Request {attempt} to {way} went out."),
+        Saying::Accepted { way } => format!("{way} accepted the message."),
+        Saying::Refused { way, error, retry_in } => {
             let again = retry_in.map_or_else(String::new, |wait| {
                 format!(" It is tried again {:.1} s later.", wait.as_secs_f32())
             });
-            format!("{channel} refused the message{}.{again}", because(error))
+            format!("{way} refused the message{}.{again}", because(error))
         }
-        Saying::InDoubt { channel, error } => format!(
-            "Nobody knows whether {channel} sent the message{}; it is not sent again blindly.",
+        Saying::InDoubt { way, error } => format!(
+            "Nobody knows whether {way} sent the message{}; it is not sent again blindly.",
             because(error)
         ),
-        Saying::Reported { channel, status, standing } => {
+        Saying::Reported { way, status, standing } => {
             let what = match status {
                 ReportStatus::Sent => "was sent".to_owned(),
                 ReportStatus::Delivered => "was delivered".to_owned(),
                 ReportStatus::Read => "was read".to_owned(),
                 ReportStatus::Failed(error) => format!("failed{}", because(error)),
             };
-            format!("{channel} reported that the message {what}.{}", no_news(*standing))
+            format!("{way} reported that the message {what}.{}", no_news(*standing))
         }
         Saying::FellBack { from, to, reason, asker } => {
             let why = match reason {
@@ -45,8 +46,8 @@ pub(super) fn sentence(saying: &Saying<'_>) -> String {
             };
             format!("On to {to}, because {why}.")
         }
-        Saying::Skipped { channel } => {
-            format!("{channel} was skipped, because it refused our sender a moment ago.")
+        Saying::Skipped { way } => {
+            format!("{way} was skipped, because it refused our sender a moment ago.")
         }
         Saying::GaveUp => {
             "Every step failed; there is nothing more to try. The code stays good until it expires."
@@ -57,14 +58,20 @@ pub(super) fn sentence(saying: &Saying<'_>) -> String {
         Saying::ChecksExhausted => {
             "Too many wrong codes were checked; the code is no longer good.".to_owned()
         }
-        Saying::ResendRequested { channel, asker } => {
-            let by = channel.map_or_else(String::new, |channel| format!(", by {channel}"));
+        Saying::ResendRequested { way, asker } => {
+            let by = way.map_or_else(String::new, |way| format!(", by {way}"));
             format!("{} asked for the code once more{by}.", capital(who(*asker)))
         }
         Saying::Replied { standing } => format!("The person wrote back.{}", no_news(*standing)),
         Saying::Disowned { standing } => {
             format!("The person says that they did not ask for a code.{}", no_news(*standing))
         }
+        Saying::OperatorActed { by, action } => match action {
+            OperatorAction::Reveal => format!("{by} looked at the full number."),
+            OperatorAction::Resend => format!("{by} asked for the code to be sent once more."),
+            OperatorAction::Next => format!("{by} asked for the next step."),
+            OperatorAction::Cancel => format!("{by} asked for an end of the verification."),
+        },
         Saying::Expired => "The code expired.".to_owned(),
         Saying::Canceled { asker } => format!("{} canceled the verification.", capital(who(*asker))),
         Saying::CanceledAsDisowned => {

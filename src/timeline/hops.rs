@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use super::way::{Medium, Way};
 use crate::language::Language;
 use crate::store::Snapshot;
-use crate::verification::Event;
+use crate::verification::event::FallbackReason;
+use crate::verification::state::{Message, Phase, Progress, Stage};
 use crate::verification::values::{ChannelName, Timestamp};
+use crate::verification::{Event, Fact, Policy, State, Verification, evolve};
 
 /// One stretch of time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,8 +65,100 @@ impl HopKind {
     }
 }
 
-/// The stretches from the request to the delivery, the end, or now; empty for no events.
+/// The stretches from the request to the last delivery, to the end, or (the last one open) on into the present.
+/// `events` are those of `snapshot`'s verification from the first one on. A clock that was set back makes no stretch.
 pub fn hops(snapshot: &Snapshot, events: &[Event]) -> Vec<Hop> {
-    let _ = (snapshot, events);
-    Vec::new()
+    let mut hops: Vec<Hop> = Vec::new();
+    let mut state = State::New;
+    let mut latest = Timestamp::default();
+    for event in events {
+        latest = latest.max(event.at);
+        if let (Some(open), Some(kind)) = (hops.last_mut(), ended_in_vain(&event.fact)) {
+            if matches!(open.kind, HopKind::Delivery | HopKind::Carrier) {
+                open.kind = kind;
+            }
+        }
+        state = evolve(state, event);
+        let State::Known(verification) = &state else { continue };
+        let waited_for = waited_for(verification, &snapshot.policy);
+        let open = hops.last_mut().filter(|hop| hop.until.is_none());
+        if let Some(open) = open {
+            if waited_for
+                .as_ref()
+                .is_some_and(|(kind, channel)| (open.kind, &open.channel) == (*kind, channel))
+            {
+                continue;
+            }
+            open.until = Some(latest);
+        }
+        hops.extend(waited_for.map(|(kind, channel)| Hop { kind, channel, from: latest, until: None }));
+    }
+    hops.retain(|hop| hop.until != Some(hop.from));
+    // What comes after the last delivery is told by the lines: minutes of it would dwarf the rest.
+    hops.pop_if(|hop| hop.kind == HopKind::Customer);
+    hops
+}
+
+/// What an accepted message turns out to have been waited for.
+fn ended_in_vain(fact: &Fact) -> Option<HopKind> {
+    match fact {
+        Fact::FellBack { reason: FallbackReason::Deadline | FallbackReason::InDoubt, .. } => {
+            Some(HopKind::Deadline)
+        }
+        Fact::FellBack {
+            reason: FallbackReason::Failed | FallbackReason::Refused | FallbackReason::Requested,
+            ..
+        }
+        | Fact::OperatorActed { .. }
+        | Fact::Requested { .. }
+        | Fact::MessageQueued { .. }
+        | Fact::SendStarted { .. }
+        | Fact::SendAccepted { .. }
+        | Fact::SendRefused { .. }
+        | Fact::SendInDoubt { .. }
+        | Fact::Reported { .. }
+        | Fact::StepSkipped { .. }
+        | Fact::GaveUp
+        | Fact::CheckPassed
+        | Fact::CheckFailed
+        | Fact::ChecksExhausted
+        | Fact::ResendRequested { .. }
+        | Fact::ReplyReceived { .. }
+        | Fact::CodeDisowned { .. }
+        | Fact::Expired
+        | Fact::Canceled => None,
+    }
+}
+
+/// `None`: for nothing, it has ended.
+fn waited_for(verification: &Verification, policy: &Policy) -> Option<(HopKind, Option<ChannelName>)> {
+    let stage = match verification.phase {
+        Phase::Pending(stage) => stage,
+        Phase::Ended { .. } => return None,
+    };
+    let message = match stage {
+        Stage::Waiting { .. } => verification.current(),
+        Stage::Delivered | Stage::GaveUp => return Some((HopKind::Customer, None)),
+    };
+    // The request is committed together with its first message.
+    let Some(message) = message else { return Some((HopKind::Queue, None)) };
+    Some((kind(message, policy), Some(message.channel.clone())))
+}
+
+fn kind(message: &Message, policy: &Policy) -> HopKind {
+    match message.progress {
+        Progress::Queued { .. } => HopKind::Queue,
+        Progress::Sending => HopKind::Provider,
+        Progress::InDoubt { .. }
+        | Progress::Accepted
+        | Progress::Sent
+        // Delivered for the first time only now, or left behind in the same commit: a moment, no stretch.
+        | Progress::Failed
+        | Progress::Delivered
+        | Progress::Read
+        | Progress::Dropped => match Way::of(policy, message.channel.as_str()).medium {
+            Some(Medium::Sms) => HopKind::Carrier,
+            Some(Medium::WhatsApp) | None => HopKind::Delivery,
+        },
+    }
 }

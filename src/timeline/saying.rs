@@ -2,56 +2,61 @@
 
 use std::time::Duration;
 
-use crate::verification::event::{FallbackReason, Occasion, Standing};
-use crate::verification::values::{DeliveryError, ReportStatus};
+use super::way::Way;
+use crate::verification::event::{FallbackReason, Occasion, OperatorAction, Standing};
+use crate::verification::values::{DeliveryError, ReportStatus, UserName};
 
 pub(super) enum Saying<'a> {
     Requested {
         profile: &'a str,
     },
     Queued {
-        channel: &'a str,
+        way: Way<'a>,
         occasion: Occasion,
     },
     SendStarted {
-        channel: &'a str,
+        way: Way<'a>,
         attempt: u16,
     },
     Accepted {
-        channel: &'a str,
+        way: Way<'a>,
     },
     /// `retry_in`: how much later the same message is tried again.
     Refused {
-        channel: &'a str,
+        way: Way<'a>,
         error: &'a DeliveryError,
         retry_in: Option<Duration>,
     },
     InDoubt {
-        channel: &'a str,
+        way: Way<'a>,
         error: &'a DeliveryError,
     },
     Reported {
-        channel: &'a str,
+        way: Way<'a>,
         status: &'a ReportStatus,
         standing: Standing,
     },
     FellBack {
-        from: &'a str,
-        to: &'a str,
+        from: Way<'a>,
+        to: Way<'a>,
         reason: FallbackReason,
         asker: Asker,
     },
     Skipped {
-        channel: &'a str,
+        way: Way<'a>,
     },
     GaveUp,
+    OperatorActed {
+        by: &'a UserName,
+        action: OperatorAction,
+    },
     CheckPassed,
     CheckFailed {
         left: u8,
     },
     ChecksExhausted,
     ResendRequested {
-        channel: Option<&'a str>,
+        way: Option<Way<'a>>,
         asker: Asker,
     },
     Replied {

@@ -3,9 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::saying::{Asker, Saying};
+use super::way::Way;
 use super::{Kind, Line, english, german};
+use crate::explain::Explanation;
 use crate::language::Language;
-use crate::verification::event::{FallbackReason, Standing};
+use crate::verification::event::{FallbackReason, OperatorAction, Standing};
 use crate::verification::values::{DeliveryError, Ordinal, ReportStatus, Timestamp};
 use crate::verification::{Fact, Policy, Verification};
 
@@ -55,6 +57,7 @@ impl<'a> Now<'a> {
                 Language::German => german::sentence(&told.saying),
             },
             data,
+            explanation: told.error.and_then(|error| self.explain(told.message, error)),
             error: told.error.cloned(),
         }
     }
@@ -73,7 +76,7 @@ impl<'a> Now<'a> {
                 ..said(
                     Kind::MessageQueued,
                     TWOTICK,
-                    Saying::Queued { channel: channel.as_str(), occasion: *occasion },
+                    Saying::Queued { way: self.way(channel.as_str()), occasion: *occasion },
                 )
             },
             Fact::SendStarted { message, attempt } => {
@@ -81,7 +84,11 @@ impl<'a> Now<'a> {
                 Told {
                     message: Some(*message),
                     data: json!({ "channel": channel, "attempt": attempt }),
-                    ..said(Kind::SendStarted, TWOTICK, Saying::SendStarted { channel, attempt: *attempt })
+                    ..said(
+                        Kind::SendStarted,
+                        TWOTICK,
+                        Saying::SendStarted { way: self.way(channel), attempt: *attempt },
+                    )
                 }
             }
             Fact::SendAccepted { message, attempt, provider_ref } => {
@@ -89,7 +96,7 @@ impl<'a> Now<'a> {
                 Told {
                     message: Some(*message),
                     data: json!({ "attempt": attempt, "provider_ref": provider_ref.as_str() }),
-                    ..said(Kind::SendAccepted, channel, Saying::Accepted { channel })
+                    ..said(Kind::SendAccepted, channel, Saying::Accepted { way: self.way(channel) })
                 }
             }
             Fact::SendRefused { message, attempt, error, retry_at } => {
@@ -99,7 +106,11 @@ impl<'a> Now<'a> {
                     message: Some(*message),
                     data: json!({ "attempt": attempt, "error": error, "retry_at": retry_at.map(time) }),
                     error: Some(error),
-                    ..said(Kind::SendRefused, channel, Saying::Refused { channel, error, retry_in })
+                    ..said(
+                        Kind::SendRefused,
+                        channel,
+                        Saying::Refused { way: self.way(channel), error, retry_in },
+                    )
                 }
             }
             Fact::SendInDoubt { message, attempt, error, settle_by } => {
@@ -108,7 +119,7 @@ impl<'a> Now<'a> {
                     message: Some(*message),
                     data: json!({ "attempt": attempt, "error": error, "settle_by": settle_by.map(time) }),
                     error: Some(error),
-                    ..said(Kind::SendInDoubt, TWOTICK, Saying::InDoubt { channel, error })
+                    ..said(Kind::SendInDoubt, TWOTICK, Saying::InDoubt { way: self.way(channel), error })
                 }
             }
             Fact::Reported { message, status, standing, .. } => self.reported(*message, status, *standing),
@@ -118,7 +129,7 @@ impl<'a> Now<'a> {
                 Told {
                     message: Some(*message),
                     data: json!({ "channel": channel }),
-                    ..said(Kind::StepSkipped, TWOTICK, Saying::Skipped { channel })
+                    ..said(Kind::StepSkipped, TWOTICK, Saying::Skipped { way: self.way(channel) })
                 }
             }
             Fact::GaveUp => said(Kind::GaveUp, TWOTICK, Saying::GaveUp),
@@ -136,8 +147,8 @@ impl<'a> Now<'a> {
             },
             Fact::ResendRequested { channel } => {
                 let asker = self.asker();
-                let saying =
-                    Saying::ResendRequested { channel: channel.as_ref().map(|name| name.as_str()), asker };
+                let way = channel.as_ref().map(|name| self.way(name.as_str()));
+                let saying = Saying::ResendRequested { way, asker };
                 Told {
                     data: json!({ "channel": channel }),
                     ..said(Kind::ResendRequested, source(asker), saying)
@@ -151,6 +162,10 @@ impl<'a> Now<'a> {
             Fact::CodeDisowned { message, standing } => Told {
                 message: *message,
                 ..said(Kind::CodeDisowned, self.teller(*message), Saying::Disowned { standing: *standing })
+            },
+            Fact::OperatorActed { by, action, .. } => Told {
+                data: json!({ "by": by.as_str(), "action": action.as_str() }),
+                ..said(Kind::OperatorActed, OPERATOR, Saying::OperatorActed { by, action: *action })
             },
             Fact::Expired => said(Kind::Expired, TWOTICK, Saying::Expired),
             Fact::Canceled => self.canceled(),
@@ -173,7 +188,7 @@ impl<'a> Now<'a> {
             message: Some(message),
             data,
             error,
-            ..said(kind, channel, Saying::Reported { channel, status, standing })
+            ..said(kind, channel, Saying::Reported { way: self.way(channel), status, standing })
         }
     }
 
@@ -185,7 +200,11 @@ impl<'a> Now<'a> {
         Told {
             message: Some(message),
             data: json!({ "reason": reason.as_str(), "from": from, "to": to, "to_step": to_step }),
-            ..said(Kind::FellBack, source, Saying::FellBack { from, to, reason, asker })
+            ..said(
+                Kind::FellBack,
+                source,
+                Saying::FellBack { from: self.way(from), to: self.way(to), reason, asker },
+            )
         }
     }
 
@@ -203,14 +222,29 @@ impl<'a> Now<'a> {
         }
     }
 
-    /// On whose wish the present event happened, if on anybody's: an operator's act stands right in front of it.
+    /// On whose wish the present event happened, if on anybody's: an operator's act that is carried out stands right
+    /// in front of it, in the same commit. Nothing follows from a look at the number.
     fn asker(&self) -> Asker {
-        Asker::App
+        match self.before {
+            Some(Fact::OperatorActed { action, .. }) => match action {
+                OperatorAction::Reveal => Asker::App,
+                OperatorAction::Resend | OperatorAction::Next | OperatorAction::Cancel => Asker::Operator,
+            },
+            Some(_) | None => Asker::App,
+        }
     }
 
     /// Who tells of what a person wrote: the channel of the message that it answers.
     fn teller(&self, message: Option<Ordinal>) -> &'a str {
         message.map_or(TWOTICK, |message| self.channel(message))
+    }
+
+    fn explain(&self, message: Option<Ordinal>, error: &DeliveryError) -> Option<&'static Explanation> {
+        self.way(self.channel(message?)).explain(error)
+    }
+
+    fn way(&self, channel: &'a str) -> Way<'a> {
+        Way::of(self.policy, channel)
     }
 
     fn channel(&self, message: Ordinal) -> &'a str {
@@ -247,6 +281,7 @@ fn standing(fact: &Fact) -> Standing {
         | Fact::CheckFailed
         | Fact::ChecksExhausted
         | Fact::ResendRequested { .. }
+        | Fact::OperatorActed { .. }
         | Fact::Expired
         | Fact::Canceled => Standing::Applied,
     }

@@ -8,7 +8,8 @@ use super::event::Standing;
 use super::policy::PolicyHash;
 use super::state::Ending;
 use super::values::{
-    AppName, ChannelName, NumberIndex, Ordinal, Outcome, Report, Sealed, Timestamp, VerificationId,
+    AppName, ChannelName, NumberIndex, NumberTail, Ordinal, Outcome, Report, Sealed, Timestamp, UserName,
+    VerificationId,
 };
 
 #[derive(Clone, Debug)]
@@ -41,6 +42,12 @@ pub enum Command {
     /// The next step now instead of at its deadline.
     Next,
     Cancel,
+    /// A person of the staff does by hand what an app could, or looks at what is hidden from others.
+    ByOperator {
+        by: UserName,
+        reason: Option<Sealed>,
+        act: OperatorAct,
+    },
     /// The person wrote back. Stale: the provider told of it before.
     Reply {
         message: Option<Ordinal>,
@@ -54,6 +61,18 @@ pub enum Command {
     },
 }
 
+/// What a person of the staff does. All but the first keep to the rules that hold for apps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OperatorAct {
+    /// Shows the number in full, whatever the state. Only that it was done is written down.
+    Reveal,
+    Resend {
+        channel: Option<ChannelName>,
+    },
+    Next,
+    Cancel,
+}
+
 /// What an app asked for, as far as the machine may know it: nothing here can be read by who steals the disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
@@ -61,6 +80,9 @@ pub struct Request {
     pub app: AppName,
     pub policy: PolicyHash,
     pub number: NumberIndex,
+    /// Unknown of those that were requested before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tail: Option<NumberTail>,
     /// The number and the app's metadata.
     pub person: Sealed,
     /// ISO 3166 code of the number's country, where it has one.

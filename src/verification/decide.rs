@@ -4,15 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::command::{Command, Comparison, Jitter, Readiness, Rejection, Request};
+use super::command::{Command, Comparison, Jitter, OperatorAct, Readiness, Rejection, Request};
 use super::due::{Why, ripe};
-use super::event::{Event, Fact, FallbackReason, Occasion, Standing};
+use super::event::{Event, Fact, FallbackReason, Occasion, OperatorAction, Standing};
 use super::policy::{OnDoubt, Policy};
 use super::state::{
     Ending, Message, Phase, Progress, REPLIES_KEPT, STALE_REPORTS_KEPT, Stage, State, Verification,
 };
 use super::values::{
-    ChannelName, DeliveryError, ErrorClass, Ordinal, Outcome, Report, ReportStatus, Timestamp,
+    ChannelName, DeliveryError, ErrorClass, Ordinal, Outcome, Report, ReportStatus, Sealed, Timestamp,
+    UserName,
 };
 
 /// The first wait before a message is tried again; each further one is twice as long.
@@ -37,6 +38,7 @@ pub fn decide(
             | Command::Resend { .. }
             | Command::Next
             | Command::Cancel
+            | Command::ByOperator { .. }
             | Command::Reply { .. }
             | Command::Disown { .. } => return Err(Rejection::Unknown),
         },
@@ -94,6 +96,7 @@ impl Rules<'_> {
             Command::Resend { channel } => self.resend(channel.as_ref()),
             Command::Next => self.next(),
             Command::Cancel => self.cancel(),
+            Command::ByOperator { by, reason, act } => self.by_operator(by, reason.as_ref(), act),
             Command::Reply { message, kind, standing } => Ok(self.reply(*message, kind, *standing)),
             Command::Disown { message, standing } => Ok(self.disown(*message, *standing)),
         }
@@ -326,6 +329,27 @@ impl Rules<'_> {
                 ..
             } => Err(Rejection::NotPending(ending)),
         }
+    }
+
+    /// What is already so needs nobody to do it, and is nobody's doing.
+    fn by_operator(
+        &self,
+        by: &UserName,
+        reason: Option<&Sealed>,
+        act: &OperatorAct,
+    ) -> Result<Vec<Fact>, Rejection> {
+        let (action, followed_by) = match act {
+            OperatorAct::Reveal => (OperatorAction::Reveal, Vec::new()),
+            OperatorAct::Resend { channel } => (OperatorAction::Resend, self.resend(channel.as_ref())?),
+            OperatorAct::Next => (OperatorAction::Next, self.next()?),
+            OperatorAct::Cancel => match self.cancel()? {
+                already if already.is_empty() => return Ok(already),
+                canceled => (OperatorAction::Cancel, canceled),
+            },
+        };
+        let mut facts = vec![Fact::OperatorActed { by: by.clone(), action, reason: reason.cloned() }];
+        facts.extend(followed_by);
+        Ok(facts)
     }
 
     fn reply(&self, message: Option<Ordinal>, kind: &str, standing: Standing) -> Vec<Fact> {

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::command::Request;
-use super::values::{ChannelName, DeliveryError, ErrorClass, Ordinal, ProviderRef, ReportStatus, Timestamp};
+use super::values::{
+    ChannelName, DeliveryError, ErrorClass, Ordinal, ProviderRef, ReportStatus, Sealed, Timestamp, UserName,
+};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -98,6 +100,34 @@ pub enum Fact {
     },
     Expired,
     Canceled,
+    /// A person of the staff did this; what follows from it stands behind it in the same commit.
+    OperatorActed {
+        by: UserName,
+        action: OperatorAction,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Sealed>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperatorAction {
+    /// The number was shown in full.
+    Reveal,
+    Resend,
+    Next,
+    Cancel,
+}
+
+impl OperatorAction {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reveal => "reveal",
+            Self::Resend => "resend",
+            Self::Next => "next",
+            Self::Cancel => "cancel",
+        }
+    }
 }
 
 /// Why a message was queued.
@@ -128,7 +158,7 @@ impl Standing {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FallbackReason {
     /// Nothing was delivered within the step's time.
@@ -144,6 +174,8 @@ pub enum FallbackReason {
 }
 
 impl FallbackReason {
+    pub const ALL: [Self; 5] = [Self::Deadline, Self::Failed, Self::Refused, Self::InDoubt, Self::Requested];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deadline => "deadline",
@@ -194,6 +226,7 @@ pub fn effect(event: &Event) -> Option<Effect> {
         | Fact::ReplyReceived { .. }
         | Fact::CodeDisowned { .. }
         | Fact::Expired
-        | Fact::Canceled => None,
+        | Fact::Canceled
+        | Fact::OperatorActed { .. } => None,
     }
 }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::command::Request;
-use super::event::{Event, Fact, Occasion, Standing};
+use super::event::{Event, Fact, FallbackReason, Occasion, Standing};
 use super::values::{
     ChannelName, DeliveryError, MessageId, Ordinal, ProviderRef, ReportStatus, Timestamp, VerificationId,
 };
@@ -12,6 +14,9 @@ use super::values::{
 pub const STALE_REPORTS_KEPT: u8 = 20;
 /// Replies to one verification that stand in its timeline; the messages themselves are kept all the same.
 pub const REPLIES_KEPT: u8 = 20;
+
+/// Different codes of errors by which one verification is found; more than these a person would not look for.
+pub const ERRORS_KEPT: usize = 16;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum State {
@@ -38,6 +43,11 @@ pub struct Verification {
     /// The channel that was delivered first.
     pub delivered_by: Option<ChannelName>,
     pub replies: u8,
+    /// Why it went on to another message so far, each once.
+    pub fallbacks: Vec<FallbackReason>,
+    /// Codes of the errors of its messages so far, each once, also of those that it got over. At most
+    /// [`ERRORS_KEPT`].
+    pub errors: Vec<String>,
     /// Number of events.
     pub version: u32,
 }
@@ -60,7 +70,8 @@ pub enum Stage {
     GaveUp,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Ending {
     Approved,
     Expired,
@@ -198,6 +209,12 @@ impl Verification {
         }
     }
 
+    fn note_error(&mut self, error: &DeliveryError) {
+        if self.errors.len() < ERRORS_KEPT && !self.errors.contains(&error.code) {
+            self.errors.push(error.code.clone());
+        }
+    }
+
     fn report(
         &mut self,
         ordinal: Ordinal,
@@ -205,6 +222,9 @@ impl Verification {
         provider_ref: Option<&ProviderRef>,
         at: Timestamp,
     ) {
+        if let ReportStatus::Failed(error) = status {
+            self.note_error(error);
+        }
         let Some(message) = self.message_mut(ordinal) else { return };
         if message.provider_ref.is_none() {
             message.provider_ref = provider_ref.cloned();
@@ -284,6 +304,8 @@ pub fn evolve(state: State, event: &Event) -> State {
             last_send_at: at,
             delivered_by: None,
             replies: 0,
+            fallbacks: Vec::new(),
+            errors: Vec::new(),
             version: 1,
         })),
         (State::New, _) => State::New,
@@ -345,6 +367,7 @@ fn apply(verification: &mut Verification, at: Timestamp, fact: &Fact) {
             }
         }
         Fact::SendRefused { message, error, retry_at, .. } => {
+            verification.note_error(error);
             if let Some(message) = verification.message_mut(*message) {
                 message.open_attempt = None;
                 if message.progress == Progress::Sending {
@@ -360,6 +383,7 @@ fn apply(verification: &mut Verification, at: Timestamp, fact: &Fact) {
             }
         }
         Fact::SendInDoubt { message, error, settle_by, .. } => {
+            verification.note_error(error);
             if let Some(message) = verification.message_mut(*message) {
                 message.open_attempt = None;
                 if message.progress == Progress::Sending {
@@ -379,7 +403,10 @@ fn apply(verification: &mut Verification, at: Timestamp, fact: &Fact) {
                 }
             }
         },
-        Fact::FellBack { message, .. } => {
+        Fact::FellBack { message, reason, .. } => {
+            if !verification.fallbacks.contains(reason) {
+                verification.fallbacks.push(*reason);
+            }
             verification.drop_queued(at);
             if let Some(message) = verification.message_mut(*message) {
                 message.step_left = StepLeft::FellBack;
@@ -404,5 +431,7 @@ fn apply(verification: &mut Verification, at: Timestamp, fact: &Fact) {
         }
         Fact::Expired => verification.end(Ending::Expired, at),
         Fact::Canceled => verification.end(Ending::Canceled, at),
+        // What was done stands behind it, as facts of its own.
+        Fact::OperatorActed { .. } => {}
     }
 }

@@ -158,6 +158,11 @@ impl VerificationId {
         Timestamp::from_millis((self.0 >> 80) as i64)
     }
 
+    /// Before every id that was made at `at` or later, and after every one made earlier.
+    pub fn first_at(at: Timestamp) -> Self {
+        Self((at.as_millis() as u128) << 80)
+    }
+
     pub fn message(self, ordinal: Ordinal) -> MessageId {
         MessageId(self.0 | u128::from(ordinal.0))
     }
@@ -358,7 +363,8 @@ impl fmt::Display for AppName {
     }
 }
 
-/// The name of a person who may use the console, 1 to 64 of `[a-z0-9._-]`.
+/// The name of one who may sign in to the console, `anna` in `[[console.users]] name = "anna"`: who did something by
+/// hand. 1 to 64 of `[a-z0-9._-]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UserName(std::sync::Arc<str>);
@@ -367,9 +373,11 @@ impl UserName {
     pub const MAX_BYTES: usize = 64;
 
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
-        let lawful = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+        let lawful = |byte: u8| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-')
+        };
         if text.is_empty() || text.len() > Self::MAX_BYTES || !text.bytes().all(lawful) {
-            return Err(InvalidValue("a user's name is 1 to 64 of a-z, 0-9, . _ and -"));
+            return Err(InvalidValue("a user's name is 1 to 64 of a-z, 0-9, `.`, `_` and `-`"));
         }
         Ok(Self(text.into()))
     }
@@ -394,10 +402,16 @@ impl TryFrom<String> for UserName {
 }
 
 impl From<UserName> for String {
-    fn from(name: UserName) -> Self {
-        name.0.as_ref().into()
+    fn from(value: UserName) -> Self {
+        value.as_str().to_owned()
     }
 }
+
+/// A keyed hash of the last four digits of a number, made by the vault: by it numbers are found that somebody knows
+/// only the end of. Of ten thousand ends few share one, so it narrows a search and proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NumberTail(pub u16);
 
 /// Bytes that only the vault can open. Base 64 where they are written.
 #[derive(Clone, PartialEq, Eq)]
@@ -546,6 +560,25 @@ mod tests {
         let ids: std::collections::HashSet<_> =
             (0..56).map(|bit| VerificationId::new(at, Bucket::new(1), 1 << bit)).collect();
         assert_eq!(ids.len(), 56);
+    }
+
+    #[test]
+    fn the_first_of_a_moment_stands_between_those_before_and_those_from_then_on() {
+        let at = |millis: i64| Timestamp::from_millis(1_795_000_000_000 + millis);
+        let bound = VerificationId::first_at(at(5));
+        assert!(VerificationId::new(at(4), Bucket::new(0xfff), u64::MAX) < bound);
+        assert!(bound < VerificationId::new(at(5), Bucket::new(0), 0));
+    }
+
+    #[test]
+    fn a_users_name_is_plain() {
+        for lawful in ["a", "anna.schmidt_2-b", &"x".repeat(64)] {
+            assert_eq!(UserName::parse(lawful).unwrap().as_str(), lawful);
+        }
+        for wrong in ["", "Anna", "a b", "a\n", "ä", "<b>", &"x".repeat(65)] {
+            assert!(UserName::parse(wrong).is_err(), "{wrong:?}");
+            assert!(serde_json::from_value::<UserName>(wrong.into()).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use twotick::verification::policy::OnDoubt;
 use twotick::verification::values::{ErrorClass, Outcome, ReportStatus};
-use twotick::verification::{Command, Comparison, Policy, Readiness};
+use twotick::verification::{Command, Comparison, OperatorAct, Policy, Readiness};
 
 /// An attempt without an answer is given up after this.
 const ANSWER_LIMIT: i64 = 120_000;
@@ -218,6 +218,14 @@ impl Dumber {
             Command::Cancel if self.ended == Some("canceled") => {}
             Command::Cancel if over => return false,
             Command::Cancel => self.end("canceled"),
+            Command::ByOperator { act, .. } => match act {
+                OperatorAct::Reveal => {}
+                OperatorAct::Resend { channel } => {
+                    return self.take(&Command::Resend { channel: channel.clone() }, now);
+                }
+                OperatorAct::Next => return self.take(&Command::Next, now),
+                OperatorAct::Cancel => return self.take(&Command::Cancel, now),
+            },
             Command::Reply { .. } => {}
             Command::Disown { .. } if self.ended.is_some() => {}
             Command::Disown { .. } => self.end(if over { "expired" } else { "canceled" }),

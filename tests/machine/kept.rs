@@ -3,10 +3,10 @@
 use std::fmt::Debug;
 
 use twotick::verification::command::CodeSource;
-use twotick::verification::event::{FallbackReason, Occasion, Standing};
+use twotick::verification::event::{FallbackReason, Occasion, OperatorAction, Standing};
 use twotick::verification::values::{
-    Bucket, ChannelName, DeliveryError, ErrorClass, NumberIndex, Ordinal, ProviderRef, ReportStatus, Sealed,
-    Timestamp, VerificationId,
+    Bucket, ChannelName, DeliveryError, ErrorClass, NumberIndex, NumberTail, Ordinal, ProviderRef,
+    ReportStatus, Sealed, Timestamp, UserName, VerificationId,
 };
 use twotick::verification::{Command, Fact, Policy, PolicyHash, Request, State};
 
@@ -16,7 +16,7 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::story::*;
 
 /// The names under which facts are kept, for ever.
-pub const KINDS: [&str; 18] = [
+pub const KINDS: [&str; 19] = [
     "requested",
     "message_queued",
     "send_started",
@@ -35,6 +35,7 @@ pub const KINDS: [&str; 18] = [
     "code_disowned",
     "expired",
     "canceled",
+    "operator_acted",
 ];
 
 #[test]
@@ -127,6 +128,7 @@ fn kind(fact: &Fact) -> &'static str {
         Fact::CodeDisowned { .. } => KINDS[15],
         Fact::Expired => KINDS[16],
         Fact::Canceled => KINDS[17],
+        Fact::OperatorActed { .. } => KINDS[18],
     }
 }
 
@@ -145,6 +147,12 @@ fn fact() -> impl Strategy<Value = Fact> {
         Fact::ChecksExhausted,
         Fact::Expired,
         Fact::Canceled,
+    ]);
+    let actions = prop::sample::select(vec![
+        OperatorAction::Reveal,
+        OperatorAction::Resend,
+        OperatorAction::Next,
+        OperatorAction::Cancel,
     ]);
     let standing = || prop::sample::select(vec![Standing::Applied, Standing::Stale]);
     prop_oneof![
@@ -188,31 +196,44 @@ fn fact() -> impl Strategy<Value = Fact> {
             .prop_map(|(message, kind, standing)| Fact::ReplyReceived { message, kind, standing }),
         (prop::option::of(message()), standing())
             .prop_map(|(message, standing)| Fact::CodeDisowned { message, standing }),
+        ("[a-z0-9._-]{1,64}", actions, prop::option::of(sealed())).prop_map(|(by, action, reason)| {
+            Fact::OperatorActed {
+                by: UserName::parse(&by).expect("these letters are allowed"),
+                action,
+                reason,
+            }
+        }),
         bare,
     ]
 }
 
+fn sealed() -> impl Strategy<Value = Sealed> {
+    prop::collection::vec(any::<u8>(), 0..80).prop_map(|bytes| Sealed(bytes.into()))
+}
+
 fn a_request() -> impl Strategy<Value = Request> {
-    let sealed = || prop::collection::vec(any::<u8>(), 0..80).prop_map(|bytes| Sealed(bytes.into()));
     let code = prop_oneof![
         sealed().prop_map(|salt| CodeSource::Derived { salt }),
         sealed().prop_map(|code| CodeSource::Custom { code }),
     ];
     let text = || prop::option::of(".{0,40}");
-    (moment(), any::<(u16, u64)>(), any::<[[u8; 16]; 2]>(), sealed(), text(), ".{0,10}", text(), code)
-        .prop_map(|(at, (bucket, random), [policy, number], person, country, locale, client_ref, code)| {
+    let hashes = any::<([[u8; 16]; 2], Option<u16>)>();
+    (moment(), any::<(u16, u64)>(), hashes, sealed(), text(), ".{0,10}", text(), code).prop_map(
+        |(at, (bucket, random), ([policy, number], tail), person, country, locale, client_ref, code)| {
             Request {
                 id: VerificationId::new(at, Bucket::new(bucket), random),
                 app: twotick::verification::values::AppName::new("shop"),
                 policy: PolicyHash(policy),
                 number: NumberIndex(number),
+                tail: tail.map(NumberTail),
                 person,
                 country,
                 locale,
                 client_ref,
                 code,
             }
-        })
+        },
+    )
 }
 
 fn moment() -> impl Strategy<Value = Timestamp> {

@@ -13,7 +13,7 @@ use twotick::verification::state::{Message, Phase, Progress};
 use twotick::verification::values::ErrorClass::{Configuration, Fallback, Recipient, Retry, Sender};
 use twotick::verification::values::{Outcome, ReportStatus};
 use twotick::verification::{
-    Command, Effect, Event, Fact, Policy, Readiness, Rejection, State, Why, due, effect, evolve,
+    Command, Effect, Event, Fact, OperatorAct, Policy, Readiness, Rejection, State, Why, due, effect, evolve,
 };
 
 use crate::dumber::{Dumber, MessageView, View};
@@ -128,6 +128,13 @@ fn asked() -> impl Strategy<Value = Asked> {
         12 => prop::sample::select(vec![resend(), resend_by(WHATSAPP), resend_by(SMS), resend_by("pigeon")]),
         4 => Just(Command::Next),
         1 => Just(Command::Cancel),
+        2 => prop::sample::select(vec![
+            OperatorAct::Reveal,
+            OperatorAct::Resend { channel: None },
+            OperatorAct::Next,
+            OperatorAct::Cancel,
+        ])
+        .prop_map(by_operator),
         1 => Just(disown()),
         3 => Just(reply()),
     ];

@@ -81,6 +81,9 @@ impl Store for Spy {
     fn alerts(&self, limit: usize, before: Option<LogPosition>) -> Reply<Page<Alert, LogPosition>> {
         self.store.alerts(limit, before)
     }
+    fn audit(&self, limit: usize, before: Option<u64>) -> Reply<Page<AuditRecord, u64>> {
+        self.store.audit(limit, before)
+    }
     fn watch(&self, id: VerificationId) -> watch::Receiver<u32> {
         self.store.watch(id)
     }

@@ -12,11 +12,11 @@ use twotick::verification::policy::{Content, OnDoubt, Step};
 use twotick::verification::state::{Ending, Message, Phase};
 use twotick::verification::values::{
     AppName, Bucket, ChannelName, DeliveryError, ErrorClass, NumberIndex, Ordinal, Outcome, ProviderRef,
-    Report, ReportStatus, Sealed, Timestamp, VerificationId,
+    Report, ReportStatus, Sealed, Timestamp, UserName, VerificationId,
 };
 use twotick::verification::{
-    Command, Comparison, Event, Fact, Jitter, Policy, Readiness, Rejection, Request, State, Verification,
-    decide, due, evolve,
+    Command, Comparison, Event, Fact, Jitter, OperatorAct, OperatorAction, Policy, Readiness, Rejection,
+    Request, State, Verification, decide, due, evolve,
 };
 
 pub const WHATSAPP: &str = "whatsapp";
@@ -68,6 +68,7 @@ pub fn request(policy: &Policy) -> Arc<Request> {
         app: AppName::new("shop"),
         policy: policy.hash(),
         number: NumberIndex([0xab; 16]),
+        tail: None,
         person: Sealed(Box::from(*b"sealed person")),
         country: Some("DE".to_owned()),
         locale: "de".to_owned(),
@@ -273,6 +274,20 @@ pub fn resend() -> Command {
 
 pub fn resend_by(channel: &str) -> Command {
     Command::Resend { channel: Some(ChannelName::new(channel)) }
+}
+
+pub fn by_operator(act: OperatorAct) -> Command {
+    let reason = Some(Sealed(Box::from(*b"sealed reason")));
+    Command::ByOperator { by: operator(), reason, act }
+}
+
+pub fn operator() -> UserName {
+    UserName::parse("anna").expect("a plain name")
+}
+
+pub fn operator_acted(action: OperatorAction) -> Fact {
+    let reason = Some(Sealed(Box::from(*b"sealed reason")));
+    Fact::OperatorActed { by: operator(), action, reason }
 }
 
 pub fn disown() -> Command {

@@ -141,6 +141,7 @@ impl Wanted<'_> {
             app: caller.0.clone(),
             policy: self.profile.policy.hash(),
             number,
+            tail: Some(shared.vault.number_tail(self.to.last_four())),
             person: shared.vault.seal_person(id, &person),
             country: self.to.country().map(str::to_owned),
             locale: self.locale,

@@ -2,6 +2,7 @@
 //! only with these and tells nothing.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use base64::Engine as _;
@@ -14,7 +15,7 @@ use super::super::auth::Caller;
 use super::super::docs::ApiProblems;
 use super::super::error::{Code, Problem};
 use super::super::input::Query;
-use super::super::view::{STATUSES, Time, View, names};
+use super::super::view::{Time, View, names};
 use super::super::webhooks::{InboundContent, inbound_place};
 use crate::phone::Phone;
 use crate::store::{self, Filter, Intent, Status};
@@ -50,7 +51,8 @@ pub async fn list(
     let client_ref = query.parsed("client_ref", client_ref);
     let status = query.parsed("status", status);
     let limit = query.number("limit", LIMITS).unwrap_or(DEFAULT_LIMIT);
-    let filter = Filter { app: Some(caller.0.clone()), number, client_ref, status };
+    let apps = Some(BTreeSet::from([caller.0.clone()]));
+    let filter = Filter { apps, number, client_ref, status, ..Filter::default() };
     let cursors = Cursors::new(&shared.vault, &format!("verifications {filter:?}"));
     let before = query.parsed("cursor", |text| cursors.open(text));
     query.finish()?;
@@ -182,9 +184,9 @@ fn client_ref(text: &str) -> Result<String, (Code, Cow<'static, str>)> {
 }
 
 fn status(text: &str) -> Result<Status, (Code, Cow<'static, str>)> {
-    let known = STATUSES.into_iter().find(|status| status.as_str() == text);
+    let known = Status::ALL.into_iter().find(|status| status.as_str() == text);
     known.ok_or_else(|| {
-        let detail = format!("must be one of {}", STATUSES.map(Status::as_str).join(", "));
+        let detail = format!("must be one of {}", Status::ALL.map(Status::as_str).join(", "));
         (Code::InvalidRequest, detail.into())
     })
 }

@@ -28,6 +28,10 @@ pub enum Row {
     /// The inbound messages of a number, by its blind index.
     InboundOfNumber = b'f',
     Alert = b'o',
+    /// What the staff did, by its number.
+    Audit = b'a',
+    /// What the filters look at of a verification that is no longer live.
+    Facets = b's',
     /// Facts about the store itself.
     Meta = b'x',
 }
@@ -36,6 +40,11 @@ pub const FORMAT: [u8; 2] = [Row::Meta as u8, b'f'];
 pub const KEY_ID: [u8; 2] = [Row::Meta as u8, b'k'];
 /// How many batches were written.
 pub const BATCHES: [u8; 2] = [Row::Meta as u8, b'b'];
+
+/// The newest record of the audit log.
+pub const AUDIT_HEAD: [u8; 2] = [Row::Meta as u8, b'a'];
+/// Of which layout the rows are that follow from others; missing while they are made anew.
+pub const INDEX: [u8; 2] = [Row::Meta as u8, b'v'];
 
 pub fn events(id: VerificationId, first: u32) -> Vec<u8> {
     joined(Row::Events, &[&id.to_bytes(), &first.to_be_bytes()])
@@ -102,6 +111,18 @@ pub fn inbounds_of(number: NumberIndex) -> Vec<u8> {
 
 pub fn alert(position: LogPosition) -> Vec<u8> {
     joined(Row::Alert, &[&position])
+}
+
+pub fn audit(seq: u64) -> Vec<u8> {
+    joined(Row::Audit, &[&seq.to_be_bytes()])
+}
+
+pub fn audit_seq(key: &[u8]) -> Option<u64> {
+    key.get(1..).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes)
+}
+
+pub fn facets(id: VerificationId) -> Vec<u8> {
+    joined(Row::Facets, &[&id.to_bytes()])
 }
 
 /// 6 bytes of milliseconds, then 10 of a hash of what it is: in order of time, and the same for the same thing.

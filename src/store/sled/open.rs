@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::chain::Head;
 use super::keys::{self, Row};
 use super::record::{self, damaged};
 use super::waker::Waker;
@@ -78,6 +79,7 @@ pub struct Found {
     pub policies: Policies,
     pub live: Vec<Arc<Snapshot>>,
     pub parked: Vec<Parked>,
+    pub audit: Head,
 }
 
 /// A report that matches nothing yet.
@@ -115,7 +117,8 @@ impl Disk {
     pub fn load(&self) -> Result<Found, OpenError> {
         let found = std::panic::catch_unwind(AssertUnwindSafe(|| {
             let policies = self.policies()?;
-            Ok(Found { live: self.live(&policies)?, parked: self.parked()?, policies })
+            let (live, parked) = (self.live(&policies)?, self.parked()?);
+            Ok(Found { policies, live, parked, audit: self.audit_head()? })
         }));
         match found {
             Ok(found) => found.map_err(|error: StoreError| self.unreadable(&error)),
@@ -269,6 +272,12 @@ impl Disk {
         self.scan(&[Row::Parked as u8])
             .map(|row| row.and_then(|(key, value)| record::decode(&key, &value)))
             .collect()
+    }
+
+    /// The end of the audit log, without a look at the log: one that is damaged is the auditor's to find.
+    pub fn audit_head(&self) -> Result<Head, StoreError> {
+        let row = self.get(&keys::AUDIT_HEAD)?;
+        row.map_or(Ok(Head::default()), |row| record::decode(&keys::AUDIT_HEAD, &row))
     }
 
     fn check_format(&self, key_id: [u8; 4]) -> Result<(), OpenError> {

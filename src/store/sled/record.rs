@@ -57,8 +57,11 @@ pub fn decode<T: DeserializeOwned>(key: &[u8], row: &[u8]) -> Result<T, StoreErr
 }
 
 pub fn damaged(key: &[u8], reason: &str) -> StoreError {
-    let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    StoreError::Damaged { key, reason: reason.to_owned() }
+    StoreError::Damaged { key: hex(key), reason: reason.to_owned() }
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn checksum(key: &[u8], content: &[u8]) -> [u8; 4] {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::super::Shared;
 use super::super::by_id::ById;
+use super::super::chain::Head;
 use super::super::open::{Found, Parked};
 use crate::store::gate::Gates;
 use crate::store::{Policies, Snapshot};
@@ -26,6 +27,8 @@ pub struct Memory {
     /// another channel leaves its place there to nobody.
     pub throttled: ById<ChannelName>,
     pub parked: ParkedReports,
+    /// The end of the audit log.
+    pub audit: Head,
     pending: HashMap<NumberIndex, Vec<VerificationId>>,
     agenda: BTreeSet<(Timestamp, VerificationId)>,
     alerted: HashMap<(ChannelName, String), Timestamp>,
@@ -45,6 +48,7 @@ impl Memory {
             gates: Gates::new(rates),
             throttled: ById::default(),
             parked: ParkedReports::default(),
+            audit: found.audit,
             pending: HashMap::new(),
             agenda: BTreeSet::new(),
             alerted: HashMap::new(),

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use super::super::by_id::ById;
+use super::super::chain;
 use super::super::keys::{self, Row};
 use super::super::open::Disk;
 use super::super::record;
 use super::memory::Live;
 use super::turn::{idempotency_limit, reference_hash};
-use crate::store::{Alert, Filter, Idempotency, Inbound, LogPosition, Page, Policies, Snapshot, StoreError};
+use crate::store::{
+    Alert, AuditRecord, Facets, Filter, Idempotency, Inbound, LogPosition, Page, Policies, Snapshot,
+    StoreError,
+};
 use crate::verification::Event;
 use crate::verification::values::{AppName, ChannelName, MessageId, NumberIndex, Timestamp, VerificationId};
 
@@ -67,7 +71,7 @@ impl Reader<'_> {
             let snapshot = self.snapshot(id)?.ok_or_else(|| {
                 record::damaged(&keys::events_of(id), "the verification that an index names is missing")
             })?;
-            if filter.admits(&snapshot) {
+            if filter.names(&snapshot.verification.request) && filter.admits(id, &Facets::of(&snapshot)) {
                 page.items.push(snapshot);
             }
             if page.items.len() >= wanted {
@@ -82,10 +86,10 @@ impl Reader<'_> {
         filter: &Filter,
         before: Option<VerificationId>,
     ) -> Result<Option<VerificationId>, StoreError> {
-        let prefix = match (filter.number, &filter.client_ref, &filter.app) {
-            (Some(number), _, _) => keys::numbers_of(number),
-            (None, Some(client_ref), Some(app)) => keys::client_refs_of(reference_hash(app, client_ref)),
-            (None, _, _) => vec![Row::Events as u8],
+        let prefix = match (filter.number, &filter.client_ref) {
+            (Some(number), _) => keys::numbers_of(number),
+            (None, Some(client_ref)) => keys::client_refs_of(reference_hash(client_ref)),
+            (None, None) => vec![Row::Events as u8],
         };
         let mut until = prefix.clone();
         match before {
@@ -160,6 +164,21 @@ impl Reader<'_> {
             }
             page.items.push(record::decode(&key, &value)?);
             page.next = keys::trailing_id(&key);
+        }
+        Ok(Page { next: None, ..page })
+    }
+
+    pub fn audit(&self, limit: usize, before: Option<u64>) -> Result<Page<AuditRecord, u64>, StoreError> {
+        let mut page = Page { items: Vec::new(), next: None };
+        let rows = self.disk.range(keys::audit(0), keys::audit(before.unwrap_or(u64::MAX)));
+        for row in rows.rev() {
+            let (key, value) = row?;
+            if page.items.len() == limit {
+                return Ok(page);
+            }
+            let record = chain::read(&key, &value)?;
+            page.next = Some(record.seq);
+            page.items.push(record);
         }
         Ok(Page { next: None, ..page })
     }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::Shared;
 use super::super::by_id::ById;
+use super::super::chain;
 use super::super::keys::{self, Row};
 use super::super::open::{self, Disk, Parked, WriteError};
 use super::super::record;
@@ -16,17 +17,18 @@ use super::memory::Memory;
 use crate::clock::Clock;
 use crate::store::gate::{Finished, Gate};
 use crate::store::{
-    Alert, Answer, Errand, FirstAnswer, FirstOccasion, Idempotency, Inbound, Intent, LogPosition, Match,
-    Order, Retention, Snapshot, StoreError, Swept, step,
+    Alert, Answer, Audit, AuditAction, Errand, FirstAnswer, FirstOccasion, Idempotency, Inbound, Intent,
+    LogPosition, Match, Order, Retention, Snapshot, StoreError, Swept, step,
 };
 use crate::verification::due::{due, due_while_throttled, ripe};
 use crate::verification::event::Standing;
 use crate::verification::values::{
-    AppName, ChannelName, ErrorClass, MessageId, Ordinal, ProviderRef, Report, ReportStatus, Timestamp,
-    VerificationId,
+    AppName, ChannelName, ErrorClass, MessageId, Ordinal, ProviderRef, Report, ReportStatus, Sealed,
+    Timestamp, UserName, VerificationId,
 };
 use crate::verification::{
-    Command, Effect, Event, Fact, Policy, Readiness, Rejection, Request, State, Verification, Why, effect,
+    Command, Effect, Event, Fact, OperatorAct, Policy, Readiness, Rejection, Request, State, Verification,
+    Why, effect,
 };
 
 /// How long an idempotency key is remembered.
@@ -43,6 +45,8 @@ const USUAL_SIZE: usize = 64;
 const ROWS_SWEPT: usize = 64;
 /// The sealed parts of a request, written in base 64 with the rest of it, stay under the size of a record.
 const MOST_SEALED_BYTES: usize = 9_000;
+/// Of a reason, sealed: eight of them, all in one row, stay under the size of a record.
+const MOST_REASON_BYTES: usize = 1_024;
 
 pub struct Turn<'a> {
     disk: &'a Disk,
@@ -108,6 +112,10 @@ impl<'a> Turn<'a> {
             Order::Inbound(message) => self.inbound(&message),
             Order::Alert(alert) => {
                 self.alert(&alert);
+                Ok(Answer::Kept)
+            }
+            Order::Audit(entry) => {
+                self.audit(&entry)?;
                 Ok(Answer::Kept)
             }
         }
@@ -267,7 +275,7 @@ impl<'a> Turn<'a> {
         }
         self.insert(&keys::number(number, id), Vec::new());
         if let Some(client_ref) = &request.client_ref {
-            self.insert(&keys::client_ref(reference_hash(&request.app, client_ref), id), Vec::new());
+            self.insert(&keys::client_ref(reference_hash(client_ref), id), Vec::new());
         }
         let fresh =
             Working { state: State::New, policy, events: Vec::new(), stored_version: 0, was_live: false };
@@ -337,8 +345,18 @@ impl<'a> Turn<'a> {
         {
             return Ok(unknown);
         }
+        if let Command::ByOperator { reason: Some(reason), .. } = command
+            && reason.0.len() > MOST_REASON_BYTES
+        {
+            return Err(StoreError::TooLarge);
+        }
         match self.run(id, command)? {
             Ok(events) => {
+                if let Command::ByOperator { by, reason, act } = command
+                    && !events.is_empty()
+                {
+                    self.audit(&acted(self.now, id, by, reason.as_ref(), act))?;
+                }
                 let snapshot = self.snapshot_of(id)?;
                 self.attend(id);
                 Ok(Answer::Done { snapshot, events })
@@ -538,6 +556,15 @@ impl<'a> Turn<'a> {
         }
     }
 
+    fn audit(&mut self, entry: &Audit) -> Result<(), StoreError> {
+        let (head, row) = chain::append(self.memory.audit, entry)?;
+        self.insert(&keys::audit(head.seq), row);
+        let row = record::encode(&keys::AUDIT_HEAD, &head)?;
+        self.insert(&keys::AUDIT_HEAD, row);
+        self.memory.audit = head;
+        Ok(())
+    }
+
     /// Does what is due for it now, as far as its channels let it.
     fn attend(&mut self, id: VerificationId) {
         if self.agenda == Agenda::Rested {
@@ -663,7 +690,8 @@ impl<'a> Turn<'a> {
             | Fact::ReplyReceived { .. }
             | Fact::CodeDisowned { .. }
             | Fact::Expired
-            | Fact::Canceled => {}
+            | Fact::Canceled
+            | Fact::OperatorActed { .. } => {}
         }
         Ok(())
     }
@@ -782,7 +810,7 @@ impl<'a> Turn<'a> {
             let request = &snapshot.verification.request;
             self.remove(&keys::number(request.number, id));
             if let Some(client_ref) = &request.client_ref {
-                self.remove(&keys::client_ref(reference_hash(&request.app, client_ref), id));
+                self.remove(&keys::client_ref(reference_hash(client_ref), id));
             }
             for message in &snapshot.verification.messages {
                 if let Some(provider_ref) = &message.provider_ref {
@@ -819,14 +847,29 @@ impl Written {
     }
 }
 
+fn acted(
+    at: Timestamp,
+    id: VerificationId,
+    by: &UserName,
+    reason: Option<&Sealed>,
+    act: &OperatorAct,
+) -> Audit {
+    let detail = match act {
+        OperatorAct::Resend { channel } => channel.as_ref().map(ChannelName::to_string),
+        OperatorAct::Reveal | OperatorAct::Next | OperatorAct::Cancel => None,
+    };
+    let (by, reason) = (by.clone(), reason.cloned());
+    Audit { at, by, action: AuditAction::from(act), verification: Some(id), reason, detail }
+}
+
 /// Idempotency keys that are older are forgotten.
 pub fn idempotency_limit(now: Timestamp) -> Timestamp {
     Timestamp::from_millis(now.as_millis() - i64::try_from(IDEMPOTENCY_FOR.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Under which an app's own reference is found.
-pub fn reference_hash(app: &AppName, client_ref: &str) -> [u8; 16] {
-    hash(&[app.as_str(), client_ref])
+/// Under which an app's own reference is found, whichever app's it is: the staff do not know.
+pub fn reference_hash(client_ref: &str) -> [u8; 16] {
+    hash(&[client_ref])
 }
 
 fn hash(parts: &[&str]) -> [u8; 16] {
