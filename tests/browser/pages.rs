@@ -34,9 +34,12 @@ async fn look(browser: &Browser, world: &World, pages: &[String]) {
     for page in pages {
         browser.show(Theme::Light, Screen::Desk).await;
         browser.goto(&format!("{}{page}", world.admin)).await;
-        for (theme, screen) in
-            [(Theme::Light, Screen::Desk), (Theme::Dark, Screen::Phone), (Theme::Dark, Screen::Desk), (Theme::Light, Screen::Phone)]
-        {
+        for (theme, screen) in [
+            (Theme::Light, Screen::Desk),
+            (Theme::Dark, Screen::Phone),
+            (Theme::Dark, Screen::Desk),
+            (Theme::Light, Screen::Phone),
+        ] {
             let context = format!("{page}, {theme:?}, {screen:?}");
             browser.show(theme, screen).await;
             browser.assert_accessible(&context).await;

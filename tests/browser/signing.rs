@@ -56,7 +56,11 @@ pub async fn the_language_is_the_browsers_then_the_users_then_the_choice(world: 
     browser.close().await;
 
     let browser = at_work(&world, "gerda", Setup::default()).await;
-    assert_eq!(browser.run("return document.documentElement.lang").await, "de", "hers, though the browser's is English");
+    assert_eq!(
+        browser.run("return document.documentElement.lang").await,
+        "de",
+        "hers, though the browser's is English"
+    );
     browser.close().await;
 }
 

@@ -17,12 +17,20 @@ async fn who_is_not_signed_in_is_sent_to_the_form_and_back() {
     let form = visitor.get(&wanted.location().to_owned()).await;
     assert_eq!(form.status, StatusCode::OK);
     let csrf = form.csrf().expect("a token");
-    let fields =
-        [("csrf", csrf.as_str()), ("name", "sam"), ("password", PASSWORD), ("next", "/console?status=pending&country=DE")];
+    let fields = [
+        ("csrf", csrf.as_str()),
+        ("name", "sam"),
+        ("password", PASSWORD),
+        ("next", "/console?status=pending&country=DE"),
+    ];
     let signed_in = visitor.post("/console/sign-in", &fields).await;
-    assert_eq!((signed_in.status, signed_in.location()), (StatusCode::SEE_OTHER, "/console?status=pending&country=DE"));
+    assert_eq!(
+        (signed_in.status, signed_in.location()),
+        (StatusCode::SEE_OTHER, "/console?status=pending&country=DE")
+    );
     assert_eq!(visitor.get("/console?status=pending&country=DE").await.status, StatusCode::OK);
-    for foreign in ["https://evil.test/", "//evil.test/", "/\\evil.test", "javascript:hostile(1)", "/metrics"] {
+    for foreign in ["https://evil.test/", "//evil.test/", "/\\evil.test", "javascript:hostile(1)", "/metrics"]
+    {
         let mut other = Visitor::new(&office);
         let csrf = other.get("/console/sign-in").await.csrf().expect("a token");
         let fields = [("csrf", csrf.as_str()), ("name", "sam"), ("password", PASSWORD), ("next", foreign)];
@@ -36,7 +44,8 @@ async fn the_cookie_is_bound_to_the_browser_and_new_with_each_sign_in() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let mut visitor = Visitor::new(&office);
     let answer = visitor.sign_in("sam", PASSWORD).await;
-    let cookies: Vec<_> = answer.headers.get_all("set-cookie").iter().filter_map(|cookie| cookie.to_str().ok()).collect();
+    let cookies: Vec<_> =
+        answer.headers.get_all("set-cookie").iter().filter_map(|cookie| cookie.to_str().ok()).collect();
     let session = cookies.iter().find(|cookie| cookie.starts_with("twotick=")).expect("a session");
     for attribute in ["HttpOnly", "SameSite=Strict", "Path=/"] {
         assert!(session.contains(attribute), "{session}");
@@ -146,7 +155,13 @@ async fn without_a_user_every_page_says_how_to_make_one_and_shows_nothing() {
     let office = Office::open(Clock::System, Staff::Nobody).await;
     let id = office.create(crate::office::to("+12025550100")).await;
     let mut visitor = Visitor::new(&office);
-    for path in ["/console", "/console/sign-in", &format!("/console/verifications/{id}"), "/console/audit", "/console/x"] {
+    for path in [
+        "/console",
+        "/console/sign-in",
+        &format!("/console/verifications/{id}"),
+        "/console/audit",
+        "/console/x",
+    ] {
         let page = visitor.get(path).await;
         assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
         assert!(page.body.contains("twotick user hash") && page.body.contains("[[console.users]]"), "{path}");
