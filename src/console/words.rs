@@ -4,4 +4,5 @@
 pub mod frame;
 pub mod list;
 pub mod refusal;
+pub mod search;
 pub mod sign_in;
