@@ -4,7 +4,9 @@ mod by_id;
 mod chain;
 #[cfg(test)]
 mod damage;
+mod index;
 mod keys;
+mod offline;
 mod open;
 mod record;
 mod waker;
@@ -20,6 +22,7 @@ use crossbeam_channel::{Sender, TrySendError};
 use futures_util::future::ready;
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use offline::{Chain, Progress, Reindexed, reindex, verify_audit};
 pub use open::OpenError;
 
 use super::{
@@ -40,8 +43,8 @@ const QUEUE: usize = 4_096;
 const SHARDS: usize = 16;
 /// A turn that takes longer fails readiness.
 const STUCK_AFTER: Duration = Duration::from_secs(5);
-/// Verifications that one visit to the thread looks at for a list: about a millisecond of its time.
-const LIST_VISIT: usize = 32;
+/// Rows that one visit to the thread looks at for a list: about a millisecond of its time.
+const LIST_VISIT: usize = 512;
 /// Overdue verifications that the sweep hands to the thread at once.
 const OVERDUE_AT_ONCE: usize = 64;
 /// What is due for so long was missed by the agenda, or the thread is that far behind.

@@ -51,12 +51,12 @@ fn refused(folder: &Path) -> String {
 async fn closed() -> (World<Sled>, VerificationId, VerificationId) {
     let mut world = World::<Sled>::new();
     let ended = world.created("+12025550101").await;
-    world.errand();
+    world.errand().await;
     for command in [Command::Check(Comparison::Differ), Command::Cancel] {
         world.execute(crate::store::Order::Command { id: ended, app: None, command }).await;
     }
     let live = world.created("+12025550100").await;
-    let errand = world.errand();
+    let errand = world.errand().await;
     let provider_ref = ProviderRef::parse("wamid.1").unwrap();
     world.outcome(&errand, Outcome::Accepted { provider_ref }).await;
     world.store.close().await.unwrap();
