@@ -4,6 +4,9 @@
 //! wrote its intent, and a read is answered after the turns before it, so looking for an errand after a read needs no
 //! patience.
 
+mod found;
+mod staff;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -28,6 +31,9 @@ use crate::verification::values::{
     Report, ReportStatus, Timestamp, VerificationId,
 };
 use crate::verification::{Command, Comparison, Event, Rejection};
+
+pub use found::*;
+pub use staff::*;
 
 /// A kind of store that can be opened on a folder again and again.
 pub trait Backend {
@@ -72,6 +78,12 @@ macro_rules! contract {
             a_thousand_reports_are_answered_in_their_order
             closing_and_opening_changes_nothing
             wrong_codes_count_across_restarts
+            every_filter_finds_all_it_asks_for_and_nothing_else
+            what_no_app_or_no_time_admits_is_an_empty_list
+            what_the_staff_do_stands_in_timeline_and_audit_log
+            each_audit_record_seals_the_one_before_it_across_restarts
+            the_audit_log_outlives_every_sweep
+            a_reason_too_long_for_a_record_is_refused_and_leaves_nothing
         }
     };
 }

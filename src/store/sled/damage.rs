@@ -64,7 +64,7 @@ async fn closed() -> (World<Sled>, VerificationId, VerificationId) {
 }
 
 /// Changes the rows of a closed store behind its back.
-fn tamper(folder: &Path, change: impl FnOnce(&::sled::Db)) {
+pub fn tamper(folder: &Path, change: impl FnOnce(&::sled::Db)) {
     let db = ::sled::open(folder.join("data")).unwrap();
     change(&db);
     db.flush().unwrap();
@@ -74,7 +74,7 @@ fn hex(key: &[u8]) -> String {
     key.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn flip(db: &::sled::Db, key: &[u8]) {
+pub fn flip(db: &::sled::Db, key: &[u8]) {
     let mut value = db.get(key).unwrap().unwrap().to_vec();
     let last = value.len() - 1;
     value[last] ^= 1;
@@ -128,7 +128,7 @@ impl World<Sled> {
         self.open_again();
     }
 
-    fn open_again(&mut self) {
+    pub fn open_again(&mut self) {
         let clock = Clock::Manual(Arc::clone(&self.time));
         (self.store, self.errands) = Sled::open(self.folder.path(), BTreeMap::new(), clock);
     }
