@@ -23,6 +23,7 @@ mod plain;
 mod posted;
 mod preferences;
 mod refusal;
+mod search;
 mod sessions;
 mod sign_in;
 mod signed;
@@ -37,13 +38,13 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use jiff::tz::TimeZone;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::clock::Clock;
 use crate::http::Lifecycle;
-use crate::store::Store;
+use crate::store::{Audit, AuditAction, Order, Store};
 use crate::vault::Vault;
-use crate::verification::values::{AppName, ChannelName};
+use crate::verification::values::{AppName, ChannelName, UserName};
 
 pub use frame::{Frame, Place, page};
 pub use refusal::Refusal;
@@ -60,6 +61,9 @@ fn routes(config: &mut ServiceConfig) {
         .service(sign_in::sign_out_everywhere)
         .service(preferences::change)
         .service(list::page)
+        .service(list::follow)
+        .service(list::download)
+        .service(search::page)
         .configure(case::routes)
         .service(health::fragment)
         .service(alerts::page)
@@ -95,6 +99,8 @@ pub struct Console {
     passwords: password::Checker,
     slow_down: slow_down::SlowDown,
     monitor: Arc<health::Monitor>,
+    /// Pages that follow the list.
+    streams: Arc<Semaphore>,
 }
 
 /// One for all workers. Begins to watch over the metrics, and so needs a runtime.
@@ -114,6 +120,7 @@ pub fn share(services: Services) -> web::Data<Console> {
         passwords: password::Checker::default(),
         slow_down,
         monitor,
+        streams: Arc::new(Semaphore::new(list::STREAMS)),
     })
 }
 
@@ -126,6 +133,30 @@ pub fn configure(config: &mut ServiceConfig, console: &web::Data<Console>) {
             .configure(routes)
             .default_service(web::to(refusal::unrouted)),
     );
+}
+
+impl Console {
+    /// Writes to the audit log what a user does, before it is done. For what has no verification: a command to one
+    /// writes its own entry. `detail` holds nothing personal.
+    pub async fn record(
+        &self,
+        signed: &Signed,
+        action: AuditAction,
+        detail: Option<String>,
+    ) -> Result<(), Refusal> {
+        self.record_of(signed.name.clone(), action, detail).await
+    }
+
+    async fn record_of(
+        &self,
+        by: UserName,
+        action: AuditAction,
+        detail: Option<String>,
+    ) -> Result<(), Refusal> {
+        let entry = Audit { at: self.clock.now(), by, action, verification: None, reason: None, detail };
+        self.store.execute(vec![Order::Audit(entry)]).await?;
+        Ok(())
+    }
 }
 
 impl std::ops::Deref for Console {

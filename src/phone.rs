@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumberFormat};
+use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumberFormat, Region};
 
 use crate::verification::values::InvalidValue;
 
@@ -42,6 +42,48 @@ impl Phone {
         let country =
             PHONE_NUMBER_UTIL.get_region_for_number(&number).map(|region| region.as_region_str().to_string());
         Ok(Self { e164: text.to_owned(), country })
+    }
+
+    /// What a person may mean by a number as people write it, the likeliest first: without `+` it may be international
+    /// all the same, or a national one of a country that callers are likely from. Empty where it is no number.
+    pub fn readings(text: &str) -> Vec<Self> {
+        use Region::{AT, BE, CH, DE, ES, FR, GB, IE, IT, NL, PL, US};
+        const NATIONAL: [Region; 12] = [DE, AT, CH, US, GB, FR, NL, IT, ES, BE, PL, IE];
+        let text = text.strip_prefix("tel:").unwrap_or(text);
+        let is_written_so =
+            |letter: char| letter.is_ascii_digit() || letter.is_whitespace() || "+()-./‐‑–".contains(letter);
+        let digits = text.chars().filter(char::is_ascii_digit).count();
+        if !(7..=20).contains(&digits) || !text.chars().all(is_written_so) {
+            return Vec::new();
+        }
+        let plain: String = text.chars().filter(|letter| letter.is_ascii_digit() || *letter == '+').collect();
+        // The zero in +49 (0)1522 is dialled only at home.
+        let without_zero: String = text
+            .replace("(0)", "")
+            .chars()
+            .filter(|letter| letter.is_ascii_digit() || *letter == '+')
+            .collect();
+        let international = match (without_zero.strip_prefix('+'), without_zero.strip_prefix("00")) {
+            (Some(_), _) => Some(without_zero.clone()),
+            (None, Some(rest)) => Some(format!("+{rest}")),
+            (None, None) => None,
+        };
+        let mut readings: Vec<Self> = Vec::new();
+        let mut add = |phone: Option<Self>| readings.extend(phone);
+        if let Some(international) = international {
+            add(Self::parse(&international).ok());
+            return readings;
+        }
+        for region in NATIONAL {
+            let Ok(number) = PHONE_NUMBER_UTIL.parse(&plain, Some(region)) else { continue };
+            if PHONE_NUMBER_UTIL.is_valid_number(&number) {
+                add(Self::parse(&PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::E164)).ok());
+            }
+        }
+        if !plain.starts_with('0') {
+            add(Self::parse(&format!("+{plain}")).ok());
+        }
+        readings
     }
 
     /// In full: for the provider, the owner's app and the vault, never for a log.

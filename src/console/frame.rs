@@ -1,5 +1,7 @@
 //! What stands around every page: head, navigation, search, preferences, health strip.
 
+use std::borrow::Borrow;
+
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
@@ -83,12 +85,14 @@ impl Frame {
     }
 
     /// `<time>` with the absolute time in the zone and RFC 3339 on hover; `{{ frame.time(at)|safe }}`.
-    pub fn time(&self, at: Timestamp) -> String {
+    pub fn time(&self, at: impl Borrow<Timestamp>) -> String {
+        let at = *at.borrow();
         format!("<time datetime=\"{at}\" title=\"{at}\">{}</time>", self.look.date_time(at))
     }
 
     /// The same with the time of day alone, to the millisecond.
-    pub fn clock(&self, at: Timestamp) -> String {
+    pub fn clock(&self, at: impl Borrow<Timestamp>) -> String {
+        let at = *at.borrow();
         format!("<time datetime=\"{at}\" title=\"{at}\">{}</time>", self.look.clock_with_millis(at))
     }
 

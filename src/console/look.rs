@@ -94,6 +94,13 @@ impl Look {
         }
     }
 
+    /// English, in UTC.
+    #[cfg(test)]
+    pub fn plain() -> Self {
+        let zone = Zone::new(TimeZone::UTC);
+        Self { language: Language::English, theme: Theme::System, zone, chosen: Choice::default() }
+    }
+
     pub fn chosen(&self) -> &Choice {
         &self.chosen
     }

@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, get, post, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, get, post, rt, web};
 use askama::Template;
 use secrecy::SecretString;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use super::posted::Posted;
 use super::sessions::Token;
 use super::words::sign_in::Words;
 use super::{Console, Refusal, Signed, signed};
+use crate::store::AuditAction;
 use crate::verification::values::UserName;
 
 const HOME: &str = "/console";
@@ -69,6 +70,7 @@ pub async fn submit(
             if let Some(old) = Signed::of(&console, request.headers(), signed::Touch::Leave) {
                 console.sessions.close(old.session());
             }
+            record(&console, name.clone(), AuditAction::SignedIn).await;
             let token = console.sessions.open(name, console.clock.now());
             let session = cookies::write(&console, cookies::SESSION, &token.to_text(), Life::Browser);
             Ok(HttpResponse::SeeOther()
@@ -82,7 +84,11 @@ pub async fn submit(
 }
 
 /// Takes as long for a name that nobody has as for one that somebody has.
-async fn let_in(console: &Console, typed: &str, password: SecretString) -> Result<UserName, Trouble> {
+async fn let_in(
+    console: &web::Data<Console>,
+    typed: &str,
+    password: SecretString,
+) -> Result<UserName, Trouble> {
     let name = UserName::parse(typed).map_err(|_| Trouble::Wrong)?;
     let now = console.clock.now();
     if let Err(wait) = console.slow_down.try_once(&name, now) {
@@ -96,7 +102,16 @@ async fn let_in(console: &Console, typed: &str, password: SecretString) -> Resul
             Ok(user.name.clone())
         }
         (Verdict::Busy, _) => Err(Trouble::Busy),
-        (Verdict::Right | Verdict::Wrong, _) => Err(Trouble::Wrong),
+        (Verdict::Right, None) => Err(Trouble::Wrong),
+        (Verdict::Wrong, _) => {
+            tracing::warn!(known = user.is_some(), "a sign-in to the console was refused");
+            if user.is_some() {
+                // Not waited for: the time it takes would tell that the name is somebody's.
+                let console = console.clone();
+                rt::spawn(async move { record(&console, name, AuditAction::SignInRefused).await });
+            }
+            Err(Trouble::Wrong)
+        }
     }
 }
 
@@ -137,6 +152,7 @@ fn show(
 
 #[post("/sign-out")]
 pub async fn sign_out(console: web::Data<Console>, signed: Signed, _posted: Posted) -> HttpResponse {
+    record(&console, signed.name.clone(), AuditAction::SignedOut).await;
     console.sessions.close(signed.session());
     signed_out(&console)
 }
@@ -149,6 +165,13 @@ pub async fn sign_out_everywhere(
 ) -> HttpResponse {
     console.sessions.close_all(&signed.name);
     signed_out(&console)
+}
+
+/// A full disk must not keep staff from seeing what is wrong, so this lets go where it cannot be written.
+async fn record(console: &Console, name: UserName, action: AuditAction) {
+    if console.record_of(name, action, None).await.is_err() {
+        tracing::error!(action = action.as_str(), "the audit log could not be written");
+    }
 }
 
 fn signed_out(console: &Console) -> HttpResponse {

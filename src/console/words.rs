@@ -8,4 +8,5 @@ pub mod frame;
 pub mod health;
 pub mod list;
 pub mod refusal;
+pub mod search;
 pub mod sign_in;

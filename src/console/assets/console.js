@@ -23,6 +23,13 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => { label.textContent = before; }, 1500);
 });
 
+// A page that the browser kept is asked for again: by then nobody may be signed in.
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  document.body.hidden = true;
+  location.reload();
+});
+
 const zones = document.querySelector("select[data-browser-zone]");
 if (zones) {
   const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
