@@ -12,3 +12,4 @@ mod model;
 mod orders;
 mod streams;
 mod table;
+mod told;
