@@ -6,6 +6,7 @@
 
 pub mod demo;
 mod master_key;
+mod offline;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -39,6 +40,7 @@ use crate::verification::values::{AppName, ChannelName};
 
 pub use crate::sandbox;
 pub use master_key::KeyError;
+pub use offline::{OfflineError, reindex, verify_audit};
 
 /// Of a whole stop. systemd and container runtimes kill after 10 s or later unless told otherwise.
 pub const STOP_LIMIT: Duration = Duration::from_secs(10);
