@@ -131,6 +131,11 @@ impl Provider<'_> {
         self.in_case("den")
     }
 
+    /// After `von`.
+    pub(super) fn dative(&self) -> String {
+        self.in_case("dem")
+    }
+
     fn in_case(&self, article: &str) -> String {
         let Self(way) = self;
         match way.medium {

@@ -1,5 +1,11 @@
 //! The whole story in one sentence, what to tell the customer, and what to do.
 
+mod case;
+mod english;
+mod german;
+
+use case::Case;
+
 use crate::language::Language;
 use crate::store::Snapshot;
 use crate::verification::Event;
@@ -30,7 +36,8 @@ pub enum Mood {
     Over,
 }
 
-/// The verdict at `now`. `clock` writes an instant as the reader's time of day.
+/// The verdict at `now`. `events` are those of `snapshot`'s verification from the first one on; `clock` writes an
+/// instant as the reader's time of day.
 pub fn verdict(
     snapshot: &Snapshot,
     events: &[Event],
@@ -38,11 +45,10 @@ pub fn verdict(
     language: Language,
     clock: &dyn Fn(Timestamp) -> String,
 ) -> Verdict {
-    let _ = (snapshot, events, now, language, clock);
-    Verdict {
-        mood: Mood::Waiting,
-        sentence: String::new(),
-        tell_customer: String::new(),
-        to_do: String::new(),
-    }
+    let case = Case::of(snapshot, events, now);
+    let [sentence, tell_customer, to_do] = match language {
+        Language::English => english::words(&case, clock),
+        Language::German => german::words(&case, clock),
+    };
+    Verdict { mood: case.mood(), sentence, tell_customer, to_do }
 }
