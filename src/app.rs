@@ -6,6 +6,7 @@
 
 pub mod demo;
 mod master_key;
+mod offline;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -41,6 +42,7 @@ use crate::verification::values::{AppName, ChannelName, UserName};
 
 pub use crate::sandbox;
 pub use master_key::KeyError;
+pub use offline::{OfflineError, reindex, verify_audit};
 
 /// Of a whole stop. systemd and container runtimes kill after 10 s or later unless told otherwise.
 pub const STOP_LIMIT: Duration = Duration::from_secs(10);

@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and how a command ends. One file a command.
 
+mod audit;
 mod check;
 mod client;
 mod config;
@@ -7,6 +8,7 @@ mod demo;
 mod explain;
 mod healthcheck;
 mod logging;
+mod reindex;
 mod sandbox;
 mod send;
 mod serve;
@@ -68,6 +70,11 @@ enum Command {
     User(user::Command),
     /// Say what an error code means, who has to act, and how to fix it
     Explain(explain::Args),
+    /// Make anew by what verifications and messages are found; the server must be stopped
+    Reindex,
+    /// Check the log of what the staff did
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Say whether the server is alive, for a container's health check
     #[command(hide = true)]
     Healthcheck(healthcheck::Args),
@@ -105,6 +112,8 @@ pub fn run(cli: &Cli) -> Exit {
         Some(Command::Tail(args)) => tail::run(cli, args),
         Some(Command::User(command)) => user::run(command),
         Some(Command::Explain(args)) => explain::run(args),
+        Some(Command::Reindex) => reindex::run(cli),
+        Some(Command::Audit(command)) => audit::run(cli, command),
         Some(Command::Healthcheck(args)) => healthcheck::run(cli, args),
     }
 }

@@ -137,8 +137,10 @@ impl Searcher<'_> {
                 return Ok(found);
             }
         }
-        let likeliest = readings.first().map_or_else(|| self.words.number.to_owned(), recognised);
-        Ok(self.nothing(likeliest, None))
+        match readings {
+            [only] => Ok(self.nothing(recognised(only), None)),
+            _ambiguous => Ok(self.nothing(self.words.number.to_owned(), Some(self.words.which_country))),
+        }
     }
 
     async fn last_four(&self, digits: &str) -> Result<Found, Refusal> {

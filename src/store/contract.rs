@@ -1,8 +1,11 @@
 //! The suite that every backend passes: `contract!(Backend)` makes a test of each case.
 //!
-//! Time is moved by hand and every answer waited for, so nothing here sleeps. An errand is handed out before the
-//! answer of the turn that wrote its intent, and a read is answered after the writes before it, so looking for an
-//! errand after either needs no patience.
+//! Time is moved by hand and every answer waited for, so nothing here sleeps. An errand is handed out in the turn that
+//! wrote its intent, and a read is answered after the turns before it, so looking for an errand after a read needs no
+//! patience.
+
+mod found;
+mod staff;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,6 +31,9 @@ use crate::verification::values::{
     Report, ReportStatus, Timestamp, VerificationId,
 };
 use crate::verification::{Command, Comparison, Event, Rejection};
+
+pub use found::*;
+pub use staff::*;
 
 /// A kind of store that can be opened on a folder again and again.
 pub trait Backend {
@@ -72,6 +78,12 @@ macro_rules! contract {
             a_thousand_reports_are_answered_in_their_order
             closing_and_opening_changes_nothing
             wrong_codes_count_across_restarts
+            every_filter_finds_all_it_asks_for_and_nothing_else
+            what_no_app_or_no_time_admits_is_an_empty_list
+            what_the_staff_do_stands_in_timeline_and_audit_log
+            each_audit_record_seals_the_one_before_it_across_restarts
+            the_audit_log_outlives_every_sweep
+            a_reason_too_long_for_a_record_is_refused_and_leaves_nothing
         }
     };
 }
@@ -164,11 +176,13 @@ impl<B: Backend> World<B> {
     }
 
     /// The errand that must have been handed out by now.
-    pub fn errand(&mut self) -> Errand {
+    pub async fn errand(&mut self) -> Errand {
+        self.settle().await;
         self.errands.try_recv().expect("an attempt was to be carried out")
     }
 
-    fn no_errand(&mut self) {
+    async fn no_errand(&mut self) {
+        self.settle().await;
         if let Ok(errand) = self.errands.try_recv() {
             panic!("nothing was to be sent, but {:?}", message_of(&errand));
         }
@@ -294,14 +308,14 @@ fn count(facts: &[Fact], wanted: impl Fn(&Fact) -> bool) -> usize {
 pub async fn a_second_create_while_one_is_pending_sends_its_code_again<B: Backend>() {
     let mut world = World::<B>::new();
     let first = world.created("+12025550100").await;
-    let errand = world.errand();
+    let errand = world.errand().await;
     world.accepted(&errand, "wamid.1").await;
     let again = world.create(world.request("+12025550100", &policy()), policy()).await;
     let Answer::Rejected { rejection: Rejection::ResendTooEarly { until }, id } = again else {
         panic!("{again:?}")
     };
     assert_eq!((until.as_millis(), id), (START + 20_000, Some(first)));
-    world.no_errand();
+    world.no_errand().await;
 
     world.pass(20).await;
     match world.create(world.request("+12025550100", &policy()), policy()).await {
@@ -311,7 +325,7 @@ pub async fn a_second_create_while_one_is_pending_sends_its_code_again<B: Backen
         }
         other => panic!("{other:?}"),
     }
-    let errand = world.errand();
+    let errand = world.errand().await;
     assert_eq!((errand.snapshot.verification.id(), errand.message.index()), (first, 1));
 
     // Another number, another profile and another app are something else.
@@ -327,7 +341,7 @@ pub async fn a_second_create_while_one_is_pending_sends_its_code_again<B: Backen
 pub async fn a_create_after_the_expiry_of_a_pending_one_is_new<B: Backend>() {
     let mut world = World::<B>::new();
     let first = world.created("+12025550100").await;
-    let errand = world.errand();
+    let errand = world.errand().await;
     world.accepted(&errand, "wamid.1").await;
     world.report(whatsapp(), said(ReportStatus::Delivered, Some("wamid.1"), None)).await;
     world.pass(599).await;
@@ -358,7 +372,7 @@ pub async fn an_idempotency_key_gets_its_first_answer_for_a_day<B: Backend>() {
     let answer = replayed.answer.unwrap();
     assert_eq!((answer.id, answer.occasion), (first.verification.id(), FirstOccasion::Created));
     assert_eq!(replayed.fingerprint, [9; 16]);
-    let errand = world.errand();
+    let errand = world.errand().await;
     world.accepted(&errand, "wamid.1").await;
 
     world.reopen().await;
@@ -413,7 +427,7 @@ pub async fn an_app_reaches_only_its_own<B: Backend>() {
 pub async fn a_report_is_matched_by_the_providers_id_or_by_ours<B: Backend>() {
     let mut world = World::<B>::new();
     let id = world.created("+12025550100").await;
-    let errand = world.errand();
+    let errand = world.errand().await;
     let message = message_of(&errand);
     world.accepted(&errand, "wamid.1").await;
     assert_eq!(world.store.find(whatsapp(), "wamid.1".to_owned()).await.unwrap(), Some(message));
@@ -438,7 +452,7 @@ pub async fn a_report_is_matched_by_the_providers_id_or_by_ours<B: Backend>() {
 pub async fn a_report_that_comes_first_waits_for_the_send_to_be_recorded<B: Backend>() {
     let mut world = World::<B>::new();
     let id = world.created("+12025550100").await;
-    let errand = world.errand();
+    let errand = world.errand().await;
     for status in [ReportStatus::Delivered, ReportStatus::Sent, ReportStatus::Delivered] {
         assert_eq!(world.report(whatsapp(), said(status, Some("wamid.1"), None)).await, Match::Parked);
     }
@@ -454,7 +468,7 @@ pub async fn a_report_that_comes_first_waits_for_the_send_to_be_recorded<B: Back
 pub async fn a_parked_report_outlives_a_restart<B: Backend>() {
     let mut world = World::<B>::new();
     let id = world.created("+12025550100").await;
-    let message = message_of(&world.errand());
+    let message = message_of(&world.errand().await);
     assert_eq!(
         world.report(whatsapp(), said(ReportStatus::Read, Some("wamid.1"), None)).await,
         Match::Parked
@@ -471,7 +485,7 @@ pub async fn a_parked_report_outlives_a_restart<B: Backend>() {
 pub async fn an_inbound_message_finds_what_it_answers_and_is_kept_once<B: Backend>() {
     let mut world = World::<B>::new();
     let id = world.created("+12025550100").await;
-    let errand = world.errand();
+    let errand = world.errand().await;
     world.accepted(&errand, "wamid.1").await;
     let now = world.time.now();
     let later = |seconds| now + Duration::from_secs(seconds);
@@ -511,7 +525,7 @@ pub async fn an_inbound_message_finds_what_it_answers_and_is_kept_once<B: Backen
 pub async fn a_disowned_code_cancels<B: Backend>() {
     let mut world = World::<B>::new();
     let id = world.created("+12025550100").await;
-    let errand = world.errand();
+    let errand = world.errand().await;
     world.accepted(&errand, "wamid.1").await;
     let message = Inbound {
         in_reply_to: Some("wamid.1".to_owned()),
@@ -527,7 +541,7 @@ pub async fn a_disowned_code_cancels<B: Backend>() {
             .contains(&Fact::CodeDisowned { message: Some(Ordinal::FIRST), standing: Standing::Applied })
     );
     world.pass(60).await;
-    world.no_errand();
+    world.no_errand().await;
 }
 
 pub async fn lists_are_filtered_and_paged_newest_first<B: Backend>() {
@@ -571,7 +585,7 @@ pub async fn a_timeline_grows_and_an_old_version_can_be_read<B: Backend>() {
     let id = world.created("+12025550100").await;
     let before = world.store.timeline(id).await.unwrap();
     let versions: Vec<_> = (1..=before.len()).map(|n| u32::try_from(n).unwrap()).collect();
-    let errand = world.errand();
+    let errand = world.errand().await;
     world.accepted(&errand, "wamid.1").await;
     world.command(id, Command::Check(Comparison::Match)).await;
     let after = world.store.timeline(id).await.unwrap();
@@ -592,7 +606,7 @@ pub async fn watchers_hear_of_versions<B: Backend>() {
     let mut watcher = world.store.watch(id);
     let before = *watcher.borrow_and_update();
     assert_eq!(before, world.snapshot(id).await.verification.version);
-    let errand = world.errand();
+    let errand = world.errand().await;
     world.accepted(&errand, "wamid.1").await;
     assert!(watcher.has_changed().unwrap());
     assert_eq!(*watcher.borrow_and_update(), before + 1);
@@ -605,11 +619,11 @@ pub async fn watchers_hear_of_versions<B: Backend>() {
 pub async fn an_attempt_under_way_is_in_doubt_once_after_a_restart<B: Backend>() {
     let mut world = World::<B>::new();
     let id = world.created("+12025550100").await;
-    let lost = world.errand();
+    let lost = world.errand().await;
     for _ in 0..3 {
         world.reopen().await;
         world.settle().await;
-        world.no_errand();
+        world.no_errand().await;
     }
     let facts = world.facts(id).await;
     assert_eq!(count(&facts, |fact| matches!(fact, Fact::SendInDoubt { .. })), 1, "{facts:?}");
@@ -618,7 +632,7 @@ pub async fn an_attempt_under_way_is_in_doubt_once_after_a_restart<B: Backend>()
     let delivered = said(ReportStatus::Delivered, Some("wamid.1"), Some(message_of(&lost)));
     assert_eq!(world.report(whatsapp(), delivered).await, Match::Applied);
     world.pass(120).await;
-    world.no_errand();
+    world.no_errand().await;
     assert_eq!(world.progress(id).await, [Progress::Delivered]);
 }
 
@@ -659,15 +673,15 @@ impl<B: Backend> World<B> {
 pub async fn a_deadline_falls_back_and_an_expiry_ends<B: Backend>() {
     let mut world = World::<B>::new();
     let id = world.created("+12025550100").await;
-    let errand = world.errand();
+    let errand = world.errand().await;
     assert_eq!((channel_of(&errand), errand.attempt), ("whatsapp", 1));
     world.accepted(&errand, "wamid.1").await;
     world.time.advance(Duration::from_millis(29_999));
     world.settle().await;
-    world.no_errand();
+    world.no_errand().await;
     world.time.advance(Duration::from_millis(1));
     world.settle().await;
-    let errand = world.errand();
+    let errand = world.errand().await;
     assert_eq!(channel_of(&errand), "sms");
     assert!(world.facts(id).await.contains(&Fact::FellBack {
         message: Ordinal::FIRST,
@@ -682,29 +696,29 @@ pub async fn a_deadline_falls_back_and_an_expiry_ends<B: Backend>() {
     assert!(world.snapshot(id).await.verification.messages[0].late);
     world.pass(600).await;
     assert_eq!(world.snapshot(id).await.verification.status(), Status::Ended(Ending::Expired));
-    world.no_errand();
+    world.no_errand().await;
 }
 
 pub async fn deadlines_that_pass_while_closed_fire_once_after_opening<B: Backend>() {
     let mut world = World::<B>::new();
     let falls_back = world.created("+12025550100").await;
-    let errand = world.errand();
+    let errand = world.errand().await;
     world.accepted(&errand, "wamid.1").await;
     world.pass(20).await;
     world.store.close().await.unwrap();
     world.time.advance(Duration::from_secs(60));
     world.reopen_closed();
     world.settle().await;
-    assert_eq!(channel_of(&world.errand()), "sms");
-    world.no_errand();
+    assert_eq!(channel_of(&world.errand().await), "sms");
+    world.no_errand().await;
 
     let expires = world.created("+12025550101").await;
-    world.errand();
+    world.errand().await;
     world.store.close().await.unwrap();
     world.time.advance(Duration::from_secs(3_600));
     world.reopen_closed();
     world.settle().await;
-    world.no_errand();
+    world.no_errand().await;
     for id in [falls_back, expires] {
         assert_eq!(world.snapshot(id).await.verification.status(), Status::Ended(Ending::Expired));
     }
@@ -715,20 +729,20 @@ pub async fn a_channel_keeps_its_rate_and_a_fallback_does_not_wait_for_it<B: Bac
     for n in 0..50 {
         world.created(&format!("+120255501{n:02}")).await;
     }
-    let first = world.errand();
+    let first = world.errand().await;
     world.accepted(&first, "wamid.0").await;
-    world.no_errand();
+    world.no_errand().await;
     for second in 1..30 {
         world.pass(1).await;
-        let errand = world.errand();
+        let errand = world.errand().await;
         assert_eq!(channel_of(&errand), "whatsapp");
         world.accepted(&errand, &format!("wamid.{second}")).await;
-        world.no_errand();
+        world.no_errand().await;
     }
     // Whose deadline passes while they still wait, with no slot free, go on to the SMS at once, which has no rate.
     world.time.advance(Duration::from_millis(990));
     world.settle().await;
-    assert_eq!(channel_of(&world.errand()), "whatsapp");
+    assert_eq!(channel_of(&world.errand().await), "whatsapp");
     world.time.advance(Duration::from_millis(10));
     world.settle().await;
     let mut sent = Vec::new();
@@ -739,7 +753,7 @@ pub async fn a_channel_keeps_its_rate_and_a_fallback_does_not_wait_for_it<B: Bac
     assert_eq!(by_sms, 50, "{sent:?}");
     let newer = world.created("+12025550199").await;
     world.pass(1).await;
-    let errand = world.errand();
+    let errand = world.errand().await;
     assert_eq!(errand.snapshot.verification.id(), newer, "nobody who has left stands before it");
     assert_eq!(channel_of(&errand), "whatsapp");
 }
@@ -747,23 +761,23 @@ pub async fn a_channel_keeps_its_rate_and_a_fallback_does_not_wait_for_it<B: Bac
 pub async fn a_refused_sender_lets_steps_be_skipped<B: Backend>() {
     let mut world = World::<B>::new();
     world.created("+12025550100").await;
-    let errand = world.errand();
+    let errand = world.errand().await;
     let refused = Outcome::Refused { error: error(ErrorClass::Sender), retry_after: None };
     world.outcome(&errand, refused).await;
-    assert_eq!(channel_of(&world.errand()), "sms");
+    assert_eq!(channel_of(&world.errand().await), "sms");
     let alerts = world.store.alerts(5, None).await.unwrap();
     assert_eq!((alerts.items.len(), alerts.items[0].code.as_str()), (1, "131031"));
 
     let skipped = world.created("+12025550101").await;
-    assert_eq!(channel_of(&world.errand()), "sms");
+    assert_eq!(channel_of(&world.errand().await), "sms");
     assert!(world.facts(skipped).await.contains(&Fact::StepSkipped { message: Ordinal::FIRST }));
     assert_eq!(world.progress(skipped).await[0], Progress::Dropped);
 
     world.pass(60).await;
     world.created("+12025550102").await;
-    assert_eq!(channel_of(&world.errand()), "whatsapp", "after a minute one message probes");
+    assert_eq!(channel_of(&world.errand().await), "whatsapp", "after a minute one message probes");
     world.created("+12025550103").await;
-    assert_eq!(channel_of(&world.errand()), "sms", "and only one");
+    assert_eq!(channel_of(&world.errand().await), "sms", "and only one");
 }
 
 pub async fn old_verifications_go_and_live_ones_stay<B: Backend>() {
@@ -772,7 +786,7 @@ pub async fn old_verifications_go_and_live_ones_stay<B: Backend>() {
         Request { client_ref: Some("order-17".to_owned()), ..world.request("+12025550100", &policy()) };
     let old = request.id;
     world.create(request, policy()).await;
-    let errand = world.errand();
+    let errand = world.errand().await;
     world.accepted(&errand, "wamid.1").await;
     world.execute(Order::Inbound(Arc::new(inbound("in.1", world.time.now())))).await;
     world.report(whatsapp(), said(ReportStatus::Sent, Some("never.matches"), None)).await;
@@ -830,7 +844,7 @@ pub async fn alerts_are_listed_newest_first<B: Backend>() {
 pub async fn a_late_report_reaches_a_verification_that_has_ended<B: Backend>() {
     let mut world = World::<B>::new();
     let id = world.created("+12025550100").await;
-    let errand = world.errand();
+    let errand = world.errand().await;
     world.accepted(&errand, "wamid.1").await;
     world.command(id, Command::Check(Comparison::Match)).await;
     world.reopen().await;
@@ -844,7 +858,7 @@ pub async fn a_late_report_reaches_a_verification_that_has_ended<B: Backend>() {
     }
     assert_eq!(world.progress(id).await, [Progress::Read]);
     assert_eq!(world.snapshot(id).await.verification.status(), Status::Ended(Ending::Approved));
-    world.no_errand();
+    world.no_errand().await;
     world.reopen().await;
     assert_eq!(world.progress(id).await, [Progress::Read]);
     let answer = world.command(id, Command::Check(Comparison::Match)).await;
@@ -856,7 +870,7 @@ pub async fn a_thousand_reports_are_answered_in_their_order<B: Backend>() {
     let mut orders = Vec::new();
     for n in 0..250 {
         world.created(&format!("+1202555{n:04}")).await;
-        let errand = world.errand();
+        let errand = world.errand().await;
         let name = format!("wamid.{n}");
         world.accepted(&errand, &name).await;
         for status in [ReportStatus::Sent, ReportStatus::Delivered, ReportStatus::Sent, ReportStatus::Read] {
@@ -892,7 +906,7 @@ pub async fn closing_and_opening_changes_nothing<B: Backend>() {
     let mut world = World::<B>::new();
     for n in 0..20 {
         let id = world.created(&format!("+120255501{n:02}")).await;
-        let errand = world.errand();
+        let errand = world.errand().await;
         let name = format!("wamid.{n}");
         match n % 5 {
             0 => world.accepted(&errand, &name).await,
@@ -907,7 +921,7 @@ pub async fn closing_and_opening_changes_nothing<B: Backend>() {
             3 => {
                 let error = error(ErrorClass::Recipient);
                 world.outcome(&errand, Outcome::Refused { error, retry_after: None }).await;
-                let errand = world.errand();
+                let errand = world.errand().await;
                 world.accepted(&errand, &format!("sms.{n}")).await;
             }
             _ => {
@@ -932,7 +946,7 @@ pub async fn closing_and_opening_changes_nothing<B: Backend>() {
 pub async fn wrong_codes_count_across_restarts<B: Backend>() {
     let mut world = World::<B>::new();
     let id = world.created("+12025550100").await;
-    let errand = world.errand();
+    let errand = world.errand().await;
     world.accepted(&errand, "wamid.1").await;
     for wrong in 1..=3 {
         world.command(id, Command::Check(Comparison::Differ)).await;

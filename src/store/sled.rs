@@ -4,8 +4,12 @@ mod by_id;
 mod chain;
 #[cfg(test)]
 mod damage;
+mod index;
 mod keys;
+mod offline;
 mod open;
+#[cfg(test)]
+mod rebuilt;
 mod record;
 mod waker;
 mod writer;
@@ -20,6 +24,7 @@ use crossbeam_channel::{Sender, TrySendError};
 use futures_util::future::ready;
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use offline::{Chain, Progress, Reindexed, reindex, verify_audit};
 pub use open::OpenError;
 
 use super::{
@@ -40,8 +45,8 @@ const QUEUE: usize = 4_096;
 const SHARDS: usize = 16;
 /// A turn that takes longer fails readiness.
 const STUCK_AFTER: Duration = Duration::from_secs(5);
-/// Verifications that one visit to the thread looks at for a list: about a millisecond of its time.
-const LIST_VISIT: usize = 32;
+/// Rows that one visit to the thread looks at for a list: about a millisecond of its time.
+const LIST_VISIT: usize = 512;
 /// Overdue verifications that the sweep hands to the thread at once.
 const OVERDUE_AT_ONCE: usize = 64;
 /// What is due for so long was missed by the agenda, or the thread is that far behind.
@@ -384,6 +389,39 @@ mod tests {
         let errand = errands.recv().await.unwrap();
         assert_eq!(errand.snapshot.verification.messages[errand.message.index()].channel.as_str(), "sms");
         assert_eq!(store.sweep_missed().await.unwrap(), 0, "and it is found once");
+    }
+
+    #[tokio::test]
+    async fn a_visit_for_a_list_stops_and_says_where_although_it_found_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Vault::new(&[7; 32]);
+        let time = ManualClock::starting_at(Timestamp::from_millis(1_795_000_000_000));
+        let settings =
+            Settings { path: folder.path().to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
+        let (store, _errands) = open(settings, Clock::Manual(Arc::clone(&time))).unwrap();
+        let mut ids = Vec::new();
+        for _ in 0..6 {
+            time.advance(Duration::from_secs(700));
+            let (id, order) = create(&vault, time.now());
+            store.execute(vec![order]).await.unwrap();
+            ids.insert(0, id);
+        }
+        let nobodys = Filter { country: Some("XX".to_owned()), ..Filter::default() };
+        for effort in 1..6 {
+            let (filter, mut before, mut visits) = (nobodys.clone(), None, 0);
+            loop {
+                let filter = filter.clone();
+                let page = store.look(move |reader| reader.list(&filter, 5, effort, before)).await.unwrap();
+                assert!(page.items.is_empty());
+                visits += 1;
+                match page.next {
+                    Some(next) => assert_eq!(ids[visits * effort - 1], next, "it has looked at {effort}"),
+                    None => break,
+                }
+                before = page.next;
+            }
+            assert_eq!(visits, ids.len().div_ceil(effort));
+        }
     }
 
     async fn has_fallen_back(store: &SledStore, id: VerificationId) -> bool {

@@ -16,7 +16,7 @@ pub const STALE_REPORTS_KEPT: u8 = 20;
 pub const REPLIES_KEPT: u8 = 20;
 
 /// Different codes of errors by which one verification is found; more than these a person would not look for.
-pub const ERRORS_KEPT: usize = 16;
+pub const ERRORS_KEPT: usize = 8;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum State {

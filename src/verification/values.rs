@@ -158,6 +158,9 @@ impl VerificationId {
         Timestamp::from_millis((self.0 >> 80) as i64)
     }
 
+    /// After every id that is ever made.
+    pub const LAST: Self = Self(!ORDINAL_MASK);
+
     /// Before every id that was made at `at` or later, and after every one made earlier.
     pub fn first_at(at: Timestamp) -> Self {
         Self((at.as_millis() as u128) << 80)

@@ -10,5 +10,6 @@ mod dumber;
 mod kept;
 mod model;
 mod orders;
+mod staff;
 mod streams;
 mod table;

@@ -15,6 +15,7 @@ pub struct Words {
     /// Nothing of all that.
     pub text: &'static str,
     pub not_your_role: &'static str,
+    pub which_country: &'static str,
     pub nothing: &'static str,
     pub try_this: &'static str,
     pub tips: [(&'static str, &'static str); 5],
@@ -52,6 +53,7 @@ const ENGLISH: Words = Words {
     reference: "reference of an app",
     text: "reference of an app or a carrier's id",
     not_your_role: "Your role does not search by number. An id or an app's reference works.",
+    which_country: "It was tried in several countries. Type it with + and the country code to be sure.",
     nothing: "Nothing found",
     try_this: "What can be searched for:",
     tips: [
@@ -106,6 +108,7 @@ const GERMAN: Words = Words {
     reference: "Referenz einer App",
     text: "Referenz einer App oder Kennung eines Netzbetreibers",
     not_your_role: "Ihre Rolle sucht nicht nach Nummern. Eine Kennung oder die Referenz einer App geht.",
+    which_country: "In mehreren Ländern versucht. Mit + und Landesvorwahl ist die Suche eindeutig.",
     nothing: "Nichts gefunden",
     try_this: "Danach lässt sich suchen:",
     tips: [

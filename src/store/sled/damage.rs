@@ -51,12 +51,12 @@ fn refused(folder: &Path) -> String {
 async fn closed() -> (World<Sled>, VerificationId, VerificationId) {
     let mut world = World::<Sled>::new();
     let ended = world.created("+12025550101").await;
-    world.errand();
+    world.errand().await;
     for command in [Command::Check(Comparison::Differ), Command::Cancel] {
         world.execute(crate::store::Order::Command { id: ended, app: None, command }).await;
     }
     let live = world.created("+12025550100").await;
-    let errand = world.errand();
+    let errand = world.errand().await;
     let provider_ref = ProviderRef::parse("wamid.1").unwrap();
     world.outcome(&errand, Outcome::Accepted { provider_ref }).await;
     world.store.close().await.unwrap();
@@ -64,7 +64,7 @@ async fn closed() -> (World<Sled>, VerificationId, VerificationId) {
 }
 
 /// Changes the rows of a closed store behind its back.
-fn tamper(folder: &Path, change: impl FnOnce(&::sled::Db)) {
+pub fn tamper(folder: &Path, change: impl FnOnce(&::sled::Db)) {
     let db = ::sled::open(folder.join("data")).unwrap();
     change(&db);
     db.flush().unwrap();
@@ -74,7 +74,7 @@ fn hex(key: &[u8]) -> String {
     key.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn flip(db: &::sled::Db, key: &[u8]) {
+pub fn flip(db: &::sled::Db, key: &[u8]) {
     let mut value = db.get(key).unwrap().unwrap().to_vec();
     let last = value.len() - 1;
     value[last] ^= 1;
@@ -128,7 +128,7 @@ impl World<Sled> {
         self.open_again();
     }
 
-    fn open_again(&mut self) {
+    pub fn open_again(&mut self) {
         let clock = Clock::Manual(Arc::clone(&self.time));
         (self.store, self.errands) = Sled::open(self.folder.path(), BTreeMap::new(), clock);
     }

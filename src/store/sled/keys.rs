@@ -1,6 +1,9 @@
 //! Where each row stands in the one tree. A byte says what it is; what must be found in order of time is big-endian.
 
-use crate::store::LogPosition;
+use sha2::{Digest, Sha256};
+
+use super::record::damaged;
+use crate::store::{LogPosition, StoreError};
 use crate::verification::PolicyHash;
 use crate::verification::values::{ChannelName, NumberIndex, Timestamp, VerificationId};
 
@@ -17,7 +20,7 @@ pub enum Row {
     Policy = b'p',
     /// The verifications of a number, by its blind index.
     Number = b't',
-    /// The verifications of an app's own reference.
+    /// The verifications of the apps' own references.
     ClientRef = b'r',
     Idempotency = b'i',
     /// Idempotency keys in order of time, to forget them.
@@ -74,13 +77,13 @@ pub fn numbers_of(number: NumberIndex) -> Vec<u8> {
     joined(Row::Number, &[&number.0])
 }
 
-/// `reference` is a hash of app and client reference.
-pub fn client_ref(reference: [u8; 16], id: VerificationId) -> Vec<u8> {
-    joined(Row::ClientRef, &[&reference, &id.to_bytes()])
+/// Whichever app's it is: the staff do not know that.
+pub fn client_ref(client_ref: &str, id: VerificationId) -> Vec<u8> {
+    joined(Row::ClientRef, &[&digest(&[client_ref]), &id.to_bytes()])
 }
 
-pub fn client_refs_of(reference: [u8; 16]) -> Vec<u8> {
-    joined(Row::ClientRef, &[&reference])
+pub fn client_refs_of(client_ref: &str) -> Vec<u8> {
+    joined(Row::ClientRef, &[&digest(&[client_ref])])
 }
 
 pub fn idempotency(key: [u8; 16]) -> Vec<u8> {
@@ -133,9 +136,27 @@ pub fn log_position(at: Timestamp, hash: [u8; 16]) -> LogPosition {
     position
 }
 
+/// 16 bytes for texts of any length.
+pub fn digest(parts: &[&str]) -> [u8; 16] {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update(part);
+        hasher.update([0]);
+    }
+    let mut first = [0; 16];
+    first.copy_from_slice(&hasher.finalize()[..16]);
+    first
+}
+
 /// The id that ends a key of 16 bytes after its prefix.
 pub fn trailing_id(key: &[u8]) -> Option<[u8; 16]> {
     key.len().checked_sub(16).and_then(|start| key[start..].try_into().ok())
+}
+
+/// The verification whose id ends a key.
+pub fn named(key: &[u8]) -> Result<VerificationId, StoreError> {
+    let id = trailing_id(key).ok_or_else(|| damaged(key, "it names no verification"))?;
+    Ok(VerificationId::from_bytes(id))
 }
 
 /// The verification of an events row.

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::chain::Head;
+use super::index::INDEX_VERSION;
 use super::keys::{self, Row};
+use super::offline::Trouble;
 use super::record::{self, damaged};
 use super::waker::Waker;
 use crate::clock::Stopwatch;
@@ -48,6 +50,13 @@ pub enum OpenError {
     Damaged { path: PathBuf, reason: String },
     #[error("the data in {path} has format {found}, this version of twotick reads format {STORE_FORMAT}")]
     Format { path: PathBuf, found: u32 },
+    #[error(
+        "the data in {path} must be read once before it can be used, because twotick finds things in it differently \
+         now, or because that was interrupted: run `twotick reindex`"
+    )]
+    Unindexed { path: PathBuf },
+    #[error("there is no data in {path}")]
+    Missing { path: PathBuf },
     #[error("the data in {path} was written under another master key: check [keys] master")]
     OtherKey { path: PathBuf },
 }
@@ -92,7 +101,28 @@ pub struct Parked {
 }
 
 impl Disk {
+    /// For a server: made where it is missing.
     pub fn open(path: &Path, key_id: [u8; 4]) -> Result<Self, OpenError> {
+        let disk = Self::open_unindexed(path, key_id)?;
+        let version = disk
+            .get(&keys::INDEX)
+            .and_then(|row| row.map(|row| record::decode::<u32>(&keys::INDEX, &row)).transpose());
+        match version.map_err(|error| disk.unreadable(&error))? {
+            Some(INDEX_VERSION) => Ok(disk),
+            Some(_) | None => Err(OpenError::Unindexed { path: path.to_owned() }),
+        }
+    }
+
+    /// For what is done while no server runs; whether its derived rows are whole is no matter.
+    pub fn open_existing(path: &Path, key_id: [u8; 4]) -> Result<Self, OpenError> {
+        if path.join("db").exists() {
+            Self::open_unindexed(path, key_id)
+        } else {
+            Err(OpenError::Missing { path: path.to_owned() })
+        }
+    }
+
+    fn open_unindexed(path: &Path, key_id: [u8; 4]) -> Result<Self, OpenError> {
         let io = |source| OpenError::Io { path: path.to_owned(), source };
         fs::create_dir_all(path).map_err(io)?;
         let lock = lock(path)?;
@@ -115,13 +145,25 @@ impl Disk {
     /// Everything that must be in memory: policies, live verifications, parked reports. A live mark without a
     /// verification, or any record that cannot be read, is damage.
     pub fn load(&self) -> Result<Found, OpenError> {
-        let found = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        self.guarded(|| {
             let policies = self.policies()?;
             let (live, parked) = (self.live(&policies)?, self.parked()?);
             Ok(Found { policies, live, parked, audit: self.audit_head()? })
-        }));
-        match found {
-            Ok(found) => found.map_err(|error: StoreError| self.unreadable(&error)),
+        })
+    }
+
+    /// sled panics on some kinds of damage where others are errors.
+    pub fn guarded<T>(&self, work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, OpenError> {
+        match std::panic::catch_unwind(AssertUnwindSafe(work)) {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(Trouble::Unreadable(StoreError::Full)))
+            | Ok(Err(Trouble::Unwritable(WriteError::Full))) => {
+                Err(OpenError::Full { path: self.path.clone() })
+            }
+            Ok(Err(Trouble::Unreadable(error))) => Err(self.unreadable(&error)),
+            Ok(Err(Trouble::Unwritable(WriteError::Failed(reason)))) => {
+                Err(OpenError::Io { path: self.path.clone(), source: io::Error::other(reason) })
+            }
             Err(_) => Err(senseless(&self.path)),
         }
     }
@@ -246,7 +288,27 @@ impl Disk {
         }
     }
 
-    fn policies(&self) -> Result<Policies, StoreError> {
+    /// The verification after this one in order of time, or the first of all.
+    pub fn first_after(&self, before: Option<VerificationId>) -> Result<Option<VerificationId>, StoreError> {
+        let from = match before {
+            Some(id) => keys::events(id, u32::MAX),
+            None => vec![Row::Events as u8],
+        };
+        match self.range(from, vec![Row::Events as u8 + 1]).next() {
+            Some(row) => Ok(keys::verification_of(&row?.0)),
+            None => Ok(None),
+        }
+    }
+
+    /// The last verification in order of time.
+    pub fn newest(&self) -> Result<Option<VerificationId>, StoreError> {
+        match self.scan(&[Row::Events as u8]).next_back() {
+            Some(row) => Ok(keys::verification_of(&row?.0)),
+            None => Ok(None),
+        }
+    }
+
+    pub fn policies(&self) -> Result<Policies, StoreError> {
         let mut policies = BTreeMap::new();
         for row in self.scan(&[Row::Policy as u8]) {
             let (key, value) = row?;
@@ -260,9 +322,7 @@ impl Disk {
         let mut live = Vec::new();
         for row in self.scan(&[Row::Live as u8]) {
             let (key, _) = row?;
-            let id = keys::trailing_id(&key)
-                .map(VerificationId::from_bytes)
-                .ok_or_else(|| damaged(&key, "it names no verification"))?;
+            let id = keys::named(&key)?;
             let snapshot = self
                 .snapshot(id, u32::MAX, policies)?
                 .ok_or_else(|| damaged(&key, "the verification it marks as live has no events"))?;
@@ -313,10 +373,11 @@ impl Disk {
         for (key, row) in [
             (keys::FORMAT, record::encode(&keys::FORMAT, &STORE_FORMAT)),
             (keys::KEY_ID, record::encode(&keys::KEY_ID, &key_id)),
+            (keys::INDEX, record::encode(&keys::INDEX, &INDEX_VERSION)),
         ] {
             batch.insert(&key, row.map_err(|error| self.unreadable(&error))?);
         }
-        self.write(batch, 2).map_err(|error| match error {
+        self.write(batch, 3).map_err(|error| match error {
             WriteError::Full => OpenError::Full { path: self.path.clone() },
             WriteError::Failed(reason) => {
                 OpenError::Io { path: self.path.clone(), source: io::Error::other(reason) }

@@ -320,8 +320,8 @@ impl Writer {
     }
 
     fn read(&self, reads: Vec<Look>) {
-        let (policies, live) = (&self.memory.policies, &self.memory.live);
-        let reader = self.disk.as_ref().map(|disk| Reader { disk, policies, live });
+        let Memory { policies, live, live_in_order, .. } = &self.memory;
+        let reader = self.disk.as_ref().map(|disk| Reader { disk, policies, live, live_in_order });
         reads.into_iter().for_each(|look| look(reader.as_ref()));
     }
 

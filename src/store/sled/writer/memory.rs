@@ -22,6 +22,8 @@ const ALERT_AGAIN_AFTER: Duration = Duration::from_secs(60);
 pub struct Memory {
     pub policies: Policies,
     pub live: ById<Live>,
+    /// The same ones in order of their ids, to be listed.
+    pub live_in_order: BTreeSet<VerificationId>,
     pub gates: Gates,
     /// Who stands before which gate. They are in the agenda only for what else they want. One that has gone on to
     /// another channel leaves its place there to nobody.
@@ -45,6 +47,7 @@ impl Memory {
         let mut memory = Self {
             policies: found.policies,
             live: ById::default(),
+            live_in_order: BTreeSet::new(),
             gates: Gates::new(rates),
             throttled: ById::default(),
             parked: ParkedReports::default(),
@@ -94,10 +97,17 @@ impl Memory {
             }
             None => self.live.remove(&id),
         };
-        if let Some(before) = before
-            && Some(before.due) != due
-        {
-            self.agenda.remove(&(before.due, id));
+        match (before, due) {
+            (Some(before), due) if Some(before.due) != due => {
+                self.agenda.remove(&(before.due, id));
+                if due.is_none() {
+                    self.live_in_order.remove(&id);
+                }
+            }
+            (None, Some(_)) => {
+                self.live_in_order.insert(id);
+            }
+            (Some(_) | None, _) => {}
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is read on the store's thread, because it is no longer in memory.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::by_id::ById;
@@ -8,14 +9,18 @@ use super::super::keys::{self, Row};
 use super::super::open::Disk;
 use super::super::record;
 use super::memory::Live;
-use super::turn::{idempotency_limit, reference_hash};
+use super::turn::idempotency_limit;
 use crate::store::{
-    Alert, AuditRecord, Facets, Filter, Idempotency, Inbound, LogPosition, Page, Policies, Snapshot,
+    Alert, AuditRecord, Facets, Filter, Idempotency, Inbound, LogPosition, Page, Policies, Snapshot, Status,
     StoreError,
 };
 use crate::verification::Event;
 use crate::verification::values::{AppName, ChannelName, MessageId, NumberIndex, Timestamp, VerificationId};
 
+/// Of a list: to look at one that is live, or at the row of one that is not.
+const ROW_EFFORT: usize = 1;
+/// Of a list: to read a verification from the disk and fold it.
+const SNAPSHOT_EFFORT: usize = 16;
 /// Inbound messages that one read looks at for one page; about a millisecond of the thread.
 const INBOUND_VISIT: usize = 500;
 
@@ -23,6 +28,27 @@ pub struct Reader<'a> {
     pub disk: &'a Disk,
     pub policies: &'a Policies,
     pub live: &'a ById<Live>,
+    pub live_in_order: &'a BTreeSet<VerificationId>,
+}
+
+/// One that a list comes by, and where it stands.
+struct Found<'a> {
+    id: VerificationId,
+    place: Place<'a>,
+}
+
+enum Place<'a> {
+    Live(&'a Live),
+    /// It is no longer live: the row of what the filters look at.
+    Kept(::sled::IVec),
+    /// It is found by its number or by the app's reference.
+    Named,
+}
+
+impl Found<'_> {
+    fn facets(&self, row: &[u8]) -> Result<Facets, StoreError> {
+        record::decode(&keys::facets(self.id), row)
+    }
 }
 
 impl Reader<'_> {
@@ -53,62 +79,95 @@ impl Reader<'_> {
         Ok(self.disk.idempotency(key)?.filter(|known| known.at >= idempotency_limit(now)))
     }
 
-    /// Looks at `visit` verifications at most; `next` says from where to go on.
+    /// Works for about `effort` of [`ROW_EFFORT`] and [`SNAPSHOT_EFFORT`]; `next` says from where to go on.
     pub fn list(
         &self,
         filter: &Filter,
         wanted: usize,
-        visit: usize,
+        effort: usize,
         before: Option<VerificationId>,
     ) -> Result<Page<Arc<Snapshot>, VerificationId>, StoreError> {
-        let mut page = Page { items: Vec::new(), next: before };
-        for _ in 0..visit {
-            let Some(id) = self.newest_before(filter, page.next)? else {
-                page.next = None;
-                break;
+        let mut page = Page { items: Vec::new(), next: None };
+        let mut spent = 0;
+        for found in self.newest_first(filter, before) {
+            let found = found?;
+            if page.items.len() >= wanted || spent >= effort {
+                return Ok(page);
+            }
+            page.next = Some(found.id);
+            let loads = match found.place {
+                Place::Live(_) => false,
+                Place::Kept(ref row) => filter.admits(found.id, &found.facets(row)?),
+                Place::Named => true,
             };
-            page.next = Some(id);
-            let snapshot = self.snapshot(id)?.ok_or_else(|| {
-                record::damaged(&keys::events_of(id), "the verification that an index names is missing")
-            })?;
-            if filter.names(&snapshot.verification.request) && filter.admits(id, &Facets::of(&snapshot)) {
+            spent += if loads { SNAPSHOT_EFFORT } else { ROW_EFFORT };
+            let snapshot = match found.place {
+                Place::Live(live) => Arc::clone(&live.snapshot),
+                Place::Kept(_) if !loads => continue,
+                Place::Kept(_) | Place::Named => self.snapshot(found.id)?.ok_or_else(|| {
+                    let key = keys::events_of(found.id);
+                    record::damaged(&key, "the verification that an index names is missing")
+                })?,
+            };
+            if filter.names(&snapshot.verification.request) && filter.admits(found.id, &Facets::of(&snapshot))
+            {
                 page.items.push(snapshot);
             }
-            if page.items.len() >= wanted {
-                break;
-            }
         }
-        Ok(page)
+        Ok(Page { next: None, ..page })
     }
 
-    fn newest_before(
-        &self,
+    /// Those that may be asked for, from the newest, or from before one.
+    fn newest_first<'a>(
+        &'a self,
         filter: &Filter,
         before: Option<VerificationId>,
-    ) -> Result<Option<VerificationId>, StoreError> {
+    ) -> Box<dyn Iterator<Item = Result<Found<'a>, StoreError>> + 'a> {
+        let since = VerificationId::first_at(filter.since.unwrap_or_default());
+        let until = filter.until.map(VerificationId::first_at);
+        let until = [before, until].into_iter().flatten().min().unwrap_or(VerificationId::LAST);
+        if since >= until {
+            return Box::new(std::iter::empty());
+        }
         let prefix = match (filter.number, &filter.client_ref) {
             (Some(number), _) => keys::numbers_of(number),
-            (None, Some(client_ref)) => keys::client_refs_of(reference_hash(client_ref)),
-            (None, None) => vec![Row::Events as u8],
-        };
-        let mut until = prefix.clone();
-        match before {
-            Some(id) => until.extend_from_slice(&id.to_bytes()),
-            None => until.extend_from_slice(&[0xff; 17]),
-        }
-        let by_events = prefix.len() == 1;
-        match self.disk.range(prefix, until).next_back() {
-            None => Ok(None),
-            Some(row) => {
-                let (key, _) = row?;
-                let id = if by_events {
-                    keys::verification_of(&key)
-                } else {
-                    keys::trailing_id(&key).map(VerificationId::from_bytes)
-                };
-                id.map(Some).ok_or_else(|| record::damaged(&key, "it names no verification"))
+            (None, Some(client_ref)) => keys::client_refs_of(client_ref),
+            (None, None) => {
+                let live = self.live_in_order.range(since..until).rev();
+                // What is pending is live.
+                let kept = (filter.status != Some(Status::Pending))
+                    .then(|| self.disk.range(keys::facets(since), keys::facets(until)).rev());
+                return Box::new(self.merged(live.copied(), kept.into_iter().flatten()));
             }
-        }
+        };
+        let bound = |id: VerificationId| [&prefix[..], &id.to_bytes()].concat();
+        let named = self.disk.range(bound(since), bound(until)).rev();
+        Box::new(named.map(|row| Ok(Found { id: keys::named(&row?.0)?, place: Place::Named })))
+    }
+
+    /// The live ones and those that are not, both from the newest, as one.
+    fn merged<'a>(
+        &'a self,
+        live: impl Iterator<Item = VerificationId> + 'a,
+        kept: impl Iterator<Item = Result<(::sled::IVec, ::sled::IVec), StoreError>> + 'a,
+    ) -> impl Iterator<Item = Result<Found<'a>, StoreError>> + 'a {
+        let live = live.filter_map(|id| self.live.get(&id).map(|live| (id, live)));
+        let (mut live, mut kept) = (live.peekable(), kept.peekable());
+        std::iter::from_fn(move || {
+            let newest_kept = match kept.peek() {
+                Some(Ok((key, _))) => match keys::named(key) {
+                    Ok(id) => Some(id),
+                    Err(error) => return Some(Err(error)),
+                },
+                Some(Err(error)) => return Some(Err(error.clone())),
+                None => None,
+            };
+            if let Some((id, live)) = live.next_if(|(id, _)| Some(*id) > newest_kept) {
+                return Some(Ok(Found { id, place: Place::Live(live) }));
+            }
+            let (id, (_, row)) = (newest_kept?, kept.next()?.ok()?);
+            Some(Ok(Found { id, place: Place::Kept(row) }))
+        })
     }
 
     pub fn inbound(

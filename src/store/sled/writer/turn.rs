@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::super::Shared;
 use super::super::by_id::ById;
 use super::super::chain;
+use super::super::index;
 use super::super::keys::{self, Row};
 use super::super::open::{self, Disk, Parked, WriteError};
 use super::super::record;
@@ -17,8 +18,8 @@ use super::memory::Memory;
 use crate::clock::Clock;
 use crate::store::gate::{Finished, Gate};
 use crate::store::{
-    Alert, Answer, Audit, AuditAction, Errand, FirstAnswer, FirstOccasion, Idempotency, Inbound, Intent,
-    LogPosition, Match, Order, Retention, Snapshot, StoreError, Swept, step,
+    Alert, Answer, Audit, AuditAction, Errand, Facets, FirstAnswer, FirstOccasion, Idempotency, Inbound,
+    Intent, LogPosition, Match, Order, Retention, Snapshot, StoreError, Swept, step,
 };
 use crate::verification::due::{due, due_while_throttled, ripe};
 use crate::verification::event::Standing;
@@ -72,8 +73,23 @@ struct Working {
     state: State,
     policy: Arc<Policy>,
     events: Vec<Event>,
-    stored_version: u32,
-    was_live: bool,
+    stored: Stored,
+}
+
+/// What is durable of a verification before the turn.
+enum Stored {
+    Nowhere,
+    Live(Arc<Snapshot>),
+    Kept(Arc<Snapshot>),
+}
+
+impl Stored {
+    fn version(&self) -> u32 {
+        match self {
+            Self::Nowhere => 0,
+            Self::Live(snapshot) | Self::Kept(snapshot) => snapshot.verification.version,
+        }
+    }
 }
 
 /// What was made durable, to be published.
@@ -181,7 +197,7 @@ impl<'a> Turn<'a> {
                 self.remove(&key);
             }
         }
-        let mut oldest = self.first_after(None)?;
+        let mut oldest = self.disk.first_after(None)?;
         while let Some(id) = oldest.filter(|id| id.created_at() < before.verifications) {
             if self.row_count - started >= ROWS_SWEPT {
                 return Ok(Swept { more: true, ..swept });
@@ -190,7 +206,7 @@ impl<'a> Turn<'a> {
                 self.remove_verification(id)?;
                 swept.removed += 1;
             }
-            oldest = self.first_after(Some(id))?;
+            oldest = self.disk.first_after(Some(id))?;
         }
         Ok(Swept { more: self.row_count - started >= ROWS_SWEPT, ..swept })
     }
@@ -206,21 +222,43 @@ impl<'a> Turn<'a> {
                 false => due(&working.state),
             };
             let events = std::mem::take(&mut working.events);
-            self.add_events(id, working.stored_version, events)?;
-            match (working.was_live, is_live) {
-                (false, true) => self.insert(&keys::live(id), Vec::new()),
-                (true, false) => self.remove(&keys::live(id)),
-                (true, true) | (false, false) => {}
+            self.add_events(id, working.stored.version(), events)?;
+            let State::Known(verification) = working.state else { continue };
+            let snapshot = Arc::new(Snapshot { verification: *verification, policy: working.policy });
+            if is_live {
+                self.mark_live(id, &working.stored);
+            } else {
+                self.mark_kept(&snapshot, &working.stored)?;
             }
-            if let State::Known(verification) = working.state {
-                let snapshot = Snapshot { verification: *verification, policy: working.policy };
-                changed.push((Arc::new(snapshot), wanted.map(|(at, _)| at)));
-            }
+            changed.push((snapshot, wanted.map(|(at, _)| at)));
         }
         if self.row_count > 0 {
             self.disk.write(self.rows, self.row_count)?;
         }
         Ok(Written { changed, errands: self.errands, deadlines: self.deadlines })
+    }
+
+    fn mark_live(&mut self, id: VerificationId, stored: &Stored) {
+        match stored {
+            Stored::Live(_) => {}
+            Stored::Nowhere => self.insert(&keys::live(id), Vec::new()),
+            Stored::Kept(_) => {
+                self.insert(&keys::live(id), Vec::new());
+                self.remove(&keys::facets(id));
+            }
+        }
+    }
+
+    /// It is listed by its row from now on, which is written again only where that says something else.
+    fn mark_kept(&mut self, snapshot: &Snapshot, stored: &Stored) -> Result<(), WriteError> {
+        match stored {
+            Stored::Kept(before) if Facets::of(before) == Facets::of(snapshot) => return Ok(()),
+            Stored::Live(_) => self.remove(&keys::live(snapshot.verification.id())),
+            Stored::Kept(_) | Stored::Nowhere => {}
+        }
+        let (key, row) = index::facets(snapshot).map_err(|error| WriteError::Failed(error.to_string()))?;
+        self.insert(&key, row);
+        Ok(())
     }
 
     fn create(
@@ -273,12 +311,10 @@ impl<'a> Turn<'a> {
             self.insert(&key, row);
             self.memory.policies.insert(hash, Arc::clone(&policy));
         }
-        self.insert(&keys::number(number, id), Vec::new());
-        if let Some(client_ref) = &request.client_ref {
-            self.insert(&keys::client_ref(reference_hash(client_ref), id), Vec::new());
+        for (key, row) in index::found_by(&request) {
+            self.insert(&key, row);
         }
-        let fresh =
-            Working { state: State::New, policy, events: Vec::new(), stored_version: 0, was_live: false };
+        let fresh = Working { state: State::New, policy, events: Vec::new(), stored: Stored::Nowhere };
         self.working.insert(id, fresh);
         self.memory.note_pending(number, id);
         Ok(self.run(id, &Command::Request(request))?.map(|_| ()))
@@ -468,7 +504,7 @@ impl<'a> Turn<'a> {
 
     fn inbound(&mut self, message: &Inbound) -> Result<Answer, StoreError> {
         let position =
-            keys::log_position(message.at, hash(&[message.channel.as_str(), &message.provider_ref]));
+            keys::log_position(message.at, keys::digest(&[message.channel.as_str(), &message.provider_ref]));
         let key = keys::inbound(position);
         let known: Option<Inbound> =
             self.disk.get(&key)?.map(|row| record::decode(&key, &row)).transpose()?;
@@ -498,8 +534,8 @@ impl<'a> Turn<'a> {
         match record::encode(&key, &kept) {
             Ok(row) => {
                 self.insert(&key, row);
-                if let Some(number) = message.number {
-                    self.insert(&keys::inbound_of(number, position), Vec::new());
+                if let Some((key, row)) = index::inbound_of(position, message) {
+                    self.insert(&key, row);
                 }
             }
             Err(error) => tracing::error!(%error, "an inbound message is too large to be kept"),
@@ -713,17 +749,19 @@ impl<'a> Turn<'a> {
     /// The verification as this turn has made it so far; loaded where it was not touched yet.
     fn working(&mut self, id: VerificationId) -> Result<Option<&mut Working>, StoreError> {
         if !self.working.contains_key(&id) {
-            let (snapshot, was_live) = match self.memory.live.get(&id) {
-                Some(live) => (Some(Arc::clone(&live.snapshot)), true),
-                None => (self.disk.snapshot(id, u32::MAX, &self.memory.policies)?, false),
+            let stored = match self.memory.live.get(&id) {
+                Some(live) => Stored::Live(Arc::clone(&live.snapshot)),
+                None => match self.disk.snapshot(id, u32::MAX, &self.memory.policies)? {
+                    Some(snapshot) => Stored::Kept(snapshot),
+                    None => Stored::Nowhere,
+                },
             };
-            let Some(snapshot) = snapshot else { return Ok(None) };
+            let (Stored::Live(snapshot) | Stored::Kept(snapshot)) = &stored else { return Ok(None) };
             let working = Working {
-                stored_version: snapshot.verification.version,
                 state: State::Known(Box::new(snapshot.verification.clone())),
                 policy: Arc::clone(&snapshot.policy),
                 events: Vec::new(),
-                was_live,
+                stored,
             };
             self.working.insert(id, working);
         }
@@ -786,36 +824,18 @@ impl<'a> Turn<'a> {
     fn remove_inbound_index(&mut self, row: Row, key: &[u8]) -> Result<(), StoreError> {
         if row == Row::Inbound
             && let Some(value) = self.disk.get(key)?
-            && let Some(number) = record::decode::<Inbound>(key, &value)?.number
             && let Some(position) = keys::trailing_id(key)
+            && let Some((key, _)) = index::inbound_of(position, &record::decode(key, &value)?)
         {
-            self.remove(&keys::inbound_of(number, position));
+            self.remove(&key);
         }
         Ok(())
     }
 
-    fn first_after(&self, before: Option<VerificationId>) -> Result<Option<VerificationId>, StoreError> {
-        let from = match before {
-            Some(id) => keys::events(id, u32::MAX),
-            None => vec![Row::Events as u8],
-        };
-        match self.disk.range(from, vec![Row::Events as u8 + 1]).next() {
-            Some(row) => Ok(keys::verification_of(&row?.0)),
-            None => Ok(None),
-        }
-    }
-
     fn remove_verification(&mut self, id: VerificationId) -> Result<(), StoreError> {
         if let Some(snapshot) = self.disk.snapshot(id, u32::MAX, &self.memory.policies)? {
-            let request = &snapshot.verification.request;
-            self.remove(&keys::number(request.number, id));
-            if let Some(client_ref) = &request.client_ref {
-                self.remove(&keys::client_ref(reference_hash(client_ref), id));
-            }
-            for message in &snapshot.verification.messages {
-                if let Some(provider_ref) = &message.provider_ref {
-                    self.remove(&keys::provider_ref(&message.channel, provider_ref.as_str()));
-                }
+            for (key, _) in index::rows_of(&snapshot, &self.disk.events(id)?)? {
+                self.remove(&key);
             }
         }
         let rows: Result<Vec<_>, _> = self.disk.scan(&keys::events_of(id)).collect();
@@ -865,22 +885,6 @@ fn acted(
 /// Idempotency keys that are older are forgotten.
 pub fn idempotency_limit(now: Timestamp) -> Timestamp {
     Timestamp::from_millis(now.as_millis() - i64::try_from(IDEMPOTENCY_FOR.as_millis()).unwrap_or(i64::MAX))
-}
-
-/// Under which an app's own reference is found, whichever app's it is: the staff do not know.
-pub fn reference_hash(client_ref: &str) -> [u8; 16] {
-    hash(&[client_ref])
-}
-
-fn hash(parts: &[&str]) -> [u8; 16] {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update(part);
-        hasher.update([0]);
-    }
-    let mut first = [0; 16];
-    first.copy_from_slice(&hasher.finalize()[..16]);
-    first
 }
 
 fn is_applied(event: &Event) -> bool {

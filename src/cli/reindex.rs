@@ -1,0 +1,63 @@
+//! `twotick reindex`: makes anew by what verifications and messages are found.
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Cli, Exit, load_config, print};
+use crate::app;
+use crate::store::sled::Progress;
+
+/// What the bar is at when all verifications are done; it is of the time that the store covers.
+const WHOLE: u64 = 1_000;
+
+pub(super) fn run(cli: &Cli) -> Exit {
+    let loaded = match load_config(cli) {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
+    };
+    // Hidden where stderr is no terminal.
+    let bar = ProgressBar::new(WHOLE).with_style(style());
+    let done = app::reindex(&loaded.config, &mut |progress| show(&bar, progress));
+    bar.finish_and_clear();
+    match done {
+        Ok(done) => print(&format!(
+            "reindexed: {} verifications, {} inbound messages\n",
+            done.verifications, done.inbound
+        )),
+        Err(error) => {
+            eprintln!("{error}");
+            Exit::Failed
+        }
+    }
+}
+
+const TEMPLATE: &str = "{bar:40} {percent:>3} %  {msg}  {elapsed}";
+
+fn style() -> ProgressStyle {
+    // A test says that the template is well formed.
+    ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn show(bar: &ProgressBar, progress: Progress) {
+    match progress {
+        Progress::Clearing { rows } => bar.set_message(format!("{rows} old rows removed")),
+        Progress::Verifications { done, thousandths } => {
+            bar.set_position(u64::from(thousandths));
+            bar.set_message(format!("{done} verifications"));
+        }
+        Progress::Inbound { done } => bar.set_message(format!("{done} inbound messages")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bar_is_drawn_as_it_is_meant() {
+        assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
+        let bar = ProgressBar::hidden().with_style(style());
+        bar.set_length(WHOLE);
+        show(&bar, Progress::Verifications { done: 12, thousandths: 250 });
+        assert_eq!((bar.position(), bar.message()), (250, "12 verifications".to_owned()));
+    }
+}

@@ -1,0 +1,62 @@
+//! The rows that follow from others: by them verifications and messages are found and listed. They are written with
+//! what they follow from, as one, and can be made anew from it.
+
+use super::keys::{self, Row};
+use super::record;
+use crate::store::{Facets, Inbound, LogPosition, Snapshot, StoreError};
+use crate::verification::due::due_of;
+use crate::verification::{Event, Fact, Request};
+
+/// The layout of these rows. A store with another one is read again by `reindex`.
+pub const INDEX_VERSION: u32 = 1;
+
+/// Every kind of them.
+pub const DERIVED: [Row; 6] =
+    [Row::Facets, Row::Number, Row::ClientRef, Row::ProviderRef, Row::Live, Row::InboundOfNumber];
+
+/// A key and what stands under it.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
+/// All rows that follow from the events of one verification, which fold to `snapshot`.
+pub fn rows_of(snapshot: &Snapshot, events: &[Event]) -> Result<Vec<Entry>, StoreError> {
+    let id = snapshot.verification.id();
+    let mut rows = found_by(&snapshot.verification.request);
+    rows.push(match due_of(&snapshot.verification) {
+        Some(_) => (keys::live(id), Vec::new()),
+        None => facets(snapshot)?,
+    });
+    for event in events {
+        let (Fact::SendAccepted { message, provider_ref, .. }
+        | Fact::Reported { message, provider_ref: Some(provider_ref), .. }) = &event.fact
+        else {
+            continue;
+        };
+        if let Some(channel) = snapshot.verification.message(*message).map(|message| &message.channel) {
+            let key = keys::provider_ref(channel, provider_ref.as_str());
+            let row = record::encode(&key, &id.message(*message))?;
+            rows.push((key, row));
+        }
+    }
+    Ok(rows)
+}
+
+/// By what a verification is found from its request on.
+pub fn found_by(request: &Request) -> Vec<Entry> {
+    let mut rows = vec![(keys::number(request.number, request.id), Vec::new())];
+    if let Some(client_ref) = &request.client_ref {
+        rows.push((keys::client_ref(client_ref, request.id), Vec::new()));
+    }
+    rows
+}
+
+/// The row by which one that is no longer live is listed.
+pub fn facets(snapshot: &Snapshot) -> Result<Entry, StoreError> {
+    let key = keys::facets(snapshot.verification.id());
+    let row = record::encode(&key, &Facets::of(snapshot))?;
+    Ok((key, row))
+}
+
+/// The row by which an inbound message is found, where the provider tells whose it is.
+pub fn inbound_of(position: LogPosition, message: &Inbound) -> Option<Entry> {
+    message.number.map(|number| (keys::inbound_of(number, position), Vec::new()))
+}
