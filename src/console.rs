@@ -7,7 +7,11 @@
 //! A page is a template in `console/templates` that extends `base.html`, a struct with a [`Frame`] and a table of
 //! [`words`], and a route in `routes`.
 
+mod alerts;
 mod assets;
+mod audit;
+mod case;
+mod conversations;
 mod cookies;
 mod frame;
 mod guard;
@@ -15,6 +19,7 @@ mod health;
 mod list;
 mod look;
 pub mod password;
+mod plain;
 mod posted;
 mod preferences;
 mod refusal;
@@ -23,6 +28,7 @@ mod sessions;
 mod sign_in;
 mod signed;
 mod slow_down;
+mod spans;
 mod users;
 mod words;
 
@@ -57,7 +63,14 @@ fn routes(config: &mut ServiceConfig) {
         .service(list::page)
         .service(list::follow)
         .service(list::download)
-        .service(search::page);
+        .service(search::page)
+        .configure(case::routes)
+        .service(health::fragment)
+        .service(alerts::page)
+        .service(conversations::list)
+        .service(conversations::of_person)
+        .service(audit::page)
+        .service(audit::export);
 }
 
 /// What the pages work with. The composition root fills it.
@@ -87,10 +100,18 @@ pub struct Console {
     slow_down: slow_down::SlowDown,
     /// Pages that follow the list.
     streams: Arc<Semaphore>,
+    monitor: Arc<health::Monitor>,
 }
 
-/// One for all workers.
+/// One for all workers. Begins to watch over the metrics, and so needs a runtime.
 pub fn share(services: Services) -> web::Data<Console> {
+    let monitor = Arc::new(health::Monitor::new(
+        services.metrics.clone(),
+        Arc::clone(&services.store),
+        services.clock.clone(),
+        services.channels.iter().cloned(),
+    ));
+    tokio::spawn(Arc::clone(&monitor).run(services.lifecycle.clone()));
     let users = services.users.iter().map(|user| user.name.clone());
     let slow_down = slow_down::SlowDown::new(users);
     web::Data::new(Console {
@@ -99,6 +120,7 @@ pub fn share(services: Services) -> web::Data<Console> {
         passwords: password::Checker::default(),
         slow_down,
         streams: Arc::new(Semaphore::new(list::STREAMS)),
+        monitor,
     })
 }
 

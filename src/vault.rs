@@ -1,6 +1,8 @@
 //! The only holder of keys: derives codes, seals and opens what is personal, and makes the blind index by which a
 //! number is found. Everything comes from one master key of 32 bytes.
 
+pub mod webhook;
+
 use std::collections::BTreeMap;
 use std::fmt;
 

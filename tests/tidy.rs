@@ -15,7 +15,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("config", &["language"]),
     ("vault", &["verification", "phone"]),
     ("store", &["verification", "clock"]),
-    ("channel", &["verification", "explain"]),
+    ("channel", &["verification", "explain", "clock"]),
     ("courier", &["store", "channel", "vault", "verification", "clock"]),
     ("sweeps", &["store", "channel", "verification", "clock"]),
     ("timeline", &["store", "verification", "language", "explain"]),

@@ -19,7 +19,11 @@ struct Asset {
     content: &'static str,
 }
 
-const ASSETS: [Asset; 5] = [
+const ASSETS: [Asset; 9] = [
+    Asset { name: "strip.css", content_type: CSS, content: include_str!("assets/strip.css") },
+    Asset { name: "case.css", content_type: CSS, content: include_str!("assets/case.css") },
+    Asset { name: "case.js", content_type: SCRIPT, content: include_str!("assets/case.js") },
+    Asset { name: "strip.js", content_type: SCRIPT, content: include_str!("assets/strip.js") },
     Asset { name: "console.css", content_type: CSS, content: include_str!("assets/console.css") },
     Asset { name: "console.js", content_type: SCRIPT, content: include_str!("assets/console.js") },
     Asset { name: "keys.js", content_type: SCRIPT, content: include_str!("assets/keys.js") },

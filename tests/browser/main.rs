@@ -11,6 +11,7 @@ mod driver;
 mod handset;
 #[path = "../support/hostile.rs"]
 mod hostile;
+mod list;
 #[path = "../support/office.rs"]
 mod office;
 mod pages;
@@ -50,6 +51,11 @@ static CASES: &[Case] = &cases![
     signing::in_and_out_with_the_keyboard_alone,
     signing::the_language_is_the_browsers_then_the_users_then_the_choice,
     signing::theme_and_zone_are_chosen_and_stay,
+    list::a_filter_is_shared_by_its_address,
+    list::what_is_new_is_told_and_nothing_moves,
+    list::the_search_box_says_what_it_recognised,
+    list::keys_work_outside_fields_alone,
+    list::everything_reads_without_scripts,
     pages::all_are_accessible_in_english,
     pages::all_are_accessible_in_german,
 ];

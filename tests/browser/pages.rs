@@ -9,7 +9,14 @@ const OUTSIDE: [&str; 1] = ["/console/sign-in"];
 
 /// Those of an operator, who sees all of them.
 fn inside() -> Vec<String> {
-    vec!["/console".to_owned(), "/console/nothing-here".to_owned()]
+    let fixed = [
+        "/console",
+        "/console?status=pending&since=nonsense&country=NZ",
+        "/console/search",
+        "/console/search?q=0101",
+        "/console/nothing-here",
+    ];
+    fixed.map(str::to_owned).into()
 }
 
 pub async fn all_are_accessible_in_english(world: Shared) {

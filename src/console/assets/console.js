@@ -1,5 +1,6 @@
 // On every page: keys, copying, the browser's time zone.
 import "./keys.js";
+import "./strip.js";
 
 // [data-copy-text] is what a button copies; the buttons themselves are shown by this script alone.
 for (const button of document.querySelectorAll("button[data-copy-text]")) {

@@ -1,0 +1,116 @@
+//! The health strip that stands on every page: a glance tells whether codes go out and news of them come in.
+
+use std::time::Duration;
+
+use actix_web::{HttpResponse, get, web};
+use askama::Template;
+
+use super::{Alarm, Breaker, Vitals};
+use crate::console::spans::span;
+use crate::console::words::health::Words;
+use crate::console::{Console, Refusal, Watching};
+use crate::language::Language;
+use crate::verification::values::Timestamp;
+
+#[derive(Template)]
+#[template(path = "health.html")]
+pub struct Strip {
+    words: &'static Words,
+    /// The worst, where there is one.
+    alarm: Option<ShownAlarm>,
+    more_alarms: usize,
+    items: Vec<Item>,
+}
+
+/// An alarm in words.
+pub struct ShownAlarm {
+    pub class: &'static str,
+    pub text: String,
+    pub fix: &'static str,
+}
+
+struct Item {
+    class: &'static str,
+    icon: &'static str,
+    name: String,
+    value: String,
+    /// RFC 3339, where the value is how long ago something was.
+    at: Option<Timestamp>,
+    /// What a handset has no room for while it is as it should be.
+    is_calm: bool,
+}
+
+impl Strip {
+    /// As things were at the last sample.
+    pub fn now(console: &Console, language: Language) -> Self {
+        Self::of(&console.monitor.vitals(), console.clock.now(), language)
+    }
+
+    fn of(vitals: &Vitals, now: Timestamp, language: Language) -> Self {
+        let words = Words::of(language);
+        let alarms = shown(&vitals.alarms, now, language);
+        let more_alarms = alarms.len().saturating_sub(1);
+        let alarm = alarms.into_iter().next();
+        Self { words, alarm, more_alarms, items: items(vitals, now, language, words) }
+    }
+}
+
+/// For who keeps a page open; a script puts it in place of the one that stands there.
+#[get("/health")]
+pub async fn fragment(console: web::Data<Console>, watching: Watching) -> Result<HttpResponse, Refusal> {
+    let strip = Strip::now(&console, watching.0.look.language);
+    Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(strip.render()?))
+}
+
+/// Every alarm in words, the worst first.
+pub fn shown(alarms: &[Alarm], now: Timestamp, language: Language) -> Vec<ShownAlarm> {
+    let words = Words::of(language);
+    let shown = |alarm: &Alarm| ShownAlarm {
+        class: if alarm.is_severe() { "bad" } else { "waiting" },
+        text: words.alarm(alarm, now, language),
+        fix: words.fix(alarm),
+    };
+    alarms.iter().map(shown).collect()
+}
+
+fn items(vitals: &Vitals, now: Timestamp, language: Language, words: &'static Words) -> Vec<Item> {
+    let mut items = Vec::new();
+    for channel in &vitals.channels {
+        let is_alarming = vitals.alarms.iter().any(|alarm| alarm.channel() == Some(&channel.name));
+        let (class, icon) = if is_alarming { ("bad", "i-trouble") } else { ("good", "i-good") };
+        let mut value = match channel.last_webhook {
+            Some(at) => words.webhook_ago(&span(whole(now.since(at)), language)),
+            None => words.no_webhook.to_owned(),
+        };
+        if let Some(rate) = channel.error_rate {
+            value.push_str(&format!(", {}", words.errors(rate)));
+        }
+        if channel.signatures_refused > 0 {
+            value.push_str(&format!(", {} {}", channel.signatures_refused, words.signatures_refused));
+        }
+        match channel.breaker {
+            Breaker::Closed => {}
+            Breaker::Open => value.push_str(&format!(", {}", words.breaker_open)),
+        }
+        let name = channel.name.to_string();
+        items.push(Item { class, icon, name, value, at: channel.last_webhook, is_calm: false });
+    }
+    let mut calm = |name: &str, value: String, alarming: fn(&Alarm) -> bool| {
+        let is_calm = !vitals.alarms.iter().any(alarming);
+        let (class, icon) = if is_calm { ("", "") } else { ("bad", "i-trouble") };
+        items.push(Item { class, icon, name: name.to_owned(), value, at: None, is_calm });
+    };
+    calm(words.queue, words.queued(vitals.live.unwrap_or(0), vitals.waiting), |_| false);
+    let late = vitals.lateness_p99.map_or_else(|| words.none.to_owned(), |late| words.lateness(late));
+    calm(words.deadlines, late, |alarm| matches!(alarm, Alarm::Late { .. }));
+    let room = vitals.disk_free.map_or_else(|| words.unknown.to_owned(), |free| words.room(free));
+    calm(words.disk, room, |alarm| matches!(alarm, Alarm::LittleRoom { .. } | Alarm::StoreNotReady(_)));
+    let ahead = vitals.clock_ahead.map_or_else(|| words.unknown.to_owned(), |ahead| words.ahead(ahead));
+    calm(words.clock, ahead, |alarm| matches!(alarm, Alarm::ClockWrong { .. }));
+    items
+}
+
+/// Tenths of a second say nothing about how long ago something was.
+fn whole(length: Duration) -> Duration {
+    Duration::from_secs(length.as_secs())
+}
