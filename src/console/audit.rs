@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::posted::Posted;
 use super::words::audit::Words;
 use super::{Action, Console, Frame, Place, Refusal, Signed};
-use crate::store::{Audit, AuditAction, AuditRecord, Order, StoreError};
+use crate::store::{Audit, AuditAction, AuditRecord, StoreError};
 use crate::verification::values::{Timestamp, UserName, VerificationId};
 
 const ENTRIES_A_PAGE: usize = 100;
@@ -64,15 +64,7 @@ pub async fn export(
     _posted: Posted,
 ) -> Result<HttpResponse, Refusal> {
     signed.require(Action::ReadAudit)?;
-    let entry = Audit {
-        at: console.clock.now(),
-        by: signed.name.clone(),
-        action: AuditAction::ExportedAudit,
-        verification: None,
-        reason: None,
-        detail: None,
-    };
-    console.store.execute(vec![Order::Audit(entry)]).await?;
+    console.record(&signed, AuditAction::ExportedAudit, None).await?;
     let name = format!("attachment; filename=\"twotick-audit-{}.ndjson\"", day(console.clock.now()));
     let start = Some((console, None));
     Ok(HttpResponse::Ok()

@@ -6,6 +6,7 @@ use super::Case;
 use super::bar::{self, Segment};
 use super::rows::{self, Row};
 use crate::console::look::Look;
+use crate::console::plain::plain;
 use crate::console::spans::span;
 use crate::console::words::case::Words;
 use crate::console::{Action, Console, Refusal, Signed};
@@ -117,6 +118,12 @@ struct FactsPiece<'a> {
     status: &'static str,
     messages: Vec<MessageFacts>,
     tries_left: u8,
+}
+
+impl FactsPiece<'_> {
+    fn plain(&self, text: &str) -> String {
+        plain(text)
+    }
 }
 
 struct MessageFacts {
