@@ -98,9 +98,9 @@ pub struct Console {
     sessions: sessions::Sessions,
     passwords: password::Checker,
     slow_down: slow_down::SlowDown,
-    monitor: Arc<health::Monitor>,
     /// Pages that follow the list.
     streams: Arc<Semaphore>,
+    monitor: Arc<health::Monitor>,
 }
 
 /// One for all workers. Begins to watch over the metrics, and so needs a runtime.
@@ -119,8 +119,8 @@ pub fn share(services: Services) -> web::Data<Console> {
         sessions: sessions::Sessions::default(),
         passwords: password::Checker::default(),
         slow_down,
-        monitor,
         streams: Arc::new(Semaphore::new(list::STREAMS)),
+        monitor,
     })
 }
 
