@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::Case;
-use super::pieces::Pieces;
+use super::pieces::{Known, Pieces};
 use crate::console::{Console, Refusal, Watching};
 use crate::http::Lifecycle;
 use crate::verification::values::VerificationId;
@@ -136,7 +136,8 @@ impl Follower {
             return Ok(None);
         }
         let case = Case::of(&self.console, snapshot).await?;
-        let pieces = Pieces::of(&self.console, &self.watching.0, &case, self.known)?;
+        let known = Known { rows: self.known, reason: "" };
+        let pieces = Pieces::of(&self.console, &self.watching.0, &case, known)?;
         let sent = Sent { verdict: pieces.verdict, bar: pieces.bar };
         if version == self.known && sent == self.sent {
             return Ok(None);
