@@ -20,7 +20,7 @@ pub(super) fn run(cli: &Cli) -> Exit {
     bar.finish_and_clear();
     match done {
         Ok(done) => print(&format!(
-            "reindexed: {} verifications, {} inbound messages\n",
+            "reindexed; verifications: {}, inbound messages: {}\n",
             done.verifications, done.inbound
         )),
         Err(error) => {

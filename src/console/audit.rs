@@ -1,15 +1,14 @@
 //! The audit log: what the staff did, each entry sealing the one before it.
 
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use actix_web::{HttpRequest, HttpResponse, get, web};
 use askama::Template;
 use futures_util::stream::unfold;
 use serde::Serialize;
 
-use super::posted::Posted;
 use super::words::audit::Words;
 use super::{Action, Console, Frame, Place, Refusal, Signed};
-use crate::store::{Audit, AuditAction, AuditRecord, Order, StoreError};
+use crate::store::{Audit, AuditAction, AuditRecord, StoreError};
 use crate::verification::values::{Timestamp, UserName, VerificationId};
 
 const ENTRIES_A_PAGE: usize = 100;
@@ -19,7 +18,6 @@ const ENTRIES_A_PAGE: usize = 100;
 struct Page {
     frame: Frame,
     words: &'static Words,
-    csrf: String,
     rows: Vec<Row>,
     is_further: bool,
     next: Option<u64>,
@@ -49,7 +47,6 @@ pub async fn page(
     super::page(&Page {
         frame: Frame::of(&console, &request, &signed, Place::Audit, words.title),
         words,
-        csrf: signed.csrf.clone(),
         rows: kept.items.into_iter().map(|record| Row::of(&console, words, record)).collect(),
         is_further: before.is_some(),
         next: kept.next,
@@ -57,22 +54,10 @@ pub async fn page(
 }
 
 /// All of it, newest first, one JSON object a line. That it was taken is its first line.
-#[post("/audit/export")]
-pub async fn export(
-    console: web::Data<Console>,
-    signed: Signed,
-    _posted: Posted,
-) -> Result<HttpResponse, Refusal> {
+#[get("/audit.ndjson")]
+pub async fn download(console: web::Data<Console>, signed: Signed) -> Result<HttpResponse, Refusal> {
     signed.require(Action::ReadAudit)?;
-    let entry = Audit {
-        at: console.clock.now(),
-        by: signed.name.clone(),
-        action: AuditAction::ExportedAudit,
-        verification: None,
-        reason: None,
-        detail: None,
-    };
-    console.store.execute(vec![Order::Audit(entry)]).await?;
+    console.record(&signed, AuditAction::ExportedAudit, None).await?;
     let name = format!("attachment; filename=\"twotick-audit-{}.ndjson\"", day(console.clock.now()));
     let start = Some((console, None));
     Ok(HttpResponse::Ok()

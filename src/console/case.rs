@@ -20,7 +20,7 @@ use crate::phone::Phone;
 use crate::store::Snapshot;
 use crate::verification::Event;
 use crate::verification::values::{NumberIndex, Timestamp, VerificationId};
-use pieces::Pieces;
+use pieces::{Known, Pieces};
 
 /// All routes of this page.
 pub fn routes(config: &mut ServiceConfig) {
@@ -97,6 +97,8 @@ struct Shown {
     note: Option<Note>,
     /// The number in full.
     revealed: Option<Phone>,
+    /// What was given and can be given again.
+    reason: String,
 }
 
 impl Case {
@@ -152,7 +154,7 @@ impl Case {
             number,
             number_is_revealed,
             note: shown.note,
-            pieces: Pieces::of(console, signed, self, 0)?,
+            pieces: Pieces::of(console, signed, self, Known { rows: 0, reason: &shown.reason })?,
             conversation,
             printed_at: console.clock.now(),
             is_live: !number_is_revealed,

@@ -33,9 +33,9 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// … about so many, it is not one slow phone.
 const UNHEARD_SENDS: u64 = 3;
 /// Below this a share says nothing.
-const FEWEST_SENDS: u64 = 5;
-/// More than this of a channel's requests failing is worth a look.
-const HIGH_ERROR_RATE: f64 = 0.25;
+const FEWEST_SENDS: u64 = 10;
+/// Numbers that a channel cannot reach are refused every day; when half of all requests fail, it is something else.
+const HIGH_ERROR_RATE: f64 = 0.5;
 /// In seconds. A fallback is meant to be a few milliseconds late; people notice half a second.
 const LATE: f64 = 0.5;
 /// In seconds. A `Date` is only good to one.
@@ -393,7 +393,7 @@ mod tests {
                 signatures_refused: 2,
                 breaker: Breaker::Open,
                 clock_ahead: Some(-7.0),
-                ..counts(5, 5, 0)
+                ..counts(5, 15, 0)
             },
         );
         worse.lateness = vec![(0.1, 98), (1.0, 99), (f64::INFINITY, 100)];
@@ -408,7 +408,7 @@ mod tests {
                 Alarm::StoreNotReady(store::Health::Full),
                 Alarm::BreakerOpen(channel()),
                 Alarm::SignaturesRefused { channel: channel(), times: 2 },
-                Alarm::ErrorRate { channel: channel(), share: 0.5, sends: 10 },
+                Alarm::ErrorRate { channel: channel(), share: 0.75, sends: 20 },
                 Alarm::Late { seconds: 1.0 },
                 Alarm::LittleRoom { bytes: 1_000 },
                 Alarm::ClockWrong { ahead: -7.0 },

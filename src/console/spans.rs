@@ -31,6 +31,14 @@ pub fn span(length: Duration, language: Language) -> String {
     }
 }
 
+/// How long ago something was: whole seconds are enough.
+pub fn ago(length: Duration, language: Language) -> String {
+    match length.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds => span(Duration::from_secs(seconds), language),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +60,7 @@ mod tests {
             let texts = (span(length, Language::English), span(length, Language::German));
             assert_eq!(texts, (english.to_owned(), german.to_owned()));
         }
+        assert_eq!(ago(Duration::from_millis(25_900), Language::German), "25 s");
+        assert_eq!(ago(Duration::from_millis(61_900), Language::German), "1 min 1 s");
     }
 }

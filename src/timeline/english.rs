@@ -70,7 +70,7 @@ pub(super) fn sentence(saying: &Saying<'_>) -> String {
             OperatorAction::Reveal => format!("{by} looked at the full number."),
             OperatorAction::Resend => format!("{by} asked for the code to be sent once more."),
             OperatorAction::Next => format!("{by} asked for the next step."),
-            OperatorAction::Cancel => format!("{by} asked for an end of the verification."),
+            OperatorAction::Cancel => format!("{by} asked for the verification to be canceled."),
         },
         Saying::Expired => "The code expired.".to_owned(),
         Saying::Canceled { asker } => format!("{} canceled the verification.", capital(who(*asker))),

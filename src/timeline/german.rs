@@ -131,9 +131,12 @@ impl Provider<'_> {
         self.in_case("den")
     }
 
-    /// After `von`.
-    pub(super) fn dative(&self) -> String {
-        self.in_case("dem")
+    /// `von WhatsApp`, `vom SMS-Anbieter`.
+    pub(super) fn of(&self) -> String {
+        match self.0.medium {
+            Some(Medium::WhatsApp) => format!("von {}", self.0.name()),
+            Some(Medium::Sms) | None => self.in_case("vom"),
+        }
     }
 
     fn in_case(&self, article: &str) -> String {

@@ -13,3 +13,4 @@ mod orders;
 mod staff;
 mod streams;
 mod table;
+mod told;

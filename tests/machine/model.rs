@@ -301,12 +301,14 @@ impl World {
 
     /// In the end nothing is left to do.
     fn settle(&mut self) -> Result<(), TestCaseError> {
+        crate::told::check(&self.story)?;
         self.story.now = self.story.now.max(EXPIRY);
         self.tick_until_quiet()?;
         self.story.now += 120_000;
         self.tick_until_quiet()?;
         prop_assert_eq!(due(&self.story.state), None, "{}", self.told());
         self.witness.read = std::mem::take(&mut self.seen_by_readers);
+        crate::told::check(&self.story)?;
         self.check()
     }
 

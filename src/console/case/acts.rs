@@ -28,11 +28,11 @@ pub async fn reveal(
     signed.require(Action::Reveal)?;
     let case = Case::load(&console, &signed, &id).await?;
     if let Err(note) = carry_out(&console, &signed, &posted, &case, OperatorAct::Reveal).await? {
-        return refused(&console, &request, &signed, &case, note);
+        return refused(&console, &request, &signed, &posted, &case, note);
     }
     let revealed = Some(case.phone(&console)?);
     let case = Case::load(&console, &signed, &id).await?;
-    case.show(&console, &request, &signed, Shown { revealed, note: None }, StatusCode::OK)
+    case.show(&console, &request, &signed, Shown { revealed, ..Shown::default() }, StatusCode::OK)
 }
 
 #[post("/verifications/{id}/resend")]
@@ -84,7 +84,7 @@ async fn change(
 ) -> Result<HttpResponse, Refusal> {
     let case = Case::load(console, signed, id).await?;
     if let Err(note) = carry_out(console, signed, posted, &case, act).await? {
-        return refused(console, request, signed, &case, note);
+        return refused(console, request, signed, posted, &case, note);
     }
     let page = format!("/console/verifications/{}?{DONE}", case.snapshot.verification.id());
     Ok(HttpResponse::SeeOther().insert_header((header::LOCATION, page)).finish())
@@ -94,10 +94,13 @@ fn refused(
     console: &Console,
     request: &HttpRequest,
     signed: &Signed,
+    posted: &Posted,
     case: &Case,
     note: Note,
 ) -> Result<HttpResponse, Refusal> {
-    case.show(console, request, signed, Shown { note: Some(note), revealed: None }, StatusCode::CONFLICT)
+    let reason = posted.text("reason").chars().take(LONGEST_REASON).collect();
+    let shown = Shown { note: Some(note), reason, ..Shown::default() };
+    case.show(console, request, signed, shown, StatusCode::CONFLICT)
 }
 
 /// `Err` says why it was not done, in words for the page.

@@ -1,17 +1,18 @@
 //! The page grows while it is open: new rows, and the pieces that changed, as server-sent events.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use futures_util::stream::unfold;
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::Case;
-use super::pieces::Pieces;
+use super::pieces::{Known, Pieces};
 use crate::console::{Console, Refusal, Watching};
 use crate::http::Lifecycle;
 use crate::verification::values::VerificationId;
@@ -30,6 +31,9 @@ pub async fn events(
     watching: Watching,
 ) -> Result<HttpResponse, Refusal> {
     let case = Case::load(&console, &watching.0, &id).await?;
+    let Ok(place) = Arc::clone(&console.streams).try_acquire_owned() else {
+        return Err(Refusal::Busy(BEAT));
+    };
     let id = case.snapshot.verification.id();
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -45,6 +49,7 @@ pub async fn events(
         sent: Sent::default(),
         beat,
         beats_left: BEATS,
+        _place: place,
     };
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
@@ -74,6 +79,8 @@ struct Follower {
     sent: Sent,
     beat: Interval,
     beats_left: u32,
+    /// Among the streams that may be open at once.
+    _place: OwnedSemaphorePermit,
 }
 
 /// What changes with time alone, as it was last sent.
@@ -129,7 +136,8 @@ impl Follower {
             return Ok(None);
         }
         let case = Case::of(&self.console, snapshot).await?;
-        let pieces = Pieces::of(&self.console, &self.watching.0, &case, self.known)?;
+        let known = Known { rows: self.known, reason: "" };
+        let pieces = Pieces::of(&self.console, &self.watching.0, &case, known)?;
         let sent = Sent { verdict: pieces.verdict, bar: pieces.bar };
         if version == self.known && sent == self.sent {
             return Ok(None);

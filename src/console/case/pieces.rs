@@ -6,6 +6,7 @@ use super::Case;
 use super::bar::{self, Segment};
 use super::rows::{self, Row};
 use crate::console::look::Look;
+use crate::console::plain::plain;
 use crate::console::spans::span;
 use crate::console::words::case::Words;
 use crate::console::{Action, Console, Refusal, Signed};
@@ -23,18 +24,25 @@ pub struct Pieces {
     pub actions: String,
 }
 
+/// What the reader's page holds already.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    pub rows: u32,
+    /// In the field for it.
+    pub reason: &'a str,
+}
+
 impl Pieces {
-    /// `known`: how many rows the reader has.
-    pub fn of(console: &Console, signed: &Signed, case: &Case, known: u32) -> Result<Self, Refusal> {
+    pub fn of(console: &Console, signed: &Signed, case: &Case, known: Known<'_>) -> Result<Self, Refusal> {
         let look = &signed.look;
         let words = Words::of(look.language);
         let now = console.clock.now();
         Ok(Self {
             verdict: verdict(case, now, look, words)?,
             bar: bar(case, now, look, words)?,
-            rows: TimelineRows { words, rows: table(console, signed, case, words, known) }.render()?,
+            rows: TimelineRows { words, rows: table(console, signed, case, words, known.rows) }.render()?,
             facts: facts(case, look, words)?,
-            actions: actions(signed, case, words)?,
+            actions: actions(signed, case, known.reason, words)?,
         })
     }
 }
@@ -119,6 +127,12 @@ struct FactsPiece<'a> {
     tries_left: u8,
 }
 
+impl FactsPiece<'_> {
+    fn plain(&self, text: &str) -> String {
+        plain(text)
+    }
+}
+
 struct MessageFacts {
     id: String,
     channel: ChannelName,
@@ -149,6 +163,7 @@ fn facts(case: &Case, look: &Look, words: &'static Words) -> Result<String, Refu
 struct ActionsPiece<'a> {
     words: &'static Words,
     csrf: &'a str,
+    reason: &'a str,
     id: VerificationId,
     may_reveal: bool,
     may_resend: bool,
@@ -158,13 +173,14 @@ struct ActionsPiece<'a> {
     channels: Vec<ChannelName>,
 }
 
-fn actions(signed: &Signed, case: &Case, words: &'static Words) -> Result<String, Refusal> {
+fn actions(signed: &Signed, case: &Case, reason: &str, words: &'static Words) -> Result<String, Refusal> {
     let verification = &case.snapshot.verification;
     let mut channels: Vec<_> = case.snapshot.policy.steps.iter().map(|step| step.channel.clone()).collect();
     channels.dedup();
     let piece = ActionsPiece {
         words,
         csrf: &signed.csrf,
+        reason,
         id: verification.id(),
         may_reveal: signed.may(Action::Reveal),
         may_resend: signed.may(Action::Resend),

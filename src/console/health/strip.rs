@@ -1,12 +1,10 @@
 //! The health strip that stands on every page: a glance tells whether codes go out and news of them come in.
 
-use std::time::Duration;
-
 use actix_web::{HttpResponse, get, web};
 use askama::Template;
 
 use super::{Alarm, Breaker, Vitals};
-use crate::console::spans::span;
+use crate::console::spans::ago;
 use crate::console::words::health::Words;
 use crate::console::{Console, Refusal, Watching};
 use crate::language::Language;
@@ -79,7 +77,7 @@ fn items(vitals: &Vitals, now: Timestamp, language: Language, words: &'static Wo
         let is_alarming = vitals.alarms.iter().any(|alarm| alarm.channel() == Some(&channel.name));
         let (class, icon) = if is_alarming { ("bad", "i-trouble") } else { ("good", "i-good") };
         let mut value = match channel.last_webhook {
-            Some(at) => words.webhook_ago(&span(whole(now.since(at)), language)),
+            Some(at) => words.webhook_ago(&ago(now.since(at), language)),
             None => words.no_webhook.to_owned(),
         };
         if let Some(rate) = channel.error_rate {
@@ -108,9 +106,4 @@ fn items(vitals: &Vitals, now: Timestamp, language: Language, words: &'static Wo
     let ahead = vitals.clock_ahead.map_or_else(|| words.unknown.to_owned(), |ahead| words.ahead(ahead));
     calm(words.clock, ahead, |alarm| matches!(alarm, Alarm::ClockWrong { .. }));
     items
-}
-
-/// Tenths of a second say nothing about how long ago something was.
-fn whole(length: Duration) -> Duration {
-    Duration::from_secs(length.as_secs())
 }

@@ -315,6 +315,7 @@ mod tests {
     use super::*;
     use crate::console::look::Look;
     use crate::verification::state::Ending;
+    use crate::verification::values::Bucket;
 
     fn read(query: &str) -> (Filters, bool) {
         let pairs = pairs(query).unwrap();
@@ -325,10 +326,13 @@ mod tests {
 
     #[test]
     fn every_filter_reads_back_from_its_address() {
-        let query = "status=approved&delivery=in_doubt&channel=sms&fallback=deadline&error=131026&country=DE\
+        let id = VerificationId::new(Timestamp::from_millis(1_795_011_200_000), Bucket::new(5), 77);
+        let query = &format!(
+            "status=approved&delivery=in_doubt&channel=sms&fallback=deadline&error=131026&country=DE\
                      &profile=login&app=shop&since=2026-11-22T20:00:00.000Z&until=2026-11-22T21:00:00.000Z\
                      &number=000102030405060708090a0b0c0d0e0f&tail=01ff&ref=order%20%3D%2B%C3%A4\
-                     &before=ver_06hzjqd1nbrm4q9a5c2kt7x800";
+                     &before={id}"
+        );
         let (filters, is_canonical) = read(query);
         assert_eq!(filters.unreadable, Vec::<&str>::new());
         assert_eq!(filters.query(), format!("?{query}"));

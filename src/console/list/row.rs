@@ -1,6 +1,7 @@
 //! One verification as a row.
 
 use super::super::Console;
+use super::super::plain::plain;
 use super::super::words::list::Words;
 use crate::phone::Phone;
 use crate::store::{DeliveryState, Snapshot, Status};
@@ -66,26 +67,14 @@ pub fn number(console: &Console, snapshot: &Snapshot) -> String {
     phone.map_or_else(|| "•••••".to_owned(), |phone| phone.masked())
 }
 
-/// What a stranger wrote, as far as it can be shown: cut, and every character that hides or turns others made visible.
+/// What a stranger wrote, on one line and cut.
 pub fn shown(text: &str, most: usize) -> String {
-    let visible = |letter: char| if is_hidden(letter) { char::REPLACEMENT_CHARACTER } else { letter };
-    let mut shown: String = text.chars().take(most).map(visible).collect();
+    let cut: String = text.chars().take(most).collect();
+    let mut shown = plain(&cut).replace(['\n', '\t'], " ");
     if text.chars().nth(most).is_some() {
         shown.push('…');
     }
     shown
-}
-
-/// Controls, marks of direction, and letters without width.
-fn is_hidden(letter: char) -> bool {
-    letter.is_control()
-        || matches!(
-            letter,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-                | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-                | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
-        )
 }
 
 fn status(words: &'static Words, status: Status) -> Badge {
@@ -115,9 +104,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_hides_or_turns_text_is_made_visible_and_the_rest_cut() {
+    fn a_strangers_text_stands_on_one_line_and_is_cut() {
         assert_eq!(shown("order-17 ä 漢", 40), "order-17 ä 漢");
-        assert_eq!(shown("a\u{202e}b\u{200b}c\u{1b}[31m\n", 40), "a\u{fffd}b\u{fffd}c\u{fffd}[31m\u{fffd}");
+        assert_eq!(shown("a\u{202e}b\u{200b}c\nd\te", 40), "a\u{fffd}b\u{fffd}c d e");
         assert_eq!(shown(&"x".repeat(4_096), 3), "xxx…");
         assert_eq!(shown("xxx", 3), "xxx");
     }

@@ -48,12 +48,17 @@ impl Meaning {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verification::values::{Bucket, Ordinal, Timestamp};
+
+    fn id() -> VerificationId {
+        VerificationId::new(Timestamp::from_millis(1_795_011_200_000), Bucket::new(5), 77)
+    }
 
     #[test]
     fn ids_are_known_also_with_what_is_copied_along() {
-        let id = "ver_06hzjqd1nbrm4q9a5c2kt7x800";
+        let id = id().to_string();
         for typed in [
-            id.to_owned(),
+            id.clone(),
             format!("  {id} "),
             format!("\"{id}\","),
             id.to_ascii_uppercase(),
@@ -65,8 +70,8 @@ mod tests {
                 "{typed}"
             );
         }
-        let message = "msg_06hzjqd1nbrm4q9a5c2kt7x801";
-        assert!(matches!(Meaning::of(message), Meaning::Message(found) if found.to_string() == message));
+        let message = self::id().message(Ordinal::FIRST).to_string();
+        assert!(matches!(Meaning::of(&message), Meaning::Message(found) if found.to_string() == message));
     }
 
     #[test]

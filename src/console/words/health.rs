@@ -1,7 +1,7 @@
 //! Of the health strip and the page of alerts.
 
 use crate::console::health::Alarm;
-use crate::console::spans::span;
+use crate::console::spans::ago;
 use crate::language::Language;
 use crate::store::Health;
 use crate::verification::values::Timestamp;
@@ -134,7 +134,7 @@ impl Words {
                 .webhooks_stopped
                 .replace("{channel}", channel.as_str())
                 .replace("{sends}", &sends.to_string())
-                .replace("{ago}", &span(now.since(*since), language)),
+                .replace("{ago}", &ago(now.since(*since), language)),
             Alarm::StoreNotReady(Health::Full) => phrases.store_full.to_owned(),
             Alarm::StoreNotReady(Health::Stuck) => phrases.store_stuck.to_owned(),
             Alarm::StoreNotReady(Health::Closed | Health::Ready) => phrases.store_closed.to_owned(),

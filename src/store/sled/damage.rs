@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::keys::{self, Row};
+use super::open::open_sled_once_it_is_free;
 use super::record;
 use super::{OpenError, Settings, SledStore, open};
 use crate::clock::{Clock, ManualClock};
@@ -65,7 +66,7 @@ async fn closed() -> (World<Sled>, VerificationId, VerificationId) {
 
 /// Changes the rows of a closed store behind its back.
 pub fn tamper(folder: &Path, change: impl FnOnce(&::sled::Db)) {
-    let db = ::sled::open(folder.join("data")).unwrap();
+    let (_, db) = open_sled_once_it_is_free(&folder.join("data")).unwrap();
     change(&db);
     db.flush().unwrap();
 }

@@ -10,8 +10,9 @@ use super::record;
 use crate::store::{ChainHash, Inbound, Policies, StoreError};
 use crate::verification::values::{Timestamp, VerificationId};
 
-/// Rows that are made durable at once: few enough for a turn of the disk, many enough not to wait for it often.
-const ROWS_AT_ONCE: usize = 1_000;
+/// Rows that are made durable at once: few enough for a turn of the disk, many enough not to wait for it often. Tests
+/// have few rows and want many batches.
+const ROWS_AT_ONCE: usize = if cfg!(test) { 50 } else { 1_000 };
 
 /// How far [`reindex`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

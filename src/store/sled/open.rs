@@ -426,7 +426,7 @@ fn remove_unfinished_snapshots(path: &Path) -> io::Result<()> {
 }
 
 /// Nobody else has the folder, so where sled finds it locked the one before, of this process, is still letting go.
-fn open_sled_once_it_is_free(path: &Path) -> Result<(::sled::Config, ::sled::Db), OpenError> {
+pub fn open_sled_once_it_is_free(path: &Path) -> Result<(::sled::Config, ::sled::Db), OpenError> {
     let waiting = Stopwatch::start();
     loop {
         match open_sled(path) {

@@ -193,9 +193,9 @@ impl Life {
 #[tokio::test]
 async fn rows_made_anew_are_those_that_were_kept() {
     let mut seen = BTreeMap::<u8, usize>::new();
-    for seed in 0..6 {
+    for seed in 0..4 {
         let mut life = Life::new(seed);
-        for _ in 0..800 {
+        for _ in 0..700 {
             life.goes_on().await;
         }
         life.world.store.close().await.unwrap();
@@ -263,6 +263,38 @@ async fn a_store_without_these_rows_or_with_half_of_them_is_refused_until_they_a
         assert_eq!(rows(&folder).0, whole);
     }
     try_open().unwrap();
+}
+
+#[tokio::test]
+async fn one_that_is_interrupted_anywhere_is_noticed_and_finished() {
+    let mut life = Life::new(3);
+    for _ in 0..600 {
+        life.goes_on().await;
+    }
+    life.world.store.close().await.unwrap();
+    let folder = life.world.folder.path().to_owned();
+    let (whole, _) = rows(&folder);
+    let path = folder.join("data");
+    let mut interrupted = 0;
+    loop {
+        let mut calls = 0;
+        let mut dies = |_| {
+            assert!(calls < interrupted, "the process dies here");
+            calls += 1;
+        };
+        if reindex(&path, key_id(), &mut dies).is_ok() {
+            break;
+        }
+        interrupted += 1;
+        let settings = Settings { path: path.clone(), rates: BTreeMap::new(), key_id: key_id() };
+        let refused = open(settings, Clock::Manual(Arc::clone(&life.world.time))).map(|_| ());
+        assert!(
+            matches!(refused, Err(OpenError::Unindexed { .. })),
+            "after {interrupted} steps: {refused:?}"
+        );
+    }
+    assert!(interrupted >= 8, "only {interrupted} steps");
+    assert_eq!(rows(&folder).0, whole);
 }
 
 #[tokio::test]

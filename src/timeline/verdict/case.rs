@@ -79,6 +79,8 @@ pub(super) enum Went {
     Out,
     Soon,
     Never,
+    /// Its provider had refused our sender a moment before.
+    Skipped,
 }
 
 /// What became of the last message. Durations are counted from when it went out.
@@ -321,6 +323,7 @@ impl<'a> Reading<'a> {
         let way = |message: &'a Message| Way::of(&self.snapshot.policy, message.channel.as_str());
         let went = match to.progress {
             Progress::Queued { .. } if to.attempts == 0 && self.verification().is_pending() => Went::Soon,
+            Progress::Dropped if self.was_skipped(to.ordinal) => Went::Skipped,
             Progress::Dropped | Progress::Queued { .. } | Progress::Failed if to.attempts == 0 => Went::Never,
             Progress::Queued { .. }
             | Progress::Sending

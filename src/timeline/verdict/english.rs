@@ -19,6 +19,8 @@ pub(super) fn words(case: &Case<'_>, clock: &dyn Fn(Timestamp) -> String) -> [St
 
 /// More turns than these are only counted, but for the last one: nobody can follow a longer sentence.
 const MOST_TURNS: usize = 2;
+/// Nothing that waits for less is said to wait.
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 struct Words<'a> {
     case: &'a Case<'a>,
@@ -37,7 +39,12 @@ impl Words<'_> {
         clauses.extend(turns.iter().map(turn));
         clauses.extend(self.fate());
         for arrival in &case.arrivals {
-            clauses.push(format!("{} arrived too, after {}", what(arrival.way), length(arrival.after)));
+            let after = length(arrival.after);
+            clauses.push(if arrival.way == case.way {
+                format!("an earlier {} arrived after {after}", bare_message(arrival.way))
+            } else {
+                format!("{} arrived too, after {after}", what(arrival.way))
+            });
         }
         clauses.extend(self.end());
         format!("{}.", capital(&clauses.join("; ")))
@@ -47,32 +54,42 @@ impl Words<'_> {
     fn fate(&self) -> Option<String> {
         let case = self.case;
         let way = case.way;
-        let message = if case.turns.is_empty() { what(way) } else { "it".to_owned() };
+        let first = case.turns.is_empty();
+        let message = if first { what(way) } else { "it".to_owned() };
+        let its_message = if first { its(way) } else { "it".to_owned() };
         let is_over = !matches!(case.end, End::Open);
         Some(match &case.fate {
+            Fate::Queued { since } if *since < A_MOMENT => match case.turns.last() {
+                Some(Turn { went: Went::Soon, .. }) => return None,
+                Some(_) | None => format!("{message} is about to go out"),
+            },
             Fate::Queued { since } => {
                 format!("{message} has been waiting in our queue for {}", length(*since))
             }
             Fate::Retrying { error, at } => {
                 let at = (self.clock)(*at);
                 format!(
-                    "{} turned {message} away for now{} and is asked again at {at}",
+                    "{} turned {its_message} away for now{} and is asked again at {at}",
                     taker(way),
                     because(way, error)
                 )
             }
+            Fate::Sending if is_over => format!("{} had not answered yet", taker(way)),
             Fate::Sending => format!("the request to {} is under way", taker(way)),
             Fate::Doubt { again_at: Some(at) } => format!(
-                "the answer of {} was lost, so nobody knows whether {message} went out, and unless a report comes \
+                "the answer of {} was lost, so nobody knows whether {its_message} went out, and unless a report comes \
                  the same code is sent once more at {}",
                 taker(way),
                 (self.clock)(*at)
             ),
             Fate::Doubt { again_at: None } => {
-                format!("the answer of {} was lost, so nobody knows whether {message} went out", taker(way))
+                format!(
+                    "the answer of {} was lost, so nobody knows whether {its_message} went out",
+                    taker(way)
+                )
             }
             Fate::Taken { .. } if case.end == End::GaveUp => {
-                format!("{} took {message} and did not pass it on", taker(way))
+                format!("{} took {its_message} and did not pass it on", taker(way))
             }
             Fate::Taken { .. } if is_over => format!("{} never confirmed the delivery", teller(way)),
             Fate::Taken { since } => match case.turns.last() {
@@ -80,11 +97,14 @@ impl Words<'_> {
                     format!("{} has had it for {} and has not confirmed it yet", teller(way), length(*since))
                 }
                 None => format!(
-                    "{} took {message} {} ago and has not confirmed the delivery yet",
+                    "{} took {its_message} {} ago and has not confirmed the delivery yet",
                     taker(way),
                     length(*since)
                 ),
             },
+            Fate::Delivered { after, read } if *read == Some(*after) => {
+                format!("{} reported after {} that the code was read", teller(way), length(*after))
+            }
             Fate::Delivered { after, read } => {
                 let read =
                     read.map_or_else(String::new, |read| format!(" and it was read after {}", length(read)));
@@ -94,14 +114,17 @@ impl Words<'_> {
                 }
             }
             Fate::Refused { error } => {
-                format!("{} did not take {message}{}", taker(way), because(way, error))
+                format!("{} did not take {its_message}{}", taker(way), because(way, error))
             }
             Fate::Failed { after, error } => format!(
-                "{} reported after {} that {message} could not be delivered{}",
+                "{} reported after {} that {its_message} could not be delivered{}",
                 teller(way),
                 length(*after),
                 error.map_or_else(String::new, |error| because(way, error))
             ),
+            Fate::Skipped if matches!(case.turns.last(), Some(Turn { cause: Cause::Skipped, .. })) => {
+                format!("{} was skipped too, for the same reason", way.name())
+            }
             Fate::Skipped => {
                 format!("{} was skipped, because our sender had just been refused there", way.name())
             }
@@ -120,7 +143,7 @@ impl Words<'_> {
             End::Open => {
                 if let Some((at, way)) = case.fallback {
                     let at = (self.clock)(at);
-                    clauses.push(format!("unless it arrives by {at}, {} follows", a_message(way)));
+                    clauses.push(format!("unless the code arrives by {at}, {} follows", a_message(way)));
                 }
                 clauses.push(self.not_entered());
             }
@@ -204,7 +227,7 @@ impl Words<'_> {
                  arrives."
             ),
             Situation::ExpiredUndelivered => format!(
-                "The code did not reach you in time; it was good until {until}. Please check your number in the app \
+                "The code does not seem to have reached you in time; it was good until {until}. Please check your number in the app \
                  and your reception, and ask for a new one."
             ),
             Situation::GaveUp => {
@@ -288,11 +311,11 @@ impl Words<'_> {
                 "Let the customer ask for a new code in the app while you are on the phone.".to_owned()
             }
             Situation::ExpiredUndelivered => format!(
-                "Compare the number with the customer's, then let them ask for a new code in the app.{}",
+                "Ask the customer for the number and compare it, then let them ask for a new code in the app.{}",
                 self.explained()
             ),
             Situation::GaveUp => format!(
-                "Compare the number with the customer's. {}{}",
+                "Ask the customer for the number and compare it. {}{}",
                 self.send_again("If it is right, send the code again"),
                 self.explained()
             ),
@@ -384,13 +407,13 @@ fn turn(turn: &Turn<'_>) -> String {
             "{} reported after {} that {} could not be delivered{}",
             teller(*from),
             length(*after),
-            what(*from),
+            its(*from),
             error.map_or_else(String::new, |error| because(*from, error))
         ),
         Cause::Refused { error } => {
-            format!("{} did not take {}{}", taker(*from), what(*from), because(*from, error))
+            format!("{} did not take {}{}", taker(*from), its(*from), because(*from, error))
         }
-        Cause::Held => format!("{} took {} and did not pass it on", taker(*from), what(*from)),
+        Cause::Held => format!("{} took {} and did not pass it on", taker(*from), its(*from)),
         Cause::Doubt => format!("the answer of {} was lost", taker(*from)),
         Cause::Skipped => {
             format!("{} was skipped, because our sender had just been refused there", from.name())
@@ -403,6 +426,7 @@ fn turn(turn: &Turn<'_>) -> String {
     match went {
         Went::Out => format!("{cause}, so {once_more}{message} went out"),
         Went::Soon => format!("{cause}, so {once_more}{message} is about to go out"),
+        Went::Skipped => cause,
         Went::Never => format!("{cause}, but {once_more}{message} was never sent"),
     }
 }
@@ -412,6 +436,14 @@ fn what(way: Way<'_>) -> String {
     match way.medium {
         Some(Medium::Sms) => format!("the SMS{}", way.aside()),
         Some(Medium::WhatsApp) | None => format!("the message by {}", way.name()),
+    }
+}
+
+/// As [`what`], where who sends it has just been named.
+fn its(way: Way<'_>) -> String {
+    match way.medium {
+        Some(Medium::Sms) => "the SMS".to_owned(),
+        Some(Medium::WhatsApp) | None => "the message".to_owned(),
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) fn words(case: &Case<'_>, clock: &dyn Fn(Timestamp) -> String) -> [St
 
 /// More turns than these are only counted, but for the last one: nobody can follow a longer sentence.
 const MOST_TURNS: usize = 2;
+/// Nothing that waits for less is said to wait.
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 struct Words<'a> {
     case: &'a Case<'a>,
@@ -37,7 +39,12 @@ impl Words<'_> {
         clauses.extend(turns.iter().map(turn));
         clauses.extend(self.fate());
         for arrival in &case.arrivals {
-            clauses.push(format!("{} kam auch an, nach {}", the(arrival.way), length(arrival.after)));
+            let after = length(arrival.after);
+            clauses.push(if arrival.way == case.way {
+                format!("eine frühere {} kam nach {after} an", bare(arrival.way))
+            } else {
+                format!("{} kam auch an, nach {after}", the(arrival.way))
+            });
         }
         clauses.extend(self.end());
         format!("{}.", capital(&clauses.join("; ")))
@@ -47,44 +54,54 @@ impl Words<'_> {
     fn fate(&self) -> Option<String> {
         let case = self.case;
         let way = case.way;
-        let message = if case.turns.is_empty() { the(way) } else { "sie".to_owned() };
+        let first = case.turns.is_empty();
+        let message = if first { the(way) } else { "sie".to_owned() };
+        let its_message = if first { its(way) } else { "sie".to_owned() };
         let is_over = !matches!(case.end, End::Open);
         let taker = Provider(way).within();
         Some(match &case.fate {
+            Fate::Queued { since } if *since < A_MOMENT => match case.turns.last() {
+                Some(Turn { went: Went::Soon, .. }) => return None,
+                Some(_) | None => format!("{message} geht gleich hinaus"),
+            },
             Fate::Queued { since } => {
                 format!("{message} wartet seit {} in unserer Warteschlange", length(*since))
             }
             Fate::Retrying { error, at } => format!(
-                "{taker} hat {message} vorerst abgelehnt{} und wird um {} wieder gefragt",
+                "{taker} hat {its_message} vorerst abgelehnt{} und wird um {} wieder gefragt",
                 because(way, error),
                 (self.clock)(*at)
             ),
+            Fate::Sending if is_over => format!("{taker} hatte noch nicht geantwortet"),
             Fate::Sending => format!("die Anfrage an {} läuft gerade", Provider(way).accusative()),
             Fate::Doubt { again_at: Some(at) } => format!(
-                "die Antwort von {} ging verloren, sodass niemand weiß, ob {message} hinausging, und ohne Meldung \
+                "die Antwort {} ging verloren, sodass niemand weiß, ob {its_message} hinausging, und ohne Meldung \
                  wird derselbe Code um {} noch einmal gesendet",
-                Provider(way).dative(),
+                Provider(way).of(),
                 (self.clock)(*at)
             ),
             Fate::Doubt { again_at: None } => format!(
-                "die Antwort von {} ging verloren, sodass niemand weiß, ob {message} hinausging",
-                Provider(way).dative()
+                "die Antwort {} ging verloren, sodass niemand weiß, ob {its_message} hinausging",
+                Provider(way).of()
             ),
             Fate::Taken { .. } if case.end == End::GaveUp => {
-                format!("{taker} hat {message} angenommen und nicht weitergegeben")
+                format!("{taker} hat {its_message} angenommen und nicht weitergegeben")
             }
             Fate::Taken { .. } if is_over => format!("{} hat die Zustellung nie bestätigt", teller(way)),
             Fate::Taken { since } => match case.turns.last() {
                 Some(_) => format!(
-                    "{} hat sie seit {} und die Zustellung noch nicht bestätigt",
+                    "{} hat die Zustellung auch nach {} noch nicht bestätigt",
                     teller(way),
                     length(*since)
                 ),
                 None => format!(
-                    "{taker} hat {message} vor {} angenommen und die Zustellung noch nicht bestätigt",
+                    "{taker} hat {its_message} vor {} angenommen und die Zustellung noch nicht bestätigt",
                     length(*since)
                 ),
             },
+            Fate::Delivered { after, read } if *read == Some(*after) => {
+                format!("{} hat nach {} gemeldet, dass der Code gelesen wurde", teller(way), length(*after))
+            }
             Fate::Delivered { after, read } => {
                 let read = read.map_or_else(String::new, |read| {
                     format!(", und nach {} wurde die Nachricht gelesen", length(read))
@@ -97,14 +114,17 @@ impl Words<'_> {
                 }
             }
             Fate::Refused { error } => {
-                format!("{taker} hat {message} nicht angenommen{}", because(way, error))
+                format!("{taker} hat {its_message} nicht angenommen{}", because(way, error))
             }
             Fate::Failed { after, error } => format!(
-                "{} hat nach {} gemeldet, dass {message} nicht zugestellt werden konnte{}",
+                "{} hat nach {} gemeldet, dass {its_message} nicht zugestellt werden konnte{}",
                 teller(way),
                 length(*after),
                 error.map_or_else(String::new, |error| because(way, error))
             ),
+            Fate::Skipped if matches!(case.turns.last(), Some(Turn { cause: Cause::Skipped, .. })) => {
+                format!("{} wurde aus demselben Grund ebenfalls übersprungen", way.name())
+            }
             Fate::Skipped => skipped(way),
             Fate::NeverSent => match case.turns.last() {
                 Some(Turn { went: Went::Never, .. }) => return None,
@@ -121,7 +141,7 @@ impl Words<'_> {
             End::Open => {
                 if let Some((at, way)) = case.fallback {
                     let at = (self.clock)(at);
-                    clauses.push(format!("kommt bis {at} nichts an, folgt {}", a(way)));
+                    clauses.push(format!("kommt der Code bis {at} nicht an, folgt {}", a(way)));
                 }
                 clauses.push(self.not_entered());
             }
@@ -217,7 +237,7 @@ impl Words<'_> {
                  sobald er ankommt."
             ),
             Situation::ExpiredUndelivered => format!(
-                "Der Code hat Sie nicht rechtzeitig erreicht; er war bis {until} gültig. Bitte prüfen Sie Ihre Nummer \
+                "Der Code hat Sie anscheinend nicht rechtzeitig erreicht; er war bis {until} gültig. Bitte prüfen Sie Ihre Nummer \
                  in der App und Ihren Empfang, und fordern Sie einen neuen an."
             ),
             Situation::GaveUp => {
@@ -299,12 +319,12 @@ impl Words<'_> {
                 "Lassen Sie die Person in der App einen neuen Code anfordern, solange Sie mit ihr sprechen.".to_owned()
             }
             Situation::ExpiredUndelivered => format!(
-                "Vergleichen Sie die Nummer mit der Person, und lassen Sie sie dann in der App einen neuen Code \
+                "Lassen Sie sich die Nummer nennen und vergleichen Sie sie. Die Person kann dann in der App einen neuen Code \
                  anfordern.{}",
                 self.explained()
             ),
             Situation::GaveUp => format!(
-                "Vergleichen Sie die Nummer mit der Person. {}{}",
+                "Lassen Sie sich die Nummer nennen und vergleichen Sie sie. {}{}",
                 self.send_again("Stimmt sie, senden Sie den Code noch einmal"),
                 self.explained()
             ),
@@ -400,21 +420,21 @@ fn turn(turn: &Turn<'_>) -> String {
             "{} hat nach {} gemeldet, dass {} nicht zugestellt werden konnte{}",
             teller(*from),
             length(*after),
-            the(*from),
+            its(*from),
             error.map_or_else(String::new, |error| because(*from, error))
         ),
         Cause::Refused { error } => {
             format!(
                 "{} hat {} nicht angenommen{}",
                 Provider(*from).within(),
-                the(*from),
+                its(*from),
                 because(*from, error)
             )
         }
         Cause::Held => {
-            format!("{} hat {} angenommen und nicht weitergegeben", Provider(*from).within(), the(*from))
+            format!("{} hat {} angenommen und nicht weitergegeben", Provider(*from).within(), its(*from))
         }
-        Cause::Doubt => format!("die Antwort von {} ging verloren", Provider(*from).dative()),
+        Cause::Doubt => format!("die Antwort {} ging verloren", Provider(*from).of()),
         Cause::Skipped => skipped(*from),
         Cause::NextAsked(asker) => format!("{} hat den nächsten Schritt verlangt", who(*asker)),
         Cause::ResendAsked(asker) => format!("{} hat den Code noch einmal angefordert", who(*asker)),
@@ -422,6 +442,7 @@ fn turn(turn: &Turn<'_>) -> String {
     match went {
         Went::Out => format!("{cause}, deshalb ging {message} hinaus"),
         Went::Soon => format!("{cause}, deshalb geht gleich {message} hinaus"),
+        Went::Skipped => cause,
         Went::Never => format!("{cause}, doch {message} wurde nicht mehr gesendet"),
     }
 }
@@ -438,17 +459,26 @@ fn the(way: Way<'_>) -> String {
     }
 }
 
-fn a(way: Way<'_>) -> String {
+/// As [`the`], where who sends it has just been named.
+fn its(way: Way<'_>) -> String {
     match way.medium {
-        Some(Medium::Sms) => format!("eine SMS{}", way.aside()),
-        Some(Medium::WhatsApp) | None => format!("eine Nachricht {}", by(way)),
+        Some(Medium::Sms) => "die SMS".to_owned(),
+        Some(Medium::WhatsApp) | None => "die Nachricht".to_owned(),
     }
 }
 
+fn a(way: Way<'_>) -> String {
+    format!("eine {}", bare(way))
+}
+
 fn another(way: Way<'_>) -> String {
+    format!("noch eine {}", bare(way))
+}
+
+fn bare(way: Way<'_>) -> String {
     match way.medium {
-        Some(Medium::Sms) => format!("noch eine SMS{}", way.aside()),
-        Some(Medium::WhatsApp) | None => format!("noch eine Nachricht {}", by(way)),
+        Some(Medium::Sms) => format!("SMS{}", way.aside()),
+        Some(Medium::WhatsApp) | None => format!("Nachricht {}", by(way)),
     }
 }
 

@@ -1,0 +1,96 @@
+//! What is done to the data while no server runs, by the real binary.
+
+mod support;
+
+use std::path::Path;
+use std::process::Output;
+
+use support::{KEY, Server, config, run, stderr, stdout};
+
+const DONE: Option<i32> = Some(0);
+const FAILED: Option<i32> = Some(1);
+/// The row that says that all derived rows are there.
+const INDEX: [u8; 2] = *b"xv";
+
+fn offline(folder: &Path, command: &[&str]) -> Output {
+    let path = folder.join("config.toml");
+    run(&[&["--config", path.to_str().unwrap()], command].concat())
+}
+
+/// A server on this folder that sent one code and was stopped.
+fn stopped(folder: &Path) -> String {
+    let config = config("127.0.0.1:0".parse().unwrap(), "http://127.0.0.1:9", folder);
+    let mut server = Server::start(&config, folder);
+    let sent = run(&["send", "+12025550100", "--url", &server.url(), "--key", KEY]);
+    assert_eq!(sent.status.code(), DONE, "{}", stderr(&sent));
+    for command in [&["reindex"][..], &["audit", "verify"]] {
+        let output = offline(folder, command);
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (FAILED, ""), "{command:?}");
+        assert!(stderr(&output).contains("another process"), "{}", stderr(&output));
+    }
+    server.signal("-TERM");
+    assert!(server.ended().0.success());
+    config
+}
+
+fn tamper(folder: &Path, change: impl FnOnce(&sled::Db)) {
+    let db = sled::open(folder.join("data")).unwrap();
+    change(&db);
+    db.flush().unwrap();
+}
+
+#[test]
+fn rows_are_made_anew_and_a_store_without_them_says_how() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = stopped(folder.path());
+    let numbers = |db: &sled::Db| db.scan_prefix(b"t").count();
+    tamper(folder.path(), |db| {
+        assert_eq!(numbers(db), 1);
+        let (key, _) = db.scan_prefix(b"t").next().unwrap().unwrap();
+        db.remove(key).unwrap();
+        db.remove(INDEX).unwrap();
+    });
+    let refused = offline(folder.path(), &["serve"]);
+    assert_eq!(refused.status.code(), FAILED);
+    assert!(stderr(&refused).contains("twotick reindex"), "{}", stderr(&refused));
+
+    let made = offline(folder.path(), &["reindex"]);
+    let told = "reindexed; verifications: 1, inbound messages: 0\n";
+    assert_eq!((made.status.code(), stdout(&made).as_str()), (DONE, told), "{}", stderr(&made));
+    assert_eq!(stderr(&made), "", "no bar where nobody looks");
+    tamper(folder.path(), |db| assert_eq!(numbers(db), 1));
+    let server = Server::start(&config, folder.path());
+    assert_ne!(server.addr.port(), 0, "it is up");
+}
+
+#[test]
+fn a_broken_audit_log_is_named_and_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    stopped(folder.path());
+    let whole = offline(folder.path(), &["audit", "verify"]);
+    assert_eq!(
+        (whole.status.code(), stdout(&whole).as_str()),
+        (DONE, "whole: the audit log is empty\n"),
+        "{}",
+        stderr(&whole)
+    );
+    tamper(folder.path(), |db| {
+        db.insert([&b"a"[..], &1_u64.to_be_bytes()].concat(), b"forged").unwrap();
+    });
+    let broken = offline(folder.path(), &["audit", "verify"]);
+    assert_eq!(broken.status.code(), FAILED);
+    assert!(stdout(&broken).starts_with("broken at number 1: "), "{}", stdout(&broken));
+}
+
+#[test]
+fn where_no_data_is_nothing_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = config("127.0.0.1:0".parse().unwrap(), "http://127.0.0.1:9", folder.path());
+    std::fs::write(folder.path().join("config.toml"), text).unwrap();
+    for command in [&["reindex"][..], &["audit", "verify"]] {
+        let output = offline(folder.path(), command);
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (FAILED, ""), "{command:?}");
+        assert!(stderr(&output).contains("there is no data"), "{}", stderr(&output));
+    }
+    assert!(!folder.path().join("data").exists() && !folder.path().join("master.key").exists());
+}
