@@ -73,10 +73,10 @@ pub fn hops(snapshot: &Snapshot, events: &[Event]) -> Vec<Hop> {
     let mut latest = Timestamp::default();
     for event in events {
         latest = latest.max(event.at);
-        if let (Some(open), Some(kind)) = (hops.last_mut(), ended_in_vain(&event.fact)) {
-            if matches!(open.kind, HopKind::Delivery | HopKind::Carrier) {
-                open.kind = kind;
-            }
+        if let (Some(open), Some(kind)) = (hops.last_mut(), ended_in_vain(&event.fact))
+            && matches!(open.kind, HopKind::Delivery | HopKind::Carrier)
+        {
+            open.kind = kind;
         }
         state = evolve(state, event);
         let State::Known(verification) = &state else { continue };

@@ -395,9 +395,12 @@ fn cases() -> Vec<(&'static str, Story)> {
     ]
 }
 
+type Begin = fn() -> Story;
+type Ended = fn(Story) -> Story;
+
 /// Every status with every state of the delivery: what was the matter when it ended.
 fn matrix() -> Vec<(String, Story)> {
-    let states: [(&str, fn() -> Story); 8] = [
+    let states: [(&str, Begin); 8] = [
         ("queued", || begun().at(200)),
         ("sending", || begun().at(100).started().at(300)),
         ("in doubt", || begun().at(100).started().at(5_100).given(answered(1, 1, answer_lost())).at(6_000)),
@@ -407,7 +410,7 @@ fn matrix() -> Vec<(String, Story)> {
         ("read", || delivered().at(8_000).given(report(1, ReportStatus::Read)).at(9_000)),
         ("undelivered", || given_up().at(9_000)),
     ];
-    let ends: [(&str, fn(Story) -> Story); 5] = [
+    let ends: [(&str, Ended); 5] = [
         ("pending", |story| story),
         ("approved", |story| story.given(right_code())),
         ("expired", |story| {

@@ -324,7 +324,7 @@ impl Words<'_> {
                 self.send_again("If they cannot find it, send it again")
             ),
             Situation::Mistyped => format!(
-                "Let the customer read out where the code came from, never the code itself. {}",
+                "Ask where the customer took the code from, but never for the code itself. {}",
                 self.send_again("If they have lost it, send it again")
             ),
             Situation::OnItsWayWithFallback => match case.fallback {

@@ -333,7 +333,7 @@ impl Words<'_> {
                 self.send_again("Findet sie den Code nicht, senden Sie ihn noch einmal")
             ),
             Situation::Mistyped => format!(
-                "Lassen Sie sich sagen, woher die Person den Code hat, aber niemals den Code selbst. {}",
+                "Fragen Sie, woher die Person den Code hat, aber niemals nach dem Code selbst. {}",
                 self.send_again("Hat sie ihn nicht mehr, senden Sie ihn noch einmal")
             ),
             Situation::OnItsWayWithFallback => match case.fallback {
