@@ -12,10 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use jiff::tz::TimeZone;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use sd_notify::NotifyState;
 use tokio::net::TcpSocket;
@@ -28,6 +29,7 @@ use crate::channel::meta::Meta;
 use crate::channel::{Channel, SetupError};
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{self, Config};
+use crate::console;
 use crate::courier::{Channels, Courier};
 use crate::http::{self, CustomCode, Lifecycle, Services};
 use crate::store::sled::{self, OpenError, SledStore};
@@ -36,7 +38,7 @@ use crate::sweeps::{self, Keep, NeededTemplate, Sweeps};
 use crate::vault::Vault;
 use crate::verification::Policy;
 use crate::verification::policy::{Content, OnDoubt, Step};
-use crate::verification::values::{AppName, ChannelName};
+use crate::verification::values::{AppName, ChannelName, UserName};
 
 pub use crate::sandbox;
 pub use master_key::KeyError;
@@ -74,6 +76,10 @@ impl Listeners {
     /// `http://127.0.0.1:8080`, with the port that was taken.
     fn public_url(&self) -> io::Result<String> {
         Ok(format!("http://{}", self.public.local_addr()?))
+    }
+
+    fn admin_url(&self) -> io::Result<String> {
+        Ok(format!("http://{}", self.admin.local_addr()?))
     }
 }
 
@@ -152,6 +158,7 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
     .await?;
 
     let (lifecycle, serving) = watch::channel(Lifecycle::Serving);
+    let console = console::share(console_services(config, &store, &vault, &clock, &serving, &metrics));
     let shared = http::share(Services {
         store: Arc::clone(&store),
         vault,
@@ -166,7 +173,8 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
     let admin_addr = listeners.admin.local_addr().map_err(StartError::Http)?;
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let public = http::serve_public(listeners.public, &shared, workers).map_err(StartError::Http)?;
-    let admin = http::serve_admin(listeners.admin, &shared).map_err(StartError::Http)?;
+    let admin = http::serve_admin(listeners.admin, &shared, move |pages| console::configure(pages, &console))
+        .map_err(StartError::Http)?;
     let handles = [public.handle(), admin.handle()];
     let mut servers = JoinSet::new();
     servers.spawn(public);
@@ -348,6 +356,45 @@ fn apps(config: &Config) -> Vec<http::App> {
     config.apps.iter().map(app).collect()
 }
 
+fn console_services(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    vault: &Arc<Vault>,
+    clock: &Clock,
+    lifecycle: &watch::Receiver<Lifecycle>,
+    metrics: &PrometheusHandle,
+) -> console::Services {
+    console::Services {
+        store: Arc::clone(store),
+        vault: Arc::clone(vault),
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        lifecycle: lifecycle.clone(),
+        users: config.console.users.iter().filter_map(console_user).collect(),
+        // Its name was checked.
+        time_zone: TimeZone::get(&config.console.time_zone).unwrap_or(TimeZone::UTC),
+        public_url: config.console.public_url.clone(),
+        apps: config.apps.iter().map(|app| AppName::new(&app.name)).collect(),
+        channels: config.channels.keys().map(|name| ChannelName::new(name)).collect(),
+        profiles: config.profiles.keys().cloned().collect(),
+    }
+}
+
+/// `None` only for a name that the configuration's check lets nobody have.
+fn console_user(user: &config::ConsoleUser) -> Option<console::User> {
+    Some(console::User {
+        name: UserName::parse(&user.name).ok()?,
+        role: match user.role {
+            config::Role::Viewer => console::Role::Viewer,
+            config::Role::Support => console::Role::Support,
+            config::Role::Operator => console::Role::Operator,
+        },
+        password_hash: user.password_hash.clone(),
+        language: user.language,
+        apps: user.apps.as_ref().map(|apps| apps.iter().map(|app| AppName::new(app)).collect()),
+    })
+}
+
 fn profiles(config: &Config) -> BTreeMap<String, http::Profile> {
     let profile = |(name, profile): (&String, &config::Profile)| {
         let policy = Arc::new(policy(config, name, profile));
@@ -423,17 +470,14 @@ fn warn_of_stand_ins(config: &Config) {
     }
 }
 
-/// One recorder a process, whoever asks first.
+/// One recorder a process: whoever asks first makes it, and who asks meanwhile waits.
 fn metrics_recorder() -> Result<PrometheusHandle, BuildError> {
-    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
-    if let Some(handle) = RECORDER.get() {
+    static RECORDER: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
+    let mut recorder = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(handle) = &*recorder {
         return Ok(handle.clone());
     }
-    match install_recorder() {
-        Ok(handle) => Ok(RECORDER.get_or_init(|| handle).clone()),
-        // Somebody else was faster.
-        Err(error) => RECORDER.get().cloned().ok_or(error),
-    }
+    Ok(recorder.insert(install_recorder()?).clone())
 }
 
 /// Seconds: from a quick disk to a provider's longest time-out.

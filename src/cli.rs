@@ -16,6 +16,7 @@ mod signals;
 mod status;
 mod tail;
 mod timeline;
+mod user;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -64,6 +65,9 @@ enum Command {
     Timeline(timeline::Args),
     /// Follow what happens to all verifications of the app until ctrl-c
     Tail(tail::Args),
+    /// Users of the console
+    #[command(subcommand)]
+    User(user::Command),
     /// Say what an error code means, who has to act, and how to fix it
     Explain(explain::Args),
     /// Make anew by what verifications and messages are found; the server must be stopped
@@ -106,6 +110,7 @@ pub fn run(cli: &Cli) -> Exit {
         Some(Command::Status(args)) => status::run(cli, args),
         Some(Command::Timeline(args)) => timeline::run(cli, args),
         Some(Command::Tail(args)) => tail::run(cli, args),
+        Some(Command::User(command)) => user::run(command),
         Some(Command::Explain(args)) => explain::run(args),
         Some(Command::Reindex) => reindex::run(cli),
         Some(Command::Audit(command)) => audit::run(cli, command),

@@ -7,10 +7,11 @@
 //! [`Config`] needs to check nothing again.
 //!
 //! The built-in default *is* the commented `config.toml` at the root of the repository. Its `[server]`,
-//! `[store]`, `[keys]` and `[retention]`, and the optional keys of its channels and its profile, stand in for
+//! `[store]`, `[keys]`, `[retention]` and `[console]`, and the optional keys of its channels and its profile, stand in for
 //! keys that a file leaves out; what it says about apps, channels, profiles, templates and texts counts only
 //! when there is no file at all.
 
+mod console;
 mod environment;
 mod problem;
 mod profiles;
@@ -19,7 +20,7 @@ mod sections;
 mod tree;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,8 @@ pub use environment::Environment;
 pub use problem::{Origin, Problem, Problems};
 pub use reader::Shown;
 
+use crate::language::Language;
+
 use environment::Unusable;
 use reader::{Findings, Section};
 use tree::Table;
@@ -49,6 +52,7 @@ pub struct Config {
     pub store: Store,
     pub keys: Keys,
     pub retention: Retention,
+    pub console: Console,
     /// At least one; names and API keys differ between apps.
     pub apps: Vec<App>,
     /// By name, `[a-z0-9_-]{1,32}`. At least one.
@@ -112,6 +116,41 @@ pub struct Retention {
     pub verifications: Duration,
     /// Since a message to the business number was received.
     pub inbound: Duration,
+}
+
+/// The pages for support staff, on the admin listener.
+#[derive(Debug, Clone)]
+pub struct Console {
+    /// How staff reach it; https unless it is loopback; no slash at its end.
+    pub public_url: String,
+    /// IANA name of the zone that times are shown in unless a user chooses another.
+    pub time_zone: String,
+    /// Without any the console shows nothing but how to make one. Names differ.
+    pub users: Vec<ConsoleUser>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ConsoleUser {
+    /// 1 to 64 of `[a-z0-9._-]`.
+    pub name: String,
+    pub role: Role,
+    /// A whole argon2id hash as a PHC string.
+    pub password_hash: SecretString,
+    /// Unless the user chooses another.
+    pub language: Option<Language>,
+    /// The only apps whose verifications the user sees; `None`: all.
+    pub apps: Option<BTreeSet<String>>,
+}
+
+/// What a console user may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Looks on; numbers stay masked.
+    Viewer,
+    /// Also reveals, resends, cancels and exports.
+    Support,
+    /// Also alerts and the audit log.
+    Operator,
 }
 
 #[derive(Debug, Clone)]

@@ -176,24 +176,30 @@ pub fn serve_public(
     shared: &web::Data<Shared>,
     workers: usize,
 ) -> std::io::Result<Server> {
-    serve(listener, shared, workers, public)
+    let shared = shared.clone();
+    serve(listener, workers, move |config| public(config, &shared))
 }
 
-/// Serves the admin listener until it is stopped through the server's handle.
-pub fn serve_admin(listener: TcpListener, shared: &web::Data<Shared>) -> std::io::Result<Server> {
-    serve(listener, shared, ADMIN_WORKERS, admin)
+/// Serves the admin listener until it is stopped through the server's handle. `pages` registers what stands beside
+/// the routes described here: the console.
+pub fn serve_admin(
+    listener: TcpListener,
+    shared: &web::Data<Shared>,
+    pages: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> std::io::Result<Server> {
+    let shared = shared.clone();
+    serve(listener, ADMIN_WORKERS, move |config| {
+        pages(config);
+        admin(config, &shared);
+    })
 }
 
 fn serve(
     listener: TcpListener,
-    shared: &web::Data<Shared>,
     workers: usize,
-    configure: fn(&mut ServiceConfig, &web::Data<Shared>),
+    configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
-    let shared = shared.clone();
-    let app = move || {
-        ActixApp::new().wrap(from_fn(observe::observe)).configure(|config| configure(config, &shared))
-    };
+    let app = move || ActixApp::new().wrap(from_fn(observe::observe)).configure(&configure);
     let server = HttpServer::new(app)
         .workers(workers)
         .max_connections(MAX_CONNECTIONS)

@@ -16,6 +16,7 @@ pub mod channel;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod courier;
 pub mod explain;
 pub mod http;

@@ -1,6 +1,8 @@
 //! The only holder of keys: derives codes, seals and opens what is personal, and makes the blind index by which a
 //! number is found. Everything comes from one master key of 32 bytes.
 
+pub mod webhook;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -185,6 +187,11 @@ impl Vault {
 
 /// A new master key, from the operating system's generator.
 pub fn new_master_key() -> Zeroizing<[u8; MASTER_KEY_BYTES]> {
+    Zeroizing::new(random())
+}
+
+/// 256 random bits that let in whoever has them: a session, and the visit before it.
+pub fn new_token() -> Zeroizing<[u8; 32]> {
     Zeroizing::new(random())
 }
 

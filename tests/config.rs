@@ -1,13 +1,14 @@
 //! The configuration as a user meets it: the real binary, real files, its own environment.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use twotick::config::{
-    ChannelKind, Config, DEFAULT_FILE, Environment, MasterKey, Origin, Source, StepContent,
+    ChannelKind, Config, DEFAULT_FILE, Environment, MasterKey, Origin, Role, Source, StepContent,
 };
 
 /// Small, complete and right. The table below breaks it in one place a row.
@@ -17,6 +18,21 @@ public_url = "https://otp.example.com"
 
 [keys]
 master = { env = "MASTER" }
+
+[console]
+public_url = "https://console.example.com"
+time_zone = "Europe/Berlin"
+
+[[console.users]]
+name = "ada"
+role = "operator"
+password_hash = { env = "ADA_HASH" }
+language = "de"
+
+[[console.users]]
+name = "bob"
+role = "viewer"
+password_hash = { env = "BOB_HASH" }
 
 [[apps]]
 name = "shop"
@@ -65,8 +81,14 @@ de = "{code} ist Ihr Code."
 /// 32 zero bytes; everything else holds the canary that no output may show.
 const MASTER: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
-const SECRETS: [(&str, &str); 8] = [
+/// Of no password that anybody knows.
+const HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$CANARYCANARYCANARYCANARY$CANARYCANARYCANARYCANARYCANARYCANARYCANARYA";
+
+const SECRETS: [(&str, &str); 10] = [
     ("MASTER", MASTER),
+    ("ADA_HASH", HASH),
+    ("BOB_HASH", HASH),
     ("SHOP_KEY", "CANARY-shop-key-1234"),
     ("BANK_KEY", "CANARY-bank-key-5678"),
     ("WHATSAPP_ACCESS_TOKEN", "CANARY-access-token"),
@@ -186,7 +208,7 @@ const fn flag(flags: &'static [&'static str], key: &'static str, says: &'static 
 const WRONG: &[Wrong] = &[
     // Unknown keys, with the nearest one.
     file("listen =", "listn =", "listn =", "server.listn", &["unknown key; allowed here: listen, admin_listen, public_url", "did you mean \"listen\"?"]),
-    file("[server]", "[sever]", "[sever]", "sever", &["unknown key", "server, store, keys, retention, apps, channels, profiles, templates, texts", "did you mean \"server\"?"]),
+    file("[server]", "[sever]", "[sever]", "sever", &["unknown key", "server, store, keys, retention, console, apps, channels, profiles, templates, texts", "did you mean \"server\"?"]),
     file("[server]", "colour = \"CANARY\"\n[server]", "colour =", "colour", &["unknown key"]),
     file("[server]", "[retention]\nverification = \"30d\"\n[server]", "verification =", "retention.verification", &["did you mean \"verifications\"?"]),
     file("[keys]", "[store]\ndir = \"x\"\n[keys]", "dir =", "store.dir", &["allowed here: backend, path"]),
@@ -274,6 +296,24 @@ const WRONG: &[Wrong] = &[
     file("{ env = \"MASTER\" }", "{ file = \"sms.token\" }", "master", "keys.master", &["file sms.token must be 32 bytes in base64"]),
     variable(&[("WHATSAPP_ACCESS_TOKEN", "")], Line("access_token"), "channels.whatsapp.access_token", &["not empty", "environment variable WHATSAPP_ACCESS_TOKEN is not"]),
     variable(&[("SHOP_KEY", "CANARY")], Line("SHOP_KEY"), "apps[0].api_keys[0]", &["at least 16 bytes", "environment variable SHOP_KEY is not"]),
+
+    // The console.
+    file("time_zone =", "timezone =", "timezone =", "console.timezone", &["unknown key", "did you mean \"time_zone\"?"]),
+    file("\"Europe/Berlin\"", "\"Mars/Olympus\"", "time_zone", "console.time_zone", &["name of a time zone", "Europe/Berlin"]),
+    file("\"https://console.example.com\"", "\"http://console.example.com\"", "http://console", "console.public_url", &["https address"]),
+    file("name = \"ada\"", "name = \"Ada Lovelace\"", "Ada Lovelace", "console.users[0].name", &["1 to 64 of a-z"]),
+    file("name = \"bob\"", "name = \"ada\"", "ada\"\nrole = \"viewer\"", "console.users[1].name", &["another user has this name"]),
+    file("role = \"operator\"", "role = \"admin\"", "role = \"admin\"", "console.users[0].role", &["\"viewer\" or \"support\" or \"operator\""]),
+    file("role = \"operator\"\n", "", "[[console.users]]", "console.users[0].role", &["missing"]),
+    file("password_hash = { env = \"ADA_HASH\" }\nlanguage", "password = \"CANARY\"\npassword_hash = { env = \"ADA_HASH\" }\nlanguage", "password = ", "console.users[0].password", &["unknown key", "did you mean \"password_hash\"?"]),
+    file("{ env = \"ADA_HASH\" }\nlanguage", "\"CANARY-password\"\nlanguage", "CANARY-password", "console.users[0].password_hash", &["argon2id hash", "twotick user hash"]),
+    file("{ env = \"ADA_HASH\" }\nlanguage", "\"$2b$12$CANARYCANARYCANARYCANARY\"\nlanguage", "$2b$", "console.users[0].password_hash", &["argon2id hash"]),
+    file("{ env = \"ADA_HASH\" }\nlanguage", "\"$argon2i$v=19$m=19456,t=2,p=1$CANARYCANARYCANARYCANARY$CANARYCANARYCANARYCANARYCANARYCANARYCANARYA\"\nlanguage", "$argon2i$", "console.users[0].password_hash", &["argon2id hash"]),
+    file("{ env = \"ADA_HASH\" }\nlanguage", "\"$argon2id$v=19$m=19456,t=2,p=1$CANARYCANARYCANARYCANARY\"\nlanguage", "$argon2id$", "console.users[0].password_hash", &["argon2id hash"]),
+    variable(&[("ADA_HASH", "CANARY")], Line("ADA_HASH"), "console.users[0].password_hash", &["argon2id hash"]),
+    file("language = \"de\"", "language = \"fr\"", "language = \"fr\"", "console.users[0].language", &["\"en\" or \"de\""]),
+    file("language = \"de\"", "apps = [\"shop\", \"harbour\"]", "harbour", "console.users[0].apps[1]", &["the name of one of [[apps]]"]),
+    file("language = \"de\"", "apps = []", "apps = []", "console.users[0].apps", &["1 to 1000 names"]),
 
     // Rules between sections.
     file("channel = \"sms\"", "channel = \"smss\"", "smss", "profiles.login.steps[1].channel", &["one of [channels]: sms, whatsapp", "did you mean \"sms\"?"]),
@@ -458,6 +498,49 @@ fn a_configuration_in_debug_output_keeps_its_secrets() {
     assert!(debug.contains("REDACTED") && !debug.contains("CANARY") && !debug.contains(MASTER), "{debug}");
     let ChannelKind::Http(sms) = &config.channels["sms"].kind else { panic!("sms is of kind http") };
     assert_eq!(sms.bearer.expose_secret(), "CANARY-inline");
+}
+
+#[test]
+fn a_console_has_the_users_that_it_was_given_and_none_by_itself() {
+    let environment: Environment = SECRETS.into_iter().collect();
+    let good = GOOD.replace("{ file = \"sms.token\" }", "\"CANARY-inline\"");
+    let text = good.replace("language = \"de\"", "apps = [\"bank\"]");
+    let console = Config::parse(&text, &environment).unwrap().console;
+    assert_eq!((&*console.public_url, &*console.time_zone), ("https://console.example.com", "Europe/Berlin"));
+    let [ada, bob] = console.users.as_slice() else { panic!("two users") };
+    assert_eq!((&*ada.name, ada.role, ada.language), ("ada", Role::Operator, None));
+    assert_eq!(ada.apps.as_ref().unwrap().iter().collect::<Vec<_>>(), ["bank"]);
+    assert_eq!((&*bob.name, bob.role, &bob.apps), ("bob", Role::Viewer, &None));
+    assert_eq!(bob.password_hash.expose_secret(), HASH);
+
+    let (before, after) = (good.find("[console]").unwrap(), good.find("[[apps]]").unwrap());
+    let without = format!("{}{}", &good[..before], &good[after..]);
+    let console = Config::parse(&without, &environment).unwrap().console;
+    assert_eq!((&*console.public_url, &*console.time_zone), ("http://127.0.0.1:8081", "UTC"));
+    assert!(console.users.is_empty());
+}
+
+#[test]
+fn the_hash_that_the_command_makes_is_taken() {
+    let place = Place::new();
+    let hash = |password: &[u8]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_twotick"));
+        command.args(["user", "hash"]).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(password).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let output = hash(b"CANARY correct horse\n");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(!stderr(&output).contains("CANARY"));
+    place.write(
+        "config.toml",
+        GOOD.replacen("{ env = \"ADA_HASH\" }", &format!("\"{}\"", stdout(&output).trim()), 1),
+    );
+    assert_eq!(place.run(&["config", "check"]).status.code(), Some(0));
+    let short = hash(b"CANARY\n");
+    assert_eq!((short.status.code(), &*stdout(&short)), (Some(2), ""));
+    assert!(stderr(&short).contains("at least 12 characters"), "{}", stderr(&short));
 }
 
 #[test]

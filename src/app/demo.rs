@@ -15,11 +15,15 @@ use super::sandbox::{self, Sandbox};
 use super::{App, Listeners, RunError, StartError, build};
 use crate::clock::Clock;
 use crate::config::{self, Config, Environment, Problems};
+use crate::console::password::{self, HashError};
 use crate::vault;
 
 /// What is tried first, because it is easy to remember; any free port where one is taken.
 const USUAL: [&str; 3] = ["127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:8090"];
 const ANY: &str = "127.0.0.1:0";
+
+/// Who may use the console of the demo; each is called like its role.
+pub const CONSOLE_USERS: [&str; 3] = ["operator", "support", "viewer"];
 
 /// How long WhatsApp has in the demo before the SMS goes out.
 pub const DELIVER_WITHIN: Duration = Duration::from_secs(4);
@@ -34,6 +38,8 @@ pub struct Demo {
     pub sandbox: Sandbox,
     /// Of its one app.
     pub api_key: SecretString,
+    /// Of each of [`CONSOLE_USERS`].
+    pub console_password: SecretString,
     /// Removed when dropped.
     pub folder: Folder,
 }
@@ -49,6 +55,8 @@ pub enum DemoError {
     Folder { place: PathBuf, source: io::Error },
     #[error("the demo's own configuration is wrong: {0}")]
     Config(#[from] Problems),
+    #[error("the console's password cannot be made: {0}")]
+    Password(#[from] HashError),
 }
 
 /// Starts it. The API listens on `listen`, else on port 8080 or any free one.
@@ -59,7 +67,8 @@ pub async fn start(listen: Option<SocketAddr>) -> Result<Demo, DemoError> {
     let sandbox = start_sandbox(&listeners, &secrets).await?;
     let config = config(&listeners, &sandbox, &secrets, folder.path())?;
     let app = build(&config, Clock::System, listeners).await?;
-    Ok(Demo { app, sandbox, api_key: SecretString::from(secrets.api_key), folder })
+    let (api_key, console_password) = (SecretString::from(secrets.api_key), secrets.console);
+    Ok(Demo { app, sandbox, api_key, console_password, folder })
 }
 
 impl Demo {
@@ -110,12 +119,13 @@ struct Secrets {
     api_key: String,
     app: String,
     report: String,
+    console: SecretString,
 }
 
 impl Secrets {
     fn new() -> Self {
         let fresh = || URL_SAFE_NO_PAD.encode(&vault::new_master_key()[..18]);
-        Self { api_key: format!("demo_{}", fresh()), app: fresh(), report: fresh() }
+        Self { api_key: format!("demo_{}", fresh()), app: fresh(), report: fresh(), console: fresh().into() }
     }
 }
 
@@ -125,8 +135,16 @@ fn config(
     secrets: &Secrets,
     folder: &Path,
 ) -> Result<Config, DemoError> {
-    let Secrets { api_key, app, report } = secrets;
+    let Secrets { api_key, app, report, console } = secrets;
     let (server, graph) = (listeners.public_url().map_err(StartError::Http)?, sandbox.url());
+    let admin = listeners.admin_url().map_err(StartError::Http)?;
+    let hash = password::hash(console)?;
+    let users: String = CONSOLE_USERS
+        .iter()
+        .map(|role| {
+            format!("[[console.users]]\nname = \"{role}\"\nrole = \"{role}\"\npassword_hash = \"{hash}\"\n")
+        })
+        .collect();
     // Debug of a path's text is a TOML string of it.
     let (data, key) = (folder.join("data"), folder.join("master.key"));
     let (data, key) = (data.to_string_lossy(), key.to_string_lossy());
@@ -139,7 +157,9 @@ public_url = "{server}"
 path = {data:?}
 [keys]
 master = {{ file = {key:?} }}
-[[apps]]
+[console]
+public_url = "{admin}"
+{users}[[apps]]
 name = "demo"
 api_keys = ["{api_key}"]
 [channels.whatsapp]

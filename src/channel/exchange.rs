@@ -8,7 +8,8 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{SetupError, in_doubt, refused, scrub};
-use crate::verification::values::{ErrorClass, Outcome};
+use crate::clock::Clock;
+use crate::verification::values::{ChannelName, ErrorClass, Outcome, Timestamp};
 
 /// Answers of providers are under 2 KiB; what is larger is not an answer of theirs.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -17,9 +18,12 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 const POOL_IDLE: Duration = Duration::from_secs(4);
 /// A provider that wishes for more is taken to wish for this.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// An answer that took longer says too little about when its `Date` was written.
+const QUICK: Duration = Duration::from_secs(2);
 
 /// Where a channel sends its requests, with the connections to it.
 pub struct Endpoint {
+    channel: ChannelName,
     client: Client,
     url: Url,
     authorization: HeaderValue,
@@ -27,6 +31,8 @@ pub struct Endpoint {
 
 /// What a channel needs to reach its provider; `*_setting` is what the configuration calls a value.
 pub struct Address<'a> {
+    /// For metrics.
+    pub channel: &'a ChannelName,
     pub url: &'a str,
     pub url_setting: &'static str,
     pub bearer: &'a SecretString,
@@ -48,7 +54,7 @@ impl Endpoint {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", address.bearer.expose_secret()))
             .map_err(|_| SetupError::Header(address.bearer_setting))?;
         authorization.set_sensitive(true);
-        Ok(Self { client: client(&url, address)?, url, authorization })
+        Ok(Self { channel: address.channel.clone(), client: client(&url, address)?, url, authorization })
     }
 
     pub async fn post(&self, json: Vec<u8>) -> Answer {
@@ -67,8 +73,17 @@ impl Endpoint {
 
     async fn ask(&self, request: RequestBuilder) -> Answer {
         let request = request.header(AUTHORIZATION, self.authorization.clone());
+        // The machine's clock, because that is what is measured.
+        let asked = Clock::System.now();
         match request.send().await {
-            Ok(response) => Answer::Received(Received::read(response).await),
+            Ok(response) => {
+                let ahead = seconds_ahead(response.headers(), asked, Clock::System.now());
+                if let Some(ahead) = ahead {
+                    let channel = self.channel.as_str().to_owned();
+                    metrics::gauge!("twotick_clock_ahead_seconds", "channel" => channel).set(ahead);
+                }
+                Answer::Received(Received::read(response).await)
+            }
             Err(error) if error.is_connect() || error.is_builder() => Answer::NotSent(innermost(&error)),
             Err(error) if error.is_timeout() => Answer::Lost("no answer came within the time-out"),
             Err(_) => Answer::Lost("the connection broke before an answer came"),
@@ -185,6 +200,15 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::try_from(until).unwrap_or(Duration::ZERO).min(MAX_RETRY_AFTER))
 }
 
+/// How far our clock is ahead of the provider's, to about a second: a `Date` has whole seconds, cut off, so half of
+/// one is added. `None` where the answer does not say, or took too long to tell.
+fn seconds_ahead(headers: &HeaderMap, asked: Timestamp, answered: Timestamp) -> Option<f64> {
+    let took = answered.since(asked);
+    let date = http_date(headers.get(DATE)?.to_str().ok()?).filter(|_| took <= QUICK)?;
+    let ours = (asked + took / 2).as_millis();
+    Some((ours - date.as_millisecond() - 500) as f64 / 1_000.0)
+}
+
 fn http_date(text: &str) -> Option<jiff::Timestamp> {
     Some(jiff::fmt::rfc2822::DateTimeParser::new().parse_zoned(text).ok()?.timestamp())
 }
@@ -196,4 +220,26 @@ fn innermost(error: &reqwest::Error) -> String {
         cause = deeper;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_compared_with_the_date_of_a_quick_answer() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let asked = at("2026-11-22T17:00:10.400Z");
+        for (date, answered, ahead) in [
+            ("Sun, 22 Nov 2026 17:00:10 GMT", "2026-11-22T17:00:10.600Z", Some(0.0)),
+            ("Sun, 22 Nov 2026 16:59:10 GMT", "2026-11-22T17:00:10.600Z", Some(60.0)),
+            ("Sun, 22 Nov 2026 17:00:20 GMT", "2026-11-22T17:00:11.400Z", Some(-9.6)),
+            ("Sun, 22 Nov 2026 17:00:10 GMT", "2026-11-22T17:00:13.400Z", None),
+            ("yesterday", "2026-11-22T17:00:10.600Z", None),
+        ] {
+            let headers = HeaderMap::from_iter([(DATE, HeaderValue::from_static(date))]);
+            assert_eq!(seconds_ahead(&headers, asked, at(answered)), ahead, "{date}");
+        }
+        assert_eq!(seconds_ahead(&HeaderMap::new(), asked, asked), None);
+    }
 }

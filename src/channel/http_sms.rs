@@ -51,6 +51,7 @@ pub struct SendRequest<'a> {
 impl HttpSms {
     pub fn new(settings: Settings) -> Result<Self, SetupError> {
         let endpoint = Endpoint::new(&Address {
+            channel: &settings.name,
             url: &settings.url,
             url_setting: "url",
             bearer: &settings.bearer,

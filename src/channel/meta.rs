@@ -65,6 +65,7 @@ impl Meta {
         let templates_url = format!("{graph}/{}/message_templates", settings.business_account_id);
         let templates_url = Url::parse(&templates_url).map_err(|_| SetupError::Url("graph_url"))?;
         let endpoint = Endpoint::new(&Address {
+            channel: &settings.name,
             url: &url,
             url_setting: "graph_url",
             bearer: &settings.access_token,

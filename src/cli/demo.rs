@@ -138,6 +138,8 @@ struct Place {
     admin: String,
     phones: String,
     key: String,
+    /// Of every user of the console.
+    password: String,
 }
 
 impl Place {
@@ -147,16 +149,19 @@ impl Place {
             admin: format!("http://{}", demo.app.admin_addr()),
             phones: demo.sandbox.url(),
             key: demo.api_key.expose_secret().to_owned(),
+            password: demo.console_password.expose_secret().to_owned(),
         }
     }
 
     fn welcome(&self, look: Look) -> String {
-        let Self { api, admin, phones, key } = self;
+        let Self { api, admin, phones, key, password } = self;
         let heading = look.paint(&format!("twotick {} demo", env!("CARGO_PKG_VERSION")), Paint::Strong);
         let seconds = DELIVER_WITHIN.as_secs();
         format!(
             "{heading} · nothing leaves this machine\n\n  \
              Phones    {phones}/   what people see: WhatsApp and SMS\n  \
+             Console   {admin}/console   what became of each code; sign in as operator with the password\n            \
+             {password}   (or as support or viewer, who may do less)\n  \
              API docs  {admin}/docs\n  \
              API       {api}\n  \
              API key   {key}   good only for this demo\n\n\
@@ -168,9 +173,11 @@ impl Place {
     }
 
     fn farewell(&self, look: Look) -> String {
-        let Self { api, admin, phones, key } = self;
+        let Self { api, admin, phones, key, password } = self;
         format!(
-            "\n{}\n  {phones}/      the phones, with the codes they got\n  {admin}/docs   the API, each call described\n\n\
+            "\n{}\n  {phones}/         the phones, with the codes they got\n  \
+             {admin}/console   what became of each; sign in as operator with {password}\n  \
+             {admin}/docs      the API, each call described\n\n\
              {}\n  curl -s {api}/v1/verifications -H 'Authorization: Bearer {key}' \\\n    \
              -H 'Content-Type: application/json' -d '{{\"to\": \"+4915228817301\"}}'\n\n  \
              Any number works; its last two digits choose the scenario. Look at the phones, then check the code:\n  \

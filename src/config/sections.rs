@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::console::console;
 use super::problem::printable;
 use super::profiles::profiles;
 use super::reader::{Section, Slot, as_table};
@@ -26,7 +27,9 @@ pub(super) fn config(mut root: Section<'_>, built_in: &Table) -> Option<Config> 
     let store = root.defaulted_table("store").and_then(store);
     let keys = root.defaulted_table("keys").and_then(keys);
     let retention = root.defaulted_table("retention").and_then(retention);
+    let console_section = root.defaulted_table("console");
     let apps = apps(&root.required("apps"));
+    let console = console_section.and_then(|section| console(section, apps.as_deref()));
     let channels = root
         .required("channels")
         .table("a table: at least one [channels.NAME]")
@@ -42,6 +45,7 @@ pub(super) fn config(mut root: Section<'_>, built_in: &Table) -> Option<Config> 
         store: store?,
         keys: keys?,
         retention: retention?,
+        console: console?,
         apps: apps?,
         channels: all(known.channels.into_iter().map(|(name, channel)| (name, channel.read)))?,
         profiles: profiles?,

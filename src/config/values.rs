@@ -38,6 +38,8 @@ impl SecretRule {
     pub(super) const VERIFY_TOKEN: Self = Self { least_bytes: 8, alphabet: Alphabet::Any };
     /// A provider made it, so its length is the provider's affair.
     pub(super) const PROVIDER_TOKEN: Self = Self { least_bytes: 1, alphabet: Alphabet::Header };
+    /// `twotick user hash` made it; what it must be like is checked where it is read.
+    pub(super) const PASSWORD_HASH: Self = Self { least_bytes: 1, alphabet: Alphabet::Header };
 
     fn accepts(self, secret: &str) -> bool {
         let alphabet = match self.alphabet {

@@ -12,7 +12,7 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage};
-use metrics::{counter, histogram};
+use metrics::{SharedString, counter, histogram};
 
 use super::error::Problem;
 use super::metrics as names;
@@ -32,8 +32,10 @@ pub async fn observe<B: MessageBody>(
     let watch = Stopwatch::start();
     let method = method_label(request.method());
     let routes = request.app_data::<&'static Routes>().copied();
-    let route =
-        routes.and_then(|routes| routes.find(request.path())).map_or(UNROUTED, |route| &route.pattern);
+    let described = routes.and_then(|routes| routes.find(request.path())).map(|route| &*route.pattern);
+    // A page of the console has a route and no description.
+    let page = || request.match_pattern().map(SharedString::from);
+    let route = described.map(SharedString::from).or_else(page).unwrap_or(UNROUTED.into());
     let request_id = request_id(request.headers());
     let line = Line { method, route, request_id, watch };
     match caught(next.call(request)).await {
@@ -51,7 +53,7 @@ pub async fn observe<B: MessageBody>(
             drop(panic);
             tracing::error!(
                 method,
-                route,
+                route = &*line.route,
                 request_id = line.request_id.to_str().unwrap_or(""),
                 "a handler panicked"
             );
@@ -88,8 +90,8 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 fn decorate(headers: &mut HeaderMap, request_id: &HeaderValue) {
     headers.insert(REQUEST_ID, request_id.clone());
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     for (name, value) in [
+        (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     ] {
@@ -110,7 +112,7 @@ fn decorated(mut error: Error, request_id: HeaderValue) -> Error {
 /// The one log line of a request. Its path and query stay out of it: they can hold a number.
 struct Line {
     method: &'static str,
-    route: &'static str,
+    route: SharedString,
     request_id: HeaderValue,
     watch: Stopwatch,
 }
@@ -127,10 +129,12 @@ impl Line {
 
     fn log(&self, status: StatusCode, app: Option<&AppName>, verification: Option<&VerificationId>) {
         let seconds = self.watch.elapsed().as_secs_f64();
-        let Self { method, route, .. } = *self;
-        counter!(names::REQUESTS, "route" => route, "method" => method, "status" => status_label(status))
+        let method = self.method;
+        let of_route = || self.route.clone();
+        counter!(names::REQUESTS, "route" => of_route(), "method" => method, "status" => status_label(status))
             .increment(1);
-        histogram!(names::REQUEST_DURATION, "route" => route).record(seconds);
+        histogram!(names::REQUEST_DURATION, "route" => of_route()).record(seconds);
+        let route = &*self.route;
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
@@ -176,7 +180,7 @@ fn method_label(method: &Method) -> &'static str {
 }
 
 /// Without making a string for the ones that come all the time.
-fn status_label(status: StatusCode) -> metrics::SharedString {
+fn status_label(status: StatusCode) -> SharedString {
     match status {
         StatusCode::OK => "200".into(),
         StatusCode::CREATED => "201".into(),

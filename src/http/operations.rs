@@ -11,10 +11,10 @@ use super::docs::PublicProblems;
 use super::error::{Code, Document, Problem};
 use super::input::Query;
 use super::view::Time;
-use super::webhooks::evidence_place;
 use super::{Lifecycle, Shared};
 use crate::store::{self, Health};
 use crate::vault::Vault;
+use crate::vault::webhook::evidence_place;
 use crate::verification::values::ChannelName;
 
 /// Whether the process is alive

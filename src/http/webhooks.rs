@@ -5,8 +5,6 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use metrics::{counter, gauge};
-use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use super::docs::PublicProblems;
 use super::error::{Code, Document, Problem};
@@ -15,15 +13,14 @@ use super::{Shared, metrics as names};
 use crate::channel::{self, Challenge, Channel, Delivery, Readable};
 use crate::phone::Phone;
 use crate::store::{self, Answer, Match, Order};
-use crate::vault::{CannotOpen, Vault};
-use crate::verification::values::{ChannelName, Report, ReportStatus, Sealed, Timestamp};
+use crate::vault::Vault;
+use crate::vault::webhook::{InboundContent, evidence_place, inbound_place};
+use crate::verification::values::{ChannelName, Report, ReportStatus, Timestamp};
 
 /// Meta, "Webhooks overview": a payload has at most 3 MB (November 2025).
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
 /// So much of an unreadable delivery is kept: what shows its kind, and less than what the store takes in one record.
 const EVIDENCE_BYTES: usize = 8 * 1024;
-/// So much of an inbound message is kept, for the same bound, as JSON; 4,096 letters of almost every script fit.
-const CONTENT_BYTES: usize = 10 * 1024;
 /// How far ahead of ours a provider's clock may be.
 const FASTEST_CLOCK: Duration = Duration::from_secs(24 * 60 * 60);
 /// Providers send numbers or a few letters.
@@ -171,45 +168,6 @@ impl Writer {
     }
 }
 
-/// The part of an inbound message that only the vault can read.
-#[derive(Default, Serialize, Deserialize)]
-pub struct InboundContent {
-    pub from: Option<String>,
-    pub user_id: Option<String>,
-    pub profile_name: Option<String>,
-    pub text: Option<String>,
-}
-
-impl InboundContent {
-    pub fn open(vault: &Vault, place: &[u8], sealed: &Sealed) -> Result<Self, CannotOpen> {
-        serde_json::from_slice(&vault.open(place, sealed)?).map_err(|_| CannotOpen)
-    }
-
-    /// At most [`CONTENT_BYTES`]; of what is longer the text is cut, by halves because escapes make it longer again.
-    fn into_clear(mut self) -> Zeroizing<Vec<u8>> {
-        loop {
-            // A struct of strings has no part that cannot be written.
-            let clear = Zeroizing::new(serde_json::to_vec(&self).unwrap_or_default());
-            match &mut self.text {
-                Some(text) if clear.len() > CONTENT_BYTES && !text.is_empty() => {
-                    text.truncate(text.floor_char_boundary(text.len() / 2));
-                }
-                Some(_) | None => return clear,
-            }
-        }
-    }
-}
-
-/// What an inbound message's content is sealed for.
-pub fn inbound_place(channel: &ChannelName, provider_ref: &str) -> Vec<u8> {
-    format!("inbound {channel} {provider_ref}").into_bytes()
-}
-
-/// What an unreadable delivery is sealed for.
-pub fn evidence_place(channel: &ChannelName) -> Vec<u8> {
-    format!("evidence {channel}").into_bytes()
-}
-
 fn kept_inbound(
     channel: &ChannelName,
     message: channel::Inbound,
@@ -225,7 +183,7 @@ fn kept_inbound(
         text: message.text,
     };
     store::Inbound {
-        content: vault.seal(&inbound_place(channel, &provider_ref), &content.into_clear()),
+        content: content.seal(vault, &inbound_place(channel, &provider_ref)),
         provider_ref,
         channel: channel.clone(),
         received_at: now,

@@ -35,6 +35,20 @@ impl Gates {
         self.0.values().filter_map(Gate::next_start).min()
     }
 
+    /// Shows monitoring how each channel is.
+    pub fn measure(&self) {
+        for (name, gate) in &self.0 {
+            let channel = metrics::SharedString::from(name.as_str().to_owned());
+            metrics::gauge!("twotick_messages_waiting", "channel" => channel.clone())
+                .set(gate.waiting.len() as f64);
+            let open = match gate.breaker {
+                Breaker::Closed => 0.0,
+                Breaker::Open { .. } => 1.0,
+            };
+            metrics::gauge!("twotick_breaker_open", "channel" => channel).set(open);
+        }
+    }
+
     /// One that waits and may start now, or must be told that it may not at all, and before which gate it stood.
     pub fn next_waiting(&mut self, now: Timestamp) -> Option<(ChannelName, VerificationId)> {
         self.0.iter_mut().find_map(|(name, gate)| match gate.readiness(now) {
@@ -177,6 +191,26 @@ mod tests {
         assert_eq!(gate.readiness(at(60_001)), Readiness::BreakerOpen, "one probe, not many");
         gate.finished(Finished::Accepted, at(60_100));
         assert_eq!(gate.readiness(at(60_100)), Readiness::Ready);
+    }
+
+    #[test]
+    fn monitoring_sees_the_breaker_and_who_waits() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let channel = ChannelName::new("whatsapp");
+        let mut gates = Gates::default();
+        let mut shown = |change: fn(&mut Gate)| {
+            change(gates.of(&channel));
+            metrics::with_local_recorder(&recorder, || gates.measure());
+            let text = recorder.handle().render();
+            ["breaker_open", "messages_waiting"].map(|name| {
+                let line = format!("twotick_{name}{{channel=\"whatsapp\"}} ");
+                text.split_once(&line).map(|(_, value)| value.starts_with('1')).expect(name)
+            })
+        };
+        assert_eq!(shown(|_| {}), [false, false]);
+        assert_eq!(shown(|gate| gate.open_breaker(at(0))), [true, false]);
+        assert_eq!(shown(|gate| gate.wait(VerificationId::new(at(0), Bucket::new(1), 1))), [true, true]);
+        assert_eq!(shown(|gate| gate.finished(Finished::Accepted, at(1))), [false, true]);
     }
 
     #[test]

@@ -16,10 +16,10 @@ use super::super::docs::ApiProblems;
 use super::super::error::{Code, Problem};
 use super::super::input::Query;
 use super::super::view::{Time, View, names};
-use super::super::webhooks::{InboundContent, inbound_place};
 use crate::phone::Phone;
 use crate::store::{self, Filter, Intent, Status};
 use crate::vault::Vault;
+use crate::vault::webhook::{InboundContent, inbound_place};
 use crate::verification::values::{ChannelName, NumberIndex, Sealed, VerificationId};
 
 const LIMITS: std::ops::RangeInclusive<usize> = 1..=100;

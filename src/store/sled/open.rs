@@ -169,7 +169,10 @@ impl Disk {
     }
 
     pub fn has_room(&self) -> bool {
-        free_room(&self.path).is_ok_and(|room| room >= ROOM_NEEDED)
+        free_room(&self.path).is_ok_and(|room| {
+            metrics::gauge!("twotick_disk_free_bytes").set(room as f64);
+            room >= ROOM_NEEDED
+        })
     }
 
     /// Makes `batch`, of `rows` rows, survive the loss of power.

@@ -176,6 +176,7 @@ impl Writer {
             self.take_more(&mut taken);
             self.shared.turn_begins();
             self.mind_the_room();
+            self.memory.measure();
             if matches!(self.course, Course::Full | Course::FullAndStuck) {
                 self.refuse_writes(&mut taken);
             } else {

@@ -136,6 +136,12 @@ impl Memory {
         None
     }
 
+    /// Shows monitoring what is under way.
+    pub fn measure(&self) {
+        metrics::gauge!("twotick_verifications_live").set(self.live.len() as f64);
+        self.gates.measure();
+    }
+
     pub fn next_due(&self) -> Option<Timestamp> {
         let agenda = self.agenda.first().map(|&(at, _)| at);
         [agenda, self.gates.next_start()].into_iter().flatten().min()

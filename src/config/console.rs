@@ -1,0 +1,104 @@
+//! `[console]` and its users.
+
+use std::collections::BTreeSet;
+
+use argon2::Algorithm;
+use argon2::password_hash::phc::PasswordHash;
+use secrecy::ExposeSecret;
+
+use super::reader::{Section, Slot};
+use super::values::{Address, SecretRule};
+use super::{App, Console, ConsoleUser, Role};
+use crate::language::Language;
+
+const USERS: &str = "a list of at most 1000 tables: [[console.users]] with name, role and password_hash";
+const USER_NAME: &str = "1 to 64 of a-z, 0-9, . _ and -";
+
+/// `apps` are those that a user may be bound to; `None` where they could not be read.
+pub(super) fn console(mut section: Section<'_>, apps: Option<&[App]>) -> Option<Console> {
+    let public_url = section.defaulted("public_url").url(Address::Ours);
+    let time_zone = section.defaulted("time_zone");
+    let time_zone = time_zone.text("the name of a time zone, such as \"UTC\" or \"Europe/Berlin\"", |name| {
+        jiff::tz::TimeZone::get(name).ok().map(|_| name.to_owned())
+    });
+    let users = section.optional("users");
+    let users = if users.is_set() { read_users(&users, apps) } else { Some(Vec::new()) };
+    section.end();
+    Some(Console { public_url: public_url?, time_zone: time_zone?, users: users? })
+}
+
+fn read_users(slot: &Slot<'_>, apps: Option<&[App]>) -> Option<Vec<ConsoleUser>> {
+    let mut users: Vec<ConsoleUser> = Vec::new();
+    let mut complete = true;
+    for slot in slot.list(USERS, 0..=1000)? {
+        match user(&slot, &users, apps) {
+            Some(user) => users.push(user),
+            None => complete = false,
+        }
+    }
+    complete.then_some(users)
+}
+
+fn user(slot: &Slot<'_>, before: &[ConsoleUser], apps: Option<&[App]>) -> Option<ConsoleUser> {
+    let mut section = slot.table("a table: [[console.users]] with name, role and password_hash")?;
+    let name_slot = section.required("name");
+    let name = name_slot.text(USER_NAME, |name| is_user_name(name).then(|| name.to_owned()));
+    if let Some(name) = name.as_deref()
+        && before.iter().any(|user| user.name == name)
+    {
+        name_slot.problem("another user has this name; each needs its own");
+    }
+    let role = section.required("role").choice(&[
+        ("viewer", Role::Viewer),
+        ("support", Role::Support),
+        ("operator", Role::Operator),
+    ]);
+    let hash_slot = section.required("password_hash");
+    let password_hash = hash_slot.secret(SecretRule::PASSWORD_HASH);
+    if let Some(hash) = &password_hash
+        && !is_argon2id(hash.expose_secret())
+    {
+        hash_slot.problem("must be an argon2id hash; `twotick user hash` makes one of a password");
+        return None;
+    }
+    let language_slot = section.optional("language");
+    let language = if language_slot.is_set() {
+        Some(language_slot.choice(&[("en", Language::English), ("de", Language::German)])?)
+    } else {
+        None
+    };
+    let apps_slot = section.optional("apps");
+    let apps = if apps_slot.is_set() { Some(bound_to(&apps_slot, apps)?) } else { None };
+    section.end();
+    Some(ConsoleUser { name: name?, role: role?, password_hash: password_hash?, language, apps })
+}
+
+/// As in the core, where it is a type of its own.
+fn is_user_name(name: &str) -> bool {
+    let lawful = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    (1..=64).contains(&name.len()) && name.bytes().all(lawful)
+}
+
+fn is_argon2id(text: &str) -> bool {
+    let Ok(hash) = PasswordHash::new(text) else { return false };
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str());
+    let is_whole = hash.salt.is_some() && hash.hash.is_some();
+    algorithm == Ok(Algorithm::Argon2id) && is_whole && argon2::Params::try_from(&hash).is_ok()
+}
+
+/// The names in `apps = [...]`, each of one that there is.
+fn bound_to(slot: &Slot<'_>, known: Option<&[App]>) -> Option<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    let mut complete = true;
+    for slot in slot.list("a list of 1 to 1000 names of [[apps]]", 1..=1000)? {
+        let name = slot.text("the name of one of [[apps]]", |name| {
+            let is_known = known.is_none_or(|apps| apps.iter().any(|app| app.name == name));
+            is_known.then(|| name.to_owned())
+        });
+        match name {
+            Some(name) => drop(names.insert(name)),
+            None => complete = false,
+        }
+    }
+    complete.then_some(names)
+}

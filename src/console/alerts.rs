@@ -1,0 +1,151 @@
+//! How things are now, and what an operator should know: each alert with what it means and what to do.
+
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use askama::Template;
+
+use super::health::{Breaker, ChannelVitals, ShownAlarm, shown};
+use super::plain::plain;
+use super::words::health::Words;
+use super::{Action, Console, Frame, Place, Refusal, Signed};
+use crate::explain::{self, Text};
+use crate::store::{self, LogPosition};
+use crate::vault::webhook::evidence_place;
+use crate::verification::values::{ChannelName, Timestamp};
+
+const ALERTS_A_PAGE: usize = 30;
+
+#[derive(Template)]
+#[template(path = "alerts.html")]
+struct Page {
+    frame: Frame,
+    words: &'static Words,
+    alarms: Vec<ShownAlarm>,
+    channels: Vec<ChannelRow>,
+    alerts: Vec<AlertCard>,
+    is_further: bool,
+    next: Option<String>,
+}
+
+struct ChannelRow {
+    name: ChannelName,
+    last_webhook: Option<Timestamp>,
+    sends: u64,
+    failed: u64,
+    signatures_refused: u64,
+    is_open: bool,
+}
+
+struct AlertCard {
+    at: Timestamp,
+    channel: ChannelName,
+    code: String,
+    heading: String,
+    /// The provider's words.
+    title: String,
+    subject: Option<String>,
+    explained: Option<Explained>,
+    evidence: Option<String>,
+}
+
+struct Explained {
+    text: Text,
+    who: &'static str,
+}
+
+#[get("/alerts")]
+pub async fn page(
+    console: web::Data<Console>,
+    request: HttpRequest,
+    signed: Signed,
+) -> Result<HttpResponse, Refusal> {
+    signed.require(Action::ReadAlerts)?;
+    let before = position(request.query_string())?;
+    let kept = console.store.alerts(ALERTS_A_PAGE, before).await?;
+    let language = signed.look.language;
+    let words = Words::of(language);
+    let vitals = console.monitor.vitals();
+    super::page(&Page {
+        frame: Frame::of(&console, &request, &signed, Place::Alerts, words.title),
+        words,
+        alarms: shown(&vitals.alarms, console.clock.now(), language),
+        channels: vitals.channels.iter().map(ChannelRow::of).collect(),
+        alerts: kept.items.into_iter().map(|alert| AlertCard::of(&console, &signed, alert)).collect(),
+        is_further: before.is_some(),
+        next: kept.next.map(|next| next.iter().map(|byte| format!("{byte:02x}")).collect()),
+    })
+}
+
+/// `before=` and a position in hexadecimal, or nothing.
+pub fn position(query: &str) -> Result<Option<LogPosition>, Refusal> {
+    if query.is_empty() {
+        return Ok(None);
+    }
+    query.strip_prefix("before=").and_then(sixteen_bytes).map(Some).ok_or(Refusal::BadRequest)
+}
+
+/// 32 hexadecimal digits in lower case.
+pub fn sixteen_bytes(text: &str) -> Option<[u8; 16]> {
+    let lawful = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    (text.len() == 32 && lawful).then(|| u128::from_str_radix(text, 16).ok()).flatten().map(u128::to_be_bytes)
+}
+
+impl ChannelRow {
+    fn of(channel: &ChannelVitals) -> Self {
+        Self {
+            name: channel.name.clone(),
+            last_webhook: channel.last_webhook,
+            sends: channel.sends,
+            failed: (channel.error_rate.unwrap_or(0.0) * channel.sends as f64).round() as u64,
+            signatures_refused: channel.signatures_refused,
+            is_open: channel.breaker == Breaker::Open,
+        }
+    }
+}
+
+impl AlertCard {
+    fn of(console: &Console, signed: &Signed, alert: store::Alert) -> Self {
+        let language = signed.look.language;
+        let explained = explain::explain(&alert.code).map(|explanation| Explained {
+            text: explanation.text(language),
+            who: explanation.who.as_str(language),
+        });
+        let open = |sealed| match console.vault.open(&evidence_place(&alert.channel), sealed) {
+            Ok(clear) => plain(&String::from_utf8_lossy(&clear)),
+            Err(_) => Words::of(language).cannot_open.to_owned(),
+        };
+        Self {
+            at: alert.at,
+            heading: explained
+                .as_ref()
+                .map_or_else(|| plain(&alert.code), |explained| explained.text.title.to_owned()),
+            evidence: alert.evidence.as_ref().map(open),
+            channel: alert.channel,
+            code: plain(&alert.code),
+            title: plain(&alert.title),
+            subject: alert.subject.as_deref().map(plain),
+            explained,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_has_one_spelling() {
+        let text = "00".repeat(15) + "ff";
+        assert_eq!(sixteen_bytes(&text).map(|bytes| bytes[15]), Some(255));
+        assert_eq!(position("").unwrap(), None);
+        assert!(position(&format!("before={text}")).unwrap().is_some());
+        for wrong in [
+            "before=",
+            "before=ff",
+            "after=00",
+            &format!("before={}", text.to_uppercase()),
+            &format!("before=+{}", &text[1..]),
+        ] {
+            assert_eq!(position(wrong).unwrap_err(), Refusal::BadRequest, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The audit log: what the staff did, each entry sealing the one before it.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use askama::Template;
+use futures_util::stream::unfold;
+use serde::Serialize;
+
+use super::plain::plain;
+use super::words::audit::Words;
+use super::{Action, Console, Frame, Place, Refusal, Signed};
+use crate::store::{Audit, AuditAction, AuditRecord, StoreError};
+use crate::verification::values::{Timestamp, UserName, VerificationId};
+
+const ENTRIES_A_PAGE: usize = 100;
+
+#[derive(Template)]
+#[template(path = "audit.html")]
+struct Page {
+    frame: Frame,
+    words: &'static Words,
+    rows: Vec<Row>,
+    is_further: bool,
+    next: Option<u64>,
+}
+
+struct Row {
+    seq: u64,
+    at: Timestamp,
+    by: UserName,
+    action: &'static str,
+    verification: Option<VerificationId>,
+    reason: Option<String>,
+    detail: Option<String>,
+    hash: String,
+}
+
+#[get("/audit")]
+pub async fn page(
+    console: web::Data<Console>,
+    request: HttpRequest,
+    signed: Signed,
+) -> Result<HttpResponse, Refusal> {
+    signed.require(Action::ReadAudit)?;
+    let before = before(request.query_string())?;
+    let kept = console.store.audit(ENTRIES_A_PAGE, before).await?;
+    let words = Words::of(signed.look.language);
+    super::page(&Page {
+        frame: Frame::of(&console, &request, &signed, Place::Audit, words.title),
+        words,
+        rows: kept.items.into_iter().map(|record| Row::of(&console, words, record)).collect(),
+        is_further: before.is_some(),
+        next: kept.next,
+    })
+}
+
+/// All of it, newest first, one JSON object a line. That it was taken is its first line.
+#[get("/audit.ndjson")]
+pub async fn download(console: web::Data<Console>, signed: Signed) -> Result<HttpResponse, Refusal> {
+    signed.require(Action::ReadAudit)?;
+    console.record(&signed, AuditAction::ExportedAudit, None).await?;
+    let name = format!("attachment; filename=\"twotick-audit-{}.ndjson\"", day(console.clock.now()));
+    let start = Some((console, None));
+    Ok(HttpResponse::Ok()
+        .content_type("application/x-ndjson; charset=utf-8")
+        .insert_header((header::CONTENT_DISPOSITION, name))
+        .streaming(unfold(start, |state| async move {
+            let (console, before) = state?;
+            match lines(&console, before).await {
+                Ok((text, next)) => Some((Ok(text), next.map(|next| (console, Some(next))))),
+                // The download breaks off instead of looking whole.
+                Err(error) => Some((Err(error), None)),
+            }
+        })))
+}
+
+/// `before=` and a number, or nothing.
+fn before(query: &str) -> Result<Option<u64>, Refusal> {
+    if query.is_empty() {
+        return Ok(None);
+    }
+    query.strip_prefix("before=").and_then(|seq| seq.parse().ok()).map(Some).ok_or(Refusal::BadRequest)
+}
+
+async fn lines(console: &Console, before: Option<u64>) -> Result<(web::Bytes, Option<u64>), StoreError> {
+    let kept = console.store.audit(ENTRIES_A_PAGE, before).await?;
+    let mut text = String::new();
+    for record in &kept.items {
+        // Strings and numbers have no part that cannot be written.
+        text.push_str(&serde_json::to_string(&Exported::of(console, record)).unwrap_or_default());
+        text.push('\n');
+    }
+    Ok((web::Bytes::from(text), kept.next))
+}
+
+#[derive(Serialize)]
+struct Exported<'a> {
+    seq: u64,
+    at: String,
+    by: &'a UserName,
+    action: &'static str,
+    verification: Option<VerificationId>,
+    reason: Option<String>,
+    detail: Option<&'a str>,
+    /// SHA-256 over the hash of the entry before, the number and the stored bytes, in hexadecimal.
+    hash: String,
+}
+
+impl<'a> Exported<'a> {
+    fn of(console: &Console, record: &'a AuditRecord) -> Self {
+        let entry = &record.entry;
+        Self {
+            seq: record.seq,
+            at: entry.at.to_string(),
+            by: &entry.by,
+            action: entry.action.as_str(),
+            verification: entry.verification,
+            reason: reason(console, entry).and_then(Result::ok),
+            detail: entry.detail.as_deref(),
+            hash: hexadecimal(&record.hash),
+        }
+    }
+}
+
+impl Row {
+    fn of(console: &Console, words: &'static Words, record: AuditRecord) -> Self {
+        let AuditRecord { seq, entry, hash } = record;
+        let reason = reason(console, &entry);
+        Self {
+            seq,
+            at: entry.at,
+            action: words.action(entry.action),
+            verification: entry.verification,
+            reason: reason
+                .map(|reason| reason.map_or_else(|_| words.cannot_open.to_owned(), |text| plain(&text))),
+            detail: entry.detail.as_deref().map(plain),
+            by: entry.by,
+            hash: hexadecimal(&hash),
+        }
+    }
+
+    /// Enough to compare by eye.
+    fn short_hash(&self) -> &str {
+        self.hash.get(..12).unwrap_or_default()
+    }
+}
+
+fn reason(console: &Console, entry: &Audit) -> Option<Result<String, crate::vault::CannotOpen>> {
+    entry.verification.zip(entry.reason.as_ref()).map(|(id, reason)| console.vault.open_reason(id, reason))
+}
+
+fn hexadecimal(hash: &[u8]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `2026-11-22`
+fn day(at: Timestamp) -> String {
+    at.to_string().chars().take(10).collect()
+}

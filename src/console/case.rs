@@ -1,0 +1,169 @@
+//! The page of a verification: what happened, in one sentence, row by row and as a bar; what to tell the customer; and
+//! what the staff can do by hand.
+
+mod acts;
+mod bar;
+mod live;
+mod pieces;
+mod rows;
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::web::ServiceConfig;
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use askama::Template;
+
+use super::words::case::Words;
+use super::{Action, Console, Frame, Place, Refusal, Signed};
+use crate::phone::Phone;
+use crate::store::Snapshot;
+use crate::verification::Event;
+use crate::verification::values::{NumberIndex, Timestamp, VerificationId};
+use pieces::{Known, Pieces};
+
+/// All routes of this page.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(page)
+        .service(live::events)
+        .service(acts::reveal)
+        .service(acts::resend)
+        .service(acts::next)
+        .service(acts::cancel);
+}
+
+#[derive(Template)]
+#[template(path = "case.html")]
+struct Page {
+    frame: Frame,
+    words: &'static Words,
+    id: VerificationId,
+    version: u32,
+    /// Masked, but after a reveal.
+    number: String,
+    number_is_revealed: bool,
+    note: Option<Note>,
+    pieces: Pieces,
+    /// Where this person's messages are, for who may read them.
+    conversation: Option<String>,
+    printed_at: Timestamp,
+    is_live: bool,
+}
+
+/// What became of what was just asked for.
+struct Note {
+    class: &'static str,
+    icon: &'static str,
+    text: String,
+}
+
+impl Note {
+    fn done(words: &Words) -> Self {
+        Self { class: "good", icon: "i-good", text: words.done.to_owned() }
+    }
+
+    fn not_done(words: &Words, why: &str) -> Self {
+        Self { class: "bad", icon: "i-trouble", text: format!("{} {why}", words.not_done) }
+    }
+}
+
+#[get("/verifications/{id}")]
+pub async fn page(
+    console: web::Data<Console>,
+    request: HttpRequest,
+    id: web::Path<String>,
+    signed: Signed,
+) -> Result<HttpResponse, Refusal> {
+    let case = Case::load(&console, &signed, &id).await?;
+    let words = Words::of(signed.look.language);
+    let was_done = request.query_string() == DONE;
+    let note = was_done.then(|| Note::done(words));
+    case.show(&console, &request, &signed, Shown { note, ..Shown::default() }, StatusCode::OK)
+}
+
+/// The query of the page after something was done.
+const DONE: &str = "done";
+
+/// A verification with everything that happened to it.
+struct Case {
+    snapshot: Arc<Snapshot>,
+    events: Vec<Event>,
+}
+
+/// What a page shows besides.
+#[derive(Default)]
+struct Shown {
+    note: Option<Note>,
+    /// The number in full.
+    revealed: Option<Phone>,
+    /// What was given and can be given again.
+    reason: String,
+}
+
+impl Case {
+    /// Not found is also what belongs to an app that the user does not see.
+    async fn load(console: &Console, signed: &Signed, id: &str) -> Result<Self, Refusal> {
+        let id: VerificationId = id.parse().map_err(|_| Refusal::NotFound)?;
+        let snapshot = console.store.read(id).await?.ok_or(Refusal::NotFound)?;
+        if !signed.sees(&snapshot.verification.request.app) {
+            return Err(Refusal::NotFound);
+        }
+        Self::of(console, snapshot).await
+    }
+
+    async fn of(console: &Console, snapshot: Arc<Snapshot>) -> Result<Self, Refusal> {
+        let mut events = console.store.timeline(snapshot.verification.id()).await?;
+        // What came after the snapshot was read comes with the next one.
+        events.truncate(snapshot.verification.version as usize);
+        Ok(Self { snapshot, events })
+    }
+
+    fn phone(&self, console: &Console) -> Result<Phone, Refusal> {
+        let person = console.vault.open_person(&self.snapshot.verification.request)?;
+        Phone::parse(&person.to).map_err(|error| {
+            tracing::error!(%error, "a kept number is none");
+            Refusal::Internal
+        })
+    }
+
+    fn show(
+        &self,
+        console: &Console,
+        request: &HttpRequest,
+        signed: &Signed,
+        shown: Shown,
+        status: StatusCode,
+    ) -> Result<HttpResponse, Refusal> {
+        let words = Words::of(signed.look.language);
+        let verification = &self.snapshot.verification;
+        let (number, number_is_revealed) = match &shown.revealed {
+            Some(phone) => (phone.as_e164().to_owned(), true),
+            None => (self.phone(console)?.masked(), false),
+        };
+        let title = format!("{} {}", words.title, self.phone(console)?.masked());
+        let frame = Frame::of(console, request, signed, Place::Verifications, title);
+        let conversation = signed
+            .may(Action::ReadConversations)
+            .then(|| format!("/console/conversations/{}", hexadecimal(verification.request.number)));
+        let shown = Page {
+            frame,
+            words,
+            id: verification.id(),
+            version: verification.version,
+            number,
+            number_is_revealed,
+            note: shown.note,
+            pieces: Pieces::of(console, signed, self, Known { rows: 0, reason: &shown.reason })?,
+            conversation,
+            printed_at: console.clock.now(),
+            is_live: !number_is_revealed,
+        };
+        Ok(HttpResponse::build(status).content_type("text/html; charset=utf-8").body(shown.render()?))
+    }
+}
+
+/// How the blind index of a number stands in an address.
+pub fn hexadecimal(number: NumberIndex) -> String {
+    number.0.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,151 @@
+//! What the staff does by hand. Each needs its role and a reason, is one command to the store, and leaves an event on
+//! the timeline and an entry in the audit log.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, post, web};
+
+use super::{Case, DONE, Note, Shown};
+use crate::console::look::Look;
+use crate::console::posted::Posted;
+use crate::console::words::case::Words;
+use crate::console::{Action, Console, Refusal, Signed};
+use crate::store::{Answer, Order};
+use crate::verification::values::ChannelName;
+use crate::verification::{Command, OperatorAct, Rejection};
+
+/// What somebody gives as a reason is a ticket's number or a sentence; sealed it stays below what the store takes.
+const LONGEST_REASON: usize = 240;
+
+/// Shows the number in full, once: the page that follows it is masked again.
+#[post("/verifications/{id}/reveal")]
+pub async fn reveal(
+    console: web::Data<Console>,
+    request: HttpRequest,
+    id: web::Path<String>,
+    signed: Signed,
+    posted: Posted,
+) -> Result<HttpResponse, Refusal> {
+    signed.require(Action::Reveal)?;
+    let case = Case::load(&console, &signed, &id).await?;
+    if let Err(note) = carry_out(&console, &signed, &posted, &case, OperatorAct::Reveal).await? {
+        return refused(&console, &request, &signed, &posted, &case, note);
+    }
+    let revealed = Some(case.phone(&console)?);
+    let case = Case::load(&console, &signed, &id).await?;
+    case.show(&console, &request, &signed, Shown { revealed, ..Shown::default() }, StatusCode::OK)
+}
+
+#[post("/verifications/{id}/resend")]
+pub async fn resend(
+    console: web::Data<Console>,
+    request: HttpRequest,
+    id: web::Path<String>,
+    signed: Signed,
+    posted: Posted,
+) -> Result<HttpResponse, Refusal> {
+    signed.require(Action::Resend)?;
+    let channel = Some(posted.text("channel")).filter(|channel| !channel.is_empty());
+    let act = OperatorAct::Resend { channel: channel.map(ChannelName::new) };
+    change(&console, &request, &id, &signed, &posted, act).await
+}
+
+#[post("/verifications/{id}/next")]
+pub async fn next(
+    console: web::Data<Console>,
+    request: HttpRequest,
+    id: web::Path<String>,
+    signed: Signed,
+    posted: Posted,
+) -> Result<HttpResponse, Refusal> {
+    signed.require(Action::Next)?;
+    change(&console, &request, &id, &signed, &posted, OperatorAct::Next).await
+}
+
+#[post("/verifications/{id}/cancel")]
+pub async fn cancel(
+    console: web::Data<Console>,
+    request: HttpRequest,
+    id: web::Path<String>,
+    signed: Signed,
+    posted: Posted,
+) -> Result<HttpResponse, Refusal> {
+    signed.require(Action::Cancel)?;
+    change(&console, &request, &id, &signed, &posted, OperatorAct::Cancel).await
+}
+
+/// Back to the page, so that a reload does nothing again.
+async fn change(
+    console: &Console,
+    request: &HttpRequest,
+    id: &str,
+    signed: &Signed,
+    posted: &Posted,
+    act: OperatorAct,
+) -> Result<HttpResponse, Refusal> {
+    let case = Case::load(console, signed, id).await?;
+    if let Err(note) = carry_out(console, signed, posted, &case, act).await? {
+        return refused(console, request, signed, posted, &case, note);
+    }
+    let page = format!("/console/verifications/{}?{DONE}", case.snapshot.verification.id());
+    Ok(HttpResponse::SeeOther().insert_header((header::LOCATION, page)).finish())
+}
+
+fn refused(
+    console: &Console,
+    request: &HttpRequest,
+    signed: &Signed,
+    posted: &Posted,
+    case: &Case,
+    note: Note,
+) -> Result<HttpResponse, Refusal> {
+    let reason = posted.text("reason").chars().take(LONGEST_REASON).collect();
+    let shown = Shown { note: Some(note), reason, ..Shown::default() };
+    case.show(console, request, signed, shown, StatusCode::CONFLICT)
+}
+
+/// `Err` says why it was not done, in words for the page.
+async fn carry_out(
+    console: &Console,
+    signed: &Signed,
+    posted: &Posted,
+    case: &Case,
+    act: OperatorAct,
+) -> Result<Result<(), Note>, Refusal> {
+    let words = Words::of(signed.look.language);
+    let reason = posted.text("reason").trim();
+    if reason.is_empty() || reason.chars().count() > LONGEST_REASON {
+        return Ok(Err(Note::not_done(words, words.reason_missing)));
+    }
+    let id = case.snapshot.verification.id();
+    let reason = Some(console.vault.seal_reason(id, reason));
+    let command = Command::ByOperator { by: signed.name.clone(), reason, act };
+    let answers = console.store.execute(vec![Order::Command { id, app: None, command }]).await?;
+    match answers.into_iter().next() {
+        Some(Answer::Done { .. }) => Ok(Ok(())),
+        Some(Answer::Rejected { rejection, .. }) => {
+            Ok(Err(Note::not_done(words, &why(&rejection, words, &signed.look)?)))
+        }
+        Some(
+            Answer::Created(_) | Answer::Resent(_) | Answer::Replayed(_) | Answer::Reported(_) | Answer::Kept,
+        )
+        | None => {
+            tracing::error!(verification = %id, "a command was answered with what answers none");
+            Err(Refusal::Internal)
+        }
+    }
+}
+
+fn why(rejection: &Rejection, words: &Words, look: &Look) -> Result<String, Refusal> {
+    Ok(match rejection {
+        Rejection::Unknown => return Err(Refusal::NotFound),
+        Rejection::NotPending(_) => words.not_pending.to_owned(),
+        Rejection::ResendTooEarly { until } => format!("{} {}.", words.too_early, look.clock(*until)),
+        Rejection::ResendLimit => words.resend_limit.to_owned(),
+        Rejection::NoNextStep => words.no_next_step.to_owned(),
+        Rejection::NoStepOnChannel => words.no_step_on_channel.to_owned(),
+        Rejection::AlreadyRequested | Rejection::UnknownMessage => {
+            tracing::error!(%rejection, "a command was refused for a reason that it cannot have");
+            return Err(Refusal::Internal);
+        }
+    })
+}

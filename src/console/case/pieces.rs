@@ -1,0 +1,195 @@
+//! The parts of the page that change while it is open. The page has them whole; its stream sends them anew.
+
+use askama::Template;
+
+use super::Case;
+use super::bar::{self, Segment};
+use super::rows::{self, Row};
+use crate::console::look::Look;
+use crate::console::plain::plain;
+use crate::console::spans::span;
+use crate::console::words::case::Words;
+use crate::console::{Action, Console, Refusal, Signed};
+use crate::timeline::{self, Mood, Verdict, hops, lines};
+use crate::verification::values::{ChannelName, Timestamp, VerificationId};
+use crate::verification::{Event, Fact};
+
+/// Each as HTML.
+pub struct Pieces {
+    pub verdict: String,
+    pub bar: String,
+    /// Only of what happened after what is known.
+    pub rows: String,
+    pub facts: String,
+    pub actions: String,
+}
+
+/// What the reader's page holds already.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    pub rows: u32,
+    /// In the field for it.
+    pub reason: &'a str,
+}
+
+impl Pieces {
+    pub fn of(console: &Console, signed: &Signed, case: &Case, known: Known<'_>) -> Result<Self, Refusal> {
+        let look = &signed.look;
+        let words = Words::of(look.language);
+        let now = console.clock.now();
+        Ok(Self {
+            verdict: verdict(case, now, look, words)?,
+            bar: bar(case, now, look, words)?,
+            rows: TimelineRows { words, rows: table(console, signed, case, words, known.rows) }.render()?,
+            facts: facts(case, look, words)?,
+            actions: actions(signed, case, known.reason, words)?,
+        })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "case_verdict.html")]
+struct VerdictPiece {
+    words: &'static Words,
+    icon: &'static str,
+    class: &'static str,
+    mood: &'static str,
+    verdict: Verdict,
+}
+
+fn verdict(case: &Case, now: Timestamp, look: &Look, words: &'static Words) -> Result<String, Refusal> {
+    let clock = |at| look.clock(at);
+    let verdict = timeline::verdict(&case.snapshot, &case.events, now, look.language, &clock);
+    // A provider's words may stand in it.
+    let verdict = Verdict { sentence: plain(&verdict.sentence), ..verdict };
+    let (icon, class) = match verdict.mood {
+        Mood::Good => ("i-double", "good"),
+        Mood::Waiting => ("i-waiting", "waiting"),
+        Mood::Trouble => ("i-trouble", "bad"),
+        Mood::Over => ("i-over", "over"),
+    };
+    Ok(VerdictPiece { words, icon, class, mood: words.mood(verdict.mood), verdict }.render()?)
+}
+
+#[derive(Template)]
+#[template(path = "case_bar.html")]
+struct BarPiece<'a> {
+    words: &'static Words,
+    look: &'a Look,
+    segments: Vec<Segment>,
+    total: String,
+}
+
+fn bar(case: &Case, now: Timestamp, look: &Look, words: &'static Words) -> Result<String, Refusal> {
+    let hops = hops(&case.snapshot, &case.events);
+    let total = span(bar::total(&hops, now), look.language);
+    let segments = bar::segments(&hops, now, look.language);
+    Ok(BarPiece { words, look, segments, total }.render()?)
+}
+
+#[derive(Template)]
+#[template(path = "case_rows.html")]
+struct TimelineRows {
+    words: &'static Words,
+    rows: Vec<Row>,
+}
+
+fn table(console: &Console, signed: &Signed, case: &Case, words: &'static Words, known: u32) -> Vec<Row> {
+    let look = &signed.look;
+    let lines = lines(&case.snapshot, &case.events, look.language);
+    let start = case.snapshot.verification.created_at;
+    let before = std::iter::once(start).chain(lines.iter().map(|line| line.at));
+    lines
+        .iter()
+        .zip(before)
+        .filter(|(line, _)| line.seq > known)
+        .map(|(line, before)| {
+            let event = case.events.get(line.seq as usize - 1);
+            let reason = event.and_then(|event| reason(console, signed, case, event));
+            rows::row(line, start, before, reason, look, words)
+        })
+        .collect()
+}
+
+/// Who acts must give a reason, and may read those of others.
+fn reason(console: &Console, signed: &Signed, case: &Case, event: &Event) -> Option<String> {
+    let Fact::OperatorActed { reason: Some(reason), .. } = &event.fact else { return None };
+    let id = case.snapshot.verification.id();
+    signed.may(Action::Reveal).then(|| console.vault.open_reason(id, reason).ok()).flatten()
+}
+
+#[derive(Template)]
+#[template(path = "case_facts.html")]
+struct FactsPiece<'a> {
+    words: &'static Words,
+    look: &'a Look,
+    case: &'a Case,
+    status: &'static str,
+    messages: Vec<MessageFacts>,
+    tries_left: u8,
+}
+
+impl FactsPiece<'_> {
+    fn plain(&self, text: &str) -> String {
+        plain(text)
+    }
+}
+
+struct MessageFacts {
+    id: String,
+    channel: ChannelName,
+    /// As the provider calls it, without what could name the person.
+    provider_ref: Option<String>,
+}
+
+fn facts(case: &Case, look: &Look, words: &'static Words) -> Result<String, Refusal> {
+    let verification = &case.snapshot.verification;
+    let messages = verification.messages.iter().map(|message| MessageFacts {
+        id: verification.message_id(message.ordinal).to_string(),
+        channel: message.channel.clone(),
+        provider_ref: message.provider_ref.as_ref().map(|reference| rows::shortened(reference.as_str())),
+    });
+    let piece = FactsPiece {
+        words,
+        look,
+        case,
+        status: words.status(verification.status().as_str()),
+        messages: messages.collect(),
+        tries_left: case.snapshot.policy.max_checks.saturating_sub(verification.failed_checks),
+    };
+    Ok(piece.render()?)
+}
+
+#[derive(Template)]
+#[template(path = "case_actions.html")]
+struct ActionsPiece<'a> {
+    words: &'static Words,
+    csrf: &'a str,
+    reason: &'a str,
+    id: VerificationId,
+    may_reveal: bool,
+    may_resend: bool,
+    may_next: bool,
+    may_cancel: bool,
+    is_pending: bool,
+    channels: Vec<ChannelName>,
+}
+
+fn actions(signed: &Signed, case: &Case, reason: &str, words: &'static Words) -> Result<String, Refusal> {
+    let verification = &case.snapshot.verification;
+    let mut channels: Vec<_> = case.snapshot.policy.steps.iter().map(|step| step.channel.clone()).collect();
+    channels.dedup();
+    let piece = ActionsPiece {
+        words,
+        csrf: &signed.csrf,
+        reason,
+        id: verification.id(),
+        may_reveal: signed.may(Action::Reveal),
+        may_resend: signed.may(Action::Resend),
+        may_next: signed.may(Action::Next),
+        may_cancel: signed.may(Action::Cancel),
+        is_pending: verification.is_pending(),
+        channels,
+    };
+    Ok(piece.render()?)
+}

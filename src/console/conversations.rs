@@ -1,0 +1,254 @@
+//! What people wrote to the business number: person by person, beside the verifications of that number.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use askama::Template;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::alerts::{position, sixteen_bytes};
+use super::case::hexadecimal;
+use super::plain::plain;
+use super::words::conversations::Words;
+use super::{Action, Console, Frame, Place, Refusal, Signed};
+use crate::phone::Phone;
+use crate::store::{self, Filter, Intent, Snapshot};
+use crate::vault::webhook::{InboundContent, inbound_place};
+use crate::verification::values::{ChannelName, NumberIndex, Timestamp, VerificationId};
+
+const MESSAGES_A_PAGE: usize = 100;
+/// Beside the messages of one person.
+const VERIFICATIONS_SHOWN: usize = 20;
+/// Of a message in the list of people.
+const EXCERPT_CHARS: usize = 200;
+
+#[derive(Template)]
+#[template(path = "conversations.html")]
+struct Page {
+    frame: Frame,
+    words: &'static Words,
+    people: Vec<PersonRow>,
+    is_further: bool,
+    next: Option<String>,
+}
+
+/// One person, with the last thing written.
+struct PersonRow {
+    /// To all of it; missing where the person hides the number.
+    url: Option<String>,
+    who: Writer,
+    last: Message,
+    /// Messages on this page.
+    count: usize,
+    has_disowned: bool,
+}
+
+/// Who wrote.
+struct Writer {
+    /// Masked, or that it is hidden.
+    number: String,
+    /// What the person calls itself.
+    name: Option<String>,
+}
+
+struct Message {
+    at: Timestamp,
+    channel: ChannelName,
+    kind: String,
+    text: Option<String>,
+    is_disowned: bool,
+    verification: Option<VerificationId>,
+}
+
+#[get("/conversations")]
+pub async fn list(
+    console: web::Data<Console>,
+    request: HttpRequest,
+    signed: Signed,
+) -> Result<HttpResponse, Refusal> {
+    signed.require(Action::ReadConversations)?;
+    let before = position(request.query_string())?;
+    let kept = console.store.inbound(None, None, MESSAGES_A_PAGE, before).await?;
+    let words = Words::of(signed.look.language);
+    let mut people: Vec<PersonRow> = Vec::new();
+    for message in kept.items.into_iter().filter(|message| is_seen(&signed, message)) {
+        let url = message.number.map(|number| format!("/console/conversations/{}", hexadecimal(number)));
+        let number = message.number;
+        let (who, mut message) = opened(&console, words, message);
+        let known = people.iter_mut().find(|person| person.url.is_some() && person.url == url);
+        match known {
+            Some(person) => {
+                person.count += 1;
+                person.has_disowned |= message.is_disowned;
+            }
+            None => {
+                let has_disowned = message.is_disowned;
+                message.hide(&codes(&console, number).await?);
+                people.push(PersonRow { url, who, last: message, count: 1, has_disowned });
+            }
+        }
+    }
+    super::page(&Page {
+        frame: Frame::of(&console, &request, &signed, Place::Conversations, words.title),
+        words,
+        people,
+        is_further: before.is_some(),
+        next: kept.next.map(|next| hexadecimal(NumberIndex(next))),
+    })
+}
+
+#[derive(Template)]
+#[template(path = "conversation.html")]
+struct PersonPage {
+    frame: Frame,
+    words: &'static Words,
+    path: String,
+    who: Option<Writer>,
+    messages: Vec<Message>,
+    has_disowned: bool,
+    verifications: Vec<VerificationRow>,
+    has_more_verifications: bool,
+    is_further: bool,
+    next: Option<String>,
+}
+
+struct VerificationRow {
+    id: VerificationId,
+    created_at: Timestamp,
+    status: &'static str,
+    delivery: &'static str,
+    channel: String,
+    class: &'static str,
+}
+
+/// Everything of one number, which stands in the address as its blind index.
+#[get("/conversations/{number}")]
+pub async fn of_person(
+    console: web::Data<Console>,
+    request: HttpRequest,
+    number: web::Path<String>,
+    signed: Signed,
+) -> Result<HttpResponse, Refusal> {
+    signed.require(Action::ReadConversations)?;
+    let number = sixteen_bytes(&number).map(NumberIndex).ok_or(Refusal::NotFound)?;
+    let before = position(request.query_string())?;
+    let words = Words::of(signed.look.language);
+    let kept = console.store.inbound(None, Some(number), MESSAGES_A_PAGE, before).await?;
+    let filter = Filter { number: Some(number), apps: signed.apps.clone(), ..Filter::default() };
+    let page = console.store.list(filter, VERIFICATIONS_SHOWN, None).await?;
+    let codes = codes(&console, Some(number)).await?;
+    let mut who = None;
+    let mut messages = Vec::new();
+    for message in kept.items.into_iter().filter(|message| is_seen(&signed, message)) {
+        let (writer, mut message) = opened(&console, words, message);
+        message.hide(&codes);
+        who.get_or_insert(writer);
+        messages.push(message);
+    }
+    let who = match (who, page.items.first()) {
+        (None, Some(snapshot)) => Some(addressed(&console, snapshot, words)),
+        (who, _) => who,
+    };
+    if who.is_none() && before.is_none() {
+        return Err(Refusal::NotFound);
+    }
+    let title = who.as_ref().map_or(words.title, |who| &who.number).to_owned();
+    super::page(&PersonPage {
+        frame: Frame::of(&console, &request, &signed, Place::Conversations, title),
+        words,
+        path: format!("/console/conversations/{}", hexadecimal(number)),
+        who,
+        has_disowned: messages.iter().any(|message| message.is_disowned),
+        messages,
+        verifications: page.items.iter().map(|snapshot| VerificationRow::of(snapshot, words)).collect(),
+        has_more_verifications: page.next.is_some(),
+        is_further: before.is_some(),
+        next: kept.next.map(|next| hexadecimal(NumberIndex(next))),
+    })
+}
+
+/// What answers no verification is everybody's, as for apps.
+fn is_seen(signed: &Signed, message: &store::Inbound) -> bool {
+    message.app.as_ref().is_none_or(|app| signed.sees(app))
+}
+
+fn opened(console: &Console, words: &'static Words, message: store::Inbound) -> (Writer, Message) {
+    let place = inbound_place(&message.channel, &message.provider_ref);
+    let content = InboundContent::open(&console.vault, &place, &message.content);
+    let (content, trouble) = match content {
+        Ok(content) => (content, None),
+        Err(_) => (InboundContent::default(), Some(words.cannot_open.to_owned())),
+    };
+    let phone = content.from.as_deref().and_then(|from| Phone::parse(from).ok());
+    let digits = phone.as_ref().map(|phone| SecretString::from(phone.as_e164().trim_start_matches('+')));
+    let writer = Writer {
+        number: phone.map_or_else(|| words.hidden_number.to_owned(), |phone| phone.masked()),
+        name: content.profile_name.as_deref().map(plain),
+    };
+    let mut message = Message {
+        at: message.at,
+        channel: message.channel,
+        kind: plain(&message.kind),
+        text: trouble.or_else(|| content.text.as_deref().map(plain)),
+        is_disowned: message.intent == Intent::CodeDisowned,
+        verification: message.verification,
+    };
+    message.hide(digits.as_slice());
+    (writer, message)
+}
+
+/// The codes that this number got lately: people quote them, and no page shows one.
+async fn codes(console: &Console, number: Option<NumberIndex>) -> Result<Vec<SecretString>, Refusal> {
+    if number.is_none() {
+        return Ok(Vec::new());
+    }
+    let filter = Filter { number, ..Filter::default() };
+    let page = console.store.list(filter, VERIFICATIONS_SHOWN, None).await?;
+    let code = |snapshot: &Arc<Snapshot>| {
+        console.vault.code(&snapshot.verification.request, snapshot.policy.code_length).ok()
+    };
+    Ok(page.items.iter().filter_map(code).collect())
+}
+
+/// Somebody who got a code and wrote nothing.
+fn addressed(console: &Console, snapshot: &Arc<Snapshot>, words: &'static Words) -> Writer {
+    let person = console.vault.open_person(&snapshot.verification.request).ok();
+    let phone = person.and_then(|person| Phone::parse(&person.to).ok());
+    Writer {
+        number: phone.map_or_else(|| words.hidden_number.to_owned(), |phone| phone.masked()),
+        name: None,
+    }
+}
+
+impl Message {
+    /// Puts dots in place of what nobody may read.
+    fn hide(&mut self, secrets: &[SecretString]) {
+        for secret in secrets.iter().map(ExposeSecret::expose_secret) {
+            if let Some(text) = self.text.as_mut().filter(|text| text.contains(secret)) {
+                *text = text.replace(secret, &"•".repeat(secret.chars().count()));
+            }
+        }
+    }
+
+    /// The beginning, for a list.
+    fn excerpt(&self) -> Option<String> {
+        let text = self.text.as_deref()?;
+        let cut = text.char_indices().nth(EXCERPT_CHARS).map(|(at, _)| at);
+        Some(cut.map_or_else(|| text.to_owned(), |at| format!("{}…", &text[..at])))
+    }
+}
+
+impl VerificationRow {
+    fn of(snapshot: &Arc<Snapshot>, words: &'static Words) -> Self {
+        let (state, channel) = snapshot.delivery();
+        let (delivery, class) = words.delivery(state);
+        Self {
+            id: snapshot.verification.id(),
+            created_at: snapshot.verification.created_at,
+            status: words.status(snapshot.verification.status()),
+            delivery,
+            channel: channel.map(ToString::to_string).unwrap_or_default(),
+            class,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What stands around every page: head, navigation, search, preferences, health strip.
+
+use std::borrow::Borrow;
+
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use super::health::Strip;
+use super::look::{Look, Theme};
+use super::words::frame::Words;
+use super::{Action, Console, Refusal, Signed, assets};
+use crate::language::Language;
+use crate::verification::values::Timestamp;
+
+/// For `base.html`, as the field `frame` of a page's struct.
+pub struct Frame {
+    pub words: &'static Words,
+    pub look: Look,
+    /// Of the browser's window, before "twotick".
+    pub title: String,
+    pub place: Place,
+    /// `None` on pages that need no sign-in.
+    pub signed: Option<Signed>,
+    /// What is in the search box.
+    pub searched: String,
+    pub strip: Option<Strip>,
+    /// Path and query of this page, to come back to.
+    pub path: String,
+    configured_zone: String,
+}
+
+/// Which entry of the navigation a page belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Verifications,
+    Conversations,
+    Alerts,
+    Audit,
+    Elsewhere,
+}
+
+impl Frame {
+    /// Around a page of a signed-in user.
+    pub fn of(
+        console: &Console,
+        request: &HttpRequest,
+        signed: &Signed,
+        place: Place,
+        title: impl Into<String>,
+    ) -> Self {
+        Self::new(console, request, Some(signed), signed.look.clone(), place, title)
+    }
+
+    pub fn new(
+        console: &Console,
+        request: &HttpRequest,
+        signed: Option<&Signed>,
+        look: Look,
+        place: Place,
+        title: impl Into<String>,
+    ) -> Self {
+        let path = request.uri().path_and_query().map_or("/console", |path| path.as_str());
+        // After a form was refused, a page is what one can come back to.
+        let path = if request.method().is_safe() { path } else { "/console" };
+        Self {
+            words: Words::of(look.language),
+            strip: signed.map(|_| Strip::now(console, look.language)),
+            title: title.into(),
+            place,
+            signed: signed.cloned(),
+            searched: String::new(),
+            path: path.to_owned(),
+            configured_zone: super::look::Zone::new(console.time_zone.clone()).name().to_owned(),
+            look,
+        }
+    }
+
+    /// The address of an asset.
+    pub fn asset(&self, name: &str) -> String {
+        assets::url(name)
+    }
+
+    pub fn language(&self) -> &'static str {
+        self.look.language.as_str()
+    }
+
+    /// `<time>` with the absolute time in the zone and RFC 3339 on hover; `{{ frame.time(at)|safe }}`.
+    pub fn time(&self, at: impl Borrow<Timestamp>) -> String {
+        let at = *at.borrow();
+        format!("<time datetime=\"{at}\" title=\"{at}\">{}</time>", self.look.date_time(at))
+    }
+
+    /// The same with the time of day alone, to the millisecond.
+    pub fn clock(&self, at: impl Borrow<Timestamp>) -> String {
+        let at = *at.borrow();
+        format!("<time datetime=\"{at}\" title=\"{at}\">{}</time>", self.look.clock_with_millis(at))
+    }
+
+    pub fn links(&self) -> Vec<Link> {
+        let Some(signed) = &self.signed else { return Vec::new() };
+        let words = self.words;
+        let all = [
+            (Place::Verifications, "/console", words.verifications, None),
+            (
+                Place::Conversations,
+                "/console/conversations",
+                words.conversations,
+                Some(Action::ReadConversations),
+            ),
+            (Place::Alerts, "/console/alerts", words.alerts, Some(Action::ReadAlerts)),
+            (Place::Audit, "/console/audit", words.audit, Some(Action::ReadAudit)),
+        ];
+        let open = all.into_iter().filter(|(.., needs)| needs.is_none_or(|action| signed.may(action)));
+        open.map(|(place, url, label, _)| Link { url, label, is_here: place == self.place }).collect()
+    }
+
+    pub fn role(&self) -> &'static str {
+        self.signed.as_ref().map_or("", |signed| self.words.role(signed.role))
+    }
+
+    pub fn languages(&self) -> [(Language, bool); 2] {
+        Language::ALL.map(|language| (language, language == self.look.language))
+    }
+
+    pub fn themes(&self) -> [(&'static str, &'static str, bool); 3] {
+        Theme::ALL.map(|theme| (theme.as_str(), self.words.theme(theme), theme == self.look.theme))
+    }
+
+    pub fn zone(&self) -> &str {
+        self.look.zone.name()
+    }
+
+    /// What can be chosen without JavaScript; a script adds the browser's own.
+    pub fn zones(&self) -> Vec<&str> {
+        let mut zones = vec!["UTC"];
+        for zone in [&*self.configured_zone, self.zone()] {
+            if !zones.contains(&zone) {
+                zones.push(zone);
+            }
+        }
+        zones
+    }
+}
+
+pub struct Link {
+    pub url: &'static str,
+    pub label: &'static str,
+    pub is_here: bool,
+}
+
+/// The answer that shows a page.
+pub fn page(page: &impl Template) -> Result<HttpResponse, Refusal> {
+    Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page.render()?))
+}

@@ -1,0 +1,444 @@
+//! How twotick itself is: what it measures anyway, sampled every 10 s and kept for 5 minutes.
+//!
+//! The most common outage of all is a silent one: messages go out, and the provider's webhooks no longer come in. So
+//! that has an alarm of its own.
+
+mod sample;
+mod strip;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::http::Lifecycle;
+use crate::store::{self, Store};
+use crate::verification::values::{ChannelName, Timestamp};
+
+pub use sample::Breaker;
+use sample::{ChannelSample, Sample};
+pub use strip::{ShownAlarm, Strip, fragment, shown};
+
+/// Between two samples.
+const BEAT: Duration = Duration::from_secs(10);
+/// What rates and percentiles are about.
+pub const WINDOW: Duration = Duration::from_secs(5 * 60);
+/// One more than fit between the window's ends.
+const SAMPLES: usize = (WINDOW.as_secs() / BEAT.as_secs()) as usize + 1;
+/// Providers report within seconds that a message went on; after so long without a word …
+const SILENCE: Duration = Duration::from_secs(60);
+/// … about so many, it is not one slow phone.
+const UNHEARD_SENDS: u64 = 3;
+/// Below this a share says nothing.
+const FEWEST_SENDS: u64 = 10;
+/// Numbers that a channel cannot reach are refused every day; when half of all requests fail, it is something else.
+const HIGH_ERROR_RATE: f64 = 0.5;
+/// In seconds. A fallback is meant to be a few milliseconds late; people notice half a second.
+const LATE: f64 = 0.5;
+/// In seconds. A `Date` is only good to one.
+const WRONG_CLOCK: f64 = 5.0;
+/// The store stops at 8 MiB; this is some days before.
+const LITTLE_ROOM: u64 = 512 * 1024 * 1024;
+
+/// Samples the metrics and says how things are.
+pub struct Monitor {
+    metrics: PrometheusHandle,
+    store: Arc<dyn Store>,
+    clock: Clock,
+    seen: Mutex<Seen>,
+}
+
+impl Monitor {
+    /// `channels`: all that are configured, so that a silent one shows too.
+    pub fn new(
+        metrics: PrometheusHandle,
+        store: Arc<dyn Store>,
+        clock: Clock,
+        channels: impl IntoIterator<Item = ChannelName>,
+    ) -> Self {
+        let channels = channels.into_iter().map(|name| (name, Unheard::default())).collect();
+        Self { metrics, store, clock, seen: Mutex::new(Seen { samples: VecDeque::new(), channels }) }
+    }
+
+    /// Samples every 10 s until the server stops.
+    pub async fn run(self: Arc<Self>, mut lifecycle: watch::Receiver<Lifecycle>) {
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = beat.tick() => self.sample(),
+                _ = lifecycle.wait_for(|phase| *phase == Lifecycle::Draining) => return,
+            }
+        }
+    }
+
+    pub fn sample(&self) {
+        let sample = Sample::read(&self.metrics.render(), self.clock.now());
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).take(sample);
+    }
+
+    /// How things were at the last sample.
+    pub fn vitals(&self) -> Vitals {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.vitals(self.clock.now(), self.store.health())
+    }
+}
+
+/// How things are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Vitals {
+    pub channels: Vec<ChannelVitals>,
+    pub store: store::Health,
+    /// Verifications under way.
+    pub live: Option<u64>,
+    /// Messages that wait for the rate of their channel.
+    pub waiting: u64,
+    /// 99 of 100 deadlines were not later than so many seconds, infinite included; `None` where there was none.
+    pub lateness_p99: Option<f64>,
+    /// Bytes.
+    pub disk_free: Option<u64>,
+    /// By how many seconds our clock is ahead, by the provider that agrees with it most.
+    pub clock_ahead: Option<f64>,
+    /// What somebody should look at, the worst first.
+    pub alarms: Vec<Alarm>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChannelVitals {
+    pub name: ChannelName,
+    pub last_webhook: Option<Timestamp>,
+    /// Within the window.
+    pub signatures_refused: u64,
+    pub breaker: Breaker,
+    /// Requests with an outcome within the window.
+    pub sends: u64,
+    /// Which share of them was refused or is in doubt; `None` where there was none.
+    pub error_rate: Option<f64>,
+}
+
+/// Something that somebody should look at. In order of urgency.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Alarm {
+    /// So many messages were accepted, the first of them at `since`, and no webhook came after that.
+    WebhooksStopped { channel: ChannelName, sends: u64, since: Timestamp },
+    /// The store takes nothing, or not in time.
+    StoreNotReady(store::Health),
+    /// Our sender was refused.
+    BreakerOpen(ChannelName),
+    /// Webhooks came that were not signed by our secret.
+    SignaturesRefused { channel: ChannelName, times: u64 },
+    /// `share` of `sends` requests failed.
+    ErrorRate { channel: ChannelName, share: f64, sends: u64 },
+    /// Deadlines came so many seconds late.
+    Late { seconds: f64 },
+    /// So many bytes are free.
+    LittleRoom { bytes: u64 },
+    /// By so many seconds.
+    ClockWrong { ahead: f64 },
+    /// Meta has not approved so many of the templates that profiles need.
+    TemplatesNotApproved { count: u64 },
+}
+
+impl Alarm {
+    /// Whether codes do not arrive because of it, or we would not know.
+    pub fn is_severe(&self) -> bool {
+        match self {
+            Self::WebhooksStopped { .. } | Self::StoreNotReady(_) | Self::BreakerOpen(_) => true,
+            Self::SignaturesRefused { .. }
+            | Self::ErrorRate { .. }
+            | Self::Late { .. }
+            | Self::LittleRoom { .. }
+            | Self::ClockWrong { .. }
+            | Self::TemplatesNotApproved { .. } => false,
+        }
+    }
+
+    /// Of one channel alone.
+    pub fn channel(&self) -> Option<&ChannelName> {
+        match self {
+            Self::WebhooksStopped { channel, .. }
+            | Self::BreakerOpen(channel)
+            | Self::SignaturesRefused { channel, .. }
+            | Self::ErrorRate { channel, .. } => Some(channel),
+            Self::StoreNotReady(_)
+            | Self::Late { .. }
+            | Self::LittleRoom { .. }
+            | Self::ClockWrong { .. }
+            | Self::TemplatesNotApproved { .. } => None,
+        }
+    }
+}
+
+/// What the samples have shown so far.
+struct Seen {
+    samples: VecDeque<Sample>,
+    channels: BTreeMap<ChannelName, Unheard>,
+}
+
+/// What was accepted since the last webhook; it may be longer ago than the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Unheard {
+    sends: u64,
+    since: Option<Timestamp>,
+}
+
+impl Seen {
+    fn take(&mut self, sample: Sample) {
+        let before = self.samples.back();
+        for (name, now) in &sample.channels {
+            let unheard = self.channels.entry(name.clone()).or_default();
+            let before = before.and_then(|before| before.channels.get(name));
+            unheard.take(before.unwrap_or(&ChannelSample::default()), now, sample.at);
+        }
+        if self.samples.len() == SAMPLES {
+            self.samples.pop_front();
+        }
+        self.samples.push_back(sample);
+    }
+
+    fn vitals(&self, now: Timestamp, store: store::Health) -> Vitals {
+        let newest = self.samples.back();
+        let oldest = self.samples.front();
+        let channels: Vec<_> = self
+            .channels
+            .keys()
+            .map(|name| {
+                let of = |sample: Option<&Sample>| {
+                    sample.and_then(|sample| sample.channels.get(name)).cloned().unwrap_or_default()
+                };
+                ChannelVitals::between(name, &of(oldest), &of(newest))
+            })
+            .collect();
+        let mut vitals = Vitals {
+            store,
+            live: newest.and_then(|newest| newest.live),
+            waiting: newest.map_or(0, |newest| newest.channels.values().map(|channel| channel.waiting).sum()),
+            lateness_p99: oldest
+                .zip(newest)
+                .and_then(|(oldest, newest)| p99(&oldest.lateness, &newest.lateness)),
+            disk_free: newest.and_then(|newest| newest.disk_free),
+            clock_ahead: newest.and_then(|newest| {
+                let ahead = newest.channels.values().filter_map(|channel| channel.clock_ahead);
+                ahead.min_by(|one, other| one.abs().total_cmp(&other.abs()))
+            }),
+            channels,
+            alarms: Vec::new(),
+        };
+        let templates = newest.map_or(0, |newest| newest.templates_not_approved);
+        vitals.alarms = self.alarms(&vitals, templates, now);
+        vitals
+    }
+
+    fn alarms(&self, vitals: &Vitals, templates: u64, now: Timestamp) -> Vec<Alarm> {
+        let mut alarms: Vec<_> =
+            self.channels.iter().filter_map(|(name, unheard)| unheard.alarm(name, now)).collect();
+        match vitals.store {
+            store::Health::Ready => {}
+            store::Health::Full | store::Health::Stuck | store::Health::Closed => {
+                alarms.push(Alarm::StoreNotReady(vitals.store));
+            }
+        }
+        let of_channels =
+            |alarm: fn(&ChannelVitals) -> Option<Alarm>| vitals.channels.iter().filter_map(alarm);
+        alarms.extend(of_channels(|channel| {
+            (channel.breaker == Breaker::Open).then(|| Alarm::BreakerOpen(channel.name.clone()))
+        }));
+        alarms.extend(of_channels(|channel| {
+            let times = channel.signatures_refused;
+            (times > 0).then(|| Alarm::SignaturesRefused { channel: channel.name.clone(), times })
+        }));
+        alarms.extend(of_channels(|channel| {
+            let sends = channel.sends;
+            let high = |share: &f64| *share > HIGH_ERROR_RATE && sends >= FEWEST_SENDS;
+            let share = channel.error_rate.filter(high)?;
+            Some(Alarm::ErrorRate { channel: channel.name.clone(), share, sends })
+        }));
+        alarms.extend(vitals.lateness_p99.filter(|&late| late > LATE).map(|seconds| Alarm::Late { seconds }));
+        alarms.extend(
+            vitals.disk_free.filter(|&free| free < LITTLE_ROOM).map(|bytes| Alarm::LittleRoom { bytes }),
+        );
+        let wrong = vitals.clock_ahead.filter(|ahead| ahead.abs() > WRONG_CLOCK);
+        alarms.extend(wrong.map(|ahead| Alarm::ClockWrong { ahead }));
+        if templates > 0 {
+            alarms.push(Alarm::TemplatesNotApproved { count: templates });
+        }
+        alarms
+    }
+}
+
+impl Unheard {
+    /// A webhook ends the silence, whatever went out since the sample before.
+    fn take(&mut self, before: &ChannelSample, now: &ChannelSample, at: Timestamp) {
+        if now.webhooks > before.webhooks {
+            *self = Self::default();
+            return;
+        }
+        let accepted = now.accepted.saturating_sub(before.accepted);
+        if accepted > 0 {
+            self.sends += accepted;
+            self.since.get_or_insert(at);
+        }
+    }
+
+    fn alarm(&self, channel: &ChannelName, now: Timestamp) -> Option<Alarm> {
+        let since = self.since.filter(|&since| now.since(since) >= SILENCE && self.sends >= UNHEARD_SENDS)?;
+        Some(Alarm::WebhooksStopped { channel: channel.clone(), sends: self.sends, since })
+    }
+}
+
+impl ChannelVitals {
+    fn between(name: &ChannelName, oldest: &ChannelSample, newest: &ChannelSample) -> Self {
+        let failed = newest.failed.saturating_sub(oldest.failed);
+        let sends = failed + newest.accepted.saturating_sub(oldest.accepted);
+        Self {
+            name: name.clone(),
+            last_webhook: newest.last_webhook,
+            signatures_refused: newest.signatures_refused.saturating_sub(oldest.signatures_refused),
+            breaker: newest.breaker,
+            sends,
+            error_rate: (sends > 0).then(|| failed as f64 / sends as f64),
+        }
+    }
+}
+
+/// The bound that 99 of 100 of what came between two samples stayed within.
+fn p99(oldest: &[(f64, u64)], newest: &[(f64, u64)]) -> Option<f64> {
+    let before = |bound: f64| oldest.iter().find(|(known, _)| *known == bound).map_or(0, |&(_, count)| count);
+    let since: Vec<_> =
+        newest.iter().map(|&(bound, count)| (bound, count.saturating_sub(before(bound)))).collect();
+    let &(_, all) = since.last().filter(|(_, all)| *all > 0)?;
+    let enough = (all * 99).div_ceil(100);
+    since.iter().find(|(_, count)| *count >= enough).map(|&(bound, _)| bound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(1_795_000_000_000 + seconds * 1_000)
+    }
+
+    fn whatsapp() -> ChannelName {
+        ChannelName::new("whatsapp")
+    }
+
+    fn seen() -> Seen {
+        Seen { samples: VecDeque::new(), channels: BTreeMap::from([(whatsapp(), Unheard::default())]) }
+    }
+
+    fn sample(seconds: i64, channel: ChannelSample) -> Sample {
+        let mut sample = Sample::read("", at(seconds));
+        sample.channels.insert(whatsapp(), channel);
+        sample
+    }
+
+    fn counts(accepted: u64, failed: u64, webhooks: u64) -> ChannelSample {
+        ChannelSample { accepted, failed, webhooks, ..ChannelSample::default() }
+    }
+
+    #[test]
+    fn sends_without_a_webhook_are_an_alarm_until_one_comes() {
+        let mut seen = seen();
+        let mut alarms = |seconds, accepted, webhooks| {
+            seen.take(sample(seconds, counts(accepted, 0, webhooks)));
+            seen.vitals(at(seconds), store::Health::Ready).alarms
+        };
+        assert_eq!(alarms(0, 0, 0), []);
+        assert_eq!(alarms(10, 2, 0), []);
+        assert_eq!(alarms(69, 3, 0), [], "a minute is not over");
+        let stopped = |sends| Alarm::WebhooksStopped { channel: whatsapp(), sends, since: at(10) };
+        assert_eq!(alarms(70, 3, 0), [stopped(3)]);
+        assert_eq!(alarms(1_000, 4, 0), [stopped(4)], "longer ago than the window, and still silent");
+        assert_eq!(alarms(1_010, 5, 1), []);
+        assert_eq!(alarms(1_200, 7, 1), []);
+        assert_eq!(alarms(1_300, 7, 1), [], "two are too few to tell");
+    }
+
+    #[test]
+    fn sends_that_failed_are_waited_for_by_nobody() {
+        let mut seen = seen();
+        seen.take(sample(0, counts(0, 0, 0)));
+        seen.take(sample(10, counts(0, 4, 0)));
+        assert_eq!(seen.vitals(at(500), store::Health::Ready).alarms, []);
+    }
+
+    #[test]
+    fn rates_are_of_the_window_only() {
+        let mut seen = seen();
+        for beat in 0..40_u32 {
+            // All of the first 5 fail, then one in ten.
+            let failed = if beat < 5 { beat } else { 5 + (beat - 5) / 10 };
+            let channel =
+                counts(u64::from(beat * 10).saturating_sub(50), u64::from(failed) * 10, beat.into());
+            seen.take(sample(i64::from(beat) * 10, channel));
+        }
+        assert_eq!(seen.samples.len(), SAMPLES);
+        let vitals = seen.vitals(at(400), store::Health::Ready);
+        assert_eq!(vitals.channels[0].sends, 330);
+        assert_eq!(vitals.channels[0].error_rate, Some(30.0 / 330.0));
+        assert_eq!(vitals.alarms, []);
+    }
+
+    #[test]
+    fn what_goes_wrong_is_told_the_worst_first() {
+        let mut seen = seen();
+        seen.take(sample(0, counts(0, 0, 0)));
+        let mut worse = sample(
+            10,
+            ChannelSample {
+                signatures_refused: 2,
+                breaker: Breaker::Open,
+                clock_ahead: Some(-7.0),
+                ..counts(5, 15, 0)
+            },
+        );
+        worse.lateness = vec![(0.1, 98), (1.0, 99), (f64::INFINITY, 100)];
+        worse.disk_free = Some(1_000);
+        worse.templates_not_approved = 1;
+        seen.take(worse);
+        let channel = whatsapp;
+        assert_eq!(
+            seen.vitals(at(100), store::Health::Full).alarms,
+            [
+                Alarm::WebhooksStopped { channel: channel(), sends: 5, since: at(10) },
+                Alarm::StoreNotReady(store::Health::Full),
+                Alarm::BreakerOpen(channel()),
+                Alarm::SignaturesRefused { channel: channel(), times: 2 },
+                Alarm::ErrorRate { channel: channel(), share: 0.75, sends: 20 },
+                Alarm::Late { seconds: 1.0 },
+                Alarm::LittleRoom { bytes: 1_000 },
+                Alarm::ClockWrong { ahead: -7.0 },
+                Alarm::TemplatesNotApproved { count: 1 },
+            ]
+        );
+    }
+
+    #[test]
+    fn the_clock_is_judged_by_the_provider_that_agrees_most() {
+        let mut seen = seen();
+        let mut newest = sample(0, ChannelSample { clock_ahead: Some(300.0), ..counts(0, 0, 0) });
+        let right = ChannelSample { clock_ahead: Some(-0.2), ..counts(0, 0, 0) };
+        newest.channels.insert(ChannelName::new("sms"), right);
+        seen.take(newest);
+        let vitals = seen.vitals(at(0), store::Health::Ready);
+        assert_eq!((vitals.clock_ahead, vitals.alarms), (Some(-0.2), Vec::new()));
+    }
+
+    #[test]
+    fn lateness_is_that_of_99_in_100_since_the_oldest_sample() {
+        let oldest = [(0.01, 1_000), (1.0, 1_000), (f64::INFINITY, 1_000)];
+        let newest = |counts: [u64; 3]| [(0.01, counts[0]), (1.0, counts[1]), (f64::INFINITY, counts[2])];
+        for (counts, expected) in [
+            ([1_000, 1_000, 1_000], None),
+            ([1_099, 1_100, 1_100], Some(0.01)),
+            ([1_098, 1_100, 1_100], Some(1.0)),
+            ([1_000, 1_000, 1_001], Some(f64::INFINITY)),
+        ] {
+            assert_eq!(p99(&oldest, &newest(counts)), expected, "{counts:?}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The health strip that stands on every page: a glance tells whether codes go out and news of them come in.
+
+use actix_web::{HttpResponse, get, web};
+use askama::Template;
+
+use super::{Alarm, Breaker, Vitals};
+use crate::console::spans::ago;
+use crate::console::words::health::Words;
+use crate::console::{Console, Refusal, Watching};
+use crate::language::Language;
+use crate::verification::values::Timestamp;
+
+#[derive(Template)]
+#[template(path = "health.html")]
+pub struct Strip {
+    words: &'static Words,
+    /// The worst, where there is one.
+    alarm: Option<ShownAlarm>,
+    more_alarms: usize,
+    items: Vec<Item>,
+}
+
+/// An alarm in words.
+pub struct ShownAlarm {
+    pub class: &'static str,
+    pub text: String,
+    pub fix: &'static str,
+}
+
+struct Item {
+    class: &'static str,
+    icon: &'static str,
+    name: String,
+    value: String,
+    /// RFC 3339, where the value is how long ago something was.
+    at: Option<Timestamp>,
+    /// What a handset has no room for while it is as it should be.
+    is_calm: bool,
+}
+
+impl Strip {
+    /// As things were at the last sample.
+    pub fn now(console: &Console, language: Language) -> Self {
+        Self::of(&console.monitor.vitals(), console.clock.now(), language)
+    }
+
+    fn of(vitals: &Vitals, now: Timestamp, language: Language) -> Self {
+        let words = Words::of(language);
+        let alarms = shown(&vitals.alarms, now, language);
+        let more_alarms = alarms.len().saturating_sub(1);
+        let alarm = alarms.into_iter().next();
+        Self { words, alarm, more_alarms, items: items(vitals, now, language, words) }
+    }
+}
+
+/// For who keeps a page open; a script puts it in place of the one that stands there.
+#[get("/health")]
+pub async fn fragment(console: web::Data<Console>, watching: Watching) -> Result<HttpResponse, Refusal> {
+    let strip = Strip::now(&console, watching.0.look.language);
+    Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(strip.render()?))
+}
+
+/// Every alarm in words, the worst first.
+pub fn shown(alarms: &[Alarm], now: Timestamp, language: Language) -> Vec<ShownAlarm> {
+    let words = Words::of(language);
+    let shown = |alarm: &Alarm| ShownAlarm {
+        class: if alarm.is_severe() { "bad" } else { "waiting" },
+        text: words.alarm(alarm, now, language),
+        fix: words.fix(alarm),
+    };
+    alarms.iter().map(shown).collect()
+}
+
+fn items(vitals: &Vitals, now: Timestamp, language: Language, words: &'static Words) -> Vec<Item> {
+    let mut items = Vec::new();
+    for channel in &vitals.channels {
+        let is_alarming = vitals.alarms.iter().any(|alarm| alarm.channel() == Some(&channel.name));
+        let (class, icon) = if is_alarming { ("bad", "i-trouble") } else { ("good", "i-good") };
+        let mut value = match channel.last_webhook {
+            Some(at) => words.webhook_ago(&ago(now.since(at), language)),
+            None => words.no_webhook.to_owned(),
+        };
+        if let Some(rate) = channel.error_rate {
+            value.push_str(&format!(", {}", words.errors(rate)));
+        }
+        if channel.signatures_refused > 0 {
+            value.push_str(&format!(", {} {}", channel.signatures_refused, words.signatures_refused));
+        }
+        match channel.breaker {
+            Breaker::Closed => {}
+            Breaker::Open => value.push_str(&format!(", {}", words.breaker_open)),
+        }
+        let name = channel.name.to_string();
+        items.push(Item { class, icon, name, value, at: channel.last_webhook, is_calm: false });
+    }
+    let mut calm = |name: &str, value: String, alarming: fn(&Alarm) -> bool| {
+        let is_calm = !vitals.alarms.iter().any(alarming);
+        let (class, icon) = if is_calm { ("", "") } else { ("bad", "i-trouble") };
+        items.push(Item { class, icon, name: name.to_owned(), value, at: None, is_calm });
+    };
+    calm(words.queue, words.queued(vitals.live.unwrap_or(0), vitals.waiting), |_| false);
+    let late = vitals.lateness_p99.map_or_else(|| words.none.to_owned(), |late| words.lateness(late));
+    calm(words.deadlines, late, |alarm| matches!(alarm, Alarm::Late { .. }));
+    let room = vitals.disk_free.map_or_else(|| words.unknown.to_owned(), |free| words.room(free));
+    calm(words.disk, room, |alarm| matches!(alarm, Alarm::LittleRoom { .. } | Alarm::StoreNotReady(_)));
+    let ahead = vitals.clock_ahead.map_or_else(|| words.unknown.to_owned(), |ahead| words.ahead(ahead));
+    calm(words.clock, ahead, |alarm| matches!(alarm, Alarm::ClockWrong { .. }));
+    items
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::ChannelVitals;
+    use super::*;
+    use crate::store::Health;
+    use crate::verification::values::ChannelName;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(1_795_000_000_000 + seconds * 1_000)
+    }
+
+    fn vitals(alarms: Vec<Alarm>) -> Vitals {
+        let channel = ChannelVitals {
+            name: ChannelName::new("whatsapp"),
+            last_webhook: Some(at(0)),
+            signatures_refused: 2,
+            breaker: Breaker::Open,
+            sends: 40,
+            error_rate: Some(0.004),
+        };
+        Vitals {
+            channels: vec![channel],
+            store: Health::Ready,
+            live: Some(12),
+            waiting: 3,
+            lateness_p99: Some(0.005),
+            disk_free: Some(46_000_000_000),
+            clock_ahead: Some(-7.4),
+            alarms,
+        }
+    }
+
+    fn rendered(vitals: &Vitals, language: Language) -> String {
+        Strip::of(vitals, at(25), language).render().unwrap()
+    }
+
+    #[test]
+    fn the_strip_says_how_things_are_in_both_languages() {
+        let english = rendered(&vitals(Vec::new()), Language::English);
+        for part in [
+            "webhook 25 s ago, 1 % errors, 2 wrongly signed, resting",
+            "12 under way, 3 wait for their channel",
+            "at most 5 ms late",
+            "46 GB free",
+            "7 s behind",
+        ] {
+            assert!(english.contains(part), "{part}: {english}");
+        }
+        assert!(!english.contains("class=\"alarm"), "{english}");
+        let german = rendered(&vitals(Vec::new()), Language::German);
+        assert!(german.contains("Webhook vor 25 s, 1 % Fehler, 2 falsch signiert, ruht"), "{german}");
+    }
+
+    #[test]
+    fn the_worst_alarm_stands_above_and_the_others_are_counted() {
+        let stopped = Alarm::WebhooksStopped {
+            channel: ChannelName::new("whatsapp"),
+            sends: 5,
+            since: at(0) + Duration::from_secs(1),
+        };
+        let shown =
+            rendered(&vitals(vec![stopped, Alarm::LittleRoom { bytes: 1_000_000 }]), Language::English);
+        assert!(shown.contains("class=\"alarm bad\""), "{shown}");
+        assert!(
+            shown.contains("whatsapp: 5 messages went out in the last 24 s and no webhook came back."),
+            "{shown}"
+        );
+        assert!(shown.contains("(and more: 1)"), "{shown}");
+    }
+
+    #[test]
+    fn every_alarm_has_its_words_without_an_empty_place() {
+        let channel = || ChannelName::new("sms");
+        let alarms = [
+            Alarm::WebhooksStopped { channel: channel(), sends: 5, since: at(0) },
+            Alarm::StoreNotReady(Health::Full),
+            Alarm::StoreNotReady(Health::Stuck),
+            Alarm::StoreNotReady(Health::Closed),
+            Alarm::BreakerOpen(channel()),
+            Alarm::SignaturesRefused { channel: channel(), times: 2 },
+            Alarm::ErrorRate { channel: channel(), share: 0.75, sends: 20 },
+            Alarm::Late { seconds: f64::INFINITY },
+            Alarm::LittleRoom { bytes: 4_000_000 },
+            Alarm::ClockWrong { ahead: 9.0 },
+            Alarm::TemplatesNotApproved { count: 2 },
+        ];
+        for language in Language::ALL {
+            for alarm in shown(&alarms, at(90), language) {
+                assert!(!alarm.text.contains(['{', '}']) && alarm.text.ends_with('.'), "{}", alarm.text);
+                assert!(alarm.fix.len() > 20, "{}", alarm.text);
+            }
+        }
+    }
+}

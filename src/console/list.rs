@@ -1,0 +1,105 @@
+//! The list of verifications, newest first: filters in the address, pages by key, a pill for what is new, and CSV.
+
+mod csv;
+mod filters;
+mod live;
+mod row;
+
+use std::sync::Arc;
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use askama::Template;
+
+use super::words::list::Words;
+use super::{Action, Console, Frame, Place, Refusal, Signed};
+use crate::store::{self, Snapshot};
+use crate::verification::values::VerificationId;
+
+pub use csv::download;
+pub use filters::{Filters, encoded};
+pub use live::{STREAMS, follow};
+pub use row::Row;
+
+/// Rows of a page.
+pub const ROWS: usize = 50;
+/// The store looks at a bounded share a call; so many shares are looked at for one page.
+const SHARES: usize = 8;
+
+#[derive(Template)]
+#[template(path = "list.html")]
+struct Page {
+    frame: Frame,
+    words: &'static Words,
+    filters: Filters,
+    form: filters::Form,
+    chips: Vec<filters::Chip>,
+    rows: Vec<Row>,
+    /// Where a page that is not the first goes back to.
+    newest: Option<String>,
+    /// Where the next page is, and whether this one ended for want of time and not of rows.
+    older: Option<Older>,
+    live: Option<String>,
+    exports: bool,
+}
+
+struct Older {
+    url: String,
+    /// Less than a page was found so far; the rest is further back.
+    searched_back_to: Option<crate::verification::values::Timestamp>,
+}
+
+#[get("")]
+pub async fn page(
+    console: web::Data<Console>,
+    request: HttpRequest,
+    signed: Signed,
+) -> Result<HttpResponse, Refusal> {
+    let query = filters::pairs(request.query_string())?;
+    let filters = Filters::read(&query, &signed.look);
+    if !filters.is_canonical(&query) {
+        // So that the address means the same to everybody: without empty fields, times with their zone.
+        let place = format!("/console{}", filters.query());
+        return Ok(HttpResponse::SeeOther().insert_header((header::LOCATION, place)).finish());
+    }
+    let words = Words::of(signed.look.language);
+    let found = find(&console, filters.of_store(&signed), ROWS, filters.before).await?;
+    let rows: Vec<_> = found.items.iter().map(|snapshot| Row::new(&console, words, snapshot)).collect();
+    let newest_known = found.items.first().map(|snapshot| snapshot.verification.id());
+    let older = found.next.map(|next| Older {
+        url: format!("/console{}", filters.before(Some(next)).query()),
+        searched_back_to: (found.items.len() < ROWS).then(|| next.created_at()),
+    });
+    let page = Page {
+        frame: Frame::of(&console, &request, &signed, Place::Verifications, words.title),
+        words,
+        form: filters.form(&console, &signed, words),
+        chips: filters.chips(&signed.look, words),
+        rows,
+        newest: filters.before.map(|_| format!("/console{}", filters.before(None).query())),
+        older,
+        live: filters.is_live().then(|| live::url(&filters, newest_known)),
+        exports: signed.may(Action::ExportList),
+        filters,
+    };
+    super::page(&page)
+}
+
+/// A page of at most `limit`, or what a bounded search for them brought.
+pub async fn find(
+    console: &Console,
+    filter: store::Filter,
+    limit: usize,
+    before: Option<VerificationId>,
+) -> Result<store::Page<Arc<Snapshot>, VerificationId>, Refusal> {
+    let mut found = store::Page { items: Vec::new(), next: before };
+    for _ in 0..SHARES {
+        let share = console.store.list(filter.clone(), limit - found.items.len(), found.next).await?;
+        found.items.extend(share.items);
+        found.next = share.next;
+        if found.next.is_none() || found.items.len() >= limit {
+            break;
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,384 @@
+//! What the address of the list says about which verifications to show.
+
+use actix_web::web;
+
+use super::super::look::Look;
+use super::super::words::list::Words;
+use super::super::{Console, Refusal, Signed};
+use crate::store::{self, DeliveryState, Status};
+use crate::verification::event::FallbackReason;
+use crate::verification::values::{AppName, ChannelName, NumberIndex, NumberTail, Timestamp, VerificationId};
+
+/// The filters of one address. What cannot be understood is left out and told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filters {
+    pub status: Option<Status>,
+    pub delivery: Option<DeliveryState>,
+    pub channel: Option<ChannelName>,
+    pub fallback: Option<FallbackReason>,
+    pub error: Option<String>,
+    pub country: Option<String>,
+    pub profile: Option<String>,
+    pub app: Option<AppName>,
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    /// The blind index of a number, so that no address holds one.
+    pub number: Option<NumberIndex>,
+    /// A keyed hash too.
+    pub tail: Option<NumberTail>,
+    pub reference: Option<String>,
+    /// Where the page begins.
+    pub before: Option<VerificationId>,
+    /// Names of parameters whose value means nothing.
+    pub unreadable: Vec<&'static str>,
+}
+
+/// Of an error code, a profile, a reference.
+const MOST_CHARS: usize = 128;
+
+/// The parameters of a query.
+pub fn pairs(query: &str) -> Result<Vec<(String, String)>, Refusal> {
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(query);
+    pairs.map(web::Query::into_inner).map_err(|_| Refusal::BadRequest)
+}
+
+impl Filters {
+    /// Times may come as RFC 3339 or as a field of the form writes them, in the reader's zone.
+    pub fn read(pairs: &[(String, String)], look: &Look) -> Self {
+        let mut reader = Reader { pairs, unreadable: Vec::new() };
+        let known = |name: &str| name.len() <= 64 && !name.is_empty();
+        let instant = |text: &str| text.parse().ok().or_else(|| look.instant(text));
+        Self {
+            status: reader.take("status", |text| Status::ALL.into_iter().find(|one| one.as_str() == text)),
+            delivery: reader
+                .take("delivery", |text| DeliveryState::ALL.into_iter().find(|one| one.as_str() == text)),
+            channel: reader.take("channel", |text| known(text).then(|| ChannelName::new(text))),
+            fallback: reader
+                .take("fallback", |text| FallbackReason::ALL.into_iter().find(|one| one.as_str() == text)),
+            error: reader.take("error", short),
+            country: reader.take("country", |text| {
+                let is_code = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+                is_code.then(|| text.to_ascii_uppercase())
+            }),
+            profile: reader.take("profile", short),
+            app: reader.take("app", |text| known(text).then(|| AppName::new(text))),
+            since: reader.take("since", instant),
+            until: reader.take("until", instant),
+            number: reader.take("number", |text| hex::<16>(text).map(NumberIndex)),
+            tail: reader.take("tail", |text| hex::<2>(text).map(u16::from_be_bytes).map(NumberTail)),
+            reference: reader.take("ref", short),
+            before: reader.take("before", |text| text.parse().ok()),
+            unreadable: reader.unreadable,
+        }
+    }
+
+    /// What the store is asked; never more than the user may see.
+    pub fn of_store(&self, signed: &Signed) -> store::Filter {
+        let apps = match (&self.app, &signed.apps) {
+            (None, visible) => visible.clone(),
+            (Some(app), _) => Some(Some(app.clone()).filter(|app| signed.sees(app)).into_iter().collect()),
+        };
+        store::Filter {
+            apps,
+            number: self.number,
+            tail: self.tail,
+            client_ref: self.reference.clone(),
+            status: self.status,
+            delivery: self.delivery,
+            channel: self.channel.clone(),
+            fallback: self.fallback,
+            error: self.error.clone(),
+            country: self.country.clone(),
+            profile: self.profile.clone(),
+            since: self.since,
+            until: self.until,
+        }
+    }
+
+    /// Empty, or `?` and the parameters, always in the same order and spelling.
+    pub fn query(&self) -> String {
+        let pairs: Vec<_> = self.pairs().map(|(name, value)| format!("{name}={}", encoded(&value))).collect();
+        if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
+    }
+
+    /// Whether a query says just this, in this spelling. One that holds nonsense stays as it is, so that it can be
+    /// told.
+    pub fn is_canonical(&self, pairs: &[(String, String)]) -> bool {
+        !self.unreadable.is_empty()
+            || self.pairs().map(|(name, value)| (name.to_owned(), value)).eq(pairs.iter().cloned())
+    }
+
+    pub fn before(&self, before: Option<VerificationId>) -> Self {
+        Self { before, unreadable: Vec::new(), ..self.clone() }
+    }
+
+    /// For a form whose address cannot hold them: browsers replace the query of a form that is got.
+    pub fn hidden(&self) -> Vec<(&'static str, String)> {
+        self.pairs().collect()
+    }
+
+    /// Whether new verifications can come to stand on this page.
+    pub fn is_live(&self) -> bool {
+        self.before.is_none() && self.until.is_none()
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&'static str, String)> {
+        [
+            ("status", self.status.map(|status| status.as_str().to_owned())),
+            ("delivery", self.delivery.map(|state| state.as_str().to_owned())),
+            ("channel", self.channel.as_ref().map(|channel| channel.to_string())),
+            ("fallback", self.fallback.map(|reason| reason.as_str().to_owned())),
+            ("error", self.error.clone()),
+            ("country", self.country.clone()),
+            ("profile", self.profile.clone()),
+            ("app", self.app.as_ref().map(|app| app.to_string())),
+            ("since", self.since.map(|since| since.to_string())),
+            ("until", self.until.map(|until| until.to_string())),
+            ("number", self.number.map(|number| in_hex(&number.0))),
+            ("tail", self.tail.map(|tail| in_hex(&tail.0.to_be_bytes()))),
+            ("ref", self.reference.clone()),
+            ("before", self.before.map(|before| before.to_string())),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+    }
+
+    fn without(&self, name: &str) -> Self {
+        let mut rest = self.before(None);
+        match name {
+            "status" => rest.status = None,
+            "delivery" => rest.delivery = None,
+            "channel" => rest.channel = None,
+            "fallback" => rest.fallback = None,
+            "error" => rest.error = None,
+            "country" => rest.country = None,
+            "profile" => rest.profile = None,
+            "app" => rest.app = None,
+            "since" => rest.since = None,
+            "until" => rest.until = None,
+            "number" => rest.number = None,
+            "tail" => rest.tail = None,
+            "ref" => rest.reference = None,
+            _ => {}
+        }
+        rest
+    }
+
+    /// Each filter in words, with the address without it.
+    pub fn chips(&self, look: &Look, words: &'static Words) -> Vec<Chip> {
+        let value = |name: &str, value: String| match name {
+            "status" => self.status.map_or(value, |status| words.status(status).to_owned()),
+            "delivery" => self.delivery.map_or(value, |state| words.delivery(state).to_owned()),
+            "fallback" => self.fallback.map_or(value, |reason| words.fallback(reason).to_owned()),
+            "since" => self.since.map_or(value, |since| look.date_time(since)),
+            "until" => self.until.map_or(value, |until| look.date_time(until)),
+            "number" | "tail" => words.as_searched.to_owned(),
+            _ => super::row::shown(&value, 40),
+        };
+        let filters = self.pairs().filter(|(name, _)| *name != "before");
+        let chip = |(name, text): (&'static str, String)| Chip {
+            label: words.filter(name),
+            value: value(name, text),
+            without: format!("/console{}", self.without(name).query()),
+        };
+        filters.map(chip).collect()
+    }
+
+    pub fn form(&self, console: &Console, signed: &Signed, words: &'static Words) -> Form {
+        let look = &signed.look;
+        let named = |values: Vec<String>, chosen: Option<&str>| -> Vec<Choice> {
+            let choice =
+                |value: String| Choice { label: value.clone(), is_chosen: chosen == Some(&value), value };
+            values.into_iter().map(choice).collect()
+        };
+        let ago = |hours: u64| {
+            let since =
+                console.clock.now().as_millis() - i64::try_from(hours * 3_600_000).unwrap_or(i64::MAX);
+            let since = Self { since: Some(Timestamp::from_millis(since)), until: None, ..self.before(None) };
+            format!("/console{}", since.query())
+        };
+        let visible = console.apps.iter().filter(|app| signed.sees(app));
+        Form {
+            statuses: Status::ALL.map(|status| Choice {
+                value: status.as_str().to_owned(),
+                label: words.status(status).to_owned(),
+                is_chosen: self.status == Some(status),
+            }),
+            deliveries: DeliveryState::ALL.map(|state| Choice {
+                value: state.as_str().to_owned(),
+                label: words.delivery(state).to_owned(),
+                is_chosen: self.delivery == Some(state),
+            }),
+            fallbacks: FallbackReason::ALL.map(|reason| Choice {
+                value: reason.as_str().to_owned(),
+                label: words.fallback(reason).to_owned(),
+                is_chosen: self.fallback == Some(reason),
+            }),
+            channels: named(
+                console.channels.iter().map(ToString::to_string).collect(),
+                self.channel.as_ref().map(ChannelName::as_str),
+            ),
+            profiles: named(console.profiles.clone(), self.profile.as_deref()),
+            apps: named(visible.map(ToString::to_string).collect(), self.app.as_ref().map(AppName::as_str)),
+            error: self.error.clone().unwrap_or_default(),
+            country: self.country.clone().unwrap_or_default(),
+            since: self.since.map(|since| look.input(since)).unwrap_or_default(),
+            until: self.until.map(|until| look.input(until)).unwrap_or_default(),
+            kept: self.pairs().filter(|(name, _)| ["number", "tail", "ref"].contains(name)).collect(),
+            last_hour: ago(1),
+            last_day: ago(24),
+            last_week: ago(24 * 7),
+        }
+    }
+}
+
+/// One filter that is set.
+pub struct Chip {
+    pub label: &'static str,
+    pub value: String,
+    pub without: String,
+}
+
+/// What the form shows.
+pub struct Form {
+    pub statuses: [Choice; 5],
+    pub deliveries: [Choice; 8],
+    pub fallbacks: [Choice; 5],
+    pub channels: Vec<Choice>,
+    pub profiles: Vec<Choice>,
+    pub apps: Vec<Choice>,
+    pub error: String,
+    pub country: String,
+    pub since: String,
+    pub until: String,
+    /// What came from a search, and has no field.
+    pub kept: Vec<(&'static str, String)>,
+    pub last_hour: String,
+    pub last_day: String,
+    pub last_week: String,
+}
+
+pub struct Choice {
+    pub value: String,
+    pub label: String,
+    pub is_chosen: bool,
+}
+
+struct Reader<'a> {
+    pairs: &'a [(String, String)],
+    unreadable: Vec<&'static str>,
+}
+
+impl Reader<'_> {
+    /// Nothing where the parameter is missing or empty, and where it means nothing or comes twice.
+    fn take<T>(&mut self, name: &'static str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let mut values = self.pairs.iter().filter(|(found, value)| found == name && !value.trim().is_empty());
+        let (_, value) = values.next()?;
+        let read = read(value.trim()).filter(|_| values.next().is_none());
+        if read.is_none() {
+            self.unreadable.push(name);
+        }
+        read
+    }
+}
+
+fn short(text: &str) -> Option<String> {
+    (text.chars().count() <= MOST_CHARS).then(|| text.to_owned())
+}
+
+fn in_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let is_hex = text.len() == 2 * N && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let bytes = (0..N).map(|at| u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok());
+    let bytes: Vec<u8> = if is_hex { bytes.collect::<Option<_>>()? } else { return None };
+    bytes.try_into().ok()
+}
+
+/// Percent-encoded for a query.
+pub fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~/:".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::look::Look;
+    use crate::verification::state::Ending;
+    use crate::verification::values::Bucket;
+
+    fn read(query: &str) -> (Filters, bool) {
+        let pairs = pairs(query).unwrap();
+        let filters = Filters::read(&pairs, &Look::plain());
+        let is_canonical = filters.is_canonical(&pairs);
+        (filters, is_canonical)
+    }
+
+    #[test]
+    fn every_filter_reads_back_from_its_address() {
+        let id = VerificationId::new(Timestamp::from_millis(1_795_011_200_000), Bucket::new(5), 77);
+        let query = &format!(
+            "status=approved&delivery=in_doubt&channel=sms&fallback=deadline&error=131026&country=DE\
+                     &profile=login&app=shop&since=2026-11-22T20:00:00.000Z&until=2026-11-22T21:00:00.000Z\
+                     &number=000102030405060708090a0b0c0d0e0f&tail=01ff&ref=order%20%3D%2B%C3%A4\
+                     &before={id}"
+        );
+        let (filters, is_canonical) = read(query);
+        assert_eq!(filters.unreadable, Vec::<&str>::new());
+        assert_eq!(filters.query(), format!("?{query}"));
+        assert!(is_canonical);
+        assert_eq!(filters.status, Some(Status::Ended(Ending::Approved)));
+        assert_eq!(filters.reference.as_deref(), Some("order =+ä"));
+        assert_eq!(filters.pairs().count(), 14, "a new filter belongs into this test");
+        let names: Vec<_> = filters.pairs().map(|(name, _)| name).collect();
+        for name in names.into_iter().filter(|name| *name != "before") {
+            let without = filters.without(name);
+            assert_eq!(without.pairs().count(), 12, "{name}");
+            assert!(without.pairs().all(|(left, _)| left != name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_form_sends_becomes_the_canonical_address() {
+        let (filters, is_canonical) =
+            read("status=&delivery=sent&country=de&since=2026-11-22T20%3A00&until=&error=+131026+");
+        assert!(!is_canonical);
+        assert_eq!(filters.query(), "?delivery=sent&error=131026&country=DE&since=2026-11-22T20:00:00.000Z");
+        assert!(read(&filters.query()[1..]).1);
+        assert!(read("").1);
+    }
+
+    #[test]
+    fn nonsense_is_told_and_filters_nothing() {
+        let long = format!("error={}", "x".repeat(4_096));
+        for (query, name) in [
+            ("status=lost", "status"),
+            ("delivery=%3Cscript%3E", "delivery"),
+            ("since=yesterday", "since"),
+            ("number=%2B4915112345386", "number"),
+            (
+                "number=%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4%C3%A4",
+                "number",
+            ),
+            ("tail=5386", ""),
+            ("country=DEU", "country"),
+            ("status=pending&status=approved", "status"),
+            ("before=ver_1", "before"),
+            (&long, "error"),
+        ] {
+            let (filters, _) = read(query);
+            let expected: Vec<_> = [name].into_iter().filter(|name| !name.is_empty()).collect();
+            assert_eq!(filters.unreadable, expected, "{query}");
+        }
+    }
+}

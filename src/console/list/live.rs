@@ -1,0 +1,109 @@
+//! How many verifications have come since the page was made, as server-sent events.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use futures_util::stream::unfold;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::super::words::list::Words;
+use super::super::{Console, Refusal, Signed, Watching};
+use super::filters::{Filters, pairs};
+use crate::http::Lifecycle;
+use crate::store;
+use crate::verification::values::VerificationId;
+
+/// Between two looks; a comment goes out where nothing is new, so that proxies and browsers know it lives.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// A page is told of no more; one that is so far behind wants to be loaded again.
+const MOST_NEW: usize = 50;
+/// After this the browser connects again, which also asks anew who is signed in.
+const LONGEST: u32 = 30 * 60 / 2;
+/// Pages that are followed at once.
+pub const STREAMS: usize = 64;
+
+/// Where the page asks.
+pub fn url(filters: &Filters, newest: Option<VerificationId>) -> String {
+    let query = filters.query();
+    let joint = if query.is_empty() { '?' } else { '&' };
+    let newest = newest.map(|id| id.to_string()).unwrap_or_default();
+    format!("/console/live{query}{joint}after={newest}")
+}
+
+#[get("/live")]
+pub async fn follow(
+    console: web::Data<Console>,
+    request: HttpRequest,
+    watching: Watching,
+) -> Result<HttpResponse, Refusal> {
+    let signed = watching.0;
+    let query = pairs(request.query_string())?;
+    let filters = Filters::read(&query, &signed.look);
+    let after = query.iter().find(|(name, _)| name == "after").and_then(|(_, value)| value.parse().ok());
+    let Ok(permit) = Arc::clone(&console.streams).try_acquire_owned() else {
+        return Err(Refusal::Busy(Duration::from_secs(30)));
+    };
+    let mut ticks = interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let follower = Follower {
+        filter: filters.of_store(&signed),
+        lifecycle: console.lifecycle.clone(),
+        words: Words::of(signed.look.language),
+        console,
+        signed,
+        after,
+        told: 0,
+        ticks,
+        looks_left: LONGEST,
+        _permit: permit,
+    };
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        // nginx would collect the events otherwise.
+        .insert_header(("X-Accel-Buffering", "no"))
+        .streaming(unfold(follower, |mut follower| async move {
+            let text = follower.next().await?;
+            Some((Ok::<_, Infallible>(web::Bytes::from(text)), follower))
+        })))
+}
+
+struct Follower {
+    console: web::Data<Console>,
+    signed: Signed,
+    words: &'static Words,
+    filter: store::Filter,
+    lifecycle: watch::Receiver<Lifecycle>,
+    /// The newest that the page shows.
+    after: Option<VerificationId>,
+    told: usize,
+    ticks: Interval,
+    looks_left: u32,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Follower {
+    /// `None` ends the stream; the browser connects again and is then told why it may not.
+    async fn next(&mut self) -> Option<String> {
+        tokio::select! {
+            _ = self.ticks.tick() => {}
+            _ = self.lifecycle.wait_for(|phase| *phase == Lifecycle::Draining) => return None,
+        }
+        self.looks_left = self.looks_left.checked_sub(1)?;
+        if !self.signed.is_still_signed_in(&self.console) {
+            return None;
+        }
+        let page = self.console.store.list(self.filter.clone(), MOST_NEW, None).await.ok()?;
+        let is_new = |id: VerificationId| self.after.is_none_or(|after| id > after);
+        let count = page.items.iter().filter(|snapshot| is_new(snapshot.verification.id())).count();
+        if count == self.told {
+            return Some(": still here\n\n".to_owned());
+        }
+        self.told = count;
+        Some(format!("event: new\ndata: {}\n\n", self.words.count_new(count, MOST_NEW)))
+    }
+}

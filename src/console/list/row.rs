@@ -1,0 +1,113 @@
+//! One verification as a row.
+
+use super::super::Console;
+use super::super::plain::plain;
+use super::super::words::list::Words;
+use crate::phone::Phone;
+use crate::store::{DeliveryState, Snapshot, Status};
+use crate::verification::state::Ending;
+use crate::verification::values::{Timestamp, VerificationId};
+
+pub struct Row {
+    pub id: VerificationId,
+    pub at: Timestamp,
+    /// Masked.
+    pub number: String,
+    pub country: String,
+    pub status: Badge,
+    pub delivery: Badge,
+    pub channel: String,
+    pub fallbacks: Vec<&'static str>,
+    pub errors: Vec<String>,
+    pub app: String,
+    pub profile: String,
+    pub reference: String,
+}
+
+/// One word with an icon; `mood` is a class of the style.
+pub struct Badge {
+    pub mood: &'static str,
+    pub icon: &'static str,
+    pub label: &'static str,
+}
+
+/// Of a reference; the page of the verification shows it whole.
+const REFERENCE_CHARS: usize = 40;
+
+impl Row {
+    pub fn new(console: &Console, words: &'static Words, snapshot: &Snapshot) -> Self {
+        let verification = &snapshot.verification;
+        let request = &verification.request;
+        let (state, channel) = snapshot.delivery();
+        Self {
+            id: request.id,
+            at: verification.created_at,
+            number: number(console, snapshot),
+            country: request.country.clone().unwrap_or_default(),
+            status: status(words, verification.status()),
+            delivery: delivery(words, state),
+            channel: channel.map(ToString::to_string).unwrap_or_default(),
+            fallbacks: verification.fallbacks.iter().map(|reason| words.fallback(*reason)).collect(),
+            errors: verification.errors.iter().map(|code| shown(code, 24)).collect(),
+            app: request.app.to_string(),
+            profile: snapshot.policy.profile.clone(),
+            reference: request
+                .client_ref
+                .as_deref()
+                .map(|text| shown(text, REFERENCE_CHARS))
+                .unwrap_or_default(),
+        }
+    }
+}
+
+/// Masked; bullets alone where the record cannot be opened.
+pub fn number(console: &Console, snapshot: &Snapshot) -> String {
+    let person = console.vault.open_person(&snapshot.verification.request).ok();
+    let phone = person.and_then(|person| Phone::parse(&person.to).ok());
+    phone.map_or_else(|| "•••••".to_owned(), |phone| phone.masked())
+}
+
+/// What a stranger wrote, on one line and cut.
+pub fn shown(text: &str, most: usize) -> String {
+    let cut: String = text.chars().take(most).collect();
+    let mut shown = plain(&cut).replace(['\n', '\t'], " ");
+    if text.chars().nth(most).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+fn status(words: &'static Words, status: Status) -> Badge {
+    let (mood, icon) = match status {
+        Status::Pending => ("waiting", "i-waiting"),
+        Status::Ended(Ending::Approved) => ("good", "i-good"),
+        Status::Ended(Ending::Expired | Ending::Canceled) => ("over", "i-over"),
+        Status::Ended(Ending::Exhausted) => ("bad", "i-bad"),
+    };
+    Badge { mood, icon, label: words.status(status) }
+}
+
+fn delivery(words: &'static Words, state: DeliveryState) -> Badge {
+    let (mood, icon) = match state {
+        DeliveryState::Undelivered => ("bad", "i-bad"),
+        DeliveryState::InDoubt => ("waiting", "i-trouble"),
+        DeliveryState::Queued | DeliveryState::Sending => ("waiting", "i-waiting"),
+        DeliveryState::Accepted | DeliveryState::Sent => ("info", "i-move"),
+        DeliveryState::Delivered => ("good", "i-good"),
+        DeliveryState::Read => ("good", "i-double"),
+    };
+    Badge { mood, icon, label: words.delivery(state) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strangers_text_stands_on_one_line_and_is_cut() {
+        assert_eq!(shown("order-17 ä 漢", 40), "order-17 ä 漢");
+        assert_eq!(shown("a\u{202e}b\u{200b}c\nd\te", 40), "a\u{fffd}b\u{fffd}c d e");
+        assert_eq!(shown(&"x".repeat(4_096), 3), "xxx…");
+        assert_eq!(shown("xxx", 3), "xxx");
+    }
+}

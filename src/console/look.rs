@@ -1,0 +1,215 @@
+//! How a person wants to see things: language, theme and time zone.
+
+use actix_web::http::header::{self, HeaderMap};
+use jiff::tz::TimeZone;
+
+use super::{Console, User, cookies};
+use crate::language::Language;
+use crate::verification::values::Timestamp;
+
+#[derive(Clone, Debug)]
+pub struct Look {
+    pub language: Language,
+    pub theme: Theme,
+    pub zone: Zone,
+    chosen: Choice,
+}
+
+/// What was chosen and is kept in the cookie; `None`: what the system, the user's entry or the browser says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Choice {
+    pub theme: Option<Theme>,
+    pub language: Option<Language>,
+    /// `UTC` or an IANA name.
+    pub zone: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Theme {
+    /// What the system says.
+    System,
+    Light,
+    Dark,
+}
+
+impl Theme {
+    pub const ALL: [Self; 3] = [Self::System, Self::Light, Self::Dark];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|theme| theme.as_str() == text)
+    }
+}
+
+/// In which times are shown.
+#[derive(Clone, Debug)]
+pub struct Zone(TimeZone);
+
+impl Zone {
+    pub fn new(zone: TimeZone) -> Self {
+        Self(zone)
+    }
+
+    /// `UTC` or an IANA name that is known here.
+    pub fn parse(name: &str) -> Option<Self> {
+        let lawful = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-/".contains(&byte);
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(lawful) {
+            return None;
+        }
+        TimeZone::get(name).ok().map(Self)
+    }
+
+    pub fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
+    }
+
+    fn at(&self, instant: Timestamp) -> jiff::Zoned {
+        let instant = jiff::Timestamp::from_millisecond(instant.as_millis());
+        instant.unwrap_or(jiff::Timestamp::MAX).to_zoned(self.0.clone())
+    }
+}
+
+impl Look {
+    /// What the browser chose before, else what the user's entry in the configuration says, else what the browser
+    /// prefers.
+    pub fn of(console: &Console, headers: &HeaderMap, user: Option<&User>) -> Self {
+        let cookie = cookies::read(console, headers, cookies::LOOK);
+        let chosen = cookie.map(Choice::parse).unwrap_or_default();
+        let accepted = || headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        let browser = || Language::parse(accepted().unwrap_or_default());
+        let language = chosen.language.or_else(|| user?.language).unwrap_or_else(browser);
+        let zone = chosen.zone.as_deref().and_then(Zone::parse);
+        Self {
+            language,
+            theme: chosen.theme.unwrap_or(Theme::System),
+            zone: zone.unwrap_or_else(|| Zone::new(console.time_zone.clone())),
+            chosen,
+        }
+    }
+
+    /// English, in UTC.
+    #[cfg(test)]
+    pub fn plain() -> Self {
+        let zone = Zone::new(TimeZone::UTC);
+        Self { language: Language::English, theme: Theme::System, zone, chosen: Choice::default() }
+    }
+
+    pub fn chosen(&self) -> &Choice {
+        &self.chosen
+    }
+
+    /// `22 Nov 2026 21:20:05` or `22.11.2026 21:20:05`.
+    pub fn date_time(&self, instant: Timestamp) -> String {
+        let form = match self.language {
+            Language::English => "%-d %b %Y %H:%M:%S",
+            Language::German => "%d.%m.%Y %H:%M:%S",
+        };
+        self.zone.at(instant).strftime(form).to_string()
+    }
+
+    /// `21:20:05`, to the second.
+    pub fn clock(&self, instant: Timestamp) -> String {
+        self.zone.at(instant).strftime("%H:%M:%S").to_string()
+    }
+
+    /// `21:20:05.250` or `21:20:05,250`.
+    pub fn clock_with_millis(&self, instant: Timestamp) -> String {
+        let form = match self.language {
+            Language::English => "%H:%M:%S%.3f",
+            Language::German => "%H:%M:%S",
+        };
+        let clock = self.zone.at(instant).strftime(form).to_string();
+        match self.language {
+            Language::English => clock,
+            Language::German => format!("{clock},{:03}", instant.as_millis().rem_euclid(1_000)),
+        }
+    }
+
+    /// `2026-11-22T21:20` in the zone: what `<input type="datetime-local">` takes.
+    pub fn input(&self, instant: Timestamp) -> String {
+        self.zone.at(instant).strftime("%Y-%m-%dT%H:%M").to_string()
+    }
+
+    /// The instant that an `<input type="datetime-local">` means in the zone.
+    pub fn instant(&self, input: &str) -> Option<Timestamp> {
+        let local: jiff::civil::DateTime = input.parse().ok()?;
+        let instant = self.zone.0.to_timestamp(local).ok()?;
+        Some(Timestamp::from_millis(instant.as_millisecond()))
+    }
+}
+
+impl Choice {
+    /// `dark.de.Europe/Berlin`, with `-` for what was not chosen.
+    pub fn to_text(&self) -> String {
+        let theme = self.theme.map_or("-", Theme::as_str);
+        let language = self.language.map_or("-", Language::as_str);
+        format!("{theme}.{language}.{}", self.zone.as_deref().unwrap_or("-"))
+    }
+
+    /// What cannot be read was not chosen.
+    fn parse(text: &str) -> Self {
+        let mut parts = text.splitn(3, '.');
+        Self {
+            theme: parts.next().and_then(Theme::parse),
+            language: parts.next().and_then(language),
+            zone: parts.next().and_then(Zone::parse).map(|zone| zone.name().to_owned()),
+        }
+    }
+}
+
+/// `en` or `de`.
+pub fn language(text: &str) -> Option<Language> {
+    [Language::English, Language::German].into_iter().find(|language| language.as_str() == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Timestamp = Timestamp::from_millis(1_795_011_200_250);
+
+    fn look(language: Language, zone: &str) -> Look {
+        let zone = Zone::parse(zone).unwrap();
+        Look { language, theme: Theme::System, zone, chosen: Choice::default() }
+    }
+
+    #[test]
+    fn times_are_written_as_the_language_does_in_the_zone() {
+        let english = look(Language::English, "UTC");
+        let german = look(Language::German, "Europe/Berlin");
+        assert_eq!(english.date_time(AT), "18 Nov 2026 14:13:20");
+        assert_eq!(german.date_time(AT), "18.11.2026 15:13:20");
+        assert_eq!(english.clock_with_millis(AT), "14:13:20.250");
+        assert_eq!(german.clock_with_millis(AT), "15:13:20,250");
+        assert_eq!(german.clock(AT), "15:13:20");
+    }
+
+    #[test]
+    fn what_a_field_says_is_meant_in_the_zone() {
+        let german = look(Language::German, "Europe/Berlin");
+        assert_eq!(german.input(AT), "2026-11-18T15:13");
+        assert_eq!(german.instant("2026-11-18T15:13").unwrap().to_string(), "2026-11-18T14:13:00.000Z");
+        assert_eq!(german.instant("yesterday"), None);
+    }
+
+    #[test]
+    fn a_choice_reads_back_and_nonsense_is_none() {
+        let choice = Choice {
+            theme: Some(Theme::Dark),
+            language: Some(Language::German),
+            zone: Some("Europe/Berlin".to_owned()),
+        };
+        assert_eq!(Choice::parse(&choice.to_text()), choice);
+        assert_eq!(Choice::parse(&Choice::default().to_text()), Choice::default());
+        for nonsense in ["", "....", "blue.fr.Mars/Olympus", "-.-.../../etc/passwd", "-.-.\u{202e}"] {
+            assert_eq!(Choice::parse(nonsense), Choice::default(), "{nonsense}");
+        }
+    }
+}

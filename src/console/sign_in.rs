@@ -1,0 +1,231 @@
+//! Signing in and out.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, get, post, rt, web};
+use askama::Template;
+use secrecy::SecretString;
+use std::time::Duration;
+
+use super::cookies::{self, Life};
+use super::frame::{Frame, Place};
+use super::look::Look;
+use super::password::Verdict;
+use super::posted::Posted;
+use super::sessions::Token;
+use super::words::sign_in::Words;
+use super::{Console, Refusal, Signed, signed};
+use crate::store::AuditAction;
+use crate::verification::values::UserName;
+
+const HOME: &str = "/console";
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct Page {
+    frame: Frame,
+    words: &'static Words,
+    csrf: String,
+    next: String,
+    name: String,
+    trouble: Option<String>,
+}
+
+/// Why somebody was not let in.
+enum Trouble {
+    /// Name or password; which, is not said.
+    Wrong,
+    Slow(Duration),
+    Busy,
+}
+
+#[get("/sign-in")]
+pub async fn form(console: web::Data<Console>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    if console.users.is_empty() {
+        return Err(Refusal::NoUsers);
+    }
+    let query = web::Query::<Vec<(String, String)>>::from_query(request.query_string());
+    let pairs = query.map(web::Query::into_inner).unwrap_or_default();
+    let next = pairs.into_iter().find(|(name, _)| name == "next").map(|(_, value)| value).unwrap_or_default();
+    if Signed::of(&console, request.headers(), signed::Touch::Use).is_some() {
+        return Ok(HttpResponse::SeeOther().insert_header((header::LOCATION, safe_return(&next))).finish());
+    }
+    show(&console, &request, safe_return(&next), "", None)
+}
+
+#[post("/sign-in")]
+pub async fn submit(
+    console: web::Data<Console>,
+    request: HttpRequest,
+    posted: Posted,
+) -> Result<HttpResponse, Refusal> {
+    if console.users.is_empty() {
+        return Err(Refusal::NoUsers);
+    }
+    let next = safe_return(posted.text("next"));
+    let typed = posted.text("name").trim();
+    let password = SecretString::from(posted.text("password"));
+    match let_in(&console, typed, password).await {
+        Ok(name) => {
+            if let Some(old) = Signed::of(&console, request.headers(), signed::Touch::Leave) {
+                console.sessions.close(old.session());
+            }
+            record(&console, name.clone(), AuditAction::SignedIn).await;
+            let token = console.sessions.open(name, console.clock.now());
+            let session = cookies::write(&console, cookies::SESSION, &token.to_text(), Life::Browser);
+            Ok(HttpResponse::SeeOther()
+                .append_header((header::SET_COOKIE, session))
+                .append_header((header::SET_COOKIE, cookies::write(&console, cookies::VISIT, "", Life::Over)))
+                .insert_header((header::LOCATION, next))
+                .finish())
+        }
+        Err(trouble) => show(&console, &request, next, typed, Some(&trouble)),
+    }
+}
+
+/// Takes as long for a name that nobody has as for one that somebody has.
+async fn let_in(
+    console: &web::Data<Console>,
+    typed: &str,
+    password: SecretString,
+) -> Result<UserName, Trouble> {
+    let name = UserName::parse(typed).map_err(|_| Trouble::Wrong)?;
+    let now = console.clock.now();
+    if let Err(wait) = console.slow_down.try_once(&name, now) {
+        return Err(Trouble::Slow(wait));
+    }
+    let user = console.users.iter().find(|user| user.name == name);
+    let Some(compared) = user.or(console.users.first()) else { return Err(Trouble::Wrong) };
+    match (console.passwords.check(&compared.password_hash, password).await, user) {
+        (Verdict::Right, Some(user)) => {
+            console.slow_down.forget(&name);
+            Ok(user.name.clone())
+        }
+        (Verdict::Busy, _) => {
+            console.slow_down.give_back(&name);
+            Err(Trouble::Busy)
+        }
+        (Verdict::Right, None) => Err(Trouble::Wrong),
+        (Verdict::Wrong, _) => {
+            tracing::warn!(known = user.is_some(), "a sign-in to the console was refused");
+            if user.is_some() {
+                // Not waited for: the time it takes would tell that the name is somebody's.
+                let console = console.clone();
+                rt::spawn(async move { record(&console, name, AuditAction::SignInRefused).await });
+            }
+            Err(Trouble::Wrong)
+        }
+    }
+}
+
+fn show(
+    console: &Console,
+    request: &HttpRequest,
+    next: String,
+    name: &str,
+    trouble: Option<&Trouble>,
+) -> Result<HttpResponse, Refusal> {
+    let look = Look::of(console, request.headers(), None);
+    let words = Words::of(look.language);
+    let (status, trouble) = match trouble {
+        None => (StatusCode::OK, None),
+        Some(Trouble::Wrong) => (StatusCode::UNAUTHORIZED, Some(words.wrong.to_owned())),
+        Some(Trouble::Slow(wait)) => {
+            (StatusCode::TOO_MANY_REQUESTS, Some(words.slow.replace("{wait}", &words.wait(*wait))))
+        }
+        Some(Trouble::Busy) => (StatusCode::SERVICE_UNAVAILABLE, Some(words.busy.to_owned())),
+    };
+    let known = cookies::read(console, request.headers(), cookies::VISIT).and_then(Token::parse);
+    let visit = known.clone().unwrap_or_else(Token::new);
+    let mut response = HttpResponseBuilder::new(status);
+    if known.is_none() {
+        let cookie = cookies::write(console, cookies::VISIT, &visit.to_text(), Life::Browser);
+        response.insert_header((header::SET_COOKIE, cookie));
+    }
+    let page = Page {
+        frame: Frame::new(console, request, None, look, Place::Elsewhere, words.title),
+        words,
+        csrf: signed::csrf(&console.vault, &visit),
+        next,
+        name: name.chars().take(UserName::MAX_BYTES).collect(),
+        trouble,
+    };
+    Ok(response.content_type("text/html; charset=utf-8").body(page.render()?))
+}
+
+#[post("/sign-out")]
+pub async fn sign_out(console: web::Data<Console>, signed: Signed, _posted: Posted) -> HttpResponse {
+    record(&console, signed.name.clone(), AuditAction::SignedOut).await;
+    console.sessions.close(signed.session());
+    signed_out(&console)
+}
+
+#[post("/sign-out-everywhere")]
+pub async fn sign_out_everywhere(
+    console: web::Data<Console>,
+    signed: Signed,
+    _posted: Posted,
+) -> HttpResponse {
+    console.sessions.close_all(&signed.name);
+    signed_out(&console)
+}
+
+/// A full disk must not keep staff from seeing what is wrong, so this lets go where it cannot be written.
+async fn record(console: &Console, name: UserName, action: AuditAction) {
+    if console.record_of(name, action, None).await.is_err() {
+        tracing::error!(action = action.as_str(), "the audit log could not be written");
+    }
+}
+
+fn signed_out(console: &Console) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .append_header((header::SET_COOKIE, cookies::write(console, cookies::SESSION, "", Life::Over)))
+        .insert_header((header::LOCATION, HeaderValue::from_static("/console/sign-in")))
+        .finish()
+}
+
+/// To the form, and from there back to what was asked for.
+pub fn redirect(request: &HttpRequest) -> HttpResponse {
+    let wanted = request.uri().path_and_query().map_or(HOME, |path| path.as_str());
+    let place = if wanted == HOME {
+        "/console/sign-in".to_owned()
+    } else {
+        format!("/console/sign-in?next={}", super::list::encoded(wanted))
+    };
+    HttpResponse::SeeOther().insert_header((header::LOCATION, place)).finish()
+}
+
+/// Where to go after a form: only ever to a page of the console.
+pub fn safe_return(wanted: &str) -> String {
+    let is_ours = wanted == HOME || wanted.starts_with("/console/") || wanted.starts_with("/console?");
+    let is_plain =
+        wanted.len() <= 2_048 && wanted.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let loops = wanted.starts_with("/console/sign-") || wanted.contains("..");
+    if is_ours && is_plain && !loops { wanted.to_owned() } else { HOME.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_sent_to_another_site() {
+        for fine in ["/console", "/console?status=pending", "/console/verifications/ver_1"] {
+            assert_eq!(safe_return(fine), fine);
+        }
+        for foreign in [
+            "",
+            "//evil.example",
+            "https://evil.example",
+            "/\\evil.example",
+            "/console\\..",
+            "/console/../metrics",
+            "/consoles",
+            "/console/x\r\nSet-Cookie: a=b",
+            "/console/sign-out",
+            "javascript:alert(1)",
+        ] {
+            assert_eq!(safe_return(foreign), HOME, "{foreign}");
+        }
+    }
+}

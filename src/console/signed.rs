@@ -1,0 +1,113 @@
+//! Who asks.
+
+use std::collections::BTreeSet;
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::header::HeaderMap;
+use actix_web::{FromRequest, HttpRequest, web};
+
+use super::look::Look;
+use super::sessions::{Token, TokenHash};
+use super::{Action, Console, Refusal, Role, cookies};
+use crate::vault::Vault;
+use crate::verification::values::{AppName, UserName};
+
+/// A signed-in user. A handler that takes it is closed to everybody else.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    pub name: UserName,
+    pub role: Role,
+    /// The only apps whose verifications the user sees; `None`: all.
+    pub apps: Option<BTreeSet<AppName>>,
+    pub look: Look,
+    /// Stands in every form of this session.
+    pub csrf: String,
+    session: TokenHash,
+}
+
+/// The same for what a page asks by itself (streams, the health strip): it keeps no session open.
+#[derive(Clone, Debug)]
+pub struct Watching(pub Signed);
+
+/// Whether a request counts as use of its session.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Touch {
+    Use,
+    Leave,
+}
+
+impl Signed {
+    pub fn of(console: &Console, headers: &HeaderMap, touch: Touch) -> Option<Self> {
+        let token = Token::parse(cookies::read(console, headers, cookies::SESSION)?)?;
+        let (session, now) = (token.hash(), console.clock.now());
+        let name = match touch {
+            Touch::Use => console.sessions.used(session, now),
+            Touch::Leave => console.sessions.seen(session, now),
+        }?;
+        let user = console.users.iter().find(|user| user.name == name)?;
+        Some(Self {
+            name,
+            role: user.role,
+            apps: user.apps.clone(),
+            look: Look::of(console, headers, Some(user)),
+            csrf: csrf(&console.vault, &token),
+            session,
+        })
+    }
+
+    pub fn may(&self, action: Action) -> bool {
+        self.role.may(action)
+    }
+
+    /// Refuses what the role does not allow.
+    pub fn require(&self, action: Action) -> Result<(), Refusal> {
+        if self.may(action) { Ok(()) } else { Err(Refusal::Forbidden) }
+    }
+
+    /// Whether the user may know that this app's verifications exist.
+    pub fn sees(&self, app: &AppName) -> bool {
+        self.apps.as_ref().is_none_or(|apps| apps.contains(app))
+    }
+
+    /// Whether the session still is; a stream asks from time to time.
+    pub fn is_still_signed_in(&self, console: &Console) -> bool {
+        console.sessions.seen(self.session, console.clock.now()).is_some()
+    }
+
+    pub fn session(&self) -> TokenHash {
+        self.session
+    }
+}
+
+/// What a form carries so that no other site can make it: a keyed hash of what only this browser has.
+pub fn csrf(vault: &Vault, token: &Token) -> String {
+    let tag = vault.fingerprint("console form", token.bytes());
+    tag.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn extract(request: &HttpRequest, touch: Touch) -> Result<Signed, Refusal> {
+    let console = request.app_data::<web::Data<Console>>().ok_or(Refusal::Internal)?;
+    if console.users.is_empty() {
+        return Err(Refusal::NoUsers);
+    }
+    Signed::of(console, request.headers(), touch).ok_or(Refusal::SignInFirst)
+}
+
+impl FromRequest for Signed {
+    type Error = Refusal;
+    type Future = Ready<Result<Self, Refusal>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        ready(extract(request, Touch::Use))
+    }
+}
+
+impl FromRequest for Watching {
+    type Error = Refusal;
+    type Future = Ready<Result<Self, Refusal>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        ready(extract(request, Touch::Leave).map(Watching))
+    }
+}

@@ -1,0 +1,103 @@
+//! Who may use the console, and what each role may do.
+
+use std::collections::BTreeSet;
+
+use secrecy::SecretString;
+
+use crate::language::Language;
+use crate::verification::values::{AppName, UserName};
+
+/// A configured user.
+pub struct User {
+    pub name: UserName,
+    pub role: Role,
+    /// An argon2id hash as a PHC string.
+    pub password_hash: SecretString,
+    /// Unless the user chooses another.
+    pub language: Option<Language>,
+    /// The only apps whose verifications the user sees; `None`: all.
+    pub apps: Option<BTreeSet<AppName>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    Viewer,
+    Support,
+    Operator,
+}
+
+/// What can be done on the console beyond reading pages with masked numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Find a verification by its full number, or by the last four digits.
+    SearchByNumber,
+    /// See a full number, with a reason.
+    Reveal,
+    Resend,
+    Next,
+    Cancel,
+    /// Download the list.
+    ExportList,
+    /// Read what people wrote to the business number.
+    ReadConversations,
+    /// See operator alerts.
+    ReadAlerts,
+    /// See and download the audit log.
+    ReadAudit,
+}
+
+impl Action {
+    pub const ALL: [Self; 9] = [
+        Self::SearchByNumber,
+        Self::Reveal,
+        Self::Resend,
+        Self::Next,
+        Self::Cancel,
+        Self::ExportList,
+        Self::ReadConversations,
+        Self::ReadAlerts,
+        Self::ReadAudit,
+    ];
+}
+
+impl Role {
+    pub const ALL: [Self; 3] = [Self::Viewer, Self::Support, Self::Operator];
+
+    /// The role table: the only place that knows.
+    pub fn may(self, action: Action) -> bool {
+        let least = match action {
+            Action::SearchByNumber
+            | Action::Reveal
+            | Action::Resend
+            | Action::Next
+            | Action::Cancel
+            | Action::ExportList
+            | Action::ReadConversations => Self::Support,
+            Action::ReadAlerts | Action::ReadAudit => Self::Operator,
+        };
+        self.rank() >= least.rank()
+    }
+
+    fn rank(self) -> u8 {
+        match self {
+            Self::Viewer => 0,
+            Self::Support => 1,
+            Self::Operator => 2,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_viewer_may_nothing_more_support_all_but_what_operators_read() {
+        for action in Action::ALL {
+            assert!(!Role::Viewer.may(action), "{action:?}");
+            let operators = matches!(action, Action::ReadAlerts | Action::ReadAudit);
+            assert_eq!(Role::Support.may(action), !operators, "{action:?}");
+            assert!(Role::Operator.may(action), "{action:?}");
+        }
+    }
+}

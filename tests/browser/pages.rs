@@ -1,0 +1,67 @@
+//! Every page in both themes, both languages, on a desk and in a hand: accessible, within the screen, and quiet.
+
+use crate::browser::{Browser, Screen, Setup, Theme, Tongue};
+use crate::staff::at_work;
+use crate::world::{Shared, World};
+
+/// Pages that anybody sees, with what their browser says of the status.
+const OUTSIDE: [&str; 1] = ["/console/sign-in"];
+
+/// Those of an operator, who sees all of them.
+async fn inside(world: &World) -> Vec<String> {
+    // Every end, and people who wrote.
+    for scenario in 0..world.scenarios.len() {
+        world.ended(scenario).await;
+    }
+    let mut pages: Vec<String> =
+        world.scenarios.iter().map(|id| format!("/console/verifications/{id}")).collect();
+    let fixed = [
+        "/console",
+        "/console?status=pending&since=nonsense&country=NZ",
+        "/console/search",
+        "/console/search?q=0101",
+        "/console/conversations",
+        "/console/alerts",
+        "/console/audit",
+        "/console/nothing-here",
+    ];
+    pages.extend(fixed.map(str::to_owned));
+    pages
+}
+
+pub async fn all_are_accessible_in_english(world: Shared) {
+    look_at_all(&world, Tongue::English, "olga").await;
+}
+
+pub async fn all_are_accessible_in_german(world: Shared) {
+    look_at_all(&world, Tongue::German, "gerda").await;
+}
+
+async fn look_at_all(world: &World, tongue: Tongue, name: &str) {
+    let setup = Setup { tongue, ..Setup::default() };
+    let visitor = Browser::open(&world.driver, setup).await;
+    look(&visitor, world, &OUTSIDE.map(str::to_owned)).await;
+    visitor.close().await;
+    let browser = at_work(world, name, setup).await;
+    look(&browser, world, &inside(world).await).await;
+    browser.close().await;
+}
+
+async fn look(browser: &Browser, world: &World, pages: &[String]) {
+    for page in pages {
+        browser.show(Theme::Light, Screen::Desk).await;
+        browser.goto(&format!("{}{page}", world.admin)).await;
+        for (theme, screen) in [
+            (Theme::Light, Screen::Desk),
+            (Theme::Dark, Screen::Phone),
+            (Theme::Dark, Screen::Desk),
+            (Theme::Light, Screen::Phone),
+        ] {
+            let context = format!("{page}, {theme:?}, {screen:?}");
+            browser.show(theme, screen).await;
+            browser.assert_accessible(&context).await;
+            browser.assert_fits(&context).await;
+        }
+        browser.assert_quiet(page, &["the server responded with a status of 404"]).await;
+    }
+}
