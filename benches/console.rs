@@ -127,15 +127,26 @@ async fn look(
 
 async fn sign_in(client: &reqwest::Client, app: &App) -> Result<String, Box<dyn Error>> {
     let origin = format!("http://{}", app.admin_addr());
+    let form = client.get(format!("{origin}/console/sign-in")).send().await?;
+    let visit = cookie(&form, "twotick-visit=").ok_or("the form sets no cookie")?;
+    let form = form.text().await?;
+    let (_, token) = form.split_once("name=\"csrf\" value=\"").ok_or("the form has no token")?;
+    let token = token.split('"').next().unwrap_or_default();
     let answer = client
         .post(format!("{origin}/console/sign-in"))
         .header("origin", &origin)
+        .header("cookie", visit)
         .header("content-type", "application/x-www-form-urlencoded")
-        .body(format!("name=bench&password={}", PASSWORD.replace(' ', "+")))
+        .body(format!("csrf={token}&name=bench&password={}", PASSWORD.replace(' ', "+")))
         .send()
         .await?;
-    let cookie = answer.headers().get("set-cookie").ok_or("nobody is signed in")?.to_str()?;
-    Ok(cookie.split(';').next().unwrap_or_default().to_owned())
+    cookie(&answer, "twotick=").ok_or_else(|| "nobody is signed in".into())
+}
+
+fn cookie(answer: &reqwest::Response, start: &str) -> Option<String> {
+    let cookies = answer.headers().get_all("set-cookie").iter().filter_map(|cookie| cookie.to_str().ok());
+    let found = cookies.into_iter().find(|cookie| cookie.starts_with(start))?;
+    Some(found.split(';').next().unwrap_or_default().to_owned())
 }
 
 /// So many that were approved right after they were asked for.

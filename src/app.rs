@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -470,17 +470,14 @@ fn warn_of_stand_ins(config: &Config) {
     }
 }
 
-/// One recorder a process, whoever asks first.
+/// One recorder a process: whoever asks first makes it, and who asks meanwhile waits.
 fn metrics_recorder() -> Result<PrometheusHandle, BuildError> {
-    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
-    if let Some(handle) = RECORDER.get() {
+    static RECORDER: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
+    let mut recorder = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(handle) = &*recorder {
         return Ok(handle.clone());
     }
-    match install_recorder() {
-        Ok(handle) => Ok(RECORDER.get_or_init(|| handle).clone()),
-        // Somebody else was faster.
-        Err(error) => RECORDER.get().cloned().ok_or(error),
-    }
+    Ok(recorder.insert(install_recorder()?).clone())
 }
 
 /// Seconds: from a quick disk to a provider's longest time-out.

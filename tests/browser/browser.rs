@@ -142,6 +142,13 @@ impl Browser {
         said.as_str().expect("a text").to_owned()
     }
 
+    /// The same without waiting, for pages that run no scripts.
+    pub async fn text_at_once(&self, css: &str) -> String {
+        let found =
+            self.client.find(Locator::Css(css)).await.unwrap_or_else(|error| panic!("{css}: {error}"));
+        found.text().await.unwrap_or_else(|error| panic!("{css}: {error}"))
+    }
+
     /// Clicks where a person would.
     pub async fn click(&self, css: &str) {
         loop {

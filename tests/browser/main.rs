@@ -7,6 +7,7 @@
 //! ```
 
 mod browser;
+mod case;
 mod driver;
 mod handset;
 #[path = "../support/hostile.rs"]
@@ -56,6 +57,11 @@ static CASES: &[Case] = &cases![
     list::the_search_box_says_what_it_recognised,
     list::keys_work_outside_fields_alone,
     list::everything_reads_without_scripts,
+    case::a_number_leads_to_a_verdict_in_both_languages,
+    case::rows_arrive_live_without_a_jump,
+    case::a_number_is_revealed_for_a_reason_and_on_the_record,
+    case::a_code_is_sent_again_and_canceled_by_staff,
+    case::ids_and_the_link_are_copied,
     pages::all_are_accessible_in_english,
     pages::all_are_accessible_in_german,
 ];

@@ -8,15 +8,25 @@ use crate::world::{Shared, World};
 const OUTSIDE: [&str; 1] = ["/console/sign-in"];
 
 /// Those of an operator, who sees all of them.
-fn inside() -> Vec<String> {
+async fn inside(world: &World) -> Vec<String> {
+    // Every end, and people who wrote.
+    for scenario in 0..world.scenarios.len() {
+        world.ended(scenario).await;
+    }
+    let mut pages: Vec<String> =
+        world.scenarios.iter().map(|id| format!("/console/verifications/{id}")).collect();
     let fixed = [
         "/console",
         "/console?status=pending&since=nonsense&country=NZ",
         "/console/search",
         "/console/search?q=0101",
+        "/console/conversations",
+        "/console/alerts",
+        "/console/audit",
         "/console/nothing-here",
     ];
-    fixed.map(str::to_owned).into()
+    pages.extend(fixed.map(str::to_owned));
+    pages
 }
 
 pub async fn all_are_accessible_in_english(world: Shared) {
@@ -33,7 +43,7 @@ async fn look_at_all(world: &World, tongue: Tongue, name: &str) {
     look(&visitor, world, &OUTSIDE.map(str::to_owned)).await;
     visitor.close().await;
     let browser = at_work(world, name, setup).await;
-    look(&browser, world, &inside()).await;
+    look(&browser, world, &inside(world).await).await;
     browser.close().await;
 }
 

@@ -7,10 +7,11 @@ use crate::office::{Office, SHOP_KEY, Staff, to};
 use crate::visitor::{Visitor, form};
 
 /// Every route that changes something, below `/console`, with what its form would send besides the token.
-const CHANGING: [(&str, &[(&str, &str)]); 7] = [
+const CHANGING: [(&str, &[(&str, &str)]); 8] = [
     ("/preferences", &[("theme", "dark")]),
     ("/sign-out", &[]),
     ("/sign-out-everywhere", &[]),
+    ("/audit/export", &[]),
     ("/verifications/{id}/reveal", &[("reason", "the customer asked")]),
     ("/verifications/{id}/resend", &[("reason", "the customer asked")]),
     ("/verifications/{id}/next", &[("reason", "the customer asked")]),
@@ -21,11 +22,11 @@ const CHANGING: [(&str, &[(&str, &str)]); 7] = [
 async fn a_forged_form_changes_nothing() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+12025550101")).await;
-    let mut sam = Visitor::signed_in(&office, "sam").await;
-    let own = sam.get("/console").await.csrf().expect("a token");
-    let foreign = Visitor::signed_in(&office, "sam").await.get("/console").await.csrf().expect("a token");
+    let mut olga = Visitor::signed_in(&office, "olga").await;
+    let own = olga.get("/console").await.csrf().expect("a token");
+    let foreign = Visitor::signed_in(&office, "olga").await.get("/console").await.csrf().expect("a token");
     assert_ne!(own, foreign, "each session has its own");
-    let before = sam.get(&format!("/console/verifications/{id}")).await.status;
+    let before = olga.get(&format!("/console/verifications/{id}")).await.status;
     let home = office.admin.clone();
     let elsewhere = [
         vec![("origin", "https://evil.test")],
@@ -42,19 +43,19 @@ async fn a_forged_form_changes_nothing() {
         for token in [None, Some(""), Some("x"), Some(foreign.as_str()), Some(&own[1..])] {
             let mut all: Vec<_> = token.map(|token| ("csrf", token)).into_iter().collect();
             all.extend_from_slice(fields);
-            let answer = sam.post(&path, &all).await;
+            let answer = olga.post(&path, &all).await;
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} with {token:?}");
         }
         let twice = form(&[("csrf", &own), ("csrf", &own)]);
-        let answer = sam.ask(Method::POST, &path, Some(twice), &[("origin", &home)]).await;
+        let answer = olga.ask(Method::POST, &path, Some(twice), &[("origin", &home)]).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path} with a field that comes twice");
         let mut all = vec![("csrf", own.as_str())];
         all.extend_from_slice(fields);
         for headers in &elsewhere {
-            let answer = sam.ask(Method::POST, &path, Some(form(&all)), headers).await;
+            let answer = olga.ask(Method::POST, &path, Some(form(&all)), headers).await;
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} from {headers:?}");
         }
-        let by_link = sam.get(&format!("{path}?{}", form(&all))).await;
+        let by_link = olga.get(&format!("{path}?{}", form(&all))).await;
         assert!(by_link.status.is_client_error(), "{path} is no link: {}", by_link.status);
         let unknown = Visitor::new(&office).post(&path, &all).await;
         assert!(
@@ -62,14 +63,13 @@ async fn a_forged_form_changes_nothing() {
             "{path} for strangers"
         );
     }
-    assert_eq!(sam.get("/console").await.status, StatusCode::OK, "still signed in");
-    assert_eq!(sam.get(&format!("/console/verifications/{id}")).await.status, before);
+    assert_eq!(olga.get("/console").await.status, StatusCode::OK, "still signed in");
+    assert_eq!(olga.get(&format!("/console/verifications/{id}")).await.status, before);
     let path = format!("/v1/verifications/{id}/timeline");
     let (_, timeline) = office.call(Method::GET, SHOP_KEY, &path, None).await;
     let sources: Vec<_> =
         timeline["events"].as_array().expect("events").iter().map(|event| event["source"].clone()).collect();
     assert!(!sources.iter().any(|source| source == "operator"), "{sources:?}");
-    let mut olga = Visitor::signed_in(&office, "olga").await;
     let audit = olga.get("/console/audit").await.body;
     assert!(!audit.contains("the customer asked"), "no audit entry for what did not happen");
     office.close().await;

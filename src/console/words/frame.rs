@@ -99,7 +99,7 @@ const GERMAN: Words = Words {
     alerts: "Meldungen",
     audit: "Protokoll",
     search: "Suchen",
-    search_hint: "Nummer, Kennung oder Referenz",
+    search_hint: "Nummer, Kennung, Referenz",
     preferences: "Einstellungen",
     language: "Sprache",
     theme: "Farben",
