@@ -117,10 +117,10 @@ impl AlertCard {
             at: alert.at,
             heading: explained
                 .as_ref()
-                .map_or_else(|| alert.code.clone(), |explained| explained.text.title.to_owned()),
+                .map_or_else(|| plain(&alert.code), |explained| explained.text.title.to_owned()),
             evidence: alert.evidence.as_ref().map(open),
             channel: alert.channel,
-            code: alert.code,
+            code: plain(&alert.code),
             title: plain(&alert.title),
             subject: alert.subject.as_deref().map(plain),
             explained,

@@ -6,6 +6,7 @@ use askama::Template;
 use futures_util::stream::unfold;
 use serde::Serialize;
 
+use super::plain::plain;
 use super::words::audit::Words;
 use super::{Action, Console, Frame, Place, Refusal, Signed};
 use crate::store::{Audit, AuditAction, AuditRecord, StoreError};
@@ -130,8 +131,9 @@ impl Row {
             at: entry.at,
             action: words.action(entry.action),
             verification: entry.verification,
-            reason: reason.map(|reason| reason.unwrap_or_else(|_| words.cannot_open.to_owned())),
-            detail: entry.detail,
+            reason: reason
+                .map(|reason| reason.map_or_else(|_| words.cannot_open.to_owned(), |text| plain(&text))),
+            detail: entry.detail.as_deref().map(plain),
             by: entry.by,
             hash: hexadecimal(&hash),
         }

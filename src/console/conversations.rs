@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use askama::Template;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::alerts::{position, sixteen_bytes};
 use super::case::hexadecimal;
@@ -72,7 +73,8 @@ pub async fn list(
     let mut people: Vec<PersonRow> = Vec::new();
     for message in kept.items.into_iter().filter(|message| is_seen(&signed, message)) {
         let url = message.number.map(|number| format!("/console/conversations/{}", hexadecimal(number)));
-        let (who, message) = opened(&console, words, message);
+        let number = message.number;
+        let (who, mut message) = opened(&console, words, message);
         let known = people.iter_mut().find(|person| person.url.is_some() && person.url == url);
         match known {
             Some(person) => {
@@ -81,6 +83,7 @@ pub async fn list(
             }
             None => {
                 let has_disowned = message.is_disowned;
+                message.hide(&codes(&console, number).await?);
                 people.push(PersonRow { url, who, last: message, count: 1, has_disowned });
             }
         }
@@ -133,10 +136,12 @@ pub async fn of_person(
     let kept = console.store.inbound(None, Some(number), MESSAGES_A_PAGE, before).await?;
     let filter = Filter { number: Some(number), apps: signed.apps.clone(), ..Filter::default() };
     let page = console.store.list(filter, VERIFICATIONS_SHOWN, None).await?;
+    let codes = codes(&console, Some(number)).await?;
     let mut who = None;
     let mut messages = Vec::new();
     for message in kept.items.into_iter().filter(|message| is_seen(&signed, message)) {
-        let (writer, message) = opened(&console, words, message);
+        let (writer, mut message) = opened(&console, words, message);
+        message.hide(&codes);
         who.get_or_insert(writer);
         messages.push(message);
     }
@@ -175,11 +180,12 @@ fn opened(console: &Console, words: &'static Words, message: store::Inbound) -> 
         Err(_) => (InboundContent::default(), Some(words.cannot_open.to_owned())),
     };
     let phone = content.from.as_deref().and_then(|from| Phone::parse(from).ok());
+    let digits = phone.as_ref().map(|phone| SecretString::from(phone.as_e164().trim_start_matches('+')));
     let writer = Writer {
         number: phone.map_or_else(|| words.hidden_number.to_owned(), |phone| phone.masked()),
         name: content.profile_name.as_deref().map(plain),
     };
-    let message = Message {
+    let mut message = Message {
         at: message.at,
         channel: message.channel,
         kind: plain(&message.kind),
@@ -187,7 +193,21 @@ fn opened(console: &Console, words: &'static Words, message: store::Inbound) -> 
         is_disowned: message.intent == Intent::CodeDisowned,
         verification: message.verification,
     };
+    message.hide(digits.as_slice());
     (writer, message)
+}
+
+/// The codes that this number got lately: people quote them, and no page shows one.
+async fn codes(console: &Console, number: Option<NumberIndex>) -> Result<Vec<SecretString>, Refusal> {
+    if number.is_none() {
+        return Ok(Vec::new());
+    }
+    let filter = Filter { number, ..Filter::default() };
+    let page = console.store.list(filter, VERIFICATIONS_SHOWN, None).await?;
+    let code = |snapshot: &Arc<Snapshot>| {
+        console.vault.code(&snapshot.verification.request, snapshot.policy.code_length).ok()
+    };
+    Ok(page.items.iter().filter_map(code).collect())
 }
 
 /// Somebody who got a code and wrote nothing.
@@ -201,6 +221,15 @@ fn addressed(console: &Console, snapshot: &Arc<Snapshot>, words: &'static Words)
 }
 
 impl Message {
+    /// Puts dots in place of what nobody may read.
+    fn hide(&mut self, secrets: &[SecretString]) {
+        for secret in secrets.iter().map(ExposeSecret::expose_secret) {
+            if let Some(text) = self.text.as_mut().filter(|text| text.contains(secret)) {
+                *text = text.replace(secret, &"•".repeat(secret.chars().count()));
+            }
+        }
+    }
+
     /// The beginning, for a list.
     fn excerpt(&self) -> Option<String> {
         let text = self.text.as_deref()?;

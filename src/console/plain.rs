@@ -8,7 +8,8 @@ pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
-            '\n' | '\t' => out.push(letter),
+            '\n' => out.push(letter),
+            '\t' => out.push(' '),
             '\r' => {}
             // The pictures of control characters begin at U+2400.
             '\u{0}'..='\u{1f}' => out.extend(char::from_u32(0x2400 + u32::from(letter))),
@@ -42,7 +43,7 @@ mod tests {
             ("\u{1b}[31mred\u{7}", "\u{241b}[31mred\u{2407}"),
             ("abc\u{202e}fed\u{2066}x", "abc\u{fffd}fed\u{fffd}x"),
             ("zero\u{200b}width\u{feff}", "zero\u{fffd}width\u{fffd}"),
-            ("a\r\nb", "a\nb"),
+            ("a\r\n\tb", "a\n b"),
             ("<script>", "<script>"),
         ] {
             assert_eq!(plain(text), shown);

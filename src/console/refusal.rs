@@ -157,5 +157,9 @@ pub async fn unrouted(console: web::Data<Console>, request: HttpRequest) -> Resu
     }
     // Who is not signed in does not learn which pages there are.
     let signed = Signed::of(&console, request.headers(), super::signed::Touch::Leave);
-    Err(if signed.is_some() { Refusal::NotFound } else { Refusal::SignInFirst })
+    Err(match signed {
+        None => Refusal::SignInFirst,
+        Some(_) if request.match_pattern().is_some() => Refusal::MethodNotAllowed,
+        Some(_) => Refusal::NotFound,
+    })
 }

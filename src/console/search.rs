@@ -98,10 +98,11 @@ impl Searcher<'_> {
             Meaning::Verification(id) => self.one(words.verification, Some(id)).await,
             Meaning::Message(id) => self.one(words.message, Some(id.verification())).await,
             Meaning::Number(_) | Meaning::LastFour(_) if !self.signed.may(Action::SearchByNumber) => {
-                Ok(self.nothing(words.number.to_owned(), Some(words.not_your_role)))
+                let refused = self.nothing(words.number.to_owned(), Some(words.not_your_role));
+                self.or_reference(refused, typed).await
             }
-            Meaning::Number(readings) => self.number(&readings).await,
-            Meaning::LastFour(digits) => self.last_four(&digits).await,
+            Meaning::Number(readings) => self.or_reference(self.number(&readings).await?, typed).await,
+            Meaning::LastFour(digits) => self.or_reference(self.last_four(&digits).await?, typed).await,
             Meaning::Wamid(text) => {
                 let id = self.by_provider(&text).await?;
                 self.one(words.wamid, id).await
@@ -155,10 +156,23 @@ impl Searcher<'_> {
         Ok(Found { shows_range: true, ..found })
     }
 
+    /// Where digits led to no number, they may be an app's reference all the same.
+    async fn or_reference(&self, found: Found, typed: &str) -> Result<Found, Refusal> {
+        if !found.rows.is_empty() {
+            return Ok(found);
+        }
+        let by_reference = self.reference(typed.to_owned()).await?;
+        Ok(if by_reference.rows.is_empty() { found } else { by_reference })
+    }
+
+    async fn reference(&self, text: String) -> Result<Found, Refusal> {
+        let filters = Filters { reference: Some(text), ..Filters::default() };
+        self.listed(self.words.reference.to_owned(), filters).await
+    }
+
     /// The app's reference, else what a carrier calls a message.
     async fn text(&self, text: String) -> Result<Found, Refusal> {
-        let filters = Filters { reference: Some(text.clone()), ..Filters::default() };
-        let found = self.listed(self.words.reference.to_owned(), filters).await?;
+        let found = self.reference(text.clone()).await?;
         if !found.rows.is_empty() {
             return Ok(found);
         }

@@ -101,7 +101,10 @@ async fn let_in(
             console.slow_down.forget(&name);
             Ok(user.name.clone())
         }
-        (Verdict::Busy, _) => Err(Trouble::Busy),
+        (Verdict::Busy, _) => {
+            console.slow_down.give_back(&name);
+            Err(Trouble::Busy)
+        }
         (Verdict::Right, None) => Err(Trouble::Wrong),
         (Verdict::Wrong, _) => {
             tracing::warn!(known = user.is_some(), "a sign-in to the console was refused");

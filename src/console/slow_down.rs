@@ -58,6 +58,16 @@ impl SlowDown {
         Ok(())
     }
 
+    /// The password was not looked at after all, so that try does not count.
+    pub fn give_back(&self, name: &UserName) {
+        let mut tables = self.tables();
+        let Tables { known, unknown } = &mut *tables;
+        if let Some(tries) = known.get_mut(name).or_else(|| unknown.get_mut(name)) {
+            tries.count = tries.count.saturating_sub(1);
+            tries.not_before = tries.last + wait_after(tries.count);
+        }
+    }
+
     /// The password was right.
     pub fn forget(&self, name: &UserName) {
         let mut tables = self.tables();
@@ -142,6 +152,17 @@ mod tests {
         for _ in 0..20 {
             assert_eq!(slow_down.try_once(&name("ada"), START), Ok(()));
             slow_down.forget(&name("ada"));
+        }
+    }
+
+    #[test]
+    fn a_try_whose_password_was_not_looked_at_does_not_count() {
+        let slow_down = SlowDown::new([name("ada")].into_iter());
+        for who in ["ada", "nobody"] {
+            for _ in 0..20 {
+                assert_eq!(slow_down.try_once(&name(who), START), Ok(()));
+                slow_down.give_back(&name(who));
+            }
         }
     }
 

@@ -60,6 +60,8 @@ struct VerdictPiece {
 fn verdict(case: &Case, now: Timestamp, look: &Look, words: &'static Words) -> Result<String, Refusal> {
     let clock = |at| look.clock(at);
     let verdict = timeline::verdict(&case.snapshot, &case.events, now, look.language, &clock);
+    // A provider's words may stand in it.
+    let verdict = Verdict { sentence: plain(&verdict.sentence), ..verdict };
     let (icon, class) = match verdict.mood {
         Mood::Good => ("i-double", "good"),
         Mood::Waiting => ("i-waiting", "waiting"),

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::console::look::Look;
+use crate::console::plain::plain;
 use crate::console::spans::span;
 use crate::console::words::case::Words;
 use crate::explain::{Explanation, Text};
@@ -74,7 +75,7 @@ pub fn row(
         icon,
         tone,
         word: words.kind(line.kind),
-        text: line.text.clone(),
+        text: plain(&line.text),
         at: line.at,
         clock: look.clock_with_millis(line.at),
         since_start: format!("+{}", span(line.at.since(start), look.language)),
@@ -86,14 +87,14 @@ pub fn row(
             .as_ref()
             .zip(line.explanation)
             .map(|(error, explanation)| explained(&error.code, explanation, look)),
-        reason,
+        reason: reason.as_deref().map(plain),
         evidence: evidence(line, words),
     }
 }
 
 fn explained(code: &str, explanation: &Explanation, look: &Look) -> Explained {
     Explained {
-        code: code.to_owned(),
+        code: plain(code),
         text: explanation.text(look.language),
         who: explanation.who.as_str(look.language),
     }
@@ -131,7 +132,7 @@ fn evidence(line: &Line, words: &'static Words) -> Vec<(&'static str, String)> {
     if !data.is_empty() {
         // A map of text and numbers has no part that cannot be written.
         let data = serde_json::to_string_pretty(&Value::Object(data)).unwrap_or_default();
-        evidence.push((words.recorded, data));
+        evidence.push((words.recorded, plain(&data)));
     }
     evidence
 }

@@ -107,3 +107,100 @@ fn items(vitals: &Vitals, now: Timestamp, language: Language, words: &'static Wo
     calm(words.clock, ahead, |alarm| matches!(alarm, Alarm::ClockWrong { .. }));
     items
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::ChannelVitals;
+    use super::*;
+    use crate::store::Health;
+    use crate::verification::values::ChannelName;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(1_795_000_000_000 + seconds * 1_000)
+    }
+
+    fn vitals(alarms: Vec<Alarm>) -> Vitals {
+        let channel = ChannelVitals {
+            name: ChannelName::new("whatsapp"),
+            last_webhook: Some(at(0)),
+            signatures_refused: 2,
+            breaker: Breaker::Open,
+            sends: 40,
+            error_rate: Some(0.004),
+        };
+        Vitals {
+            channels: vec![channel],
+            store: Health::Ready,
+            live: Some(12),
+            waiting: 3,
+            lateness_p99: Some(0.005),
+            disk_free: Some(46_000_000_000),
+            clock_ahead: Some(-7.4),
+            alarms,
+        }
+    }
+
+    fn rendered(vitals: &Vitals, language: Language) -> String {
+        Strip::of(vitals, at(25), language).render().unwrap()
+    }
+
+    #[test]
+    fn the_strip_says_how_things_are_in_both_languages() {
+        let english = rendered(&vitals(Vec::new()), Language::English);
+        for part in [
+            "webhook 25 s ago, 1 % errors, 2 wrongly signed, resting",
+            "12 under way, 3 wait for their channel",
+            "at most 5 ms late",
+            "46 GB free",
+            "7 s behind",
+        ] {
+            assert!(english.contains(part), "{part}: {english}");
+        }
+        assert!(!english.contains("class=\"alarm"), "{english}");
+        let german = rendered(&vitals(Vec::new()), Language::German);
+        assert!(german.contains("Webhook vor 25 s, 1 % Fehler, 2 falsch signiert, ruht"), "{german}");
+    }
+
+    #[test]
+    fn the_worst_alarm_stands_above_and_the_others_are_counted() {
+        let stopped = Alarm::WebhooksStopped {
+            channel: ChannelName::new("whatsapp"),
+            sends: 5,
+            since: at(0) + Duration::from_secs(1),
+        };
+        let shown =
+            rendered(&vitals(vec![stopped, Alarm::LittleRoom { bytes: 1_000_000 }]), Language::English);
+        assert!(shown.contains("class=\"alarm bad\""), "{shown}");
+        assert!(
+            shown.contains("whatsapp: 5 messages went out in the last 24 s and no webhook came back."),
+            "{shown}"
+        );
+        assert!(shown.contains("(and more: 1)"), "{shown}");
+    }
+
+    #[test]
+    fn every_alarm_has_its_words_without_an_empty_place() {
+        let channel = || ChannelName::new("sms");
+        let alarms = [
+            Alarm::WebhooksStopped { channel: channel(), sends: 5, since: at(0) },
+            Alarm::StoreNotReady(Health::Full),
+            Alarm::StoreNotReady(Health::Stuck),
+            Alarm::StoreNotReady(Health::Closed),
+            Alarm::BreakerOpen(channel()),
+            Alarm::SignaturesRefused { channel: channel(), times: 2 },
+            Alarm::ErrorRate { channel: channel(), share: 0.75, sends: 20 },
+            Alarm::Late { seconds: f64::INFINITY },
+            Alarm::LittleRoom { bytes: 4_000_000 },
+            Alarm::ClockWrong { ahead: 9.0 },
+            Alarm::TemplatesNotApproved { count: 2 },
+        ];
+        for language in Language::ALL {
+            for alarm in shown(&alarms, at(90), language) {
+                assert!(!alarm.text.contains(['{', '}']) && alarm.text.ends_with('.'), "{}", alarm.text);
+                assert!(alarm.fix.len() > 20, "{}", alarm.text);
+            }
+        }
+    }
+}
