@@ -74,7 +74,7 @@ pub async fn list(
     for message in kept.items.into_iter().filter(|message| is_seen(&signed, message)) {
         let url = message.number.map(|number| format!("/console/conversations/{}", hexadecimal(number)));
         let number = message.number;
-        let (who, mut message) = opened(&console, words, message);
+        let (mut who, mut message) = opened(&console, words, message);
         let known = people.iter_mut().find(|person| person.url.is_some() && person.url == url);
         match known {
             Some(person) => {
@@ -83,7 +83,9 @@ pub async fn list(
             }
             None => {
                 let has_disowned = message.is_disowned;
-                message.hide(&codes(&console, number).await?);
+                let codes = codes(&console, number).await?;
+                hide(&mut who.name, &codes);
+                hide(&mut message.text, &codes);
                 people.push(PersonRow { url, who, last: message, count: 1, has_disowned });
             }
         }
@@ -140,8 +142,9 @@ pub async fn of_person(
     let mut who = None;
     let mut messages = Vec::new();
     for message in kept.items.into_iter().filter(|message| is_seen(&signed, message)) {
-        let (writer, mut message) = opened(&console, words, message);
-        message.hide(&codes);
+        let (mut writer, mut message) = opened(&console, words, message);
+        hide(&mut writer.name, &codes);
+        hide(&mut message.text, &codes);
         who.get_or_insert(writer);
         messages.push(message);
     }
@@ -181,7 +184,7 @@ fn opened(console: &Console, words: &'static Words, message: store::Inbound) -> 
     };
     let phone = content.from.as_deref().and_then(|from| Phone::parse(from).ok());
     let digits = phone.as_ref().map(|phone| SecretString::from(phone.as_e164().trim_start_matches('+')));
-    let writer = Writer {
+    let mut writer = Writer {
         number: phone.map_or_else(|| words.hidden_number.to_owned(), |phone| phone.masked()),
         name: content.profile_name.as_deref().map(plain),
     };
@@ -193,7 +196,8 @@ fn opened(console: &Console, words: &'static Words, message: store::Inbound) -> 
         is_disowned: message.intent == Intent::CodeDisowned,
         verification: message.verification,
     };
-    message.hide(digits.as_slice());
+    hide(&mut writer.name, digits.as_slice());
+    hide(&mut message.text, digits.as_slice());
     (writer, message)
 }
 
@@ -210,6 +214,15 @@ async fn codes(console: &Console, number: Option<NumberIndex>) -> Result<Vec<Sec
     Ok(page.items.iter().filter_map(code).collect())
 }
 
+/// Puts dots in place of what nobody may read.
+fn hide(text: &mut Option<String>, secrets: &[SecretString]) {
+    for secret in secrets.iter().map(ExposeSecret::expose_secret) {
+        if let Some(text) = text.as_mut().filter(|text| text.contains(secret)) {
+            *text = text.replace(secret, &"•".repeat(secret.chars().count()));
+        }
+    }
+}
+
 /// Somebody who got a code and wrote nothing.
 fn addressed(console: &Console, snapshot: &Arc<Snapshot>, words: &'static Words) -> Writer {
     let person = console.vault.open_person(&snapshot.verification.request).ok();
@@ -221,15 +234,6 @@ fn addressed(console: &Console, snapshot: &Arc<Snapshot>, words: &'static Words)
 }
 
 impl Message {
-    /// Puts dots in place of what nobody may read.
-    fn hide(&mut self, secrets: &[SecretString]) {
-        for secret in secrets.iter().map(ExposeSecret::expose_secret) {
-            if let Some(text) = self.text.as_mut().filter(|text| text.contains(secret)) {
-                *text = text.replace(secret, &"•".repeat(secret.chars().count()));
-            }
-        }
-    }
-
     /// The beginning, for a list.
     fn excerpt(&self) -> Option<String> {
         let text = self.text.as_deref()?;
