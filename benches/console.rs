@@ -186,6 +186,7 @@ fn approved(vault: &Vault, policy: &Arc<Policy>, number: usize) -> [Order; 2] {
         app: AppName::new("shop"),
         policy: policy.hash(),
         number: index,
+        tail: Some(vault.number_tail(phone.last_four())),
         person: vault.seal_person(id, &person),
         country: phone.country().map(str::to_owned),
         locale: "de".to_owned(),

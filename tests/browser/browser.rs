@@ -220,16 +220,37 @@ impl Browser {
 
     /// Fails if axe-core finds a violation of WCAG 2.2 AA or of its best practices on this page as it is now.
     pub async fn assert_accessible(&self, context: &str) {
-        self.client.execute(AXE, Vec::new()).await.expect("axe is taken");
-        let script = "const done = arguments[arguments.length - 1];
-             axe.run(document, { resultTypes: ['violations'] }).then(
-               (found) => done({ violations: found.violations.map((rule) =>
-                 `${rule.id} (${rule.impact}): ` + rule.nodes.map((node) =>
+        self.examine(context, "{}").await;
+    }
+
+    /// The same of what another theme can change.
+    pub async fn assert_colours(&self, context: &str) {
+        self.examine(context, "{ runOnly: ['cat.color'] }").await;
+    }
+
+    /// The same of what another size of the screen can change; nor may the page be wider than it.
+    pub async fn assert_sizes(&self, context: &str) {
+        let rules = "{ runOnly: { type: 'rule', values: \
+                     ['target-size', 'scrollable-region-focusable', 'meta-viewport', 'css-orientation-lock'] } }";
+        self.examine(context, rules).await;
+        self.assert_fits(context).await;
+    }
+
+    async fn examine(&self, context: &str, options: &str) {
+        if self.run("return !window.axe").await == true {
+            self.client.execute(AXE, Vec::new()).await.expect("axe is taken");
+        }
+        let script = format!(
+            "const done = arguments[arguments.length - 1];
+             axe.run(document, {{ resultTypes: ['violations'], ...{options} }}).then(
+               (found) => done({{ violations: found.violations.map((rule) =>
+                 `${{rule.id}} (${{rule.impact}}): ` + rule.nodes.map((node) =>
                    node.target.join(' ') + ' ' + node.any.concat(node.all).map((check) => check.message).join('; ')
-                 ).join(' | ')), passes: found.passes.length }),
-               (error) => done({ violations: [String(error)], passes: 0 }));";
-        let found = self.client.execute_async(script, Vec::new()).await.expect("axe answers");
-        assert_eq!(found["violations"], json!([]), "{context}: {}: {found:#}", self.url().await);
+                 ).join(' | ')), passes: found.passes.length }}),
+               (error) => done({{ violations: [String(error)], passes: 0 }}));"
+        );
+        let found = self.client.execute_async(&script, Vec::new()).await.expect("axe answers");
+        assert_eq!(found["violations"], json!([]), "{context}: {}", self.url().await);
         assert_ne!(found["passes"], 0, "{context}: axe looked at nothing");
     }
 

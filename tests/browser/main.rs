@@ -18,6 +18,7 @@ mod office;
 mod pages;
 mod signing;
 mod staff;
+mod strangers;
 mod world;
 
 use std::panic::AssertUnwindSafe;
@@ -29,8 +30,8 @@ use futures_util::{FutureExt, StreamExt, stream};
 use twotick::clock::Stopwatch;
 use world::{Shared, World};
 
-/// Browsers at once: each keeps a core busy while it draws.
-const AT_ONCE: usize = 2;
+/// Browsers at once: while one draws, another waits for what is to happen. The longest case begins first.
+const AT_ONCE: usize = 3;
 
 struct Case {
     name: &'static str,
@@ -47,6 +48,7 @@ macro_rules! cases {
 }
 
 static CASES: &[Case] = &cases![
+    strangers::hostile_texts_run_nowhere_and_break_nothing,
     handset::a_code_arrives_live_and_can_be_copied,
     handset::the_phones_are_accessible_with_and_without_messages,
     signing::in_and_out_with_the_keyboard_alone,

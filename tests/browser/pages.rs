@@ -51,17 +51,12 @@ async fn look(browser: &Browser, world: &World, pages: &[String]) {
     for page in pages {
         browser.show(Theme::Light, Screen::Desk).await;
         browser.goto(&format!("{}{page}", world.admin)).await;
-        for (theme, screen) in [
-            (Theme::Light, Screen::Desk),
-            (Theme::Dark, Screen::Phone),
-            (Theme::Dark, Screen::Desk),
-            (Theme::Light, Screen::Phone),
-        ] {
-            let context = format!("{page}, {theme:?}, {screen:?}");
-            browser.show(theme, screen).await;
-            browser.assert_accessible(&context).await;
-            browser.assert_fits(&context).await;
-        }
+        browser.assert_accessible(page).await;
+        browser.assert_fits(page).await;
+        browser.show(Theme::Dark, Screen::Desk).await;
+        browser.assert_colours(&format!("{page}, dark")).await;
+        browser.show(Theme::Dark, Screen::Phone).await;
+        browser.assert_sizes(&format!("{page}, on a phone")).await;
         browser.assert_quiet(page, &["the server responded with a status of 404"]).await;
     }
 }

@@ -9,7 +9,7 @@ pub async fn at_work(world: &World, name: &str, setup: Setup) -> Browser {
     let browser = Browser::open(&world.driver, setup).await;
     browser.goto(&format!("{}/console/sign-in", world.admin)).await;
     sign_in(&browser, name).await;
-    assert_eq!(browser.url().await, format!("{}/console", world.admin));
+    browser.until("location.pathname === '/console'").await;
     browser
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use argon2::password_hash::PasswordHasher;
+use futures_util::{StreamExt, stream};
 use reqwest::{Method, StatusCode};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ use twotick::clock::Clock;
 use twotick::config::{self, Config, Environment};
 use twotick::sandbox::{self, Options, Sandbox};
 
-use crate::hostile::Business;
+use crate::hostile::{self, Business, Hostile};
 
 pub const SHOP_KEY: &str = "shop-key-0123456789";
 pub const BANK_KEY: &str = "bank-key-0123456789";
@@ -30,6 +31,8 @@ const ACCOUNT: &str = "102290129340398";
 /// Between two reports of the sandbox.
 const PACE: Duration = Duration::from_millis(60);
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Who writes what strangers write.
+const WRITER: &str = "+12025550142";
 
 /// Those who may use the console: name, role, language, and the apps that they are bound to.
 pub const USERS: [(&str, &str, Option<&str>, Option<&str>); 8] = [
@@ -176,6 +179,33 @@ impl Office {
     pub fn business(&self) -> Business<'static> {
         let at = Clock::System.now().as_millis() / 1_000;
         Business { account: ACCOUNT, phone_number_id: PHONE_NUMBER_ID, at }
+    }
+
+    /// Every hostile text in everything that a stranger can send. The verifications that hold them.
+    pub async fn be_written_to(&self) -> Vec<String> {
+        let writing = hostile::texts().into_iter().enumerate();
+        let writing = writing.map(|(number, hostile)| async move { self.be_written(number, &hostile).await });
+        stream::iter(writing).buffered(8).collect().await
+    }
+
+    async fn be_written(&self, number: usize, hostile: &Hostile) -> String {
+        // WhatsApp says it was sent and nothing more: it waits while the failure comes.
+        let to = format!("+1202555{:02}01", number + 10);
+        let id = self.create(hostile::create(&to, hostile)).await;
+        let now = self.until(&id, |now| now["messages"][0]["state"] == "sent").await;
+        let message = &now["messages"][0];
+        let (wamid, ours) = (message["provider_ref"].as_str(), message["id"].as_str());
+        let (wamid, ours) = (wamid.expect("it was accepted"), ours.expect("an id"));
+        let business = self.business();
+        self.deliver("whatsapp", &business.failure(wamid, ours, hostile)).await;
+        self.deliver("whatsapp", &business.inbound(WRITER, hostile, number)).await;
+        self.deliver("whatsapp", &business.strange_kind(WRITER, hostile, number)).await;
+        self.deliver("whatsapp", &business.paused(hostile)).await;
+        self.deliver("whatsapp", &business.unreadable(hostile)).await;
+        let now = self.until(&id, |now| now["messages"][1]["state"] == "delivered").await;
+        let ours = now["messages"][1]["id"].as_str().expect("an id").to_owned();
+        self.deliver("sms", &hostile::carrier_failure(&ours, hostile)).await;
+        id
     }
 
     /// The code that this phone got.
