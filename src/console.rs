@@ -70,7 +70,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(conversations::list)
         .service(conversations::of_person)
         .service(audit::page)
-        .service(audit::download);
+        .service(audit::export);
 }
 
 /// What the pages work with. The composition root fills it.

@@ -24,6 +24,13 @@ pub fn plain(text: &str) -> String {
             | '\u{61c}'
             | '\u{180e}'
             | '\u{fff9}'..='\u{fffb}'
+            | '\u{34f}'
+            | '\u{115f}'
+            | '\u{1160}'
+            | '\u{3164}'
+            | '\u{ffa0}'
+            | '\u{fffe}'
+            | '\u{ffff}'
             | '\u{e0000}'..='\u{e007f}' => out.push('\u{fffd}'),
             letter => out.push(letter),
         }

@@ -1,5 +1,6 @@
 //! The console over HTTP, as a browser without scripts and as somebody who means harm.
 
+mod case;
 mod guard;
 #[path = "../support/hostile.rs"]
 mod hostile;
