@@ -70,7 +70,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(conversations::list)
         .service(conversations::of_person)
         .service(audit::page)
-        .service(audit::export);
+        .service(audit::download);
 }
 
 /// What the pages work with. The composition root fills it.

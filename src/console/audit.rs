@@ -1,13 +1,12 @@
 //! The audit log: what the staff did, each entry sealing the one before it.
 
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use actix_web::{HttpRequest, HttpResponse, get, web};
 use askama::Template;
 use futures_util::stream::unfold;
 use serde::Serialize;
 
 use super::plain::plain;
-use super::posted::Posted;
 use super::words::audit::Words;
 use super::{Action, Console, Frame, Place, Refusal, Signed};
 use crate::store::{Audit, AuditAction, AuditRecord, StoreError};
@@ -20,7 +19,6 @@ const ENTRIES_A_PAGE: usize = 100;
 struct Page {
     frame: Frame,
     words: &'static Words,
-    csrf: String,
     rows: Vec<Row>,
     is_further: bool,
     next: Option<u64>,
@@ -50,7 +48,6 @@ pub async fn page(
     super::page(&Page {
         frame: Frame::of(&console, &request, &signed, Place::Audit, words.title),
         words,
-        csrf: signed.csrf.clone(),
         rows: kept.items.into_iter().map(|record| Row::of(&console, words, record)).collect(),
         is_further: before.is_some(),
         next: kept.next,
@@ -58,12 +55,8 @@ pub async fn page(
 }
 
 /// All of it, newest first, one JSON object a line. That it was taken is its first line.
-#[post("/audit/export")]
-pub async fn export(
-    console: web::Data<Console>,
-    signed: Signed,
-    _posted: Posted,
-) -> Result<HttpResponse, Refusal> {
+#[get("/audit.ndjson")]
+pub async fn download(console: web::Data<Console>, signed: Signed) -> Result<HttpResponse, Refusal> {
     signed.require(Action::ReadAudit)?;
     console.record(&signed, AuditAction::ExportedAudit, None).await?;
     let name = format!("attachment; filename=\"twotick-audit-{}.ndjson\"", day(console.clock.now()));
