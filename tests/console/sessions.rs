@@ -14,7 +14,7 @@ async fn who_is_not_signed_in_is_sent_to_the_form_and_back() {
     let mut visitor = Visitor::new(&office);
     let wanted = visitor.get("/console?status=pending&country=DE").await;
     assert_eq!(wanted.status, StatusCode::SEE_OTHER);
-    let form = visitor.get(&wanted.location().to_owned()).await;
+    let form = visitor.get(wanted.location()).await;
     assert_eq!(form.status, StatusCode::OK);
     let csrf = form.csrf().expect("a token");
     let fields = [
