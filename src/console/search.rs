@@ -19,6 +19,9 @@ use meaning::Meaning;
 /// How far back the last four digits are looked for.
 const RANGES: [(&str, u64); 3] = [("24h", 24), ("7d", 7 * 24), ("30d", 30 * 24)];
 
+/// Of what was typed; as many as the field takes.
+const MOST_TYPED: usize = 600;
+
 #[derive(Template)]
 #[template(path = "search.html")]
 struct Page {
@@ -64,7 +67,10 @@ pub async fn page(
     let query = web::Query::<Vec<(String, String)>>::from_query(request.query_string());
     let query = query.map_err(|_| Refusal::BadRequest)?.into_inner();
     let parameter = |name: &str| query.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value);
-    let typed = parameter("q").trim();
+    // Nothing that is searched for holds a control character, and nothing is to put one back into the page.
+    let typed: String =
+        parameter("q").chars().filter(|letter| !letter.is_control()).take(MOST_TYPED).collect();
+    let typed = typed.trim();
     let range = RANGES.iter().position(|(value, _)| *value == parameter("range")).unwrap_or(0);
     let language = signed.look.language;
     let words = Words::of(language);

@@ -147,7 +147,7 @@ fn show(
         words,
         csrf: signed::csrf(&console.vault, &visit),
         next,
-        name: name.chars().take(UserName::MAX_BYTES).collect(),
+        name: name.chars().filter(|letter| !letter.is_control()).take(UserName::MAX_BYTES).collect(),
         trouble,
     };
     Ok(response.content_type("text/html; charset=utf-8").body(page.render()?))

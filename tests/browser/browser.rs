@@ -225,7 +225,11 @@ impl Browser {
 
     /// The same of what another theme can change.
     pub async fn assert_colours(&self, context: &str) {
-        self.examine(context, "{ runOnly: ['cat.color'] }").await;
+        self.examine(
+            context,
+            "{ runOnly: { type: 'rule', values: ['color-contrast', 'link-in-text-block'] } }",
+        )
+        .await;
     }
 
     /// The same of what another size of the screen can change; nor may the page be wider than it.

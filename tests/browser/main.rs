@@ -4,6 +4,7 @@
 //! ```text
 //! cargo test --test browser              all of them
 //! cargo test --test browser -- handset   those whose name contains it
+//! tests/screenshots                      the pictures of README instead
 //! ```
 
 mod browser;
@@ -16,12 +17,14 @@ mod list;
 #[path = "../support/office.rs"]
 mod office;
 mod pages;
+mod screenshots;
 mod signing;
 mod staff;
 mod strangers;
 mod world;
 
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -83,8 +86,19 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("threads");
+    let pictures = arguments.iter().find_map(|argument| argument.strip_prefix("--screenshots="));
+    if let Some(folder) = pictures {
+        runtime.block_on(take_pictures(Path::new(folder)));
+        return ExitCode::SUCCESS;
+    }
     let failed = runtime.block_on(run(&chosen));
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn take_pictures(folder: &Path) {
+    let world = World::start().await;
+    screenshots::take(&world, folder).await;
+    world.stop().await;
 }
 
 /// Runs them and tells the names of those that failed.

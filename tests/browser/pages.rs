@@ -7,14 +7,15 @@ use crate::world::{Shared, World};
 /// Pages that anybody sees, with what their browser says of the status.
 const OUTSIDE: [&str; 1] = ["/console/sign-in"];
 
+/// Scenarios whose pages differ in what is drawn: delivered by SMS, given up, disowned, approved.
+const ENDS: [usize; 4] = [1, 9, 10, 11];
+
 /// Those of an operator, who sees all of them.
 async fn inside(world: &World) -> Vec<String> {
-    // Every end, and people who wrote.
-    for scenario in 0..world.scenarios.len() {
-        world.ended(scenario).await;
+    let mut pages = Vec::new();
+    for scenario in ENDS {
+        pages.push(format!("/console/verifications/{}", world.ended(scenario).await));
     }
-    let mut pages: Vec<String> =
-        world.scenarios.iter().map(|id| format!("/console/verifications/{id}")).collect();
     let fixed = [
         "/console",
         "/console?status=pending&since=nonsense&country=NZ",

@@ -46,7 +46,7 @@ impl Filters {
     /// Times may come as RFC 3339 or as a field of the form writes them, in the reader's zone.
     pub fn read(pairs: &[(String, String)], look: &Look) -> Self {
         let mut reader = Reader { pairs, unreadable: Vec::new() };
-        let known = |name: &str| name.len() <= 64 && !name.is_empty();
+        let known = |name: &str| name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_graphic());
         let instant = |text: &str| text.parse().ok().or_else(|| look.instant(text));
         Self {
             status: reader.take("status", |text| Status::ALL.into_iter().find(|one| one.as_str() == text)),
@@ -283,7 +283,8 @@ impl Reader<'_> {
 }
 
 fn short(text: &str) -> Option<String> {
-    (text.chars().count() <= MOST_CHARS).then(|| text.to_owned())
+    let fits = text.chars().count() <= MOST_CHARS && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned())
 }
 
 fn in_hex(bytes: &[u8]) -> String {
@@ -373,6 +374,8 @@ mod tests {
             ("tail=5386", ""),
             ("country=DEU", "country"),
             ("status=pending&status=approved", "status"),
+            ("error=%1B%5B31m", "error"),
+            ("channel=%07", "channel"),
             ("before=ver_1", "before"),
             (&long, "error"),
         ] {
