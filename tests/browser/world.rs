@@ -47,7 +47,7 @@ impl World {
             let channels: Vec<_> = now["messages"].as_array().into_iter().flatten().collect();
             let (state, by) = (&now["delivery"]["state"], &now["delivery"]["delivered_by"]);
             match scenario {
-                1 | 2 | 3 => by == "sms",
+                1..=3 => by == "sms",
                 6 => channels.len() == 2 && channels.iter().all(|message| message["state"] == "delivered"),
                 9 => state == "undelivered",
                 10 => now["status"] == "canceled",
