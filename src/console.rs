@@ -64,6 +64,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(list::follow)
         .service(list::download)
         .service(search::page)
+        .service(search::ask)
         .configure(case::routes)
         .service(health::fragment)
         .service(alerts::page)

@@ -17,7 +17,7 @@ use crate::store::{self, Snapshot};
 use crate::verification::values::VerificationId;
 
 pub use csv::download;
-pub use filters::{Filters, encoded};
+pub use filters::{Filters, encoded, number_index};
 pub use live::{STREAMS, follow};
 pub use row::Row;
 

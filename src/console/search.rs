@@ -5,15 +5,17 @@ mod meaning;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, get, web};
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use askama::Template;
 
 use super::list::{self, Filters, ROWS, Row};
+use super::posted::Posted;
 use super::words::{list as list_words, search::Words};
 use super::{Action, Console, Frame, Place, Refusal, Signed};
 use crate::phone::Phone;
 use crate::store::{Filter, Snapshot};
-use crate::verification::values::VerificationId;
+use crate::verification::values::{NumberIndex, VerificationId};
 use meaning::Meaning;
 
 /// How far back the last four digits are looked for.
@@ -47,6 +49,8 @@ struct Found {
     rows: Vec<Row>,
     /// The same as a list, with what follows these rows.
     as_list: Option<String>,
+    /// Where the same is found without the number that was typed.
+    address: Option<String>,
     /// Why there can be nothing.
     hint: Option<&'static str>,
     shows_range: bool,
@@ -58,6 +62,53 @@ struct Range {
     is_chosen: bool,
 }
 
+/// What was asked.
+struct Question {
+    typed: String,
+    range: usize,
+    /// The blind index of a number that was typed before, and its country.
+    number: Option<(NumberIndex, Option<String>)>,
+}
+
+impl Question {
+    fn new<'a>(parameter: impl Fn(&str) -> &'a str) -> Self {
+        // Nothing that is searched for holds a control character, and nothing is to put one back into the page.
+        let typed: String =
+            parameter("q").chars().filter(|letter| !letter.is_control()).take(MOST_TYPED).collect();
+        let range = RANGES.iter().position(|(value, _)| *value == parameter("range")).unwrap_or(0);
+        let is_code = |code: &str| code.len() == 2 && code.bytes().all(|letter| letter.is_ascii_uppercase());
+        let country = Some(parameter("country")).filter(|code| is_code(code)).map(str::to_owned);
+        let number = list::number_index(parameter("number")).map(|index| (index, country));
+        Self { typed: typed.trim().to_owned(), range, number }
+    }
+
+    fn address(&self) -> String {
+        let (typed, range) = (list::encoded(&self.typed), RANGES[self.range].0);
+        format!("/console/search?q={typed}&range={range}")
+    }
+}
+
+/// What the box was filled with. A number goes no further: the page that follows has its blind index in the address.
+#[post("/search")]
+pub async fn ask(
+    console: web::Data<Console>,
+    request: HttpRequest,
+    signed: Signed,
+    posted: Posted,
+) -> Result<HttpResponse, Refusal> {
+    let question = Question::new(|name| posted.text(name));
+    let leads_to =
+        |address: String| HttpResponse::SeeOther().insert_header((header::LOCATION, address)).finish();
+    if !matches!(Meaning::of(&question.typed), Meaning::Number(_)) {
+        return Ok(leads_to(question.address()));
+    }
+    let found = Searcher::new(&console, &signed, &question).search(&question.typed).await?;
+    match found.address {
+        Some(address) => Ok(leads_to(address)),
+        None => show(&console, &request, &signed, question, Some(found)),
+    }
+}
+
 #[get("/search")]
 pub async fn page(
     console: web::Data<Console>,
@@ -67,24 +118,35 @@ pub async fn page(
     let query = web::Query::<Vec<(String, String)>>::from_query(request.query_string());
     let query = query.map_err(|_| Refusal::BadRequest)?.into_inner();
     let parameter = |name: &str| query.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value);
-    // Nothing that is searched for holds a control character, and nothing is to put one back into the page.
-    let typed: String =
-        parameter("q").chars().filter(|letter| !letter.is_control()).take(MOST_TYPED).collect();
-    let typed = typed.trim();
-    let range = RANGES.iter().position(|(value, _)| *value == parameter("range")).unwrap_or(0);
+    let question = Question::new(parameter);
+    let searcher = Searcher::new(&console, &signed, &question);
+    let found = match &question.number {
+        Some((index, country)) => Some(searcher.numbered(*index, country.as_deref()).await?),
+        None if question.typed.is_empty() => None,
+        None => Some(searcher.search(&question.typed).await?),
+    };
+    show(&console, &request, &signed, question, found)
+}
+
+fn show(
+    console: &Console,
+    request: &HttpRequest,
+    signed: &Signed,
+    question: Question,
+    found: Option<Found>,
+) -> Result<HttpResponse, Refusal> {
     let language = signed.look.language;
     let words = Words::of(language);
-    let searcher = Searcher { console: &console, signed: &signed, words, hours: RANGES[range].1 };
-    let found = if typed.is_empty() { None } else { Some(searcher.search(typed).await?) };
-    let mut frame = Frame::of(&console, &request, &signed, Place::Verifications, words.title);
-    frame.searched = typed.to_owned();
+    let mut frame = Frame::of(console, request, signed, Place::Verifications, words.title);
+    frame.searched = question.typed.clone();
     let ranges = RANGES.iter().zip(words.ranges).enumerate();
-    let ranges = ranges.map(|(at, ((value, _), label))| Range { value, label, is_chosen: at == range });
+    let ranges =
+        ranges.map(|(at, ((value, _), label))| Range { value, label, is_chosen: at == question.range });
     super::page(&Page {
         frame,
         words,
         list_words: list_words::Words::of(language),
-        typed: typed.to_owned(),
+        typed: question.typed,
         found,
         ranges: ranges.collect(),
     })
@@ -97,7 +159,11 @@ struct Searcher<'a> {
     hours: u64,
 }
 
-impl Searcher<'_> {
+impl<'a> Searcher<'a> {
+    fn new(console: &'a Console, signed: &'a Signed, question: &Question) -> Self {
+        Self { console, signed, words: Words::of(signed.look.language), hours: RANGES[question.range].1 }
+    }
+
     async fn search(&self, typed: &str) -> Result<Found, Refusal> {
         let words = self.words;
         match Meaning::of(typed) {
@@ -129,24 +195,35 @@ impl Searcher<'_> {
 
     /// All that the digits may mean; the first that is known, else the likeliest.
     async fn number(&self, readings: &[Phone]) -> Result<Found, Refusal> {
-        let recognised = |phone: &Phone| match phone.country().and_then(|code| self.words.country(code)) {
-            Some(country) => format!("{}, {country}", self.words.number),
-            None => match phone.country() {
-                Some(code) => format!("{}, {code}", self.words.number),
-                None => self.words.number.to_owned(),
-            },
-        };
         for phone in readings {
-            let filters =
-                Filters { number: Some(self.console.vault.number_index(phone)), ..Filters::default() };
-            let found = self.listed(recognised(phone), filters).await?;
+            let found = self.numbered(self.console.vault.number_index(phone), phone.country()).await?;
             if !found.rows.is_empty() {
                 return Ok(found);
             }
         }
         match readings {
-            [only] => Ok(self.nothing(recognised(only), None)),
+            [only] => Ok(self.nothing(self.number_of(only.country()), None)),
             _ambiguous => Ok(self.nothing(self.words.number.to_owned(), Some(self.words.which_country))),
+        }
+    }
+
+    async fn numbered(&self, index: NumberIndex, country: Option<&str>) -> Result<Found, Refusal> {
+        let filters = Filters { number: Some(index), ..Filters::default() };
+        let address = format!(
+            "/console/search{}&country={}",
+            filters.query(),
+            list::encoded(country.unwrap_or_default())
+        );
+        let found = self.listed(self.number_of(country), filters).await?;
+        let address = Some(address).filter(|_| !found.rows.is_empty());
+        Ok(Found { address, ..found })
+    }
+
+    /// `phone number, Germany`
+    fn number_of(&self, country: Option<&str>) -> String {
+        match country.map(|code| self.words.country(code).unwrap_or(code)) {
+            Some(country) => format!("{}, {country}", self.words.number),
+            None => self.words.number.to_owned(),
         }
     }
 
@@ -214,6 +291,6 @@ impl Searcher<'_> {
     }
 
     fn nothing(&self, recognised: String, hint: Option<&'static str>) -> Found {
-        Found { recognised, rows: Vec::new(), as_list: None, hint, shows_range: false }
+        Found { recognised, rows: Vec::new(), as_list: None, address: None, hint, shows_range: false }
     }
 }

@@ -113,6 +113,17 @@ async fn neither_a_code_nor_a_full_number_is_ever_shown() {
                 .any(|link| link.contains("2025550100") && !link.starts_with("/console/search?"))
         );
         assert!(!found.location().contains("2025550100"), "{name}: {}", found.location());
+        let asked = visitor.post_from("/console", "/console/search", &[("q", number)]).await;
+        if name == "vera" {
+            assert_eq!(asked.status, StatusCode::OK, "told that the role does not search by number");
+            assert!(!asked.body.contains(&id), "{name}");
+        } else {
+            assert_eq!(asked.status, StatusCode::SEE_OTHER, "{name}");
+            let leads_to = asked.location().to_owned();
+            assert!(!leads_to.contains("2025550100"), "{name}: {leads_to}");
+            let page = visitor.get(&leads_to).await;
+            assert!(page.body.contains(&id) && !page.body.contains("2025550100"), "{name} at {leads_to}");
+        }
     }
     office.close().await;
 }

@@ -64,7 +64,7 @@ impl Filters {
             app: reader.take("app", |text| known(text).then(|| AppName::new(text))),
             since: reader.take("since", instant),
             until: reader.take("until", instant),
-            number: reader.take("number", |text| hex::<16>(text).map(NumberIndex)),
+            number: reader.take("number", number_index),
             tail: reader.take("tail", |text| hex::<2>(text).map(u16::from_be_bytes).map(NumberTail)),
             reference: reader.take("ref", short),
             before: reader.take("before", |text| text.parse().ok()),
@@ -289,6 +289,11 @@ fn short(text: &str) -> Option<String> {
 
 fn in_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// As an address has it.
+pub fn number_index(text: &str) -> Option<NumberIndex> {
+    hex::<16>(text).map(NumberIndex)
 }
 
 fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
