@@ -5,7 +5,7 @@
 //! says [`Role::may`], and whose verifications they see [`Signed::sees`].
 //!
 //! A page is a template in `console/templates` that extends `base.html`, a struct with a [`Frame`] and a table of
-//! [`words`], and a route in `routes`.
+//! `words`, and a route in `routes`.
 
 mod alerts;
 mod assets;

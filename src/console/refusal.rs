@@ -91,7 +91,7 @@ impl ResponseError for Refusal {
         }
     }
 
-    /// Replaced by a page in [`super::guard`].
+    /// Replaced by a page in `guard`.
     fn error_response(&self) -> HttpResponse {
         HttpResponse::new(self.status_code())
     }
