@@ -5,16 +5,12 @@ mod filters;
 mod live;
 mod row;
 
-use std::sync::Arc;
-
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use askama::Template;
 
 use super::words::list::Words;
 use super::{Action, Console, Frame, Place, Refusal, Signed};
-use crate::store::{self, Snapshot};
-use crate::verification::values::VerificationId;
 
 pub use csv::download;
 pub use filters::{Filters, encoded, number_index};
@@ -23,8 +19,6 @@ pub use row::Row;
 
 /// Rows of a page.
 pub const ROWS: usize = 50;
-/// The store looks at a bounded share a call; so many shares are looked at for one page.
-const SHARES: usize = 8;
 
 #[derive(Template)]
 #[template(path = "list.html")]
@@ -63,7 +57,7 @@ pub async fn page(
         return Ok(HttpResponse::SeeOther().insert_header((header::LOCATION, place)).finish());
     }
     let words = Words::of(signed.look.language);
-    let found = find(&console, filters.of_store(&signed), ROWS, filters.before).await?;
+    let found = console.store.list(filters.of_store(&signed), ROWS, filters.before).await?;
     let rows: Vec<_> = found.items.iter().map(|snapshot| Row::new(&console, words, snapshot)).collect();
     let newest_known = found.items.first().map(|snapshot| snapshot.verification.id());
     let older = found.next.map(|next| Older {
@@ -83,23 +77,4 @@ pub async fn page(
         filters,
     };
     super::page(&page)
-}
-
-/// A page of at most `limit`, or what a bounded search for them brought.
-pub async fn find(
-    console: &Console,
-    filter: store::Filter,
-    limit: usize,
-    before: Option<VerificationId>,
-) -> Result<store::Page<Arc<Snapshot>, VerificationId>, Refusal> {
-    let mut found = store::Page { items: Vec::new(), next: before };
-    for _ in 0..SHARES {
-        let share = console.store.list(filter.clone(), limit - found.items.len(), found.next).await?;
-        found.items.extend(share.items);
-        found.next = share.next;
-        if found.next.is_none() || found.items.len() >= limit {
-            break;
-        }
-    }
-    Ok(found)
 }

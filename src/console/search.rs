@@ -276,7 +276,7 @@ impl<'a> Searcher<'a> {
 
     async fn listed(&self, recognised: String, filters: Filters) -> Result<Found, Refusal> {
         let filter: Filter = filters.of_store(self.signed);
-        let listed = list::find(self.console, filter, ROWS, None).await?;
+        let listed = self.console.store.list(filter, ROWS, None).await?;
         let as_list = listed.next.is_some() || !listed.items.is_empty();
         Ok(Found {
             rows: self.rows(&listed.items),
