@@ -176,13 +176,13 @@ impl Writer {
             self.take_more(&mut taken);
             self.shared.turn_begins();
             self.mind_the_room();
-            self.memory.measure();
             if matches!(self.course, Course::Full | Course::FullAndStuck) {
                 self.refuse_writes(&mut taken);
             } else {
                 self.turn(&mut taken);
             }
             self.read(taken.reads);
+            self.memory.measure();
             self.shared.turn_ends();
             if !taken.closings.is_empty() {
                 self.course = Course::Closing;
