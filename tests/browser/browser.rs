@@ -223,15 +223,6 @@ impl Browser {
         self.examine(context, "{}").await;
     }
 
-    /// The same of what another theme can change.
-    pub async fn assert_colours(&self, context: &str) {
-        self.examine(
-            context,
-            "{ runOnly: { type: 'rule', values: ['color-contrast', 'link-in-text-block'] } }",
-        )
-        .await;
-    }
-
     /// The same of what another size of the screen can change; nor may the page be wider than it.
     pub async fn assert_sizes(&self, context: &str) {
         let rules = "{ runOnly: { type: 'rule', values: \

@@ -54,10 +54,10 @@ async fn look(browser: &Browser, world: &World, tongue: Tongue, pages: &[String]
         browser.goto(&format!("{}{page}", world.admin)).await;
         browser.assert_accessible(page).await;
         browser.assert_fits(page).await;
-        // Colours are the same in every language.
+        // Another theme differs in colours, which are the same in every language.
         if tongue == Tongue::English {
             browser.show(Theme::Dark, Screen::Desk).await;
-            browser.assert_colours(&format!("{page}, dark")).await;
+            browser.assert_accessible(&format!("{page}, dark")).await;
         }
         browser.show(Theme::Dark, Screen::Phone).await;
         browser.assert_sizes(&format!("{page}, on a phone")).await;
