@@ -13,7 +13,8 @@ use twotick::clock::Stopwatch;
 use crate::checker::violations;
 use crate::load::Load;
 use crate::privilege::{Mount, alone, can_run, shim};
-use crate::world::{Home, Providers, Server, Times, seed};
+use crate::proof::seed;
+use crate::world::{Home, Providers, Server, Times};
 
 /// Room is looked for every 250 ms; the rest is for a machine under load.
 const HEALS_WITHIN: Duration = Duration::from_secs(2);

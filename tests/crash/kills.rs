@@ -9,7 +9,8 @@ use twotick::clock::Stopwatch;
 use crate::checker::{Answers, violations};
 use crate::load::Load;
 use crate::privilege::alone;
-use crate::world::{Chance, Home, Providers, Times, seed};
+use crate::proof::seed;
+use crate::world::{Chance, Home, Providers, Times};
 
 const KILLS_UNDER_LOAD: u32 = 20;
 const KILLS_WHILE_OPENING: u32 = KILLS_UNDER_LOAD / 2;

@@ -11,5 +11,7 @@ mod kills;
 mod load;
 mod power;
 mod privilege;
+#[path = "../support/proof.rs"]
+mod proof;
 mod syscalls;
 mod world;

@@ -349,13 +349,3 @@ impl Chance {
         (mixed ^ (mixed >> 31)) % limit
     }
 }
-
-/// From `TWOTICK_SEED`, else from the clock; printed, so that a failure can be looked at again.
-#[expect(clippy::disallowed_methods, reason = "a seed to try again with is given from outside")]
-pub fn seed() -> u64 {
-    let given = std::env::var("TWOTICK_SEED").ok().and_then(|text| text.parse().ok());
-    let now = twotick::clock::Clock::System.now().as_millis();
-    let seed = given.unwrap_or_else(|| u64::try_from(now).unwrap());
-    println!("TWOTICK_SEED={seed}");
-    seed
-}
