@@ -19,6 +19,7 @@ pub mod config;
 pub mod console;
 pub mod courier;
 pub mod explain;
+pub mod failpoint;
 pub mod http;
 pub mod language;
 pub mod phone;

@@ -11,6 +11,7 @@ use super::error::{Code, Document, Problem};
 use super::input::read_body;
 use super::{Shared, metrics as names};
 use crate::channel::{self, Challenge, Channel, Delivery, Readable};
+use crate::failpoint;
 use crate::phone::Phone;
 use crate::store::{self, Answer, Match, Order};
 use crate::vault::Vault;
@@ -135,7 +136,9 @@ async fn store_all(
     if orders.is_empty() {
         return Ok(());
     }
+    failpoint::reach("webhook.before");
     let answers = shared.store.execute(orders).await?;
+    failpoint::reach("webhook.after");
     count_reports(channel, &labels, &answers);
     Ok(())
 }

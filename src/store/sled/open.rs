@@ -18,6 +18,7 @@ use super::offline::Trouble;
 use super::record::{self, damaged};
 use super::waker::Waker;
 use crate::clock::Stopwatch;
+use crate::failpoint;
 use crate::store::{Idempotency, Policies, Snapshot, StoreError};
 use crate::verification::values::{ChannelName, MessageId, ProviderRef, Report, Timestamp, VerificationId};
 use crate::verification::{Event, Fact, Policy, State};
@@ -126,11 +127,13 @@ impl Disk {
         let io = |source| OpenError::Io { path: path.to_owned(), source };
         fs::create_dir_all(path).map_err(io)?;
         let lock = lock(path)?;
+        failpoint::reach("open.locked");
         remove_unfinished_snapshots(path).map_err(io)?;
         if free_room(path).map_err(io)? < ROOM_NEEDED {
             return Err(OpenError::Full { path: path.to_owned() });
         }
         let (config, db) = open_sled_once_it_is_free(path)?;
+        failpoint::reach("open.read");
         let waker = Waker::start(config, db.clone()).map_err(io)?;
         let file = File::open(path.join("db")).map_err(io)?;
         let folder_of_folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -138,7 +141,9 @@ impl Disk {
             File::open(synced).and_then(|file| file.sync_all()).map_err(io)?;
         }
         let disk = Self { waker, db, file, path: path.to_owned(), batches: Cell::new(0), lock };
+        failpoint::reach("open.synced");
         disk.check_format(key_id)?;
+        failpoint::reach("open.done");
         Ok(disk)
     }
 
@@ -180,9 +185,12 @@ impl Disk {
         let batches = self.batches.get() + 1;
         let row = record::encode(&keys::BATCHES, &batches);
         batch.insert(&keys::BATCHES, row.map_err(|error| WriteError::Failed(error.to_string()))?);
+        failpoint::reach("commit.begins");
         self.waker.watch(|| self.hand_over(batch, rows)).map_err(write_error)?;
         // sled's flush on Linux is `sync_file_range`, which makes neither sizes nor the disk's own cache durable.
+        failpoint::reach("sync.before");
         self.file.sync_data().map_err(|error| WriteError::Failed(format!("fdatasync: {error}")))?;
+        failpoint::reach("sync.after");
         self.batches.set(batches);
         self.mark().map_err(|error| WriteError::Failed(format!("{LOCK}: {error}")))
     }
@@ -190,6 +198,7 @@ impl Disk {
     /// To the kernel, not yet to the disk.
     fn hand_over(&self, batch: ::sled::Batch, rows: usize) -> ::sled::Result<()> {
         self.db.apply_batch(batch)?;
+        failpoint::reach("commit.applied");
         free_what_was_replaced(rows);
         self.db.flush().map(|_| ())
     }

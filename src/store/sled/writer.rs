@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::open::{Disk, OpenError, WriteError};
 use super::{CLOSED, FULL, READY, Settings, Shared};
 use crate::clock::{Clock, Stopwatch};
+use crate::failpoint;
 use crate::store::{Answer, Errand, Order, Retention, StoreError, Swept};
 use crate::verification::values::VerificationId;
 use memory::Memory;
@@ -187,8 +188,10 @@ impl Writer {
             if !taken.closings.is_empty() {
                 self.course = Course::Closing;
                 self.shared.health.store(CLOSED, Ordering::Relaxed);
+                failpoint::reach("close.before");
                 // What sled buffers is durable already; dropping it gives the folder back.
                 self.disk = None;
+                failpoint::reach("close.after");
                 taken.closings.into_iter().for_each(|reply| drop(reply.send(Ok(()))));
                 break;
             }
@@ -292,9 +295,13 @@ impl Writer {
                     return self.refuse_writes(taken);
                 }
             };
+            failpoint::reach("publish.before");
             let errands = written.publish(&mut self.memory, &self.shared, &self.clock);
+            failpoint::reach("answer.before");
             finished.into_iter().for_each(Call::answer);
+            failpoint::reach("answer.after");
             hand_out(&self.errands, errands);
+            failpoint::reach("errands.after");
             for ((_, reply), lost) in taken.attend.drain(..).zip(attended) {
                 drop(reply.send(Ok(lost)));
             }
