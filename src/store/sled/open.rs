@@ -215,7 +215,8 @@ impl Disk {
         (&self.lock)
             .read_to_string(&mut text)
             .map_err(|source| OpenError::Io { path: self.path.join(LOCK), source })?;
-        if text.is_empty() {
+        // Of a file that was never synced a loss of power may leave its length alone.
+        if text.bytes().all(|byte| byte == 0) {
             return Ok(None);
         }
         let marked = text.strip_prefix("twotick ").and_then(|count| count.trim_end().parse().ok());
