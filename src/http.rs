@@ -6,6 +6,7 @@ mod auth;
 mod docs;
 mod error;
 mod input;
+mod meters;
 pub mod metrics;
 mod observe;
 mod operations;
@@ -36,6 +37,7 @@ use crate::store::Store;
 use crate::vault::Vault;
 use crate::verification::Policy;
 use crate::verification::values::AppName;
+use meters::{ChannelMeters, Listener};
 
 pub use docs::document;
 
@@ -135,6 +137,10 @@ pub enum Lifecycle {
 pub struct Shared {
     services: Services,
     keys: auth::KeyRing,
+    public: web::Data<Listener>,
+    admin: web::Data<Listener>,
+    /// By the channel's name.
+    webhooks: meters::Channels,
     /// Idempotency keys whose first request is under way.
     creating: Mutex<HashSet<[u8; 16]>>,
 }
@@ -142,19 +148,24 @@ pub struct Shared {
 pub fn share(services: Services) -> web::Data<Shared> {
     metrics::describe();
     let keys = auth::KeyRing::new(&services.vault, &services.apps);
-    web::Data::new(Shared { services, keys, creating: Mutex::default() })
+    let of_channel =
+        |(name, channel): (&String, &Arc<Channel>)| (name.clone(), ChannelMeters::new(channel.name()));
+    let webhooks = services.channels.iter().map(of_channel).collect();
+    let [public, admin] =
+        [&*routes::PUBLIC, &*routes::ADMIN].map(|routes| web::Data::new(Listener::new(routes)));
+    web::Data::new(Shared { services, keys, public, admin, webhooks, creating: Mutex::default() })
 }
 
 /// Registers the public listener's routes; [`serve_public`] adds what surrounds them.
 pub fn public(config: &mut ServiceConfig, shared: &web::Data<Shared>) {
-    config.app_data(shared.clone()).app_data(&*routes::PUBLIC);
+    config.app_data(shared.clone()).app_data(shared.public.clone());
     config.default_service(web::to(routes::unrouted));
     public_routes(config);
 }
 
 /// Registers the admin listener's routes; [`serve_admin`] adds what surrounds them.
 pub fn admin(config: &mut ServiceConfig, shared: &web::Data<Shared>) {
-    config.app_data(shared.clone()).app_data(&*routes::ADMIN);
+    config.app_data(shared.clone()).app_data(shared.admin.clone());
     config.default_service(web::to(routes::unrouted));
     admin_routes(config);
 }
