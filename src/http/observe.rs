@@ -163,7 +163,7 @@ impl Line {
         }
         if status.is_server_error() {
             line!(warn);
-        } else if is_frequent(route) {
+        } else if is_frequent(route) || status == StatusCode::NOT_MODIFIED {
             line!(debug);
         } else {
             line!(info);
@@ -171,7 +171,7 @@ impl Line {
     }
 }
 
-/// Asked by machines all the time; a line for each would drown the others.
+/// Asked by machines all the time, as is whether anything is new; a line for each would drown the others.
 fn is_frequent(route: &str) -> bool {
     matches!(route, "/webhooks/{channel}" | "/healthz" | "/readyz" | "/metrics")
 }
