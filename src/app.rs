@@ -5,6 +5,7 @@
 //! closed. Within [`STOP_LIMIT`].
 
 pub mod demo;
+mod descriptors;
 mod master_key;
 mod offline;
 
@@ -172,7 +173,9 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
     let addr = listeners.public.local_addr().map_err(StartError::Http)?;
     let admin_addr = listeners.admin.local_addr().map_err(StartError::Http)?;
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let public = http::serve_public(listeners.public, &shared, workers).map_err(StartError::Http)?;
+    let most = config.server.max_connections as usize;
+    descriptors::allow(most);
+    let public = http::serve_public(listeners.public, &shared, workers, most).map_err(StartError::Http)?;
     let admin = http::serve_admin(listeners.admin, &shared, move |pages| console::configure(pages, &console))
         .map_err(StartError::Http)?;
     let handles = [public.handle(), admin.handle()];
