@@ -17,7 +17,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("store", &["verification", "clock"]),
     ("channel", &["verification", "explain", "clock"]),
     ("courier", &["store", "channel", "vault", "verification", "clock"]),
-    ("sweeps", &["store", "channel", "verification", "clock"]),
+    ("sweeps", &["store", "channel", "vault", "verification", "clock"]),
     ("timeline", &["store", "verification", "language", "explain"]),
     (
         "http",

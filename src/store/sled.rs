@@ -360,11 +360,11 @@ mod tests {
             policy: policy.hash(),
             number,
             tail: None,
-            person: vault.seal_person(id, &person),
+            person: vault.seal_person(id, &person).unwrap(),
             country: None,
             locale: "en".to_owned(),
             client_ref: None,
-            code: vault.new_code(),
+            code: vault.new_code(id).unwrap(),
         });
         (id, Order::Create { request, policy: Arc::new(policy), idempotency: None })
     }

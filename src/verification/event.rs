@@ -100,6 +100,9 @@ pub enum Fact {
     },
     Expired,
     Canceled,
+    /// The person is forgotten: number, texts and reasons are shown and found no more, whatever of them can still be
+    /// opened.
+    Erased,
     /// A person of the staff did this; what follows from it stands behind it in the same commit.
     OperatorActed {
         by: UserName,
@@ -227,6 +230,7 @@ pub fn effect(event: &Event) -> Option<Effect> {
         | Fact::CodeDisowned { .. }
         | Fact::Expired
         | Fact::Canceled
+        | Fact::Erased
         | Fact::OperatorActed { .. } => None,
     }
 }

@@ -46,6 +46,8 @@ pub const BATCHES: [u8; 2] = [Row::Meta as u8, b'b'];
 
 /// The newest record of the audit log.
 pub const AUDIT_HEAD: [u8; 2] = [Row::Meta as u8, b'a'];
+/// The last record of the audit log that was removed because of its age; the oldest one that is left follows it.
+pub const AUDIT_ANCHOR: [u8; 2] = [Row::Meta as u8, b'c'];
 /// Of which layout the rows are that follow from others; missing while they are made anew.
 pub const INDEX: [u8; 2] = [Row::Meta as u8, b'v'];
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::chain::{self, Head};
+use super::chain;
 use super::index::{self, Entry};
 use super::keys::{self, Row};
 use super::open::{Disk, OpenError, WriteError};
@@ -70,7 +70,10 @@ pub fn verify_audit(path: &Path, key_id: [u8; 4]) -> Result<Chain, OpenError> {
 }
 
 fn follow_all(disk: &Disk) -> Result<Chain, StoreError> {
-    let mut head = Head::default();
+    let mut head = match disk.audit_anchor() {
+        Ok(anchor) => anchor,
+        Err(error) => return Ok(Chain::Broken { seq: 1, reason: error.to_string() }),
+    };
     for row in disk.scan(&[Row::Audit as u8]) {
         let (key, value) = row?;
         match chain::follow(head, &key, &value) {

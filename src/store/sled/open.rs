@@ -343,6 +343,12 @@ impl Disk {
         row.map_or(Ok(Head::default()), |row| record::decode(&keys::AUDIT_HEAD, &row))
     }
 
+    /// What the oldest record of the audit log follows.
+    pub fn audit_anchor(&self) -> Result<Head, StoreError> {
+        let row = self.get(&keys::AUDIT_ANCHOR)?;
+        row.map_or(Ok(Head::default()), |row| record::decode(&keys::AUDIT_ANCHOR, &row))
+    }
+
     fn check_format(&self, key_id: [u8; 4]) -> Result<(), OpenError> {
         let read = |key: &[u8]| self.get(key).map_err(|error| self.unreadable(&error));
         let marked = self.marked()?;

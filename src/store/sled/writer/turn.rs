@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::Shared;
 use super::super::by_id::ById;
-use super::super::chain;
+use super::super::chain::{self, Head};
 use super::super::index;
 use super::super::keys::{self, Row};
 use super::super::open::{self, Disk, Parked, WriteError};
@@ -24,7 +24,7 @@ use crate::store::{
 use crate::verification::due::{due, due_while_throttled, ripe};
 use crate::verification::event::Standing;
 use crate::verification::values::{
-    AppName, ChannelName, ErrorClass, MessageId, Ordinal, ProviderRef, Report, ReportStatus, Sealed,
+    AppName, ChannelName, ErrorClass, MessageId, NumberIndex, Ordinal, ProviderRef, Report, ReportStatus, Sealed,
     Timestamp, UserName, VerificationId,
 };
 use crate::verification::{
@@ -44,6 +44,8 @@ const DUES_IN_A_ROW: usize = 4;
 const USUAL_SIZE: usize = 64;
 /// Rows that one visit of the retention sweep may remove.
 const ROWS_SWEPT: usize = 64;
+/// Verifications and inbound messages of a number that one order forgets: each is read and folded.
+const FORGOTTEN_AT_ONCE: usize = 32;
 /// The sealed parts of a request, written in base 64 with the rest of it, stay under the size of a record.
 const MOST_SEALED_BYTES: usize = 9_000;
 /// Of a reason, sealed: eight of them, all in one row, stay under the size of a record.
@@ -134,6 +136,7 @@ impl<'a> Turn<'a> {
                 self.audit(&entry)?;
                 Ok(Answer::Kept)
             }
+            Order::Forget(number) => self.forget(number),
         }
     }
 
@@ -197,6 +200,7 @@ impl<'a> Turn<'a> {
                 self.remove(&key);
             }
         }
+        self.sweep_audit(before.audit)?;
         let mut oldest = self.disk.first_after(None)?;
         while let Some(id) = oldest.filter(|id| id.created_at() < before.verifications) {
             if self.row_count - started >= ROWS_SWEPT {
@@ -209,6 +213,48 @@ impl<'a> Turn<'a> {
             oldest = self.disk.first_after(Some(id))?;
         }
         Ok(Swept { more: self.row_count - started >= ROWS_SWEPT, ..swept })
+    }
+
+    /// The log is cut at its old end only, and what the rest follows is noted.
+    fn sweep_audit(&mut self, before: Timestamp) -> Result<(), StoreError> {
+        let mut anchor = None;
+        for row in self.disk.scan(&[Row::Audit as u8]).take(ROWS_SWEPT) {
+            let (key, value) = row?;
+            let record = chain::read(&key, &value)?;
+            if record.entry.at >= before {
+                break;
+            }
+            anchor = Some(Head { seq: record.seq, hash: record.hash });
+            self.remove(&key);
+        }
+        if let Some(anchor) = anchor {
+            let row = record::encode(&keys::AUDIT_ANCHOR, &anchor)?;
+            self.insert(&keys::AUDIT_ANCHOR, row);
+        }
+        Ok(())
+    }
+
+    /// A share of what there is of a number.
+    fn forget(&mut self, number: NumberIndex) -> Result<Answer, StoreError> {
+        let mut ids: Vec<_> = self.memory.pending_of(number);
+        for row in self.disk.scan(&keys::numbers_of(number)).take(FORGOTTEN_AT_ONCE) {
+            ids.push(keys::named(&row?.0)?);
+        }
+        let mut forgotten = 0;
+        for id in ids {
+            forgotten += usize::from(self.run(id, &Command::Erase)?.is_ok_and(|events| !events.is_empty()));
+            // Also where an earlier version of its rows was left over.
+            self.remove(&keys::number(number, id));
+        }
+        let messages = self.disk.scan(&keys::inbounds_of(number)).take(FORGOTTEN_AT_ONCE);
+        for row in messages.collect::<Result<Vec<_>, _>>()? {
+            if let Some(position) = keys::trailing_id(&row.0) {
+                self.remove(&keys::inbound(position));
+            }
+            self.remove(&row.0);
+            forgotten += 1;
+        }
+        Ok(Answer::Forgotten(forgotten))
     }
 
     /// Makes everything of this turn durable as one.
@@ -714,6 +760,12 @@ impl<'a> Turn<'a> {
             }
             Fact::FellBack { reason, .. } => {
                 metrics::counter!("twotick_fallbacks_total", "reason" => reason.as_str()).increment(1);
+            }
+            Fact::Erased => {
+                let request = self.verification(id).map(|verification| Arc::clone(&verification.request));
+                for (key, _) in request.iter().flat_map(|request| index::found_by(request)) {
+                    self.remove(&key);
+                }
             }
             Fact::Requested { .. }
             | Fact::MessageQueued { .. }
