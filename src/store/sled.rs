@@ -4,6 +4,8 @@ mod by_id;
 mod chain;
 #[cfg(test)]
 mod damage;
+mod export;
+mod import;
 mod index;
 mod keys;
 mod offline;
@@ -24,6 +26,8 @@ use crossbeam_channel::{Sender, TrySendError};
 use futures_util::future::ready;
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use export::{Exported, Way, export};
+pub use import::{Imported, import};
 pub use offline::{Chain, Progress, Reindexed, reindex, verify_audit};
 pub use open::OpenError;
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::chain::Head;
+use super::import;
 use super::index::INDEX_VERSION;
 use super::keys::{self, Row};
 use super::offline::Trouble;
@@ -57,6 +58,12 @@ pub enum OpenError {
     Unindexed { path: PathBuf },
     #[error("there is no data in {path}")]
     Missing { path: PathBuf },
+    #[error("what is read out cannot be written: {0}")]
+    Output(io::Error),
+    #[error("{reason}")]
+    Input { reason: String },
+    #[error("an import into {path} was not finished: run it again with the same file")]
+    HalfImported { path: PathBuf },
     #[error("the data in {path} was written under another master key: check [keys] master")]
     OtherKey { path: PathBuf },
 }
@@ -104,6 +111,9 @@ impl Disk {
     /// For a server: made where it is missing.
     pub fn open(path: &Path, key_id: [u8; 4]) -> Result<Self, OpenError> {
         let disk = Self::open_unindexed(path, key_id)?;
+        if import::is_half_done(&disk).map_err(|error| disk.unreadable(&error))? {
+            return Err(OpenError::HalfImported { path: path.to_owned() });
+        }
         let version = disk
             .get(&keys::INDEX)
             .and_then(|row| row.map(|row| record::decode::<u32>(&keys::INDEX, &row)).transpose());
@@ -120,6 +130,17 @@ impl Disk {
         } else {
             Err(OpenError::Missing { path: path.to_owned() })
         }
+    }
+
+    /// To read an export into: made where it is missing.
+    pub fn open_for_import(path: &Path, key_id: [u8; 4]) -> Result<Self, OpenError> {
+        Self::open_unindexed(path, key_id)
+    }
+
+    /// Whether nothing was ever kept in it: there are only the rows of its beginning.
+    pub fn is_unused(&self) -> Result<bool, StoreError> {
+        let mut rows = self.range(Vec::new(), vec![0xff]);
+        rows.try_fold(true, |unused, row| Ok(unused && row?.0.first() == Some(&(Row::Meta as u8))))
     }
 
     fn open_unindexed(path: &Path, key_id: [u8; 4]) -> Result<Self, OpenError> {
@@ -164,6 +185,8 @@ impl Disk {
             Ok(Err(Trouble::Unwritable(WriteError::Failed(reason)))) => {
                 Err(OpenError::Io { path: self.path.clone(), source: io::Error::other(reason) })
             }
+            Ok(Err(Trouble::Output(source))) => Err(OpenError::Output(source)),
+            Ok(Err(Trouble::Input(reason))) => Err(OpenError::Input { reason }),
             Err(_) => Err(senseless(&self.path)),
         }
     }

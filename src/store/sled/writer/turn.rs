@@ -4,8 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
 use super::super::Shared;
 use super::super::by_id::ById;
 use super::super::chain::{self, Head};
@@ -549,8 +547,7 @@ impl<'a> Turn<'a> {
     }
 
     fn inbound(&mut self, message: &Inbound) -> Result<Answer, StoreError> {
-        let position =
-            keys::log_position(message.at, keys::digest(&[message.channel.as_str(), &message.provider_ref]));
+        let position = keys::position_of(message);
         let key = keys::inbound(position);
         let known: Option<Inbound> =
             self.disk.get(&key)?.map(|row| record::decode(&key, &row)).transpose()?;
@@ -622,16 +619,7 @@ impl<'a> Turn<'a> {
     }
 
     fn alert(&mut self, alert: &Alert) {
-        let subject = alert.subject.as_deref().unwrap_or_default();
-        let evidence = alert.evidence.as_ref().map(|sealed| &*sealed.0).unwrap_or_default();
-        let mut hasher = Sha256::new();
-        for part in [alert.channel.as_str().as_bytes(), alert.code.as_bytes(), subject.as_bytes(), evidence] {
-            hasher.update(part);
-            hasher.update([0]);
-        }
-        let mut digest = [0; 16];
-        digest.copy_from_slice(&hasher.finalize()[..16]);
-        let key = keys::alert(keys::log_position(alert.at, digest));
+        let key = keys::alert(keys::position_of_alert(alert));
         match record::encode(&key, alert) {
             Ok(row) => self.insert(&key, row),
             Err(error) => tracing::error!(%error, code = alert.code, "an alert is too large to be kept"),
