@@ -147,6 +147,7 @@ struct Export<'a> {
 
 impl Export<'_> {
     fn run(&mut self, heading: Heading) -> Result<(), Trouble> {
+        self.disk.gather_all()?;
         self.line(&Line::Twotick(heading))?;
         for policy in self.disk.policies()?.into_values() {
             self.line(&Line::Policy(Box::new((*policy).clone())))?;

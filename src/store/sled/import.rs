@@ -9,11 +9,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::commits;
 use super::export::{Commit, EXPORT_VERSION, Framed, Heading, Line, Way, sum};
 use super::index::Entry;
 use super::keys;
 use super::offline::{Trouble, reindex_of};
-use super::open::{self, Disk, OpenError};
+use super::open::{Disk, OpenError};
 use super::record;
 use crate::store::{Policies, StoreError, step};
 use crate::verification::due::due;
@@ -24,8 +25,6 @@ use crate::verification::{Command, Comparison, Event, State};
 const ROWS_AT_ONCE: usize = if cfg!(test) { 20 } else { 1_000 };
 /// No line of ours is longer: a verification of 200 events, all with the longest titles.
 const LONGEST_LINE: u64 = 16 * 1024 * 1024;
-/// Events of one row.
-const EVENTS_A_ROW: usize = 8;
 
 /// What came of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -242,7 +241,7 @@ impl Import<'_> {
             events.extend(facts.into_iter().map(|fact| Event { at, fact }));
         }
         self.settle(&mut events)?;
-        for (key, row) in rows_of_events(id, events)? {
+        for (key, row) in rows_of_events(id, &events)? {
             self.insert((key, row));
         }
         self.note.done.verifications += 1;
@@ -295,22 +294,16 @@ impl Import<'_> {
 }
 
 /// The rows of all events of one verification that wants nothing more.
-fn rows_of_events(id: VerificationId, events: Vec<Event>) -> Result<Vec<Entry>, StoreError> {
-    let mut rows = Vec::new();
-    let (mut first, mut rest) = (1, events);
-    while !rest.is_empty() {
-        // A row holds what was committed at one moment.
-        let at = rest[0].at;
-        let same = rest.iter().take(EVENTS_A_ROW).take_while(|event| event.at == at).count();
-        let later = rest.split_off(same);
-        let written = u32::try_from(rest.len()).unwrap_or(u32::MAX);
-        if let Some(commit) = open::commit(rest) {
-            let key = keys::events(id, first);
-            let row = record::encode(&key, &commit)?;
-            rows.push((key, row));
-        }
-        first += written;
-        rest = later;
-    }
-    Ok(rows)
+fn rows_of_events(id: VerificationId, events: &[Event]) -> Result<Vec<Entry>, StoreError> {
+    let mut bytes = Vec::new();
+    commits::append(&mut bytes, events);
+    let unreadable = |error| record::unreadable(&keys::events_of(id), &error);
+    let mut first = 1;
+    let row = |(commits, events): (&[u8], u32)| {
+        let key = keys::events(id, first);
+        first += events;
+        let row = record::encode_compact(&key, commits)?;
+        Ok((key, row))
+    };
+    commits::split(&bytes, record::MAX_CONTENT_BYTES).map_err(unreadable)?.into_iter().map(row).collect()
 }
