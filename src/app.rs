@@ -36,7 +36,7 @@ use crate::http::{self, CustomCode, Lifecycle, Services};
 use crate::store::sled::{self, OpenError, SledStore};
 use crate::store::{Errand, Health, Store, StoreError};
 use crate::sweeps::{self, Keep, NeededTemplate, Sweeps};
-use crate::vault::Vault;
+use crate::vault::{KeysError, Vault};
 use crate::verification::Policy;
 use crate::verification::policy::{Content, OnDoubt, Step};
 use crate::verification::values::{AppName, ChannelName, UserName};
@@ -55,6 +55,8 @@ const SENDS_LIMIT: Duration = Duration::from_secs(6);
 const SWEEPS_LIMIT: Duration = Duration::from_secs(1);
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
+/// The folder in the data folder that holds the keys of days and minutes.
+const KEYS: &str = "keys";
 /// Where Meta is; anything else is a stand-in or a proxy.
 const META: &str = "https://graph.facebook.com";
 
@@ -98,6 +100,8 @@ pub enum StartError {
     Listen { key: &'static str, addr: SocketAddr, source: io::Error },
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     #[error(transparent)]
     Store(#[from] OpenError),
     #[error("[channels.{name}]: {source}")]
@@ -150,9 +154,14 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
     let sending = tokio::spawn(courier.clone().run(errands));
     let sweeps = sweeps::start(Arc::new(Sweeps::new(
         Arc::clone(&store),
+        Arc::clone(&vault),
         Arc::clone(&channels),
         clock.clone(),
-        Keep { verifications: config.retention.verifications, inbound: config.retention.inbound },
+        Keep {
+            personal: config.retention.personal,
+            timelines: config.retention.timelines,
+            audit: config.retention.audit,
+        },
         needed_templates(config),
         metrics.clone(),
     )))
@@ -206,7 +215,7 @@ async fn open(
     };
     let rates = rates(config);
     let opening = tokio::task::spawn_blocking(move || {
-        let vault = Vault::new(&*master_key::load(&master, &path)?);
+        let vault = Vault::with_keys(&*master_key::load(&master, &path)?, &path.join(KEYS))?;
         let settings = sled::Settings { path, rates, key_id: vault.key_id() };
         let (store, errands) = sled::open(settings, clock)?;
         Ok((vault, store, errands))
