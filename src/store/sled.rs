@@ -4,6 +4,8 @@ mod by_id;
 mod chain;
 #[cfg(test)]
 mod damage;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod index;
 mod keys;
 mod offline;
