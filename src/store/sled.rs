@@ -7,6 +7,8 @@ mod commits;
 mod damage;
 mod export;
 mod import;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod index;
 mod journal;
 mod keys;
