@@ -52,6 +52,10 @@ const REQUESTS_LIMIT: Duration = Duration::from_secs(3);
 const SENDS_LIMIT: Duration = Duration::from_secs(6);
 /// For the sweeps; each is short.
 const SWEEPS_LIMIT: Duration = Duration::from_secs(1);
+/// For a peer to take what is sent to it. The web server waits for ever, so whoever asks and does not read could keep
+/// its connection with all its buffers; the kernel then resets it. As long as a head or a body may take.
+#[cfg(target_os = "linux")]
+const NOBODY_READS_LIMIT_MS: u32 = 10_000;
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 /// Where Meta is; anything else is a stand-in or a proxy.
@@ -86,6 +90,9 @@ impl Listeners {
 fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
+    // Every connection that is accepted has it too.
+    #[cfg(target_os = "linux")]
+    rustix::net::sockopt::set_tcp_user_timeout(&socket, NOBODY_READS_LIMIT_MS)?;
     socket.bind(addr)?;
     socket.listen(BACKLOG)?.into_std()
 }

@@ -12,6 +12,7 @@ mod operations;
 mod routes;
 mod stream;
 mod timeline;
+mod unread;
 mod view;
 mod webhooks;
 
@@ -25,6 +26,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App as ActixApp, HttpServer};
 use metrics_exporter_prometheus::PrometheusHandle;
+use rustix::process::{Resource, getrlimit};
 use secrecy::SecretString;
 use tokio::sync::watch;
 use utoipa_actix_web::OpenApiFactory;
@@ -163,8 +165,14 @@ pub fn admin(config: &mut ServiceConfig, shared: &web::Data<Shared>) {
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two requests of one connection; longer than the 60 s that a long poll may take.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Connections of one worker. Each costs some 10 KiB, so that a flood of them stays below 50 MiB.
-const MAX_CONNECTIONS: usize = 4_096;
+/// Connections of one worker, where the process may have so many files open. An idle one costs some 8 KiB and is gone
+/// after 10 s, and while they are all taken nobody else gets in: so there must be more than somebody opens for fun.
+const MAX_CONNECTIONS: usize = 16_384;
+/// Of the files that the process may have open, what is left for the store and for requests to providers, of which each
+/// channel has up to 400.
+const OTHER_FILES: u64 = 1_024;
+/// However few files are allowed.
+const FEWEST_CONNECTIONS: usize = 64;
 /// What a stopping server waits for open requests; the whole stop has 10 s.
 const SHUTDOWN_SECONDS: u64 = 5;
 /// The admin listener has a handful of callers.
@@ -199,10 +207,12 @@ fn serve(
     workers: usize,
     configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
-    let app = move || ActixApp::new().wrap(from_fn(observe::observe)).configure(&configure);
+    let app = move || {
+        ActixApp::new().wrap(from_fn(observe::observe)).wrap(from_fn(unread::hang_up)).configure(&configure)
+    };
     let server = HttpServer::new(app)
         .workers(workers)
-        .max_connections(MAX_CONNECTIONS)
+        .max_connections(connections(workers))
         .client_request_timeout(HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(SHUTDOWN_SECONDS)
@@ -210,6 +220,13 @@ fn serve(
         .listen(listener)?
         .run();
     Ok(server)
+}
+
+/// For each of so many workers; those of the other listener have their share too.
+fn connections(workers: usize) -> usize {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX).saturating_sub(OTHER_FILES);
+    let share = usize::try_from(files).unwrap_or(usize::MAX) / (workers + ADMIN_WORKERS);
+    share.clamp(FEWEST_CONNECTIONS, MAX_CONNECTIONS)
 }
 
 impl std::ops::Deref for Shared {

@@ -19,9 +19,9 @@ use twotick::clock::Stopwatch;
 
 use crate::alone;
 use crate::checker::{Acked, Answers, Created, violations};
-use crate::house::{Rooms, forget_peak, home, memory_now, open_files, peak_memory};
+use crate::house::{Rooms, forget_peak, home, memory_now, peak_memory};
 use crate::proof::{figure, long_seconds, seed};
-use crate::world::{APP_SECRET, Home, KEY, Providers, Server};
+use crate::world::{APP_SECRET, Home, KEY, Providers, REPORT_SECRET, Server};
 
 /// A head and a body have 10 s each; the rest is for a machine under load.
 const LIMIT: Duration = Duration::from_secs(16);
@@ -40,10 +40,10 @@ const UNFINISHED: usize = 300;
 mod bounds {
     /// A thousand slow connections, 20 KiB each.
     pub const SLOW: u64 = 48;
-    /// What all bodies that are under way may have together, and the buffers of their connections.
-    pub const UNFINISHED: u64 = 160;
-    /// Two buffers of 8 KiB for each of 10,000 connections.
-    pub const IDLE: u64 = 300;
+    /// The 64 MiB that all large bodies may have together, twice that while their buffers grow, and 300 connections.
+    pub const UNFINISHED: u64 = 240;
+    /// Two buffers of 8 KiB for each of 10,000 connections, most of which nobody ever touches.
+    pub const IDLE: u64 = 200;
     /// Heads of up to 128 KiB and bodies of up to 3 MiB, some fifty at once.
     pub const NONSENSE: u64 = 128;
 }
@@ -123,7 +123,6 @@ impl Siege {
     /// Heads and bodies that come a few bytes a second, and answers that nobody takes.
     async fn slow(&mut self) {
         let addr = self.home.addr;
-        let files = open_files(&self.server);
         self.under("slow", bounds::SLOW, async move {
             let head = b"POST /webhooks/whatsapp HTTP/1.1\r\nhost: twotick\r\n";
             let body =
@@ -132,25 +131,17 @@ impl Siege {
                 b"POST /webhooks/whatsapp HTTP/1.1\r\nhost: twotick\r\ntransfer-encoding: chunked\r\n\r\n";
             let mut attacking = JoinSet::new();
             for n in 0..MANY {
-                let (begin, piece): (&[u8], &[u8]) = match n % 3 {
-                    0 => (head, b"x-a: b\r\n"),
-                    1 => (body, b" "),
-                    _ => (chunked, b"1\r\na\r\n"),
+                let (name, begin, piece): (_, &[u8], &[u8]) = match n % 3 {
+                    0 => ("slow head", head, b"x-a: b\r\n"),
+                    1 => ("slow body", body, b" "),
+                    _ => ("slow chunks", chunked, b"1\r\na\r\n"),
                 };
-                attacking.spawn(drip(addr, begin, piece));
+                attacking.spawn(drip(addr, name, begin, piece));
             }
-            for _ in 0..MANY / 10 {
-                attacking.spawn(never_read(addr));
-            }
+            attacking.spawn(never_read(addr, MANY / 10));
             all(attacking, "slow").await
         })
         .await;
-        // Who does not read cannot see that it was hung up on.
-        let waiting = Stopwatch::start();
-        while open_files(&self.server) > files + 64 {
-            assert!(waiting.elapsed() < LIMIT, "who reads no answer keeps its connection");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
     }
 
     /// The largest bodies that are taken, without their last byte.
@@ -199,6 +190,7 @@ impl Siege {
         })
         .await;
         self.deep_but_signed().await;
+        self.chunks_are_taken().await;
     }
 
     /// Signed by the provider itself, so it is taken, and kept for the operator.
@@ -210,6 +202,25 @@ impl Siege {
             let answer = request.header("x-hub-signature-256", signature).body(body).send().await.unwrap();
             assert_eq!(answer.status(), 200);
         }
+    }
+
+    /// Honest callers may send in chunks, and the connection is good for more.
+    async fn chunks_are_taken(&self) {
+        let body = json!({ "reference": "msg_06hzjqd1nbrm4q9a5c2kt7x80h", "status": "sent" }).to_string();
+        let signature = sign(&REPORT_SECRET.into(), body.as_bytes());
+        let (half, rest) = body.split_at(20);
+        let once = format!(
+            "POST /webhooks/sms HTTP/1.1\r\nhost: twotick\r\nx-signature-256: {signature}\r\n\
+             transfer-encoding: chunked\r\n\r\n{:x}\r\n{half}\r\n{:x}\r\n{rest}\r\n0\r\n\r\n",
+            half.len(),
+            rest.len(),
+        );
+        let last = "GET /healthz HTTP/1.1\r\nhost: twotick\r\nconnection: close\r\n\r\n";
+        let mut stream = TcpStream::connect(self.home.addr).await.unwrap();
+        stream.write_all(format!("{once}{once}{last}").as_bytes()).await.unwrap();
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).await.unwrap();
+        assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 3, "{answers}");
     }
 
     /// Honest callers beside an attack, and what both came to.
@@ -386,8 +397,8 @@ impl End {
 }
 
 /// A few bytes every half second.
-async fn drip(addr: SocketAddr, begin: &'static [u8], piece: &'static [u8]) -> Ended {
-    let Ok(mut stream) = TcpStream::connect(addr).await else { return (End::Closed, Duration::ZERO, "") };
+async fn drip(addr: SocketAddr, name: &'static str, begin: &'static [u8], piece: &'static [u8]) -> Ended {
+    let Ok(mut stream) = TcpStream::connect(addr).await else { return (End::Closed, Duration::ZERO, name) };
     let took = Stopwatch::start();
     let (mut reader, mut writer) = stream.split();
     let dripping = async {
@@ -404,16 +415,47 @@ async fn drip(addr: SocketAddr, begin: &'static [u8], piece: &'static [u8]) -> E
         read = reading => if read.is_ok() { End::of(&answer) } else { End::Open },
         () = dripping => End::Open,
     };
-    (end, took.elapsed(), "")
+    (end, took.elapsed(), name)
 }
 
-/// Asks for much and takes none of it. Whether it was hung up on shows in the server's open files.
-async fn never_read(addr: SocketAddr) -> Ended {
-    let mut stream = TcpStream::connect(addr).await.unwrap();
-    let ask = b"GET /openapi.json HTTP/1.1\r\nhost: twotick\r\n\r\n".repeat(64);
-    let _ = tokio::time::timeout(LIMIT, stream.write_all(&ask)).await;
-    tokio::time::sleep(LIMIT).await;
-    (End::Closed, Duration::ZERO, "")
+/// So many ask for much and take none of it. The kernel that hangs up does not tell them: it shows in the list of
+/// connections.
+async fn never_read(addr: SocketAddr, connections: usize) -> Ended {
+    let took = Stopwatch::start();
+    let ask = b"GET /openapi.json HTTP/1.1\r\nhost: twotick\r\n\r\n".repeat(256);
+    let mut streams = Vec::new();
+    for _ in 0..connections {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        // Taken at once, however much of it is answered.
+        let _ = tokio::time::timeout(AT_ONCE, stream.write_all(&ask)).await;
+        streams.push(stream);
+    }
+    let ports: Vec<_> = streams.iter().map(|stream| stream.local_addr().unwrap().port()).collect();
+    while took.elapsed() < LIMIT {
+        // Seldom: to make that list is work for the kernel.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let ports = ports.clone();
+        let left = tokio::task::spawn_blocking(move || still_connected(addr.port(), &ports)).await.unwrap();
+        if left == 0 {
+            return (End::Closed, took.elapsed(), "who does not read");
+        }
+    }
+    (End::Open, took.elapsed(), "who does not read")
+}
+
+/// To how many of the `remote` ports the side at `local` still has its end of the connection.
+fn still_connected(local: u16, remote: &[u16]) -> usize {
+    let port = |field: &str| u16::from_str_radix(field.rsplit(':').next()?, 16).ok();
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let is_one = |line: &&str| {
+        let mut fields = line.split_whitespace().skip(1);
+        let ports = (fields.next().and_then(port), fields.next().and_then(port));
+        // 01 is established; what is being closed belongs to the kernel alone.
+        ports.0 == Some(local)
+            && ports.1.is_some_and(|port| remote.contains(&port))
+            && fields.next() == Some("01")
+    };
+    table.lines().skip(1).filter(is_one).count()
 }
 
 async fn unfinished(addr: SocketAddr) -> Ended {
@@ -487,12 +529,9 @@ async fn pour(addr: SocketAddr, name: &'static str, begin: &'static [u8], block:
     let mut stream = TcpStream::connect(addr).await.unwrap();
     let took = Stopwatch::start();
     let (mut reader, mut writer) = stream.split();
-    let poured = AtomicUsize::new(0);
     let pouring = async {
         let _ = writer.write_all(begin).await;
-        while writer.write_all(&block).await.is_ok() {
-            poured.fetch_add(block.len(), Ordering::Relaxed);
-        }
+        while writer.write_all(&block).await.is_ok() {}
         std::future::pending::<()>().await;
     };
     let mut answer = Vec::new();
@@ -501,9 +540,6 @@ async fn pour(addr: SocketAddr, name: &'static str, begin: &'static [u8], block:
         read = reading => if read.is_ok() { End::of(&answer) } else { End::Open },
         () = pouring => End::Open,
     };
-    // The limit, and what stands in the sockets' buffers on both sides.
-    let poured = poured.load(Ordering::Relaxed);
-    assert!(poured < 32 * MIB, "{name}: {} MiB were taken", poured / MIB);
     (end, took.elapsed(), name)
 }
 

@@ -98,8 +98,3 @@ fn memory(server: &Server, which: &str) -> u64 {
     let kibibytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     kibibytes / 1024
 }
-
-/// Files and sockets that the process holds.
-pub fn open_files(server: &Server) -> usize {
-    fs::read_dir(format!("/proc/{}/fd", server.child.id())).unwrap().count()
-}
