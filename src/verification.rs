@@ -18,6 +18,7 @@
 //! ```
 
 pub mod command;
+mod compact;
 pub mod decide;
 pub mod due;
 pub mod event;

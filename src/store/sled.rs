@@ -2,10 +2,13 @@
 
 mod by_id;
 mod chain;
+mod commits;
 #[cfg(test)]
 mod damage;
 mod index;
+mod journal;
 mod keys;
+mod live;
 mod offline;
 mod open;
 #[cfg(test)]
@@ -17,7 +20,7 @@ mod writer;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, TrySendError};
@@ -29,13 +32,13 @@ pub use open::OpenError;
 
 use super::{
     Alert, Answer, AuditRecord, Errand, Filter, Health, Idempotency, Inbound, LogPosition, Order, Page,
-    Reply, Retention, Snapshot, Store, StoreError, Swept,
+    Policies, Reply, Retention, Snapshot, Store, StoreError, Swept,
 };
 use crate::clock::{Clock, Stopwatch};
-use crate::verification::Event;
-use crate::verification::due::due_of;
 use crate::verification::values::{AppName, ChannelName, MessageId, NumberIndex, Timestamp, VerificationId};
+use crate::verification::{Event, Policy, PolicyHash};
 use by_id::ById;
+use live::Live;
 use writer::{Asker, Job, Reader};
 
 /// Calls that may wait for the thread. At 128 connections a turn takes them all; this is room for a burst, and more
@@ -72,11 +75,15 @@ pub struct SledStore {
 
 /// What readers see without asking the thread: durable states only.
 struct Shared {
-    live: [RwLock<ById<Arc<Snapshot>>>; SHARDS],
+    live: [RwLock<ById<Live>>; SHARDS],
+    /// Also those that turns applied which are not durable yet: nothing leads there.
+    policies: RwLock<Policies>,
     watchers: Mutex<HashMap<VerificationId, watch::Sender<u32>>>,
     health: AtomicU8,
     /// Milliseconds of `uptime` at which the turn in progress began, plus one; 0 between turns.
     turn_began: AtomicU64,
+    /// The same of the sync in progress.
+    sync_began: AtomicU64,
     uptime: Stopwatch,
 }
 
@@ -134,7 +141,7 @@ impl Store for SledStore {
 
     fn read(&self, id: VerificationId) -> Reply<Option<Arc<Snapshot>>> {
         match self.shared.live(id) {
-            Some(snapshot) => Box::pin(ready(Ok(Some(snapshot)))),
+            Some(live) => Box::pin(ready(live.snapshot(id, &self.shared.policies()).map(Some))),
             None => self.look(move |reader| reader.snapshot(id)),
         }
     }
@@ -144,7 +151,10 @@ impl Store for SledStore {
     }
 
     fn timeline(&self, id: VerificationId) -> Reply<Vec<Event>> {
-        self.look(move |reader| reader.events(id))
+        match self.shared.live(id) {
+            Some(live) => Box::pin(ready(live.events(id))),
+            None => self.look(move |reader| reader.events(id)),
+        }
     }
 
     fn find(&self, channel: ChannelName, provider_ref: String) -> Reply<Option<MessageId>> {
@@ -204,7 +214,7 @@ impl Store for SledStore {
 
     fn watch(&self, id: VerificationId) -> watch::Receiver<u32> {
         let mut watchers = self.shared.watchers.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = self.shared.live(id).map_or(0, |snapshot| snapshot.verification.version);
+        let version = self.shared.live(id).map_or(0, |live| live.head().version);
         watchers.entry(id).or_insert_with(|| watch::channel(version).0).subscribe()
     }
 
@@ -228,12 +238,14 @@ impl Store for SledStore {
     }
 
     fn health(&self) -> Health {
-        let began = self.shared.turn_began.load(Ordering::Relaxed);
-        let running_ms = self.shared.uptime_ms().saturating_sub(began);
+        let is_stuck = |began: &AtomicU64| {
+            let began = began.load(Ordering::Relaxed);
+            began != 0 && Duration::from_millis(self.shared.uptime_ms().saturating_sub(began)) > STUCK_AFTER
+        };
         match self.shared.health.load(Ordering::Relaxed) {
             FULL => Health::Full,
             CLOSED => Health::Closed,
-            _ if began != 0 && Duration::from_millis(running_ms) > STUCK_AFTER => Health::Stuck,
+            _ if is_stuck(&self.shared.turn_began) || is_stuck(&self.shared.sync_began) => Health::Stuck,
             _ => Health::Ready,
         }
     }
@@ -255,23 +267,43 @@ impl Shared {
     fn new() -> Self {
         Self {
             live: Default::default(),
+            policies: RwLock::default(),
             watchers: Mutex::default(),
             health: AtomicU8::new(READY),
             turn_began: AtomicU64::new(0),
+            sync_began: AtomicU64::new(0),
             uptime: Stopwatch::start(),
         }
     }
 
-    fn live(&self, id: VerificationId) -> Option<Arc<Snapshot>> {
-        self.shard(id).read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    fn live(&self, id: VerificationId) -> Option<Live> {
+        self.live[shard_of(id)].read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    fn policies(&self) -> RwLockReadGuard<'_, Policies> {
+        self.policies.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add_policy(&self, hash: PolicyHash, policy: Arc<Policy>) {
+        self.policies.write().unwrap_or_else(PoisonError::into_inner).insert(hash, policy);
+    }
+
+    /// Everything that is there, at the start and after the disk was opened anew.
+    fn replace_all(&self, policies: Policies, all: impl Iterator<Item = (VerificationId, Live)>) {
+        *self.policies.write().unwrap_or_else(PoisonError::into_inner) = policies;
+        let mut shards: [ById<Live>; SHARDS] = Default::default();
+        all.for_each(|(id, live)| drop(shards[shard_of(id)].insert(id, live)));
+        for (shard, found) in self.live.iter().zip(shards) {
+            *shard.write().unwrap_or_else(PoisonError::into_inner) = found;
+        }
     }
 
     /// What is durable now. `None`: it is not live any more.
-    fn publish(&self, id: VerificationId, version: u32, live: Option<Arc<Snapshot>>) {
+    fn publish(&self, id: VerificationId, version: u32, live: Option<Live>) {
         {
-            let mut shard = self.shard(id).write().unwrap_or_else(PoisonError::into_inner);
+            let mut shard = self.live[shard_of(id)].write().unwrap_or_else(PoisonError::into_inner);
             match live {
-                Some(snapshot) => shard.insert(id, snapshot),
+                Some(live) => shard.insert(id, live),
                 None => shard.remove(&id),
             };
         }
@@ -283,13 +315,11 @@ impl Shared {
 
     /// Those that wanted something more than a second before `now`.
     fn overdue(&self, now: Timestamp) -> Vec<VerificationId> {
-        let is_overdue = |snapshot: &Snapshot| {
-            due_of(&snapshot.verification).is_some_and(|(at, _)| at + OVERDUE_AFTER < now)
-        };
+        let is_overdue = |live: &Live| live.head().due + OVERDUE_AFTER < now;
         let mut overdue = Vec::new();
         for shard in &self.live {
             let live = shard.read().unwrap_or_else(PoisonError::into_inner);
-            overdue.extend(live.iter().filter(|(_, snapshot)| is_overdue(snapshot)).map(|(&id, _)| id));
+            overdue.extend(live.iter().filter(|(_, live)| is_overdue(live)).map(|(&id, _)| id));
         }
         overdue
     }
@@ -297,10 +327,6 @@ impl Shared {
     fn forget_watchers(&self) {
         let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
         watchers.retain(|_, watcher| watcher.receiver_count() > 0);
-    }
-
-    fn shard(&self, id: VerificationId) -> &RwLock<ById<Arc<Snapshot>>> {
-        &self.live[usize::from(id.to_bytes()[15] >> 6) | usize::from(id.to_bytes()[14] & 3) << 2]
     }
 
     fn uptime_ms(&self) -> u64 {
@@ -314,6 +340,19 @@ impl Shared {
     fn turn_ends(&self) {
         self.turn_began.store(0, Ordering::Relaxed);
     }
+
+    fn sync_begins(&self) {
+        self.sync_began.store(self.uptime_ms() + 1, Ordering::Relaxed);
+    }
+
+    fn sync_ends(&self) {
+        self.sync_began.store(0, Ordering::Relaxed);
+    }
+}
+
+/// By four random bits of its id.
+fn shard_of(id: VerificationId) -> usize {
+    usize::from(id.to_bytes()[15] >> 6) | usize::from(id.to_bytes()[14] & 3) << 2
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use super::event::Standing;
@@ -74,34 +75,53 @@ pub enum OperatorAct {
 }
 
 /// What an app asked for, as far as the machine may know it: nothing here can be read by who steals the disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 pub struct Request {
+    #[n(0)]
     pub id: VerificationId,
+    #[n(1)]
     pub app: AppName,
+    #[n(2)]
     pub policy: PolicyHash,
+    #[n(3)]
     pub number: NumberIndex,
     /// Unknown of those that were requested before it was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(4)]
     pub tail: Option<NumberTail>,
     /// The number and the app's metadata.
+    #[n(5)]
     pub person: Sealed,
     /// ISO 3166 code of the number's country, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(6)]
     pub country: Option<String>,
+    #[n(7)]
     pub locale: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(8)]
     pub client_ref: Option<String>,
+    #[n(9)]
     pub code: CodeSource,
 }
 
 /// Where the code of a verification comes from. It is stored nowhere in clear.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "snake_case")]
+#[cbor(flat)]
 pub enum CodeSource {
     /// Made from the master key, the verification's id and this salt.
-    Derived { salt: Sealed },
+    #[n(0)]
+    Derived {
+        #[n(0)]
+        salt: Sealed,
+    },
     /// The app's own.
-    Custom { code: Sealed },
+    #[n(1)]
+    Custom {
+        #[n(0)]
+        code: Sealed,
+    },
 }
 
 /// What a channel answers before a message may start.

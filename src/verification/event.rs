@@ -4,9 +4,11 @@
 
 use std::sync::Arc;
 
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use super::command::Request;
+use super::compact;
 use super::values::{
     ChannelName, DeliveryError, ErrorClass, Ordinal, ProviderRef, ReportStatus, Sealed, Timestamp, UserName,
 };
@@ -17,105 +19,168 @@ pub struct Event {
     pub fact: Fact,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "snake_case")]
+#[cbor(flat)]
 pub enum Fact {
+    #[n(0)]
     Requested {
+        #[cbor(n(0), with = "compact::shared")]
         request: Arc<Request>,
+        #[n(1)]
         expires_at: Timestamp,
     },
+    #[n(1)]
     MessageQueued {
+        #[n(0)]
         message: Ordinal,
+        #[n(1)]
         step: u8,
+        #[n(2)]
         channel: ChannelName,
+        #[n(3)]
         occasion: Occasion,
         /// When the next step starts unless something is delivered first.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[n(4)]
         fallback_at: Option<Timestamp>,
     },
     /// Durable before the first byte leaves.
+    #[n(2)]
     SendStarted {
+        #[n(0)]
         message: Ordinal,
+        #[n(1)]
         attempt: u16,
     },
+    #[n(3)]
     SendAccepted {
+        #[n(0)]
         message: Ordinal,
+        #[n(1)]
         attempt: u16,
+        #[n(2)]
         provider_ref: ProviderRef,
     },
+    #[n(4)]
     SendRefused {
+        #[n(0)]
         message: Ordinal,
+        #[n(1)]
         attempt: u16,
+        #[n(2)]
         error: DeliveryError,
         /// When the same message is tried again; `None`: never.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[n(3)]
         retry_at: Option<Timestamp>,
     },
+    #[n(5)]
     SendInDoubt {
+        #[n(0)]
         message: Ordinal,
+        #[n(1)]
         attempt: u16,
+        #[n(2)]
         error: DeliveryError,
         /// When the doubt rule of the last step sends the same code once more; `None`: it does not.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[n(3)]
         settle_by: Option<Timestamp>,
     },
+    #[n(6)]
     Reported {
+        #[n(0)]
         message: Ordinal,
+        #[n(1)]
         status: ReportStatus,
+        #[n(2)]
         standing: Standing,
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[n(3)]
         reported_at: Option<Timestamp>,
         /// What the provider calls the message, where the report was the first to say so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[n(4)]
         provider_ref: Option<ProviderRef>,
     },
+    #[n(7)]
     FellBack {
+        #[n(0)]
         message: Ordinal,
+        #[n(1)]
         to_step: u8,
+        #[n(2)]
         reason: FallbackReason,
     },
+    #[n(8)]
     StepSkipped {
+        #[n(0)]
         message: Ordinal,
     },
+    #[n(9)]
     GaveUp,
+    #[n(10)]
     CheckPassed,
+    #[n(11)]
     CheckFailed,
+    #[n(12)]
     ChecksExhausted,
+    #[n(13)]
     ResendRequested {
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[n(0)]
         channel: Option<ChannelName>,
     },
+    #[n(14)]
     ReplyReceived {
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[n(0)]
         message: Option<Ordinal>,
+        #[n(1)]
         kind: String,
         #[serde(default, skip_serializing_if = "Standing::is_applied")]
+        #[n(2)]
         standing: Standing,
     },
+    #[n(15)]
     CodeDisowned {
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[n(0)]
         message: Option<Ordinal>,
         #[serde(default, skip_serializing_if = "Standing::is_applied")]
+        #[n(1)]
         standing: Standing,
     },
+    #[n(16)]
     Expired,
+    #[n(17)]
     Canceled,
     /// A person of the staff did this; what follows from it stands behind it in the same commit.
+    #[n(18)]
     OperatorActed {
+        #[n(0)]
         by: UserName,
+        #[n(1)]
         action: OperatorAction,
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[n(2)]
         reason: Option<Sealed>,
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
 pub enum OperatorAction {
     /// The number was shown in full.
+    #[n(0)]
     Reveal,
+    #[n(1)]
     Resend,
+    #[n(2)]
     Next,
+    #[n(3)]
     Cancel,
 }
 
@@ -131,24 +196,31 @@ impl OperatorAction {
 }
 
 /// Why a message was queued.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
 pub enum Occasion {
     /// Its step's turn had come.
+    #[n(0)]
     Step,
     /// Somebody asked for the code once more.
+    #[n(1)]
     Resend,
     /// The doubt rule of the last step.
+    #[n(2)]
     Doubt,
 }
 
 /// Whether what a provider told was news.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
 pub enum Standing {
     #[default]
+    #[n(0)]
     Applied,
     /// A duplicate, or older than what is known.
+    #[n(1)]
     Stale,
 }
 
@@ -158,18 +230,26 @@ impl Standing {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Encode, Decode,
+)]
 #[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
 pub enum FallbackReason {
     /// Nothing was delivered within the step's time.
+    #[n(0)]
     Deadline,
     /// The provider reported that it failed.
+    #[n(1)]
     Failed,
     /// The provider did not take it.
+    #[n(2)]
     Refused,
     /// The doubt about the message was not settled in time.
+    #[n(3)]
     InDoubt,
     /// An app or a person of the staff asked for it.
+    #[n(4)]
     Requested,
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
@@ -133,6 +134,11 @@ impl Ordinal {
     /// The n-th message, counted from 1, if a verification may have so many.
     pub fn nth(count: usize) -> Option<Self> {
         u8::try_from(count).ok().filter(|n| (1..=Self::LAST.0).contains(n)).map(Self)
+    }
+
+    /// From 1.
+    pub fn get(self) -> u8 {
+        self.0
     }
 
     /// From zero, as messages lie in a list.
@@ -412,9 +418,12 @@ impl From<UserName> for String {
 
 /// A keyed hash of the last four digits of a number, made by the vault: by it numbers are found that somebody knows
 /// only the end of. Of ten thousand ends few share one, so it narrows a search and proves nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Encode, Decode,
+)]
 #[serde(transparent)]
-pub struct NumberTail(pub u16);
+#[cbor(transparent)]
+pub struct NumberTail(#[n(0)] pub u16);
 
 /// Bytes that only the vault can open. Base 64 where they are written.
 #[derive(Clone, PartialEq, Eq)]
@@ -458,29 +467,39 @@ impl<'de> Deserialize<'de> for NumberIndex {
 }
 
 /// What a refusal or failure means for the next move.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
 pub enum ErrorClass {
     /// Not now: the same message may be tried again.
+    #[n(0)]
     Retry,
     /// Not this way: the next step, at once.
+    #[n(1)]
     Fallback,
     /// We are not allowed to send by this sender: the next step, and an operator must act.
+    #[n(2)]
     Sender,
     /// This person cannot be reached on this channel.
+    #[n(3)]
     Recipient,
     /// Our request or set-up is wrong: the next step, and an operator must act.
+    #[n(4)]
     Configuration,
     /// Nobody knows whether it was sent.
+    #[n(5)]
     InDoubt,
 }
 
 /// Why a message was refused or failed, as a provider (or we) put it.
 /// `title` is the provider's words, cut to 200 characters, and never holds a number or a code.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 pub struct DeliveryError {
+    #[n(0)]
     pub code: String,
+    #[n(1)]
     pub title: String,
+    #[n(2)]
     pub class: ErrorClass,
 }
 
@@ -507,13 +526,18 @@ pub enum Outcome {
 }
 
 /// What a provider tells us later about a message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "snake_case")]
+#[cbor(flat)]
 pub enum ReportStatus {
+    #[n(0)]
     Sent,
+    #[n(1)]
     Delivered,
+    #[n(2)]
     Read,
-    Failed(DeliveryError),
+    #[n(3)]
+    Failed(#[n(0)] DeliveryError),
 }
 
 impl ReportStatus {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::journal::Entry;
 use super::keys::{self, Row};
 use super::open::open_sled_once_it_is_free;
 use super::record;
@@ -88,10 +89,10 @@ async fn another_master_key_and_another_format_are_refused() {
     let folder = world.folder.path();
     assert!(matches!(try_open(folder, 8), Err(OpenError::OtherKey { .. })));
     tamper(folder, |db| {
-        let row = record::encode(&keys::FORMAT, &2_u32).unwrap();
+        let row = record::encode(&keys::FORMAT, &3_u32).unwrap();
         db.insert(keys::FORMAT, row).unwrap();
     });
-    assert!(matches!(try_open(folder, 7), Err(OpenError::Format { found: 2, .. })));
+    assert!(matches!(try_open(folder, 7), Err(OpenError::Format { found: 3, .. })));
     tamper(folder, |db| {
         db.remove(keys::FORMAT).unwrap();
     });
@@ -135,39 +136,51 @@ impl World<Sled> {
     }
 }
 
+/// What has not ended is in the journal alone, what wants nothing more in a row of its own.
 #[tokio::test]
-async fn a_live_mark_stands_until_the_end_and_one_without_events_is_damage() {
+async fn what_ends_is_gathered_and_its_part_of_the_journal_goes() {
     let (world, live, ended) = closed().await;
     let folder = world.folder.path();
+    let journal = |db: &::sled::Db| db.scan_prefix([Row::Journal as u8]).count();
+    let mut before = 0;
     tamper(folder, |db| {
-        assert!(db.contains_key(keys::live(live)).unwrap());
-        // Its only attempt never got an outcome, so it still wants something.
-        assert!(db.contains_key(keys::live(ended)).unwrap());
+        before = journal(db);
+        // The only attempt of the one that ended never got an outcome, so it still wants something.
+        for id in [live, ended] {
+            assert!(!db.contains_key(keys::events(id, 1)).unwrap());
+        }
     });
     let (store, _errands) = try_open(folder, 7).unwrap();
     store.timeline(live).await.unwrap();
     store.close().await.unwrap();
     drop(store);
-    tamper(folder, |db| assert!(!db.contains_key(keys::live(ended)).unwrap(), "the doubt settled it"));
-
-    let orphan = VerificationId::new(Timestamp::from_millis(1_795_000_000_000), live.bucket(), 5);
     tamper(folder, |db| {
+        assert!(db.contains_key(keys::events(ended, 1)).unwrap(), "the doubt settled it");
+        assert!(!db.contains_key(keys::events(live, 1)).unwrap());
+        assert!(journal(db) < before + 1, "a turn more, and all that were only of the one that ended less");
+    });
+}
+
+#[tokio::test]
+async fn a_live_mark_without_events_is_damage() {
+    let (world, live, _) = closed().await;
+    let orphan = VerificationId::new(Timestamp::from_millis(1_795_000_000_000), live.bucket(), 5);
+    tamper(world.folder.path(), |db| {
         db.insert(keys::live(orphan), &[]).unwrap();
     });
-    let error = refused(folder);
+    let error = refused(world.folder.path());
     assert!(error.contains(&hex(&keys::live(orphan))), "{error}");
     assert!(error.contains("left untouched"), "{error}");
 }
 
 #[tokio::test]
 async fn a_changed_record_stops_the_opening_with_its_key() {
-    for row in [Row::Events, Row::Policy, Row::Meta] {
-        let (world, live, _) = closed().await;
+    for row in [Row::Journal, Row::Policy, Row::Meta] {
+        let (world, ..) = closed().await;
         let folder = world.folder.path();
         let mut damaged = Vec::new();
         tamper(folder, |db| {
-            let prefix = if row == Row::Events { keys::events_of(live) } else { vec![row as u8] };
-            damaged = db.scan_prefix(prefix).next_back().unwrap().unwrap().0.to_vec();
+            damaged = db.scan_prefix([row as u8]).next_back().unwrap().unwrap().0.to_vec();
             flip(db, &damaged);
         });
         let error = refused(folder);
@@ -180,12 +193,71 @@ async fn a_changed_record_stops_the_opening_with_its_key() {
 #[tokio::test]
 async fn missing_events_are_damage() {
     let (world, live, _) = closed().await;
-    let first = keys::events(live, 1);
+    let mut removed = Vec::new();
     tamper(world.folder.path(), |db| {
-        db.remove(&first).unwrap();
+        for row in db.scan_prefix([Row::Journal as u8]) {
+            let (key, value) = row.unwrap();
+            let entries = super::journal::read(&key, &value).unwrap();
+            let begins =
+                |entry: &Entry<'_>| matches!(entry, Entry::Added { id, first: 1, .. } if *id == live);
+            if entries.iter().any(begins) {
+                removed = key.to_vec();
+            }
+        }
+        db.remove(&removed).unwrap();
     });
     let error = refused(world.folder.path());
     assert!(error.contains("events before it are missing"), "{error}");
+}
+
+/// As versions before the journal left a store: every commit a row in JSON, what is live marked.
+#[tokio::test]
+async fn a_store_of_the_format_before_is_read_and_goes_on() {
+    let (mut world, live, _) = closed().await;
+    let rows: Vec<(Vec<u8>, Vec<u8>)> = {
+        let commit = |events: &[crate::verification::Event]| {
+            let facts: Vec<_> = events.iter().map(|event| &event.fact).collect();
+            serde_json::json!({ "at": events[0].at, "facts": facts })
+        };
+        world.open_again();
+        let events = world.store.timeline(live).await.unwrap();
+        world.store.close().await.unwrap();
+        let mut first = 1;
+        let rows = events.chunk_by(|one, next| one.at == next.at).map(|some| {
+            let key = keys::events(live, first);
+            first += some.len() as u32;
+            let row = record::encode(&key, &commit(some)).unwrap();
+            (key, row)
+        });
+        rows.collect()
+    };
+    let before = {
+        world.open_again();
+        let snapshot = world.store.read(live).await.unwrap().unwrap();
+        world.store.close().await.unwrap();
+        snapshot
+    };
+    world.reopen_after(|db| {
+        for row in db.scan_prefix([Row::Journal as u8]) {
+            db.remove(row.unwrap().0).unwrap();
+        }
+        for (key, row) in &rows {
+            db.insert(key.clone(), row.clone()).unwrap();
+        }
+        db.insert(keys::live(live), &[]).unwrap();
+        let row = record::encode(&keys::FORMAT, &1_u32).unwrap();
+        db.insert(keys::FORMAT, row).unwrap();
+    });
+    let after = world.store.read(live).await.unwrap().unwrap();
+    assert_eq!(after.verification, before.verification);
+    world.execute(crate::store::Order::Command { id: live, app: None, command: Command::Cancel }).await;
+    let version = before.verification.version + 1;
+    world.store.close().await.unwrap();
+    world.open_again();
+    let events = world.store.timeline(live).await.unwrap();
+    assert!(events.len() as u32 >= version, "{events:?}");
+    let ended = world.store.read(live).await.unwrap().unwrap();
+    assert!(!ended.verification.is_pending());
 }
 
 #[tokio::test]

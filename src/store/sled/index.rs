@@ -1,10 +1,13 @@
 //! The rows that follow from others: by them verifications and messages are found and listed. They are written with
 //! what they follow from, as one, and can be made anew from it.
 
+use super::commits;
 use super::keys::{self, Row};
-use super::record;
+use super::live::Live;
+use super::record::{self, MAX_CONTENT_BYTES};
 use crate::store::{Facets, Inbound, LogPosition, Snapshot, StoreError};
 use crate::verification::due::due_of;
+use crate::verification::values::VerificationId;
 use crate::verification::{Event, Fact, Request};
 
 /// The layout of these rows. A store with another one is read again by `reindex`.
@@ -16,6 +19,21 @@ pub const DERIVED: [Row; 6] =
 
 /// A key and what stands under it.
 pub type Entry = (Vec<u8>, Vec<u8>);
+
+/// The rows for those events of a live verification that stand only in the journal.
+pub fn gathered(id: VerificationId, live: &Live) -> Result<Vec<Entry>, StoreError> {
+    let unreadable = |error| record::unreadable(&keys::events_of(id), &error);
+    let parts = commits::split(live.journaled(), MAX_CONTENT_BYTES).map_err(unreadable)?;
+    let events: u32 = parts.iter().map(|(_, events)| events).sum();
+    let mut first = live.head().version + 1 - events;
+    let row = |(commits, events): (&[u8], u32)| {
+        let key = keys::events(id, first);
+        first += events;
+        let row = record::encode_compact(&key, commits)?;
+        Ok((key, row))
+    };
+    parts.into_iter().map(row).collect()
+}
 
 /// All rows that follow from the events of one verification, which fold to `snapshot`.
 pub fn rows_of(snapshot: &Snapshot, events: &[Event]) -> Result<Vec<Entry>, StoreError> {

@@ -11,9 +11,11 @@ use crate::verification::values::{ChannelName, NumberIndex, Timestamp, Verificat
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Row {
-    /// Events that were committed together, by verification and the number of the first of them.
+    /// Events of a verification, by the number of the first of them: all of them once it wants nothing more.
     Events = b'e',
-    /// A verification that wants something.
+    /// What a turn added to verifications that go on, in the order in which it came: see `journal`.
+    Journal = b'w',
+    /// A verification that wants something and has events in rows of its own.
     Live = b'l',
     /// Which message a provider calls so.
     ProviderRef = b'm',
@@ -55,6 +57,18 @@ pub fn events(id: VerificationId, first: u32) -> Vec<u8> {
 
 pub fn events_of(id: VerificationId) -> Vec<u8> {
     joined(Row::Events, &[&id.to_bytes()])
+}
+
+/// Part `part` of what the turn with this number added.
+pub fn journal(turn: u64, part: u8) -> Vec<u8> {
+    joined(Row::Journal, &[&turn.to_be_bytes(), &[part]])
+}
+
+/// The turn and the part of a journal row.
+pub fn journal_place(key: &[u8]) -> Option<(u64, u8)> {
+    let (turn, part) = key.get(1..)?.split_at_checked(8)?;
+    let [part] = part else { return None };
+    Some((u64::from_be_bytes(turn.try_into().ok()?), *part))
 }
 
 pub fn live(id: VerificationId) -> Vec<u8> {

@@ -125,6 +125,7 @@ impl Rebuild<'_> {
         // From here until the end the store is not opened for anything else.
         self.remove(&keys::INDEX);
         self.write()?;
+        self.disk.gather_all()?;
         self.clear()?;
         let policies = self.disk.policies()?;
         let verifications = self.verifications(&policies)?;

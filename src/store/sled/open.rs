@@ -11,24 +11,36 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::by_id::ById;
 use super::chain::Head;
 use super::index::INDEX_VERSION;
+use super::journal::{self, Entry, Journal};
 use super::keys::{self, Row};
+use super::live::{self, Live};
 use super::offline::Trouble;
 use super::record::{self, damaged};
 use super::waker::Waker;
+use super::{commits, index};
 use crate::clock::Stopwatch;
 use crate::store::{Idempotency, Policies, Snapshot, StoreError};
-use crate::verification::values::{ChannelName, MessageId, ProviderRef, Report, Timestamp, VerificationId};
-use crate::verification::{Event, Fact, Policy, State};
+use crate::verification::due::due_of;
+use crate::verification::values::{
+    ChannelName, MessageId, NumberIndex, ProviderRef, Report, Timestamp, VerificationId,
+};
+use crate::verification::{Event, Policy, State};
 
 /// The layout of rows that this version reads and writes.
-const STORE_FORMAT: u32 = 1;
+const STORE_FORMAT: u32 = 2;
+/// Before the journal: what it holds is valid now, too.
+const FORMAT_BEFORE: u32 = 1;
 /// What sled may keep of the disk in memory. Its default of 1 GiB is more than a small server has.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Below this much free room nothing is written any more: a turn's rows (at most 2 MiB) and the segments that sled
 /// takes for them must fit, for sled does not take another write after one has failed.
 const ROOM_NEEDED: u64 = 8 * 1024 * 1024;
+
+/// Verifications that are gathered in one batch while no server runs, and rows of the journal removed in one.
+const GATHERED_AT_ONCE: usize = if cfg!(test) { 5 } else { 500 };
 
 /// Locked as long as the folder is in use; its content is [`Disk::mark`]'s.
 const LOCK: &str = "lock";
@@ -69,10 +81,47 @@ pub enum OpenError {
 pub struct Disk {
     waker: Waker,
     db: ::sled::Db,
-    file: File,
     path: PathBuf,
     batches: Cell<u64>,
-    lock: File,
+    platter: Platter,
+}
+
+/// What makes durable what sled has handed to the kernel. It needs nothing of sled, so that another thread than the
+/// one that owns sled may wait for the disk.
+#[derive(Clone)]
+pub struct Platter {
+    /// sled's file.
+    file: Arc<File>,
+    lock: Arc<File>,
+}
+
+impl Platter {
+    /// Makes everything that was handed over up to batch number `batches` survive the loss of power.
+    pub fn sync(&self, batches: u64) -> Result<(), WriteError> {
+        // sled's flush on Linux is `sync_file_range`, which makes neither sizes nor the disk's own cache durable.
+        self.file.sync_data().map_err(|error| WriteError::Failed(format!("fdatasync: {error}")))?;
+        self.mark(batches).map_err(|error| WriteError::Failed(format!("{LOCK}: {error}")))
+    }
+
+    /// Notes outside of sled how many batches are durable. Not synced: after the loss of power the note may be of a
+    /// batch before, never of one that is not there.
+    fn mark(&self, batches: u64) -> io::Result<()> {
+        self.lock.write_all_at(format!("twotick {batches:020}\n").as_bytes(), 0)
+    }
+
+    /// What [`Platter::mark`] noted last; `None` before the first batch.
+    fn marked(&self, path: &Path) -> Result<Option<u64>, OpenError> {
+        let mut text = String::new();
+        (&*self.lock)
+            .read_to_string(&mut text)
+            .map_err(|source| OpenError::Io { path: path.join(LOCK), source })?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let marked = text.strip_prefix("twotick ").and_then(|count| count.trim_end().parse().ok());
+        let reason = format!("the file {LOCK} does not say how many batches there are");
+        marked.map(Some).ok_or(OpenError::Damaged { path: path.to_owned(), reason })
+    }
 }
 
 /// Why a batch did not become durable.
@@ -86,9 +135,26 @@ pub enum WriteError {
 /// What was found on opening.
 pub struct Found {
     pub policies: Policies,
-    pub live: Vec<Arc<Snapshot>>,
+    pub live: Vec<FoundLive>,
     pub parked: Vec<Parked>,
     pub audit: Head,
+    pub journal: Journal,
+}
+
+impl Found {
+    /// Those whose attempts were under way when the process before this one ended.
+    pub fn interrupted(&self) -> Vec<VerificationId> {
+        self.live.iter().filter(|found| found.is_interrupted).map(|found| found.id).collect()
+    }
+}
+
+pub struct FoundLive {
+    pub id: VerificationId,
+    pub live: Live,
+    /// Of which number it is, if it is pending.
+    pub pending_for: Option<NumberIndex>,
+    /// Whether an attempt was under way.
+    pub is_interrupted: bool,
 }
 
 /// A report that matches nothing yet.
@@ -137,7 +203,8 @@ impl Disk {
         for synced in [&path.join("conf"), path, folder_of_folder.unwrap_or(Path::new("."))] {
             File::open(synced).and_then(|file| file.sync_all()).map_err(io)?;
         }
-        let disk = Self { waker, db, file, path: path.to_owned(), batches: Cell::new(0), lock };
+        let platter = Platter { file: Arc::new(file), lock: Arc::new(lock) };
+        let disk = Self { waker, db, path: path.to_owned(), batches: Cell::new(0), platter };
         disk.check_format(key_id)?;
         Ok(disk)
     }
@@ -147,8 +214,8 @@ impl Disk {
     pub fn load(&self) -> Result<Found, OpenError> {
         self.guarded(|| {
             let policies = self.policies()?;
-            let (live, parked) = (self.live(&policies)?, self.parked()?);
-            Ok(Found { policies, live, parked, audit: self.audit_head()? })
+            let (live, journal) = self.live(&policies)?;
+            Ok(Found { policies, live, parked: self.parked()?, audit: self.audit_head()?, journal })
         })
     }
 
@@ -176,42 +243,39 @@ impl Disk {
     }
 
     /// Makes `batch`, of `rows` rows, survive the loss of power.
-    pub fn write(&self, mut batch: ::sled::Batch, rows: usize) -> Result<(), WriteError> {
-        let batches = self.batches.get() + 1;
-        let row = record::encode(&keys::BATCHES, &batches);
+    pub fn write(&self, batch: ::sled::Batch, rows: usize) -> Result<(), WriteError> {
+        self.hand_over(batch, rows)?;
+        self.platter.sync(self.batches.get())
+    }
+
+    /// Gives `batch`, of `rows` rows, to the kernel, as one: durable once the [`Platter`] has synced the number that
+    /// [`Disk::batches`] gives then.
+    pub fn hand_over(&self, mut batch: ::sled::Batch, rows: usize) -> Result<(), WriteError> {
+        let number = self.next_batch();
+        let row = record::encode(&keys::BATCHES, &number);
         batch.insert(&keys::BATCHES, row.map_err(|error| WriteError::Failed(error.to_string()))?);
-        self.waker.watch(|| self.hand_over(batch, rows)).map_err(write_error)?;
-        // sled's flush on Linux is `sync_file_range`, which makes neither sizes nor the disk's own cache durable.
-        self.file.sync_data().map_err(|error| WriteError::Failed(format!("fdatasync: {error}")))?;
-        self.batches.set(batches);
-        self.mark().map_err(|error| WriteError::Failed(format!("{LOCK}: {error}")))
+        let flushed = self.waker.watch(|| {
+            self.db.apply_batch(batch)?;
+            free_what_was_replaced(rows);
+            self.db.flush()
+        });
+        flushed.map_err(write_error)?;
+        self.batches.set(number);
+        Ok(())
     }
 
-    /// To the kernel, not yet to the disk.
-    fn hand_over(&self, batch: ::sled::Batch, rows: usize) -> ::sled::Result<()> {
-        self.db.apply_batch(batch)?;
-        free_what_was_replaced(rows);
-        self.db.flush().map(|_| ())
+    /// How many batches were handed over since the store was made.
+    pub fn batches(&self) -> u64 {
+        self.batches.get()
     }
 
-    /// Notes outside of sled how many batches are durable. Not synced: after the loss of power the note may be of a
-    /// batch before, never of one that is not there.
-    fn mark(&self) -> io::Result<()> {
-        self.lock.write_all_at(format!("twotick {:020}\n", self.batches.get()).as_bytes(), 0)
+    /// The number of the batch that is handed over next.
+    pub fn next_batch(&self) -> u64 {
+        self.batches.get() + 1
     }
 
-    /// What [`Disk::mark`] noted last; `None` before the first batch.
-    fn marked(&self) -> Result<Option<u64>, OpenError> {
-        let mut text = String::new();
-        (&self.lock)
-            .read_to_string(&mut text)
-            .map_err(|source| OpenError::Io { path: self.path.join(LOCK), source })?;
-        if text.is_empty() {
-            return Ok(None);
-        }
-        let marked = text.strip_prefix("twotick ").and_then(|count| count.trim_end().parse().ok());
-        let reason = format!("the file {LOCK} does not say how many batches there are");
-        marked.map(Some).ok_or(OpenError::Damaged { path: self.path.clone(), reason })
+    pub fn platter(&self) -> Platter {
+        self.platter.clone()
     }
 
     pub fn get(&self, key: &[u8]) -> Result<Option<::sled::IVec>, StoreError> {
@@ -246,7 +310,7 @@ impl Disk {
             if first != u32::try_from(events.len()).ok().map(|count| count + 1) {
                 return Err(damaged(&key, "events before it are missing"));
             }
-            events.extend(record::decode::<record::Commit>(&key, &value)?.into_events());
+            events.extend(record::decode_events(&key, &value)?);
         }
         Ok(events)
     }
@@ -276,16 +340,10 @@ impl Disk {
     ) -> Result<Option<Arc<Snapshot>>, StoreError> {
         let events = self.events(id)?;
         let versions = usize::try_from(version).unwrap_or(usize::MAX).min(events.len());
-        match State::fold(&events[..versions]) {
-            State::New if versions == 0 => Ok(None),
-            State::New => Err(damaged(&keys::events_of(id), "it does not begin with a request")),
-            State::Known(verification) => {
-                let policy = policies.get(&verification.request.policy).ok_or_else(|| {
-                    damaged(&keys::policy(verification.request.policy), "the policy is missing")
-                })?;
-                Ok(Some(Arc::new(Snapshot { verification: *verification, policy: Arc::clone(policy) })))
-            }
+        if versions == 0 {
+            return Ok(None);
         }
+        live::snapshot(id, State::fold(&events[..versions]), policies).map(Some)
     }
 
     /// The verification after this one in order of time, or the first of all.
@@ -318,17 +376,86 @@ impl Disk {
         Ok(policies)
     }
 
-    fn live(&self, policies: &Policies) -> Result<Vec<Arc<Snapshot>>, StoreError> {
-        let mut live = Vec::new();
+    /// Those that want something, from the journal and from what was gathered of the ones that are marked.
+    fn live(&self, policies: &Policies) -> Result<(Vec<FoundLive>, Journal), StoreError> {
+        let (mut growing, mut journal) = self.journal()?;
+        let mut live = Vec::with_capacity(growing.len());
         for row in self.scan(&[Row::Live as u8]) {
             let (key, _) = row?;
             let id = keys::named(&key)?;
-            let snapshot = self
-                .snapshot(id, u32::MAX, policies)?
-                .ok_or_else(|| damaged(&key, "the verification it marks as live has no events"))?;
-            live.push(snapshot);
+            let kept = self.events(id)?;
+            if kept.is_empty() {
+                return Err(damaged(&key, "the verification it marks as live has no events"));
+            }
+            live.push(found_live(id, &kept, growing.remove(&id), policies)?);
         }
-        Ok(live)
+        for (id, grown) in growing {
+            live.push(found_live(id, &[], Some(grown), policies)?);
+        }
+        live.iter().filter_map(|found| found.live.head().journal).for_each(|turn| journal.hold(turn));
+        Ok((live, journal))
+    }
+
+    /// What was not gathered yet.
+    fn journal(&self) -> Result<(ById<Grown>, Journal), StoreError> {
+        let (mut growing, mut journal) = (ById::<Grown>::default(), Journal::default());
+        for row in self.scan(&[Row::Journal as u8]) {
+            let (key, value) = row?;
+            let (turn, _) = keys::journal_place(&key).ok_or_else(|| damaged(&key, "it names no turn"))?;
+            journal.add_part(turn, 1, value.len() as u64);
+            for entry in journal::read(&key, &value)? {
+                match entry {
+                    Entry::Gathered { id } => drop(growing.remove(&id)),
+                    Entry::Added { id, first, commits } => {
+                        let grown = growing.entry(id).or_insert_with(|| Grown {
+                            turn,
+                            first,
+                            next: first,
+                            commits: Vec::new(),
+                        });
+                        if grown.next != first {
+                            return Err(damaged(&key, "events before it are missing"));
+                        }
+                        let count =
+                            commits::count(commits).map_err(|error| record::unreadable(&key, &error))?;
+                        grown.next = first.saturating_add(count);
+                        grown.commits.extend_from_slice(commits);
+                    }
+                }
+            }
+        }
+        Ok((growing, journal))
+    }
+
+    /// Leaves nothing in the journal: what is live stands in rows of its own, marked as live. For what is done while
+    /// no server runs, which then finds every verification in its rows.
+    pub fn gather_all(&self) -> Result<(), Trouble> {
+        let (live, mut journal) = self.live(&self.policies()?)?;
+        let waiting: Vec<_> = live.iter().filter(|found| found.live.head().journal.is_some()).collect();
+        for some in waiting.chunks(GATHERED_AT_ONCE) {
+            let (mut batch, mut count) = (::sled::Batch::default(), 0);
+            let mut page = journal::Page::default();
+            let mut insert = |(key, row): index::Entry| {
+                batch.insert(key, row);
+                count += 1;
+            };
+            for found in some {
+                index::gathered(found.id, &found.live)?.into_iter().for_each(&mut insert);
+                insert((keys::live(found.id), Vec::new()));
+                page.gathered(found.id);
+            }
+            let rows = page.rows(self.next_batch())?;
+            journal.add(self.next_batch(), &rows);
+            rows.into_iter().for_each(&mut insert);
+            self.write(batch, count)?;
+        }
+        let dead: Vec<_> = journal.rows().collect();
+        for some in dead.chunks(GATHERED_AT_ONCE) {
+            let mut batch = ::sled::Batch::default();
+            some.iter().for_each(|key| batch.remove(&**key));
+            self.write(batch, some.len())?;
+        }
+        Ok(())
     }
 
     fn parked(&self) -> Result<Vec<Parked>, StoreError> {
@@ -345,7 +472,7 @@ impl Disk {
 
     fn check_format(&self, key_id: [u8; 4]) -> Result<(), OpenError> {
         let read = |key: &[u8]| self.get(key).map_err(|error| self.unreadable(&error));
-        let marked = self.marked()?;
+        let marked = self.platter.marked(&self.path)?;
         match read(&keys::FORMAT)? {
             None if self.db.is_empty() && marked.is_none() => self.begin(key_id),
             None => Err(self.unreadable(&damaged(&keys::FORMAT, "the format of the store is missing"))),
@@ -357,27 +484,41 @@ impl Disk {
                     .and_then(|value| record::decode::<[u8; 4]>(&keys::KEY_ID, &value))
                     .map_err(|error| self.unreadable(&error))?;
                 let path = self.path.clone();
-                if found != STORE_FORMAT {
-                    Err(OpenError::Format { path, found })
-                } else if key != key_id {
-                    Err(OpenError::OtherKey { path })
-                } else {
-                    self.check_batches(marked.unwrap_or(0))
+                if !matches!(found, FORMAT_BEFORE | STORE_FORMAT) {
+                    return Err(OpenError::Format { path, found });
                 }
+                if key != key_id {
+                    return Err(OpenError::OtherKey { path });
+                }
+                self.check_batches(marked.unwrap_or(0))?;
+                if found == FORMAT_BEFORE { self.adopt() } else { Ok(()) }
             }
         }
     }
 
     fn begin(&self, key_id: [u8; 4]) -> Result<(), OpenError> {
-        let mut batch = ::sled::Batch::default();
+        let mut facts = ::sled::Batch::default();
         for (key, row) in [
             (keys::FORMAT, record::encode(&keys::FORMAT, &STORE_FORMAT)),
             (keys::KEY_ID, record::encode(&keys::KEY_ID, &key_id)),
             (keys::INDEX, record::encode(&keys::INDEX, &INDEX_VERSION)),
         ] {
-            batch.insert(&key, row.map_err(|error| self.unreadable(&error))?);
+            facts.insert(&key, row.map_err(|error| self.unreadable(&error))?);
         }
-        self.write(batch, 3).map_err(|error| match error {
+        self.note(facts, 3)
+    }
+
+    /// What the format before wrote is valid in this one.
+    fn adopt(&self) -> Result<(), OpenError> {
+        let mut facts = ::sled::Batch::default();
+        let row = record::encode(&keys::FORMAT, &STORE_FORMAT).map_err(|error| self.unreadable(&error))?;
+        facts.insert(&keys::FORMAT, row);
+        self.note(facts, 1)
+    }
+
+    /// Notes facts about the store itself, as many as there are in `facts`.
+    fn note(&self, facts: ::sled::Batch, count: usize) -> Result<(), OpenError> {
+        self.write(facts, count).map_err(|error| match error {
             WriteError::Full => OpenError::Full { path: self.path.clone() },
             WriteError::Failed(reason) => {
                 OpenError::Io { path: self.path.clone(), source: io::Error::other(reason) }
@@ -397,7 +538,7 @@ impl Disk {
             return Err(OpenError::Damaged { path: self.path.clone(), reason });
         }
         self.batches.set(batches);
-        self.mark().map_err(|source| OpenError::Io { path: self.path.join(LOCK), source })
+        self.platter.mark(batches).map_err(|source| OpenError::Io { path: self.path.join(LOCK), source })
     }
 
     fn unreadable(&self, error: &StoreError) -> OpenError {
@@ -405,11 +546,47 @@ impl Disk {
     }
 }
 
-/// Facts of a commit, for the row.
-pub fn commit(events: Vec<Event>) -> Option<record::Commit> {
-    let at = events.first()?.at;
-    let facts: Vec<Fact> = events.into_iter().map(|event| event.fact).collect();
-    Some(record::Commit { at, facts })
+/// What the journal holds of one verification.
+struct Grown {
+    /// The oldest row that holds some.
+    turn: u64,
+    first: u32,
+    next: u32,
+    commits: Vec<u8>,
+}
+
+/// `kept` are the events in rows of its own, `grown` those that came after.
+fn found_live(
+    id: VerificationId,
+    kept: &[Event],
+    grown: Option<Grown>,
+    policies: &Policies,
+) -> Result<FoundLive, StoreError> {
+    let kept_version = u32::try_from(kept.len()).unwrap_or(u32::MAX);
+    let mut all = Vec::new();
+    commits::append(&mut all, kept);
+    let kept_bytes = u32::try_from(all.len()).unwrap_or(u32::MAX);
+    let (mut version, mut journal) = (kept_version, None);
+    if let Some(grown) = grown {
+        if grown.first != kept_version + 1 {
+            return Err(damaged(&keys::journal(grown.turn, 0), "events before it are missing"));
+        }
+        all.extend_from_slice(&grown.commits);
+        (version, journal) = (grown.next - 1, Some(grown.turn));
+    }
+    let state = commits::fold(&all).map_err(|error| record::unreadable(&keys::events_of(id), &error))?;
+    let State::Known(verification) = state else {
+        return Err(damaged(&keys::events_of(id), "it does not begin with a request"));
+    };
+    live::policy_of(&verification, policies)?;
+    // One that wants nothing is attended to at once, which finds that out and gathers it.
+    let due = due_of(&verification).map_or(Timestamp::default(), |(at, _)| at);
+    Ok(FoundLive {
+        id,
+        live: Live::new(live::Head { due, journal, version, kept: kept_bytes }, &all, &[]),
+        pending_for: verification.is_pending().then_some(verification.request.number),
+        is_interrupted: verification.messages.iter().any(|message| message.open_attempt.is_some()),
+    })
 }
 
 /// A kill while sled writes its snapshot leaves one that it would take for whole and then refuse to open.

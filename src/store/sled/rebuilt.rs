@@ -11,6 +11,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::damage::{Sled, tamper};
 use super::keys::{self, Row};
+use super::open::Disk;
 use super::{Chain, OpenError, Reindexed, Settings, index, open, record, reindex, verify_audit};
 use crate::clock::Clock;
 use crate::store::contract::{World, policy};
@@ -29,8 +30,15 @@ fn key_id() -> [u8; 4] {
     Vault::new(&[7; 32]).key_id()
 }
 
+/// Leaves nothing in the journal, as what is done offline does first.
+fn gather(folder: &Path) {
+    let disk = Disk::open_existing(&folder.join("data"), key_id()).unwrap();
+    assert!(disk.gather_all().is_ok());
+}
+
 /// All rows that follow from others, and all others but the count of batches.
 fn rows(folder: &Path) -> (Rows, Rows) {
+    gather(folder);
     let mut rows = (Rows::new(), Rows::new());
     tamper(folder, |db| {
         for row in db.iter() {
@@ -305,6 +313,7 @@ async fn what_cannot_be_read_stops_the_making_and_where_nothing_is_nothing_is_ma
     }
     life.world.store.close().await.unwrap();
     let folder = life.world.folder.path();
+    gather(folder);
     let key = keys::events(life.ids[0], 1);
     tamper(folder, |db| {
         db.insert(&key[..], b"gone").unwrap();

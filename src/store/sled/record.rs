@@ -1,38 +1,49 @@
-//! How a row is written: one byte of format, four of checksum over key and content, then JSON.
+//! How a row is written: one byte of format, four of checksum over key and content, then the content: JSON, or what
+//! says of itself how it is read.
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
+use super::commits;
 use crate::store::StoreError;
 use crate::verification::values::Timestamp;
 use crate::verification::{Event, Fact};
 
-const FORMAT: u8 = 1;
+/// What the first byte says of the content.
+const JSON: u8 = 1;
+const COMPACT: u8 = 2;
 const HEADER_BYTES: usize = 5;
 /// Room for most rows, so that they are written without growing.
 const USUAL_BYTES: usize = 256;
 /// sled puts large values into files of their own, which nothing syncs.
 pub const MAX_BYTES: usize = 16 * 1024;
+/// What a row has room for beside its header.
+pub const MAX_CONTENT_BYTES: usize = MAX_BYTES - HEADER_BYTES;
 
-/// What was committed together to one verification.
-#[derive(Serialize, Deserialize)]
-pub struct Commit {
-    pub at: Timestamp,
-    pub facts: Vec<Fact>,
-}
-
-impl Commit {
-    pub fn into_events(self) -> impl Iterator<Item = Event> {
-        let at = self.at;
-        self.facts.into_iter().map(move |fact| Event { at, fact })
-    }
+/// A commit as versions before compact events wrote it.
+#[derive(serde::Deserialize)]
+struct JsonCommit {
+    at: Timestamp,
+    facts: Vec<Fact>,
 }
 
 /// The row for `content` under `key`. Its only failure is a row over [`MAX_BYTES`].
 pub fn encode<T: Serialize>(key: &[u8], content: &T) -> Result<Vec<u8>, StoreError> {
     let mut row = Vec::with_capacity(USUAL_BYTES);
-    row.extend_from_slice(&[FORMAT, 0, 0, 0, 0]);
+    row.extend_from_slice(&[JSON, 0, 0, 0, 0]);
     serde_json::to_writer(&mut row, content).map_err(|error| damaged(key, &error.to_string()))?;
+    finish(key, row)
+}
+
+/// The row for content that is compact already. Its only failure is a row over [`MAX_BYTES`].
+pub fn encode_compact(key: &[u8], content: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let mut row = Vec::with_capacity(HEADER_BYTES + content.len());
+    row.extend_from_slice(&[COMPACT, 0, 0, 0, 0]);
+    row.extend_from_slice(content);
+    finish(key, row)
+}
+
+fn finish(key: &[u8], mut row: Vec<u8>) -> Result<Vec<u8>, StoreError> {
     if row.len() > MAX_BYTES {
         return Err(StoreError::TooLarge);
     }
@@ -42,18 +53,60 @@ pub fn encode<T: Serialize>(key: &[u8], content: &T) -> Result<Vec<u8>, StoreErr
 }
 
 pub fn decode<T: DeserializeOwned>(key: &[u8], row: &[u8]) -> Result<T, StoreError> {
-    let (header, content) =
-        row.split_at_checked(HEADER_BYTES).ok_or_else(|| damaged(key, "it is too short"))?;
-    if header[0] != FORMAT {
-        return Err(damaged(key, "it has a format that this version does not know"));
+    match checked(key, row)? {
+        (JSON, content) => from_json(key, content),
+        _ => Err(unknown_format(key)),
     }
-    if header[1..] != checksum(key, content) {
-        return Err(damaged(key, "its checksum is wrong"));
+}
+
+/// The content of a row that [`encode_compact`] made.
+pub fn decode_compact<'a>(key: &[u8], row: &'a [u8]) -> Result<&'a [u8], StoreError> {
+    match checked(key, row)? {
+        (COMPACT, content) => Ok(content),
+        _ => Err(unknown_format(key)),
     }
+}
+
+/// The events of a row, of this version or of one before.
+pub fn decode_events(key: &[u8], row: &[u8]) -> Result<Vec<Event>, StoreError> {
+    match checked(key, row)? {
+        (JSON, content) => {
+            let JsonCommit { at, facts } = from_json(key, content)?;
+            Ok(facts.into_iter().map(|fact| Event { at, fact }).collect())
+        }
+        (COMPACT, content) => commits::read(content).map_err(|error| unreadable(key, &error)),
+        _ => Err(unknown_format(key)),
+    }
+}
+
+fn from_json<T: DeserializeOwned>(key: &[u8], content: &[u8]) -> Result<T, StoreError> {
     serde_json::from_slice(content).map_err(|error| {
         // Only the kind and place of the error: its text could quote the record.
         damaged(key, &format!("it cannot be read ({:?} at byte {})", error.classify(), error.column()))
     })
+}
+
+/// The format and content of a row that is as it was written.
+fn checked<'a>(key: &[u8], row: &'a [u8]) -> Result<(u8, &'a [u8]), StoreError> {
+    let (header, content) =
+        row.split_at_checked(HEADER_BYTES).ok_or_else(|| damaged(key, "it is too short"))?;
+    if !matches!(header[0], JSON | COMPACT) {
+        return Err(unknown_format(key));
+    }
+    if header[1..] != checksum(key, content) {
+        return Err(damaged(key, "its checksum is wrong"));
+    }
+    Ok((header[0], content))
+}
+
+fn unknown_format(key: &[u8]) -> StoreError {
+    damaged(key, "it has a format that this version does not know")
+}
+
+/// Only where it cannot be read: the text of the error could quote the record.
+pub fn unreadable(key: &[u8], error: &minicbor::decode::Error) -> StoreError {
+    let place = error.position().map_or_else(String::new, |byte| format!(" at byte {byte}"));
+    damaged(key, &format!("it cannot be read{place}"))
 }
 
 pub fn damaged(key: &[u8], reason: &str) -> StoreError {
@@ -77,17 +130,27 @@ mod tests {
 
     #[test]
     fn a_changed_byte_a_missing_byte_and_another_place_are_noticed() {
-        let row =
-            encode(b"key", &Commit { at: Timestamp::from_millis(5), facts: vec![Fact::Expired] }).unwrap();
-        assert_eq!(decode::<Commit>(b"key", &row).unwrap().facts, [Fact::Expired]);
-        assert!(decode::<Commit>(b"other", &row).is_err());
+        let events = [Event { at: Timestamp::from_millis(5), fact: Fact::Expired }];
+        let mut content = Vec::new();
+        commits::append(&mut content, &events);
+        let row = encode_compact(b"key", &content).unwrap();
+        assert_eq!(decode_events(b"key", &row).unwrap(), events);
+        assert!(decode_events(b"other", &row).is_err());
         for index in 0..row.len() {
             for bit in 0..8 {
                 let mut changed = row.clone();
                 changed[index] ^= 1 << bit;
-                assert!(decode::<Commit>(b"key", &changed).is_err(), "bit {bit} of byte {index}");
+                assert!(decode_events(b"key", &changed).is_err(), "bit {bit} of byte {index}");
             }
-            assert!(decode::<Commit>(b"key", &row[..index]).is_err(), "cut to {index} bytes");
+            assert!(decode_events(b"key", &row[..index]).is_err(), "cut to {index} bytes");
         }
+    }
+
+    #[test]
+    fn events_that_an_earlier_version_wrote_are_read() {
+        let content = serde_json::json!({ "at": 5, "facts": ["expired"] });
+        let row = encode(b"key", &content).unwrap();
+        let events = [Event { at: Timestamp::from_millis(5), fact: Fact::Expired }];
+        assert_eq!(decode_events(b"key", &row).unwrap(), events);
     }
 }

@@ -1,11 +1,13 @@
-//! The thread that owns sled. It takes what is waiting and what is due, makes all of it durable in one go, and only
-//! then publishes, answers and hands out errands.
+//! The thread that owns sled. It takes what is waiting and what is due, gives all of it to the kernel in one go, and
+//! leaves it to the [`syncer`] to make that durable and only then to publish, answer and hand out errands.
 
 mod memory;
 mod reader;
+mod syncer;
 mod turn;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -21,6 +23,7 @@ use crate::store::{Answer, Errand, Order, Retention, StoreError, Swept};
 use crate::verification::values::VerificationId;
 use memory::Memory;
 pub use reader::Reader;
+use syncer::{Finished, Syncer};
 use turn::Turn;
 
 /// Commands of one turn. Up to here a larger group costs less for each; beyond it only waits longer.
@@ -70,23 +73,26 @@ pub fn start(
     errands: mpsc::UnboundedSender<Errand>,
 ) -> Result<(), OpenError> {
     let disk = Disk::open(&settings.path, settings.key_id)?;
-    let memory = Memory::new(disk.load()?, &settings.rates);
-    memory.publish_all(&shared);
+    let found = disk.load()?;
+    let interrupted = found.interrupted();
+    let memory = Memory::new(found, &settings.rates, Arc::clone(&shared));
     let path = settings.path.clone();
+    let io = |source| OpenError::Io { path: path.clone(), source };
+    let opened = Opened::new(disk, &clock, &shared, &errands).map_err(io)?;
     let mut writer = Writer {
-        disk: Some(disk),
+        opened: Some(opened),
         memory,
         settings,
         clock,
         queue,
         shared,
         errands,
+        turns: 0,
         waiting: VecDeque::new(),
-        interrupted: Vec::new(),
+        interrupted,
         course: Course::Running,
         agenda: Agenda::Kept,
     };
-    writer.interrupted = writer.memory.open_attempts();
     let run = move || {
         let shared = Arc::clone(&writer.shared);
         if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run())).is_err() {
@@ -98,28 +104,45 @@ pub fn start(
         drop(writer);
         queue.iter().for_each(drop);
     };
-    thread::Builder::new()
-        .name("store".to_owned())
-        .spawn(run)
-        .map_err(|source| OpenError::Io { path, source })?;
+    thread::Builder::new().name("store".to_owned()).spawn(run).map_err(io)?;
     Ok(())
 }
 
 struct Writer {
-    /// `None` only while a disk that was full is opened anew.
-    disk: Option<Disk>,
+    /// `None` only while a disk that was full is opened anew, and in the end.
+    opened: Option<Opened>,
     memory: Memory,
     settings: Settings,
     clock: Clock,
     queue: Receiver<Job>,
     shared: Arc<Shared>,
     errands: mpsc::UnboundedSender<Errand>,
+    /// How many there were since it was opened.
+    turns: u64,
     /// Calls whose orders are not all carried out.
     waiting: VecDeque<Call>,
     /// Verifications whose attempts were under way when the process before this one ended.
     interrupted: Vec<VerificationId>,
     course: Course,
     agenda: Agenda,
+}
+
+/// What must be let go of before the folder can be opened again.
+struct Opened {
+    disk: Disk,
+    syncer: Syncer,
+}
+
+impl Opened {
+    fn new(
+        disk: Disk,
+        clock: &Clock,
+        shared: &Arc<Shared>,
+        errands: &mpsc::UnboundedSender<Errand>,
+    ) -> io::Result<Self> {
+        let syncer = Syncer::start(disk.platter(), clock.clone(), Arc::clone(shared), errands.clone())?;
+        Ok(Self { disk, syncer })
+    }
 }
 
 /// Whether what is due is done.
@@ -186,9 +209,10 @@ impl Writer {
             self.shared.turn_ends();
             if !taken.closings.is_empty() {
                 self.course = Course::Closing;
+                // What sled buffers is durable then; dropping it gives the folder back.
+                self.wait_for_sync();
                 self.shared.health.store(CLOSED, Ordering::Relaxed);
-                // What sled buffers is durable already; dropping it gives the folder back.
-                self.disk = None;
+                self.opened = None;
                 taken.closings.into_iter().for_each(|reply| drop(reply.send(Ok(()))));
                 break;
             }
@@ -275,31 +299,28 @@ impl Writer {
         }
         let last = !taken.closings.is_empty();
         loop {
-            let Some(disk) = &self.disk else { return };
             let took = Stopwatch::start();
-            let mut turn = Turn::new(disk, &mut self.memory, self.agenda, self.clock.now());
-            let finished = carry_out(&mut self.waiting, &mut turn);
+            let mut waiting = std::mem::take(&mut self.waiting);
+            let Some(mut turn) = self.begin_turn() else { return };
+            let calls = carry_out(&mut waiting, &mut turn);
             let attended: Vec<usize> =
                 taken.attend.iter().map(|(overdue, _)| turn.attend_overdue(overdue)).collect();
             turn.attend_due(DUES_A_TURN);
             let swept: Vec<_> = taken.sweeps.iter().map(|(before, _)| turn.sweep_old(*before)).collect();
-            let written = match turn.write() {
+            let written = turn.write();
+            self.waiting = waiting;
+            let written = match written {
                 Ok(written) => written,
                 Err(error) => {
                     self.write_failed(error);
                     // What a call was told by the turns before does not count without the rest of it.
-                    self.waiting.extend(finished);
+                    self.waiting.extend(calls);
                     return self.refuse_writes(taken);
                 }
             };
-            let errands = written.publish(&mut self.memory, &self.shared, &self.clock);
-            finished.into_iter().for_each(Call::answer);
-            hand_out(&self.errands, errands);
-            for ((_, reply), lost) in taken.attend.drain(..).zip(attended) {
-                drop(reply.send(Ok(lost)));
-            }
-            taken.sweeps.drain(..).zip(swept).for_each(|((_, reply), swept)| drop(reply.send(swept)));
-            metrics::histogram!("twotick_store_turn_duration_seconds").record(took.elapsed().as_secs_f64());
+            let attended = taken.attend.drain(..).map(|(_, reply)| reply).zip(attended).collect();
+            let swept = taken.sweeps.drain(..).map(|(_, reply)| reply).zip(swept).collect();
+            self.hand_to_syncer(Finished { written, calls, attended, swept, took });
             // On closing, every call that was accepted is carried out first.
             if !last || self.waiting.is_empty() {
                 return;
@@ -307,25 +328,55 @@ impl Writer {
         }
     }
 
+    /// `None` only while a disk that was full is opened anew.
+    fn begin_turn(&mut self) -> Option<Turn<'_>> {
+        let Opened { disk, syncer } = self.opened.as_ref()?;
+        self.memory.is_durable(syncer.durable());
+        self.turns += 1;
+        Some(Turn::new(self.turns, disk, &mut self.memory, &self.shared, self.agenda, self.clock.now()))
+    }
+
     /// Before anything else: what is started from now on was not interrupted.
     fn note_interrupted(&mut self) -> Result<(), WriteError> {
-        while let (Some(disk), false) = (&self.disk, self.interrupted.is_empty()) {
-            let rest = self.interrupted.len().saturating_sub(DUES_A_TURN);
-            let mut turn = Turn::new(disk, &mut self.memory, self.agenda, self.clock.now());
-            turn.interrupt(&self.interrupted[rest..]);
-            hand_out(&self.errands, turn.write()?.publish(&mut self.memory, &self.shared, &self.clock));
-            self.interrupted.truncate(rest);
+        while !self.interrupted.is_empty() {
+            let took = Stopwatch::start();
+            let some = self.interrupted.split_off(self.interrupted.len().saturating_sub(DUES_A_TURN));
+            let Some(mut turn) = self.begin_turn() else { return Ok(()) };
+            turn.interrupt(&some);
+            let written = turn.write()?;
+            let (calls, attended, swept) = Default::default();
+            self.hand_to_syncer(Finished { written, calls, attended, swept, took });
         }
         Ok(())
     }
 
+    fn hand_to_syncer(&self, turn: Finished) {
+        if let Some(Opened { syncer, .. }) = &self.opened {
+            syncer.hand_over(turn);
+        }
+    }
+
+    /// Until everything so far is durable and answered.
+    fn wait_for_sync(&self) {
+        if let Some(Opened { syncer, .. }) = &self.opened {
+            syncer.wait();
+        }
+    }
+
+    /// What is read is durable: turns that are not yet are waited for.
     fn read(&self, reads: Vec<Look>) {
-        let Memory { policies, live, live_in_order, .. } = &self.memory;
-        let reader = self.disk.as_ref().map(|disk| Reader { disk, policies, live, live_in_order });
+        if reads.is_empty() {
+            return;
+        }
+        self.wait_for_sync();
+        let (policies, memory) = (&*self.shared.policies(), &self.memory);
+        let reader = self.opened.as_ref().map(|Opened { disk, .. }| Reader { disk, policies, memory });
         reads.into_iter().for_each(|look| look(reader.as_ref()));
     }
 
     fn write_failed(&mut self, error: WriteError) {
+        // The turns before it are whole.
+        self.wait_for_sync();
         match error {
             WriteError::Full => {
                 self.course = Course::FullAndStuck;
@@ -340,8 +391,8 @@ impl Writer {
     }
 
     fn mind_the_room(&mut self) {
-        let has_room = match &self.disk {
-            Some(disk) => disk.has_room(),
+        let has_room = match &self.opened {
+            Some(Opened { disk, .. }) => disk.has_room(),
             None => true,
         };
         match (self.course, has_room) {
@@ -372,18 +423,17 @@ impl Writer {
 
     /// What of the last batch became durable is known only to the log, so memory is made anew from it.
     fn reopen(&mut self) -> Result<(), OpenError> {
-        self.disk = None;
+        self.opened = None;
         let disk = Disk::open(&self.settings.path, self.settings.key_id)?;
-        let memory = Memory::new(disk.load()?, &self.settings.rates);
-        memory.publish_all(&self.shared);
-        for id in self.memory.live.keys().filter(|id| !memory.live.contains_key(id)) {
-            self.shared.publish(*id, 0, None);
-        }
+        let found = disk.load()?;
+        let io = |source| OpenError::Io { path: self.settings.path.clone(), source };
+        let opened = Opened::new(disk, &self.clock, &self.shared, &self.errands).map_err(io)?;
+        self.turns = 0;
         // Attempts whose intent turned out to be durable although nobody was told to carry them out.
-        let handed_out: HashSet<_> = self.memory.open_attempts().into_iter().collect();
-        self.interrupted.extend(memory.open_attempts().into_iter().filter(|id| !handed_out.contains(id)));
-        self.memory = memory;
-        self.disk = Some(disk);
+        let was_handed_out = |id: &VerificationId| self.memory.has_open_attempt(*id);
+        self.interrupted = found.interrupted().into_iter().filter(|id| !was_handed_out(id)).collect();
+        self.memory = Memory::new(found, &self.settings.rates, Arc::clone(&self.shared));
+        self.opened = Some(opened);
         Ok(())
     }
 
@@ -413,11 +463,6 @@ fn carry_out(waiting: &mut VecDeque<Call>, turn: &mut Turn<'_>) -> Vec<Call> {
         }
     }
     finished
-}
-
-/// A courier that has stopped leaves its attempts to the next start, which finds them in doubt.
-fn hand_out(courier: &mpsc::UnboundedSender<Errand>, errands: Vec<Errand>) {
-    errands.into_iter().for_each(|errand| drop(courier.send(errand)));
 }
 
 /// The end: nothing is known of what was not answered, so nothing more may be answered.

@@ -1,4 +1,4 @@
-//! What the thread keeps in memory, rebuilt from the rows at start: the live verifications, which of them is pending
+//! What the thread knows by heart, rebuilt from the rows at start: the live verifications, which of them is pending
 //! for a number, what is due when, and the reports that wait for their message.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -8,11 +8,12 @@ use std::time::Duration;
 use super::super::Shared;
 use super::super::by_id::ById;
 use super::super::chain::Head;
+use super::super::journal::Journal;
+use super::super::live::Live;
 use super::super::open::{Found, Parked};
 use crate::store::gate::Gates;
-use crate::store::{Policies, Snapshot};
 use crate::verification::State;
-use crate::verification::due::due_of;
+use crate::verification::Verification;
 use crate::verification::state::{Message, Progress};
 use crate::verification::values::{ChannelName, NumberIndex, ProviderRef, Timestamp, VerificationId};
 
@@ -20,9 +21,13 @@ use crate::verification::values::{ChannelName, NumberIndex, ProviderRef, Timesta
 const ALERT_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 pub struct Memory {
-    pub policies: Policies,
-    pub live: ById<Live>,
-    /// The same ones in order of their ids, to be listed.
+    /// What readers see, and so the live verifications as they are on the disk.
+    shared: Arc<Shared>,
+    /// As turns left them that are not durable yet.
+    ahead: ById<Ahead>,
+    /// Which verifications each of those turns touched.
+    undurable: VecDeque<(u64, Vec<VerificationId>)>,
+    /// The live ones in order of their ids, to be listed.
     pub live_in_order: BTreeSet<VerificationId>,
     pub gates: Gates,
     /// Who stands before which gate. They are in the agenda only for what else they want. One that has gone on to
@@ -31,83 +36,100 @@ pub struct Memory {
     pub parked: ParkedReports,
     /// The end of the audit log.
     pub audit: Head,
-    pending: HashMap<NumberIndex, Vec<VerificationId>>,
+    pub journal: Journal,
+    pending: BTreeSet<(NumberIndex, VerificationId)>,
     agenda: BTreeSet<(Timestamp, VerificationId)>,
     alerted: HashMap<(ChannelName, String), Timestamp>,
 }
 
-pub struct Live {
-    pub snapshot: Arc<Snapshot>,
-    /// Where it stands in the agenda.
-    due: Timestamp,
+struct Ahead {
+    turn: u64,
+    /// `None`: it wants nothing more.
+    live: Option<Live>,
 }
 
 impl Memory {
-    pub fn new(found: Found, rates: &BTreeMap<ChannelName, u32>) -> Self {
+    pub fn new(found: Found, rates: &BTreeMap<ChannelName, u32>, shared: Arc<Shared>) -> Self {
         let mut memory = Self {
-            policies: found.policies,
-            live: ById::default(),
-            live_in_order: BTreeSet::new(),
+            shared,
+            ahead: ById::default(),
+            undurable: VecDeque::new(),
+            live_in_order: found.live.iter().map(|found| found.id).collect(),
             gates: Gates::new(rates),
             throttled: ById::default(),
             parked: ParkedReports::default(),
             audit: found.audit,
-            pending: HashMap::new(),
-            agenda: BTreeSet::new(),
+            journal: found.journal,
+            pending: BTreeSet::new(),
+            agenda: found.live.iter().map(|found| (found.live.head().due, found.id)).collect(),
             alerted: HashMap::new(),
         };
-        for snapshot in found.live {
-            let verification = &snapshot.verification;
-            if verification.is_pending() {
-                memory.note_pending(verification.request.number, verification.id());
-            }
-            let wanted = due_of(verification);
-            memory.put(snapshot, wanted.map(|(at, _)| at));
-        }
+        memory.pending.extend(found.live.iter().filter_map(|found| Some((found.pending_for?, found.id))));
+        memory.shared.replace_all(found.policies, found.live.into_iter().map(|found| (found.id, found.live)));
         let mut parked = found.parked;
         parked.sort_by_key(|report| report.at);
         parked.into_iter().for_each(|report| memory.parked.put(report));
         memory
     }
 
-    pub fn publish_all(&self, shared: &Shared) {
-        for (&id, live) in &self.live {
-            shared.publish(id, live.snapshot.verification.version, Some(Arc::clone(&live.snapshot)));
+    /// As the last turn left it, durable or not.
+    pub fn live(&self, id: VerificationId) -> Option<Live> {
+        match self.ahead.get(&id) {
+            Some(ahead) => ahead.live.clone(),
+            None => self.shared.live(id),
         }
     }
 
-    /// Those that had an attempt under way.
-    pub fn open_attempts(&self) -> Vec<VerificationId> {
-        let has_open = |live: &Live| {
-            live.snapshot.verification.messages.iter().any(|message| message.open_attempt.is_some())
-        };
-        self.live.iter().filter(|(_, live)| has_open(live)).map(|(&id, _)| id).collect()
+    pub fn is_live(&self, id: VerificationId) -> bool {
+        self.live_in_order.contains(&id)
     }
 
-    /// Its state is durable: it stands in memory and in the agenda while it wants something.
-    pub fn put(&mut self, snapshot: Arc<Snapshot>, due: Option<Timestamp>) {
-        let (id, number) = (snapshot.verification.id(), snapshot.verification.request.number);
-        if !snapshot.verification.is_pending() {
-            self.forget_pending(number, id);
+    /// Whether somebody was told to carry out an attempt of it.
+    pub fn has_open_attempt(&self, id: VerificationId) -> bool {
+        let state = self.live(id).and_then(|live| live.state(id).ok());
+        matches!(state, Some(State::Known(known)) if known.messages.iter().any(|one| one.open_attempt.is_some()))
+    }
+
+    /// What `turn` left of it stands here, and in the agenda while it wants something. `before` is how it was.
+    pub fn put(&mut self, turn: u64, before: Option<&Live>, verification: &Verification, live: Option<Live>) {
+        let id = verification.id();
+        if !verification.is_pending() {
+            self.pending.remove(&(verification.request.number, id));
         }
-        let before = match due {
-            Some(due) => {
+        let due_before = before.map(|live| live.head().due);
+        let due = live.as_ref().map(|live| live.head().due);
+        if due_before != due {
+            if let Some(due) = due_before {
+                self.agenda.remove(&(due, id));
+            }
+            if let Some(due) = due {
                 self.agenda.insert((due, id));
-                self.live.insert(id, Live { snapshot, due })
             }
-            None => self.live.remove(&id),
-        };
-        match (before, due) {
-            (Some(before), due) if Some(before.due) != due => {
-                self.agenda.remove(&(before.due, id));
-                if due.is_none() {
-                    self.live_in_order.remove(&id);
-                }
-            }
+        }
+        match (due_before, due) {
             (None, Some(_)) => {
                 self.live_in_order.insert(id);
             }
-            (Some(_) | None, _) => {}
+            (Some(_), None) => {
+                self.live_in_order.remove(&id);
+            }
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+        self.ahead.insert(id, Ahead { turn, live });
+        match self.undurable.back_mut() {
+            Some((last, touched)) if *last == turn => touched.push(id),
+            Some(_) | None => self.undurable.push_back((turn, vec![id])),
+        }
+    }
+
+    /// What turns up to this one left is durable and seen by readers.
+    pub fn is_durable(&mut self, turn: u64) {
+        while let Some((done, touched)) = self.undurable.pop_front_if(|(done, _)| *done <= turn) {
+            for id in touched {
+                if self.ahead.get(&id).is_some_and(|ahead| ahead.turn == done) {
+                    self.ahead.remove(&id);
+                }
+            }
         }
     }
 
@@ -138,7 +160,7 @@ impl Memory {
 
     /// Shows monitoring what is under way.
     pub fn measure(&self) {
-        metrics::gauge!("twotick_verifications_live").set(self.live.len() as f64);
+        metrics::gauge!("twotick_verifications_live").set(self.live_in_order.len() as f64);
         self.gates.measure();
     }
 
@@ -149,7 +171,7 @@ impl Memory {
 
     /// Whether the agenda will come back to it by itself.
     pub fn is_in_agenda(&self, id: VerificationId) -> bool {
-        self.live.get(&id).is_some_and(|live| self.agenda.contains(&(live.due, id)))
+        self.live(id).is_some_and(|live| self.agenda.contains(&(live.head().due, id)))
     }
 
     /// Those that are due, the earliest first.
@@ -158,21 +180,13 @@ impl Memory {
     }
 
     pub fn note_pending(&mut self, number: NumberIndex, id: VerificationId) {
-        self.pending.entry(number).or_default().push(id);
-    }
-
-    fn forget_pending(&mut self, number: NumberIndex, id: VerificationId) {
-        if let Some(ids) = self.pending.get_mut(&number) {
-            ids.retain(|&other| other != id);
-            if ids.is_empty() {
-                self.pending.remove(&number);
-            }
-        }
+        self.pending.insert((number, id));
     }
 
     /// Verifications of this number that were pending when last seen, the newest last.
     pub fn pending_of(&self, number: NumberIndex) -> Vec<VerificationId> {
-        self.pending.get(&number).cloned().unwrap_or_default()
+        let (first, last) = (VerificationId::first_at(Timestamp::default()), VerificationId::LAST);
+        self.pending.range((number, first)..=(number, last)).map(|&(_, id)| id).collect()
     }
 
     /// Whether an alert is news, and if so that it has been told.

@@ -1,21 +1,20 @@
 //! What is read on the store's thread, because it is no longer in memory.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::by_id::ById;
 use super::super::chain;
 use super::super::keys::{self, Row};
+use super::super::live::{self, Live};
 use super::super::open::Disk;
 use super::super::record;
-use super::memory::Live;
+use super::memory::Memory;
 use super::turn::idempotency_limit;
 use crate::store::{
     Alert, AuditRecord, Facets, Filter, Idempotency, Inbound, LogPosition, Page, Policies, Snapshot, Status,
     StoreError,
 };
-use crate::verification::Event;
 use crate::verification::values::{AppName, ChannelName, MessageId, NumberIndex, Timestamp, VerificationId};
+use crate::verification::{Event, State};
 
 /// Of a list: to look at one that is live, or at the row of one that is not.
 const ROW_EFFORT: usize = 1;
@@ -27,25 +26,24 @@ const INBOUND_VISIT: usize = 500;
 pub struct Reader<'a> {
     pub disk: &'a Disk,
     pub policies: &'a Policies,
-    pub live: &'a ById<Live>,
-    pub live_in_order: &'a BTreeSet<VerificationId>,
+    pub memory: &'a Memory,
 }
 
 /// One that a list comes by, and where it stands.
-struct Found<'a> {
+struct Found {
     id: VerificationId,
-    place: Place<'a>,
+    place: Place,
 }
 
-enum Place<'a> {
-    Live(&'a Live),
+enum Place {
+    Live(Live),
     /// It is no longer live: the row of what the filters look at.
     Kept(::sled::IVec),
     /// It is found by its number or by the app's reference.
     Named,
 }
 
-impl Found<'_> {
+impl Found {
     fn facets(&self, row: &[u8]) -> Result<Facets, StoreError> {
         record::decode(&keys::facets(self.id), row)
     }
@@ -53,18 +51,26 @@ impl Found<'_> {
 
 impl Reader<'_> {
     pub fn snapshot(&self, id: VerificationId) -> Result<Option<Arc<Snapshot>>, StoreError> {
-        match self.live.get(&id) {
-            Some(live) => Ok(Some(Arc::clone(&live.snapshot))),
-            None => self.snapshot_at(id, u32::MAX),
+        match self.memory.live(id) {
+            Some(live) => live.snapshot(id, self.policies).map(Some),
+            None => self.disk.snapshot(id, u32::MAX, self.policies),
         }
     }
 
     pub fn snapshot_at(&self, id: VerificationId, version: u32) -> Result<Option<Arc<Snapshot>>, StoreError> {
-        self.disk.snapshot(id, version, self.policies)
+        let Some(live) = self.memory.live(id) else {
+            return self.disk.snapshot(id, version, self.policies);
+        };
+        let mut events = live.events(id)?;
+        events.truncate(usize::try_from(version).unwrap_or(usize::MAX));
+        live::snapshot(id, State::fold(&events), self.policies).map(Some)
     }
 
     pub fn events(&self, id: VerificationId) -> Result<Vec<Event>, StoreError> {
-        self.disk.events(id)
+        match self.memory.live(id) {
+            Some(live) => live.events(id),
+            None => self.disk.events(id),
+        }
     }
 
     pub fn message(
@@ -102,7 +108,7 @@ impl Reader<'_> {
             };
             spent += if loads { SNAPSHOT_EFFORT } else { ROW_EFFORT };
             let snapshot = match found.place {
-                Place::Live(live) => Arc::clone(&live.snapshot),
+                Place::Live(live) => live.snapshot(found.id, self.policies)?,
                 Place::Kept(_) if !loads => continue,
                 Place::Kept(_) | Place::Named => self.snapshot(found.id)?.ok_or_else(|| {
                     let key = keys::events_of(found.id);
@@ -122,7 +128,7 @@ impl Reader<'_> {
         &'a self,
         filter: &Filter,
         before: Option<VerificationId>,
-    ) -> Box<dyn Iterator<Item = Result<Found<'a>, StoreError>> + 'a> {
+    ) -> Box<dyn Iterator<Item = Result<Found, StoreError>> + 'a> {
         let since = VerificationId::first_at(filter.since.unwrap_or_default());
         let until = filter.until.map(VerificationId::first_at);
         let until = [before, until].into_iter().flatten().min().unwrap_or(VerificationId::LAST);
@@ -133,7 +139,7 @@ impl Reader<'_> {
             (Some(number), _) => keys::numbers_of(number),
             (None, Some(client_ref)) => keys::client_refs_of(client_ref),
             (None, None) => {
-                let live = self.live_in_order.range(since..until).rev();
+                let live = self.memory.live_in_order.range(since..until).rev();
                 // What is pending is live.
                 let kept = (filter.status != Some(Status::Pending))
                     .then(|| self.disk.range(keys::facets(since), keys::facets(until)).rev());
@@ -150,8 +156,8 @@ impl Reader<'_> {
         &'a self,
         live: impl Iterator<Item = VerificationId> + 'a,
         kept: impl Iterator<Item = Result<(::sled::IVec, ::sled::IVec), StoreError>> + 'a,
-    ) -> impl Iterator<Item = Result<Found<'a>, StoreError>> + 'a {
-        let live = live.filter_map(|id| self.live.get(&id).map(|live| (id, live)));
+    ) -> impl Iterator<Item = Result<Found, StoreError>> + 'a {
+        let live = live.filter_map(|id| self.memory.live(id).map(|live| (id, live)));
         let (mut live, mut kept) = (live.peekable(), kept.peekable());
         std::iter::from_fn(move || {
             let newest_kept = match kept.peek() {

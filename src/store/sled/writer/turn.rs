@@ -9,13 +9,15 @@ use sha2::{Digest, Sha256};
 use super::super::Shared;
 use super::super::by_id::ById;
 use super::super::chain;
+use super::super::commits;
 use super::super::index;
+use super::super::journal::{self, Entry};
 use super::super::keys::{self, Row};
-use super::super::open::{self, Disk, Parked, WriteError};
+use super::super::live::{Head, Live, policy_of};
+use super::super::open::{Disk, Parked, WriteError};
 use super::super::record;
 use super::Agenda;
 use super::memory::Memory;
-use crate::clock::Clock;
 use crate::store::gate::{Finished, Gate};
 use crate::store::{
     Alert, Answer, Audit, AuditAction, Errand, Facets, FirstAnswer, FirstOccasion, Idempotency, Inbound,
@@ -36,8 +38,8 @@ use crate::verification::{
 const IDEMPOTENCY_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// A reply without a reference belongs to the newest verification of its writer, if that is not older.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
-/// Events of one row: with the longest titles of errors 8 stay well under the size of a record.
-const EVENTS_A_ROW: usize = 8;
+/// Most events take less in their compact form.
+const USUAL_EVENT_BYTES: usize = 64;
 /// Dues that one verification may have served in one turn: an expired step, its successor, and its start.
 const DUES_IN_A_ROW: usize = 4;
 /// Verifications for which a turn has room from the start.
@@ -50,8 +52,11 @@ const MOST_SEALED_BYTES: usize = 9_000;
 const MOST_REASON_BYTES: usize = 1_024;
 
 pub struct Turn<'a> {
+    /// Its place among all turns of this process.
+    number: u64,
     disk: &'a Disk,
     memory: &'a mut Memory,
+    shared: &'a Shared,
     agenda: Agenda,
     now: Timestamp,
     working: ById<Working>,
@@ -79,33 +84,45 @@ struct Working {
 /// What is durable of a verification before the turn.
 enum Stored {
     Nowhere,
-    Live(Arc<Snapshot>),
+    Live(Live),
     Kept(Arc<Snapshot>),
 }
 
-impl Stored {
-    fn version(&self) -> u32 {
-        match self {
-            Self::Nowhere => 0,
-            Self::Live(snapshot) | Self::Kept(snapshot) => snapshot.verification.version,
-        }
-    }
+/// What the kernel has been given, to be published once it is durable.
+pub struct Written {
+    /// Its place among all turns of this process.
+    pub number: u64,
+    /// The batch that must be durable for it.
+    pub batch: u64,
+    changed: Vec<Changed>,
+    errands: Vec<Errand>,
+    deadlines: Vec<Timestamp>,
 }
 
-/// What was made durable, to be published.
-pub struct Written {
-    changed: Vec<(Arc<Snapshot>, Option<Timestamp>)>,
-    errands: Vec<(VerificationId, Ordinal, u16)>,
-    deadlines: Vec<Timestamp>,
+/// A verification as a turn left it.
+struct Changed {
+    id: VerificationId,
+    version: u32,
+    /// `None`: it wants nothing more.
+    live: Option<Live>,
 }
 
 type Decided = Result<Result<Vec<Event>, Rejection>, StoreError>;
 
 impl<'a> Turn<'a> {
-    pub fn new(disk: &'a Disk, memory: &'a mut Memory, agenda: Agenda, now: Timestamp) -> Self {
+    pub fn new(
+        number: u64,
+        disk: &'a Disk,
+        memory: &'a mut Memory,
+        shared: &'a Shared,
+        agenda: Agenda,
+        now: Timestamp,
+    ) -> Self {
         Self {
+            number,
             disk,
             memory,
+            shared,
             agenda,
             now,
             working: ById::with_capacity_and_hasher(USUAL_SIZE, Default::default()),
@@ -202,7 +219,7 @@ impl<'a> Turn<'a> {
             if self.row_count - started >= ROWS_SWEPT {
                 return Ok(Swept { more: true, ..swept });
             }
-            if !self.memory.live.contains_key(&id) && !self.working.contains_key(&id) {
+            if !self.memory.is_live(id) && !self.working.contains_key(&id) {
                 self.remove_verification(id)?;
                 swept.removed += 1;
             }
@@ -211,53 +228,149 @@ impl<'a> Turn<'a> {
         Ok(Swept { more: self.row_count - started >= ROWS_SWEPT, ..swept })
     }
 
-    /// Makes everything of this turn durable as one.
+    /// Gives everything of this turn to the kernel as one.
     pub fn write(mut self) -> Result<Written, WriteError> {
-        let working = std::mem::take(&mut self.working);
-        let mut changed = Vec::with_capacity(working.len());
-        for (id, mut working) in working {
-            let is_live = due(&working.state).is_some();
-            let wanted = match self.memory.stands_at_gate(&working.state) {
-                true => due_while_throttled(&working.state),
-                false => due(&working.state),
-            };
-            let events = std::mem::take(&mut working.events);
-            self.add_events(id, working.stored.version(), events)?;
-            let State::Known(verification) = working.state else { continue };
-            let snapshot = Arc::new(Snapshot { verification: *verification, policy: working.policy });
-            if is_live {
-                self.mark_live(id, &working.stored);
-            } else {
-                self.mark_kept(&snapshot, &working.stored)?;
-            }
-            changed.push((snapshot, wanted.map(|(at, _)| at)));
+        let (mut page, mut left) = (journal::Page::default(), Vec::new());
+        let errands = self.errands();
+        for (id, working) in std::mem::take(&mut self.working) {
+            left.extend(self.leave(id, working, &mut page).map_err(unwritable)?);
         }
+        let gathered = self.gather_oldest(&left, &mut page).map_err(unwritable)?;
+        left.extend(gathered);
+        self.keep_journal(&left, &page).map_err(unwritable)?;
         if self.row_count > 0 {
-            self.disk.write(self.rows, self.row_count)?;
+            self.disk.hand_over(std::mem::take(&mut self.rows), self.row_count)?;
         }
-        Ok(Written { changed, errands: self.errands, deadlines: self.deadlines })
+        let mut changed = Vec::with_capacity(left.len());
+        for Left { verification, before, after } in left {
+            self.memory.put(self.number, before.as_ref(), &verification, after.clone());
+            changed.push(Changed { id: verification.id(), version: verification.version, live: after });
+        }
+        let (number, batch) = (self.number, self.disk.batches());
+        Ok(Written { number, batch, changed, errands, deadlines: self.deadlines })
     }
 
-    fn mark_live(&mut self, id: VerificationId, stored: &Stored) {
-        match stored {
-            Stored::Live(_) => {}
-            Stored::Nowhere => self.insert(&keys::live(id), Vec::new()),
-            Stored::Kept(_) => {
-                self.insert(&keys::live(id), Vec::new());
-                self.remove(&keys::facets(id));
+    /// What is to be carried out once this turn is durable.
+    fn errands(&mut self) -> Vec<Errand> {
+        let asked = std::mem::take(&mut self.errands);
+        let errand = |(id, message, attempt)| {
+            let snapshot = self.snapshot_of(id).ok()?;
+            Some(Errand { snapshot, message, attempt })
+        };
+        asked.into_iter().filter_map(errand).collect()
+    }
+
+    /// The rows for what this turn made of a verification. `None`: nothing that anybody would notice.
+    fn leave(
+        &mut self,
+        id: VerificationId,
+        working: Working,
+        page: &mut journal::Page,
+    ) -> Result<Option<Left>, StoreError> {
+        let wanted = match self.memory.stands_at_gate(&working.state) {
+            true => due_while_throttled(&working.state),
+            false => due(&working.state),
+        };
+        let is_live = due(&working.state).is_some();
+        let Working { state, policy, events, stored } = working;
+        let State::Known(verification) = state else { return Ok(None) };
+        let mut added = Vec::with_capacity(USUAL_EVENT_BYTES * events.len());
+        commits::append(&mut added, &events);
+        let (before, head, commits) = match &stored {
+            Stored::Live(live) => (Some(live.clone()), live.head(), live.commits()),
+            Stored::Nowhere | Stored::Kept(_) => (None, Head::default(), &[][..]),
+        };
+        let mut head = Head { version: verification.version, ..head };
+        if let Some((at, _)) = wanted.filter(|_| is_live) {
+            if events.is_empty() && before.as_ref().is_some_and(|before| before.head().due == at) {
+                return Ok(None);
+            }
+            head.due = at;
+            let after = match &stored {
+                Stored::Kept(_) => self.revive(id, head, &added)?,
+                Stored::Live(_) | Stored::Nowhere => {
+                    if !events.is_empty() {
+                        page.added(id, head.version + 1 - events.len() as u32, &added)?;
+                        head.journal.get_or_insert(self.disk.next_batch());
+                    }
+                    Live::new(head, commits, &added)
+                }
+            };
+            return Ok(Some(Left { verification, before, after: Some(after) }));
+        }
+        if events.is_empty() && before.is_none() {
+            return Ok(None);
+        }
+        self.insert_all(index::gathered(id, &Live::new(head, commits, &added))?);
+        if before.is_some() {
+            page.gathered(id);
+            if head.kept > 0 {
+                self.remove(&keys::live(id));
             }
         }
+        let snapshot = Snapshot { verification: *verification, policy };
+        if !matches!(&stored, Stored::Kept(before) if Facets::of(before) == Facets::of(&snapshot)) {
+            self.insert_all(vec![index::facets(&snapshot)?]);
+        }
+        Ok(Some(Left { verification: Box::new(snapshot.verification), before, after: None }))
     }
 
-    /// It is listed by its row from now on, which is written again only where that says something else.
-    fn mark_kept(&mut self, snapshot: &Snapshot, stored: &Stored) -> Result<(), WriteError> {
-        match stored {
-            Stored::Kept(before) if Facets::of(before) == Facets::of(snapshot) => return Ok(()),
-            Stored::Live(_) => self.remove(&keys::live(snapshot.verification.id())),
-            Stored::Kept(_) | Stored::Nowhere => {}
+    /// One that wanted nothing more wants something again: it goes on from the rows that it has.
+    fn revive(&mut self, id: VerificationId, head: Head, added: &[u8]) -> Result<Live, StoreError> {
+        let mut commits = Vec::new();
+        commits::append(&mut commits, &self.disk.events(id)?);
+        let grown = Live::new(Head { kept: length(&commits), ..head }, &commits, added);
+        self.insert_all(index::gathered(id, &grown)?);
+        self.insert_all(vec![(keys::live(id), Vec::new())]);
+        self.remove(&keys::facets(id));
+        Ok(Live::new(Head { kept: length(grown.commits()), ..head }, grown.commits(), &[]))
+    }
+
+    /// Where the journal is longer than it may be, what holds its oldest rows is gathered although it goes on.
+    fn gather_oldest(&mut self, left: &[Left], page: &mut journal::Page) -> Result<Vec<Left>, StoreError> {
+        let mut gathered = Vec::new();
+        let Some((turn, rows)) = self.memory.journal.too_old() else { return Ok(gathered) };
+        for key in rows {
+            let row = self.disk.get(&key)?.ok_or_else(|| record::damaged(&key, "it is missing"))?;
+            for entry in journal::read(&key, &row)? {
+                let (Entry::Added { id, .. } | Entry::Gathered { id }) = entry;
+                let is_at_hand = |left: &Left| left.verification.id() == id;
+                let Some(live) = self.memory.live(id).filter(|live| live.head().journal == Some(turn)) else {
+                    continue;
+                };
+                if left.iter().chain(&gathered).any(is_at_hand) {
+                    continue;
+                }
+                let State::Known(verification) = live.state(id)? else { continue };
+                self.insert_all(index::gathered(id, &live)?);
+                self.insert_all(vec![(keys::live(id), Vec::new())]);
+                page.gathered(id);
+                let head = Head { journal: None, kept: length(live.commits()), ..live.head() };
+                let after = Live::new(head, live.commits(), &[]);
+                gathered.push(Left { verification, before: Some(live), after: Some(after) });
+            }
         }
-        let (key, row) = index::facets(snapshot).map_err(|error| WriteError::Failed(error.to_string()))?;
-        self.insert(&key, row);
+        Ok(gathered)
+    }
+
+    /// Adds this turn's page, and removes what is dead.
+    fn keep_journal(&mut self, left: &[Left], page: &journal::Page) -> Result<(), StoreError> {
+        let turn = self.disk.next_batch();
+        let rows = page.rows(turn)?;
+        if !rows.is_empty() {
+            self.memory.journal.add(turn, &rows);
+            self.insert_all(rows);
+        }
+        for Left { before, after, .. } in left {
+            let held = |live: &Option<Live>| live.as_ref().and_then(|live| live.head().journal);
+            if held(before) != held(after) {
+                held(after).into_iter().for_each(|turn| self.memory.journal.hold(turn));
+                held(before).into_iter().for_each(|turn| self.memory.journal.let_go(turn));
+            }
+        }
+        for key in self.memory.journal.take_dead() {
+            self.remove(&key);
+        }
         Ok(())
     }
 
@@ -305,11 +418,12 @@ impl<'a> Turn<'a> {
             return Ok(Err(Rejection::AlreadyRequested));
         }
         let hash = request.policy;
-        if !self.memory.policies.contains_key(&hash) {
+        let is_known = self.shared.policies().contains_key(&hash);
+        if !is_known {
             let key = keys::policy(hash);
             let row = record::encode(&key, &*policy)?;
             self.insert(&key, row);
-            self.memory.policies.insert(hash, Arc::clone(&policy));
+            self.shared.add_policy(hash, Arc::clone(&policy));
         }
         for (key, row) in index::found_by(&request) {
             self.insert(&key, row);
@@ -749,19 +863,23 @@ impl<'a> Turn<'a> {
     /// The verification as this turn has made it so far; loaded where it was not touched yet.
     fn working(&mut self, id: VerificationId) -> Result<Option<&mut Working>, StoreError> {
         if !self.working.contains_key(&id) {
-            let stored = match self.memory.live.get(&id) {
-                Some(live) => Stored::Live(Arc::clone(&live.snapshot)),
-                None => match self.disk.snapshot(id, u32::MAX, &self.memory.policies)? {
-                    Some(snapshot) => Stored::Kept(snapshot),
-                    None => Stored::Nowhere,
-                },
-            };
-            let (Stored::Live(snapshot) | Stored::Kept(snapshot)) = &stored else { return Ok(None) };
-            let working = Working {
-                state: State::Known(Box::new(snapshot.verification.clone())),
-                policy: Arc::clone(&snapshot.policy),
-                events: Vec::new(),
-                stored,
+            let working = match self.memory.live(id) {
+                Some(live) => {
+                    let state = live.state(id)?;
+                    let State::Known(verification) = &state else { return Ok(None) };
+                    let policy = policy_of(verification, &self.shared.policies())?;
+                    Working { state, policy, events: Vec::new(), stored: Stored::Live(live) }
+                }
+                None => {
+                    let kept = self.disk.snapshot(id, u32::MAX, &self.shared.policies())?;
+                    let Some(snapshot) = kept else { return Ok(None) };
+                    Working {
+                        state: State::Known(Box::new(snapshot.verification.clone())),
+                        policy: Arc::clone(&snapshot.policy),
+                        events: Vec::new(),
+                        stored: Stored::Kept(snapshot),
+                    }
+                }
             };
             self.working.insert(id, working);
         }
@@ -785,22 +903,8 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn add_events(&mut self, id: VerificationId, stored: u32, events: Vec<Event>) -> Result<(), WriteError> {
-        let mut first = stored + 1;
-        let mut rest = events;
-        while !rest.is_empty() {
-            let later = rest.split_off(rest.len().min(EVENTS_A_ROW));
-            let written = u32::try_from(rest.len()).unwrap_or(u32::MAX);
-            if let Some(commit) = open::commit(rest) {
-                let key = keys::events(id, first);
-                let row =
-                    record::encode(&key, &commit).map_err(|error| WriteError::Failed(error.to_string()))?;
-                self.insert(&key, row);
-            }
-            first += written;
-            rest = later;
-        }
-        Ok(())
+    fn insert_all(&mut self, rows: Vec<index::Entry>) {
+        rows.into_iter().for_each(|(key, row)| self.insert(&key, row));
     }
 
     fn insert(&mut self, key: &[u8], value: Vec<u8>) {
@@ -833,7 +937,7 @@ impl<'a> Turn<'a> {
     }
 
     fn remove_verification(&mut self, id: VerificationId) -> Result<(), StoreError> {
-        if let Some(snapshot) = self.disk.snapshot(id, u32::MAX, &self.memory.policies)? {
+        if let Some(snapshot) = self.disk.snapshot(id, u32::MAX, &self.shared.policies())? {
             for (key, _) in index::rows_of(&snapshot, &self.disk.events(id)?)? {
                 self.remove(&key);
             }
@@ -845,26 +949,32 @@ impl<'a> Turn<'a> {
 }
 
 impl Written {
-    /// Shows the new states. What is to be carried out because of them is left to the caller, who has answers to give
-    /// first.
-    pub fn publish(self, memory: &mut Memory, shared: &Shared, clock: &Clock) -> Vec<Errand> {
-        let now = clock.now();
-        let lateness = metrics::histogram!("twotick_deadline_lateness_seconds");
-        self.deadlines.iter().for_each(|&due| lateness.record(now.since(due).as_secs_f64()));
-        let mut snapshots = ById::default();
-        for (snapshot, due) in self.changed {
-            let (id, version) = (snapshot.verification.id(), snapshot.verification.version);
-            shared.publish(id, version, due.is_some().then(|| Arc::clone(&snapshot)));
-            memory.put(Arc::clone(&snapshot), due);
-            if !self.errands.is_empty() {
-                snapshots.insert(id, snapshot);
-            }
+    /// Shows the new states, now that they are durable, and gives back what is to be carried out because of them.
+    pub fn publish(self, shared: &Shared, now: Timestamp) -> Vec<Errand> {
+        if !self.deadlines.is_empty() {
+            let lateness = metrics::histogram!("twotick_deadline_lateness_seconds");
+            self.deadlines.iter().for_each(|&due| lateness.record(now.since(due).as_secs_f64()));
         }
-        let errand = |(id, message, attempt)| {
-            snapshots.get(&id).map(|snapshot| Errand { snapshot: Arc::clone(snapshot), message, attempt })
-        };
-        self.errands.into_iter().filter_map(errand).collect()
+        for Changed { id, version, live } in self.changed {
+            shared.publish(id, version, live);
+        }
+        self.errands
     }
+}
+
+/// What a turn made of a verification: how it was held in memory, and how it is now.
+struct Left {
+    verification: Box<Verification>,
+    before: Option<Live>,
+    after: Option<Live>,
+}
+
+fn length(commits: &[u8]) -> u32 {
+    u32::try_from(commits.len()).unwrap_or(u32::MAX)
+}
+
+fn unwritable(error: StoreError) -> WriteError {
+    WriteError::Failed(error.to_string())
 }
 
 fn acted(

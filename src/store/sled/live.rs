@@ -1,0 +1,106 @@
+//! A verification that wants something, as it is held in memory: its events in their compact form, from which its state
+//! is folded when somebody looks. A folded state would be six times as large, and a million of them are kept.
+
+use std::sync::Arc;
+
+use super::{commits, keys, record};
+use crate::store::{Policies, Snapshot, StoreError};
+use crate::verification::values::{Timestamp, VerificationId};
+use crate::verification::{Event, Policy, State, Verification};
+
+/// One allocation: [`Head`], then the events.
+#[derive(Clone)]
+pub struct Live(Arc<[u8]>);
+
+/// What is asked of it more often than its state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// When it wants attention.
+    pub due: Timestamp,
+    /// The oldest row of the journal that holds events of it; `None`: they all stand in rows of its own.
+    pub journal: Option<u64>,
+    /// Number of its events.
+    pub version: u32,
+    /// Bytes of its events that stand in rows of its own.
+    pub kept: u32,
+}
+
+const HEAD_BYTES: usize = 24;
+
+impl Live {
+    /// `commits` and behind them `added`.
+    pub fn new(head: Head, commits: &[u8], added: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + commits.len() + added.len());
+        bytes.extend_from_slice(&head.due.as_millis().to_le_bytes());
+        bytes.extend_from_slice(&head.journal.unwrap_or(0).to_le_bytes());
+        bytes.extend_from_slice(&head.version.to_le_bytes());
+        bytes.extend_from_slice(&head.kept.to_le_bytes());
+        bytes.extend_from_slice(commits);
+        bytes.extend_from_slice(added);
+        Self(bytes.into())
+    }
+
+    pub fn head(&self) -> Head {
+        let word = |at: usize| self.0[at..at + 8].try_into().map(u64::from_le_bytes).unwrap_or(0);
+        let half = |at: usize| self.0[at..at + 4].try_into().map(u32::from_le_bytes).unwrap_or(0);
+        Head {
+            due: Timestamp::from_millis(i64::try_from(word(0)).unwrap_or(i64::MAX)),
+            journal: Some(word(8)).filter(|&turn| turn != 0),
+            version: half(16),
+            kept: half(20),
+        }
+    }
+
+    /// All its events.
+    pub fn commits(&self) -> &[u8] {
+        &self.0[HEAD_BYTES..]
+    }
+
+    /// Its events that stand only in the journal.
+    pub fn journaled(&self) -> &[u8] {
+        self.commits().get(self.head().kept as usize..).unwrap_or_default()
+    }
+
+    pub fn events(&self, id: VerificationId) -> Result<Vec<Event>, StoreError> {
+        commits::read(self.commits()).map_err(|error| record::unreadable(&keys::events_of(id), &error))
+    }
+
+    pub fn state(&self, id: VerificationId) -> Result<State, StoreError> {
+        commits::fold(self.commits()).map_err(|error| record::unreadable(&keys::events_of(id), &error))
+    }
+
+    pub fn snapshot(&self, id: VerificationId, policies: &Policies) -> Result<Arc<Snapshot>, StoreError> {
+        snapshot(id, self.state(id)?, policies)
+    }
+}
+
+/// A state that was folded, with the policy that was applied.
+pub fn snapshot(id: VerificationId, state: State, policies: &Policies) -> Result<Arc<Snapshot>, StoreError> {
+    let State::Known(verification) = state else {
+        return Err(record::damaged(&keys::events_of(id), "it does not begin with a request"));
+    };
+    let policy = policy_of(&verification, policies)?;
+    Ok(Arc::new(Snapshot { verification: *verification, policy }))
+}
+
+/// The policy that was applied to it.
+pub fn policy_of(verification: &Verification, policies: &Policies) -> Result<Arc<Policy>, StoreError> {
+    let hash = verification.request.policy;
+    let missing = || record::damaged(&keys::policy(hash), "the policy is missing");
+    policies.get(&hash).map(Arc::clone).ok_or_else(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_in_comes_out() {
+        let head = Head { due: Timestamp::from_millis(7), journal: Some(9), version: 3, kept: 2 };
+        let live = Live::new(head, b"abc", b"de");
+        assert_eq!((live.head(), live.commits(), live.journaled()), (head, &b"abcde"[..], &b"cde"[..]));
+        let head = Head { journal: None, due: Timestamp::MAX, kept: 5, ..head };
+        let live = Live::new(head, live.commits(), b"");
+        assert_eq!((live.head(), live.journaled()), (head, &b""[..]));
+    }
+}

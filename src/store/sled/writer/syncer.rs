@@ -1,0 +1,156 @@
+//! The thread that waits for the disk, so that the one that owns sled need not: while it makes one turn durable, the
+//! next is decided. What a turn left is published, answered and handed out here, in the order of the turns, and
+//! only when it is durable. It never touches sled.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use tokio::sync::mpsc;
+
+use super::super::Shared;
+use super::super::open::{Platter, WriteError};
+use super::turn::Written;
+use super::{Asker, Call, stop};
+use crate::clock::{Clock, Stopwatch};
+use crate::store::{Errand, StoreError, Swept};
+
+/// Turns that wait for the disk at once. One sync is for all that wait, so more would only wait longer.
+const TURNS_AHEAD: usize = 4;
+
+pub struct Syncer {
+    steps: Sender<Step>,
+    durable: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Step {
+    Turn(Box<Finished>),
+    /// Is answered when everything before it is done.
+    Fence(Sender<()>),
+    End,
+}
+
+/// A turn that the kernel has, and who waits for it.
+pub struct Finished {
+    pub written: Written,
+    pub calls: Vec<Call>,
+    pub attended: Vec<(Asker<usize>, usize)>,
+    pub swept: Vec<(Asker<Swept>, Result<Swept, StoreError>)>,
+    pub took: Stopwatch,
+}
+
+impl Syncer {
+    pub fn start(
+        platter: Platter,
+        clock: Clock,
+        shared: Arc<Shared>,
+        errands: mpsc::UnboundedSender<Errand>,
+    ) -> io::Result<Self> {
+        let (steps, queue) = bounded(TURNS_AHEAD);
+        let durable = Arc::new(AtomicU64::new(0));
+        let work = Work { platter, clock, shared, errands, durable: Arc::clone(&durable), synced: 0 };
+        let thread = thread::Builder::new().name("store-sync".to_owned()).spawn(move || {
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work.run(&queue))).is_err() {
+                stop("the thread that syncs the store panicked");
+            }
+        })?;
+        Ok(Self { steps, durable, thread: Some(thread) })
+    }
+
+    /// Waits only where too many turns wait already.
+    pub fn hand_over(&self, turn: Finished) {
+        if self.steps.send(Step::Turn(Box::new(turn))).is_err() {
+            stop("the thread that syncs the store is gone");
+        }
+    }
+
+    /// Waits until everything that was handed over is durable and answered.
+    pub fn wait(&self) {
+        let (done, is_done) = bounded(1);
+        if self.steps.send(Step::Fence(done)).is_err() || is_done.recv().is_err() {
+            stop("the thread that syncs the store is gone");
+        }
+    }
+
+    /// The last turn that is durable and that readers see.
+    pub fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+}
+
+/// It ends when it has done all that was handed over, and lets go of the files.
+impl Drop for Syncer {
+    fn drop(&mut self) {
+        if self.steps.send(Step::End).is_ok()
+            && let Some(thread) = self.thread.take()
+        {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Work {
+    platter: Platter,
+    clock: Clock,
+    shared: Arc<Shared>,
+    errands: mpsc::UnboundedSender<Errand>,
+    durable: Arc<AtomicU64>,
+    /// The last batch that is durable.
+    synced: u64,
+}
+
+impl Work {
+    fn run(mut self, queue: &Receiver<Step>) {
+        while let Ok(first) = queue.recv() {
+            let steps: Vec<Step> = std::iter::once(first).chain(queue.try_iter()).collect();
+            self.shared.sync_begins();
+            self.sync(&steps);
+            let is_end = steps.iter().any(|step| matches!(step, Step::End));
+            steps.into_iter().for_each(|step| self.finish(step));
+            self.shared.sync_ends();
+            if is_end {
+                break;
+            }
+        }
+    }
+
+    /// One sync for all that wait.
+    fn sync(&mut self, steps: &[Step]) {
+        let batch = |step: &Step| match step {
+            Step::Turn(turn) => Some(turn.written.batch),
+            Step::Fence(_) | Step::End => None,
+        };
+        let Some(newest) = steps.iter().filter_map(batch).max().filter(|&newest| newest > self.synced) else {
+            return;
+        };
+        match self.platter.sync(newest) {
+            Ok(()) => self.synced = newest,
+            Err(WriteError::Full) => stop("no room where a sync cannot need any"),
+            Err(WriteError::Failed(reason)) => stop(&reason),
+        }
+    }
+
+    fn finish(&self, step: Step) {
+        let turn = match step {
+            Step::Turn(turn) => *turn,
+            Step::Fence(done) => {
+                let _ = done.send(());
+                return;
+            }
+            Step::End => return,
+        };
+        let number = turn.written.number;
+        let errands = turn.written.publish(&self.shared, self.clock.now());
+        self.durable.store(number, Ordering::Release);
+        // Nobody waits any more where an answer cannot be given: the client has gone.
+        turn.calls.into_iter().for_each(Call::answer);
+        // A courier that has stopped leaves its attempts to the next start, which finds them in doubt.
+        errands.into_iter().for_each(|errand| drop(self.errands.send(errand)));
+        turn.attended.into_iter().for_each(|(reply, lost)| drop(reply.send(Ok(lost))));
+        turn.swept.into_iter().for_each(|(reply, swept)| drop(reply.send(swept)));
+        metrics::histogram!("twotick_store_turn_duration_seconds").record(turn.took.elapsed().as_secs_f64());
+    }
+}

@@ -1,0 +1,68 @@
+//! How the values of the core are written in few bytes: CBOR (RFC 8949), with numbers in place of names. Those numbers
+//! stand in stores that exist, so they are only added to, as names are. What is read is checked as where it came in.
+
+use std::sync::Arc;
+
+use minicbor::bytes::{ByteArray, ByteSlice};
+use minicbor::decode::{Decode, Decoder, Error as Unreadable};
+use minicbor::encode::{Encode, Encoder, Error as Unwritable, Write};
+
+use super::command::Request;
+use super::policy::PolicyHash;
+use super::values::{
+    AppName, ChannelName, NumberIndex, Ordinal, ProviderRef, Sealed, Timestamp, UserName, VerificationId,
+};
+
+macro_rules! written_as {
+    ($value:ty, $form:ty, $write:expr, $read:expr) => {
+        impl<C> Encode<C> for $value {
+            fn encode<W: Write>(
+                &self,
+                encoder: &mut Encoder<W>,
+                context: &mut C,
+            ) -> Result<(), Unwritable<W::Error>> {
+                let write: fn(&Self) -> $form = $write;
+                write(self).encode(encoder, context)
+            }
+        }
+
+        impl<'b, C> Decode<'b, C> for $value {
+            fn decode(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Self, Unreadable> {
+                let read: fn($form) -> Option<Self> = $read;
+                let position = decoder.position();
+                read(Decode::decode(decoder, context)?)
+                    .ok_or_else(|| Unreadable::message("a value out of bounds").at(position))
+            }
+        }
+    };
+}
+
+written_as!(Timestamp, i64, |at| at.as_millis(), |millis| Some(Timestamp::from_millis(millis)));
+written_as!(Ordinal, u8, |ordinal| ordinal.get(), |count| Ordinal::nth(count.into()));
+written_as!(VerificationId, ByteArray<16>, |id| id.to_bytes().into(), |bytes| Some(
+    VerificationId::from_bytes(bytes.into())
+));
+written_as!(NumberIndex, ByteArray<16>, |index| index.0.into(), |bytes| Some(NumberIndex(bytes.into())));
+written_as!(PolicyHash, ByteArray<16>, |hash| hash.0.into(), |bytes| Some(PolicyHash(bytes.into())));
+written_as!(Sealed, &ByteSlice, |sealed| (&*sealed.0).into(), |bytes| Some(Sealed((**bytes).into())));
+written_as!(ProviderRef, &str, |text| text.as_str(), |text| ProviderRef::parse(text).ok());
+written_as!(UserName, &str, |name| name.as_str(), |name| UserName::parse(name).ok());
+written_as!(ChannelName, &str, |name| name.as_str(), |name| Some(ChannelName::new(name)));
+written_as!(AppName, &str, |name| name.as_str(), |name| Some(AppName::new(name)));
+
+/// For a field that is shared in memory.
+pub mod shared {
+    use super::*;
+
+    pub fn encode<C, W: Write>(
+        request: &Arc<Request>,
+        encoder: &mut Encoder<W>,
+        context: &mut C,
+    ) -> Result<(), Unwritable<W::Error>> {
+        (**request).encode(encoder, context)
+    }
+
+    pub fn decode<'b, C>(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Arc<Request>, Unreadable> {
+        Request::decode(decoder, context).map(Arc::new)
+    }
+}
