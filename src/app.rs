@@ -168,6 +168,7 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
             personal: config.retention.personal,
             timelines: config.retention.timelines,
             audit: config.retention.audit,
+            alarm_bytes: config.store.alarm_bytes,
         },
         needed_templates(config),
         metrics.clone(),

@@ -296,6 +296,11 @@ impl Disk {
         })
     }
 
+    /// Bytes of sled's file, which holds all but a few pages of notes.
+    pub fn size(&self) -> u64 {
+        self.platter.file.metadata().map_or(0, |file| file.len())
+    }
+
     /// Makes `batch`, of `rows` rows, survive the loss of power.
     pub fn write(&self, batch: ::sled::Batch, rows: usize) -> Result<(), WriteError> {
         self.hand_over(batch, rows)?;

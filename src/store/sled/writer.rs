@@ -428,7 +428,10 @@ impl Writer {
 
     fn mind_the_room(&mut self) {
         let has_room = match &self.opened {
-            Some(Opened { disk, .. }) => disk.has_room(),
+            Some(Opened { disk, .. }) => {
+                self.shared.size.store(disk.size(), Ordering::Relaxed);
+                disk.has_room()
+            }
             None => true,
         };
         match (self.course, has_room) {
