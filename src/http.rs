@@ -6,6 +6,7 @@ mod auth;
 mod docs;
 mod error;
 mod input;
+mod meters;
 pub mod metrics;
 mod observe;
 mod operations;
@@ -26,7 +27,6 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App as ActixApp, HttpServer};
 use metrics_exporter_prometheus::PrometheusHandle;
-use rustix::process::{Resource, getrlimit};
 use secrecy::SecretString;
 use tokio::sync::watch;
 use utoipa_actix_web::OpenApiFactory;
@@ -38,6 +38,7 @@ use crate::store::Store;
 use crate::vault::Vault;
 use crate::verification::Policy;
 use crate::verification::values::AppName;
+use meters::{ChannelMeters, Listener};
 
 pub use docs::document;
 
@@ -137,6 +138,10 @@ pub enum Lifecycle {
 pub struct Shared {
     services: Services,
     keys: auth::KeyRing,
+    public: web::Data<Listener>,
+    admin: web::Data<Listener>,
+    /// By the channel's name.
+    webhooks: meters::Channels,
     /// Idempotency keys whose first request is under way.
     creating: Mutex<HashSet<[u8; 16]>>,
 }
@@ -144,19 +149,24 @@ pub struct Shared {
 pub fn share(services: Services) -> web::Data<Shared> {
     metrics::describe();
     let keys = auth::KeyRing::new(&services.vault, &services.apps);
-    web::Data::new(Shared { services, keys, creating: Mutex::default() })
+    let of_channel =
+        |(name, channel): (&String, &Arc<Channel>)| (name.clone(), ChannelMeters::new(channel.name()));
+    let webhooks = services.channels.iter().map(of_channel).collect();
+    let [public, admin] =
+        [&*routes::PUBLIC, &*routes::ADMIN].map(|routes| web::Data::new(Listener::new(routes)));
+    web::Data::new(Shared { services, keys, public, admin, webhooks, creating: Mutex::default() })
 }
 
 /// Registers the public listener's routes; [`serve_public`] adds what surrounds them.
 pub fn public(config: &mut ServiceConfig, shared: &web::Data<Shared>) {
-    config.app_data(shared.clone()).app_data(&*routes::PUBLIC);
+    config.app_data(shared.clone()).app_data(shared.public.clone());
     config.default_service(web::to(routes::unrouted));
     public_routes(config);
 }
 
 /// Registers the admin listener's routes; [`serve_admin`] adds what surrounds them.
 pub fn admin(config: &mut ServiceConfig, shared: &web::Data<Shared>) {
-    config.app_data(shared.clone()).app_data(&*routes::ADMIN);
+    config.app_data(shared.clone()).app_data(shared.admin.clone());
     config.default_service(web::to(routes::unrouted));
     admin_routes(config);
 }
@@ -165,27 +175,23 @@ pub fn admin(config: &mut ServiceConfig, shared: &web::Data<Shared>) {
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two requests of one connection; longer than the 60 s that a long poll may take.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Connections of one worker, where the process may have so many files open. An idle one costs some 8 KiB and is gone
-/// after 10 s, and while they are all taken nobody else gets in: so there must be more than somebody opens for fun.
-const MAX_CONNECTIONS: usize = 16_384;
-/// Of the files that the process may have open, what is left for the store and for requests to providers, of which each
-/// channel has up to 400.
-const OTHER_FILES: u64 = 1_024;
-/// However few files are allowed.
-const FEWEST_CONNECTIONS: usize = 64;
 /// What a stopping server waits for open requests; the whole stop has 10 s.
 const SHUTDOWN_SECONDS: u64 = 5;
 /// The admin listener has a handful of callers.
 const ADMIN_WORKERS: usize = 1;
+/// Each costs some 10 KiB, so that a flood of them stays below 50 MiB.
+const ADMIN_CONNECTIONS: usize = 4_096;
 
-/// Serves the public listener with so many `workers` until it is stopped through the server's handle.
+/// Serves the public listener with so many `workers` until it is stopped through the server's handle. Connections
+/// beyond `most` wait until one of them ends.
 pub fn serve_public(
     listener: TcpListener,
     shared: &web::Data<Shared>,
     workers: usize,
+    most: usize,
 ) -> std::io::Result<Server> {
     let shared = shared.clone();
-    serve(listener, workers, move |config| public(config, &shared))
+    serve(listener, workers, most.div_ceil(workers), move |config| public(config, &shared))
 }
 
 /// Serves the admin listener until it is stopped through the server's handle. `pages` registers what stands beside
@@ -196,7 +202,7 @@ pub fn serve_admin(
     pages: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
     let shared = shared.clone();
-    serve(listener, ADMIN_WORKERS, move |config| {
+    serve(listener, ADMIN_WORKERS, ADMIN_CONNECTIONS, move |config| {
         pages(config);
         admin(config, &shared);
     })
@@ -205,6 +211,7 @@ pub fn serve_admin(
 fn serve(
     listener: TcpListener,
     workers: usize,
+    connections_a_worker: usize,
     configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
     let app = move || {
@@ -212,7 +219,7 @@ fn serve(
     };
     let server = HttpServer::new(app)
         .workers(workers)
-        .max_connections(connections(workers))
+        .max_connections(connections_a_worker)
         .client_request_timeout(HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(SHUTDOWN_SECONDS)
@@ -220,13 +227,6 @@ fn serve(
         .listen(listener)?
         .run();
     Ok(server)
-}
-
-/// For each of so many workers; those of the other listener have their share too.
-fn connections(workers: usize) -> usize {
-    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX).saturating_sub(OTHER_FILES);
-    let share = usize::try_from(files).unwrap_or(usize::MAX) / (workers + ADMIN_WORKERS);
-    share.clamp(FEWEST_CONNECTIONS, MAX_CONNECTIONS)
 }
 
 impl std::ops::Deref for Shared {
