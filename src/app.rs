@@ -192,8 +192,7 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
     let addr = listeners.public.local_addr().map_err(StartError::Http)?;
     let admin_addr = listeners.admin.local_addr().map_err(StartError::Http)?;
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let most = config.server.max_connections as usize;
-    descriptors::allow(most);
+    let most = descriptors::allow(config.server.max_connections as usize);
     let public = http::serve_public(listeners.public, &shared, workers, most).map_err(StartError::Http)?;
     let admin = http::serve_admin(listeners.admin, &shared, move |pages| console::configure(pages, &console))
         .map_err(StartError::Http)?;
