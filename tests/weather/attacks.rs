@@ -18,7 +18,7 @@ use twotick::channel::signature::sign;
 use twotick::clock::Stopwatch;
 
 use crate::alone;
-use crate::checker::{Acked, Answers, Created, violations};
+use crate::checker::{Acked, Answers, Asked, Created, Moment, violations};
 use crate::house::{Rooms, forget_peak, home, memory_now, peak_memory};
 use crate::proof::{figure, long_seconds, seed};
 use crate::world::{APP_SECRET, Home, KEY, Providers, REPORT_SECRET, Server};
@@ -350,12 +350,14 @@ impl Honest {
         let n = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (to, client_ref) = (format!("+491522{n:07}"), format!("ref-{n}"));
         let body = json!({ "to": to, "client_ref": client_ref });
+        let asked = Asked { client_ref: client_ref.clone(), at: Moment::now() };
+        self.answers.lock().unwrap().asked.push(asked);
         let (status, created) =
             self.home.post("/v1/verifications", &body, Some(&client_ref)).await.expect("an honest caller");
         assert_eq!(status, 201, "{created}");
         let (id, version) =
             (created["id"].as_str().unwrap().to_owned(), created["version"].as_u64().unwrap());
-        self.answers.lock().unwrap().created.push(Created { id, client_ref, to, version });
+        self.answers.lock().unwrap().created.push(Created { id, client_ref, to, version, at: Moment::now() });
     }
 
     async fn report(&self) {
@@ -364,7 +366,12 @@ impl Honest {
         let told = [(&*seen.provider_ref, "delivered", Some(&*seen.reference))];
         let answer = self.home.statuses(&told).await.expect("an honest provider");
         assert_eq!(answer.status(), 200);
-        let acked = Acked { reference: seen.reference, status: "delivered".to_owned(), named_ours: true };
+        let acked = Acked {
+            reference: seen.reference,
+            status: "delivered".to_owned(),
+            named_ours: true,
+            at: Moment::now(),
+        };
         self.answers.lock().unwrap().acked.push(acked);
     }
 }
