@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use twotick::clock::{ManualClock, Stopwatch};
 use twotick::phone::Phone;
 use twotick::store::sled::SledStore;
@@ -281,7 +281,7 @@ struct Play {
 impl Play {
     async fn new(door: Door) -> Self {
         let mut server = api::server().await;
-        let errands = server.take_errands();
+        let errands = std::mem::replace(&mut server.errands, unbounded_channel().1);
         let carriers = Carriers::play(server.store.clone(), Arc::clone(&server.clock), errands);
         let (tally, answers) = (Tally::default(), Answers::default());
         Self { server, carriers, policy: Arc::new(policy()), door, tally, answers }
