@@ -5,6 +5,7 @@
 //! closed. Within [`STOP_LIMIT`].
 
 pub mod demo;
+mod descriptors;
 mod master_key;
 mod offline;
 
@@ -35,7 +36,7 @@ use crate::http::{self, CustomCode, Lifecycle, Services};
 use crate::store::sled::{self, OpenError, SledStore};
 use crate::store::{Errand, Health, Store, StoreError};
 use crate::sweeps::{self, Keep, NeededTemplate, Sweeps};
-use crate::vault::Vault;
+use crate::vault::{KeysError, Vault};
 use crate::verification::Policy;
 use crate::verification::policy::{Content, OnDoubt, Step};
 use crate::verification::values::{AppName, ChannelName, UserName};
@@ -54,6 +55,8 @@ const SENDS_LIMIT: Duration = Duration::from_secs(6);
 const SWEEPS_LIMIT: Duration = Duration::from_secs(1);
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
+/// The folder in the data folder that holds the keys of days and minutes.
+const KEYS: &str = "keys";
 /// Where Meta is; anything else is a stand-in or a proxy.
 const META: &str = "https://graph.facebook.com";
 
@@ -97,6 +100,8 @@ pub enum StartError {
     Listen { key: &'static str, addr: SocketAddr, source: io::Error },
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     #[error(transparent)]
     Store(#[from] OpenError),
     #[error("[channels.{name}]: {source}")]
@@ -149,9 +154,14 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
     let sending = tokio::spawn(courier.clone().run(errands));
     let sweeps = sweeps::start(Arc::new(Sweeps::new(
         Arc::clone(&store),
+        Arc::clone(&vault),
         Arc::clone(&channels),
         clock.clone(),
-        Keep { verifications: config.retention.verifications, inbound: config.retention.inbound },
+        Keep {
+            personal: config.retention.personal,
+            timelines: config.retention.timelines,
+            audit: config.retention.audit,
+        },
         needed_templates(config),
         metrics.clone(),
     )))
@@ -172,7 +182,9 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
     let addr = listeners.public.local_addr().map_err(StartError::Http)?;
     let admin_addr = listeners.admin.local_addr().map_err(StartError::Http)?;
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let public = http::serve_public(listeners.public, &shared, workers).map_err(StartError::Http)?;
+    let most = config.server.max_connections as usize;
+    descriptors::allow(most);
+    let public = http::serve_public(listeners.public, &shared, workers, most).map_err(StartError::Http)?;
     let admin = http::serve_admin(listeners.admin, &shared, move |pages| console::configure(pages, &console))
         .map_err(StartError::Http)?;
     let handles = [public.handle(), admin.handle()];
@@ -203,7 +215,7 @@ async fn open(
     };
     let rates = rates(config);
     let opening = tokio::task::spawn_blocking(move || {
-        let vault = Vault::new(&*master_key::load(&master, &path)?);
+        let vault = Vault::with_keys(&*master_key::load(&master, &path)?, &path.join(KEYS))?;
         let settings = sled::Settings { path, rates, key_id: vault.key_id() };
         let (store, errands) = sled::open(settings, clock)?;
         Ok((vault, store, errands))

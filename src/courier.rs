@@ -125,7 +125,7 @@ impl Courier {
             let title = "the number or the code cannot be opened: another master key, or damaged";
             refused("record_damaged", title, ErrorClass::Configuration)
         };
-        let person = self.vault.open_person(request).map_err(unreadable)?;
+        let person = self.vault.person(verification).map_err(unreadable)?;
         let code = self.vault.code(request, policy.code_length).map_err(unreadable)?;
         let minutes = minutes_left(now, verification.expires_at);
         let content = content(step, policy, &request.locale, &code, minutes)?;

@@ -18,7 +18,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("store", &["verification", "clock", "failpoint"]),
     ("channel", &["verification", "explain", "clock", "failpoint"]),
     ("courier", &["store", "channel", "vault", "verification", "clock", "failpoint"]),
-    ("sweeps", &["store", "channel", "verification", "clock"]),
+    ("sweeps", &["store", "channel", "vault", "verification", "clock"]),
     ("timeline", &["store", "verification", "language", "explain"]),
     (
         "http",

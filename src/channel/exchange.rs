@@ -164,6 +164,19 @@ impl Received {
     }
 }
 
+#[cfg(fuzzing)]
+impl Received {
+    /// As [`Received::read`] makes it. `None` where no such answer can be written.
+    pub fn of(status: u16, headers: &[(&'static str, &[u8])], body: Option<Vec<u8>>) -> Option<Self> {
+        let status = StatusCode::from_u16(status).ok()?;
+        let mut all = HeaderMap::new();
+        for (name, value) in headers {
+            all.insert(*name, HeaderValue::from_bytes(value).ok()?);
+        }
+        Some(Self { status, retry_after: retry_after(&all), body })
+    }
+}
+
 /// The outcome where no answer was received.
 pub fn unanswered(answer: Answer) -> Result<Received, Outcome> {
     match answer {

@@ -4,6 +4,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::http::header;
@@ -35,7 +38,12 @@ pub async fn read_body(
     if announced > limit {
         return Err(too_large(limit));
     }
-    match tokio::time::timeout(BODY_TIMEOUT, collect(payload, announced, limit)).await {
+    let mut collecting = pin!(collect(payload, announced, limit));
+    // A small body came with its head, and needs no timer.
+    if let Poll::Ready(body) = poll_fn(|context| Poll::Ready(collecting.as_mut().poll(context))).await {
+        return body;
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, collecting).await {
         Ok(body) => body,
         Err(_elapsed) => {
             Err(Problem::new(Code::RequestTimeout, format!("it took more than {} s", BODY_TIMEOUT.as_secs())))

@@ -82,8 +82,10 @@ pub async fn server_with(profiles: &[&str]) -> Server {
     });
     let (public, admin) = (listener(), listener());
     let (addr, admin_addr) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
-    let servers =
-        [http::serve_public(public, &shared, 2).unwrap(), http::serve_admin(admin, &shared, |_| {}).unwrap()];
+    let servers = [
+        http::serve_public(public, &shared, 2, 1_000).unwrap(),
+        http::serve_admin(admin, &shared, |_| {}).unwrap(),
+    ];
     let handles = servers.iter().map(actix_web::dev::Server::handle).collect();
     servers.into_iter().for_each(|server| drop(tokio::spawn(server)));
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::by_id::ById;
 use super::chain::Head;
+use super::import;
 use super::index::INDEX_VERSION;
 use super::journal::{self, Entry, Journal};
 use super::keys::{self, Row};
@@ -70,6 +71,12 @@ pub enum OpenError {
     Unindexed { path: PathBuf },
     #[error("there is no data in {path}")]
     Missing { path: PathBuf },
+    #[error("what is read out cannot be written: {0}")]
+    Output(io::Error),
+    #[error("{reason}")]
+    Input { reason: String },
+    #[error("an import into {path} was not finished: run it again with the same file")]
+    HalfImported { path: PathBuf },
     #[error("the data in {path} was written under another master key: check [keys] master")]
     OtherKey { path: PathBuf },
 }
@@ -174,6 +181,9 @@ impl Disk {
     /// For a server: made where it is missing.
     pub fn open(path: &Path, key_id: [u8; 4]) -> Result<Self, OpenError> {
         let disk = Self::open_unindexed(path, key_id)?;
+        if import::is_half_done(&disk).map_err(|error| disk.unreadable(&error))? {
+            return Err(OpenError::HalfImported { path: path.to_owned() });
+        }
         let version = disk
             .get(&keys::INDEX)
             .and_then(|row| row.map(|row| record::decode::<u32>(&keys::INDEX, &row)).transpose());
@@ -190,6 +200,17 @@ impl Disk {
         } else {
             Err(OpenError::Missing { path: path.to_owned() })
         }
+    }
+
+    /// To read an export into: made where it is missing.
+    pub fn open_for_import(path: &Path, key_id: [u8; 4]) -> Result<Self, OpenError> {
+        Self::open_unindexed(path, key_id)
+    }
+
+    /// Whether nothing was ever kept in it: there are only the rows of its beginning.
+    pub fn is_unused(&self) -> Result<bool, StoreError> {
+        let mut rows = self.range(Vec::new(), vec![0xff]);
+        rows.try_fold(true, |unused, row| Ok(unused && row?.0.first() == Some(&(Row::Meta as u8))))
     }
 
     fn open_unindexed(path: &Path, key_id: [u8; 4]) -> Result<Self, OpenError> {
@@ -239,6 +260,8 @@ impl Disk {
             Ok(Err(Trouble::Unwritable(WriteError::Failed(reason)))) => {
                 Err(OpenError::Io { path: self.path.clone(), source: io::Error::other(reason) })
             }
+            Ok(Err(Trouble::Output(source))) => Err(OpenError::Output(source)),
+            Ok(Err(Trouble::Input(reason))) => Err(OpenError::Input { reason }),
             Err(_) => Err(senseless(&self.path)),
         }
     }
@@ -479,6 +502,12 @@ impl Disk {
     pub fn audit_head(&self) -> Result<Head, StoreError> {
         let row = self.get(&keys::AUDIT_HEAD)?;
         row.map_or(Ok(Head::default()), |row| record::decode(&keys::AUDIT_HEAD, &row))
+    }
+
+    /// What the oldest record of the audit log follows.
+    pub fn audit_anchor(&self) -> Result<Head, StoreError> {
+        let row = self.get(&keys::AUDIT_ANCHOR)?;
+        row.map_or(Ok(Head::default()), |row| record::decode(&keys::AUDIT_ANCHOR, &row))
     }
 
     fn check_format(&self, key_id: [u8; 4]) -> Result<(), OpenError> {

@@ -465,7 +465,7 @@ impl<'a> Reading<'a> {
 fn asker(before: &[Event]) -> Asker {
     let by_operator = matches!(
         before.last().map(|event| &event.fact),
-        Some(Fact::OperatorActed {
+        Some(Fact::Erased | Fact::OperatorActed {
             action: OperatorAction::Resend | OperatorAction::Next | OperatorAction::Cancel,
             ..
         })
