@@ -228,11 +228,14 @@ impl Filler {
             policy: policy.hash(),
             number: index,
             tail: Some(self.vault.number_tail(phone.last_four())),
-            person: self.vault.seal_person(id, &Person { to, metadata: BTreeMap::new() }),
+            person: self
+                .vault
+                .seal_person(id, &Person { to, metadata: BTreeMap::new() })
+                .expect("keys are in memory"),
             country: phone.country().map(str::to_owned),
             locale: "en".to_owned(),
             client_ref: None,
-            code: self.vault.new_code(),
+            code: self.vault.new_code(id).expect("keys are in memory"),
         })
     }
 

@@ -132,10 +132,16 @@ fn keys(mut section: Section<'_>) -> Option<Keys> {
 
 fn retention(mut section: Section<'_>) -> Option<Retention> {
     let range = DAY..=3650 * DAY;
-    let verifications = section.defaulted("verifications").duration(range.clone());
-    let inbound = section.defaulted("inbound").duration(range);
+    let personal = section.defaulted("personal").duration(range.clone());
+    let timelines_slot = section.defaulted("timelines");
+    let timelines = timelines_slot.duration(range.clone());
+    let audit = section.defaulted("audit").duration(range);
     section.end();
-    Some(Retention { verifications: verifications?, inbound: inbound? })
+    if personal.zip(timelines).is_some_and(|(personal, timelines)| timelines < personal) {
+        timelines_slot.problem("must be at least as long as personal: without its timeline a number is lost");
+        return None;
+    }
+    Some(Retention { personal: personal?, timelines: timelines?, audit: audit? })
 }
 
 fn apps(slot: &Slot<'_>) -> Option<Vec<App>> {

@@ -12,10 +12,11 @@ use super::input::read_body;
 use super::meters::{ChannelMeters, Received, StatusLabel};
 use super::{Shared, metrics as names};
 use crate::channel::{self, Challenge, Channel, Delivery, Readable};
+use crate::failpoint;
 use crate::phone::Phone;
 use crate::store::{self, Answer, Order};
-use crate::vault::Vault;
 use crate::vault::webhook::{InboundContent, evidence_place, inbound_place};
+use crate::vault::{CannotSeal, Vault};
 use crate::verification::values::{ChannelName, Timestamp};
 
 /// Meta, "Webhooks overview": a payload has at most 3 MB (November 2025).
@@ -137,11 +138,13 @@ async fn store_all(
 ) -> Result<(), Problem> {
     count_unknown(&delivery);
     let now = shared.clock.now();
-    let Writer { orders, labels } = Writer::of(channel, delivery, body, &shared.vault, now);
+    let Writer { orders, labels } = Writer::of(channel, delivery, body, &shared.vault, now)?;
     if orders.is_empty() {
         return Ok(());
     }
+    failpoint::reach("webhook.before");
     let answers = shared.store.execute(orders).await?;
+    failpoint::reach("webhook.after");
     count_reports(meters, &labels, &answers);
     Ok(())
 }
@@ -153,14 +156,21 @@ struct Writer {
 }
 
 impl Writer {
-    fn of(channel: &Channel, delivery: Delivery, body: &[u8], vault: &Vault, now: Timestamp) -> Self {
+    fn of(
+        channel: &Channel,
+        delivery: Delivery,
+        body: &[u8],
+        vault: &Vault,
+        now: Timestamp,
+    ) -> Result<Self, CannotSeal> {
         let Delivery { reports, inbound, alerts, readable, .. } = delivery;
         let name = channel.name();
         let labels = reports.iter().map(|report| StatusLabel::of(&report.status)).collect();
         let reports = reports.into_iter().map(|report| Order::Report { channel: name.clone(), report });
-        let inbound = inbound
+        let inbound: Vec<_> = inbound
             .into_iter()
-            .map(|message| Order::Inbound(std::sync::Arc::new(kept_inbound(name, message, vault, now))));
+            .map(|message| Ok(Order::Inbound(std::sync::Arc::new(kept_inbound(name, message, vault, now)?))))
+            .collect::<Result<_, CannotSeal>>()?;
         let alerts = alerts.into_iter().map(|alert| {
             warn_operator(name, &alert);
             Order::Alert(kept_alert(name, alert, now))
@@ -168,9 +178,9 @@ impl Writer {
         let mut orders: Vec<Order> = reports.chain(inbound).chain(alerts).collect();
         match readable {
             Readable::Yes => {}
-            Readable::No(why) => orders.push(Order::Alert(unreadable(name, why, body, vault, now))),
+            Readable::No(why) => orders.push(Order::Alert(unreadable(name, why, body, vault, now)?)),
         }
-        Self { orders, labels }
+        Ok(Self { orders, labels })
     }
 }
 
@@ -179,7 +189,7 @@ fn kept_inbound(
     message: channel::Inbound,
     vault: &Vault,
     now: Timestamp,
-) -> store::Inbound {
+) -> Result<store::Inbound, CannotSeal> {
     let provider_ref = message.provider_ref.as_str().to_owned();
     let number = message.from.as_deref().and_then(|from| Phone::parse(from).ok());
     let content = InboundContent {
@@ -188,14 +198,15 @@ fn kept_inbound(
         profile_name: message.profile_name,
         text: message.text,
     };
-    store::Inbound {
-        content: content.seal(vault, &inbound_place(channel, &provider_ref)),
+    let number = number.map(|phone| vault.number_index(&phone));
+    Ok(store::Inbound {
+        content: content.seal(vault, now, number, &inbound_place(channel, &provider_ref))?,
         provider_ref,
         channel: channel.clone(),
         received_at: now,
         at: plausible(message.at, now),
         kind: message.kind,
-        number: number.map(|phone| vault.number_index(&phone)),
+        number,
         in_reply_to: message.in_reply_to.map(|reference| reference.as_str().to_owned()),
         intent: match message.intent {
             channel::Intent::Reply => store::Intent::Reply,
@@ -203,7 +214,7 @@ fn kept_inbound(
         },
         verification: None,
         app: None,
-    }
+    })
 }
 
 /// The provider's time, unless it lies so far ahead that the record would outlive every retention. A clock that is
@@ -229,17 +240,17 @@ fn unreadable(
     body: &[u8],
     vault: &Vault,
     now: Timestamp,
-) -> store::Alert {
+) -> Result<store::Alert, CannotSeal> {
     tracing::warn!(%channel, why, bytes = body.len(), "a signed webhook cannot be read; it is kept for the operator");
     let evidence = &body[..body.len().min(EVIDENCE_BYTES)];
-    store::Alert {
+    Ok(store::Alert {
         at: now,
         channel: channel.clone(),
         code: "unreadable_webhook".to_owned(),
         title: why.to_owned(),
         subject: None,
-        evidence: Some(vault.seal(&evidence_place(channel), evidence)),
-    }
+        evidence: Some(vault.seal_personal(now, None, &evidence_place(channel), evidence)?),
+    })
 }
 
 fn warn_operator(channel: &ChannelName, alert: &channel::Alert) {
