@@ -69,7 +69,7 @@ async fn forget(filler: &Filler, now: Timestamp) -> Outcome<()> {
     let kept = HOUR * HOURS as u32 * KEPT_DAYS;
     let kept_millis = i64::try_from(kept.as_millis())?;
     let oldest = Timestamp::from_millis(now.as_millis() - kept_millis);
-    let before = Retention { verifications: oldest, inbound: oldest };
+    let before = Retention { verifications: oldest, inbound: oldest, audit: oldest };
     while filler.store.sweep_old(before).await?.more {}
     Ok(())
 }

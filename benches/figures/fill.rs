@@ -139,7 +139,7 @@ pub struct Filler {
 impl Filler {
     /// Opens the store in a data folder.
     pub fn open(data: &Path, clock: Clock) -> Outcome<Arc<Self>> {
-        let vault = Vault::new(&MASTER);
+        let vault = Vault::with_keys(&MASTER, &data.join("keys"))?;
         let settings =
             sled::Settings { path: data.to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
         let (store, errands) = sled::open(settings, clock.clone())?;
