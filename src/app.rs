@@ -4,7 +4,10 @@
 //! are sent home, requests under way are answered, outcomes of sends under way are recorded, and at last the store is
 //! closed. Within [`STOP_LIMIT`].
 
+mod asked;
 pub mod demo;
+mod door;
+mod erase;
 mod master_key;
 mod offline;
 
@@ -16,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use actix_web::web::ServiceConfig;
 use jiff::tz::TimeZone;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use sd_notify::NotifyState;
@@ -42,7 +46,8 @@ use crate::verification::values::{AppName, ChannelName, UserName};
 
 pub use crate::sandbox;
 pub use master_key::KeyError;
-pub use offline::{OfflineError, reindex, verify_audit};
+pub use erase::{Erased, Unreadable, erase};
+pub use offline::{OfflineError, erase_number, export, import, reindex, verify_audit};
 
 /// Of a whole stop. systemd and container runtimes kill after 10 s or later unless told otherwise.
 pub const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -138,6 +143,8 @@ pub struct App {
     courier: Courier,
     sending: JoinHandle<()>,
     sweeps: sweeps::Running,
+    /// Tells the command line where the server is.
+    notice: door::Notice,
 }
 
 /// Opens the store, starts every part and takes requests from then on. Needs a runtime with several threads.
@@ -170,8 +177,8 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
     let console = console::share(console_services(config, &store, &vault, &clock, &serving, &metrics));
     let shared = http::share(Services {
         store: Arc::clone(&store),
-        vault,
-        clock,
+        vault: Arc::clone(&vault),
+        clock: clock.clone(),
         apps: apps(config),
         profiles: profiles(config),
         channels: channels.iter().map(|(name, channel)| (name.to_string(), Arc::clone(channel))).collect(),
@@ -182,8 +189,13 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
     let admin_addr = listeners.admin.local_addr().map_err(StartError::Http)?;
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let public = http::serve_public(listeners.public, &shared, workers).map_err(StartError::Http)?;
-    let admin = http::serve_admin(listeners.admin, &shared, move |pages| console::configure(pages, &console))
-        .map_err(StartError::Http)?;
+    let (door, notice) =
+        door::open(&config.store.path, admin_addr, Arc::clone(&store), vault, clock).map_err(StartError::Http)?;
+    let pages = move |pages: &mut ServiceConfig| {
+        door::configure(pages, &door);
+        console::configure(pages, &console);
+    };
+    let admin = http::serve_admin(listeners.admin, &shared, pages).map_err(StartError::Http)?;
     let handles = [public.handle(), admin.handle()];
     let mut servers = JoinSet::new();
     servers.spawn(public);
@@ -198,7 +210,7 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
         took_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX),
         "twotick is up"
     );
-    Ok(App { addr, admin_addr, store, lifecycle, servers, handles, courier, sending, sweeps })
+    Ok(App { addr, admin_addr, store, lifecycle, servers, handles, courier, sending, sweeps, notice })
 }
 
 /// Key and store, both from the disk.
@@ -278,6 +290,7 @@ impl App {
             }
         }
         self.sending.abort();
+        drop(self.notice);
         let took_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(took_ms, "stopped");
     }

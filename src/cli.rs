@@ -5,7 +5,9 @@ mod check;
 mod client;
 mod config;
 mod demo;
+mod erase;
 mod explain;
+mod export;
 mod healthcheck;
 mod logging;
 mod reindex;
@@ -72,6 +74,12 @@ enum Command {
     Explain(explain::Args),
     /// Make anew by what verifications and messages are found; the server must be stopped
     Reindex,
+    /// Forget everything of a number; while the server runs or not
+    Erase(erase::Args),
+    /// Write the whole store as lines of JSON, without keys; the server must be stopped
+    Export(export::ExportArgs),
+    /// Read an export into an empty data folder, or go on with one that stopped; nothing is sent
+    Import(export::ImportArgs),
     /// Check the log of what the staff did
     #[command(subcommand)]
     Audit(audit::Command),
@@ -113,6 +121,9 @@ pub fn run(cli: &Cli) -> Exit {
         Some(Command::User(command)) => user::run(command),
         Some(Command::Explain(args)) => explain::run(args),
         Some(Command::Reindex) => reindex::run(cli),
+        Some(Command::Erase(args)) => erase::run(cli, args),
+        Some(Command::Export(args)) => export::export(cli, args),
+        Some(Command::Import(args)) => export::import(cli, args),
         Some(Command::Audit(command)) => audit::run(cli, command),
         Some(Command::Healthcheck(args)) => healthcheck::run(cli, args),
     }
