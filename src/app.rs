@@ -6,6 +6,7 @@
 
 mod asked;
 pub mod demo;
+mod doctor;
 mod door;
 mod erase;
 mod master_key;
@@ -13,7 +14,7 @@ mod offline;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -37,7 +38,7 @@ use crate::console;
 use crate::courier::{Channels, Courier};
 use crate::http::{self, CustomCode, Lifecycle, Services};
 use crate::store::sled::{self, OpenError, SledStore};
-use crate::store::{Errand, Health, Store, StoreError};
+use crate::store::{self, Errand, Store, StoreError};
 use crate::sweeps::{self, Keep, NeededTemplate, Sweeps};
 use crate::vault::{KeysError, Vault};
 use crate::verification::Policy;
@@ -46,6 +47,7 @@ use crate::verification::values::{AppName, ChannelName, UserName};
 
 pub use crate::sandbox;
 pub use master_key::KeyError;
+pub use doctor::{Finding, Health, examine};
 pub use erase::{Erased, Unreadable, erase};
 pub use offline::{OfflineError, erase_number, export, import, reindex, verify_audit};
 
@@ -323,8 +325,8 @@ async fn feed_watchdog(store: Arc<dyn Store>) {
     loop {
         beat.tick().await;
         match store.health() {
-            Health::Ready | Health::Full | Health::Closed => notify(&[NotifyState::Watchdog]),
-            Health::Stuck => {}
+            store::Health::Ready | store::Health::Full | store::Health::Closed => notify(&[NotifyState::Watchdog]),
+            store::Health::Stuck => {}
         }
     }
 }
@@ -477,6 +479,15 @@ fn needed_templates(config: &Config) -> Vec<NeededTemplate> {
         }));
     }
     needed.into_iter().collect()
+}
+
+/// How a listener is reached from the same machine.
+fn local(listen: SocketAddr) -> SocketAddr {
+    match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), listen.port()),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), listen.port()),
+        IpAddr::V4(_) | IpAddr::V6(_) => listen,
+    }
 }
 
 fn warn_of_stand_ins(config: &Config) {

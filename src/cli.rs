@@ -5,6 +5,7 @@ mod check;
 mod client;
 mod config;
 mod demo;
+mod doctor;
 mod erase;
 mod explain;
 mod export;
@@ -74,6 +75,8 @@ enum Command {
     Explain(explain::Args),
     /// Make anew by what verifications and messages are found; the server must be stopped
     Reindex,
+    /// Say whether everything a server needs is there and answers; exit code 1 if anything is wrong
+    Doctor(doctor::Args),
     /// Forget everything of a number; while the server runs or not
     Erase(erase::Args),
     /// Write the whole store as lines of JSON, without keys; the server must be stopped
@@ -121,6 +124,7 @@ pub fn run(cli: &Cli) -> Exit {
         Some(Command::User(command)) => user::run(command),
         Some(Command::Explain(args)) => explain::run(args),
         Some(Command::Reindex) => reindex::run(cli),
+        Some(Command::Doctor(args)) => doctor::run(cli, args),
         Some(Command::Erase(args)) => erase::run(cli, args),
         Some(Command::Export(args)) => export::export(cli, args),
         Some(Command::Import(args)) => export::import(cli, args),

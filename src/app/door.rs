@@ -65,9 +65,7 @@ pub fn open(
     let secret = SecretString::from(URL_SAFE_NO_PAD.encode(*vault::new_token()));
     let (path, beside) = (data.join(FILE), data.join("operator.new"));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    let ip = if addr.ip().is_unspecified() { "127.0.0.1".to_owned() } else { addr.ip().to_string() };
-    let host = if addr.is_ipv6() && !addr.ip().is_unspecified() { format!("[{ip}]") } else { ip };
-    writeln!(file, "http://{host}:{} {}", addr.port(), secret.expose_secret())?;
+    writeln!(file, "http://{} {}", super::local(addr), secret.expose_secret())?;
     fs::rename(&beside, &path)?;
     Ok((web::Data::new(Door { secret, store, vault, clock }), Notice(path)))
 }

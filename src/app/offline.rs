@@ -102,12 +102,12 @@ fn data(config: &Config) -> Result<(&Path, Vault), OfflineError> {
     Ok((path, vault(config, path)?))
 }
 
-fn data_path(config: &Config) -> &Path {
+pub fn data_path(config: &Config) -> &Path {
     match config.store.backend {
         Backend::Sled => config.store.path.as_path(),
     }
 }
 
-fn vault(config: &Config, path: &Path) -> Result<Vault, OfflineError> {
+pub fn vault(config: &Config, path: &Path) -> Result<Vault, OfflineError> {
     Ok(Vault::with_keys(&*master_key::load(&config.keys.master, path)?, &path.join(KEYS))?)
 }
