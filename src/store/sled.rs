@@ -14,6 +14,8 @@ mod live;
 mod offline;
 mod open;
 #[cfg(test)]
+mod moved;
+#[cfg(test)]
 mod rebuilt;
 mod record;
 mod waker;

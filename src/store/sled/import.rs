@@ -22,7 +22,7 @@ use crate::verification::values::{Timestamp, VerificationId};
 use crate::verification::{Command, Comparison, Event, State};
 
 /// Rows that are made durable at once. Tests have few and want many batches.
-const ROWS_AT_ONCE: usize = if cfg!(test) { 20 } else { 1_000 };
+const ROWS_AT_ONCE: usize = if cfg!(test) { 10 } else { 1_000 };
 /// No line of ours is longer: a verification of 200 events, all with the longest titles.
 const LONGEST_LINE: u64 = 16 * 1024 * 1024;
 
