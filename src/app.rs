@@ -6,6 +6,7 @@
 
 mod asked;
 pub mod demo;
+mod descriptors;
 mod doctor;
 mod door;
 mod erase;
@@ -46,10 +47,12 @@ use crate::verification::policy::{Content, OnDoubt, Step};
 use crate::verification::values::{AppName, ChannelName, UserName};
 
 pub use crate::sandbox;
-pub use master_key::KeyError;
 pub use doctor::{Finding, Health, examine};
 pub use erase::{Erased, Unreadable, erase};
-pub use offline::{OfflineError, erase_number, export, import, reindex, verify_audit};
+pub use master_key::KeyError;
+pub use offline::{
+    OfflineError, backup, erase_number, export, import, reindex, restore, verify, verify_audit,
+};
 
 /// Of a whole stop. systemd and container runtimes kill after 10 s or later unless told otherwise.
 pub const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -59,6 +62,10 @@ const REQUESTS_LIMIT: Duration = Duration::from_secs(3);
 const SENDS_LIMIT: Duration = Duration::from_secs(6);
 /// For the sweeps; each is short.
 const SWEEPS_LIMIT: Duration = Duration::from_secs(1);
+/// For a peer to take what is sent to it. The web server waits for ever, so whoever asks and does not read could keep
+/// its connection with all its buffers; the kernel then resets it. As long as a head or a body may take.
+#[cfg(target_os = "linux")]
+const NOBODY_READS_LIMIT_MS: u32 = 10_000;
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 /// The folder in the data folder that holds the keys of days and minutes.
@@ -95,6 +102,9 @@ impl Listeners {
 fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
+    // Every connection that is accepted has it too.
+    #[cfg(target_os = "linux")]
+    rustix::net::sockopt::set_tcp_user_timeout(&socket, NOBODY_READS_LIMIT_MS)?;
     socket.bind(addr)?;
     socket.listen(BACKLOG)?.into_std()
 }
@@ -155,7 +165,8 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
     let metrics = metrics_recorder()?;
     let channels = Arc::new(channels(config)?);
     let (vault, store, errands) = open(config, clock.clone()).await?;
-    let (vault, store): (_, Arc<dyn Store>) = (Arc::new(vault), Arc::new(store));
+    let (vault, rows) = (Arc::new(vault), store.clone());
+    let store: Arc<dyn Store> = Arc::new(store);
     warn_of_stand_ins(config);
 
     let courier = Courier::new(Arc::clone(&store), Arc::clone(&channels), Arc::clone(&vault), clock.clone());
@@ -190,9 +201,10 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
     let addr = listeners.public.local_addr().map_err(StartError::Http)?;
     let admin_addr = listeners.admin.local_addr().map_err(StartError::Http)?;
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let public = http::serve_public(listeners.public, &shared, workers).map_err(StartError::Http)?;
+    let most = descriptors::allow(config.server.max_connections as usize);
+    let public = http::serve_public(listeners.public, &shared, workers, most).map_err(StartError::Http)?;
     let (door, notice) =
-        door::open(&config.store.path, admin_addr, Arc::clone(&store), vault, clock).map_err(StartError::Http)?;
+        door::open(&config.store.path, admin_addr, rows, vault, clock).map_err(StartError::Http)?;
     let pages = move |pages: &mut ServiceConfig| {
         door::configure(pages, &door);
         console::configure(pages, &console);
@@ -325,7 +337,9 @@ async fn feed_watchdog(store: Arc<dyn Store>) {
     loop {
         beat.tick().await;
         match store.health() {
-            store::Health::Ready | store::Health::Full | store::Health::Closed => notify(&[NotifyState::Watchdog]),
+            store::Health::Ready | store::Health::Full | store::Health::Closed => {
+                notify(&[NotifyState::Watchdog])
+            }
             store::Health::Stuck => {}
         }
     }

@@ -165,7 +165,7 @@ pub struct Inbound {
     pub provider_ref: ProviderRef,
     /// E.164 with `+`; missing where the person hides it behind a username.
     pub from: Option<String>,
-    /// Meta's business-scoped user id.
+    /// Meta's business-scoped user id, at most [`Inbound::MAX_NAME_CHARS`].
     pub user_id: Option<String>,
     /// At most [`Inbound::MAX_NAME_CHARS`].
     pub profile_name: Option<String>,
@@ -182,7 +182,8 @@ pub struct Inbound {
 impl Inbound {
     /// WhatsApp's own limit for a text, so that nothing a person can write is cut.
     pub const MAX_TEXT_CHARS: usize = 4096;
-    /// Profile names are 25 characters at Meta; the bound only keeps a broken one small.
+    /// Profile names are 25 characters at Meta, user ids some 20; the bound only keeps a broken one small, because what
+    /// does not fit into a record of the store would be refused with all that came beside it.
     pub const MAX_NAME_CHARS: usize = 256;
 }
 

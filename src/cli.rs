@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and how a command ends. One file a command.
 
 mod audit;
+mod backup;
 mod check;
 mod client;
 mod config;
@@ -83,6 +84,12 @@ enum Command {
     Export(export::ExportArgs),
     /// Read an export into an empty data folder, or go on with one that stopped; nothing is sent
     Import(export::ImportArgs),
+    /// Copy the store into a file, also of a server that runs, without keys
+    Backup(backup::BackupArgs),
+    /// Read a backup into an empty data folder, or go on with one that stopped; nothing is sent
+    Restore(backup::RestoreArgs),
+    /// Check a store, a backup or an export: that nothing is missing and nothing was changed
+    Verify(backup::VerifyArgs),
     /// Check the log of what the staff did
     #[command(subcommand)]
     Audit(audit::Command),
@@ -128,6 +135,9 @@ pub fn run(cli: &Cli) -> Exit {
         Some(Command::Erase(args)) => erase::run(cli, args),
         Some(Command::Export(args)) => export::export(cli, args),
         Some(Command::Import(args)) => export::import(cli, args),
+        Some(Command::Backup(args)) => backup::backup(cli, args),
+        Some(Command::Restore(args)) => backup::restore(cli, args),
+        Some(Command::Verify(args)) => backup::verify(cli, args),
         Some(Command::Audit(command)) => audit::run(cli, command),
         Some(Command::Healthcheck(args)) => healthcheck::run(cli, args),
     }

@@ -73,6 +73,8 @@ pub struct Server {
     pub admin_listen: SocketAddr,
     /// How providers reach us; https unless it is loopback; no slash at its end.
     pub public_url: String,
+    /// Of the public listener, 100 to 1,000,000.
+    pub max_connections: u32,
 }
 
 #[derive(Debug, Clone)]

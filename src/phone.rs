@@ -39,8 +39,10 @@ impl Phone {
                 "the number is not in its canonical form: leave out the national prefix after the country code",
             ));
         }
-        let country =
+        // `001` stands for the numbers of no country, such as those of satellites.
+        let region =
             PHONE_NUMBER_UTIL.get_region_for_number(&number).map(|region| region.as_region_str().to_string());
+        let country = region.filter(|region| region.len() == 2);
         Ok(Self { e164: text.to_owned(), country })
     }
 
@@ -129,9 +131,12 @@ mod tests {
 
     #[test]
     fn canonical_numbers_are_taken_with_their_country() {
-        for (number, country) in
-            [("+12025550100", Some("US")), ("+4915228817386", Some("DE")), ("+447700900123", None)]
-        {
+        for (number, country) in [
+            ("+12025550100", Some("US")),
+            ("+4915228817386", Some("DE")),
+            ("+447700900123", None),
+            ("+88211222612", None),
+        ] {
             let phone = Phone::parse(number).unwrap();
             assert_eq!((phone.as_e164(), phone.country()), (number, country));
         }

@@ -347,6 +347,7 @@ const WRONG: &[Wrong] = &[
     variable(&[("TWOTICK__APPS__0__NAME", "CANARY")], Variable("TWOTICK__APPS__0__NAME"), "", &["apps is a list", "set whole"]),
     variable(&[("TWOTICK__SERVER__LISTEN__PORT", "80")], Variable("TWOTICK__SERVER__LISTEN__PORT"), "", &["listen is a single value"]),
     variable(&[("TWOTICK__CHANNELS__SMS__BEARER", "CANARY two words")], Variable("TWOTICK__CHANNELS__SMS__BEARER"), "channels.sms.bearer", &["without spaces"]),
+    flag(&["--set", "server.max_connections=10"], "server.max_connections", &["100 to 1000000"]),
     flag(&["--set", "profiles.login.max_checks=0"], "profiles.login.max_checks", &["1 to 10"]),
     flag(&["--set", "profile.login.brand=CANARY"], "profile", &["unknown key", "did you mean \"profiles\"?"]),
 ];

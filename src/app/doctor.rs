@@ -52,7 +52,9 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
     let vault = (!is_new).then(|| vault(config, path).map_err(|error| error.to_string()));
     let mut findings = vec![keys(vault.as_ref()), clock(vault.as_ref(), now)];
     findings.push(match vault {
-        None => doubtful("store", format!("there is no data in {} yet; the first start makes it", path.display())),
+        None => {
+            doubtful("store", format!("there is no data in {} yet; the first start makes it", path.display()))
+        }
         Some(Err(_)) => doubtful("store", "not looked at without its keys".to_owned()),
         Some(Ok(vault)) => store(config, vault).await,
     });
@@ -82,7 +84,9 @@ fn clock(vault: Option<&Result<Vault, String>>, now: Timestamp) -> Finding {
     const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let youngest = vault.and_then(|vault| vault.as_ref().ok()).and_then(|vault| vault.days().1);
     match youngest {
-        _ if now < NOT_BEFORE => wrong("clock", format!("it says {now}, which was before there was this program")),
+        _ if now < NOT_BEFORE => {
+            wrong("clock", format!("it says {now}, which was before there was this program"))
+        }
         Some(youngest) if now + A_DAY < youngest => {
             wrong("clock", format!("it says {now}, but data were sealed on {youngest}"))
         }

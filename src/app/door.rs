@@ -13,6 +13,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::stream::unfold;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
@@ -20,7 +21,8 @@ use subtle::ConstantTimeEq;
 use super::erase::{Unreadable, erase};
 use crate::clock::Clock;
 use crate::phone::Phone;
-use crate::store::Store;
+use crate::store::StoreError;
+use crate::store::sled::{CopySum, SledStore, copy_head};
 use crate::vault::{self, Vault};
 
 /// Beside the store; gone after an orderly stop.
@@ -29,9 +31,9 @@ const FILE: &str = "operator";
 /// What the handlers work with.
 pub struct Door {
     secret: SecretString,
-    pub store: Arc<dyn Store>,
-    pub vault: Arc<Vault>,
-    pub clock: Clock,
+    store: SledStore,
+    vault: Arc<Vault>,
+    clock: Clock,
 }
 
 /// The file, removed when the server stops.
@@ -58,7 +60,7 @@ pub fn find(data: &Path) -> io::Result<Option<(String, SecretString)>> {
 pub fn open(
     data: &Path,
     addr: SocketAddr,
-    store: Arc<dyn Store>,
+    store: SledStore,
     vault: Arc<Vault>,
     clock: Clock,
 ) -> io::Result<(web::Data<Door>, Notice)> {
@@ -73,7 +75,10 @@ pub fn open(
 /// Registers its routes, for the admin listener.
 pub fn configure(config: &mut ServiceConfig, door: &web::Data<Door>) {
     config.service(
-        web::scope("/operator").app_data(door.clone()).route("/erase", web::post().to(erase_number)),
+        web::scope("/operator")
+            .app_data(door.clone())
+            .route("/erase", web::post().to(erase_number))
+            .route("/backup", web::post().to(back_up)),
     );
 }
 
@@ -85,19 +90,55 @@ pub struct EraseRequest {
     pub unreadable: Unreadable,
 }
 
-async fn erase_number(door: web::Data<Door>, request: HttpRequest, body: web::Json<EraseRequest>) -> HttpResponse {
+async fn erase_number(
+    door: web::Data<Door>,
+    request: HttpRequest,
+    body: web::Json<EraseRequest>,
+) -> HttpResponse {
     if !door.admits(&request) {
         return HttpResponse::Unauthorized().finish();
     }
     let Ok(phone) = Phone::parse(&body.number) else { return HttpResponse::UnprocessableEntity().finish() };
     let number = door.vault.number_index(&phone);
-    match erase(&*door.store, &door.vault, &door.clock, number, body.unreadable).await {
+    match erase(&door.store, &door.vault, &door.clock, number, body.unreadable).await {
         Ok(erased) => HttpResponse::Ok().json(erased),
         Err(error) => {
             tracing::error!(%error, "a number could not be erased");
             HttpResponse::ServiceUnavailable().body(error.to_string())
         }
     }
+}
+
+/// Every row, as of the moment at which the answer ends. One that breaks off has no end.
+async fn back_up(door: web::Data<Door>, request: HttpRequest) -> HttpResponse {
+    if !door.admits(&request) {
+        return HttpResponse::Unauthorized().finish();
+    }
+    if let Err(error) = door.store.begin_copy().await {
+        return HttpResponse::ServiceUnavailable().body(error.to_string());
+    }
+    let head = copy_head(door.vault.key_id(), door.clock.now());
+    let start = Some((door, CopySum::default(), Some(head)));
+    HttpResponse::Ok().content_type("application/octet-stream").streaming(unfold(start, |state| async move {
+        let (door, mut sum, head) = state?;
+        if let Some(head) = head {
+            sum.add(&head);
+            return Some((Ok(web::Bytes::from(head)), Some((door, sum, None))));
+        }
+        match door.store.copy_some().await {
+            Ok(Some(copied)) => {
+                sum.add(&copied.bytes);
+                let mut bytes = copied.bytes;
+                if copied.is_whole {
+                    bytes.extend_from_slice(&sum.end());
+                    return Some((Ok(web::Bytes::from(bytes)), None));
+                }
+                Some((Ok(web::Bytes::from(bytes)), Some((door, sum, None))))
+            }
+            Ok(None) => Some((Err(StoreError::Busy), None)),
+            Err(error) => Some((Err(error), None)),
+        }
+    }))
 }
 
 impl Door {

@@ -63,7 +63,8 @@ pub async fn erase(
     if unreadable == Unreadable::Now {
         let (keys, vault) = (keys_of(store, number).await?, Arc::clone(vault));
         let forgotten = tokio::task::spawn_blocking(move || vault.forget_number(number, &keys)).await;
-        erased.days = forgotten.map_err(std::io::Error::other).and_then(|done| done).map_err(EraseError::Keys)?;
+        erased.days =
+            forgotten.map_err(std::io::Error::other).and_then(|done| done).map_err(EraseError::Keys)?;
     }
     loop {
         match store.execute(vec![Order::Forget(number)]).await?.pop() {

@@ -1,7 +1,7 @@
 //! What is done to the data while no server runs, or by one that does.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::{KEYS, door};
 use crate::clock::Clock;
 use crate::config::{Backend, Config};
 use crate::phone::Phone;
-use crate::store::sled::{self, Chain, Exported, Imported, OpenError, Progress, Reindexed, Way};
+use crate::store::sled::{self, Chain, Exported, Imported, OpenError, Progress, Reindexed, Verified, Way};
 use crate::store::{Store, StoreError};
 use crate::vault::{self, KeysError, Vault};
 
@@ -56,14 +56,48 @@ pub fn export(
 }
 
 /// Reads an export into an empty data folder. Blocks on the disk.
-pub fn import(
-    config: &Config,
-    file: &Path,
-    progress: &mut dyn FnMut(Way),
-) -> Result<Imported, OfflineError> {
+pub fn import(config: &Config, file: &Path, progress: &mut dyn FnMut(Way)) -> Result<Imported, OfflineError> {
     let path = data_path(config);
     let vault = vault(config, path)?;
     Ok(sled::import(path, vault.key_id(), file, Clock::System.now(), progress)?)
+}
+
+/// Writes a copy of every row to `out`: by the server where one runs, as of the moment at which it ends, else here.
+/// How many bytes. Blocks.
+pub fn backup(
+    config: &Config,
+    out: &mut dyn Write,
+    progress: &mut dyn FnMut(u64),
+) -> Result<u64, OfflineError> {
+    let path = data_path(config);
+    let unaskable = |error: std::io::Error| OfflineError::Server(error.to_string());
+    if let Some((url, secret)) = door::find(path).map_err(unaskable)? {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unaskable)?;
+        let asked = runtime.block_on(super::asked::backup(&url, &secret, out, progress));
+        if let Some(bytes) = asked.map_err(OfflineError::Server)? {
+            return Ok(bytes);
+        }
+    }
+    let (path, vault) = data(config)?;
+    Ok(sled::copy(path, vault.key_id(), Clock::System.now(), out, progress)?)
+}
+
+/// Reads a backup into an empty data folder. `open` opens it from its beginning, unpacked. Blocks on the disk.
+pub fn restore<R: Read>(
+    config: &Config,
+    open: impl Fn() -> std::io::Result<R>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Imported, OfflineError> {
+    let path = data_path(config);
+    let vault = vault(config, path)?;
+    Ok(sled::restore(path, vault.key_id(), open, Clock::System.now(), progress)?)
+}
+
+/// Checks every row, what follows from others, and the audit log. Blocks on the disk.
+pub fn verify(config: &Config, progress: &mut dyn FnMut(u64)) -> Result<Verified, OfflineError> {
+    let (path, vault) = data(config)?;
+    Ok(sled::verify(path, vault.key_id(), progress)?)
 }
 
 /// Forgets a number: by the server where one runs, else here.
@@ -76,14 +110,15 @@ pub async fn erase_number(
     let unaskable = |error: std::io::Error| OfflineError::Server(error.to_string());
     if let Some((url, secret)) = door::find(path).map_err(unaskable)? {
         let request = door::EraseRequest { number: phone.as_e164().to_owned(), unreadable };
-        if let Some(erased) = super::asked::erase(&url, &secret, &request).await.map_err(OfflineError::Server)? {
+        if let Some(erased) =
+            super::asked::erase(&url, &secret, &request).await.map_err(OfflineError::Server)?
+        {
             return Ok(erased);
         }
     }
     let (path, vault) = data(config)?;
     let vault = Arc::new(vault);
-    let settings =
-        sled::Settings { path: path.to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
+    let settings = sled::Settings { path: path.to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
     let (store, _errands) = sled::open(settings, Clock::System)?;
     // Nothing is begun here that nobody would carry out.
     store.rest().await?;

@@ -117,6 +117,18 @@ impl Meta {
     }
 }
 
+#[cfg(fuzzing)]
+impl Meta {
+    pub fn outcome_of(answer: super::exchange::Answer, submission: &Submission<'_>) -> Outcome {
+        reply::outcome(answer, submission)
+    }
+
+    /// The two ways of reading one webhook, where both may be gone.
+    pub fn parse_both_ways(&self, body: &[u8]) -> Option<[Delivery; 2]> {
+        webhook::both_ways(body, &self.ours)
+    }
+}
+
 fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }

@@ -188,6 +188,13 @@ mod tests {
     }
 
     #[test]
+    fn each_reason_has_a_word_of_its_own() {
+        use BadSignature::{Doubled, Malformed, Missing, Wrong};
+        let words = [Missing, Doubled, Malformed, Wrong].map(BadSignature::as_str);
+        assert_eq!(words, ["missing", "doubled", "malformed", "wrong"]);
+    }
+
+    #[test]
     fn every_changed_bit_of_the_body_is_noticed() {
         let body = br#"{"object":"whatsapp_business_account","entry":[]}"#;
         let header = sign(&SECRET.into(), body);

@@ -33,7 +33,8 @@ pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
         health: Health::Doubtful,
         text: warning.to_string(),
     });
-    let file = loaded.file.as_ref().map_or("the built-in default".to_owned(), |path| path.display().to_string());
+    let file =
+        loaded.file.as_ref().map_or("the built-in default".to_owned(), |path| path.display().to_string());
     let read = Finding { what: "config".to_owned(), health: Health::Good, text: file };
     let mut findings = vec![read];
     findings.extend(warnings);

@@ -36,9 +36,14 @@ pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
     let unreadable = if args.now { Unreadable::Now } else { Unreadable::InTime };
     match runtime.block_on(app::erase_number(&loaded.config, &phone, unreadable)) {
         Ok(erased) => print(&match unreadable {
-            Unreadable::Now => format!("erased; records: {}, days of keys: {}\n", erased.records, erased.days),
+            Unreadable::Now => {
+                format!("erased; records: {}, days of keys: {}\n", erased.records, erased.days)
+            }
             Unreadable::InTime => {
-                format!("erased; records: {}; unreadable once the keys of their days are gone\n", erased.records)
+                format!(
+                    "erased; records: {}; unreadable once the keys of their days are gone\n",
+                    erased.records
+                )
             }
         }),
         Err(error) => {

@@ -87,7 +87,8 @@ pub(super) fn whole<T>(
     let beside = PathBuf::from(beside);
     let unwritable = |error: io::Error| format!("{} cannot be written: {error}", path.display());
     let mut options = File::options();
-    let file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside).map_err(unwritable)?;
+    let file =
+        options.write(true).create(true).truncate(true).mode(0o600).open(&beside).map_err(unwritable)?;
     let mut out = BufWriter::new(&file);
     let done = work(&mut out).and_then(|done| out.flush().map(|()| done).map_err(unwritable));
     drop(out);

@@ -98,8 +98,14 @@ fn server(mut section: Section<'_>) -> Option<Server> {
         admin.problem("must be another address or port than listen (port 0: any free one)");
     }
     let public_url = section.defaulted("public_url").url(Address::Ours);
+    let max_connections = section.defaulted("max_connections").integer(100..=1_000_000);
     section.end();
-    Some(Server { listen: listen?, admin_listen: admin_listen?, public_url: public_url? })
+    Some(Server {
+        listen: listen?,
+        admin_listen: admin_listen?,
+        public_url: public_url?,
+        max_connections: max_connections?,
+    })
 }
 
 fn clash(a: SocketAddr, b: SocketAddr) -> bool {

@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
-use metrics::{counter, gauge};
+use metrics::counter;
 
 use super::docs::PublicProblems;
 use super::error::{Code, Document, Problem};
 use super::input::read_body;
+use super::meters::{ChannelMeters, Received, StatusLabel};
 use super::{Shared, metrics as names};
 use crate::channel::{self, Challenge, Channel, Delivery, Readable};
+use crate::failpoint;
 use crate::phone::Phone;
-use crate::store::{self, Answer, Match, Order};
-use crate::vault::{CannotSeal, Vault};
+use crate::store::{self, Answer, Order};
 use crate::vault::webhook::{InboundContent, evidence_place, inbound_place};
-use crate::verification::values::{ChannelName, Report, ReportStatus, Timestamp};
+use crate::vault::{CannotSeal, Vault};
+use crate::verification::values::{ChannelName, Timestamp};
 
 /// Meta, "Webhooks overview": a payload has at most 3 MB (November 2025).
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -51,19 +53,20 @@ pub async fn receive(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let channel = channel(&shared, &request)?;
-    let body = read_body(&request, payload, BODY_LIMIT).await.inspect_err(|_| count(channel, "not_read"))?;
-    verify(channel, &request, &body)?;
+    let (channel, meters) = channel(&shared, &request)?;
+    let body =
+        read_body(&request, payload, BODY_LIMIT).await.inspect_err(|_| meters.webhook(Received::NotRead))?;
+    verify(channel, &request, &body).inspect_err(|_| meters.webhook(Received::SignatureRefused))?;
     let delivery = channel.parse(&body);
     let readable = delivery.readable;
-    store_all(&shared, channel, delivery, &body).await.inspect_err(|_| count(channel, "not_stored"))?;
-    let result = match readable {
-        Readable::Yes => "stored",
-        Readable::No(_) => "unreadable",
-    };
-    count(channel, result);
-    gauge!(names::WEBHOOK_LAST_RECEIVED, "channel" => label(channel.name()))
-        .set(shared.clock.now().as_millis() as f64 / 1_000.0);
+    store_all(&shared, channel, meters, delivery, &body)
+        .await
+        .inspect_err(|_| meters.webhook(Received::NotStored))?;
+    meters.webhook(match readable {
+        Readable::Yes => Received::Stored,
+        Readable::No(_) => Received::Unreadable,
+    });
+    meters.received_at(shared.clock.now().as_millis() as f64 / 1_000.0);
     Ok(HttpResponse::new(StatusCode::OK))
 }
 
@@ -85,7 +88,7 @@ pub async fn receive(
 )]
 #[get("/webhooks/{channel}")]
 pub async fn challenge(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let channel = channel(&shared, &request)?;
+    let (channel, _) = channel(&shared, &request)?;
     match channel {
         Channel::Meta(_) => {}
         Channel::Http(_) => return Err(Problem::method_not_allowed("POST".to_owned())),
@@ -108,16 +111,19 @@ pub async fn challenge(shared: web::Data<Shared>, request: HttpRequest) -> Resul
     }
 }
 
-fn channel<'a>(shared: &'a Shared, request: &HttpRequest) -> Result<&'a Channel, Problem> {
-    let channel = request.match_info().get("channel").and_then(|name| shared.channels.get(name));
-    channel.map(|channel| &**channel).ok_or_else(|| Problem::new(Code::NotFound, "there is no such channel"))
+fn channel<'a>(
+    shared: &'a Shared,
+    request: &HttpRequest,
+) -> Result<(&'a Channel, &'a ChannelMeters), Problem> {
+    let name = request.match_info().get("channel");
+    let known = name.and_then(|name| Some((&**shared.channels.get(name)?, shared.webhooks.get(name)?)));
+    known.ok_or_else(|| Problem::new(Code::NotFound, "there is no such channel"))
 }
 
 fn verify(channel: &Channel, request: &HttpRequest, body: &[u8]) -> Result<(), Problem> {
     let headers: Vec<&[u8]> =
         request.headers().get_all(channel.signature_header()).map(|value| value.as_bytes()).collect();
     channel.verify(&headers, body).map_err(|bad| {
-        count(channel, "signature_refused");
         tracing::warn!(channel = %channel.name(), reason = bad.as_str(), "a webhook's signature was refused");
         Problem::new(Code::SignatureRefused, "nothing of it was read")
     })
@@ -126,6 +132,7 @@ fn verify(channel: &Channel, request: &HttpRequest, body: &[u8]) -> Result<(), P
 async fn store_all(
     shared: &Shared,
     channel: &Channel,
+    meters: &ChannelMeters,
     delivery: Delivery,
     body: &[u8],
 ) -> Result<(), Problem> {
@@ -135,15 +142,17 @@ async fn store_all(
     if orders.is_empty() {
         return Ok(());
     }
+    failpoint::reach("webhook.before");
     let answers = shared.store.execute(orders).await?;
-    count_reports(channel, &labels, &answers);
+    failpoint::reach("webhook.after");
+    count_reports(meters, &labels, &answers);
     Ok(())
 }
 
 /// Turns a delivery into orders. `labels` are the statuses of the reports, which come first.
 struct Writer {
     orders: Vec<Order>,
-    labels: Vec<&'static str>,
+    labels: Vec<StatusLabel>,
 }
 
 impl Writer {
@@ -156,7 +165,7 @@ impl Writer {
     ) -> Result<Self, CannotSeal> {
         let Delivery { reports, inbound, alerts, readable, .. } = delivery;
         let name = channel.name();
-        let labels = reports.iter().map(status_label).collect();
+        let labels = reports.iter().map(|report| StatusLabel::of(&report.status)).collect();
         let reports = reports.into_iter().map(|report| Order::Report { channel: name.clone(), report });
         let inbound: Vec<_> = inbound
             .into_iter()
@@ -258,19 +267,6 @@ fn warn_operator(channel: &ChannelName, alert: &channel::Alert) {
     }
 }
 
-fn status_label(report: &Report) -> &'static str {
-    match report.status {
-        ReportStatus::Sent => "sent",
-        ReportStatus::Delivered => "delivered",
-        ReportStatus::Read => "read",
-        ReportStatus::Failed(_) => "failed",
-    }
-}
-
-fn count(channel: &Channel, result: &'static str) {
-    counter!(names::WEBHOOKS, "channel" => label(channel.name()), "result" => result).increment(1);
-}
-
 fn count_unknown(delivery: &Delivery) {
     for (unknown, &times) in &delivery.unknown {
         counter!(names::WEBHOOK_ITEMS_UNKNOWN, "kind" => unknown.as_str()).increment(times as u64);
@@ -280,21 +276,10 @@ fn count_unknown(delivery: &Delivery) {
     }
 }
 
-fn count_reports(channel: &Channel, labels: &[&'static str], answers: &[Answer]) {
+fn count_reports(meters: &ChannelMeters, labels: &[StatusLabel], answers: &[Answer]) {
     for (&status, answer) in labels.iter().zip(answers) {
-        let standing = if let Answer::Reported(standing) = answer { *standing } else { continue };
-        let standing = match standing {
-            Match::Applied => "applied",
-            Match::Stale => "stale",
-            Match::Parked => "parked",
-            Match::Unmatched => "unmatched",
-        };
-        let channel = label(channel.name());
-        counter!(names::REPORTS, "channel" => channel, "status" => status, "standing" => standing)
-            .increment(1);
+        if let Answer::Reported(matched) = answer {
+            meters.report(status, *matched);
+        }
     }
-}
-
-fn label(channel: &ChannelName) -> metrics::SharedString {
-    channel.as_str().to_owned().into()
 }

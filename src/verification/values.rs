@@ -120,10 +120,24 @@ pub struct MessageId(u128);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId(u128);
 
-/// Position of a message within its verification, from 1.
+/// Position of a message within its verification, from 1 to 63.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "u8", into = "u8")]
 pub struct Ordinal(u8);
+
+impl TryFrom<u8> for Ordinal {
+    type Error = InvalidValue;
+
+    fn try_from(position: u8) -> Result<Self, InvalidValue> {
+        Self::nth(position.into()).ok_or(InvalidValue("a message's position is 1 to 63"))
+    }
+}
+
+impl From<Ordinal> for u8 {
+    fn from(position: Ordinal) -> Self {
+        position.0
+    }
+}
 
 impl Ordinal {
     pub const FIRST: Self = Self(1);
@@ -595,6 +609,14 @@ mod tests {
         let bound = VerificationId::first_at(at(5));
         assert!(VerificationId::new(at(4), Bucket::new(0xfff), u64::MAX) < bound);
         assert!(bound < VerificationId::new(at(5), Bucket::new(0), 0));
+    }
+
+    #[test]
+    fn no_record_brings_a_position_that_no_message_has() {
+        assert_eq!(serde_json::from_str::<Ordinal>("63").unwrap(), Ordinal::LAST);
+        for wrong in ["0", "64", "255", "-1", "256", "null"] {
+            assert!(serde_json::from_str::<Ordinal>(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

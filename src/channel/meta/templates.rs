@@ -38,12 +38,20 @@ impl Meta {
         if !received.status.is_success() {
             return Err(TemplatesUnknown(format!("Meta answered {}", received.status)));
         }
-        let body = received.body.unwrap_or_default();
-        let page: Page<'_> = serde_json::from_slice(&body)
-            .map_err(|_| TemplatesUnknown("Meta's answer is no list of templates".to_owned()))?;
-        let named = page.data.into_iter().filter(|item| item.name.is(name));
-        Ok(named.map(Item::into_template).collect())
+        listed(&received.body.unwrap_or_default(), name)
     }
+
+    #[cfg(fuzzing)]
+    pub fn templates_of(body: &[u8], name: &str) -> Result<Vec<Template>, TemplatesUnknown> {
+        listed(body, name)
+    }
+}
+
+fn listed(body: &[u8], name: &str) -> Result<Vec<Template>, TemplatesUnknown> {
+    let page: Page<'_> = serde_json::from_slice(body)
+        .map_err(|_| TemplatesUnknown("Meta's answer is no list of templates".to_owned()))?;
+    let named = page.data.into_iter().filter(|item| item.name.is(name));
+    Ok(named.map(Item::into_template).collect())
 }
 
 fn reason(outcome: Outcome) -> TemplatesUnknown {

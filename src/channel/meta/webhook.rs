@@ -33,6 +33,12 @@ pub(super) fn parse(body: &[u8], ours: &Ours) -> Delivery {
     delivery
 }
 
+#[cfg(fuzzing)]
+pub(super) fn both_ways(body: &[u8], ours: &Ours) -> Option<[Delivery; 2]> {
+    let envelope = serde_json::from_slice::<Envelope<'_>>(body).ok().filter(Envelope::is_plain)?;
+    Some([in_one_pass(envelope, ours), piece_by_piece(body, ours)])
+}
+
 impl Delivery {
     fn nothing_was_read(&self) -> bool {
         let something = !self.reports.is_empty() || !self.inbound.is_empty() || !self.alerts.is_empty();

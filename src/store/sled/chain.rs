@@ -25,7 +25,7 @@ impl Default for Head {
 
 /// One row. The entry is kept as it was written, because the hash is over its bytes.
 #[derive(Serialize, Deserialize)]
-struct Link {
+pub struct Link {
     entry: Box<RawValue>,
     #[serde(with = "hex")]
     previous: ChainHash,

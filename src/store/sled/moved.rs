@@ -8,8 +8,8 @@ use super::rebuilt::{Life, key_id, rows};
 use super::{Chain, Exported, Imported, OpenError, Settings, export, import, open, verify_audit};
 use crate::clock::{Clock, ManualClock};
 use crate::store::{AuditAction, Filter, Order, Retention, Status, Store};
-use crate::verification::values::{Timestamp, UserName, VerificationId};
 use crate::verification::due::due;
+use crate::verification::values::{Timestamp, UserName, VerificationId};
 use crate::verification::{Event, Fact, State};
 
 /// A store after a while, closed, and what was written out of it.
@@ -48,13 +48,11 @@ async fn a_store_read_in_is_the_one_written_out_with_nothing_under_way() {
     assert_eq!(read_in(into.path(), &file, now).unwrap(), imported, "again, and nothing changes");
 
     let time = ManualClock::starting_at(now);
-    let settings = |path: &Path| Settings {
-        path: path.join("data"),
-        rates: Default::default(),
-        key_id: key_id(),
-    };
+    let settings =
+        |path: &Path| Settings { path: path.join("data"), rates: Default::default(), key_id: key_id() };
     let (store, mut errands) = open(settings(into.path()), Clock::Manual(time.clone())).unwrap();
-    let (before, _) = open(settings(life.world.folder.path()), Clock::Manual(life.world.time.clone())).unwrap();
+    let (before, _) =
+        open(settings(life.world.folder.path()), Clock::Manual(life.world.time.clone())).unwrap();
     before.rest().await.unwrap();
     let mut ended = 0;
     for &id in &life.ids {
@@ -68,7 +66,8 @@ async fn a_store_read_in_is_the_one_written_out_with_nothing_under_way() {
         assert_eq!(sends(&was), sends(&is), "{id}: nothing is sent again");
         if !is.is_empty() {
             assert!(due(&State::fold(&is)).is_none(), "{id} wants nothing more");
-            ended += usize::from(is.last().is_some_and(|event| event.fact == Fact::Expired && event.at == now));
+            ended +=
+                usize::from(is.last().is_some_and(|event| event.fact == Fact::Expired && event.at == now));
         }
     }
     assert_eq!(ended as u64, imported.expired);

@@ -1,7 +1,7 @@
 //! Opening sled 0.34.7 as carefully as it needs: what a kill during an earlier open left behind is removed, what
 //! must be on disk is synced, and nothing is ever created anew over something damaged.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::backup::{self, Copied, Copying};
 use super::by_id::ById;
 use super::chain::Head;
 use super::import;
@@ -23,6 +24,7 @@ use super::record::{self, damaged};
 use super::waker::Waker;
 use super::{commits, index};
 use crate::clock::Stopwatch;
+use crate::failpoint;
 use crate::store::{Idempotency, Policies, Snapshot, StoreError};
 use crate::verification::due::due_of;
 use crate::verification::values::{
@@ -91,6 +93,8 @@ pub struct Disk {
     path: PathBuf,
     batches: Cell<u64>,
     platter: Platter,
+    /// The copy that is being taken, if one is.
+    copying: RefCell<Option<Copying>>,
 }
 
 /// What makes durable what sled has handed to the kernel. It needs nothing of sled, so that another thread than the
@@ -106,7 +110,9 @@ impl Platter {
     /// Makes everything that was handed over up to batch number `batches` survive the loss of power.
     pub fn sync(&self, batches: u64) -> Result<(), WriteError> {
         // sled's flush on Linux is `sync_file_range`, which makes neither sizes nor the disk's own cache durable.
+        failpoint::reach("sync.before");
         self.file.sync_data().map_err(|error| WriteError::Failed(format!("fdatasync: {error}")))?;
+        failpoint::reach("sync.after");
         self.mark(batches).map_err(|error| WriteError::Failed(format!("{LOCK}: {error}")))
     }
 
@@ -122,7 +128,8 @@ impl Platter {
         (&*self.lock)
             .read_to_string(&mut text)
             .map_err(|source| OpenError::Io { path: path.join(LOCK), source })?;
-        if text.is_empty() {
+        // Of a file that was never synced a loss of power may leave its length alone.
+        if text.bytes().all(|byte| byte == 0) {
             return Ok(None);
         }
         let marked = text.strip_prefix("twotick ").and_then(|count| count.trim_end().parse().ok());
@@ -213,11 +220,13 @@ impl Disk {
         let io = |source| OpenError::Io { path: path.to_owned(), source };
         fs::create_dir_all(path).map_err(io)?;
         let lock = lock(path)?;
+        failpoint::reach("open.locked");
         remove_unfinished_snapshots(path).map_err(io)?;
         if free_room(path).map_err(io)? < ROOM_NEEDED {
             return Err(OpenError::Full { path: path.to_owned() });
         }
         let (config, db) = open_sled_once_it_is_free(path)?;
+        failpoint::reach("open.read");
         let waker = Waker::start(config, db.clone()).map_err(io)?;
         let file = File::open(path.join("db")).map_err(io)?;
         let folder_of_folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -225,8 +234,17 @@ impl Disk {
             File::open(synced).and_then(|file| file.sync_all()).map_err(io)?;
         }
         let platter = Platter { file: Arc::new(file), lock: Arc::new(lock) };
-        let disk = Self { waker, db, path: path.to_owned(), batches: Cell::new(0), platter };
+        let disk = Self {
+            waker,
+            db,
+            path: path.to_owned(),
+            batches: Cell::new(0),
+            platter,
+            copying: RefCell::default(),
+        };
+        failpoint::reach("open.synced");
         disk.check_format(key_id)?;
+        failpoint::reach("open.done");
         Ok(disk)
     }
 
@@ -277,12 +295,15 @@ impl Disk {
         let number = self.next_batch();
         let row = record::encode(&keys::BATCHES, &number);
         batch.insert(&keys::BATCHES, row.map_err(|error| WriteError::Failed(error.to_string()))?);
+        failpoint::reach("commit.begins");
         let flushed = self.waker.watch(|| {
             self.db.apply_batch(batch)?;
+            failpoint::reach("commit.applied");
             free_what_was_replaced(rows);
             self.db.flush()
         });
         flushed.map_err(write_error)?;
+        failpoint::reach("commit.after");
         self.batches.set(number);
         Ok(())
     }
@@ -299,6 +320,30 @@ impl Disk {
 
     pub fn platter(&self) -> Platter {
         self.platter.clone()
+    }
+
+    /// A row is written or removed by the batch that is handed over next.
+    pub fn changes(&self, key: &[u8]) {
+        let mut copying = self.copying.borrow_mut();
+        if copying.as_mut().is_some_and(|copying| !copying.note(key)) {
+            *copying = None;
+        }
+    }
+
+    /// Begins a copy. One that was begun before is given up.
+    pub fn begin_copy(&self) {
+        *self.copying.borrow_mut() = Some(Copying::default());
+    }
+
+    /// The next part of the copy that was begun. `None`: it was given up.
+    pub fn copy_some(&self) -> Result<Option<Copied>, StoreError> {
+        let mut copying = self.copying.borrow_mut();
+        let Some(under_way) = copying.as_mut() else { return Ok(None) };
+        let copied = backup::visit(self, under_way)?;
+        if copied.is_whole {
+            *copying = None;
+        }
+        Ok(Some(copied))
     }
 
     pub fn get(&self, key: &[u8]) -> Result<Option<::sled::IVec>, StoreError> {

@@ -217,6 +217,22 @@ fn a_person_without_a_phone_number_is_still_somebody() {
     }
 }
 
+/// What does not fit into a record would be refused with all that came beside it, again and again.
+#[test]
+fn a_user_id_without_end_is_cut() {
+    let id = "x".repeat(100_000);
+    let messages = [
+        json!({"id": "wamid.1", "type": "text", "from_user_id": id}),
+        json!({"id": "wamid.2", "type": "text", "from": id}),
+        json!({"id": "wamid.3", "type": "text", "from": "4915228817386"}),
+    ];
+    let contacts = [json!({"wa_id": "4915228817386", "user_id": id})];
+    let value = json!({"messages": messages, "contacts": contacts});
+    let delivery = parse(envelope(&value).as_bytes());
+    let lengths: Vec<_> = delivery.inbound.iter().map(|one| one.user_id.as_ref().map(String::len)).collect();
+    assert_eq!(lengths, [Some(Inbound::MAX_NAME_CHARS); 3]);
+}
+
 #[test]
 fn a_disowned_code_is_known_by_its_payload_and_not_by_its_words() {
     let delivery = parsed("code_disowned");

@@ -88,10 +88,11 @@ impl Delivery {
         let (from, hidden_in_from) = sender(&message.from);
         let user_id = message.from_user_id.get().map(str::to_owned).or(hidden_in_from);
         let contact = people.find(&message.from, user_id.as_deref());
+        let user_id = user_id.or_else(|| contact?.user_id.get().map(str::to_owned));
         self.inbound.push(Inbound {
             provider_ref,
             from,
-            user_id: user_id.or_else(|| contact?.user_id.get().map(str::to_owned)),
+            user_id: user_id.map(|user_id| scrub::cut(&user_id, Inbound::MAX_NAME_CHARS)),
             profile_name: contact.and_then(Contact::name),
             at: message.timestamp.unix_seconds(),
             kind: scrub::token(kind),
@@ -181,7 +182,7 @@ fn sender(from: &Text<'_>) -> (Option<String>, Option<String>) {
     if (5..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) {
         (Some(format!("+{digits}")), None)
     } else {
-        (None, Some(scrub::cut(from, Inbound::MAX_NAME_CHARS)))
+        (None, Some(from.to_owned()))
     }
 }
 

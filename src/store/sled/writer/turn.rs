@@ -24,8 +24,8 @@ use crate::store::{
 use crate::verification::due::{due, due_while_throttled, ripe};
 use crate::verification::event::Standing;
 use crate::verification::values::{
-    AppName, ChannelName, ErrorClass, MessageId, NumberIndex, Ordinal, ProviderRef, Report, ReportStatus, Sealed,
-    Timestamp, UserName, VerificationId,
+    AppName, ChannelName, ErrorClass, MessageId, NumberIndex, Ordinal, ProviderRef, Report, ReportStatus,
+    Sealed, Timestamp, UserName, VerificationId,
 };
 use crate::verification::{
     Command, Effect, Event, Fact, OperatorAct, Policy, Readiness, Rejection, Request, State, Verification,
@@ -948,11 +948,13 @@ impl<'a> Turn<'a> {
     }
 
     fn insert(&mut self, key: &[u8], value: Vec<u8>) {
+        self.disk.changes(key);
         self.rows.insert(key, value);
         self.row_count += 1;
     }
 
     fn remove(&mut self, key: &[u8]) {
+        self.disk.changes(key);
         self.rows.remove(key);
         self.row_count += 1;
     }

@@ -1,0 +1,26 @@
+//! Anything as a carrier's answer to a send. The first byte says where in it the carrier's id stands.
+#![no_main]
+
+use std::cell::RefCell;
+
+use libfuzzer_sys::fuzz_target;
+use twotick::channel::exchange::Answer;
+use twotick::channel::http_sms::HttpSms;
+use twotick_fuzz::{Reply, check_outcome, sms};
+
+/// Those that carriers use; a channel of each is made once.
+const POINTERS: [&str; 4] = ["/id", "/messages/0/id", "", "/a~1b"];
+
+thread_local! {
+    static CARRIERS: RefCell<Vec<HttpSms>> = RefCell::new(POINTERS.map(sms).into());
+}
+
+fuzz_target!(|data: &[u8]| {
+    let Some((pointer, data)) = data.split_first() else { return };
+    let Some(Reply { status, received }) = Reply::read(data) else { return };
+    let has_body = received.body.is_some();
+    CARRIERS.with_borrow(|carriers| {
+        let carrier = &carriers[usize::from(*pointer) % carriers.len()];
+        check_outcome(&carrier.outcome_of(Answer::Received(received)), status, has_body);
+    });
+});

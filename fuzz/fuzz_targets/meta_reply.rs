@@ -1,0 +1,21 @@
+//! Anything as Meta's answer to a send, and to the question for templates.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use twotick::channel::exchange::Answer;
+use twotick::channel::meta::Meta;
+use twotick_fuzz::{Reply, check_outcome, submission};
+
+fuzz_target!(|data: &[u8]| {
+    let Some(Reply { status, received }) = Reply::read(data) else { return };
+    let body = received.body.clone();
+    check_outcome(&Meta::outcome_of(Answer::Received(received), &submission()), status, body.is_some());
+
+    let templates = Meta::templates_of(&body.unwrap_or_default(), "login_code").unwrap_or_default();
+    for template in templates {
+        for word in [&template.language, &template.status] {
+            assert!(word.chars().count() <= 200 && !word.chars().any(char::is_control), "{word:?}");
+        }
+        assert_eq!(template.status, template.status.to_ascii_uppercase());
+    }
+});

@@ -1,0 +1,205 @@
+//! What the targets share: channels as the fixtures know them, and what must hold of everything a channel hands on.
+
+use std::time::Duration;
+
+use libfuzzer_sys::arbitrary::{Arbitrary, Unstructured};
+use twotick::channel::exchange::Received;
+use twotick::channel::http_sms::HttpSms;
+use twotick::channel::meta::Meta;
+use twotick::channel::{Content, Delivery, Inbound, Readable, Submission, http_sms, meta};
+use twotick::verification::values::{
+    ChannelName, DeliveryError, ErrorClass, Outcome, ProviderRef, Report, ReportStatus, Timestamp,
+};
+
+pub const SECRETS: [&str; 2] = ["the secret in use", "the secret before"];
+pub const VERIFY_TOKEN: &str = "verify-me-please";
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// A provider's words.
+const TITLE_CHARS: usize = 200;
+const LONGEST_WISH: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub fn whatsapp() -> Meta {
+    Meta::new(meta::Settings {
+        name: ChannelName::new("whatsapp"),
+        graph_url: "http://127.0.0.1:9".to_owned(),
+        graph_version: "v25.0".to_owned(),
+        phone_number_id: "118822334455667".to_owned(),
+        business_account_id: "220011334455778".to_owned(),
+        access_token: "token-of-a-system-user".into(),
+        app_secrets: SECRETS.map(Into::into).to_vec(),
+        verify_token: VERIFY_TOKEN.into(),
+        connect_timeout: TIMEOUT,
+        timeout: TIMEOUT,
+    })
+    .expect("these settings are lawful")
+}
+
+pub fn sms(id_pointer: &str) -> HttpSms {
+    HttpSms::new(http_sms::Settings {
+        name: ChannelName::new("sms"),
+        url: "http://127.0.0.1:9/send".to_owned(),
+        from: "Acme".to_owned(),
+        bearer: "token-of-the-carrier".into(),
+        id_pointer: id_pointer.to_owned(),
+        report_secret: SECRETS[0].into(),
+        connect_timeout: TIMEOUT,
+        timeout: TIMEOUT,
+    })
+    .expect("these settings are lawful")
+}
+
+/// What was sent, so that it can be looked for in what came of it.
+pub const NUMBER: &str = "+4915228817386";
+pub const CODE: &str = "49ABcd";
+
+pub fn submission() -> Submission<'static> {
+    Submission {
+        reference: "msg_01m81zrq00fay80j6hb7h45br1".parse().expect("it is an id of a message"),
+        to: NUMBER,
+        code: CODE,
+        content: Content::Template { name: "login_code", language: "en_US" },
+    }
+}
+
+/// A provider's answer: two bytes of status, what the headers say, and the rest as the body.
+pub struct Reply {
+    pub status: u16,
+    pub received: Received,
+}
+
+impl Reply {
+    pub fn read(data: &[u8]) -> Option<Self> {
+        let mut rest = Unstructured::new(data);
+        let status = 100 + u16::arbitrary(&mut rest).ok()? % 500;
+        let shape = u8::arbitrary(&mut rest).ok()?;
+        let data = rest.take_rest();
+        let (wish, data) = if shape & 1 == 1 { line(data) } else { (&b""[..], data) };
+        let (date, data) = if shape & 2 == 2 { line(data) } else { (&b""[..], data) };
+        let headers: Vec<_> = [("retry-after", wish), ("date", date)]
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .collect();
+        let body = (shape & 4 == 0).then(|| data.to_vec());
+        Some(Self { status, received: Received::of(status, &headers, body)? })
+    }
+}
+
+/// Up to the first line feed, and what follows it.
+fn line(data: &[u8]) -> (&[u8], &[u8]) {
+    match data.iter().position(|byte| *byte == b'\n') {
+        Some(end) => (&data[..end], &data[end + 1..]),
+        None => (data, &[]),
+    }
+}
+
+pub fn check_outcome(outcome: &Outcome, reply_status: u16, has_body: bool) {
+    match outcome {
+        Outcome::Accepted { provider_ref } | Outcome::Held { provider_ref } => {
+            assert!(
+                (200..300).contains(&reply_status) && has_body,
+                "{reply_status} was taken for an acceptance"
+            );
+            check_ref(provider_ref);
+        }
+        Outcome::Refused { error, retry_after } => {
+            assert_ne!(error.class, ErrorClass::InDoubt);
+            assert!(retry_after.is_none_or(|wish| wish <= LONGEST_WISH), "{retry_after:?}");
+            check_error(error);
+        }
+        Outcome::InDoubt { error } => {
+            assert_eq!(error.class, ErrorClass::InDoubt);
+            check_error(error);
+        }
+    }
+}
+
+pub fn check_delivery(delivery: &Delivery, body: &[u8]) {
+    for report in &delivery.reports {
+        check_report(report);
+    }
+    for inbound in &delivery.inbound {
+        check_inbound(inbound);
+    }
+    for alert in &delivery.alerts {
+        // Limits of the account stand in some of them, which are shorter than any number of a phone.
+        check_line(&alert.title, 8);
+        assert!(!alert.code.is_empty() && alert.code.chars().count() <= TITLE_CHARS);
+        assert!(alert.subject.as_ref().is_none_or(|subject| subject.chars().count() <= 2 * TITLE_CHARS));
+        assert!(alert.at.is_none_or(is_lawful));
+    }
+    let told = delivery.reports.len() + delivery.inbound.len() + delivery.alerts.len();
+    let counted = delivery.foreign + delivery.unknown.values().sum::<usize>();
+    assert!(told + counted <= body.len(), "{told} and {counted} things were read from {} bytes", body.len());
+    if matches!(delivery.readable, Readable::No(_)) {
+        assert_eq!(told + delivery.foreign, 0, "it is said to be unreadable, and something was read");
+    }
+}
+
+/// Everything of a delivery, to be compared.
+pub fn told(delivery: &Delivery) -> String {
+    let inbound: Vec<_> = delivery
+        .inbound
+        .iter()
+        .map(|one| {
+            (&one.provider_ref, &one.from, &one.user_id, &one.profile_name, one.at, &one.kind, &one.text)
+        })
+        .collect();
+    format!("{delivery:?} {inbound:?}")
+}
+
+fn check_report(report: &Report) {
+    assert!(report.provider_ref.is_some() || report.reference.is_some(), "it names no message");
+    report.provider_ref.iter().for_each(check_ref);
+    assert!(report.reported_at.is_none_or(is_lawful));
+    if let ReportStatus::Failed(error) = &report.status {
+        check_error(error);
+    }
+}
+
+fn check_inbound(inbound: &Inbound) {
+    check_ref(&inbound.provider_ref);
+    inbound.in_reply_to.iter().for_each(check_ref);
+    assert!(inbound.at.is_none_or(is_lawful));
+    let chars = |text: &Option<String>| text.as_ref().map_or(0, |text| text.chars().count());
+    assert!(chars(&inbound.text) <= Inbound::MAX_TEXT_CHARS);
+    assert!(chars(&inbound.profile_name) <= Inbound::MAX_NAME_CHARS);
+    assert!(chars(&inbound.user_id) <= Inbound::MAX_NAME_CHARS);
+    assert!(inbound.kind.chars().count() <= TITLE_CHARS);
+    if let Some(from) = &inbound.from {
+        let digits = from.strip_prefix('+').expect("a number begins with +");
+        assert!(
+            (5..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()),
+            "{from}"
+        );
+    }
+}
+
+fn check_ref(provider_ref: &ProviderRef) {
+    let text = provider_ref.as_str();
+    assert!(ProviderRef::parse(text).as_ref() == Ok(provider_ref), "{text:?}");
+}
+
+fn check_error(error: &DeliveryError) {
+    assert!(!error.code.is_empty() && error.code.chars().count() <= TITLE_CHARS, "{}", error.code);
+    check_words(&error.title);
+}
+
+/// A provider's words about one message hold neither what was sent nor anything like a code.
+fn check_words(words: &str) {
+    check_line(words, 4);
+    for sent in [CODE, NUMBER, &NUMBER[1..]] {
+        assert!(!words.contains(sent), "{words:?} quotes {sent}");
+    }
+}
+
+/// A provider's words are short, on one line, and have no run of so many digits.
+fn check_line(words: &str, digits: usize) {
+    assert!(words.chars().count() <= TITLE_CHARS, "{words:?}");
+    assert!(!words.chars().any(char::is_control), "{words:?}");
+    let longest = words.split(|letter: char| !letter.is_numeric()).map(|run| run.chars().count()).max();
+    assert!(longest.unwrap_or(0) < digits, "{words:?} holds something like a number");
+}
+
+fn is_lawful(at: Timestamp) -> bool {
+    (0..=Timestamp::MAX.as_millis()).contains(&at.as_millis())
+}
