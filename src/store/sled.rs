@@ -1,5 +1,6 @@
 //! The embedded default. One thread owns sled and does everything with it; this is what others hold of that thread.
 
+mod backup;
 mod by_id;
 mod chain;
 mod commits;
@@ -13,11 +14,14 @@ mod index;
 mod journal;
 mod keys;
 mod live;
+#[cfg(test)]
+mod moved;
 mod offline;
 mod open;
 #[cfg(test)]
 mod rebuilt;
 mod record;
+mod restore;
 mod waker;
 mod writer;
 
@@ -31,10 +35,12 @@ use crossbeam_channel::{Sender, TrySendError};
 use futures_util::future::ready;
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use backup::{Copied, Sum as CopySum, copy, head as copy_head};
 pub use export::{Exported, Way, export};
-pub use import::{Imported, import};
+pub use import::{Imported, checked_export, import};
 pub use offline::{Chain, Progress, Reindexed, reindex, verify_audit};
 pub use open::OpenError;
+pub use restore::{Verified, restore, verify, verify_backup};
 
 use super::{
     Alert, Answer, AuditRecord, Errand, Filter, Health, Idempotency, Inbound, LogPosition, Order, Page,
@@ -133,6 +139,19 @@ impl SledStore {
                 let _ = reply.send(reader.map_or(Err(StoreError::Full), look));
             }))
         })
+    }
+
+    /// Begins a copy of every row; one that was begun before is given up.
+    pub fn begin_copy(&self) -> Reply<()> {
+        self.look(|reader| {
+            reader.disk.begin_copy();
+            Ok(())
+        })
+    }
+
+    /// The next part of the copy, in one bounded visit. `None`: it was given up.
+    pub fn copy_some(&self) -> Reply<Option<Copied>> {
+        self.look(|reader| reader.disk.copy_some())
     }
 
     #[cfg(test)]
