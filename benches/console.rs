@@ -191,11 +191,11 @@ fn approved(vault: &Vault, policy: &Arc<Policy>, number: usize) -> [Order; 2] {
         policy: policy.hash(),
         number: index,
         tail: Some(vault.number_tail(phone.last_four())),
-        person: vault.seal_person(id, &person),
+        person: vault.seal_person(id, &person).unwrap(),
         country: phone.country().map(str::to_owned),
         locale: "de".to_owned(),
         client_ref: Some(format!("order-{number}")),
-        code: vault.new_code(),
+        code: vault.new_code(id).unwrap(),
     };
     [
         Order::Create { request: Arc::new(request), policy: Arc::clone(policy), idempotency: None },
@@ -270,6 +270,7 @@ async fn start(folder: &Path) -> Result<(App, Sandbox), Box<dyn Error>> {
         listen: public,
         admin_listen: admin,
         public_url: format!("http://{public}"),
+        max_connections: 1_000,
     })?;
     let sandbox = sandbox::start(Options {
         listen: "127.0.0.1:0".parse()?,

@@ -121,11 +121,11 @@ fn create(vault: &Vault, policy: &Arc<Policy>) -> Order {
         policy: policy.hash(),
         number,
         tail: None,
-        person: vault.seal_person(id, &person),
+        person: vault.seal_person(id, &person).unwrap(),
         country: Some("DE".to_owned()),
         locale: "de".to_owned(),
         client_ref: None,
-        code: vault.new_code(),
+        code: vault.new_code(id).unwrap(),
     });
     Order::Create { request, policy: Arc::clone(policy), idempotency: None }
 }

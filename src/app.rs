@@ -5,6 +5,7 @@
 //! closed. Within [`STOP_LIMIT`].
 
 pub mod demo;
+mod descriptors;
 mod master_key;
 mod offline;
 
@@ -35,7 +36,7 @@ use crate::http::{self, CustomCode, Lifecycle, Services};
 use crate::store::sled::{self, OpenError, SledStore};
 use crate::store::{Errand, Health, Store, StoreError};
 use crate::sweeps::{self, Keep, NeededTemplate, Sweeps};
-use crate::vault::Vault;
+use crate::vault::{KeysError, Vault};
 use crate::verification::Policy;
 use crate::verification::policy::{Content, OnDoubt, Step};
 use crate::verification::values::{AppName, ChannelName, UserName};
@@ -52,8 +53,14 @@ const REQUESTS_LIMIT: Duration = Duration::from_secs(3);
 const SENDS_LIMIT: Duration = Duration::from_secs(6);
 /// For the sweeps; each is short.
 const SWEEPS_LIMIT: Duration = Duration::from_secs(1);
+/// For a peer to take what is sent to it. The web server waits for ever, so whoever asks and does not read could keep
+/// its connection with all its buffers; the kernel then resets it. As long as a head or a body may take.
+#[cfg(target_os = "linux")]
+const NOBODY_READS_LIMIT_MS: u32 = 10_000;
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
+/// The folder in the data folder that holds the keys of days and minutes.
+const KEYS: &str = "keys";
 /// Where Meta is; anything else is a stand-in or a proxy.
 const META: &str = "https://graph.facebook.com";
 
@@ -86,6 +93,9 @@ impl Listeners {
 fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
+    // Every connection that is accepted has it too.
+    #[cfg(target_os = "linux")]
+    rustix::net::sockopt::set_tcp_user_timeout(&socket, NOBODY_READS_LIMIT_MS)?;
     socket.bind(addr)?;
     socket.listen(BACKLOG)?.into_std()
 }
@@ -97,6 +107,8 @@ pub enum StartError {
     Listen { key: &'static str, addr: SocketAddr, source: io::Error },
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     #[error(transparent)]
     Store(#[from] OpenError),
     #[error("[channels.{name}]: {source}")]
@@ -149,9 +161,14 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
     let sending = tokio::spawn(courier.clone().run(errands));
     let sweeps = sweeps::start(Arc::new(Sweeps::new(
         Arc::clone(&store),
+        Arc::clone(&vault),
         Arc::clone(&channels),
         clock.clone(),
-        Keep { verifications: config.retention.verifications, inbound: config.retention.inbound },
+        Keep {
+            personal: config.retention.personal,
+            timelines: config.retention.timelines,
+            audit: config.retention.audit,
+        },
         needed_templates(config),
         metrics.clone(),
     )))
@@ -172,7 +189,8 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
     let addr = listeners.public.local_addr().map_err(StartError::Http)?;
     let admin_addr = listeners.admin.local_addr().map_err(StartError::Http)?;
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let public = http::serve_public(listeners.public, &shared, workers).map_err(StartError::Http)?;
+    let most = descriptors::allow(config.server.max_connections as usize);
+    let public = http::serve_public(listeners.public, &shared, workers, most).map_err(StartError::Http)?;
     let admin = http::serve_admin(listeners.admin, &shared, move |pages| console::configure(pages, &console))
         .map_err(StartError::Http)?;
     let handles = [public.handle(), admin.handle()];
@@ -203,7 +221,7 @@ async fn open(
     };
     let rates = rates(config);
     let opening = tokio::task::spawn_blocking(move || {
-        let vault = Vault::new(&*master_key::load(&master, &path)?);
+        let vault = Vault::with_keys(&*master_key::load(&master, &path)?, &path.join(KEYS))?;
         let settings = sled::Settings { path, rates, key_id: vault.key_id() };
         let (store, errands) = sled::open(settings, clock)?;
         Ok((vault, store, errands))

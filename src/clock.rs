@@ -1,26 +1,22 @@
 //! Where time comes from: the machine's clock, or one that tests move by hand.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::verification::values::Timestamp;
 
 #[derive(Clone)]
 pub enum Clock {
+    /// The machine's, as this process keeps it: see [`Kept`].
     System,
     Manual(Arc<ManualClock>),
 }
 
 impl Clock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn now(&self) -> Timestamp {
         match self {
-            Self::System => {
-                let since_epoch =
-                    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-                Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
-            }
+            Self::System => Kept::of_this_process().now(),
             Self::Manual(clock) => clock.now(),
         }
     }
@@ -39,6 +35,93 @@ impl Clock {
             clock.sleepers.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(wake));
         }
     }
+}
+
+/// The time of day, taken from the machine once and carried on by the clock that nobody can set.
+///
+/// Somebody may set the machine's clock while codes live and deadlines run: by an hour, because a time zone was taken
+/// for the time, or by years, because a battery was empty. Read at every turn it would then send every SMS at once,
+/// or none, and let codes live longer than they may. So where the two differ, the kept time only drifts towards the
+/// machine's, so slowly that no deadline notices. A start takes over the machine's time as it is.
+struct Kept {
+    origin: Instant,
+    origin_micros: i64,
+    /// Microseconds by which it has drifted towards the machine's since `origin`.
+    drifted: AtomicI64,
+    /// When it last did, in microseconds since `origin`.
+    drifted_at: AtomicU64,
+    is_set_off: AtomicBool,
+}
+
+/// One in so many: the 500 ppm by which the kernel and NTP, too, correct a clock that may not jump (RFC 5905, 11.3).
+const SLOWNESS: i64 = 2_000;
+const DRIFTS_EVERY: Duration = Duration::from_secs(1);
+/// After a silence it drifts by no more than this allows, so that nothing that wakes up then finds a leap.
+const LONGEST_SILENCE: Duration = Duration::from_secs(10);
+/// NTP's own corrections are smaller. Somebody should know of what takes longer than three hours to make good.
+const SET_OFF: Duration = Duration::from_secs(5);
+
+impl Kept {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    fn of_this_process() -> &'static Self {
+        static KEPT: OnceLock<Kept> = OnceLock::new();
+        KEPT.get_or_init(|| Self::starting_at(Instant::now(), machine_micros()))
+    }
+
+    fn starting_at(origin: Instant, origin_micros: i64) -> Self {
+        let (drifted, drifted_at) = (AtomicI64::new(0), AtomicU64::new(0));
+        Self { origin, origin_micros, drifted, drifted_at, is_set_off: AtomicBool::new(false) }
+    }
+
+    fn now(&self) -> Timestamp {
+        let elapsed = self.origin.elapsed();
+        self.drift(elapsed, machine_micros);
+        Timestamp::from_millis(self.micros_after(elapsed).div_euclid(1_000))
+    }
+
+    fn micros_after(&self, elapsed: Duration) -> i64 {
+        self.origin_micros
+            .saturating_add(micros(elapsed))
+            .saturating_add(self.drifted.load(Ordering::Relaxed))
+    }
+
+    /// Once a second, by whoever asks first.
+    fn drift(&self, elapsed: Duration, machine_micros: impl FnOnce() -> i64) {
+        let (last, now) = (self.drifted_at.load(Ordering::Relaxed), micros(elapsed).unsigned_abs());
+        let passed = Duration::from_micros(now.saturating_sub(last));
+        let is_first = || self.drifted_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed);
+        if passed < DRIFTS_EVERY || is_first().is_err() {
+            return;
+        }
+        let gap = machine_micros().saturating_sub(self.micros_after(elapsed));
+        let most = micros(passed.min(LONGEST_SILENCE)) / SLOWNESS;
+        self.drifted.fetch_add(gap.clamp(-most, most), Ordering::Relaxed);
+        self.tell(gap);
+    }
+
+    fn tell(&self, gap: i64) {
+        metrics::gauge!("twotick_clock_set_off_seconds").set(gap as f64 / 1e6);
+        let is_set_off = gap.unsigned_abs() > micros(SET_OFF).unsigned_abs();
+        if is_set_off && !self.is_set_off.swap(is_set_off, Ordering::Relaxed) {
+            tracing::error!(
+                seconds = gap / 1_000_000,
+                "the machine's clock was set while twotick runs; twotick goes on by its own time, and takes over the \
+                 machine's when it is started again"
+            );
+        } else if !is_set_off && self.is_set_off.swap(false, Ordering::Relaxed) {
+            tracing::info!("the machine's clock and twotick's agree again");
+        }
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Microseconds since 1970 by the machine's clock.
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+fn machine_micros() -> i64 {
+    micros(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
 /// Virtual time for tests and simulations.
@@ -81,5 +164,51 @@ impl Stopwatch {
 
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600_000_000;
+
+    #[expect(clippy::disallowed_methods, reason = "a beginning, from which the test counts by itself")]
+    fn kept() -> Kept {
+        Kept::starting_at(Instant::now(), 1_000 * HOUR)
+    }
+
+    #[test]
+    fn a_machine_whose_clock_is_set_moves_the_kept_time_by_nothing_that_a_deadline_notices() {
+        for jump in [HOUR, -HOUR, 10 * 365 * 24 * HOUR] {
+            let kept = kept();
+            for second in 1..=600 {
+                let elapsed = Duration::from_secs(second);
+                kept.drift(elapsed, || 1_000 * HOUR + micros(elapsed) + jump);
+            }
+            let off = kept.micros_after(Duration::from_secs(600)) - (1_000 * HOUR + 600_000_000);
+            assert_eq!(off, 300_000 * jump.signum(), "0.3 s in ten minutes");
+            assert!(kept.is_set_off.load(Ordering::Relaxed));
+        }
+    }
+
+    #[test]
+    fn a_small_difference_is_made_good_and_then_stays_so() {
+        let kept = kept();
+        for second in 1..=100 {
+            let elapsed = Duration::from_secs(second);
+            kept.drift(elapsed, || 1_000 * HOUR + micros(elapsed) - 20_000);
+        }
+        let elapsed = Duration::from_secs(100);
+        assert_eq!(kept.micros_after(elapsed), 1_000 * HOUR + micros(elapsed) - 20_000);
+        assert!(!kept.is_set_off.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn within_a_second_it_does_not_look_at_the_machine_again() {
+        let kept = kept();
+        kept.drift(Duration::from_millis(999), || panic!("it looked"));
+        kept.drift(Duration::from_millis(1_000), || 1_000 * HOUR);
+        kept.drift(Duration::from_millis(1_001), || panic!("it looked"));
     }
 }

@@ -73,6 +73,8 @@ pub struct Server {
     pub admin_listen: SocketAddr,
     /// How providers reach us; https unless it is loopback; no slash at its end.
     pub public_url: String,
+    /// Of the public listener, 100 to 1,000,000.
+    pub max_connections: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -109,13 +111,15 @@ impl MasterKey {
     }
 }
 
-/// How long finished things are kept, 1 to 3650 days.
+/// How long things are kept, 1 to 3650 days. What codes come from goes with the code and is no setting.
 #[derive(Debug, Clone)]
 pub struct Retention {
-    /// Since a verification ended.
-    pub verifications: Duration,
-    /// Since a message to the business number was received.
-    pub inbound: Duration,
+    /// Numbers, texts and whatever else is personal; from the end of the day (UTC) on which it came.
+    pub personal: Duration,
+    /// What happened to a verification, without what is personal; at least as long as `personal`.
+    pub timelines: Duration,
+    /// What the staff did.
+    pub audit: Duration,
 }
 
 /// The pages for support staff, on the admin listener.

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::channel::{self, Channel, Submission};
 use crate::clock::{Clock, Stopwatch};
+use crate::failpoint;
 use crate::store::{Answer, Errand, Order, Store, StoreError};
 use crate::vault::{self, Vault};
 use crate::verification::policy::{Content, Step};
@@ -98,7 +99,9 @@ impl Courier {
         };
         let name = letter.channel.name().to_string();
         let watch = Stopwatch::start();
+        failpoint::reach("send.before");
         let outcome = letter.channel.send(&submission).await;
+        failpoint::reach("send.after");
         let took = watch.elapsed();
         metrics::counter!("twotick_sends_total", "channel" => name.clone(), "outcome" => word(&outcome))
             .increment(1);
@@ -122,7 +125,7 @@ impl Courier {
             let title = "the number or the code cannot be opened: another master key, or damaged";
             refused("record_damaged", title, ErrorClass::Configuration)
         };
-        let person = self.vault.open_person(request).map_err(unreadable)?;
+        let person = self.vault.person(verification).map_err(unreadable)?;
         let code = self.vault.code(request, policy.code_length).map_err(unreadable)?;
         let minutes = minutes_left(now, verification.expires_at);
         let content = content(step, policy, &request.locale, &code, minutes)?;
@@ -150,7 +153,10 @@ impl Courier {
         loop {
             let order = Order::Command { id, app: None, command: command.clone() };
             match self.store.execute(vec![order]).await {
-                Ok(answers) => return note_rejection(id, &answers),
+                Ok(answers) => {
+                    failpoint::reach("outcome.recorded");
+                    return note_rejection(id, &answers);
+                }
                 Err(StoreError::Busy | StoreError::Full) => {
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);

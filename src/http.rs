@@ -6,12 +6,14 @@ mod auth;
 mod docs;
 mod error;
 mod input;
+mod meters;
 pub mod metrics;
 mod observe;
 mod operations;
 mod routes;
 mod stream;
 mod timeline;
+mod unread;
 mod view;
 mod webhooks;
 
@@ -36,6 +38,7 @@ use crate::store::Store;
 use crate::vault::Vault;
 use crate::verification::Policy;
 use crate::verification::values::AppName;
+use meters::{ChannelMeters, Listener};
 
 pub use docs::document;
 
@@ -135,6 +138,10 @@ pub enum Lifecycle {
 pub struct Shared {
     services: Services,
     keys: auth::KeyRing,
+    public: web::Data<Listener>,
+    admin: web::Data<Listener>,
+    /// By the channel's name.
+    webhooks: meters::Channels,
     /// Idempotency keys whose first request is under way.
     creating: Mutex<HashSet<[u8; 16]>>,
 }
@@ -142,19 +149,24 @@ pub struct Shared {
 pub fn share(services: Services) -> web::Data<Shared> {
     metrics::describe();
     let keys = auth::KeyRing::new(&services.vault, &services.apps);
-    web::Data::new(Shared { services, keys, creating: Mutex::default() })
+    let of_channel =
+        |(name, channel): (&String, &Arc<Channel>)| (name.clone(), ChannelMeters::new(channel.name()));
+    let webhooks = services.channels.iter().map(of_channel).collect();
+    let [public, admin] =
+        [&*routes::PUBLIC, &*routes::ADMIN].map(|routes| web::Data::new(Listener::new(routes)));
+    web::Data::new(Shared { services, keys, public, admin, webhooks, creating: Mutex::default() })
 }
 
 /// Registers the public listener's routes; [`serve_public`] adds what surrounds them.
 pub fn public(config: &mut ServiceConfig, shared: &web::Data<Shared>) {
-    config.app_data(shared.clone()).app_data(&*routes::PUBLIC);
+    config.app_data(shared.clone()).app_data(shared.public.clone());
     config.default_service(web::to(routes::unrouted));
     public_routes(config);
 }
 
 /// Registers the admin listener's routes; [`serve_admin`] adds what surrounds them.
 pub fn admin(config: &mut ServiceConfig, shared: &web::Data<Shared>) {
-    config.app_data(shared.clone()).app_data(&*routes::ADMIN);
+    config.app_data(shared.clone()).app_data(shared.admin.clone());
     config.default_service(web::to(routes::unrouted));
     admin_routes(config);
 }
@@ -163,21 +175,23 @@ pub fn admin(config: &mut ServiceConfig, shared: &web::Data<Shared>) {
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two requests of one connection; longer than the 60 s that a long poll may take.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Connections of one worker. Each costs some 10 KiB, so that a flood of them stays below 50 MiB.
-const MAX_CONNECTIONS: usize = 4_096;
 /// What a stopping server waits for open requests; the whole stop has 10 s.
 const SHUTDOWN_SECONDS: u64 = 5;
 /// The admin listener has a handful of callers.
 const ADMIN_WORKERS: usize = 1;
+/// Each costs some 10 KiB, so that a flood of them stays below 50 MiB.
+const ADMIN_CONNECTIONS: usize = 4_096;
 
-/// Serves the public listener with so many `workers` until it is stopped through the server's handle.
+/// Serves the public listener with so many `workers` until it is stopped through the server's handle. Connections
+/// beyond `most` wait until one of them ends.
 pub fn serve_public(
     listener: TcpListener,
     shared: &web::Data<Shared>,
     workers: usize,
+    most: usize,
 ) -> std::io::Result<Server> {
     let shared = shared.clone();
-    serve(listener, workers, move |config| public(config, &shared))
+    serve(listener, workers, most.div_ceil(workers), move |config| public(config, &shared))
 }
 
 /// Serves the admin listener until it is stopped through the server's handle. `pages` registers what stands beside
@@ -188,7 +202,7 @@ pub fn serve_admin(
     pages: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
     let shared = shared.clone();
-    serve(listener, ADMIN_WORKERS, move |config| {
+    serve(listener, ADMIN_WORKERS, ADMIN_CONNECTIONS, move |config| {
         pages(config);
         admin(config, &shared);
     })
@@ -197,12 +211,15 @@ pub fn serve_admin(
 fn serve(
     listener: TcpListener,
     workers: usize,
+    connections_a_worker: usize,
     configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
-    let app = move || ActixApp::new().wrap(from_fn(observe::observe)).configure(&configure);
+    let app = move || {
+        ActixApp::new().wrap(from_fn(observe::observe)).wrap(from_fn(unread::hang_up)).configure(&configure)
+    };
     let server = HttpServer::new(app)
         .workers(workers)
-        .max_connections(MAX_CONNECTIONS)
+        .max_connections(connections_a_worker)
         .client_request_timeout(HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(SHUTDOWN_SECONDS)

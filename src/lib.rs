@@ -24,6 +24,7 @@ pub mod console;
 #[cfg(not(fuzzing))]
 pub mod courier;
 pub mod explain;
+pub mod failpoint;
 #[cfg(not(fuzzing))]
 pub mod http;
 pub mod language;

@@ -51,6 +51,9 @@ pub enum Order {
     Alert(Alert),
     /// What a person of the staff did beside commands.
     Audit(Audit),
+    /// Forgets a number: its verifications, as [`Command::Erase`] does, and its inbound messages. A bounded share, to be
+    /// repeated until nothing is left.
+    Forget(NumberIndex),
 }
 
 #[derive(Clone, Debug)]
@@ -74,6 +77,8 @@ pub enum Answer {
     Reported(Match),
     /// Inbound messages, alerts and audit entries.
     Kept,
+    /// How many verifications and inbound messages were forgotten this time; none: nothing is left.
+    Forgotten(usize),
 }
 
 /// Where a report went.
@@ -252,7 +257,10 @@ pub trait Store: Send + Sync {
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
     pub verifications: Timestamp,
+    /// Inbound messages and alerts.
     pub inbound: Timestamp,
+    /// Entries of the audit log. The newest of them stays known by its hash, so that the rest can be checked.
+    pub audit: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

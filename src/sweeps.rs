@@ -5,6 +5,7 @@
 //! wait for jobs when it stops. So every job is guarded against overlap, caught, and tracked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +20,7 @@ use crate::channel::Channel;
 use crate::channel::meta::Meta;
 use crate::clock::Clock;
 use crate::store::{Alert, Health, Order, Retention, Store, StoreError};
+use crate::vault::Vault;
 use crate::verification::values::{ChannelName, Timestamp};
 
 /// Second, minute, hour, day of month, month, day of week; UTC.
@@ -38,18 +40,26 @@ pub struct Sweeps {
     pub store: Arc<dyn Store>,
     pub channels: Arc<BTreeMap<ChannelName, Arc<Channel>>>,
     pub clock: Clock,
-    /// How long finished verifications and inbound messages are kept.
+    /// Holds the keys that are destroyed in time.
+    pub vault: Arc<Vault>,
     pub keep: Keep,
     /// Templates that the steps of profiles need.
     pub templates: Vec<NeededTemplate>,
     pub metrics: PrometheusHandle,
     complaints: Mutex<BTreeSet<(ChannelName, String, String)>>,
+    /// Until then nothing is forgotten.
+    hesitates_until: Timestamp,
 }
 
+/// How long things are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Keep {
-    pub verifications: Duration,
-    pub inbound: Duration,
+    /// Numbers and texts, from the end of their day.
+    pub personal: Duration,
+    /// What happened, without them.
+    pub timelines: Duration,
+    /// What the staff did.
+    pub audit: Duration,
 }
 
 /// A template in one language on one channel.
@@ -64,13 +74,16 @@ pub struct NeededTemplate {
 impl Sweeps {
     pub fn new(
         store: Arc<dyn Store>,
+        vault: Arc<Vault>,
         channels: Arc<BTreeMap<ChannelName, Arc<Channel>>>,
         clock: Clock,
         keep: Keep,
         templates: Vec<NeededTemplate>,
         metrics: PrometheusHandle,
     ) -> Self {
-        Self { store, channels, clock, keep, templates, metrics, complaints: Mutex::default() }
+        let hesitates_until = hesitation(&vault, clock.now());
+        let complaints = Mutex::default();
+        Self { store, vault, channels, clock, keep, templates, metrics, complaints, hesitates_until }
     }
 
     /// The safety net of the agenda: carries out what was due and missed. How many there were.
@@ -83,12 +96,39 @@ impl Sweeps {
         Ok(missed)
     }
 
+    /// Makes keys that will soon be needed, and destroys those whose time is over. How many went.
+    pub async fn keys(&self) -> io::Result<usize> {
+        let (vault, now, keep) = (Arc::clone(&self.vault), self.clock.now(), self.keep.personal);
+        let hesitates = now < self.hesitates_until;
+        let work = move || -> io::Result<usize> {
+            if let Err(error) = vault.prepare(now) {
+                tracing::error!("{error}");
+            }
+            if hesitates {
+                return Ok(0);
+            }
+            let days = vault.forget_days(earlier(now, keep))?;
+            if days > 0 {
+                tracing::info!(days, "keys of days past their retention were destroyed");
+                metrics::counter!("twotick_day_keys_destroyed_total").increment(days as u64);
+            }
+            Ok(days + vault.forget_codes(now)?)
+        };
+        let gone = tokio::task::spawn_blocking(work).await.map_err(io::Error::other)??;
+        metrics::gauge!("twotick_day_keys").set(self.vault.days().0 as f64);
+        Ok(gone)
+    }
+
     /// Forgets what is older than it is to be kept. How many verifications went.
     pub async fn retention(&self) -> Result<usize, StoreError> {
         let now = self.clock.now();
+        if now < self.hesitates_until {
+            return Ok(0);
+        }
         let before = Retention {
-            verifications: earlier(now, self.keep.verifications),
-            inbound: earlier(now, self.keep.inbound),
+            verifications: earlier(now, self.keep.timelines),
+            inbound: earlier(now, self.keep.personal),
+            audit: earlier(now, self.keep.audit),
         };
         let mut removed = 0;
         for _ in 0..SHARES_A_MINUTE {
@@ -186,6 +226,23 @@ const APPROVED: &str = "APPROVED";
 /// Not a word of Meta's.
 const MISSING: &str = "MISSING";
 
+/// What is forgotten does not come back, and a machine may start with a clock that is years ahead. So where the server
+/// seems to have been away for long, somebody has a day to notice.
+fn hesitation(vault: &Vault, now: Timestamp) -> Timestamp {
+    const LONG: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+    const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    match vault.days().1 {
+        Some(youngest) if youngest + LONG < now => {
+            tracing::warn!(
+                last_used = %youngest, %now,
+                "by the clock this server was not used for long; nothing is forgotten for 24 h, in case the clock is wrong"
+            );
+            now + A_DAY
+        }
+        Some(_) | None => Timestamp::from_millis(0),
+    }
+}
+
 fn earlier(now: Timestamp, by: Duration) -> Timestamp {
     let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
     Timestamp::from_millis(now.as_millis().saturating_sub(by))
@@ -211,6 +268,13 @@ pub async fn start(sweeps: Arc<Sweeps>) -> Result<Running, JobSchedulerError> {
         .await?;
     scheduler
         .add(clock("retention", EVERY_MINUTE).job(|sweeps| async move { log(sweeps.retention().await) })?)
+        .await?;
+    scheduler
+        .add(clock("keys", EVERY_15_SECONDS).job(|sweeps| async move {
+            if let Err(error) = sweeps.keys().await {
+                tracing::error!(%error, "keys whose time is over could not be destroyed");
+            }
+        })?)
         .await?;
     scheduler
         .add(clock("templates", EVERY_HOUR).job(|sweeps| async move {

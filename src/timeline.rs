@@ -77,6 +77,8 @@ pub enum Kind {
     OperatorActed,
     Expired,
     Canceled,
+    /// Number, texts and reasons are gone.
+    Erased,
 }
 
 /// Every event as a line, oldest first. `events` are those of `snapshot`'s verification from the first one on, or

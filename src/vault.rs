@@ -1,13 +1,22 @@
 //! The only holder of keys: derives codes, seals and opens what is personal, and makes the blind index by which a
-//! number is found. Everything comes from one master key of 32 bytes.
+//! number is found.
+//!
+//! What is found and recognised for as long as the store stands comes from one master key of 32 bytes. What must be
+//! forgotten does not: personal data are sealed under random keys of their day, codes come from random keys of their
+//! minute (`ring`), and those are kept beside the store (`file`) and destroyed in time.
 
+mod file;
+mod ring;
 pub mod webhook;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
 
 use chacha20poly1305::aead::{Aead, Payload};
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
 use rand::RngExt;
 use secrecy::{ExposeSecret, SecretString};
@@ -17,8 +26,13 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::phone::Phone;
+use crate::verification::Verification;
 use crate::verification::command::{CodeSource, Comparison, Jitter, Request};
-use crate::verification::values::{NumberIndex, NumberTail, Sealed, VerificationId};
+use crate::verification::values::{NumberIndex, NumberTail, Sealed, Timestamp, VerificationId};
+use ring::{Leaf, Ring, Secret};
+
+pub use file::KeysError;
+pub use ring::{CannotSeal, KeyId};
 
 /// 32 bytes: what HMAC-SHA-256 and XChaCha20 take whole.
 pub const MASTER_KEY_BYTES: usize = 32;
@@ -45,21 +59,56 @@ pub struct Vault {
     fingerprint: Hmac<Sha256>,
     seal: XChaCha20Poly1305,
     key_id: [u8; KEY_ID_BYTES],
+    /// What personal data are sealed under.
+    days: Ring,
+    /// What codes come from.
+    minutes: Ring,
 }
 
-/// The record cannot be opened: it was sealed by another key, or it is damaged, or it stands in another place than
-/// the one it was sealed for.
+/// Why a record stays closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("sealed data cannot be opened: another master key, or damaged")]
-pub struct CannotOpen;
+pub enum CannotOpen {
+    /// Its key was destroyed, as it should be, or the number was forgotten.
+    #[error("what was sealed has been removed")]
+    Removed,
+    /// It was sealed by another key, or it is damaged, or it stands in another place than the one it was sealed for.
+    #[error("sealed data cannot be opened: another master key, or damaged")]
+    Damaged,
+}
 
-const FORMAT: u8 = 1;
+/// Under the master key: what is opened again in a short while, and all that was sealed before there were keys of a
+/// day.
+const OF_MASTER: u8 = 1;
+/// Under a key of a day or a minute, which the header names.
+const OF_DAY: u8 = 2;
+const OF_MINUTE: u8 = 3;
 const KEY_ID_BYTES: usize = 4;
 const NONCE_BYTES: usize = 24;
 const HEADER_BYTES: usize = 1 + KEY_ID_BYTES + NONCE_BYTES;
+/// Under a key of one leaf little is sealed, so random nonces of 96 bits do not meet.
+const SHORT_NONCE_BYTES: usize = 12;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const MINUTE: Duration = Duration::from_secs(60);
+/// The longest that a code is good (NIST SP 800-63B-4, 3.1.3.2), and a minute for clocks that are set.
+const CODE_LIFE: Duration = Duration::from_secs(11 * 60);
+/// How long before its slot a key is made where the one before is in use. Longer than the sweeps' pace.
+const AHEAD: Duration = Duration::from_secs(30);
 
 impl Vault {
+    /// One that keeps no keys but the master key: what it seals no other opens. For tests.
     pub fn new(master: &[u8; MASTER_KEY_BYTES]) -> Self {
+        Self::with(master, Ring::in_memory(DAY), Ring::in_memory(MINUTE))
+    }
+
+    /// With the keys that `folder` holds; it is made with the first of them. Blocks on the disk.
+    pub fn with_keys(master: &[u8; MASTER_KEY_BYTES], folder: &Path) -> Result<Self, KeysError> {
+        let days = Ring::open(DAY, folder.join("days"), subkey(master, "twotick days file 1"))?;
+        let minutes = Ring::open(MINUTE, folder.join("codes"), subkey(master, "twotick codes file 1"))?;
+        Ok(Self::with(master, days, minutes))
+    }
+
+    fn with(master: &[u8; MASTER_KEY_BYTES], days: Ring, minutes: Ring) -> Self {
         let seal_key = subkey(master, "twotick seal 1");
         let mut key_id = [0; KEY_ID_BYTES];
         key_id.copy_from_slice(&subkey(master, "twotick key id 1")[..KEY_ID_BYTES]);
@@ -70,6 +119,8 @@ impl Vault {
             fingerprint: keyed(&subkey(master, "twotick fingerprint 1")),
             seal: XChaCha20Poly1305::new((&*seal_key).into()),
             key_id,
+            days,
+            minutes,
         }
     }
 
@@ -90,44 +141,62 @@ impl Vault {
         first_16(tag.finalize().into_bytes().as_ref())
     }
 
-    pub fn seal_person(&self, id: VerificationId, person: &Person) -> Sealed {
+    /// Under the key of the day on which the verification was requested.
+    pub fn seal_person(&self, id: VerificationId, person: &Person) -> Result<Sealed, CannotSeal> {
         // A struct of strings has no part that cannot be written, so the fallback is never taken.
         let clear = Zeroizing::new(serde_json::to_vec(person).unwrap_or_default());
-        self.seal(&id.to_bytes(), &clear)
+        let number = NumberIndex(self.number_tag(&person.to));
+        self.seal_personal(id.created_at(), Some(number), &id.to_bytes(), &clear)
     }
 
     pub fn open_person(&self, request: &Request) -> Result<Person, CannotOpen> {
         let clear = self.open(&request.id.to_bytes(), &request.person)?;
-        serde_json::from_slice(&clear).map_err(|_| CannotOpen)
+        serde_json::from_slice(&clear).map_err(|_| CannotOpen::Damaged)
     }
 
-    /// Why a person of the staff did something to this verification. Sealed, because what people write down about
-    /// callers is personal.
-    pub fn seal_reason(&self, id: VerificationId, reason: &str) -> Sealed {
-        self.seal(&reason_place(id), reason.as_bytes())
+    /// What there still is of the person.
+    pub fn person(&self, verification: &Verification) -> Result<Person, CannotOpen> {
+        if verification.erased { Err(CannotOpen::Removed) } else { self.open_person(&verification.request) }
+    }
+
+    /// Why a person of the staff did something at `at` to this verification of `number`. Sealed, because what people
+    /// write down about callers is personal.
+    pub fn seal_reason(
+        &self,
+        id: VerificationId,
+        number: NumberIndex,
+        at: Timestamp,
+        reason: &str,
+    ) -> Result<Sealed, CannotSeal> {
+        self.seal_personal(at, Some(number), &reason_place(id), reason.as_bytes())
     }
 
     pub fn open_reason(&self, id: VerificationId, reason: &Sealed) -> Result<String, CannotOpen> {
         let clear = self.open(&reason_place(id), reason)?;
-        std::str::from_utf8(&clear).map(str::to_owned).map_err(|_| CannotOpen)
+        std::str::from_utf8(&clear).map(str::to_owned).map_err(|_| CannotOpen::Damaged)
     }
 
-    /// A source for a code of our own making.
-    pub fn new_code(&self) -> CodeSource {
-        CodeSource::Derived { salt: Sealed(Box::new(random::<16>())) }
+    /// A source for a code of our own making: it dies with the key of its minute.
+    pub fn new_code(&self, id: VerificationId) -> Result<CodeSource, CannotSeal> {
+        let (key, _) = self.minutes.to_seal(id.created_at(), Leaf::NOBODYS)?;
+        let salt = [&[OF_MINUTE][..], &key, &random::<SALT_BYTES>()].concat();
+        Ok(CodeSource::Derived { salt: Sealed(salt.into()) })
     }
 
-    pub fn custom_code(&self, id: VerificationId, code: &str) -> CodeSource {
-        CodeSource::Custom { code: self.seal(&code_place(id), code.as_bytes()) }
+    pub fn custom_code(&self, id: VerificationId, code: &str) -> Result<CodeSource, CannotSeal> {
+        let (key, secret) = self.minutes.to_seal(id.created_at(), Leaf::NOBODYS)?;
+        let place = code_place(id);
+        let code = seal_short(OF_MINUTE, key, Leaf::NOBODYS, &secret, &place, code.as_bytes());
+        Ok(CodeSource::Custom { code })
     }
 
     /// The code of a verification. `length` is the policy's, 6 to 10 digits, and only used for a derived one.
     pub fn code(&self, request: &Request, length: u8) -> Result<SecretString, CannotOpen> {
         match &request.code {
-            CodeSource::Derived { salt } => Ok(self.derive_code(request.id, &salt.0, length)),
+            CodeSource::Derived { salt } => self.derived_code(request.id, &salt.0, length),
             CodeSource::Custom { code } => {
                 let clear = self.open(&code_place(request.id), code)?;
-                std::str::from_utf8(&clear).map(SecretString::from).map_err(|_| CannotOpen)
+                std::str::from_utf8(&clear).map(SecretString::from).map_err(|_| CannotOpen::Damaged)
             }
         }
     }
@@ -144,14 +213,28 @@ impl Vault {
         }
     }
 
-    /// Seals `clear` for one place; it opens nowhere else.
+    /// Seals what is personal for one place, under the key of the day of `at`, and so that all that is of one number
+    /// can be forgotten at once.
+    pub fn seal_personal(
+        &self,
+        at: Timestamp,
+        number: Option<NumberIndex>,
+        place: &[u8],
+        clear: &[u8],
+    ) -> Result<Sealed, CannotSeal> {
+        let leaf = number.map_or(Leaf::NOBODYS, Leaf::of);
+        let (key, secret) = self.days.to_seal(at, leaf)?;
+        Ok(seal_short(OF_DAY, key, leaf, &secret, place, clear))
+    }
+
+    /// Seals `clear` under the master key for one place; it opens nowhere else. Not for what must be forgotten.
     pub fn seal(&self, place: &[u8], clear: &[u8]) -> Sealed {
         let nonce = random::<NONCE_BYTES>();
         let payload = Payload { msg: clear, aad: place };
         // XChaCha20-Poly1305 refuses only messages over 256 GiB, so the fallback is never taken.
         let secret = self.seal.encrypt(&XNonce::from(nonce), payload).unwrap_or_default();
         let mut sealed = Vec::with_capacity(HEADER_BYTES + secret.len());
-        sealed.push(FORMAT);
+        sealed.push(OF_MASTER);
         sealed.extend_from_slice(&self.key_id);
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(&secret);
@@ -159,13 +242,58 @@ impl Vault {
     }
 
     pub fn open(&self, place: &[u8], sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, CannotOpen> {
-        let (header, secret) = sealed.0.split_at_checked(HEADER_BYTES).ok_or(CannotOpen)?;
-        if header[0] != FORMAT || header[1..=KEY_ID_BYTES] != self.key_id {
-            return Err(CannotOpen);
+        match sealed.0.first() {
+            Some(&OF_DAY) => open_short(&self.days, place, sealed),
+            Some(&OF_MINUTE) => open_short(&self.minutes, place, sealed),
+            Some(_) | None => self.open_of_master(place, sealed),
         }
-        let nonce = <[u8; NONCE_BYTES]>::try_from(&header[1 + KEY_ID_BYTES..]).map_err(|_| CannotOpen)?;
+    }
+
+    fn open_of_master(&self, place: &[u8], sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, CannotOpen> {
+        let (header, secret) = sealed.0.split_at_checked(HEADER_BYTES).ok_or(CannotOpen::Damaged)?;
+        if header[0] != OF_MASTER || header[1..=KEY_ID_BYTES] != self.key_id {
+            return Err(CannotOpen::Damaged);
+        }
+        let nonce =
+            <[u8; NONCE_BYTES]>::try_from(&header[1 + KEY_ID_BYTES..]).map_err(|_| CannotOpen::Damaged)?;
         let payload = Payload { msg: secret, aad: place };
-        self.seal.decrypt(&XNonce::from(nonce), payload).map(Zeroizing::new).map_err(|_| CannotOpen)
+        let clear = self.seal.decrypt(&XNonce::from(nonce), payload);
+        clear.map(Zeroizing::new).map_err(|_| CannotOpen::Damaged)
+    }
+
+    /// Makes the keys of the next minute and day shortly before they are needed, where things are being sealed. Blocks
+    /// on the disk.
+    pub fn prepare(&self, now: Timestamp) -> Result<(), CannotSeal> {
+        self.minutes.prepare(now, AHEAD)?;
+        self.days.prepare(now, AHEAD)
+    }
+
+    /// Destroys what codes came from that have all ended by `now`. How many keys went. Blocks on the disk.
+    pub fn forget_codes(&self, now: Timestamp) -> io::Result<usize> {
+        self.minutes.forget_slots(earlier(now, CODE_LIFE))
+    }
+
+    /// Destroys the keys of the days that were over by `before`: what was sealed on them is lost in every file and
+    /// backup. How many went. Blocks on the disk.
+    pub fn forget_days(&self, before: Timestamp) -> io::Result<usize> {
+        self.days.forget_slots(before)
+    }
+
+    /// Destroys what of these keys is of one number: what was sealed for it under them is lost in every file and
+    /// backup. In how many there was something. Blocks on the disk.
+    pub fn forget_number(&self, number: NumberIndex, keys: &BTreeSet<KeyId>) -> io::Result<usize> {
+        self.days.forget_number(Leaf::of(number), keys)
+    }
+
+    /// The day's key that something personal is sealed under; `None` of what the master key sealed.
+    pub fn day_key_of(sealed: &Sealed) -> Option<KeyId> {
+        let rest = sealed.0.strip_prefix(&[OF_DAY])?;
+        rest.first_chunk().copied()
+    }
+
+    /// How many days have a key, and when the youngest of them began.
+    pub fn days(&self) -> (usize, Option<Timestamp>) {
+        (self.days.len(), self.days.newest())
     }
 
     /// Names the master key without telling anything about it; kept in the store, so that a wrong key is noticed.
@@ -177,12 +305,56 @@ impl Vault {
         first_16(self.index.clone().chain_update(e164).finalize().into_bytes().as_ref())
     }
 
-    fn derive_code(&self, id: VerificationId, salt: &[u8], length: u8) -> SecretString {
-        let tag = self.code.clone().chain_update(id.to_bytes()).chain_update(salt).finalize().into_bytes();
-        // 128 bits reduced to at most 10 digits: no digit is likelier than another by more than 2⁻⁹⁰.
-        let number = u128::from_be_bytes(first_16(tag.as_ref())) % 10_u128.pow(u32::from(length));
-        SecretString::from(format!("{number:0width$}", width = usize::from(length)))
+    fn derived_code(&self, id: VerificationId, salt: &[u8], length: u8) -> Result<SecretString, CannotOpen> {
+        if salt.len() == SALT_BYTES {
+            // Of before there were keys of a minute.
+            return Ok(derive_code(&self.code, id, salt, length));
+        }
+        let (key, salt) = salt
+            .strip_prefix(&[OF_MINUTE])
+            .and_then(|rest| rest.split_first_chunk())
+            .ok_or(CannotOpen::Damaged)?;
+        let secret = self.minutes.to_open(*key, Leaf::NOBODYS).ok_or(CannotOpen::Removed)?;
+        Ok(derive_code(&keyed(&subkey(&secret, "twotick code 2")), id, salt, length))
     }
+}
+
+const SALT_BYTES: usize = 16;
+
+fn derive_code(key: &Hmac<Sha256>, id: VerificationId, salt: &[u8], length: u8) -> SecretString {
+    let tag = key.clone().chain_update(id.to_bytes()).chain_update(salt).finalize().into_bytes();
+    // 128 bits reduced to at most 10 digits: no digit is likelier than another by more than 2⁻⁹⁰.
+    let number = u128::from_be_bytes(first_16(tag.as_ref())) % 10_u128.pow(u32::from(length));
+    SecretString::from(format!("{number:0width$}", width = usize::from(length)))
+}
+
+/// One byte of kind, the key's name, the leaf, the nonce, and what is sealed.
+fn seal_short(kind: u8, key: KeyId, leaf: Leaf, secret: &Secret, place: &[u8], clear: &[u8]) -> Sealed {
+    let nonce = random::<SHORT_NONCE_BYTES>();
+    let cipher = ChaCha20Poly1305::new((&*subkey(secret, "twotick seal 2")).into());
+    // ChaCha20-Poly1305 refuses only messages over 256 GiB, so the fallback is never taken.
+    let payload = Payload { msg: clear, aad: place };
+    let secret = cipher.encrypt(&Nonce::from(nonce), payload).unwrap_or_default();
+    Sealed([&[kind][..], &key, &leaf.to_bytes(), &nonce, &secret].concat().into())
+}
+
+fn open_short(ring: &Ring, place: &[u8], sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, CannotOpen> {
+    let parts = || {
+        let (key, rest) = sealed.0.get(1..)?.split_first_chunk()?;
+        let (leaf, rest) = rest.split_first_chunk::<{ Leaf::BYTES }>()?;
+        let (nonce, secret) = rest.split_first_chunk::<SHORT_NONCE_BYTES>()?;
+        Some((*key, Leaf::from_bytes(*leaf), *nonce, secret))
+    };
+    let (key, leaf, nonce, secret) = parts().ok_or(CannotOpen::Damaged)?;
+    let leaf_secret = ring.to_open(key, leaf).ok_or(CannotOpen::Removed)?;
+    let cipher = ChaCha20Poly1305::new((&*subkey(&leaf_secret, "twotick seal 2")).into());
+    let payload = Payload { msg: secret, aad: place };
+    let clear = cipher.decrypt(&Nonce::from(nonce), payload);
+    clear.map(Zeroizing::new).map_err(|_| CannotOpen::Damaged)
+}
+
+fn earlier(now: Timestamp, by: Duration) -> Timestamp {
+    Timestamp::from_millis(now.as_millis().saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
 }
 
 /// A new master key, from the operating system's generator.
@@ -255,8 +427,12 @@ mod tests {
         Vault::new(&[7; 32])
     }
 
+    fn id() -> VerificationId {
+        VerificationId::new(Timestamp::from_millis(1_795_000_000_000), Bucket::new(5), 77)
+    }
+
     fn request(vault: &Vault, code: CodeSource) -> Request {
-        let id = VerificationId::new(Timestamp::from_millis(1_795_000_000_000), Bucket::new(5), 77);
+        let id = id();
         let person = Person { to: "+12025550100".to_owned(), metadata: BTreeMap::new() };
         Request {
             id,
@@ -264,7 +440,7 @@ mod tests {
             policy: PolicyHash([0; 16]),
             number: NumberIndex([0; 16]),
             tail: None,
-            person: vault.seal_person(id, &person),
+            person: vault.seal_person(id, &person).unwrap(),
             country: None,
             locale: "en".to_owned(),
             client_ref: None,
@@ -292,7 +468,7 @@ mod tests {
         let mut counts = [0_u32; 10];
         for n in 0..20_000_u128 {
             let id = VerificationId::new(Timestamp::from_millis(1), Bucket::new(5), 77);
-            let code = vault.derive_code(id, &n.to_be_bytes(), 10);
+            let code = derive_code(&vault.code, id, &n.to_be_bytes(), 10);
             code.expose_secret().bytes().for_each(|digit| counts[usize::from(digit - b'0')] += 1);
         }
         let expected = 20_000.0;
@@ -304,8 +480,7 @@ mod tests {
     #[test]
     fn a_custom_code_comes_back_and_compares() {
         let vault = vault();
-        let id = request(&vault, vault.new_code()).id;
-        let request = request(&vault, vault.custom_code(id, "Ab12"));
+        let request = request(&vault, vault.custom_code(id(), "Ab12").unwrap());
         let code = vault.code(&request, 6).unwrap();
         assert_eq!(Vault::compare(&code, "Ab12"), Comparison::Match);
         for wrong in ["ab12", "Ab1", "Ab123", "", "Ab12\0"] {
@@ -325,9 +500,9 @@ mod tests {
     #[test]
     fn a_reason_opens_for_its_verification_only() {
         let vault = vault();
-        let id = request(&vault, vault.new_code()).id;
-        let sealed = vault.seal_reason(id, "she called, Müller");
-        assert_eq!(vault.open_reason(id, &sealed).as_deref(), Ok("she called, Müller"));
+        let now = Timestamp::from_millis(1_795_000_000_000);
+        let sealed = vault.seal_reason(id(), NumberIndex([1; 16]), now, "she called, Müller").unwrap();
+        assert_eq!(vault.open_reason(id(), &sealed).as_deref(), Ok("she called, Müller"));
         let other = VerificationId::new(Timestamp::from_millis(1), Bucket::new(5), 77);
         assert!(vault.open_reason(other, &sealed).is_err());
     }
@@ -335,17 +510,75 @@ mod tests {
     #[test]
     fn sealed_data_opens_only_whole_with_its_key_and_in_its_place() {
         let vault = vault();
-        let sealed = vault.seal(b"here", b"secret");
-        assert_eq!(&**vault.open(b"here", &sealed).unwrap(), b"secret");
-        assert!(vault.open(b"there", &sealed).is_err());
-        assert!(Vault::new(&[8; 32]).open(b"here", &sealed).is_err());
-        for index in 0..sealed.0.len() {
-            let mut damaged = sealed.clone();
-            damaged.0[index] ^= 1;
-            assert!(vault.open(b"here", &damaged).is_err(), "byte {index} may not be changed");
-            assert!(vault.open(b"here", &Sealed(sealed.0[..index].into())).is_err());
+        let now = Timestamp::from_millis(1_795_000_000_000);
+        let personal = |place: &[u8]| vault.seal_personal(now, Some(NumberIndex([9; 16])), place, b"secret");
+        for sealed in [vault.seal(b"here", b"secret"), personal(b"here").unwrap()] {
+            assert_eq!(&**vault.open(b"here", &sealed).unwrap(), b"secret");
+            assert_eq!(vault.open(b"there", &sealed), Err(CannotOpen::Damaged));
+            assert!(Vault::new(&[8; 32]).open(b"here", &sealed).is_err());
+            for index in 0..sealed.0.len() {
+                let mut damaged = sealed.clone();
+                damaged.0[index] ^= 1;
+                assert!(vault.open(b"here", &damaged).is_err(), "byte {index} may not be changed");
+                assert!(vault.open(b"here", &Sealed(sealed.0[..index].into())).is_err());
+            }
         }
-        assert_ne!(sealed, vault.seal(b"here", b"secret"), "each sealing has a nonce of its own");
+        assert_ne!(vault.seal(b"here", b"x"), vault.seal(b"here", b"x"), "each has a nonce of its own");
+        assert_ne!(personal(b"here").unwrap(), personal(b"here").unwrap());
+    }
+
+    #[test]
+    fn what_an_earlier_version_sealed_and_derived_is_still_good() {
+        let vault = vault();
+        let salt = || Sealed(Box::new([3; 16]));
+        let person = br#"{"to":"+12025550100"}"#;
+        let old = Request {
+            person: vault.seal(&id().to_bytes(), person),
+            ..request(&vault, CodeSource::Derived { salt: salt() })
+        };
+        assert_eq!(vault.open_person(&old).unwrap().to, "+12025550100");
+        assert_eq!(vault.code(&old, 6).unwrap().expose_secret(), "917843");
+        assert_eq!(Vault::day_key_of(&old.person), None);
+    }
+
+    #[test]
+    fn a_code_dies_after_its_time_and_a_person_after_the_day() {
+        let vault = vault();
+        let derived = request(&vault, vault.new_code(id()).unwrap());
+        let custom = request(&vault, vault.custom_code(id(), "Ab12").unwrap());
+        let made = id().created_at();
+        assert_eq!(vault.forget_codes(made + Duration::from_secs(11 * 60)).unwrap(), 0);
+        assert!(vault.code(&derived, 6).is_ok() && vault.code(&custom, 6).is_ok());
+        assert_eq!(vault.forget_codes(made + Duration::from_secs(12 * 60)).unwrap(), 1);
+        for request in [&derived, &custom] {
+            assert!(matches!(vault.code(request, 6), Err(CannotOpen::Removed)));
+            assert!(vault.open_person(request).is_ok());
+        }
+        assert_eq!(vault.forget_days(made).unwrap(), 0);
+        assert_eq!(vault.forget_days(made + DAY).unwrap(), 1);
+        assert_eq!(vault.open_person(&derived), Err(CannotOpen::Removed));
+    }
+
+    #[test]
+    fn a_number_is_forgotten_alone() {
+        let vault = vault();
+        let of = |number: &str| {
+            let person = Person { to: number.to_owned(), metadata: BTreeMap::new() };
+            Request {
+                person: vault.seal_person(id(), &person).unwrap(),
+                ..request(&vault, vault.new_code(id()).unwrap())
+            }
+        };
+        let (hers, his) = (of("+12025550100"), of("+12025550101"));
+        let number = vault.number_index(&Phone::parse("+12025550100").unwrap());
+        let now = id().created_at();
+        let reason = vault.seal_reason(id(), number, now, "she called").unwrap();
+        let keys = BTreeSet::from([Vault::day_key_of(&hers.person).unwrap()]);
+        assert_eq!(vault.forget_number(number, &keys).unwrap(), 1);
+        assert_eq!(vault.open_person(&hers), Err(CannotOpen::Removed));
+        assert_eq!(vault.open_reason(id(), &reason), Err(CannotOpen::Removed));
+        assert_eq!(vault.open_person(&his).unwrap().to, "+12025550101");
+        assert_eq!(vault.open_person(&of("+12025550100")).unwrap().to, "+12025550100", "who comes back");
     }
 
     #[test]

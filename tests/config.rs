@@ -210,7 +210,7 @@ const WRONG: &[Wrong] = &[
     file("listen =", "listn =", "listn =", "server.listn", &["unknown key; allowed here: listen, admin_listen, public_url", "did you mean \"listen\"?"]),
     file("[server]", "[sever]", "[sever]", "sever", &["unknown key", "server, store, keys, retention, console, apps, channels, profiles, templates, texts", "did you mean \"server\"?"]),
     file("[server]", "colour = \"CANARY\"\n[server]", "colour =", "colour", &["unknown key"]),
-    file("[server]", "[retention]\nverification = \"30d\"\n[server]", "verification =", "retention.verification", &["did you mean \"verifications\"?"]),
+    file("[server]", "[retention]\ntimeline = \"30d\"\n[server]", "timeline =", "retention.timeline", &["did you mean \"timelines\"?"]),
     file("[keys]", "[store]\ndir = \"x\"\n[keys]", "dir =", "store.dir", &["allowed here: backend, path"]),
     file("name = \"bank\"", "name = \"bank\"\napi_key = \"CANARY\"", "api_key =", "apps[1].api_key", &["did you mean \"api_keys\"?"]),
     file("timeout = \"10s\"", "time_out = \"10s\"", "time_out", "channels.whatsapp.time_out", &["did you mean \"timeout\"?"]),
@@ -251,7 +251,9 @@ const WRONG: &[Wrong] = &[
     file("https://otp.example.com", "otp.example.com", "public_url", "server.public_url", &["an https address"]),
     file("[keys]", "[store]\nbackend = \"postgres\"\n[keys]", "backend", "store.backend", &["must be \"sled\"", "\"postgres\" comes later"]),
     file("[keys]", "[store]\npath = \"\"\n[keys]", "path =", "store.path", &["a path"]),
-    file("[keys]", "[retention]\ninbound = \"12h\"\n[keys]", "inbound", "retention.inbound", &["\"1d\" to \"3650d\""]),
+    file("[keys]", "[retention]\npersonal = \"12h\"\n[keys]", "personal", "retention.personal", &["\"1d\" to \"3650d\""]),
+    file("[keys]", "[retention]\npersonal = \"31d\"\ntimelines = \"30d\"\n[keys]", "timelines", "retention.timelines", &["at least as long as personal"]),
+    file("[keys]", "[retention]\naudit = \"0d\"\n[keys]", "audit", "retention.audit", &["\"1d\" to \"3650d\""]),
     file("name = \"bank\"", "name = \"shop\" # again", "# again", "apps[1].name", &["another app has this name"]),
     file("name = \"bank\"", "name = \"the bank\"", "the bank", "apps[1].name", &["A-Z, a-z, 0-9"]),
     file("kind = \"http\"", "kind = \"htpp\"", "htpp", "channels.sms.kind", &["\"meta\" or \"http\"", "did you mean \"http\"?"]),
@@ -345,6 +347,7 @@ const WRONG: &[Wrong] = &[
     variable(&[("TWOTICK__APPS__0__NAME", "CANARY")], Variable("TWOTICK__APPS__0__NAME"), "", &["apps is a list", "set whole"]),
     variable(&[("TWOTICK__SERVER__LISTEN__PORT", "80")], Variable("TWOTICK__SERVER__LISTEN__PORT"), "", &["listen is a single value"]),
     variable(&[("TWOTICK__CHANNELS__SMS__BEARER", "CANARY two words")], Variable("TWOTICK__CHANNELS__SMS__BEARER"), "channels.sms.bearer", &["without spaces"]),
+    flag(&["--set", "server.max_connections=10"], "server.max_connections", &["100 to 1000000"]),
     flag(&["--set", "profiles.login.max_checks=0"], "profiles.login.max_checks", &["1 to 10"]),
     flag(&["--set", "profile.login.brand=CANARY"], "profile", &["unknown key", "did you mean \"profiles\"?"]),
 ];
@@ -641,7 +644,7 @@ fn the_built_in_file_is_complete() {
     let environment: Environment = DEFAULT_VARIABLES.into_iter().collect();
     let config = Config::parse(DEFAULT_FILE, &environment).unwrap();
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!(config.retention.inbound, Duration::from_secs(30 * 86_400));
+    assert_eq!(config.retention.personal, Duration::from_secs(30 * 86_400));
     assert!(matches!(&config.keys.master, MasterKey::File(path) if path == Path::new("data/master.key")));
     let ChannelKind::Meta(whatsapp) = &config.channels["whatsapp"].kind else { panic!("kind meta") };
     assert_eq!(whatsapp.messages_per_second, 80);

@@ -88,11 +88,11 @@ impl House {
             policy: policy.hash(),
             number,
             tail: None,
-            person: self.vault.seal_person(id, &person),
+            person: self.vault.seal_person(id, &person).unwrap(),
             country: None,
             locale: locale.to_owned(),
             client_ref: None,
-            code: self.vault.new_code(),
+            code: self.vault.new_code(id).unwrap(),
         });
         let create = Order::Create { request, policy, idempotency: None };
         let answers = self.store.execute(vec![create]).await.unwrap();

@@ -16,6 +16,7 @@ use twotick::clock::{Clock, ManualClock, Stopwatch};
 use twotick::store::sled::{self, SledStore};
 use twotick::store::{Alert, Order, Store};
 use twotick::sweeps::{Keep, NeededTemplate, Sweeps, start};
+use twotick::vault::Vault;
 use twotick::verification::values::{ChannelName, Timestamp};
 use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -26,6 +27,7 @@ struct House {
     _folder: tempfile::TempDir,
     clock: Arc<ManualClock>,
     store: SledStore,
+    vault: Arc<Vault>,
     meta: MockServer,
 }
 
@@ -36,7 +38,8 @@ impl House {
         let path = folder.path().join("data");
         let settings = sled::Settings { path, rates: BTreeMap::new(), key_id: [0; 4] };
         let (store, _errands) = sled::open(settings, Clock::Manual(Arc::clone(&clock))).unwrap();
-        Self { _folder: folder, clock, store, meta: MockServer::start().await }
+        let vault = Arc::new(Vault::new(&[7; 32]));
+        Self { _folder: folder, clock, store, vault, meta: MockServer::start().await }
     }
 
     fn sweeps(&self, languages: &[&str]) -> Sweeps {
@@ -60,9 +63,10 @@ impl House {
         };
         Sweeps::new(
             Arc::new(self.store.clone()),
+            Arc::clone(&self.vault),
             Arc::new(BTreeMap::from([(name.clone(), Arc::new(Channel::Meta(meta.unwrap())))])),
             Clock::Manual(Arc::clone(&self.clock)),
-            Keep { verifications: DAY, inbound: DAY },
+            Keep { personal: DAY, timelines: 3 * DAY, audit: 5 * DAY },
             languages.iter().map(needed).collect(),
             PrometheusBuilder::new().build_recorder().handle(),
         )

@@ -6,22 +6,34 @@ use std::path::{Path, PathBuf};
 
 /// Who may use whom. `cli`, `app` and `main` put things together and may use everything; nobody may use them but each
 /// other. A module may always use itself.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("verification", &[]),
     ("clock", &["verification"]),
     ("phone", &["verification"]),
     ("language", &[]),
+    ("failpoint", &[]),
     ("explain", &["verification", "language"]),
     ("config", &["language"]),
     ("vault", &["verification", "phone"]),
-    ("store", &["verification", "clock"]),
-    ("channel", &["verification", "explain", "clock"]),
-    ("courier", &["store", "channel", "vault", "verification", "clock"]),
-    ("sweeps", &["store", "channel", "verification", "clock"]),
+    ("store", &["verification", "clock", "failpoint"]),
+    ("channel", &["verification", "explain", "clock", "failpoint"]),
+    ("courier", &["store", "channel", "vault", "verification", "clock", "failpoint"]),
+    ("sweeps", &["store", "channel", "vault", "verification", "clock"]),
     ("timeline", &["store", "verification", "language", "explain"]),
     (
         "http",
-        &["store", "channel", "vault", "verification", "clock", "phone", "explain", "timeline", "language"],
+        &[
+            "store",
+            "channel",
+            "vault",
+            "verification",
+            "clock",
+            "phone",
+            "explain",
+            "timeline",
+            "language",
+            "failpoint",
+        ],
     ),
     (
         "console",

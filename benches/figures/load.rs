@@ -2,19 +2,18 @@
 //! drives all connections.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll, Token};
 use twotick::clock::Stopwatch;
+
+use crate::line::Line;
 
 /// An answer to nothing in so long ends the run: something hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// An answer of the API has about 1.5 KiB.
-const ANSWER_BYTES: usize = 16 * 1024;
 
 /// When a request goes out.
 #[derive(Clone, Copy)]
@@ -26,6 +25,13 @@ pub enum Pace {
     Every(Duration),
     /// So long after the answer to the one before, on a server that has come to rest. Counted from when it goes out.
     Rested(Duration),
+}
+
+impl Pace {
+    /// So many a second.
+    pub fn a_second(rate: f64) -> Self {
+        Self::Every(Duration::from_secs_f64(1.0 / rate))
+    }
 }
 
 pub struct Run {
@@ -45,8 +51,24 @@ impl Run {
     }
 }
 
-/// Sends all `requests`, and hands the body of each answer to `answered`. Anything but a 2xx is an error: a figure
-/// with failures in it is none.
+/// What a source wants of a connection that is free.
+pub enum Next<'a> {
+    /// To send this, which the source calls so, and to count what it waits from then.
+    Send { tag: usize, request: &'a [u8], counted_from: Duration },
+    /// To be asked again then, or after an answer, whichever is first.
+    At(Duration),
+    /// Nothing more.
+    Over,
+}
+
+/// Where requests come from. Times are since the run began.
+pub trait Source {
+    fn next(&mut self, now: Duration) -> Next<'_>;
+    fn answered(&mut self, tag: usize, body: &[u8], now: Duration);
+}
+
+/// Sends all `requests`, and hands the body of each answer to `answered`. Anything but a 2xx or a 304 is an error: a
+/// figure with failures in it is none.
 pub fn run(
     to: SocketAddr,
     connections: usize,
@@ -54,38 +76,43 @@ pub fn run(
     requests: &[Vec<u8>],
     answered: impl FnMut(usize, &[u8]),
 ) -> io::Result<Run> {
-    let poll = Poll::new()?;
-    let lines = (0..connections.min(requests.len())).map(|index| Line::connect(to, &poll, Token(index)));
-    let lines = lines.collect::<io::Result<_>>()?;
-    let waits = Histogram::new_with_bounds(1, 60_000_000, 3).map_err(io::Error::other)?;
-    let watch = Stopwatch::start();
-    let (idle, last_answer) = (VecDeque::new(), Duration::ZERO);
-    Load { poll, lines, idle, requests, next: 0, pace, watch, last_answer, waits, answered }.run()
+    let list = List { requests, next: 0, pace, last_answer: Duration::ZERO, answered };
+    run_from(to, connections.min(requests.len()), list)
 }
 
-struct Load<'a, F> {
+/// Sends the same `requests` again and again for so long, each as soon as a connection is free.
+pub fn run_for(to: SocketAddr, connections: usize, time: Duration, requests: &[Vec<u8>]) -> io::Result<Run> {
+    run_from(to, connections, Cycle { requests, next: 0, time })
+}
+
+/// Sends what the source gives until it is over.
+pub fn run_from(to: SocketAddr, connections: usize, source: impl Source) -> io::Result<Run> {
+    let poll = Poll::new()?;
+    let lines = (0..connections).map(|index| Line::connect(to, &poll, Token(index)));
+    let lines = lines.collect::<io::Result<Vec<_>>>()?;
+    let waits = Histogram::new_with_bounds(1, 60_000_000, 3).map_err(io::Error::other)?;
+    let (idle, watch) = ((0..lines.len()).collect(), Stopwatch::start());
+    Load { poll, lines, idle, source, over: false, watch, waits }.run()
+}
+
+struct Load<S> {
     poll: Poll,
     lines: Vec<Line>,
     /// Lines that wait for their time to send. In turn, so that none is idle for so long that the server drops it.
     idle: VecDeque<usize>,
-    requests: &'a [Vec<u8>],
-    next: usize,
-    pace: Pace,
+    source: S,
+    over: bool,
     watch: Stopwatch,
-    /// When the last answer came.
-    last_answer: Duration,
     waits: Histogram<u64>,
-    answered: F,
 }
 
-impl<F: FnMut(usize, &[u8])> Load<'_, F> {
+impl<S: Source> Load<S> {
     fn run(mut self) -> io::Result<Run> {
-        self.idle = (0..self.lines.len()).collect();
-        self.send_what_is_due()?;
         let mut events = Events::with_capacity(self.lines.len());
         let mut quiet = Stopwatch::start();
-        while self.waits.len() < self.requests.len() as u64 {
-            self.poll.poll(&mut events, Some(self.until_next()))?;
+        let mut sleep = self.send_what_is_due()?;
+        while !self.over || self.idle.len() < self.lines.len() {
+            self.poll.poll(&mut events, Some(sleep))?;
             for event in &events {
                 self.serve(event.token().0)?;
                 quiet = Stopwatch::start();
@@ -93,146 +120,90 @@ impl<F: FnMut(usize, &[u8])> Load<'_, F> {
             if quiet.elapsed() > PATIENCE {
                 return Err(io::Error::new(ErrorKind::TimedOut, "the server stopped answering"));
             }
-            self.send_what_is_due()?;
+            sleep = self.send_what_is_due()?;
         }
         Ok(Run { took: self.watch.elapsed(), waits: self.waits })
     }
 
-    fn until_next(&self) -> Duration {
-        if self.idle.is_empty() || self.next == self.requests.len() {
-            return PATIENCE;
-        }
-        self.due().saturating_sub(self.watch.elapsed())
-    }
-
-    /// When the next request should go out.
-    fn due(&self) -> Duration {
-        match self.pace {
-            Pace::Closed => Duration::ZERO,
-            Pace::Every(interval) => interval * u32::try_from(self.next).unwrap_or(u32::MAX),
-            Pace::Rested(pause) => self.last_answer + pause,
-        }
-    }
-
-    fn send_what_is_due(&mut self) -> io::Result<()> {
-        while self.next < self.requests.len() {
-            let (due, now) = (self.due(), self.watch.elapsed());
-            if due > now {
-                break;
+    /// How long to wait until there may be something to send.
+    fn send_what_is_due(&mut self) -> io::Result<Duration> {
+        while let (Some(&index), false) = (self.idle.front(), self.over) {
+            let now = self.watch.elapsed();
+            match self.source.next(now) {
+                Next::Send { tag, request, counted_from } => {
+                    self.idle.pop_front();
+                    self.lines[index].begin(tag, request, counted_from);
+                    self.lines[index].write()?;
+                }
+                Next::At(later) => return Ok(later.saturating_sub(now)),
+                Next::Over => self.over = true,
             }
-            let Some(line) = self.idle.pop_front() else { break };
-            let counted_from = match self.pace {
-                Pace::Closed | Pace::Rested(_) => now,
-                Pace::Every(_) => due,
-            };
-            self.lines[line].begin(self.next, counted_from);
-            self.next += 1;
-            self.lines[line].write(self.requests)?;
         }
-        Ok(())
+        Ok(PATIENCE)
     }
 
     fn serve(&mut self, index: usize) -> io::Result<()> {
         let line = &mut self.lines[index];
-        line.write(self.requests)?;
+        line.write()?;
         let Some(body) = line.read()? else { return Ok(()) };
-        let (request, waited) = (line.request, self.watch.elapsed().saturating_sub(line.counted_from));
+        let now = self.watch.elapsed();
+        let waited = now.saturating_sub(line.counted_from);
         self.waits.saturating_record(u64::try_from(waited.as_micros()).unwrap_or(u64::MAX));
-        (self.answered)(request, &self.lines[index].answer[body]);
-        self.lines[index].filled = 0;
-        self.last_answer = self.watch.elapsed();
+        self.source.answered(line.tag, line.answer(body), now);
+        line.forget_answer();
         self.idle.push_back(index);
         // At once, so that the next request is on its way before other answers are looked at.
-        self.send_what_is_due()
+        self.send_what_is_due().map(drop)
     }
 }
 
-/// One connection, with the request that it carries.
-struct Line {
-    stream: TcpStream,
-    request: usize,
-    counted_from: Duration,
-    /// Bytes of the request that have gone out; all of them while it waits for its answer.
-    sent: usize,
-    busy: Busy,
-    answer: Vec<u8>,
-    filled: usize,
+struct List<'a, F> {
+    requests: &'a [Vec<u8>],
+    next: usize,
+    pace: Pace,
+    last_answer: Duration,
+    answered: F,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Busy {
-    No,
-    Sending,
-    Waiting,
-}
-
-impl Line {
-    fn connect(to: SocketAddr, poll: &Poll, token: Token) -> io::Result<Self> {
-        let stream = std::net::TcpStream::connect(to)?;
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        let mut stream = TcpStream::from_std(stream);
-        poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        let answer = vec![0; ANSWER_BYTES];
-        Ok(Self {
-            stream,
-            request: 0,
-            counted_from: Duration::ZERO,
-            sent: 0,
-            busy: Busy::No,
-            answer,
-            filled: 0,
-        })
-    }
-
-    fn begin(&mut self, request: usize, counted_from: Duration) {
-        (self.request, self.counted_from, self.sent, self.busy) = (request, counted_from, 0, Busy::Sending);
-    }
-
-    fn write(&mut self, requests: &[Vec<u8>]) -> io::Result<()> {
-        while self.busy == Busy::Sending {
-            let request = &requests[self.request];
-            match self.stream.write(&request[self.sent..]) {
-                Ok(written) => self.sent += written,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
-            if self.sent == request.len() {
-                self.busy = Busy::Waiting;
-            }
+impl<F: FnMut(usize, &[u8])> Source for List<'_, F> {
+    fn next(&mut self, now: Duration) -> Next<'_> {
+        let Some(request) = self.requests.get(self.next) else { return Next::Over };
+        let due = match self.pace {
+            Pace::Closed => now,
+            Pace::Every(interval) => interval.mul_f64(self.next as f64),
+            Pace::Rested(pause) => self.last_answer + pause,
+        };
+        if due > now {
+            return Next::At(due);
         }
-        Ok(())
+        let counted_from = match self.pace {
+            Pace::Closed | Pace::Rested(_) => now,
+            Pace::Every(_) => due,
+        };
+        self.next += 1;
+        Next::Send { tag: self.next - 1, request, counted_from }
     }
 
-    /// Where in `answer` the body stands, once all of it is there.
-    fn read(&mut self) -> io::Result<Option<std::ops::Range<usize>>> {
-        while self.busy == Busy::Waiting {
-            match self.stream.read(&mut self.answer[self.filled..]) {
-                Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "the server hung up")),
-                Ok(read) => self.filled += read,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
-                Err(error) => return Err(error),
-            }
-            if let Some(body) = body(&self.answer[..self.filled])? {
-                self.busy = Busy::No;
-                return Ok(Some(body));
-            }
-        }
-        Ok(None)
+    fn answered(&mut self, tag: usize, body: &[u8], now: Duration) {
+        self.last_answer = now;
+        (self.answered)(tag, body);
     }
 }
 
-fn body(answer: &[u8]) -> io::Result<Option<std::ops::Range<usize>>> {
-    let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
-    if answer.get(9) != Some(&b'2') {
-        return Err(io::Error::other(format!("refused: {}", String::from_utf8_lossy(answer))));
+struct Cycle<'a> {
+    requests: &'a [Vec<u8>],
+    next: usize,
+    time: Duration,
+}
+
+impl Source for Cycle<'_> {
+    fn next(&mut self, now: Duration) -> Next<'_> {
+        if now >= self.time {
+            return Next::Over;
+        }
+        self.next = (self.next + 1) % self.requests.len();
+        Next::Send { tag: self.next, request: &self.requests[self.next], counted_from: now }
     }
-    let lines = answer[..head].split(|&byte| byte == b'\n');
-    let mut length = lines.filter_map(|line| {
-        let (name, value) = line.split_at_checked(b"content-length:".len())?;
-        let value = std::str::from_utf8(value).ok()?.trim();
-        name.eq_ignore_ascii_case(b"content-length:").then(|| value.parse::<usize>().ok())?
-    });
-    let (from, length) = (head + 4, length.next().unwrap_or(0));
-    Ok((answer.len() >= from + length).then(|| from..from + length))
+
+    fn answered(&mut self, _: usize, _: &[u8], _: Duration) {}
 }

@@ -1,22 +1,32 @@
-//! The figures that twotick promises, measured on the machine at hand: `cargo bench --bench figures`, or only a part
-//! of them with `-- single`, `-- deadlines` or `-- webhooks`.
+//! The figures that twotick promises, measured on the machine at hand: `cargo bench --bench figures`, or only some parts
+//! of them, `-- webhooks polls`. `-- scale=0.01` makes the largest folders that much smaller, to see whether it works.
 //!
 //! Everything is real but the providers: the release binary `twotick serve` as a process of its own, its data folder
 //! on the disk that also holds the target folder, HTTP over loopback. Rates are told as a ratio to a *ceiling* (the
 //! same web server with the signature check and the parse alone) and waits as multiples of *D* (what one `fdatasync`
 //! takes), both measured in the same run, because they say more on another machine than bare numbers do.
+//! Tables, JSON and pictures go to `figures` in the target folder.
 
 mod ceiling;
-mod deadlines;
+mod curves;
+mod day;
 mod disk;
+mod fill;
+mod line;
+mod live;
 mod load;
+mod longpolls;
 mod machine;
 mod orders;
+mod polls;
 mod providers;
 mod report;
 mod server;
 mod single;
+mod stock;
+mod stored;
 mod webhooks;
+mod whole;
 
 use std::error::Error;
 use std::path::Path;
@@ -39,6 +49,7 @@ fn main() -> ExitCode {
     let wanted: Vec<&str> = args.iter().map(String::as_str).filter(|arg| *arg != "--bench").collect();
     let outcome = match wanted[..] {
         [ceiling::ARGUMENT] => ceiling::serve(),
+        [fill::ARGUMENT, ref rest @ ..] => fill::serve(rest),
         _ => measure(&wanted),
     };
     match outcome {
@@ -52,19 +63,37 @@ fn main() -> ExitCode {
 
 type Part = fn(&Path, &mut Report) -> Outcome<()>;
 
-const PARTS: [(&str, Part); 3] =
-    [("single", single::measure), ("deadlines", deadlines::measure), ("webhooks", webhooks::measure)];
+/// In the order in which they run.
+const PARTS: [(&str, Part); 8] = [
+    ("single", single::measure),
+    ("webhooks", webhooks::measure),
+    ("day", day::measure),
+    ("whole", whole::measure),
+    ("polls", polls::measure),
+    ("longpolls", longpolls::measure),
+    ("live", live::measure),
+    ("stored", stored::measure),
+];
 
-fn measure(wanted: &[&str]) -> Outcome<()> {
+fn measure(args: &[&str]) -> Outcome<()> {
+    let (settings, wanted): (Vec<&str>, Vec<&str>) = args.iter().partition(|arg| arg.contains('='));
+    let scale = match settings[..] {
+        [] => 1.0,
+        [setting] => setting.strip_prefix("scale=").ok_or("the only setting is scale=")?.parse()?,
+        _ => return Err("the only setting is scale=".into()),
+    };
     if let Some(unknown) = wanted.iter().find(|wanted| PARTS.iter().all(|(name, _)| name != *wanted)) {
-        return Err(format!("there is no part {unknown}, only single, deadlines and webhooks").into());
+        let names: Vec<_> = PARTS.iter().map(|(name, _)| *name).collect();
+        return Err(format!("there is no part {unknown}, only {}", names.join(", ")).into());
     }
     let folder = tempfile::Builder::new().prefix("figures").tempdir_in(SCRATCH)?;
-    let mut report = Report::new(Machine::describe(folder.path()));
+    let results = Path::new(SCRATCH).parent().unwrap_or(Path::new(SCRATCH)).join("figures");
+    let mut report = Report::new(Machine::describe(folder.path()), results, scale);
     for (name, part) in PARTS {
         if wanted.is_empty() || wanted.contains(&name) {
+            println!("— {name}");
             part(folder.path(), &mut report)?;
         }
     }
-    report.finish(Path::new(SCRATCH))
+    report.finish()
 }

@@ -19,6 +19,26 @@ pub fn create(index: usize, profile: &str) -> Vec<u8> {
     (head + &body).into_bytes()
 }
 
+/// Types a code.
+pub fn check(verification: VerificationId, code: &str) -> Vec<u8> {
+    let body = format!(r#"{{"code":"{code}"}}"#);
+    let head = format!(
+        "POST /v1/verifications/{verification}/check HTTP/1.1\r\nHost: localhost\r\n\
+         Authorization: Bearer {APP_KEY}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    (head + &body).into_bytes()
+}
+
+/// Asks whether a verification has another version, and waits for it up to `wait` seconds.
+pub fn poll(verification: VerificationId, version: &str, wait: usize) -> Vec<u8> {
+    format!(
+        "GET /v1/verifications/{verification}?wait={wait} HTTP/1.1\r\nHost: localhost\r\n\
+         Authorization: Bearer {APP_KEY}\r\nIf-None-Match: {version}\r\n\r\n"
+    )
+    .into_bytes()
+}
+
 /// What the answer to a create says.
 pub struct Created {
     pub message: MessageId,
@@ -55,26 +75,19 @@ impl Status {
     }
 }
 
-/// A signed webhook with one status, as Meta writes it (Meta, status messages webhook reference, May 2026).
-pub fn webhook(channel: &str, message: MessageId, status: Status) -> Vec<u8> {
+/// A signed webhook with these statuses, as Meta writes it (Meta, status messages webhook reference, May 2026).
+pub fn webhook(channel: &str, statuses: &[(MessageId, Status)]) -> Vec<u8> {
     let seconds = Clock::System.now().as_millis() / 1_000;
+    let statuses: Vec<_> = statuses.iter().map(|&(message, status)| told(message, status, seconds)).collect();
     let body = format!(
         concat!(
             r#"{{"object":"whatsapp_business_account","entry":[{{"id":"{}","changes":[{{"value":{{"#,
             r#""messaging_product":"whatsapp","metadata":{{"display_phone_number":"15550783881","#,
-            r#""phone_number_id":"{}"}},"statuses":[{{"id":"{}","status":"{}","timestamp":"{}","#,
-            r#""recipient_id":"4915112345678","biz_opaque_callback_data":"{}","conversation":{{"#,
-            r#""id":"72dc1a4f29c548e7bd41c3a14a7d90b2","expiration_timestamp":"{}","#,
-            r#""origin":{{"type":"authentication"}}}},"pricing":{{"billable":true,"pricing_model":"PMP","#,
-            r#""type":"regular","category":"authentication"}}}}]}},"field":"messages"}}]}}]}}"#
+            r#""phone_number_id":"{}"}},"statuses":[{}]}},"field":"messages"}}]}}]}}"#
         ),
         BUSINESS_ACCOUNT_ID,
         PHONE_NUMBER_ID,
-        wamid(message),
-        status.as_str(),
-        seconds,
-        message,
-        seconds + 86_400,
+        statuses.join(","),
     );
     let head = format!(
         "POST /webhooks/{channel} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: facebookexternalua\r\n\
@@ -83,4 +96,21 @@ pub fn webhook(channel: &str, message: MessageId, status: Status) -> Vec<u8> {
         body.len()
     );
     (head + &body).into_bytes()
+}
+
+fn told(message: MessageId, status: Status, seconds: i64) -> String {
+    format!(
+        concat!(
+            r#"{{"id":"{}","status":"{}","timestamp":"{}","#,
+            r#""recipient_id":"4915112345678","biz_opaque_callback_data":"{}","conversation":{{"#,
+            r#""id":"72dc1a4f29c548e7bd41c3a14a7d90b2","expiration_timestamp":"{}","#,
+            r#""origin":{{"type":"authentication"}}}},"pricing":{{"billable":true,"pricing_model":"PMP","#,
+            r#""type":"regular","category":"authentication"}}}}"#
+        ),
+        wamid(message),
+        status.as_str(),
+        seconds,
+        message,
+        seconds + 86_400,
+    )
 }

@@ -1,6 +1,5 @@
 //! Stand-ins for Meta and for a carrier: they take every message at once, and note when it came.
 
-use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,13 +11,16 @@ use twotick::clock::Clock;
 use twotick::verification::values::{MessageId, Timestamp};
 
 /// A message as its provider saw it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Debug)]
 pub struct Taken {
+    pub message: MessageId,
     pub at: Timestamp,
     pub by: Provider,
+    /// The code that the message carries.
+    pub code: String,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provider {
     Meta,
     Carrier,
@@ -28,7 +30,7 @@ pub enum Provider {
 #[derive(Clone)]
 pub struct Providers {
     pub addr: SocketAddr,
-    taken: Arc<Mutex<HashMap<MessageId, Taken>>>,
+    taken: Arc<Mutex<Vec<Taken>>>,
 }
 
 impl Providers {
@@ -50,13 +52,13 @@ impl Providers {
     }
 
     /// All messages that came since the last call.
-    pub fn take(&self) -> HashMap<MessageId, Taken> {
+    pub fn take(&self) -> Vec<Taken> {
         std::mem::take(&mut *self.taken.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub fn count(&self, by: Provider) -> usize {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.values().filter(|taken| taken.by == by).count()
+        taken.iter().filter(|taken| taken.by == by).count()
     }
 
     async fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
@@ -85,8 +87,8 @@ impl Providers {
         }
         let by = if text.starts_with("POST /sms ") { Provider::Carrier } else { Provider::Meta };
         let message: MessageId = text[text.find("\"msg_")? + 1..].get(..30)?.parse().ok()?;
-        let taken = Taken { at: Clock::System.now(), by };
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(message, taken);
+        let taken = Taken { message, at: Clock::System.now(), by, code: code(text) };
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).push(taken);
         Some(match by {
             Provider::Meta => format!(
                 r#"{{"messaging_product":"whatsapp","messages":[{{"id":"{}","message_status":"accepted"}}]}}"#,
@@ -95,6 +97,14 @@ impl Providers {
             Provider::Carrier => format!(r#"{{"id":"sms-{message}"}}"#),
         })
     }
+}
+
+/// The first six digits in a row that stand as a text or begin one; nothing where there are none.
+fn code(request: &str) -> String {
+    let texts = request.split("\"text\":\"").skip(1);
+    let mut codes =
+        texts.filter_map(|text| text.get(..6)).filter(|six| six.bytes().all(|b| b.is_ascii_digit()));
+    codes.next().unwrap_or_default().to_owned()
 }
 
 /// What Meta calls a message; as long as its own.

@@ -1,13 +1,14 @@
-//! What was found, for people and as JSON.
+//! What was found: for people as it is found, and at the end as JSON and as the tables of docs/PROOF.md.
 
+use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 
 use serde_json::json;
 
 use crate::Outcome;
+use crate::curves::{self, Curve};
 use crate::machine::{self, Machine};
-use crate::webhooks::Window;
 
 /// What a figure has to be.
 #[derive(Clone, Copy)]
@@ -35,7 +36,12 @@ impl Goal {
 /// Prints each line as soon as it is known.
 pub struct Report {
     machine: Machine,
+    /// Where JSON, tables and pictures go.
+    folder: PathBuf,
+    /// Of the largest counts, how much is made: all of it, unless somebody only tries whether this works.
+    scale: f64,
     figures: Vec<Figure>,
+    not_run: Vec<(String, String)>,
 }
 
 struct Figure {
@@ -46,10 +52,15 @@ struct Figure {
 }
 
 impl Report {
-    pub fn new(machine: Machine) -> Self {
+    pub fn new(machine: Machine, folder: PathBuf, scale: f64) -> Self {
         machine.lines.iter().for_each(|(name, value)| println!("{name:<10} {value}"));
         println!();
-        Self { machine, figures: Vec::new() }
+        Self { machine, folder, scale, figures: Vec::new(), not_run: Vec::new() }
+    }
+
+    /// How many of so many are made in this run.
+    pub fn share_of(&self, count: usize) -> usize {
+        (count as f64 * self.scale).round() as usize
     }
 
     pub fn figure(&mut self, name: &str, value: f64, unit: &'static str, goal: Goal) {
@@ -61,37 +72,20 @@ impl Report {
         self.add(Figure { name: name.to_owned(), value, unit, goal: None });
     }
 
-    /// Medians over the windows of one level.
-    pub fn webhooks(&mut self, connections: usize, goal: f64, windows: &mut [Window]) {
-        for window in &*windows {
-            println!(
-                "  {connections} connections: {:.0}/s of {:.0}/s, D {:.3} ms, others kept {:.2} processors busy",
-                window.durable.rate(),
-                window.ceiling,
-                window.d_ms,
-                window.others
-            );
-        }
-        let mut median = |of: fn(&Window) -> f64| {
-            windows.sort_by(|a, b| of(a).total_cmp(&of(b)));
-            of(&windows[windows.len() / 2])
-        };
-        let name = |what: &str| format!("durable webhooks at {connections} connections, {what}");
-        let notes = [
-            ("a second", median(|window| window.durable.rate()), "/s"),
-            ("the ceiling", median(|window| window.ceiling), "/s"),
-            ("the server's processor time for one", median(|window| window.cost_us), "µs"),
-            ("p50", median(|window| window.durable.wait_ms(0.5)), "ms"),
-            ("p99", median(|window| window.durable.wait_ms(0.99)), "ms"),
-            ("D meanwhile", median(|window| window.d_ms), "ms"),
-        ];
-        let ratio = median(Window::ratio);
-        notes.into_iter().for_each(|(what, value, unit)| self.note(&name(what), value, unit));
-        self.figure(&name("ratio to the ceiling"), ratio, "", Goal::AtLeast(goal));
+    /// Something that cannot be measured here.
+    pub fn not_run(&mut self, name: &str, why: &str) {
+        println!("NOT RUN {name}: {why}");
+        self.not_run.push((name.to_owned(), why.to_owned()));
     }
 
-    /// Writes all of it as JSON into `folder`. A goal that was missed is told, not an error: the machine may be busy.
-    pub fn finish(self, folder: &Path) -> Outcome<()> {
+    /// Waits, as a picture and as JSON.
+    pub fn curves(&self, name: &str, title: &str, curves: &[Curve<'_>]) -> Outcome<()> {
+        curves::write(&self.folder, name, title, curves)
+    }
+
+    /// A goal that was missed is told, not an error: the machine may be busy.
+    pub fn finish(self) -> Outcome<()> {
+        fs::create_dir_all(&self.folder)?;
         let load_after = machine::load();
         let missed = self.figures.iter().filter(|figure| figure.met() == Some(false)).count();
         let goals = self.figures.iter().filter(|figure| figure.goal.is_some()).count();
@@ -99,11 +93,36 @@ impl Report {
         let figures: Vec<_> = self.figures.iter().map(Figure::json).collect();
         let machine: serde_json::Map<_, _> =
             self.machine.lines.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-        let path = folder.join("figures.json");
-        let all = json!({ "machine": machine, "load_after": load_after, "figures": figures });
-        fs::write(&path, serde_json::to_vec_pretty(&all)?)?;
-        println!("written to {}", path.display());
+        let not_run: serde_json::Map<_, _> =
+            self.not_run.iter().map(|(name, why)| (name.clone(), json!(why))).collect();
+        let all =
+            json!({ "machine": machine, "load_after": load_after, "figures": figures, "not_run": not_run });
+        fs::write(self.folder.join("figures.json"), serde_json::to_vec_pretty(&all)?)?;
+        fs::write(self.folder.join("figures.md"), self.tables(&load_after)?)?;
+        println!("written to {}", self.folder.display());
         Ok(())
+    }
+
+    /// As docs/PROOF.md has them.
+    fn tables(&self, load_after: &str) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        let machine: Vec<_> =
+            self.machine.lines.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        writeln!(text, "{}; load after {load_after}.\n", machine.join("; "))?;
+        writeln!(text, "| what | goal | measured | met |\n|---|---|---|---|")?;
+        for figure in &self.figures {
+            let (Some(goal), Some(met)) = (figure.goal, figure.met()) else { continue };
+            let met = if met { "yes" } else { "**no**" };
+            writeln!(text, "| {} | {} | {} | {met} |", figure.name, goal.words(), figure.words())?;
+        }
+        for (name, why) in &self.not_run {
+            writeln!(text, "| {name} | – | not run: {why} | – |")?;
+        }
+        writeln!(text, "\n| beside them | |\n|---|---|")?;
+        for figure in self.figures.iter().filter(|figure| figure.goal.is_none()) {
+            writeln!(text, "| {} | {} |", figure.name, figure.words())?;
+        }
+        Ok(text)
     }
 
     fn add(&mut self, figure: Figure) {
@@ -113,8 +132,7 @@ impl Report {
             Some(true) => "met",
             Some(false) => "MISSED",
         };
-        let value = format!("{} {}", short(figure.value), figure.unit);
-        println!("{:<84} {value:>14}  {goal:<9} {met}", figure.name);
+        println!("{:<96} {:>14}  {goal:<9} {met}", figure.name, figure.words());
         self.figures.push(figure);
     }
 }
@@ -122,6 +140,10 @@ impl Report {
 impl Figure {
     fn met(&self) -> Option<bool> {
         self.goal.map(|goal| goal.is_met_by(self.value))
+    }
+
+    fn words(&self) -> String {
+        format!("{} {}", short(self.value), self.unit).trim_end().to_owned()
     }
 
     fn json(&self) -> serde_json::Value {
@@ -135,9 +157,17 @@ impl Figure {
     }
 }
 
-/// Three digits that mean something.
+/// Three digits that mean something, and large ones in groups.
 fn short(value: f64) -> String {
     match value.abs() {
+        thousands if thousands >= 1_000.0 => {
+            let (whole, rest) = ((value / 1_000.0).trunc(), (value % 1_000.0).abs());
+            if rest.round() >= 1_000.0 {
+                format!("{},000", whole + 1.0)
+            } else {
+                format!("{whole},{rest:03.0}")
+            }
+        }
         large if large >= 100.0 => format!("{value:.0}"),
         middle if middle >= 10.0 => format!("{value:.1}"),
         small if small >= 1.0 => format!("{value:.2}"),

@@ -1,69 +1,67 @@
-//! Webhooks a second, each durable before its answer, against the ceiling.
+//! Webhooks a second, each durable before its answer, against the ceiling; in batches; and what they wait at half of
+//! the most.
 
 use std::path::Path;
-use std::time::Duration;
-
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
-use twotick::clock::Stopwatch;
-use twotick::verification::values::MessageId;
 
 use crate::ceiling::Ceiling;
 use crate::load::{self, Pace, Run};
 use crate::machine::{self, Usage};
-use crate::orders::{self, Created, Status};
-use crate::providers::{Provider, Providers};
-use crate::report::Report;
-use crate::server::{NUMBERS, Server};
+use crate::report::{Goal, Report};
+use crate::server::Server;
 use crate::single::millis;
-use crate::{Outcome, disk};
+use crate::stock::Stock;
+use crate::{Outcome, disk, providers};
 
-/// Three statuses each, all of which the run consumes.
-const MESSAGES: usize = 90_000;
-/// A window of each level for every status: half of the messages with 32 connections, half with 128.
-const LEVELS: [(usize, f64); 2] = [(32, 0.20), (128, 0.30)];
-/// Once before and once after the durable ones.
+const MESSAGES: usize = 150_000;
+/// Connections, and what of the ceiling's rate is asked for.
+const LEVELS: [(usize, f64); 2] = [(32, 0.30), (128, 0.40)];
+const WINDOWS: usize = 3;
+/// Of one window.
+const REQUESTS: usize = 40_000;
+/// Of one window, half of them before and half after the durable ones.
 const CEILING_REQUESTS: usize = 100_000;
 const STALE_REQUESTS: usize = 20_000;
-const CREATING_CONNECTIONS: usize = 64;
-/// A message's next status comes at least 7/8 of all messages after its last.
-const BLOCKS: usize = 8;
+const BATCHES: usize = 1_000;
+const BATCH: usize = 100;
+const PACED_SECONDS: f64 = 12.0;
 
 pub fn measure(folder: &Path, report: &mut Report) -> Outcome<()> {
-    let providers = Providers::start()?;
-    let server = Server::start(&folder.join("webhooks"), providers.addr)?;
-    let mut messages = accepted_messages(&server, &providers, report)?;
+    let folder = folder.join("webhooks");
+    let mut stock = Stock::make(&folder, MESSAGES)?;
+    let server = Server::start(&folder, providers::Providers::start()?.addr)?;
     let ceiling = Ceiling::start()?;
-    let mut rng = StdRng::seed_from_u64(2);
-    messages.shuffle(&mut rng);
     let mut windows: [Vec<Window>; LEVELS.len()] = Default::default();
-    for status in Status::ALL {
-        let halves = messages.chunks(MESSAGES / LEVELS.len());
-        for ((windows, (connections, _)), half) in windows.iter_mut().zip(LEVELS).zip(halves) {
-            windows.push(Window::measure(folder, &server, &ceiling, connections, half, status)?);
+    let mut again = Vec::new();
+    for _ in 0..WINDOWS {
+        for (windows, (connections, _)) in windows.iter_mut().zip(LEVELS) {
+            let requests = stock.webhooks(REQUESTS)?;
+            windows.push(Window::measure(&folder, &server, &ceiling, connections, &requests)?);
+            again = requests;
         }
-        mix(&mut messages, &mut rng);
     }
-    for (mut windows, (connections, goal)) in windows.into_iter().zip(LEVELS) {
-        report.webhooks(connections, goal, &mut windows);
+    let curves: Vec<_> = windows.iter().map(|windows| all_waits(windows)).collect();
+    let mut most = 0.0;
+    for (windows, (connections, goal)) in windows.iter_mut().zip(LEVELS) {
+        most = tell(report, connections, goal, windows);
     }
-    let stale = requests(&messages[..STALE_REQUESTS], Status::Delivered);
-    let run = load::run(server.addr, 128, Pace::Closed, &stale, |_, _| {})?;
-    report.note("webhooks a second at 128 connections, stale ones", run.rate(), "/s");
-    require_all_applied(&server)
+    paced(&server, &mut stock, most, report, &curves)?;
+    batches(&server, &mut stock, most, report)?;
+    let stale = load::run(server.addr, 128, Pace::Closed, &again[..STALE_REQUESTS], |_, _| {})?;
+    report.note("webhooks a second at 128 connections, stale ones", stale.rate(), "/s");
+    require_all_applied(&server, &stock)
 }
 
 /// The server, with the ceiling right before and right after it, since the machine's pace drifts.
-pub struct Window {
+struct Window {
     /// Requests a second.
-    pub ceiling: f64,
-    pub durable: Run,
-    pub d_ms: f64,
-    /// What the server used of the processors for one webhook, in microseconds.
-    pub cost_us: f64,
+    ceiling: f64,
+    durable: Run,
+    d_ms: f64,
+    /// What the server and the ceiling used of the processors for one webhook, in microseconds.
+    cost_us: f64,
+    ceiling_cost_us: f64,
     /// Processors that others kept busy meanwhile.
-    pub others: f64,
+    others: f64,
 }
 
 impl Window {
@@ -72,74 +70,122 @@ impl Window {
         server: &Server,
         ceiling: &Ceiling,
         connections: usize,
-        messages: &[Numbered],
-        status: Status,
+        requests: &[Vec<u8>],
     ) -> Outcome<Self> {
-        let requests = requests(messages, status);
-        let again: Vec<_> = requests.iter().cycle().take(CEILING_REQUESTS).cloned().collect();
-        let d_ms = millis(disk::probe(folder)?);
+        let again: Vec<_> = requests.iter().cycle().take(CEILING_REQUESTS / 2).cloned().collect();
+        let d_before = disk::probe(folder)?;
         let usage = Usage::start(&[server.pid(), ceiling.pid()]);
         let of_ceiling = || load::run(ceiling.addr, connections, Pace::Closed, &again, |_, _| {});
+        let (busy, ceiling_busy) =
+            (machine::busy_seconds(server.pid()), machine::busy_seconds(ceiling.pid()));
         let ceiling_before = of_ceiling()?;
-        let before = machine::busy_seconds(server.pid());
-        let durable = load::run(server.addr, connections, Pace::Closed, &requests, |_, _| {})?;
-        let cost_us = (machine::busy_seconds(server.pid()) - before) * 1e6 / requests.len() as f64;
+        let durable = load::run(server.addr, connections, Pace::Closed, requests, |_, _| {})?;
+        let cost_us = (machine::busy_seconds(server.pid()) - busy) * 1e6 / requests.len() as f64;
         let ceiling_after = of_ceiling()?;
-        let ceiling = 2.0 * again.len() as f64 / (ceiling_before.took + ceiling_after.took).as_secs_f64();
-        Ok(Self { ceiling, durable, d_ms, cost_us, others: usage.others() })
+        let ceiling_busy = machine::busy_seconds(ceiling.pid()) - ceiling_busy;
+        let both = 2.0 * again.len() as f64;
+        Ok(Self {
+            ceiling: both / (ceiling_before.took + ceiling_after.took).as_secs_f64(),
+            durable,
+            others: usage.others(),
+            d_ms: millis((d_before + disk::probe(folder)?) / 2),
+            cost_us,
+            ceiling_cost_us: ceiling_busy * 1e6 / both,
+        })
     }
 
-    pub fn ratio(&self) -> f64 {
+    fn ratio(&self) -> f64 {
         self.durable.rate() / self.ceiling
     }
 }
 
-/// A message, with the number that sent it.
-type Numbered = (usize, MessageId);
-
-/// Made through the API, and sent.
-fn accepted_messages(server: &Server, providers: &Providers, report: &mut Report) -> Outcome<Vec<Numbered>> {
-    let creates: Vec<_> =
-        (0..MESSAGES).map(|index| orders::create(index, &format!("meta{}", index % NUMBERS))).collect();
-    let mut messages = Vec::with_capacity(MESSAGES);
-    let watch = Stopwatch::start();
-    load::run(server.addr, CREATING_CONNECTIONS, Pace::Closed, &creates, |index, body| {
-        messages.extend(Created::read(body).map(|created| (index % NUMBERS, created.message)));
-    })?;
-    let name = "messages made through the API, sent and accepted by Meta's stand-in, a second";
-    while metric(server, "twotick_sends_total")? < MESSAGES as f64 {
-        std::thread::sleep(Duration::from_millis(100));
+fn all_waits(windows: &[Window]) -> hdrhistogram::Histogram<u64> {
+    let mut all = windows[0].durable.waits.clone();
+    for window in &windows[1..] {
+        all += &window.durable.waits;
     }
-    report.note(name, MESSAGES as f64 / watch.elapsed().as_secs_f64(), "/s");
-    if messages.len() != MESSAGES || providers.count(Provider::Meta) != MESSAGES {
-        return Err("not every message was made".into());
-    }
-    Ok(messages)
+    all
 }
 
-fn requests(messages: &[Numbered], status: Status) -> Vec<Vec<u8>> {
-    let one = |&(number, message): &Numbered| orders::webhook(&format!("meta{number}"), message, status);
-    messages.iter().map(one).collect()
+/// Medians over the windows of one level; the durable rate.
+fn tell(report: &mut Report, connections: usize, goal: f64, windows: &mut [Window]) -> f64 {
+    for window in &*windows {
+        println!(
+            "  {connections} connections: {:.0}/s of {:.0}/s, D {:.3} ms, others kept {:.2} processors busy",
+            window.durable.rate(),
+            window.ceiling,
+            window.d_ms,
+            window.others
+        );
+    }
+    let mut median = |of: fn(&Window) -> f64| {
+        windows.sort_by(|a, b| of(a).total_cmp(&of(b)));
+        of(&windows[windows.len() / 2])
+    };
+    let rate = median(|window| window.durable.rate());
+    let name = |what: &str| format!("durable webhooks at {connections} connections, {what}");
+    let notes = [
+        ("a second", rate, "/s"),
+        ("the ceiling", median(|window| window.ceiling), "/s"),
+        ("the server's processor time for one", median(|window| window.cost_us), "µs"),
+        ("the ceiling's", median(|window| window.ceiling_cost_us), "µs"),
+        ("p50", median(|window| window.durable.wait_ms(0.5)), "ms"),
+        ("p99", median(|window| window.durable.wait_ms(0.99)), "ms"),
+        ("D meanwhile", median(|window| window.d_ms), "ms"),
+        ("processors that others kept busy", median(|window| window.others), ""),
+    ];
+    let ratio = median(Window::ratio);
+    let p50 = median(|window| window.durable.wait_ms(0.5) / window.d_ms);
+    let p99 = median(|window| window.durable.wait_ms(0.99) / window.d_ms);
+    notes.into_iter().for_each(|(what, value, unit)| report.note(&name(what), value, unit));
+    report.figure(&name("ratio to the ceiling"), ratio, "", Goal::AtLeast(goal));
+    match connections {
+        32 => report.figure(&name("median answer"), p50, "D", Goal::AtMost(6.0)),
+        _ => report.figure(&name("p99"), p99, "D", Goal::AtMost(40.0)),
+    }
+    rate
 }
 
-/// Another order for the next status, in which no message comes soon after its last.
-fn mix(messages: &mut [Numbered], rng: &mut StdRng) {
-    messages.chunks_mut(MESSAGES / BLOCKS).for_each(|block| block.shuffle(rng));
+/// Open loop: a fixed rate of arrival, whatever the server does.
+fn paced(
+    server: &Server,
+    stock: &mut Stock,
+    most: f64,
+    report: &mut Report,
+    closed: &[hdrhistogram::Histogram<u64>],
+) -> Outcome<()> {
+    let rate = most / 2.0;
+    let count = (rate * PACED_SECONDS) as usize;
+    let requests = stock.webhooks(count.min(stock.left() - BATCHES * BATCH))?;
+    let run = load::run(server.addr, 128, Pace::a_second(rate), &requests, |_, _| {})?;
+    let name = |what: &str| format!("webhooks at half of the most, open loop, {what}");
+    report.note(&name("a second"), rate, "/s");
+    report.figure(&name("p50"), run.wait_ms(0.5), "ms", Goal::AtMost(10.0));
+    report.figure(&name("p99"), run.wait_ms(0.99), "ms", Goal::AtMost(30.0));
+    report.figure(&name("p99.9"), run.wait_ms(0.999), "ms", Goal::AtMost(250.0));
+    let curves = [
+        ("open loop, half of the most", &run.waits),
+        ("closed loop, 32 connections", &closed[0]),
+        ("closed loop, 128 connections", &closed[1]),
+    ];
+    report.curves("webhooks", "What a webhook waits until it is durable and answered", &curves)
+}
+
+fn batches(server: &Server, stock: &mut Stock, most: f64, report: &mut Report) -> Outcome<()> {
+    let requests = stock.batches(BATCHES, BATCH)?;
+    let run = load::run(server.addr, 32, Pace::Closed, &requests, |_, _| {})?;
+    let statuses = run.rate() * BATCH as f64;
+    let goal = Goal::AtLeast((most * 1.2).min(35_000.0));
+    report.figure("durable statuses in webhooks of 100, 32 connections", statuses, "/s", goal);
+    report.note("webhooks of 100 statuses, p99", run.wait_ms(0.99), "ms");
+    Ok(())
 }
 
 /// A status that was not new for its message would make the figure worthless.
-fn require_all_applied(server: &Server) -> Outcome<()> {
-    let applied = metric(server, "standing=\"applied\"")?;
-    let expected = (MESSAGES * Status::ALL.len()) as f64;
+fn require_all_applied(server: &Server, stock: &Stock) -> Outcome<()> {
+    let (applied, expected) = (server.metric("standing=\"applied\"")?, stock.all_told as f64);
     if applied != expected {
         return Err(format!("{applied} statuses were new for their messages, not {expected}").into());
     }
     Ok(())
-}
-
-/// The sum of all metrics whose line contains `part`.
-fn metric(server: &Server, part: &str) -> Outcome<f64> {
-    let metrics = server.metrics()?;
-    let lines = metrics.lines().filter(|line| !line.starts_with('#') && line.contains(part));
-    Ok(lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum())
 }

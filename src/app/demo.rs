@@ -84,7 +84,12 @@ impl Demo {
 fn listeners(listen: Option<SocketAddr>) -> Result<Listeners, StartError> {
     let bind = |public: SocketAddr, admin: SocketAddr| {
         let public_url = format!("http://{public}");
-        Listeners::bind(&config::Server { listen: public, admin_listen: admin, public_url })
+        Listeners::bind(&config::Server {
+            listen: public,
+            admin_listen: admin,
+            public_url,
+            max_connections: 1_000,
+        })
     };
     let [public, admin, _] = USUAL.map(address);
     match listen {

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{SetupError, in_doubt, refused, scrub};
 use crate::clock::Clock;
+use crate::failpoint;
 use crate::verification::values::{ChannelName, ErrorClass, Outcome, Timestamp};
 
 /// Answers of providers are under 2 KiB; what is larger is not an answer of theirs.
@@ -73,10 +74,11 @@ impl Endpoint {
 
     async fn ask(&self, request: RequestBuilder) -> Answer {
         let request = request.header(AUTHORIZATION, self.authorization.clone());
-        // The machine's clock, because that is what is measured.
+        // Not a clock that a test moves by hand: what is measured is how far ours is from theirs.
         let asked = Clock::System.now();
         match request.send().await {
             Ok(response) => {
+                failpoint::reach("send.answered");
                 let ahead = seconds_ahead(response.headers(), asked, Clock::System.now());
                 if let Some(ahead) = ahead {
                     let channel = self.channel.as_str().to_owned();

@@ -98,8 +98,14 @@ fn server(mut section: Section<'_>) -> Option<Server> {
         admin.problem("must be another address or port than listen (port 0: any free one)");
     }
     let public_url = section.defaulted("public_url").url(Address::Ours);
+    let max_connections = section.defaulted("max_connections").integer(100..=1_000_000);
     section.end();
-    Some(Server { listen: listen?, admin_listen: admin_listen?, public_url: public_url? })
+    Some(Server {
+        listen: listen?,
+        admin_listen: admin_listen?,
+        public_url: public_url?,
+        max_connections: max_connections?,
+    })
 }
 
 fn clash(a: SocketAddr, b: SocketAddr) -> bool {
@@ -126,10 +132,16 @@ fn keys(mut section: Section<'_>) -> Option<Keys> {
 
 fn retention(mut section: Section<'_>) -> Option<Retention> {
     let range = DAY..=3650 * DAY;
-    let verifications = section.defaulted("verifications").duration(range.clone());
-    let inbound = section.defaulted("inbound").duration(range);
+    let personal = section.defaulted("personal").duration(range.clone());
+    let timelines_slot = section.defaulted("timelines");
+    let timelines = timelines_slot.duration(range.clone());
+    let audit = section.defaulted("audit").duration(range);
     section.end();
-    Some(Retention { verifications: verifications?, inbound: inbound? })
+    if personal.zip(timelines).is_some_and(|(personal, timelines)| timelines < personal) {
+        timelines_slot.problem("must be at least as long as personal: without its timeline a number is lost");
+        return None;
+    }
+    Some(Retention { personal: personal?, timelines: timelines?, audit: audit? })
 }
 
 fn apps(slot: &Slot<'_>) -> Option<Vec<App>> {

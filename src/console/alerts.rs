@@ -9,6 +9,7 @@ use super::words::health::Words;
 use super::{Action, Console, Frame, Place, Refusal, Signed};
 use crate::explain::{self, Text};
 use crate::store::{self, LogPosition};
+use crate::vault::CannotOpen;
 use crate::vault::webhook::evidence_place;
 use crate::verification::values::{ChannelName, Timestamp};
 
@@ -111,7 +112,8 @@ impl AlertCard {
         });
         let open = |sealed| match console.vault.open(&evidence_place(&alert.channel), sealed) {
             Ok(clear) => plain(&String::from_utf8_lossy(&clear)),
-            Err(_) => Words::of(language).cannot_open.to_owned(),
+            Err(CannotOpen::Removed) => Words::of(language).removed.to_owned(),
+            Err(CannotOpen::Damaged) => Words::of(language).cannot_open.to_owned(),
         };
         Self {
             at: alert.at,

@@ -10,6 +10,7 @@ use super::plain::plain;
 use super::words::audit::Words;
 use super::{Action, Console, Frame, Place, Refusal, Signed};
 use crate::store::{Audit, AuditAction, AuditRecord, StoreError};
+use crate::vault::CannotOpen;
 use crate::verification::values::{Timestamp, UserName, VerificationId};
 
 const ENTRIES_A_PAGE: usize = 100;
@@ -125,14 +126,17 @@ impl<'a> Exported<'a> {
 impl Row {
     fn of(console: &Console, words: &'static Words, record: AuditRecord) -> Self {
         let AuditRecord { seq, entry, hash } = record;
-        let reason = reason(console, &entry);
+        let reason = reason(console, &entry).map(|reason| match reason {
+            Ok(text) => plain(&text),
+            Err(CannotOpen::Removed) => words.removed.to_owned(),
+            Err(CannotOpen::Damaged) => words.cannot_open.to_owned(),
+        });
         Self {
             seq,
             at: entry.at,
             action: words.action(entry.action),
             verification: entry.verification,
-            reason: reason
-                .map(|reason| reason.map_or_else(|_| words.cannot_open.to_owned(), |text| plain(&text))),
+            reason,
             detail: entry.detail.as_deref().map(plain),
             by: entry.by,
             hash: hexadecimal(&hash),
@@ -145,7 +149,7 @@ impl Row {
     }
 }
 
-fn reason(console: &Console, entry: &Audit) -> Option<Result<String, crate::vault::CannotOpen>> {
+fn reason(console: &Console, entry: &Audit) -> Option<Result<String, CannotOpen>> {
     entry.verification.zip(entry.reason.as_ref()).map(|(id, reason)| console.vault.open_reason(id, reason))
 }
 

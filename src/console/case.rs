@@ -18,6 +18,7 @@ use super::words::case::Words;
 use super::{Action, Console, Frame, Place, Refusal, Signed};
 use crate::phone::Phone;
 use crate::store::Snapshot;
+use crate::vault::CannotOpen;
 use crate::verification::Event;
 use crate::verification::values::{NumberIndex, Timestamp, VerificationId};
 use pieces::{Known, Pieces};
@@ -119,9 +120,14 @@ impl Case {
         Ok(Self { snapshot, events })
     }
 
-    fn phone(&self, console: &Console) -> Result<Phone, Refusal> {
-        let person = console.vault.open_person(&self.snapshot.verification.request)?;
-        Phone::parse(&person.to).map_err(|error| {
+    /// `None`: it was removed.
+    fn phone(&self, console: &Console) -> Result<Option<Phone>, Refusal> {
+        let person = match console.vault.person(&self.snapshot.verification) {
+            Ok(person) => person,
+            Err(CannotOpen::Removed) => return Ok(None),
+            Err(error @ CannotOpen::Damaged) => return Err(error.into()),
+        };
+        Phone::parse(&person.to).map(Some).map_err(|error| {
             tracing::error!(%error, "a kept number is none");
             Refusal::Internal
         })
@@ -137,11 +143,12 @@ impl Case {
     ) -> Result<HttpResponse, Refusal> {
         let words = Words::of(signed.look.language);
         let verification = &self.snapshot.verification;
+        let masked = self.phone(console)?.map_or_else(|| words.removed.to_owned(), |phone| phone.masked());
         let (number, number_is_revealed) = match &shown.revealed {
             Some(phone) => (phone.as_e164().to_owned(), true),
-            None => (self.phone(console)?.masked(), false),
+            None => (masked.clone(), false),
         };
-        let title = format!("{} {}", words.title, self.phone(console)?.masked());
+        let title = format!("{} {masked}", words.title);
         let frame = Frame::of(console, request, signed, Place::Verifications, title);
         let conversation = signed
             .may(Action::ReadConversations)

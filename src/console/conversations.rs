@@ -13,6 +13,7 @@ use super::words::conversations::Words;
 use super::{Action, Console, Frame, Place, Refusal, Signed};
 use crate::phone::Phone;
 use crate::store::{self, Filter, Intent, Snapshot};
+use crate::vault::CannotOpen;
 use crate::vault::webhook::{InboundContent, inbound_place};
 use crate::verification::values::{ChannelName, NumberIndex, Timestamp, VerificationId};
 
@@ -180,7 +181,8 @@ fn opened(console: &Console, words: &'static Words, message: store::Inbound) -> 
     let content = InboundContent::open(&console.vault, &place, &message.content);
     let (content, trouble) = match content {
         Ok(content) => (content, None),
-        Err(_) => (InboundContent::default(), Some(words.cannot_open.to_owned())),
+        Err(CannotOpen::Removed) => (InboundContent::default(), Some(words.removed.to_owned())),
+        Err(CannotOpen::Damaged) => (InboundContent::default(), Some(words.cannot_open.to_owned())),
     };
     let phone = content.from.as_deref().and_then(|from| Phone::parse(from).ok());
     let digits = phone.as_ref().map(|phone| SecretString::from(phone.as_e164().trim_start_matches('+')));
@@ -225,7 +227,7 @@ fn hide(text: &mut Option<String>, secrets: &[SecretString]) {
 
 /// Somebody who got a code and wrote nothing.
 fn addressed(console: &Console, snapshot: &Arc<Snapshot>, words: &'static Words) -> Writer {
-    let person = console.vault.open_person(&snapshot.verification.request).ok();
+    let person = console.vault.person(&snapshot.verification).ok();
     let phone = person.and_then(|person| Phone::parse(&person.to).ok());
     Writer {
         number: phone.map_or_else(|| words.hidden_number.to_owned(), |phone| phone.masked()),

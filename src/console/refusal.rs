@@ -10,7 +10,7 @@ use super::look::Look;
 use super::words::refusal::{Message, Words};
 use super::{Console, Signed, sign_in};
 use crate::store::StoreError;
-use crate::vault::CannotOpen;
+use crate::vault::{CannotOpen, CannotSeal};
 
 /// Becomes a page in the reader's language.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +67,13 @@ impl From<CannotOpen> for Refusal {
     fn from(error: CannotOpen) -> Self {
         tracing::error!(%error, "a record cannot be opened");
         Self::Internal
+    }
+}
+
+impl From<CannotSeal> for Refusal {
+    fn from(error: CannotSeal) -> Self {
+        tracing::error!(%error, "nothing can be sealed");
+        Self::Full
     }
 }
 

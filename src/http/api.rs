@@ -19,6 +19,7 @@ use super::error::Problem;
 use super::input::Query;
 use super::stream;
 use super::view::{View, etag};
+use crate::failpoint;
 use crate::store::{Answer, Order, Snapshot};
 use crate::verification::values::VerificationId;
 
@@ -103,8 +104,11 @@ fn note(request: &HttpRequest, id: VerificationId) {
 }
 
 async fn execute(shared: &Shared, order: Order) -> Result<Answer, Problem> {
+    failpoint::reach("request.before");
+    let answers = shared.store.execute(vec![order]).await;
+    failpoint::reach("request.after");
     // One answer for each order, says the store.
-    shared.store.execute(vec![order]).await?.pop().ok_or_else(|| wrong_answer("none"))
+    answers?.pop().ok_or_else(|| wrong_answer("none"))
 }
 
 /// The store answered what this order cannot be answered with.

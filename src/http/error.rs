@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::store::StoreError;
-use crate::vault::CannotOpen;
+use crate::vault::{CannotOpen, CannotSeal};
 use crate::verification::Rejection;
 use crate::verification::values::{Timestamp, VerificationId};
 
@@ -430,6 +430,13 @@ impl From<CannotOpen> for Problem {
     fn from(error: CannotOpen) -> Self {
         tracing::error!("{error}");
         Self::new(Code::RecordDamaged, "a record that this answer needs cannot be opened")
+    }
+}
+
+impl From<CannotSeal> for Problem {
+    fn from(error: CannotSeal) -> Self {
+        tracing::error!("{error}");
+        Self::from(StoreError::Full)
     }
 }
 

@@ -11,12 +11,12 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage};
-use metrics::{SharedString, counter, histogram};
+use actix_web::{Error, HttpMessage, web};
+use metrics::SharedString;
 
 use super::error::Problem;
-use super::metrics as names;
-use super::routes::{Routes, UNROUTED};
+use super::meters::{Listener, count_undescribed};
+use super::routes::{Route, UNROUTED};
 use crate::clock::Stopwatch;
 use crate::vault;
 use crate::verification::values::{AppName, VerificationId};
@@ -31,13 +31,16 @@ pub async fn observe<B: MessageBody>(
 ) -> Result<ServiceResponse<B>, Error> {
     let watch = Stopwatch::start();
     let method = method_label(request.method());
-    let routes = request.app_data::<&'static Routes>().copied();
-    let described = routes.and_then(|routes| routes.find(request.path())).map(|route| &*route.pattern);
+    let listener = request.app_data::<web::Data<Listener>>().cloned();
+    let described = listener.as_ref().and_then(|listener| listener.routes.find(request.path()));
     // A page of the console has a route and no description.
     let page = || request.match_pattern().map(SharedString::from);
-    let route = described.map(SharedString::from).or_else(page).unwrap_or(UNROUTED.into());
+    let route = match described {
+        Some(route) => SharedString::from(&*route.pattern),
+        None => page().unwrap_or(UNROUTED.into()),
+    };
     let request_id = request_id(request.headers());
-    let line = Line { method, route, request_id, watch };
+    let line = Line { method, route, counted: listener.zip(described), request_id, watch };
     match caught(next.call(request)).await {
         Ok(Ok(mut response)) => {
             line.write(response.status(), response.request());
@@ -81,13 +84,18 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
         (1..=MAX_REQUEST_ID_BYTES).contains(&value.len()) && value.as_bytes().iter().all(lawful)
     });
     given.cloned().unwrap_or_else(|| {
-        let made = format!("{:016x}", vault::id_bits());
-        HeaderValue::try_from(made).unwrap_or(HeaderValue::from_static("none"))
+        let bits = vault::id_bits();
+        let digit = |place: usize| {
+            b"0123456789abcdef"[usize::from(bits.to_be_bytes()[place / 2] >> (4 * (1 - place % 2)) & 0xf)]
+        };
+        let made: [u8; 16] = std::array::from_fn(digit);
+        HeaderValue::from_bytes(&made).unwrap_or(HeaderValue::from_static("none"))
     })
 }
 
 /// What every answer says, unless it said something else itself.
 fn decorate(headers: &mut HeaderMap, request_id: &HeaderValue) {
+    headers.reserve(5);
     headers.insert(REQUEST_ID, request_id.clone());
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     for (name, value) in [
@@ -113,6 +121,8 @@ fn decorated(mut error: Error, request_id: HeaderValue) -> Error {
 struct Line {
     method: &'static str,
     route: SharedString,
+    /// Where it is counted, if the route is described.
+    counted: Option<(web::Data<Listener>, &'static Route)>,
     request_id: HeaderValue,
     watch: Stopwatch,
 }
@@ -130,10 +140,11 @@ impl Line {
     fn log(&self, status: StatusCode, app: Option<&AppName>, verification: Option<&VerificationId>) {
         let seconds = self.watch.elapsed().as_secs_f64();
         let method = self.method;
-        let of_route = || self.route.clone();
-        counter!(names::REQUESTS, "route" => of_route(), "method" => method, "status" => status_label(status))
-            .increment(1);
-        histogram!(names::REQUEST_DURATION, "route" => of_route()).record(seconds);
+        let counted = self.counted.as_ref();
+        match counted.and_then(|(listener, route)| Some((listener.meters(route)?, &*route.pattern))) {
+            Some((meters, route)) => meters.count(route, method, status, seconds),
+            None => count_undescribed(&self.route, method, status, seconds),
+        }
         let route = &*self.route;
         macro_rules! line {
             ($level:ident) => {
@@ -152,7 +163,7 @@ impl Line {
         }
         if status.is_server_error() {
             line!(warn);
-        } else if is_frequent(route) {
+        } else if is_frequent(route) || status == StatusCode::NOT_MODIFIED {
             line!(debug);
         } else {
             line!(info);
@@ -160,7 +171,7 @@ impl Line {
     }
 }
 
-/// Asked by machines all the time; a line for each would drown the others.
+/// Asked by machines all the time, as is whether anything is new; a line for each would drown the others.
 fn is_frequent(route: &str) -> bool {
     matches!(route, "/webhooks/{channel}" | "/healthz" | "/readyz" | "/metrics")
 }
@@ -176,18 +187,6 @@ fn method_label(method: &Method) -> &'static str {
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
         _ => "other",
-    }
-}
-
-/// Without making a string for the ones that come all the time.
-fn status_label(status: StatusCode) -> SharedString {
-    match status {
-        StatusCode::OK => "200".into(),
-        StatusCode::CREATED => "201".into(),
-        StatusCode::ACCEPTED => "202".into(),
-        StatusCode::NOT_MODIFIED => "304".into(),
-        StatusCode::UNAUTHORIZED => "401".into(),
-        other => other.as_str().to_owned().into(),
     }
 }
 
@@ -216,12 +215,16 @@ mod tests {
     }
 
     #[test]
-    fn methods_and_statuses_have_few_labels() {
+    fn methods_have_few_labels() {
         let strange = Method::from_bytes(b"BREW").unwrap();
         assert_eq!((method_label(&Method::GET), method_label(&strange)), ("GET", "other"));
-        for status in [200_u16, 201, 202, 304, 401, 404, 503] {
-            let label = status_label(StatusCode::from_u16(status).unwrap());
-            assert_eq!(&*label, status.to_string());
-        }
+    }
+
+    #[test]
+    fn a_request_id_that_was_made_is_16_hexadecimal_digits() {
+        let made = request_id(&HeaderMap::new());
+        assert_eq!(made.len(), 16);
+        assert!(u64::from_str_radix(made.to_str().unwrap(), 16).is_ok(), "{made:?}");
+        assert_ne!(made, request_id(&HeaderMap::new()));
     }
 }

@@ -3,13 +3,14 @@
 
 use std::sync::LazyLock;
 
-use actix_web::{App, HttpRequest, HttpResponse, ResponseError};
+use actix_web::{App, HttpRequest, HttpResponse, ResponseError, web};
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::PathItem;
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::error::{Code, Problem};
+use super::meters::Listener;
 
 pub static PUBLIC: LazyLock<Routes> = LazyLock::new(|| Routes::of(|routing| super::public_routes(routing)));
 pub static ADMIN: LazyLock<Routes> = LazyLock::new(|| Routes::of(|routing| super::admin_routes(routing)));
@@ -24,6 +25,10 @@ pub struct Routes {
 pub struct Route {
     /// `/v1/verifications/{id}`
     pub pattern: String,
+    /// From 0, in the order of the patterns.
+    pub number: usize,
+    /// Bytes of the pattern before its first brace.
+    fixed: usize,
     /// `GET, POST`
     allow: String,
 }
@@ -34,23 +39,36 @@ pub const UNROUTED: &str = "none";
 impl Routes {
     fn of(register: fn(&mut ServiceConfig)) -> Self {
         let (_, document) = App::new().into_utoipa_app().configure(register).split_for_parts();
-        let routes = document
-            .paths
-            .paths
-            .iter()
-            .map(|(pattern, item)| Route { pattern: pattern.clone(), allow: allowed(item) });
+        let routes = document.paths.paths.iter().enumerate().map(|(number, (pattern, item))| Route {
+            pattern: pattern.clone(),
+            number,
+            fixed: pattern.find('{').unwrap_or(pattern.len()),
+            allow: allowed(item),
+        });
         Self { routes: routes.collect(), document }
     }
 
     pub fn find(&self, path: &str) -> Option<&Route> {
-        self.routes.iter().find(|route| matches(&route.pattern, path))
+        self.routes.iter().find(|route| route.is_met_by(path))
+    }
+
+    /// In the order of their numbers.
+    pub fn all(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter()
+    }
+}
+
+impl Route {
+    /// Most patterns are ruled out by how they begin.
+    fn is_met_by(&self, path: &str) -> bool {
+        path.as_bytes().starts_with(&self.pattern.as_bytes()[..self.fixed]) && matches(&self.pattern, path)
     }
 }
 
 /// What is answered where no route is: 405 where the path has one for another method, else 404.
 pub async fn unrouted(request: HttpRequest) -> HttpResponse {
-    let routes = request.app_data::<&'static Routes>();
-    let problem = match routes.and_then(|routes| routes.find(request.path())) {
+    let listener = request.app_data::<web::Data<Listener>>();
+    let problem = match listener.and_then(|listener| listener.routes.find(request.path())) {
         Some(route) => Problem::method_not_allowed(route.allow.clone()),
         None => Problem::new(Code::NotFound, "there is nothing at this path"),
     };

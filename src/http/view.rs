@@ -11,7 +11,7 @@ use utoipa::openapi::schema::{Object, Type};
 
 use super::error::Problem;
 use crate::store::{DeliveryState, Snapshot, Status};
-use crate::vault::Vault;
+use crate::vault::{CannotOpen, Vault};
 use crate::verification::state::Progress;
 use crate::verification::values::{
     ChannelName, DeliveryError, MessageId, ProviderRef, Timestamp, VerificationId,
@@ -37,9 +37,9 @@ pub struct View {
     pub id: VerificationId,
     #[schema(schema_with = statuses)]
     status: &'static str,
-    /// E.164.
+    /// E.164; null once the number was removed, by retention or because the person asked for it.
     #[schema(example = "+4915228817386")]
-    to: String,
+    to: Option<String>,
     #[schema(example = "login")]
     profile: String,
     #[schema(example = "de")]
@@ -122,15 +122,20 @@ impl View {
     pub fn new(snapshot: &Snapshot, vault: &Vault) -> Result<Self, Problem> {
         let verification = &snapshot.verification;
         let request = &verification.request;
-        let person = vault.open_person(request)?;
+        let (to, metadata) = match vault.person(verification) {
+            Ok(person) => (Some(person.to), person.metadata),
+            Err(CannotOpen::Removed) => (None, BTreeMap::new()),
+            Err(error @ CannotOpen::Damaged) => return Err(error.into()),
+        };
         Ok(Self {
             id: request.id,
             status: verification.status().as_str(),
-            to: person.to,
+            to,
             profile: snapshot.policy.profile.clone(),
             locale: request.locale.clone(),
-            client_ref: request.client_ref.clone(),
-            metadata: person.metadata,
+            // An app may have put a name or a number into it.
+            client_ref: request.client_ref.clone().filter(|_| !verification.erased),
+            metadata,
             created_at: Time(verification.created_at),
             expires_at: Time(verification.expires_at),
             checks_left: checks_left(snapshot),

@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
-use metrics::{counter, gauge};
+use metrics::counter;
 
 use super::docs::PublicProblems;
 use super::error::{Code, Document, Problem};
 use super::input::read_body;
+use super::meters::{ChannelMeters, Received, StatusLabel};
 use super::{Shared, metrics as names};
 use crate::channel::{self, Challenge, Channel, Delivery, Readable};
+use crate::failpoint;
 use crate::phone::Phone;
-use crate::store::{self, Answer, Match, Order};
-use crate::vault::Vault;
+use crate::store::{self, Answer, Order};
 use crate::vault::webhook::{InboundContent, evidence_place, inbound_place};
-use crate::verification::values::{ChannelName, Report, ReportStatus, Timestamp};
+use crate::vault::{CannotSeal, Vault};
+use crate::verification::values::{ChannelName, Timestamp};
 
 /// Meta, "Webhooks overview": a payload has at most 3 MB (November 2025).
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -51,19 +53,20 @@ pub async fn receive(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let channel = channel(&shared, &request)?;
-    let body = read_body(&request, payload, BODY_LIMIT).await.inspect_err(|_| count(channel, "not_read"))?;
-    verify(channel, &request, &body)?;
+    let (channel, meters) = channel(&shared, &request)?;
+    let body =
+        read_body(&request, payload, BODY_LIMIT).await.inspect_err(|_| meters.webhook(Received::NotRead))?;
+    verify(channel, &request, &body).inspect_err(|_| meters.webhook(Received::SignatureRefused))?;
     let delivery = channel.parse(&body);
     let readable = delivery.readable;
-    store_all(&shared, channel, delivery, &body).await.inspect_err(|_| count(channel, "not_stored"))?;
-    let result = match readable {
-        Readable::Yes => "stored",
-        Readable::No(_) => "unreadable",
-    };
-    count(channel, result);
-    gauge!(names::WEBHOOK_LAST_RECEIVED, "channel" => label(channel.name()))
-        .set(shared.clock.now().as_millis() as f64 / 1_000.0);
+    store_all(&shared, channel, meters, delivery, &body)
+        .await
+        .inspect_err(|_| meters.webhook(Received::NotStored))?;
+    meters.webhook(match readable {
+        Readable::Yes => Received::Stored,
+        Readable::No(_) => Received::Unreadable,
+    });
+    meters.received_at(shared.clock.now().as_millis() as f64 / 1_000.0);
     Ok(HttpResponse::new(StatusCode::OK))
 }
 
@@ -85,7 +88,7 @@ pub async fn receive(
 )]
 #[get("/webhooks/{channel}")]
 pub async fn challenge(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let channel = channel(&shared, &request)?;
+    let (channel, _) = channel(&shared, &request)?;
     match channel {
         Channel::Meta(_) => {}
         Channel::Http(_) => return Err(Problem::method_not_allowed("POST".to_owned())),
@@ -108,16 +111,19 @@ pub async fn challenge(shared: web::Data<Shared>, request: HttpRequest) -> Resul
     }
 }
 
-fn channel<'a>(shared: &'a Shared, request: &HttpRequest) -> Result<&'a Channel, Problem> {
-    let channel = request.match_info().get("channel").and_then(|name| shared.channels.get(name));
-    channel.map(|channel| &**channel).ok_or_else(|| Problem::new(Code::NotFound, "there is no such channel"))
+fn channel<'a>(
+    shared: &'a Shared,
+    request: &HttpRequest,
+) -> Result<(&'a Channel, &'a ChannelMeters), Problem> {
+    let name = request.match_info().get("channel");
+    let known = name.and_then(|name| Some((&**shared.channels.get(name)?, shared.webhooks.get(name)?)));
+    known.ok_or_else(|| Problem::new(Code::NotFound, "there is no such channel"))
 }
 
 fn verify(channel: &Channel, request: &HttpRequest, body: &[u8]) -> Result<(), Problem> {
     let headers: Vec<&[u8]> =
         request.headers().get_all(channel.signature_header()).map(|value| value.as_bytes()).collect();
     channel.verify(&headers, body).map_err(|bad| {
-        count(channel, "signature_refused");
         tracing::warn!(channel = %channel.name(), reason = bad.as_str(), "a webhook's signature was refused");
         Problem::new(Code::SignatureRefused, "nothing of it was read")
     })
@@ -126,35 +132,45 @@ fn verify(channel: &Channel, request: &HttpRequest, body: &[u8]) -> Result<(), P
 async fn store_all(
     shared: &Shared,
     channel: &Channel,
+    meters: &ChannelMeters,
     delivery: Delivery,
     body: &[u8],
 ) -> Result<(), Problem> {
     count_unknown(&delivery);
     let now = shared.clock.now();
-    let Writer { orders, labels } = Writer::of(channel, delivery, body, &shared.vault, now);
+    let Writer { orders, labels } = Writer::of(channel, delivery, body, &shared.vault, now)?;
     if orders.is_empty() {
         return Ok(());
     }
+    failpoint::reach("webhook.before");
     let answers = shared.store.execute(orders).await?;
-    count_reports(channel, &labels, &answers);
+    failpoint::reach("webhook.after");
+    count_reports(meters, &labels, &answers);
     Ok(())
 }
 
 /// Turns a delivery into orders. `labels` are the statuses of the reports, which come first.
 struct Writer {
     orders: Vec<Order>,
-    labels: Vec<&'static str>,
+    labels: Vec<StatusLabel>,
 }
 
 impl Writer {
-    fn of(channel: &Channel, delivery: Delivery, body: &[u8], vault: &Vault, now: Timestamp) -> Self {
+    fn of(
+        channel: &Channel,
+        delivery: Delivery,
+        body: &[u8],
+        vault: &Vault,
+        now: Timestamp,
+    ) -> Result<Self, CannotSeal> {
         let Delivery { reports, inbound, alerts, readable, .. } = delivery;
         let name = channel.name();
-        let labels = reports.iter().map(status_label).collect();
+        let labels = reports.iter().map(|report| StatusLabel::of(&report.status)).collect();
         let reports = reports.into_iter().map(|report| Order::Report { channel: name.clone(), report });
-        let inbound = inbound
+        let inbound: Vec<_> = inbound
             .into_iter()
-            .map(|message| Order::Inbound(std::sync::Arc::new(kept_inbound(name, message, vault, now))));
+            .map(|message| Ok(Order::Inbound(std::sync::Arc::new(kept_inbound(name, message, vault, now)?))))
+            .collect::<Result<_, CannotSeal>>()?;
         let alerts = alerts.into_iter().map(|alert| {
             warn_operator(name, &alert);
             Order::Alert(kept_alert(name, alert, now))
@@ -162,9 +178,9 @@ impl Writer {
         let mut orders: Vec<Order> = reports.chain(inbound).chain(alerts).collect();
         match readable {
             Readable::Yes => {}
-            Readable::No(why) => orders.push(Order::Alert(unreadable(name, why, body, vault, now))),
+            Readable::No(why) => orders.push(Order::Alert(unreadable(name, why, body, vault, now)?)),
         }
-        Self { orders, labels }
+        Ok(Self { orders, labels })
     }
 }
 
@@ -173,7 +189,7 @@ fn kept_inbound(
     message: channel::Inbound,
     vault: &Vault,
     now: Timestamp,
-) -> store::Inbound {
+) -> Result<store::Inbound, CannotSeal> {
     let provider_ref = message.provider_ref.as_str().to_owned();
     let number = message.from.as_deref().and_then(|from| Phone::parse(from).ok());
     let content = InboundContent {
@@ -182,14 +198,15 @@ fn kept_inbound(
         profile_name: message.profile_name,
         text: message.text,
     };
-    store::Inbound {
-        content: content.seal(vault, &inbound_place(channel, &provider_ref)),
+    let number = number.map(|phone| vault.number_index(&phone));
+    Ok(store::Inbound {
+        content: content.seal(vault, now, number, &inbound_place(channel, &provider_ref))?,
         provider_ref,
         channel: channel.clone(),
         received_at: now,
         at: plausible(message.at, now),
         kind: message.kind,
-        number: number.map(|phone| vault.number_index(&phone)),
+        number,
         in_reply_to: message.in_reply_to.map(|reference| reference.as_str().to_owned()),
         intent: match message.intent {
             channel::Intent::Reply => store::Intent::Reply,
@@ -197,7 +214,7 @@ fn kept_inbound(
         },
         verification: None,
         app: None,
-    }
+    })
 }
 
 /// The provider's time, unless it lies so far ahead that the record would outlive every retention. A clock that is
@@ -223,17 +240,17 @@ fn unreadable(
     body: &[u8],
     vault: &Vault,
     now: Timestamp,
-) -> store::Alert {
+) -> Result<store::Alert, CannotSeal> {
     tracing::warn!(%channel, why, bytes = body.len(), "a signed webhook cannot be read; it is kept for the operator");
     let evidence = &body[..body.len().min(EVIDENCE_BYTES)];
-    store::Alert {
+    Ok(store::Alert {
         at: now,
         channel: channel.clone(),
         code: "unreadable_webhook".to_owned(),
         title: why.to_owned(),
         subject: None,
-        evidence: Some(vault.seal(&evidence_place(channel), evidence)),
-    }
+        evidence: Some(vault.seal_personal(now, None, &evidence_place(channel), evidence)?),
+    })
 }
 
 fn warn_operator(channel: &ChannelName, alert: &channel::Alert) {
@@ -250,19 +267,6 @@ fn warn_operator(channel: &ChannelName, alert: &channel::Alert) {
     }
 }
 
-fn status_label(report: &Report) -> &'static str {
-    match report.status {
-        ReportStatus::Sent => "sent",
-        ReportStatus::Delivered => "delivered",
-        ReportStatus::Read => "read",
-        ReportStatus::Failed(_) => "failed",
-    }
-}
-
-fn count(channel: &Channel, result: &'static str) {
-    counter!(names::WEBHOOKS, "channel" => label(channel.name()), "result" => result).increment(1);
-}
-
 fn count_unknown(delivery: &Delivery) {
     for (unknown, &times) in &delivery.unknown {
         counter!(names::WEBHOOK_ITEMS_UNKNOWN, "kind" => unknown.as_str()).increment(times as u64);
@@ -272,21 +276,10 @@ fn count_unknown(delivery: &Delivery) {
     }
 }
 
-fn count_reports(channel: &Channel, labels: &[&'static str], answers: &[Answer]) {
+fn count_reports(meters: &ChannelMeters, labels: &[StatusLabel], answers: &[Answer]) {
     for (&status, answer) in labels.iter().zip(answers) {
-        let standing = if let Answer::Reported(standing) = answer { *standing } else { continue };
-        let standing = match standing {
-            Match::Applied => "applied",
-            Match::Stale => "stale",
-            Match::Parked => "parked",
-            Match::Unmatched => "unmatched",
-        };
-        let channel = label(channel.name());
-        counter!(names::REPORTS, "channel" => channel, "status" => status, "standing" => standing)
-            .increment(1);
+        if let Answer::Reported(matched) = answer {
+            meters.report(status, *matched);
+        }
     }
-}
-
-fn label(channel: &ChannelName) -> metrics::SharedString {
-    channel.as_str().to_owned().into()
 }

@@ -35,6 +35,8 @@ pub enum AuditAction {
     Canceled,
     ExportedList,
     ExportedAudit,
+    /// A number was forgotten. `detail` is its blind index in hexadecimal.
+    Erased,
 }
 
 impl AuditAction {
@@ -50,6 +52,7 @@ impl AuditAction {
             Self::Canceled => "canceled",
             Self::ExportedList => "exported_list",
             Self::ExportedAudit => "exported_audit",
+            Self::Erased => "erased",
         }
     }
 }

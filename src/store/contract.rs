@@ -144,11 +144,11 @@ impl<B: Backend> World<B> {
             policy: policy.hash(),
             number,
             tail: None,
-            person: self.vault.seal_person(id, &person),
+            person: self.vault.seal_person(id, &person).unwrap(),
             country: Some("US".to_owned()),
             locale: "en".to_owned(),
             client_ref: None,
-            code: self.vault.new_code(),
+            code: self.vault.new_code(id).unwrap(),
         }
     }
 
@@ -397,7 +397,11 @@ pub async fn a_key_that_is_used_again_after_a_day_outlives_the_sweep_of_its_firs
     world.pass(24 * 60 * 60 + 1).await;
     world.execute(order(&world)).await;
     let nothing = Timestamp::from_millis(0);
-    world.store.sweep_old(Retention { verifications: nothing, inbound: nothing }).await.unwrap();
+    world
+        .store
+        .sweep_old(Retention { verifications: nothing, inbound: nothing, audit: nothing })
+        .await
+        .unwrap();
     assert!(matches!(world.execute(order(&world)).await, Answer::Replayed(_)));
     assert!(world.store.idempotency([1; 16]).await.unwrap().is_some());
 }
@@ -793,7 +797,8 @@ pub async fn old_verifications_go_and_live_ones_stay<B: Backend>() {
     world.pass(3_600).await;
     let young = world.created("+12025550100").await;
 
-    let before = Retention { verifications: world.time.now(), inbound: world.time.now() };
+    let now = world.time.now();
+    let before = Retention { verifications: now, inbound: now, audit: now };
     let mut removed = 0;
     for _ in 0..10 {
         let swept = world.store.sweep_old(before).await.unwrap();

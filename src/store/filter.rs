@@ -134,7 +134,7 @@ impl Facets {
             fallbacks: verification.fallbacks.clone(),
             errors: verification.errors.clone(),
             country: verification.request.country.clone(),
-            tail: verification.request.tail,
+            tail: verification.request.tail.filter(|_| !verification.erased),
         }
     }
 

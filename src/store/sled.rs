@@ -5,8 +5,10 @@ mod chain;
 mod commits;
 #[cfg(test)]
 mod damage;
+mod export;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod import;
 mod index;
 mod journal;
 mod keys;
@@ -29,6 +31,8 @@ use crossbeam_channel::{Sender, TrySendError};
 use futures_util::future::ready;
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use export::{Exported, Way, export};
+pub use import::{Imported, import};
 pub use offline::{Chain, Progress, Reindexed, reindex, verify_audit};
 pub use open::OpenError;
 
@@ -401,11 +405,11 @@ mod tests {
             policy: policy.hash(),
             number,
             tail: None,
-            person: vault.seal_person(id, &person),
+            person: vault.seal_person(id, &person).unwrap(),
             country: None,
             locale: "en".to_owned(),
             client_ref: None,
-            code: vault.new_code(),
+            code: vault.new_code(id).unwrap(),
         });
         (id, Order::Create { request, policy: Arc::new(policy), idempotency: None })
     }

@@ -72,6 +72,7 @@ pub(super) fn sentence(saying: &Saying<'_>) -> String {
             OperatorAction::Next => format!("{by} asked for the next step."),
             OperatorAction::Cancel => format!("{by} asked for the verification to be canceled."),
         },
+        Saying::Erased => "Number and texts were erased; what happened is still told.".to_owned(),
         Saying::Expired => "The code expired.".to_owned(),
         Saying::Canceled { asker } => format!("{} canceled the verification.", capital(who(*asker))),
         Saying::CanceledAsDisowned => {

@@ -102,6 +102,7 @@ pub(super) fn sentence(saying: &Saying<'_>) -> String {
                 format!("{by} hat veranlasst, dass die Verifizierung abgebrochen wird.")
             }
         },
+        Saying::Erased => "Nummer und Texte wurden gelöscht; was geschah, steht noch hier.".to_owned(),
         Saying::Expired => "Der Code ist abgelaufen.".to_owned(),
         Saying::Canceled { asker } => {
             format!("{} hat die Verifizierung abgebrochen.", capital(who(*asker)))

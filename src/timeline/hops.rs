@@ -126,7 +126,8 @@ fn ended_in_vain(fact: &Fact) -> Option<HopKind> {
         | Fact::ReplyReceived { .. }
         | Fact::CodeDisowned { .. }
         | Fact::Expired
-        | Fact::Canceled => None,
+        | Fact::Canceled
+        | Fact::Erased => None,
     }
 }
 

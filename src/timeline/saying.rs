@@ -70,6 +70,7 @@ pub(super) enum Saying<'a> {
         asker: Asker,
     },
     CanceledAsDisowned,
+    Erased,
 }
 
 /// On whose wish something happened.

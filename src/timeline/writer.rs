@@ -169,6 +169,7 @@ impl<'a> Now<'a> {
             },
             Fact::Expired => said(Kind::Expired, TWOTICK, Saying::Expired),
             Fact::Canceled => self.canceled(),
+            Fact::Erased => said(Kind::Erased, OPERATOR, Saying::Erased),
         }
     }
 
@@ -230,6 +231,7 @@ impl<'a> Now<'a> {
                 OperatorAction::Reveal => Asker::App,
                 OperatorAction::Resend | OperatorAction::Next | OperatorAction::Cancel => Asker::Operator,
             },
+            Some(Fact::Erased) => Asker::Operator,
             Some(_) | None => Asker::App,
         }
     }
@@ -283,7 +285,8 @@ fn standing(fact: &Fact) -> Standing {
         | Fact::ResendRequested { .. }
         | Fact::OperatorActed { .. }
         | Fact::Expired
-        | Fact::Canceled => Standing::Applied,
+        | Fact::Canceled
+        | Fact::Erased => Standing::Applied,
     }
 }
 

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{CannotOpen, Vault};
-use crate::verification::values::{ChannelName, Sealed};
+use super::{CannotOpen, CannotSeal, Vault};
+use crate::verification::values::{ChannelName, NumberIndex, Sealed, Timestamp};
 
 /// So much of an inbound message is kept, as JSON: 4,096 letters of almost every script fit, and it is less than
 /// what the store takes in one record.
@@ -24,13 +24,20 @@ pub struct InboundContent {
 }
 
 impl InboundContent {
-    /// Seals it for `place`. At most 10 KiB of it are kept: of what is longer the text is cut.
-    pub fn seal(self, vault: &Vault, place: &[u8]) -> Sealed {
-        vault.seal(place, &self.into_clear())
+    /// Seals it for `place`, as something of `number` that came at `at`. At most 10 KiB of it are kept: of what is
+    /// longer the text is cut.
+    pub fn seal(
+        self,
+        vault: &Vault,
+        at: Timestamp,
+        number: Option<NumberIndex>,
+        place: &[u8],
+    ) -> Result<Sealed, CannotSeal> {
+        vault.seal_personal(at, number, place, &self.into_clear())
     }
 
     pub fn open(vault: &Vault, place: &[u8], sealed: &Sealed) -> Result<Self, CannotOpen> {
-        serde_json::from_slice(&vault.open(place, sealed)?).map_err(|_| CannotOpen)
+        serde_json::from_slice(&vault.open(place, sealed)?).map_err(|_| CannotOpen::Damaged)
     }
 
     /// Cuts by halves, because escapes make a text longer again.
@@ -68,7 +75,7 @@ mod tests {
         let place = inbound_place(&ChannelName::new("whatsapp"), "wamid.1");
         for (text, kept) in [("hello".to_owned(), 5), ("\u{1}".repeat(4_096), 1_024)] {
             let content = InboundContent { text: Some(text), ..InboundContent::default() };
-            let sealed = content.seal(&vault, &place);
+            let sealed = content.seal(&vault, Timestamp::from_millis(5), None, &place).unwrap();
             let opened = InboundContent::open(&vault, &place, &sealed).unwrap();
             assert_eq!(opened.text.unwrap().len(), kept);
             assert!(sealed.0.len() < CONTENT_BYTES + 100);

@@ -43,6 +43,8 @@ pub enum Command {
     /// The next step now instead of at its deadline.
     Next,
     Cancel,
+    /// The person is to be forgotten; what is pending is canceled with it.
+    Erase,
     /// A person of the staff does by hand what an app could, or looks at what is hidden from others.
     ByOperator {
         by: UserName,

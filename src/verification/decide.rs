@@ -38,6 +38,7 @@ pub fn decide(
             | Command::Resend { .. }
             | Command::Next
             | Command::Cancel
+            | Command::Erase
             | Command::ByOperator { .. }
             | Command::Reply { .. }
             | Command::Disown { .. } => return Err(Rejection::Unknown),
@@ -96,6 +97,7 @@ impl Rules<'_> {
             Command::Resend { channel } => self.resend(channel.as_ref()),
             Command::Next => self.next(),
             Command::Cancel => self.cancel(),
+            Command::Erase => Ok(self.erase()),
             Command::ByOperator { by, reason, act } => self.by_operator(by, reason.as_ref(), act),
             Command::Reply { message, kind, standing } => Ok(self.reply(*message, kind, *standing)),
             Command::Disown { message, standing } => Ok(self.disown(*message, *standing)),
@@ -328,6 +330,17 @@ impl Rules<'_> {
                 ending: ending @ (Ending::Approved | Ending::Expired | Ending::Exhausted),
                 ..
             } => Err(Rejection::NotPending(ending)),
+        }
+    }
+
+    fn erase(&self) -> Vec<Fact> {
+        match self.verification.phase {
+            _ if self.verification.erased => Vec::new(),
+            Phase::Pending(_) if self.now >= self.verification.expires_at => {
+                vec![Fact::Erased, Fact::Expired]
+            }
+            Phase::Pending(_) => vec![Fact::Erased, Fact::Canceled],
+            Phase::Ended { .. } => vec![Fact::Erased],
         }
     }
 

@@ -156,6 +156,10 @@ pub enum Fact {
     Expired,
     #[n(17)]
     Canceled,
+    /// The person is forgotten: number, texts and reasons are shown and found no more, whatever of them can still be
+    /// opened.
+    #[n(19)]
+    Erased,
     /// A person of the staff did this; what follows from it stands behind it in the same commit.
     #[n(18)]
     OperatorActed {
@@ -307,6 +311,7 @@ pub fn effect(event: &Event) -> Option<Effect> {
         | Fact::CodeDisowned { .. }
         | Fact::Expired
         | Fact::Canceled
+        | Fact::Erased
         | Fact::OperatorActed { .. } => None,
     }
 }

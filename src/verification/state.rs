@@ -48,6 +48,8 @@ pub struct Verification {
     /// Codes of the errors of its messages so far, each once, also of those that it got over. At most
     /// [`ERRORS_KEPT`].
     pub errors: Vec<String>,
+    /// Whether the person is forgotten.
+    pub erased: bool,
     /// Number of events.
     pub version: u32,
 }
@@ -306,6 +308,7 @@ pub fn evolve(state: State, event: &Event) -> State {
             replies: 0,
             fallbacks: Vec::new(),
             errors: Vec::new(),
+            erased: false,
             version: 1,
         })),
         (State::New, _) => State::New,
@@ -431,6 +434,7 @@ fn apply(verification: &mut Verification, at: Timestamp, fact: &Fact) {
         }
         Fact::Expired => verification.end(Ending::Expired, at),
         Fact::Canceled => verification.end(Ending::Canceled, at),
+        Fact::Erased => verification.erased = true,
         // What was done stands behind it, as facts of its own.
         Fact::OperatorActed { .. } => {}
     }

@@ -82,8 +82,10 @@ pub async fn server_with(profiles: &[&str]) -> Server {
     });
     let (public, admin) = (listener(), listener());
     let (addr, admin_addr) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
-    let servers =
-        [http::serve_public(public, &shared, 2).unwrap(), http::serve_admin(admin, &shared, |_| {}).unwrap()];
+    let servers = [
+        http::serve_public(public, &shared, 2, 1_000).unwrap(),
+        http::serve_admin(admin, &shared, |_| {}).unwrap(),
+    ];
     let handles = servers.iter().map(actix_web::dev::Server::handle).collect();
     servers.into_iter().for_each(|server| drop(tokio::spawn(server)));
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
@@ -191,14 +193,12 @@ impl Server {
     async fn answer(&mut self, outcome: Outcome) {
         let errand = tokio::time::timeout(Duration::from_secs(10), self.errands.recv()).await;
         let errand = errand.expect("a send was due").unwrap();
-        let command = Command::SendReported {
-            message: errand.message,
-            attempt: errand.attempt,
-            outcome,
-            jitter: vault::jitter(),
-        };
-        let id = errand.snapshot.verification.id();
-        self.store.execute(vec![Order::Command { id, app: None, command }]).await.unwrap();
+        answer(&self.store, &errand, outcome).await;
+    }
+
+    /// From now on whoever holds them plays the providers.
+    pub fn take_errands(&mut self) -> mpsc::UnboundedReceiver<Errand> {
+        std::mem::replace(&mut self.errands, mpsc::unbounded_channel().1)
     }
 
     pub async fn webhook(&self, channel: &str, body: &str) -> Response {
@@ -241,6 +241,18 @@ impl Drop for Server {
             drop(handle.stop(false));
         }
     }
+}
+
+/// What became of an attempt, as the courier tells it.
+pub async fn answer(store: &SledStore, errand: &Errand, outcome: Outcome) {
+    let command = Command::SendReported {
+        message: errand.message,
+        attempt: errand.attempt,
+        outcome,
+        jitter: vault::jitter(),
+    };
+    let id = errand.snapshot.verification.id();
+    store.execute(vec![Order::Command { id, app: None, command }]).await.unwrap();
 }
 
 /// What came back, as JSON.

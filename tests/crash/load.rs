@@ -4,12 +4,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::checker::{Acked, Answers, CheckAnswer, Created, Seen, Try, Typed};
-use crate::world::{Chance, Home, Providers};
+use crate::checker::{
+    Acked, Act, Answers, Asked, CheckAnswer, Created, Moment, Read, Seen, Try, Typed, Wish,
+};
+use crate::world::{Chance, Home, KEY, Providers};
 
+/// Callers at once where nothing else is asked for.
 const WORKERS: u64 = 8;
 
 pub struct Load {
@@ -19,11 +22,17 @@ pub struct Load {
 }
 
 impl Load {
+    /// `numbers` are those that were called so far: no number is called twice.
     pub fn start(home: &Home, providers: &Providers, seed: u64, numbers: &Arc<AtomicU64>) -> Self {
+        Self::of(WORKERS, home, providers, seed, numbers)
+    }
+
+    /// So many callers, each of whom waits for its answer before it asks again.
+    pub fn of(workers: u64, home: &Home, providers: &Providers, seed: u64, numbers: &Arc<AtomicU64>) -> Self {
         let answers = Arc::new(Mutex::new(Answers::default()));
         let go_on = Arc::new(AtomicBool::new(true));
-        let mut workers = JoinSet::new();
-        for worker in 0..WORKERS {
+        let mut at_work = JoinSet::new();
+        for worker in 0..workers {
             let worker = Worker {
                 home: home.clone(),
                 providers: providers.clone(),
@@ -32,9 +41,9 @@ impl Load {
                 answers: Arc::clone(&answers),
                 mine: Vec::new(),
             };
-            workers.spawn(worker.run(Arc::clone(&go_on)));
+            at_work.spawn(worker.run(Arc::clone(&go_on)));
         }
-        Self { answers, go_on, workers }
+        Self { answers, go_on, workers: at_work }
     }
 
     /// What was answered so far.
@@ -68,7 +77,10 @@ impl Worker {
             let reached = match self.chance.below(120) {
                 0..=23 => self.create(&go_on).await,
                 24 => self.report_many().await,
-                25..=75 => self.report().await,
+                25..=70 => self.report().await,
+                71..=73 => self.act(Wish::Resend).await,
+                74 => self.act(Wish::Cancel).await,
+                75..=82 => self.read().await,
                 _ => self.check().await,
             };
             if !reached {
@@ -82,12 +94,14 @@ impl Worker {
         let n = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (to, client_ref) = (format!("+491522{n:07}"), format!("ref-{n}"));
         let body = json!({ "to": to, "client_ref": client_ref });
+        let asked = Asked { client_ref: client_ref.clone(), at: Moment::now() };
+        self.answers.lock().unwrap().asked.push(asked);
         loop {
             match self.home.post("/v1/verifications", &body, Some(&client_ref)).await {
                 Ok((201, created)) => {
                     let id = created["id"].as_str().unwrap().to_owned();
                     let version = created["version"].as_u64().unwrap();
-                    let created = Created { id, client_ref, to, version };
+                    let created = Created { id, client_ref, to, version, at: Moment::now() };
                     self.answers.lock().unwrap().created.push(created.clone());
                     self.mine.push(created);
                     return true;
@@ -95,10 +109,7 @@ impl Worker {
                 Ok((409 | 429 | 503, _)) | Err(_) if go_on.load(Ordering::Relaxed) => {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
-                Ok((409 | 429 | 503, _)) | Err(_) => {
-                    self.answers.lock().unwrap().unanswered_creates.push(client_ref);
-                    return false;
-                }
+                Ok((409 | 429 | 503, _)) | Err(_) => return false,
                 Ok((status, answer)) => panic!("a create was answered with {status}: {answer}"),
             }
         }
@@ -127,7 +138,8 @@ impl Worker {
         match answer {
             Ok(answer) if answer.status() == 200 => {
                 let (reference, status) = (seen.reference, status.to_owned());
-                self.answers.lock().unwrap().acked.push(Acked { reference, status, named_ours });
+                let at = Moment::now();
+                self.answers.lock().unwrap().acked.push(Acked { reference, status, named_ours, at });
                 true
             }
             Ok(answer) => {
@@ -149,8 +161,13 @@ impl Worker {
             .collect();
         let taken = self.home.statuses(&statuses).await.is_ok_and(|answer| answer.status() == 200);
         if taken {
-            let acked =
-                |seen: Seen| Acked { reference: seen.reference, status: "sent".to_owned(), named_ours: true };
+            let at = Moment::now();
+            let acked = |seen: Seen| Acked {
+                reference: seen.reference,
+                status: "sent".to_owned(),
+                named_ours: true,
+                at,
+            };
             self.answers.lock().unwrap().acked.extend(newest.into_iter().map(acked));
         }
         taken
@@ -166,11 +183,12 @@ impl Worker {
         };
         let path = format!("/v1/verifications/{}/check", of.id);
         // Written down before it is asked: a server that stands still may have counted it.
-        self.tries_of(&of.id, |tries| tries.push(Try { typed, answer: None }));
+        self.tries_of(&of.id, |tries| tries.push(Try { typed, asked_at: Moment::now(), answer: None }));
         let answer = match self.home.post(&path, &json!({ "code": code }), None).await {
             Ok((200, answer)) => Some(CheckAnswer {
                 result: answer["result"].as_str().unwrap().to_owned(),
                 checks_left: answer["checks_left"].as_u64().unwrap(),
+                at: Moment::now(),
             }),
             // It was not taken, so it was no try.
             Ok((503, _)) => {
@@ -181,6 +199,46 @@ impl Worker {
             Err(_) => return false,
         };
         self.tries_of(&of.id, |tries| tries.last_mut().unwrap().answer = answer);
+        true
+    }
+
+    async fn act(&mut self, wish: Wish) -> bool {
+        let Some(of) = self.one_of_mine() else { return true };
+        let path = match wish {
+            Wish::Resend => format!("/v1/verifications/{}/resend", of.id),
+            Wish::Cancel => format!("/v1/verifications/{}/cancel", of.id),
+        };
+        let at = {
+            let mut answers = self.answers.lock().unwrap();
+            answers.acts.push(Act { id: of.id, wish, asked_at: Moment::now(), done: None });
+            answers.acts.len() - 1
+        };
+        match self.home.post(&path, &json!({}), None).await {
+            Ok((200 | 202, answer)) => {
+                let version = answer["version"].as_u64().unwrap();
+                self.answers.lock().unwrap().acts[at].done = Some((version, Moment::now()));
+                true
+            }
+            // Too early, too often, or over already.
+            Ok((409 | 429, _)) => true,
+            Ok((503, _)) | Err(_) => false,
+            Ok((status, answer)) => panic!("{path} was answered with {status}: {answer}"),
+        }
+    }
+
+    /// As somebody who looks at the screen: what was shown must never be taken back.
+    async fn read(&mut self) -> bool {
+        let Some(of) = self.one_of_mine() else { return true };
+        let path = format!("/v1/verifications/{}/timeline", of.id);
+        let Ok(answer) = self.home.client.get(self.home.url(&path)).bearer_auth(KEY).send().await else {
+            return false;
+        };
+        let Ok(text) = answer.text().await else { return false };
+        let shown: Value = serde_json::from_str(&text).unwrap_or_default();
+        // While a disk that was full is opened anew there is nothing to be read.
+        let Some(events) = shown["events"].as_array() else { return false };
+        let read = Read { id: of.id, events: events.clone(), at: Moment::now() };
+        self.answers.lock().unwrap().reads.push(read);
         true
     }
 

@@ -4,12 +4,22 @@
 //! Some of it needs root, loop devices and strace. Where that is missing the test fails and says so, unless
 //! `TWOTICK_NO_ROOT_TESTS=1` allows it to be left out, which it then says as loudly.
 
+mod bytes;
 #[path = "../support/checker.rs"]
 mod checker;
+mod clock;
+mod cuts;
 mod full;
+mod image;
 mod kills;
 mod load;
+mod opening;
+mod points;
 mod power;
 mod privilege;
+#[path = "../support/proof.rs"]
+mod proof;
+mod shim;
 mod syscalls;
+mod trace;
 mod world;

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use crate::checker::violations;
 use crate::load::Load;
-use crate::privilege::{Mount, alone, can_run, output, shim};
-use crate::world::{Chance, Home, Providers, Times, seed};
+use crate::privilege::{Mount, alone, can_run, output};
+use crate::proof::seed;
+use crate::shim::shim;
+use crate::world::{Chance, Home, Providers, Times};
 
 const CUTS: u64 = 5;
 /// Without syncs most cuts lose something; so many in a row that lose nothing would be a miracle.

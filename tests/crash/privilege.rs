@@ -92,6 +92,14 @@ impl Mount {
     }
 }
 
+impl Mount {
+    /// Of one in memory: there is so much of it from now on.
+    pub fn resize(&self, mebibytes: u32) {
+        let size = format!("remount,size={mebibytes}m");
+        output("mount", ["-o", &size, self.at.to_str().unwrap()]);
+    }
+}
+
 impl Drop for Mount {
     fn drop(&mut self) {
         // Lazily: a server that was stopped by a failing test may still hold it.
@@ -100,44 +108,4 @@ impl Drop for Mount {
             let _ = Command::new("losetup").args(["-d", device]).output();
         }
     }
-}
-
-/// A library to load before the server: `fdatasync` does nothing where `SHIM_NO_SYNC` is set, and writes to a file
-/// called `db` find no room while the file that `SHIM_FULL` names is there.
-pub fn shim(folder: &Path) -> PathBuf {
-    const SOURCE: &str = r#"
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-int fdatasync(int fd) {
-    if (getenv("SHIM_NO_SYNC")) return 0;
-    int (*real)(int) = dlsym(RTLD_NEXT, "fdatasync");
-    return real(fd);
-}
-static int full(int fd) {
-    const char *flag = getenv("SHIM_FULL");
-    if (!flag || access(flag, F_OK) != 0) return 0;
-    char link[64], path[4096];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, path, sizeof path - 1);
-    if (n < 0) return 0;
-    path[n] = 0;
-    return n > 3 && strcmp(path + n - 3, "/db") == 0;
-}
-ssize_t pwrite64(int fd, const void *bytes, size_t n, off64_t at) {
-    if (full(fd)) { errno = ENOSPC; return -1; }
-    ssize_t (*real)(int, const void *, size_t, off64_t) = dlsym(RTLD_NEXT, "pwrite64");
-    return real(fd, bytes, n, at);
-}
-ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at) { return pwrite64(fd, bytes, n, at); }
-"#;
-    let (source, library) = (folder.join("shim.c"), folder.join("shim.so"));
-    std::fs::write(&source, SOURCE).unwrap();
-    let args = ["-shared", "-fPIC", "-o", library.to_str().unwrap(), source.to_str().unwrap(), "-ldl"];
-    output("gcc", args);
-    library
 }

@@ -1,12 +1,13 @@
 //! What the kernel is asked for, and in which order: no answer before its `fdatasync`, and none after a failed one.
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
 
 use crate::privilege::{alone, can_run};
+use crate::proof::figure;
+use crate::trace;
 use crate::world::{Home, Providers, Times};
 
 const TIMES: Times = Times { deliver_within: "50s", code_ttl: "60s" };
@@ -79,19 +80,6 @@ fn an_answer_before_its_sync_would_be_seen() {
     assert_eq!(answered_after_their_sync(&steps(&failed)), Err(0));
 }
 
-async fn trace(path: &Path) -> String {
-    // strace writes the rest when what it follows has ended.
-    let mut before = String::new();
-    loop {
-        let now = fs::read_to_string(path).unwrap_or_default();
-        if now.contains("+++ killed") && now == before {
-            return now;
-        }
-        before = now;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn no_answer_leaves_before_its_fdatasync() {
     let _alone = alone().await;
@@ -130,7 +118,7 @@ async fn no_answer_leaves_before_its_fdatasync() {
     assert_eq!(home.statuses(&many).await.unwrap().status(), 200);
     asked += 1;
     server.kill();
-    let trace = trace(&file).await;
+    let trace = trace::whole(&file).await;
     let of_many = steps(&trace[before.len()..]).iter().filter(|step| **step == Step::Synced).count();
     assert!((1..=20).contains(&of_many), "1,000 statuses took {of_many} syncs");
     match answered_after_their_sync(&steps(&trace)) {
@@ -146,7 +134,7 @@ async fn a_failed_sync_ends_the_server_without_another_answer() {
     if !can_run("a failed sync", &["strace"]) {
         return;
     }
-    for call in ["fdatasync", "sync_file_range"] {
+    for call in ["fdatasync", "sync_file_range", "pwrite64"] {
         let folder = tempfile::tempdir().unwrap();
         let providers = Providers::start().await;
         providers.answer_within(Duration::from_secs(60));
@@ -181,6 +169,16 @@ async fn a_failed_sync_ends_the_server_without_another_answer() {
         for id in &answered {
             home.get(&format!("/v1/verifications/{id}")).await;
         }
-        println!("{call} failed: {} were answered before, none after; the last line: {last}", answered.len());
+        println!("the last line: {last}");
+        figure(
+            "eio_under_load",
+            &[
+                ("call", call.to_owned()),
+                ("answered_before", answered.len().to_string()),
+                ("answered_after", 0.to_string()),
+                ("lost", 0.to_string()),
+                ("exit", "1".to_owned()),
+            ],
+        );
     }
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use twotick::channel::signature::sign;
 use twotick::clock::Stopwatch;
 
-use crate::checker::{Seen, Shown};
+use crate::checker::{Moment, Seen, Shown};
 
 pub const KEY: &str = "test-key-0123456789";
 pub const APP_SECRET: &str = "test-app-secret-0123";
@@ -91,7 +91,8 @@ async fn note(shared: &Shared, channel: &str, reference: String, to: String, cod
         let mut journal = shared.0.lock().unwrap();
         let provider_ref = format!("{channel}.{}", journal.len());
         let (channel, provider_ref) = (channel.to_owned(), provider_ref);
-        journal.push(Seen { channel, reference, provider_ref: provider_ref.clone(), to, code });
+        let at = Moment::now();
+        journal.push(Seen { channel, reference, provider_ref: provider_ref.clone(), to, code, at });
         provider_ref
     };
     tokio::time::sleep(Duration::from_millis(digit * shared.1.load(Ordering::Relaxed))).await;
@@ -148,6 +149,7 @@ in_doubt_wait = "2s"
 [profiles.login]
 brand = "Acme"
 code_ttl = "{code_ttl}"
+resend_after = ["1s", "1s", "1s"]
 steps = [
   {{ channel = "whatsapp", template = "login_code", deliver_within = "{deliver_within}" }},
   {{ channel = "sms", text = "otp" }},
@@ -276,11 +278,12 @@ en = "{{code}} is your {{brand}} code."
                 let id = listed["id"].as_str().unwrap().to_owned();
                 // Both again, until they are of one moment.
                 let one = loop {
+                    let at = Moment::now();
                     let verification = self.get(&format!("/v1/verifications/{id}")).await;
                     let timeline = self.get(&format!("/v1/verifications/{id}/timeline")).await;
                     let events = timeline["events"].as_array().unwrap().clone();
                     if verification["version"].as_u64() == Some(events.len() as u64) {
-                        break Shown { verification, events };
+                        break Shown { verification, events, at };
                     }
                 };
                 shown.insert(id, one);
@@ -348,14 +351,4 @@ impl Chance {
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) % limit
     }
-}
-
-/// From `TWOTICK_SEED`, else from the clock; printed, so that a failure can be looked at again.
-#[expect(clippy::disallowed_methods, reason = "a seed to try again with is given from outside")]
-pub fn seed() -> u64 {
-    let given = std::env::var("TWOTICK_SEED").ok().and_then(|text| text.parse().ok());
-    let now = twotick::clock::Clock::System.now().as_millis();
-    let seed = given.unwrap_or_else(|| u64::try_from(now).unwrap());
-    println!("TWOTICK_SEED={seed}");
-    seed
 }

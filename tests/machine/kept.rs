@@ -16,7 +16,7 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::story::*;
 
 /// The names under which facts are kept, for ever.
-pub const KINDS: [&str; 19] = [
+pub const KINDS: [&str; 20] = [
     "requested",
     "message_queued",
     "send_started",
@@ -36,6 +36,7 @@ pub const KINDS: [&str; 19] = [
     "expired",
     "canceled",
     "operator_acted",
+    "erased",
 ];
 
 #[test]
@@ -129,6 +130,7 @@ fn kind(fact: &Fact) -> &'static str {
         Fact::Expired => KINDS[16],
         Fact::Canceled => KINDS[17],
         Fact::OperatorActed { .. } => KINDS[18],
+        Fact::Erased => KINDS[19],
     }
 }
 
@@ -147,6 +149,7 @@ fn fact() -> impl Strategy<Value = Fact> {
         Fact::ChecksExhausted,
         Fact::Expired,
         Fact::Canceled,
+        Fact::Erased,
     ]);
     let actions = prop::sample::select(vec![
         OperatorAction::Reveal,

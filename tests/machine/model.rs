@@ -128,6 +128,7 @@ fn asked() -> impl Strategy<Value = Asked> {
         12 => prop::sample::select(vec![resend(), resend_by(WHATSAPP), resend_by(SMS), resend_by("pigeon")]),
         4 => Just(Command::Next),
         1 => Just(Command::Cancel),
+        1 => Just(Command::Erase),
         2 => prop::sample::select(vec![
             OperatorAct::Reveal,
             OperatorAct::Resend { channel: None },

@@ -74,6 +74,7 @@ impl Office {
             listen: public,
             admin_listen: admin,
             public_url: format!("http://{public}"),
+            max_connections: 1_000,
         })
         .expect("ports that were free a moment ago");
         let sandbox = sandbox::start(options(public)).await.expect("a sandbox");

@@ -30,7 +30,7 @@ pub async fn reveal(
     if let Err(note) = carry_out(&console, &signed, &posted, &case, OperatorAct::Reveal).await? {
         return refused(&console, &request, &signed, &posted, &case, note);
     }
-    let revealed = Some(case.phone(&console)?);
+    let revealed = case.phone(&console)?;
     let case = Case::load(&console, &signed, &id).await?;
     case.show(&console, &request, &signed, Shown { revealed, ..Shown::default() }, StatusCode::OK)
 }
@@ -117,7 +117,8 @@ async fn carry_out(
         return Ok(Err(Note::not_done(words, words.reason_missing)));
     }
     let id = case.snapshot.verification.id();
-    let reason = Some(console.vault.seal_reason(id, reason));
+    let number = case.snapshot.verification.request.number;
+    let reason = Some(console.vault.seal_reason(id, number, console.clock.now(), reason)?);
     let command = Command::ByOperator { by: signed.name.clone(), reason, act };
     let answers = console.store.execute(vec![Order::Command { id, app: None, command }]).await?;
     match answers.into_iter().next() {
@@ -126,7 +127,12 @@ async fn carry_out(
             Ok(Err(Note::not_done(words, &why(&rejection, words, &signed.look)?)))
         }
         Some(
-            Answer::Created(_) | Answer::Resent(_) | Answer::Replayed(_) | Answer::Reported(_) | Answer::Kept,
+            Answer::Created(_)
+            | Answer::Resent(_)
+            | Answer::Replayed(_)
+            | Answer::Reported(_)
+            | Answer::Kept
+            | Answer::Forgotten(_),
         )
         | None => {
             tracing::error!(verification = %id, "a command was answered with what answers none");

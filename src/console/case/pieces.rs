@@ -115,7 +115,8 @@ fn table(console: &Console, signed: &Signed, case: &Case, words: &'static Words,
 fn reason(console: &Console, signed: &Signed, case: &Case, event: &Event) -> Option<String> {
     let Fact::OperatorActed { reason: Some(reason), .. } = &event.fact else { return None };
     let id = case.snapshot.verification.id();
-    signed.may(Action::Reveal).then(|| console.vault.open_reason(id, reason).ok()).flatten()
+    let may = signed.may(Action::Reveal) && !case.snapshot.verification.erased;
+    may.then(|| console.vault.open_reason(id, reason).ok()).flatten()
 }
 
 #[derive(Template)]
@@ -132,6 +133,12 @@ struct FactsPiece<'a> {
 impl FactsPiece<'_> {
     fn plain(&self, text: &str) -> String {
         plain(text)
+    }
+
+    /// An app may have put a name or a number into it.
+    fn client_ref(&self) -> Option<&str> {
+        let verification = &self.case.snapshot.verification;
+        verification.request.client_ref.as_deref().filter(|_| !verification.erased)
     }
 }
 

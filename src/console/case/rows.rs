@@ -118,7 +118,7 @@ fn picture(line: &Line) -> (&'static str, Tone) {
         Kind::ReplyReceived => ("i-speech", Tone::Plain),
         Kind::CodeDisowned => ("i-trouble", Tone::Bad),
         Kind::OperatorActed => ("i-person", Tone::Info),
-        Kind::Expired | Kind::Canceled => ("i-over", Tone::Plain),
+        Kind::Expired | Kind::Canceled | Kind::Erased => ("i-over", Tone::Plain),
     };
     if line.stale { (icon, Tone::Plain) } else { (icon, tone) }
 }

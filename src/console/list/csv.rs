@@ -7,6 +7,7 @@ use futures_util::stream::unfold;
 use super::super::{Action, Console, Refusal, Signed};
 use super::filters::{Filters, pairs};
 use super::row::{self, shown};
+use crate::console::words::list::Words;
 use crate::store::{self, AuditAction, Snapshot};
 use crate::verification::values::VerificationId;
 
@@ -53,7 +54,9 @@ pub async fn download(
     console.record(&signed, AuditAction::ExportedList, Some(filters.query())).await?;
     let mark = if asked("mark") == "yes" { MARK } else { "" };
     let head = format!("{mark}{}", line(separator, HEAD.map(str::to_owned).as_slice()));
-    let export = Export { filter: filters.of_store(&signed), console, separator, place: Place::Head(head) };
+    let words = Words::of(signed.look.language);
+    let filter = filters.of_store(&signed);
+    let export = Export { filter, console, words, separator, place: Place::Head(head) };
     Ok(HttpResponse::Ok()
         .content_type("text/csv; charset=utf-8")
         .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"verifications.csv\""))
@@ -65,6 +68,7 @@ pub async fn download(
 
 struct Export {
     console: web::Data<Console>,
+    words: &'static Words,
     filter: store::Filter,
     separator: u8,
     place: Place,
@@ -112,7 +116,7 @@ impl Export {
             &[
                 request.id.to_string(),
                 verification.created_at.to_string(),
-                row::number(&self.console, snapshot),
+                row::number(&self.console, self.words, snapshot),
                 request.country.clone().unwrap_or_default(),
                 request.app.to_string(),
                 snapshot.policy.profile.clone(),
@@ -123,7 +127,12 @@ impl Export {
                 fallbacks.join(" "),
                 verification.errors.join(" "),
                 verification.failed_checks.to_string(),
-                request.client_ref.as_deref().map(|text| shown(text, 128)).unwrap_or_default(),
+                request
+                    .client_ref
+                    .as_deref()
+                    .filter(|_| !verification.erased)
+                    .map(|text| shown(text, 128))
+                    .unwrap_or_default(),
             ],
         )
     }

@@ -5,6 +5,7 @@ use super::super::plain::plain;
 use super::super::words::list::Words;
 use crate::phone::Phone;
 use crate::store::{DeliveryState, Snapshot, Status};
+use crate::vault::CannotOpen;
 use crate::verification::state::Ending;
 use crate::verification::values::{Timestamp, VerificationId};
 
@@ -42,7 +43,7 @@ impl Row {
         Self {
             id: request.id,
             at: verification.created_at,
-            number: number(console, snapshot),
+            number: number(console, words, snapshot),
             country: request.country.clone().unwrap_or_default(),
             status: status(words, verification.status()),
             delivery: delivery(words, state),
@@ -54,6 +55,7 @@ impl Row {
             reference: request
                 .client_ref
                 .as_deref()
+                .filter(|_| !verification.erased)
                 .map(|text| shown(text, REFERENCE_CHARS))
                 .unwrap_or_default(),
         }
@@ -61,8 +63,12 @@ impl Row {
 }
 
 /// Masked; bullets alone where the record cannot be opened.
-pub fn number(console: &Console, snapshot: &Snapshot) -> String {
-    let person = console.vault.open_person(&snapshot.verification.request).ok();
+pub fn number(console: &Console, words: &'static Words, snapshot: &Snapshot) -> String {
+    let person = match console.vault.person(&snapshot.verification) {
+        Ok(person) => Some(person),
+        Err(CannotOpen::Removed) => return words.removed.to_owned(),
+        Err(CannotOpen::Damaged) => None,
+    };
     let phone = person.and_then(|person| Phone::parse(&person.to).ok());
     phone.map_or_else(|| "•••••".to_owned(), |phone| phone.masked())
 }

@@ -16,6 +16,8 @@ pub struct Words {
     pub verification: &'static str,
     pub reason: &'static str,
     pub hash: &'static str,
+    /// Of what is no longer kept.
+    pub removed: &'static str,
     pub cannot_open: &'static str,
     pub older: &'static str,
     pub newest: &'static str,
@@ -33,6 +35,7 @@ struct Actions {
     canceled: &'static str,
     exported_list: &'static str,
     exported_audit: &'static str,
+    erased: &'static str,
 }
 
 impl Words {
@@ -56,6 +59,7 @@ impl Words {
             AuditAction::Canceled => actions.canceled,
             AuditAction::ExportedList => actions.exported_list,
             AuditAction::ExportedAudit => actions.exported_audit,
+            AuditAction::Erased => actions.erased,
         }
     }
 }
@@ -73,6 +77,7 @@ const ENGLISH: Words = Words {
     verification: "Verification",
     reason: "Reason or detail",
     hash: "Hash",
+    removed: "removed",
     cannot_open: "cannot be opened: another master key, or damaged",
     older: "Older",
     newest: "Back to the newest",
@@ -87,6 +92,7 @@ const ENGLISH: Words = Words {
         canceled: "canceled",
         exported_list: "downloaded a list",
         exported_audit: "downloaded this log",
+        erased: "erased a number",
     },
 };
 
@@ -103,6 +109,7 @@ const GERMAN: Words = Words {
     verification: "Verifizierung",
     reason: "Grund oder Einzelheit",
     hash: "Hash",
+    removed: "entfernt",
     cannot_open: "lässt sich nicht öffnen: anderer Hauptschlüssel oder beschädigt",
     older: "Ältere",
     newest: "Zurück zu den neuesten",
@@ -117,5 +124,6 @@ const GERMAN: Words = Words {
         canceled: "brach ab",
         exported_list: "lud eine Liste herunter",
         exported_audit: "lud dieses Protokoll herunter",
+        erased: "löschte eine Nummer",
     },
 };

@@ -4,6 +4,8 @@ use crate::language::Language;
 use crate::timeline::{Kind, Mood};
 
 pub struct Words {
+    /// In place of a number that is no longer kept.
+    pub removed: &'static str,
     pub title: &'static str,
     pub tell_customer: &'static str,
     pub to_do: &'static str,
@@ -120,6 +122,7 @@ struct Kinds {
     operator_acted: &'static str,
     expired: &'static str,
     canceled: &'static str,
+    erased: &'static str,
 }
 
 impl Words {
@@ -155,6 +158,7 @@ impl Words {
             Kind::OperatorActed => kinds.operator_acted,
             Kind::Expired => kinds.expired,
             Kind::Canceled => kinds.canceled,
+            Kind::Erased => kinds.erased,
         }
     }
 
@@ -185,6 +189,7 @@ impl Words {
 }
 
 const ENGLISH: Words = Words {
+    removed: "number removed",
     title: "Verification",
     tell_customer: "Tell the customer",
     to_do: "What to do",
@@ -292,6 +297,7 @@ const ENGLISH: Words = Words {
         step_skipped: "Skipped",
         reply_received: "Reply",
         code_disowned: "Not requested",
+        erased: "Erased",
         operator_acted: "Staff",
         expired: "Expired",
         canceled: "Canceled",
@@ -299,6 +305,7 @@ const ENGLISH: Words = Words {
 };
 
 const GERMAN: Words = Words {
+    removed: "Nummer entfernt",
     title: "Verifizierung",
     tell_customer: "Sagen Sie dem Kunden",
     to_do: "Was zu tun ist",
@@ -406,6 +413,7 @@ const GERMAN: Words = Words {
         step_skipped: "Übersprungen",
         reply_received: "Antwort",
         code_disowned: "Nicht angefordert",
+        erased: "Gelöscht",
         operator_acted: "Mitarbeiter",
         expired: "Abgelaufen",
         canceled: "Abgebrochen",

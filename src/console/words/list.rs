@@ -6,6 +6,8 @@ use crate::verification::event::FallbackReason;
 use crate::verification::state::Ending;
 
 pub struct Words {
+    /// In place of a number that is no longer kept.
+    pub removed: &'static str,
     pub title: &'static str,
     pub filters: &'static str,
     pub any: &'static str,
@@ -103,6 +105,7 @@ impl Words {
 }
 
 const ENGLISH: Words = Words {
+    removed: "removed",
     title: "Verifications",
     filters: "Filters",
     any: "any",
@@ -168,6 +171,7 @@ const ENGLISH: Words = Words {
 };
 
 const GERMAN: Words = Words {
+    removed: "entfernt",
     title: "Verifizierungen",
     filters: "Filter",
     any: "alle",

@@ -16,7 +16,8 @@ use super::super::view::{View, checks_left};
 use super::super::{Shared, metrics as names};
 use super::{execute, owned, path_id, wrong_answer};
 use crate::store::{Answer, Order, Snapshot};
-use crate::vault::Vault;
+use crate::vault::{CannotOpen, Vault};
+use crate::verification::command::Comparison;
 use crate::verification::state::{Ending, Phase};
 use crate::verification::values::ChannelName;
 use crate::verification::{Command, Event, Fact};
@@ -42,8 +43,7 @@ pub async fn check(
     Query::parse(&request)?.finish()?;
     let snapshot = owned(&shared, &caller, &request).await?;
     let typed = typed_code(read_fields(&request, payload, Presence::Required).await?)?;
-    let code = shared.vault.code(&snapshot.verification.request, snapshot.policy.code_length)?;
-    let command = Command::Check(Vault::compare(&code, &typed));
+    let command = Command::Check(compared(&shared.vault, &snapshot, &typed)?);
     let (snapshot, events) = done(&shared, &caller, &request, command).await?;
     let result = CheckResult::of(&snapshot, &events);
     counter!(names::CHECKS, "result" => result.as_str()).increment(1);
@@ -52,6 +52,15 @@ pub async fn check(
         checks_left: checks_left(&snapshot),
         verification: View::new(&snapshot, &shared.vault)?,
     }))
+}
+
+/// Once a verification has ended its code is gone, and no answer depends on it any more.
+fn compared(vault: &Vault, snapshot: &Snapshot, typed: &str) -> Result<Comparison, Problem> {
+    match vault.code(&snapshot.verification.request, snapshot.policy.code_length) {
+        Ok(code) => Ok(Vault::compare(&code, typed)),
+        Err(CannotOpen::Removed) if !snapshot.verification.is_pending() => Ok(Comparison::Differ),
+        Err(error @ (CannotOpen::Removed | CannotOpen::Damaged)) => Err(error.into()),
+    }
 }
 
 /// The body of a check.
@@ -246,8 +255,11 @@ async fn done(
     match execute(shared, order).await? {
         Answer::Done { snapshot, events } => Ok((snapshot, events)),
         Answer::Rejected { rejection, id } => Err(Problem::rejected(&rejection, id, shared.clock.now())),
-        Answer::Created(_) | Answer::Resent(_) | Answer::Replayed(_) | Answer::Reported(_) | Answer::Kept => {
-            Err(wrong_answer("to a command"))
-        }
+        Answer::Created(_)
+        | Answer::Resent(_)
+        | Answer::Replayed(_)
+        | Answer::Reported(_)
+        | Answer::Kept
+        | Answer::Forgotten(_) => Err(wrong_answer("to a command")),
     }
 }

@@ -53,7 +53,7 @@ pub async fn create(
     let body = read_body(&request, payload, API_BODY_LIMIT).await?;
     require_json(&request)?;
     let Some(key) = key else {
-        let order = wanted(&shared, &caller, &body)?.order(&shared, &caller, None);
+        let order = wanted(&shared, &caller, &body)?.order(&shared, &caller, None)?;
         return carry_out(&shared, &request, order, [0; 16]).await;
     };
     let _under_way = UnderWay::enter(&shared.creating, key)?;
@@ -62,7 +62,7 @@ pub async fn create(
         return replay(&shared, &request, &first, fingerprint).await;
     }
     let idempotency = Idempotency { key, fingerprint, at: shared.clock.now(), answer: None };
-    let order = wanted(&shared, &caller, &body)?.order(&shared, &caller, Some(idempotency));
+    let order = wanted(&shared, &caller, &body)?.order(&shared, &caller, Some(idempotency))?;
     carry_out(&shared, &request, order, fingerprint).await
 }
 
@@ -132,7 +132,12 @@ fn wanted<'a>(shared: &'a Shared, caller: &Caller, body: &[u8]) -> Result<Wanted
 }
 
 impl Wanted<'_> {
-    fn order(self, shared: &Shared, caller: &Caller, idempotency: Option<Idempotency>) -> Order {
+    fn order(
+        self,
+        shared: &Shared,
+        caller: &Caller,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Order, Problem> {
         let number = shared.vault.number_index(&self.to);
         let id = VerificationId::new(shared.clock.now(), number.bucket(), vault::id_bits());
         let person = Person { to: self.to.as_e164().to_owned(), metadata: self.metadata };
@@ -142,16 +147,17 @@ impl Wanted<'_> {
             policy: self.profile.policy.hash(),
             number,
             tail: Some(shared.vault.number_tail(self.to.last_four())),
-            person: shared.vault.seal_person(id, &person),
+            person: shared.vault.seal_person(id, &person)?,
             country: self.to.country().map(str::to_owned),
             locale: self.locale,
             client_ref: self.client_ref,
             code: match &self.code {
-                Some(code) => shared.vault.custom_code(id, code),
-                None => shared.vault.new_code(),
+                Some(code) => shared.vault.custom_code(id, code)?,
+                None => shared.vault.new_code(id)?,
             },
         };
-        Order::Create { request: Arc::new(request), policy: Arc::clone(&self.profile.policy), idempotency }
+        let policy = Arc::clone(&self.profile.policy);
+        Ok(Order::Create { request: Arc::new(request), policy, idempotency })
     }
 }
 
@@ -283,7 +289,9 @@ async fn carry_out(
             }
             Err(Problem::rejected(&rejection, id, shared.clock.now()))
         }
-        Answer::Done { .. } | Answer::Reported(_) | Answer::Kept => Err(wrong_answer("to a create")),
+        Answer::Done { .. } | Answer::Reported(_) | Answer::Kept | Answer::Forgotten(_) => {
+            Err(wrong_answer("to a create"))
+        }
     }
 }
 

@@ -18,8 +18,8 @@ use super::super::input::Query;
 use super::super::view::{Time, View, names};
 use crate::phone::Phone;
 use crate::store::{self, Filter, Intent, Status};
-use crate::vault::Vault;
 use crate::vault::webhook::{InboundContent, inbound_place};
+use crate::vault::{CannotOpen, Vault};
 use crate::verification::values::{ChannelName, NumberIndex, Sealed, VerificationId};
 
 const LIMITS: std::ops::RangeInclusive<usize> = 1..=100;
@@ -119,7 +119,7 @@ struct InboundMessage {
     provider_ref: String,
     #[schema(value_type = String, example = "whatsapp")]
     channel: ChannelName,
-    /// E.164; null where the person hides the number.
+    /// E.164; null where the person hides the number, and once it was removed.
     #[schema(example = "+4915228817386")]
     from: Option<String>,
     /// Meta's business-scoped user id.
@@ -144,7 +144,10 @@ struct InboundMessage {
 impl InboundMessage {
     fn new(vault: &Vault, message: store::Inbound) -> Result<Self, Problem> {
         let place = inbound_place(&message.channel, &message.provider_ref);
-        let content = InboundContent::open(vault, &place, &message.content)?;
+        let content = match InboundContent::open(vault, &place, &message.content) {
+            Err(CannotOpen::Removed) => InboundContent::default(),
+            opened => opened?,
+        };
         Ok(Self {
             provider_ref: message.provider_ref,
             channel: message.channel,

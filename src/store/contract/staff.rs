@@ -12,7 +12,8 @@ fn anna() -> UserName {
 
 impl<B: Backend> World<B> {
     async fn by_anna(&self, id: VerificationId, act: OperatorAct) -> Answer {
-        let reason = Some(self.vault.seal_reason(id, "she called"));
+        let (number, now) = (NumberIndex([5; 16]), self.time.now());
+        let reason = Some(self.vault.seal_reason(id, number, now, "she called").unwrap());
         let command = Command::ByOperator { by: anna(), reason, act };
         self.execute(Order::Command { id, app: None, command }).await
     }
@@ -119,7 +120,8 @@ pub async fn the_audit_log_outlives_every_sweep<B: Backend>() {
     world.accepted(&errand, "wamid.1").await;
     world.by_anna(id, OperatorAct::Cancel).await;
     world.pass(3_600).await;
-    let before = Retention { verifications: Timestamp::MAX, inbound: Timestamp::MAX };
+    let before =
+        Retention { verifications: Timestamp::MAX, inbound: Timestamp::MAX, audit: Timestamp::default() };
     assert_eq!(world.store.sweep_old(before).await.unwrap().removed, 1);
     assert!(world.store.read(id).await.unwrap().is_none());
     let records = world.audited(5).await;

@@ -38,7 +38,10 @@ pub fn gathered(id: VerificationId, live: &Live) -> Result<Vec<Entry>, StoreErro
 /// All rows that follow from the events of one verification, which fold to `snapshot`.
 pub fn rows_of(snapshot: &Snapshot, events: &[Event]) -> Result<Vec<Entry>, StoreError> {
     let id = snapshot.verification.id();
-    let mut rows = found_by(&snapshot.verification.request);
+    let mut rows = match snapshot.verification.erased {
+        true => Vec::new(),
+        false => found_by(&snapshot.verification.request),
+    };
     rows.push(match due_of(&snapshot.verification) {
         Some(_) => (keys::live(id), Vec::new()),
         None => facets(snapshot)?,

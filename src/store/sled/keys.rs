@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::record::damaged;
-use crate::store::{LogPosition, StoreError};
+use crate::store::{Alert, Inbound, LogPosition, StoreError};
 use crate::verification::PolicyHash;
 use crate::verification::values::{ChannelName, NumberIndex, Timestamp, VerificationId};
 
@@ -48,6 +48,10 @@ pub const BATCHES: [u8; 2] = [Row::Meta as u8, b'b'];
 
 /// The newest record of the audit log.
 pub const AUDIT_HEAD: [u8; 2] = [Row::Meta as u8, b'a'];
+/// The last record of the audit log that was removed because of its age; the oldest one that is left follows it.
+pub const AUDIT_ANCHOR: [u8; 2] = [Row::Meta as u8, b'c'];
+/// Which export was read into this store, and how far.
+pub const IMPORT: [u8; 2] = [Row::Meta as u8, b'i'];
 /// Of which layout the rows are that follow from others; missing while they are made anew.
 pub const INDEX: [u8; 2] = [Row::Meta as u8, b'v'];
 
@@ -148,6 +152,24 @@ pub fn log_position(at: Timestamp, hash: [u8; 16]) -> LogPosition {
     position[..6].copy_from_slice(&at.as_millis().to_be_bytes()[2..]);
     position[6..].copy_from_slice(&hash[..10]);
     position
+}
+
+/// One that came before has the same.
+pub fn position_of(message: &Inbound) -> LogPosition {
+    log_position(message.at, digest(&[message.channel.as_str(), &message.provider_ref]))
+}
+
+pub fn position_of_alert(alert: &Alert) -> LogPosition {
+    let subject = alert.subject.as_deref().unwrap_or_default();
+    let evidence = alert.evidence.as_ref().map(|sealed| &*sealed.0).unwrap_or_default();
+    let mut hasher = Sha256::new();
+    for part in [alert.channel.as_str().as_bytes(), alert.code.as_bytes(), subject.as_bytes(), evidence] {
+        hasher.update(part);
+        hasher.update([0]);
+    }
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&hasher.finalize()[..16]);
+    log_position(alert.at, digest)
 }
 
 /// 16 bytes for texts of any length.

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::chain::{self, Head};
+use super::chain;
 use super::index::{self, Entry};
 use super::keys::{self, Row};
 use super::open::{Disk, OpenError, WriteError};
 use super::record;
 use crate::store::{ChainHash, Inbound, Policies, StoreError};
-use crate::verification::values::{Timestamp, VerificationId};
+use crate::verification::values::VerificationId;
 
 /// Rows that are made durable at once: few enough for a turn of the disk, many enough not to wait for it often. Tests
 /// have few rows and want many batches.
@@ -60,7 +60,12 @@ pub fn reindex(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Reindexed, OpenError> {
     let disk = Disk::open_existing(path, key_id)?;
-    disk.guarded(|| Rebuild { disk: &disk, batch: ::sled::Batch::default(), rows: 0, progress }.run())
+    disk.guarded(|| reindex_of(&disk, progress))
+}
+
+/// The same of a store that is open.
+pub fn reindex_of(disk: &Disk, progress: &mut dyn FnMut(Progress)) -> Result<Reindexed, Trouble> {
+    Rebuild { disk, batch: ::sled::Batch::default(), rows: 0, progress }.run()
 }
 
 /// Checks every link of the audit log and names the first that is broken.
@@ -70,7 +75,10 @@ pub fn verify_audit(path: &Path, key_id: [u8; 4]) -> Result<Chain, OpenError> {
 }
 
 fn follow_all(disk: &Disk) -> Result<Chain, StoreError> {
-    let mut head = Head::default();
+    let mut head = match disk.audit_anchor() {
+        Ok(anchor) => anchor,
+        Err(error) => return Ok(Chain::Broken { seq: 1, reason: error.to_string() }),
+    };
     for row in disk.scan(&[Row::Audit as u8]) {
         let (key, value) = row?;
         match chain::follow(head, &key, &value) {
@@ -99,6 +107,10 @@ fn follow_all(disk: &Disk) -> Result<Chain, StoreError> {
 pub enum Trouble {
     Unreadable(StoreError),
     Unwritable(WriteError),
+    /// What is written elsewhere than into the store.
+    Output(std::io::Error),
+    /// What is read from elsewhere is not what it should be.
+    Input(String),
 }
 
 impl From<StoreError> for Trouble {
@@ -157,8 +169,6 @@ impl Rebuild<'_> {
     fn verifications(&mut self, policies: &Policies) -> Result<u64, Trouble> {
         let mut next = self.disk.first_after(None)?;
         let newest = self.disk.newest()?;
-        let span = |from: VerificationId, until: VerificationId| since(from.created_at(), until.created_at());
-        let whole = next.zip(newest).map_or(0, |(oldest, newest)| span(oldest, newest));
         let oldest = next;
         let mut done = 0;
         while let Some(id) = next {
@@ -171,8 +181,7 @@ impl Rebuild<'_> {
             done += 1;
             if self.rows >= ROWS_AT_ONCE {
                 self.write()?;
-                let thousandths = oldest.map_or(0, |oldest| span(oldest, id) * 1_000 / whole.max(1));
-                let thousandths = u16::try_from(thousandths.min(1_000)).unwrap_or(1_000);
+                let thousandths = span_thousandths(oldest, id, newest);
                 (self.progress)(Progress::Verifications { done, thousandths });
             }
             next = self.disk.first_after(Some(id))?;
@@ -220,7 +229,13 @@ impl Rebuild<'_> {
     }
 }
 
-/// In milliseconds.
-fn since(from: Timestamp, until: Timestamp) -> u128 {
-    until.since(from).as_millis()
+/// How much of the time from the oldest verification to the newest has passed at this one.
+pub fn span_thousandths(
+    oldest: Option<VerificationId>,
+    here: VerificationId,
+    newest: Option<VerificationId>,
+) -> u16 {
+    let Some((oldest, newest)) = oldest.zip(newest) else { return 1_000 };
+    let since = |id: VerificationId| id.created_at().since(oldest.created_at()).as_millis();
+    u16::try_from((since(here) * 1_000 / since(newest).max(1)).min(1_000)).unwrap_or(1_000)
 }

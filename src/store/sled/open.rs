@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::by_id::ById;
 use super::chain::Head;
+use super::import;
 use super::index::INDEX_VERSION;
 use super::journal::{self, Entry, Journal};
 use super::keys::{self, Row};
@@ -22,6 +23,7 @@ use super::record::{self, damaged};
 use super::waker::Waker;
 use super::{commits, index};
 use crate::clock::Stopwatch;
+use crate::failpoint;
 use crate::store::{Idempotency, Policies, Snapshot, StoreError};
 use crate::verification::due::due_of;
 use crate::verification::values::{
@@ -69,6 +71,12 @@ pub enum OpenError {
     Unindexed { path: PathBuf },
     #[error("there is no data in {path}")]
     Missing { path: PathBuf },
+    #[error("what is read out cannot be written: {0}")]
+    Output(io::Error),
+    #[error("{reason}")]
+    Input { reason: String },
+    #[error("an import into {path} was not finished: run it again with the same file")]
+    HalfImported { path: PathBuf },
     #[error("the data in {path} was written under another master key: check [keys] master")]
     OtherKey { path: PathBuf },
 }
@@ -99,7 +107,9 @@ impl Platter {
     /// Makes everything that was handed over up to batch number `batches` survive the loss of power.
     pub fn sync(&self, batches: u64) -> Result<(), WriteError> {
         // sled's flush on Linux is `sync_file_range`, which makes neither sizes nor the disk's own cache durable.
+        failpoint::reach("sync.before");
         self.file.sync_data().map_err(|error| WriteError::Failed(format!("fdatasync: {error}")))?;
+        failpoint::reach("sync.after");
         self.mark(batches).map_err(|error| WriteError::Failed(format!("{LOCK}: {error}")))
     }
 
@@ -115,7 +125,8 @@ impl Platter {
         (&*self.lock)
             .read_to_string(&mut text)
             .map_err(|source| OpenError::Io { path: path.join(LOCK), source })?;
-        if text.is_empty() {
+        // Of a file that was never synced a loss of power may leave its length alone.
+        if text.bytes().all(|byte| byte == 0) {
             return Ok(None);
         }
         let marked = text.strip_prefix("twotick ").and_then(|count| count.trim_end().parse().ok());
@@ -170,6 +181,9 @@ impl Disk {
     /// For a server: made where it is missing.
     pub fn open(path: &Path, key_id: [u8; 4]) -> Result<Self, OpenError> {
         let disk = Self::open_unindexed(path, key_id)?;
+        if import::is_half_done(&disk).map_err(|error| disk.unreadable(&error))? {
+            return Err(OpenError::HalfImported { path: path.to_owned() });
+        }
         let version = disk
             .get(&keys::INDEX)
             .and_then(|row| row.map(|row| record::decode::<u32>(&keys::INDEX, &row)).transpose());
@@ -188,15 +202,28 @@ impl Disk {
         }
     }
 
+    /// To read an export into: made where it is missing.
+    pub fn open_for_import(path: &Path, key_id: [u8; 4]) -> Result<Self, OpenError> {
+        Self::open_unindexed(path, key_id)
+    }
+
+    /// Whether nothing was ever kept in it: there are only the rows of its beginning.
+    pub fn is_unused(&self) -> Result<bool, StoreError> {
+        let mut rows = self.range(Vec::new(), vec![0xff]);
+        rows.try_fold(true, |unused, row| Ok(unused && row?.0.first() == Some(&(Row::Meta as u8))))
+    }
+
     fn open_unindexed(path: &Path, key_id: [u8; 4]) -> Result<Self, OpenError> {
         let io = |source| OpenError::Io { path: path.to_owned(), source };
         fs::create_dir_all(path).map_err(io)?;
         let lock = lock(path)?;
+        failpoint::reach("open.locked");
         remove_unfinished_snapshots(path).map_err(io)?;
         if free_room(path).map_err(io)? < ROOM_NEEDED {
             return Err(OpenError::Full { path: path.to_owned() });
         }
         let (config, db) = open_sled_once_it_is_free(path)?;
+        failpoint::reach("open.read");
         let waker = Waker::start(config, db.clone()).map_err(io)?;
         let file = File::open(path.join("db")).map_err(io)?;
         let folder_of_folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -205,7 +232,9 @@ impl Disk {
         }
         let platter = Platter { file: Arc::new(file), lock: Arc::new(lock) };
         let disk = Self { waker, db, path: path.to_owned(), batches: Cell::new(0), platter };
+        failpoint::reach("open.synced");
         disk.check_format(key_id)?;
+        failpoint::reach("open.done");
         Ok(disk)
     }
 
@@ -231,6 +260,8 @@ impl Disk {
             Ok(Err(Trouble::Unwritable(WriteError::Failed(reason)))) => {
                 Err(OpenError::Io { path: self.path.clone(), source: io::Error::other(reason) })
             }
+            Ok(Err(Trouble::Output(source))) => Err(OpenError::Output(source)),
+            Ok(Err(Trouble::Input(reason))) => Err(OpenError::Input { reason }),
             Err(_) => Err(senseless(&self.path)),
         }
     }
@@ -254,12 +285,15 @@ impl Disk {
         let number = self.next_batch();
         let row = record::encode(&keys::BATCHES, &number);
         batch.insert(&keys::BATCHES, row.map_err(|error| WriteError::Failed(error.to_string()))?);
+        failpoint::reach("commit.begins");
         let flushed = self.waker.watch(|| {
             self.db.apply_batch(batch)?;
+            failpoint::reach("commit.applied");
             free_what_was_replaced(rows);
             self.db.flush()
         });
         flushed.map_err(write_error)?;
+        failpoint::reach("commit.after");
         self.batches.set(number);
         Ok(())
     }
@@ -468,6 +502,12 @@ impl Disk {
     pub fn audit_head(&self) -> Result<Head, StoreError> {
         let row = self.get(&keys::AUDIT_HEAD)?;
         row.map_or(Ok(Head::default()), |row| record::decode(&keys::AUDIT_HEAD, &row))
+    }
+
+    /// What the oldest record of the audit log follows.
+    pub fn audit_anchor(&self) -> Result<Head, StoreError> {
+        let row = self.get(&keys::AUDIT_ANCHOR)?;
+        row.map_or(Ok(Head::default()), |row| record::decode(&keys::AUDIT_ANCHOR, &row))
     }
 
     fn check_format(&self, key_id: [u8; 4]) -> Result<(), OpenError> {

@@ -78,7 +78,7 @@ impl Life {
             95..98 => self.world.time.advance(Duration::from_secs(self.rng.random_range(1..120))),
             98 => {
                 let verifications = self.moment_ago(1_800);
-                let before = Retention { verifications, inbound: verifications };
+                let before = Retention { verifications, inbound: verifications, audit: verifications };
                 self.world.store.sweep_old(before).await.unwrap();
             }
             _ => self.world.reopen().await,

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::open::{Disk, OpenError, WriteError};
 use super::{CLOSED, FULL, READY, Settings, Shared};
 use crate::clock::{Clock, Stopwatch};
+use crate::failpoint;
 use crate::store::{Answer, Errand, Order, Retention, StoreError, Swept};
 use crate::verification::values::VerificationId;
 use memory::Memory;
@@ -212,7 +213,9 @@ impl Writer {
                 // What sled buffers is durable then; dropping it gives the folder back.
                 self.wait_for_sync();
                 self.shared.health.store(CLOSED, Ordering::Relaxed);
+                failpoint::reach("close.before");
                 self.opened = None;
+                failpoint::reach("close.after");
                 taken.closings.into_iter().for_each(|reply| drop(reply.send(Ok(()))));
                 break;
             }
@@ -320,6 +323,7 @@ impl Writer {
             };
             let attended = taken.attend.drain(..).map(|(_, reply)| reply).zip(attended).collect();
             let swept = taken.sweeps.drain(..).map(|(_, reply)| reply).zip(swept).collect();
+            failpoint::reach("turn.written");
             self.hand_to_syncer(Finished { written, calls, attended, swept, took });
             // On closing, every call that was accepted is carried out first.
             if !last || self.waiting.is_empty() {

@@ -15,6 +15,7 @@ use super::super::open::{Platter, WriteError};
 use super::turn::Written;
 use super::{Asker, Call, stop};
 use crate::clock::{Clock, Stopwatch};
+use crate::failpoint;
 use crate::store::{Errand, StoreError, Swept};
 
 /// Turns that wait for the disk at once. One sync is for all that wait, so more would only wait longer.
@@ -143,12 +144,16 @@ impl Work {
             Step::End => return,
         };
         let number = turn.written.number;
+        failpoint::reach("publish.before");
         let errands = turn.written.publish(&self.shared, self.clock.now());
         self.durable.store(number, Ordering::Release);
+        failpoint::reach("answer.before");
         // Nobody waits any more where an answer cannot be given: the client has gone.
         turn.calls.into_iter().for_each(Call::answer);
+        failpoint::reach("answer.after");
         // A courier that has stopped leaves its attempts to the next start, which finds them in doubt.
         errands.into_iter().for_each(|errand| drop(self.errands.send(errand)));
+        failpoint::reach("errands.after");
         turn.attended.into_iter().for_each(|(reply, lost)| drop(reply.send(Ok(lost))));
         turn.swept.into_iter().for_each(|(reply, swept)| drop(reply.send(swept)));
         metrics::histogram!("twotick_store_turn_duration_seconds").record(turn.took.elapsed().as_secs_f64());

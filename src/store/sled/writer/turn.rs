@@ -4,8 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
 use super::super::Shared;
 use super::super::by_id::ById;
 use super::super::chain;
@@ -26,8 +24,8 @@ use crate::store::{
 use crate::verification::due::{due, due_while_throttled, ripe};
 use crate::verification::event::Standing;
 use crate::verification::values::{
-    AppName, ChannelName, ErrorClass, MessageId, Ordinal, ProviderRef, Report, ReportStatus, Sealed,
-    Timestamp, UserName, VerificationId,
+    AppName, ChannelName, ErrorClass, MessageId, NumberIndex, Ordinal, ProviderRef, Report, ReportStatus,
+    Sealed, Timestamp, UserName, VerificationId,
 };
 use crate::verification::{
     Command, Effect, Event, Fact, OperatorAct, Policy, Readiness, Rejection, Request, State, Verification,
@@ -46,6 +44,8 @@ const DUES_IN_A_ROW: usize = 4;
 const USUAL_SIZE: usize = 64;
 /// Rows that one visit of the retention sweep may remove.
 const ROWS_SWEPT: usize = 64;
+/// Verifications and inbound messages of a number that one order forgets: each is read and folded.
+const FORGOTTEN_AT_ONCE: usize = 32;
 /// The sealed parts of a request, written in base 64 with the rest of it, stay under the size of a record.
 const MOST_SEALED_BYTES: usize = 9_000;
 /// Of a reason, sealed: eight of them, all in one row, stay under the size of a record.
@@ -151,6 +151,7 @@ impl<'a> Turn<'a> {
                 self.audit(&entry)?;
                 Ok(Answer::Kept)
             }
+            Order::Forget(number) => self.forget(number),
         }
     }
 
@@ -214,6 +215,7 @@ impl<'a> Turn<'a> {
                 self.remove(&key);
             }
         }
+        self.sweep_audit(before.audit)?;
         let mut oldest = self.disk.first_after(None)?;
         while let Some(id) = oldest.filter(|id| id.created_at() < before.verifications) {
             if self.row_count - started >= ROWS_SWEPT {
@@ -226,6 +228,48 @@ impl<'a> Turn<'a> {
             oldest = self.disk.first_after(Some(id))?;
         }
         Ok(Swept { more: self.row_count - started >= ROWS_SWEPT, ..swept })
+    }
+
+    /// The log is cut at its old end only, and what the rest follows is noted.
+    fn sweep_audit(&mut self, before: Timestamp) -> Result<(), StoreError> {
+        let mut anchor = None;
+        for row in self.disk.scan(&[Row::Audit as u8]).take(ROWS_SWEPT) {
+            let (key, value) = row?;
+            let record = chain::read(&key, &value)?;
+            if record.entry.at >= before {
+                break;
+            }
+            anchor = Some(chain::Head { seq: record.seq, hash: record.hash });
+            self.remove(&key);
+        }
+        if let Some(anchor) = anchor {
+            let row = record::encode(&keys::AUDIT_ANCHOR, &anchor)?;
+            self.insert(&keys::AUDIT_ANCHOR, row);
+        }
+        Ok(())
+    }
+
+    /// A share of what there is of a number.
+    fn forget(&mut self, number: NumberIndex) -> Result<Answer, StoreError> {
+        let mut ids: Vec<_> = self.memory.pending_of(number);
+        for row in self.disk.scan(&keys::numbers_of(number)).take(FORGOTTEN_AT_ONCE) {
+            ids.push(keys::named(&row?.0)?);
+        }
+        let mut forgotten = 0;
+        for id in ids {
+            forgotten += usize::from(self.run(id, &Command::Erase)?.is_ok_and(|events| !events.is_empty()));
+            // Also where an earlier version of its rows was left over.
+            self.remove(&keys::number(number, id));
+        }
+        let messages = self.disk.scan(&keys::inbounds_of(number)).take(FORGOTTEN_AT_ONCE);
+        for row in messages.collect::<Result<Vec<_>, _>>()? {
+            if let Some(position) = keys::trailing_id(&row.0) {
+                self.remove(&keys::inbound(position));
+            }
+            self.remove(&row.0);
+            forgotten += 1;
+        }
+        Ok(Answer::Forgotten(forgotten))
     }
 
     /// Gives everything of this turn to the kernel as one.
@@ -617,8 +661,7 @@ impl<'a> Turn<'a> {
     }
 
     fn inbound(&mut self, message: &Inbound) -> Result<Answer, StoreError> {
-        let position =
-            keys::log_position(message.at, keys::digest(&[message.channel.as_str(), &message.provider_ref]));
+        let position = keys::position_of(message);
         let key = keys::inbound(position);
         let known: Option<Inbound> =
             self.disk.get(&key)?.map(|row| record::decode(&key, &row)).transpose()?;
@@ -690,16 +733,7 @@ impl<'a> Turn<'a> {
     }
 
     fn alert(&mut self, alert: &Alert) {
-        let subject = alert.subject.as_deref().unwrap_or_default();
-        let evidence = alert.evidence.as_ref().map(|sealed| &*sealed.0).unwrap_or_default();
-        let mut hasher = Sha256::new();
-        for part in [alert.channel.as_str().as_bytes(), alert.code.as_bytes(), subject.as_bytes(), evidence] {
-            hasher.update(part);
-            hasher.update([0]);
-        }
-        let mut digest = [0; 16];
-        digest.copy_from_slice(&hasher.finalize()[..16]);
-        let key = keys::alert(keys::log_position(alert.at, digest));
+        let key = keys::alert(keys::position_of_alert(alert));
         match record::encode(&key, alert) {
             Ok(row) => self.insert(&key, row),
             Err(error) => tracing::error!(%error, code = alert.code, "an alert is too large to be kept"),
@@ -828,6 +862,12 @@ impl<'a> Turn<'a> {
             }
             Fact::FellBack { reason, .. } => {
                 metrics::counter!("twotick_fallbacks_total", "reason" => reason.as_str()).increment(1);
+            }
+            Fact::Erased => {
+                let request = self.verification(id).map(|verification| Arc::clone(&verification.request));
+                for (key, _) in request.iter().flat_map(|request| index::found_by(request)) {
+                    self.remove(&key);
+                }
             }
             Fact::Requested { .. }
             | Fact::MessageQueued { .. }

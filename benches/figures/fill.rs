@@ -1,0 +1,317 @@
+//! A data folder full of verifications, made through the store itself by a process of its own: over HTTP it would take
+//! ten times as long, and a process can be killed.
+
+use std::collections::{BTreeMap, HashSet};
+use std::error::Error;
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use tokio::sync::mpsc::UnboundedReceiver;
+use twotick::clock::Clock;
+use twotick::phone::Phone;
+use twotick::store::sled::{self, SledStore};
+use twotick::store::{Answer, Errand, Order, Store};
+use twotick::vault::{Person, Vault, id_bits};
+use twotick::verification::Policy;
+use twotick::verification::command::{Command as Happening, Comparison, Jitter, Request};
+use twotick::verification::policy::{Content, OnDoubt, Step};
+use twotick::verification::values::{
+    AppName, ChannelName, DeliveryError, ErrorClass, MessageId, Ordinal, Outcome as SendOutcome, ProviderRef,
+    Report, ReportStatus, VerificationId,
+};
+
+use crate::providers::wamid;
+use crate::server::{APP, MASTER};
+use crate::{Outcome, disk};
+
+/// By which this program is told to fill a folder: `fill FOLDER FINISHED LIVE`.
+pub const ARGUMENT: &str = "fill";
+
+/// What the folder shall hold.
+#[derive(Clone, Copy)]
+pub struct Plan {
+    /// Approved after WhatsApp said sent, delivered and read; every tenth after WhatsApp failed and the SMS came.
+    pub finished: usize,
+    /// Sent by the channel `meta0` and accepted by it, waiting for reports.
+    pub live: usize,
+}
+
+/// The process that filled a folder, which still has it open.
+pub struct Filled {
+    child: Child,
+    orders: ChildStdin,
+    data: PathBuf,
+    /// Events that a finished verification has on average.
+    pub events: f64,
+    /// Of the disk, before the live ones were added.
+    pub bytes: f64,
+}
+
+impl Filled {
+    /// The data folder of a server that is started in `folder`.
+    pub fn make(folder: &Path, plan: Plan) -> Outcome<Self> {
+        let data = folder.join("data");
+        std::fs::create_dir_all(&data)?;
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg(ARGUMENT)
+            .arg(&data)
+            .args([plan.finished.to_string(), plan.live.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let mut line = String::new();
+        BufReader::new(stdout.ok_or("no output")?).read_line(&mut line)?;
+        let (events, bytes) = line.trim().split_once(' ').ok_or("the folder was not filled")?;
+        let (events, bytes) = (events.parse()?, bytes.parse()?);
+        Ok(Self { child, orders: stdin.ok_or("no input")?, data, events, bytes })
+    }
+
+    /// Ends it in order; the live messages, if there are any.
+    pub fn close(mut self) -> Outcome<Vec<MessageId>> {
+        self.orders.write_all(b"close\n")?;
+        self.child.wait()?;
+        read_messages(&self.data)
+    }
+
+    /// Ends it by SIGKILL.
+    pub fn kill(mut self) -> Outcome<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+fn read_messages(data: &Path) -> Outcome<Vec<MessageId>> {
+    let lines = BufReader::new(File::open(data.with_extension("messages"))?).lines();
+    lines.map(|line| Ok(line?.parse()?)).collect()
+}
+
+/// Verifications whose steps are taken together: each step of all of them is one turn.
+const TOGETHER: usize = 64;
+const GROUPS: usize = 4;
+
+pub fn serve(args: &[&str]) -> Outcome<()> {
+    let [folder, finished, live] = args else { return Err("fill FOLDER FINISHED LIVE".into()) };
+    let plan = Plan { finished: finished.parse()?, live: live.parse()? };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(fill(Path::new(folder), plan))
+}
+
+async fn fill(data: &Path, plan: Plan) -> Outcome<()> {
+    let vault = Vault::new(&MASTER);
+    let settings = sled::Settings { path: data.to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
+    let (store, errands) = sled::open(settings, Clock::System)?;
+    let filler = Arc::new(Filler::new(store.clone(), vault, errands));
+    let mut groups = stream::iter((0..plan.finished).step_by(TOGETHER).map(|start| {
+        let (filler, end) = (Arc::clone(&filler), plan.finished.min(start + TOGETHER));
+        tokio::spawn(async move { filler.finish(start..end).await.map_err(|error| error.to_string()) })
+    }))
+    .buffer_unordered(GROUPS);
+    let mut events = 0;
+    while let Some(made) = groups.next().await {
+        events += made??;
+    }
+    let bytes = disk::taken(data)?;
+    let mut messages = BufWriter::new(File::create(data.with_extension("messages"))?);
+    for start in (plan.finished..plan.finished + plan.live).step_by(TOGETHER) {
+        let end = (plan.finished + plan.live).min(start + TOGETHER);
+        for id in filler.accept(start..end, &filler.waiting).await? {
+            writeln!(messages, "{}", id.message(Ordinal::FIRST))?;
+        }
+    }
+    messages.flush()?;
+    println!("{} {bytes}", events as f64 / plan.finished.max(1) as f64);
+    std::io::stdout().flush()?;
+    std::io::stdin().lock().read_line(&mut String::new())?;
+    store.close().await?;
+    Ok(())
+}
+
+struct Filler {
+    store: SledStore,
+    vault: Vault,
+    /// With a fallback to SMS, for those that finish.
+    whole: Arc<Policy>,
+    /// Without, for those that stay live: nothing becomes due by itself.
+    waiting: Arc<Policy>,
+    /// Whose SMS may be reported as sent.
+    falling_back: Arc<Mutex<HashSet<VerificationId>>>,
+}
+
+impl Filler {
+    fn new(store: SledStore, vault: Vault, errands: UnboundedReceiver<Errand>) -> Self {
+        let falling_back = Arc::default();
+        tokio::spawn(note_sms(errands, Arc::clone(&falling_back)));
+        let sms = step("sms", text(), None);
+        let whatsapp = |within| step("meta0", template(), within);
+        let whole = Arc::new(policy("fallback", vec![whatsapp(Some(Duration::from_secs(30))), sms]));
+        let waiting = Arc::new(policy("meta0", vec![whatsapp(None)]));
+        Self { store, vault, whole, waiting, falling_back }
+    }
+
+    /// Leads some from their start to their end; how many events they have together.
+    async fn finish(&self, numbers: std::ops::Range<usize>) -> Outcome<usize> {
+        let first = numbers.start;
+        let ids = self.accept(numbers, &self.whole).await?;
+        let falls_back = |place: usize| (first + place).is_multiple_of(10);
+        let by_whatsapp: Vec<_> =
+            ids.iter().enumerate().filter(|(place, _)| !falls_back(*place)).map(|(_, &id)| id).collect();
+        let by_sms: Vec<_> =
+            ids.iter().enumerate().filter(|(place, _)| falls_back(*place)).map(|(_, &id)| id).collect();
+        self.tell(&by_sms, "meta0", Ordinal::FIRST, &ReportStatus::Failed(undeliverable())).await?;
+        for status in [ReportStatus::Sent, ReportStatus::Delivered, ReportStatus::Read] {
+            self.tell(&by_whatsapp, "meta0", Ordinal::FIRST, &status).await?;
+        }
+        while !by_sms
+            .iter()
+            .all(|id| self.falling_back.lock().unwrap_or_else(PoisonError::into_inner).contains(id))
+        {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let second = Ordinal::nth(2).ok_or("an ordinal")?;
+        self.send(&by_sms, second).await?;
+        self.tell(&by_sms, "sms", second, &ReportStatus::Delivered).await?;
+        let approve = |&id: &VerificationId| Order::Command {
+            id,
+            app: None,
+            command: Happening::Check(Comparison::Match),
+        };
+        let mut events = 0;
+        for answer in self.store.execute(ids.iter().map(approve).collect()).await? {
+            match answer {
+                Answer::Done { snapshot, .. } => events += snapshot.verification.version as usize,
+                other => return Err(format!("not approved: {other:?}").into()),
+            }
+        }
+        Ok(events)
+    }
+
+    /// Asks for codes under a policy, and records that WhatsApp took them.
+    async fn accept(
+        &self,
+        numbers: std::ops::Range<usize>,
+        policy: &Arc<Policy>,
+    ) -> Result<Vec<VerificationId>, Box<dyn Error>> {
+        let requests: Vec<_> = numbers.map(|number| self.request(number, policy)).collect();
+        let ids: Vec<_> = requests.iter().map(|request| request.id).collect();
+        let create = |request| Order::Create { request, policy: Arc::clone(policy), idempotency: None };
+        self.store.execute(requests.into_iter().map(create).collect()).await?;
+        self.send(&ids, Ordinal::FIRST).await?;
+        Ok(ids)
+    }
+
+    fn request(&self, number: usize, policy: &Policy) -> Arc<Request> {
+        let to = format!("+49152{:08}", 20_000_000 + number % 70_000_000);
+        let phone = Phone::parse(&to).expect("numbers of this block are valid");
+        let index = self.vault.number_index(&phone);
+        let id = VerificationId::new(Clock::System.now(), index.bucket(), id_bits());
+        Arc::new(Request {
+            id,
+            app: AppName::new(APP),
+            policy: policy.hash(),
+            number: index,
+            tail: Some(self.vault.number_tail(phone.last_four())),
+            person: self
+                .vault
+                .seal_person(id, &Person { to, metadata: BTreeMap::new() })
+                .expect("keys are in memory"),
+            country: phone.country().map(str::to_owned),
+            locale: "en".to_owned(),
+            client_ref: None,
+            code: self.vault.new_code(id).expect("keys are in memory"),
+        })
+    }
+
+    async fn send(&self, ids: &[VerificationId], message: Ordinal) -> Outcome<()> {
+        let sent = |&id: &VerificationId| Order::Command {
+            id,
+            app: None,
+            command: Happening::SendReported {
+                message,
+                attempt: 1,
+                outcome: SendOutcome::Accepted { provider_ref: provider_ref(id.message(message)) },
+                jitter: Jitter::thousandths(0),
+            },
+        };
+        self.store.execute(ids.iter().map(sent).collect()).await?;
+        Ok(())
+    }
+
+    async fn tell(
+        &self,
+        ids: &[VerificationId],
+        channel: &str,
+        message: Ordinal,
+        status: &ReportStatus,
+    ) -> Outcome<()> {
+        let told = |&id: &VerificationId| Order::Report {
+            channel: ChannelName::new(channel),
+            report: Report {
+                status: status.clone(),
+                reported_at: Some(Clock::System.now()),
+                provider_ref: Some(provider_ref(id.message(message))),
+                reference: Some(id.message(message)),
+            },
+        };
+        self.store.execute(ids.iter().map(told).collect()).await?;
+        Ok(())
+    }
+}
+
+async fn note_sms(mut errands: UnboundedReceiver<Errand>, falling_back: Arc<Mutex<HashSet<VerificationId>>>) {
+    while let Some(errand) = errands.recv().await {
+        if errand.message != Ordinal::FIRST {
+            let id = errand.snapshot.verification.id();
+            falling_back.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        }
+    }
+}
+
+fn provider_ref(message: MessageId) -> ProviderRef {
+    ProviderRef::parse(&wamid(message)).expect("visible ASCII, short")
+}
+
+fn undeliverable() -> DeliveryError {
+    let title = "Message undeliverable".to_owned();
+    DeliveryError { code: "131026".to_owned(), title, class: ErrorClass::Recipient }
+}
+
+fn template() -> Content {
+    let languages = BTreeMap::from([("en".to_owned(), "en_US".to_owned())]);
+    Content::Template { name: "login_code".to_owned(), languages }
+}
+
+fn text() -> Content {
+    let text = "{code} is your {brand} code. It expires in {minutes} minutes.".to_owned();
+    Content::Text { by_locale: BTreeMap::from([("en".to_owned(), text)]) }
+}
+
+fn step(channel: &str, content: Content, deliver_within: Option<Duration>) -> Step {
+    Step {
+        channel: ChannelName::new(channel),
+        content,
+        deliver_within,
+        in_doubt_wait: Duration::from_secs(15),
+        on_doubt: OnDoubt::ResendOnce,
+    }
+}
+
+/// Nothing of it expires while this runs.
+fn policy(profile: &str, steps: Vec<Step>) -> Policy {
+    Policy {
+        profile: profile.to_owned(),
+        brand: "Figures".to_owned(),
+        code_length: 6,
+        code_ttl: Duration::from_secs(8 * 60 * 60),
+        max_checks: 5,
+        resend_after_ms: vec![30_000],
+        default_locale: "en".to_owned(),
+        steps,
+    }
+}

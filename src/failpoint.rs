@@ -1,0 +1,46 @@
+//! Named points at which a test has the process end, as by SIGKILL. Only a build with debug assertions has them: in a
+//! release they are nothing, not even their names, which `tests/crash/points.rs` looks after.
+//!
+//! `TWOTICK_FAILPOINT=NAME:N` ends the process when it comes to NAME for the N-th time. The names are found by reading
+//! the source, so one that is written here and there is tested from then on.
+
+#[cfg(debug_assertions)]
+pub use armed::reach;
+
+/// Nothing.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub const fn reach(_name: &'static str) {}
+
+#[cfg(debug_assertions)]
+mod armed {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use rustix::process::{Signal, getpid, kill_process};
+
+    struct Armed {
+        name: String,
+        left: AtomicU32,
+    }
+
+    /// Ends the process if a test asked for that here.
+    pub fn reach(name: &'static str) {
+        static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
+        let Some(armed) = ARMED.get_or_init(asked_for) else { return };
+        if armed.name == name && armed.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            // A process may always kill itself; where not, the test that waits for its end says so.
+            let _ = kill_process(getpid(), Signal::KILL);
+        }
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "not a setting: only tests know of it, and no release has it"
+    )]
+    fn asked_for() -> Option<Armed> {
+        let asked = std::env::var("TWOTICK_FAILPOINT").ok()?;
+        let (name, times) = asked.split_once(':')?;
+        Some(Armed { name: name.to_owned(), left: AtomicU32::new(times.parse().ok()?) })
+    }
+}

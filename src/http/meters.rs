@@ -1,0 +1,176 @@
+//! What is counted at every request, looked up once and then held: to find a metric by its name and labels costs more
+//! than to parse a webhook. Nothing is registered before it happens.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use actix_web::http::StatusCode;
+use metrics::{Counter, Gauge, Histogram, SharedString, counter, gauge, histogram};
+
+use super::metrics as names;
+use super::routes::{Route, Routes};
+use crate::store::Match;
+use crate::verification::values::{ChannelName, ReportStatus};
+
+/// A listener's routes, with what is counted of each.
+pub struct Listener {
+    pub routes: &'static Routes,
+    /// By the number of the route.
+    meters: Vec<RouteMeters>,
+}
+
+impl Listener {
+    pub fn new(routes: &'static Routes) -> Self {
+        Self { routes, meters: routes.all().map(|_| RouteMeters::default()).collect() }
+    }
+
+    pub fn meters(&self, route: &Route) -> Option<&RouteMeters> {
+        self.meters.get(route.number)
+    }
+}
+
+const METHODS: [&str; 2] = ["POST", "GET"];
+const STATUSES: [StatusCode; 5] = [
+    StatusCode::OK,
+    StatusCode::CREATED,
+    StatusCode::ACCEPTED,
+    StatusCode::NOT_MODIFIED,
+    StatusCode::UNAUTHORIZED,
+];
+
+/// Those that come all the time are held; the others are looked up.
+#[derive(Default)]
+pub struct RouteMeters {
+    requests: [[OnceLock<Counter>; STATUSES.len()]; METHODS.len()],
+    duration: OnceLock<Histogram>,
+}
+
+impl RouteMeters {
+    pub fn count(&self, route: &'static str, method: &'static str, status: StatusCode, seconds: f64) {
+        let place = METHODS.iter().position(|&known| known == method);
+        let place = place.zip(STATUSES.iter().position(|&known| known == status));
+        match place {
+            Some((method_at, status_at)) => self.requests[method_at][status_at]
+                .get_or_init(|| request_counter(route.into(), method, status))
+                .increment(1),
+            None => request_counter(route.into(), method, status).increment(1),
+        }
+        self.duration.get_or_init(|| duration(route.into())).record(seconds);
+    }
+}
+
+/// Of a route that has no description.
+pub fn count_undescribed(route: &SharedString, method: &'static str, status: StatusCode, seconds: f64) {
+    request_counter(route.clone(), method, status).increment(1);
+    duration(route.clone()).record(seconds);
+}
+
+fn request_counter(route: SharedString, method: &'static str, status: StatusCode) -> Counter {
+    let status = status.as_str().to_owned();
+    counter!(names::REQUESTS, "route" => route, "method" => method, "status" => status)
+}
+
+fn duration(route: SharedString) -> Histogram {
+    histogram!(names::REQUEST_DURATION, "route" => route)
+}
+
+/// What is counted of the webhooks of each channel.
+pub type Channels = BTreeMap<String, ChannelMeters>;
+
+pub struct ChannelMeters {
+    channel: SharedString,
+    webhooks: [OnceLock<Counter>; 5],
+    last_received: OnceLock<Gauge>,
+    reports: [[OnceLock<Counter>; 4]; 4],
+}
+
+/// What became of a webhook.
+#[derive(Clone, Copy)]
+pub enum Received {
+    Stored,
+    Unreadable,
+    SignatureRefused,
+    NotStored,
+    NotRead,
+}
+
+impl Received {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Unreadable => "unreadable",
+            Self::SignatureRefused => "signature_refused",
+            Self::NotStored => "not_stored",
+            Self::NotRead => "not_read",
+        }
+    }
+}
+
+/// The status of a report as a metric's label, in the order of the places for them.
+#[derive(Clone, Copy)]
+pub enum StatusLabel {
+    Sent,
+    Delivered,
+    Read,
+    Failed,
+}
+
+impl StatusLabel {
+    pub fn of(status: &ReportStatus) -> Self {
+        match status {
+            ReportStatus::Sent => Self::Sent,
+            ReportStatus::Delivered => Self::Delivered,
+            ReportStatus::Read => Self::Read,
+            ReportStatus::Failed(_) => Self::Failed,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Read => "read",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl ChannelMeters {
+    pub fn new(channel: &ChannelName) -> Self {
+        Self {
+            channel: channel.as_str().to_owned().into(),
+            webhooks: Default::default(),
+            last_received: OnceLock::new(),
+            reports: Default::default(),
+        }
+    }
+
+    pub fn webhook(&self, received: Received) {
+        let counter = self.webhooks[received as usize].get_or_init(
+            || counter!(names::WEBHOOKS, "channel" => self.channel.clone(), "result" => received.as_str()),
+        );
+        counter.increment(1);
+    }
+
+    /// In seconds since the epoch.
+    pub fn received_at(&self, seconds: f64) {
+        let gauge = self
+            .last_received
+            .get_or_init(|| gauge!(names::WEBHOOK_LAST_RECEIVED, "channel" => self.channel.clone()));
+        gauge.set(seconds);
+    }
+
+    pub fn report(&self, status: StatusLabel, matched: Match) {
+        let (place, standing) = match matched {
+            Match::Applied => (0, "applied"),
+            Match::Stale => (1, "stale"),
+            Match::Parked => (2, "parked"),
+            Match::Unmatched => (3, "unmatched"),
+        };
+        let counter = self.reports[status as usize][place].get_or_init(|| {
+            let (channel, status) = (self.channel.clone(), status.as_str());
+            counter!(names::REPORTS, "channel" => channel, "status" => status, "standing" => standing)
+        });
+        counter.increment(1);
+    }
+}

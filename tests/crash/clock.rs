@@ -1,0 +1,212 @@
+//! Somebody sets the machine's clock while codes live and deadlines run. Nobody gets a message for that, no deadline
+//! moves, and no code lives longer than it may.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use serde_json::json;
+use twotick::clock::Stopwatch;
+
+use crate::checker::{Moment, Seen, violations};
+use crate::load::Load;
+use crate::privilege::{alone, can_run};
+use crate::proof::{figure, long_seconds, seed};
+use crate::world::{Home, Providers, Server, Times};
+
+const DELIVER_WITHIN_MILLIS: i64 = 3_000;
+const CODE_TTL_MILLIS: i64 = 30_000;
+const TIMES: Times = Times { deliver_within: "3s", code_ttl: "30s" };
+/// How the library is told to change the clock, in the words of `man faketime`.
+const JUMPS: [&str; 3] = ["+1h", "-1h", "+10y"];
+/// Numbers of our own beside the load, each second one of which is never delivered to by WhatsApp.
+const NUMBERS: usize = 40;
+/// Between two creates, so that deadlines lie before, at and after the jump.
+const PACE: Duration = Duration::from_millis(100);
+/// On a machine under load; what was measured is published.
+const LATE_MILLIS: i64 = 1_000;
+/// How much a deadline may be early: none, but the stand-in's clock and ours are read in two processes.
+const EARLY_MILLIS: i64 = 20;
+
+struct Mine {
+    id: String,
+    to: String,
+    created_at: Moment,
+    delivered: bool,
+}
+
+/// Like the server's, of this jump.
+struct Jumped {
+    extra: usize,
+    lateness: Vec<i64>,
+    /// The oldest age at which a right code was still taken, and the youngest at which it was not.
+    taken_at: i64,
+    refused_at: i64,
+}
+
+fn library() -> Option<PathBuf> {
+    let folders = fs::read_dir("/usr/lib").ok()?.filter_map(Result::ok).map(|entry| entry.path());
+    folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|library| library.exists())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_jumps_sends_nothing_moves_no_deadline_and_prolongs_no_code() {
+    let _alone = alone().await;
+    if !can_run("jumps of the clock", &["faketime"]) {
+        return;
+    }
+    let seed = seed();
+    let library = library().expect("the package faketime brings its library");
+    let began = Stopwatch::start();
+    loop {
+        let jumps = JUMPS.map(|jump| tokio::spawn(jumped(library.clone(), jump, seed)));
+        for (jump, jumped) in JUMPS.iter().zip(jumps) {
+            publish(jump, seed, jumped.await.unwrap());
+        }
+        if long_seconds().is_none_or(|seconds| began.elapsed() >= Duration::from_secs(seconds)) {
+            return;
+        }
+    }
+}
+
+fn publish(jump: &str, seed: u64, mut jumped: Jumped) {
+    jumped.lateness.sort_unstable();
+    let at = |of: usize| jumped.lateness[(jumped.lateness.len() * of).div_ceil(100).max(1) - 1].to_string();
+    figure(
+        "clock",
+        &[
+            ("seed", seed.to_string()),
+            ("jump", jump.to_owned()),
+            ("deadlines", jumped.lateness.len().to_string()),
+            ("extra_sms", jumped.extra.to_string()),
+            ("lateness_p50_ms", at(50)),
+            ("lateness_p99_ms", at(99)),
+            ("lateness_max_ms", at(100)),
+            ("code_limit_ms", CODE_TTL_MILLIS.to_string()),
+            ("code_taken_at_ms", jumped.taken_at.to_string()),
+            ("code_refused_at_ms", jumped.refused_at.to_string()),
+        ],
+    );
+}
+
+async fn jumped(library: PathBuf, jump: &'static str, seed: u64) -> Jumped {
+    let folder = tempfile::tempdir().unwrap();
+    let providers = Providers::start().await;
+    let home = Home::new(folder.path(), folder.path(), &providers, &TIMES);
+    let setting = folder.path().join("clock");
+    fs::write(&setting, "+0\n").unwrap();
+    let environment = [
+        ("LD_PRELOAD", library.to_str().unwrap()),
+        ("FAKETIME_TIMESTAMP_FILE", setting.to_str().unwrap()),
+        ("FAKETIME_NO_CACHE", "1"),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+    ];
+    let mut server = home.spawn(&[], &environment);
+    home.ready(&mut server).await;
+    let load = Load::of(1, &home, &providers, seed, &Arc::new(AtomicU64::new(0)));
+
+    let mut mine = Vec::new();
+    for n in 0..NUMBERS {
+        mine.push(create(&home, &providers, n).await);
+        if n == NUMBERS / 2 {
+            fs::write(&setting, format!("{jump}\n")).unwrap();
+        }
+        tokio::time::sleep(PACE).await;
+    }
+    // Until the last of the deadlines is long over.
+    wait_until(mine.last().unwrap().created_at.plus_millis(DELIVER_WITHIN_MILLIS + 2_000)).await;
+    let (taken_at, refused_at) = lives(&home, &providers, &mine).await;
+    let (answers, requests) = (load.stop().await, providers.requests());
+    let wrong = violations(&answers, &requests, &home.everything().await);
+    assert!(wrong.is_empty(), "{jump}: {} violations: {:#?}", wrong.len(), &wrong[..wrong.len().min(20)]);
+    assert_eq!(sees_the_jump(&server), 1, "{jump}: the server did not see its clock jump: {}", server.log());
+    let (extra, lateness) = sms(&mine, &requests);
+    assert_eq!(extra, 0, "{jump}: SMS that nobody needed");
+    assert!(lateness.len() >= NUMBERS / 2, "{jump}: {} of the SMS came", lateness.len());
+    let worst = lateness.iter().max().unwrap();
+    assert!(*worst < LATE_MILLIS, "{jump}: an SMS came {worst} ms late");
+    assert!(taken_at < CODE_TTL_MILLIS, "{jump}: a code was taken {taken_at} ms after it was made");
+    Jumped { extra, lateness, taken_at, refused_at }
+}
+
+fn sees_the_jump(server: &Server) -> usize {
+    server.log().matches("the machine's clock was set while twotick runs").count()
+}
+
+async fn create(home: &Home, providers: &Providers, n: usize) -> Mine {
+    let to = format!("+491511{n:07}");
+    let (status, created) = home.post("/v1/verifications", &json!({ "to": to }), None).await.unwrap();
+    assert_eq!(status, 201, "{created}");
+    let created_at = Moment::now();
+    let delivered = n.is_multiple_of(2);
+    if delivered {
+        let seen = seen(providers, &to).await;
+        let told = home.statuses(&[(&seen.provider_ref, "delivered", Some(&seen.reference))]).await;
+        assert_eq!(told.unwrap().status(), 200);
+    }
+    Mine { id: created["id"].as_str().unwrap().to_owned(), to, created_at, delivered }
+}
+
+async fn seen(providers: &Providers, to: &str) -> Seen {
+    loop {
+        match providers.request_to(to) {
+            Some(seen) => return seen,
+            None => tokio::time::sleep(Duration::from_millis(2)).await,
+        }
+    }
+}
+
+async fn wait_until(moment: Moment) {
+    let left = moment.millis_since(Moment::now()).max(0);
+    tokio::time::sleep(Duration::from_millis(left.unsigned_abs())).await;
+}
+
+/// SMS that came although WhatsApp had delivered, twice, or before their time; and how late the others were.
+fn sms(mine: &[Mine], requests: &[Seen]) -> (usize, Vec<i64>) {
+    let (mut extra, mut lateness) = (0, Vec::new());
+    for one in mine {
+        let mut sms: Vec<_> = requests
+            .iter()
+            .filter(|seen| seen.channel == "sms" && seen.to == one.to)
+            .map(|seen| seen.at)
+            .collect();
+        sms.sort_unstable();
+        // The deadline counts from when the message was queued, a moment before its create was answered.
+        let late = |at: &Moment| at.millis_since(one.created_at.plus_millis(DELIVER_WITHIN_MILLIS));
+        let wanted = usize::from(!one.delivered);
+        extra += sms.len().saturating_sub(wanted);
+        if let Some(late) = sms.first().map(late).filter(|_| wanted == 1) {
+            extra += usize::from(late < -EARLY_MILLIS - ANSWERED_WITHIN_MILLIS);
+            lateness.push(late);
+        }
+    }
+    (extra, lateness)
+}
+
+/// Between the queueing of a message and the answer to its create, on a machine under load.
+const ANSWERED_WITHIN_MILLIS: i64 = 250;
+
+/// Tries right codes shortly before and after their expiry.
+async fn lives(home: &Home, providers: &Providers, mine: &[Mine]) -> (i64, i64) {
+    let (mut taken, mut refused) = (0, i64::MAX);
+    for (n, one) in mine.iter().enumerate() {
+        // The first half shortly before the end, the others right after it.
+        let before = n < mine.len() / 2;
+        let age = if before { CODE_TTL_MILLIS - 1_500 } else { CODE_TTL_MILLIS + 5 };
+        wait_until(one.created_at.plus_millis(age)).await;
+        let code = seen(providers, &one.to).await.code;
+        let path = format!("/v1/verifications/{}/check", one.id);
+        let asked_at = Moment::now();
+        let (status, answer) = home.post(&path, &json!({ "code": code }), None).await.unwrap();
+        assert_eq!(status, 200, "{answer}");
+        let age = asked_at.millis_since(one.created_at);
+        match answer["result"].as_str() {
+            Some("approved") => taken = taken.max(age),
+            Some("expired") => refused = refused.min(age),
+            other => panic!("{other:?}"),
+        }
+    }
+    (taken, refused)
+}
