@@ -53,12 +53,13 @@ pub fn measure(folder: &Path, report: &mut Report) -> Outcome<()> {
     report.figure(&format!("memory of a live verification, {live} live"), each, "B", Goal::AtMost(700.0));
     let mut rates = Vec::new();
     for _ in 0..TRIALS {
-        let trial = stock.webhooks(TRIAL)?;
+        let trial = stock.webhooks(report.share_of(TRIAL))?;
         rates.push(load::run(server.addr, 128, Pace::Closed, &trial, |_, _| {})?.rate());
     }
     let half = median(&mut rates) / 2.0;
     report.note(&format!("durable webhooks at 128 connections, {live} live"), half * 2.0, "/s");
-    let webhooks = stock.webhooks((half * MEANWHILE.as_secs_f64()) as usize)?;
+    let webhooks = ((half * MEANWHILE.as_secs_f64()) as usize).min(stock.left());
+    let webhooks = stock.webhooks(webhooks)?;
     let addr = server.addr;
     let beside = thread::spawn(move || load::run(addr, 128, Pace::a_second(half), &webhooks, |_, _| {}));
     let late = lateness(&server, &providers)?;
