@@ -369,6 +369,11 @@ impl Disk {
         *self.copying.borrow_mut() = Some(Copying::default());
     }
 
+    /// Whether a copy is under way, which ends when this is closed.
+    pub fn is_being_copied(&self) -> bool {
+        self.copying.borrow().is_some()
+    }
+
     /// The next part of the copy that was begun. `None`: it was given up.
     pub fn copy_some(&self) -> Result<Option<Copied>, StoreError> {
         let mut copying = self.copying.borrow_mut();
