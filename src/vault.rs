@@ -26,8 +26,8 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::phone::Phone;
-use crate::verification::command::{CodeSource, Comparison, Jitter, Request};
 use crate::verification::Verification;
+use crate::verification::command::{CodeSource, Comparison, Jitter, Request};
 use crate::verification::values::{NumberIndex, NumberTail, Sealed, Timestamp, VerificationId};
 use ring::{Leaf, Ring, Secret};
 

@@ -15,8 +15,8 @@ use crate::channel::{self, Challenge, Channel, Delivery, Readable};
 use crate::failpoint;
 use crate::phone::Phone;
 use crate::store::{self, Answer, Order};
-use crate::vault::{CannotSeal, Vault};
 use crate::vault::webhook::{InboundContent, evidence_place, inbound_place};
+use crate::vault::{CannotSeal, Vault};
 use crate::verification::values::{ChannelName, Timestamp};
 
 /// Meta, "Webhooks overview": a payload has at most 3 MB (November 2025).

@@ -397,7 +397,11 @@ pub async fn a_key_that_is_used_again_after_a_day_outlives_the_sweep_of_its_firs
     world.pass(24 * 60 * 60 + 1).await;
     world.execute(order(&world)).await;
     let nothing = Timestamp::from_millis(0);
-    world.store.sweep_old(Retention { verifications: nothing, inbound: nothing, audit: nothing }).await.unwrap();
+    world
+        .store
+        .sweep_old(Retention { verifications: nothing, inbound: nothing, audit: nothing })
+        .await
+        .unwrap();
     assert!(matches!(world.execute(order(&world)).await, Answer::Replayed(_)));
     assert!(world.store.idempotency([1; 16]).await.unwrap().is_some());
 }

@@ -6,9 +6,9 @@ mod commits;
 #[cfg(test)]
 mod damage;
 mod export;
-mod import;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod import;
 mod index;
 mod journal;
 mod keys;

@@ -67,7 +67,8 @@ impl KeyFile {
             Err(error) => return Err(error),
         };
         let beside = self.path.with_extension("new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
         file.write_all(&self.encode(keys)?)?;
         file.sync_all()?;
         fs::rename(&beside, &self.path)?;
@@ -96,7 +97,8 @@ impl KeyFile {
         }
         let nonce = random::<NONCE_BYTES>();
         let payload = Payload { msg: &clear, aad: MAGIC };
-        let sealed = self.seal.encrypt(&XNonce::from(nonce), payload).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let sealed =
+            self.seal.encrypt(&XNonce::from(nonce), payload).map_err(|_| io::ErrorKind::FileTooLarge)?;
         Ok([&MAGIC[..], &nonce, &sealed].concat())
     }
 
@@ -165,7 +167,8 @@ mod tests {
 
     fn keys() -> Vec<Arc<Key>> {
         let node = |first| Node { depth: 3, first, secret: Zeroizing::new([9; 32]) };
-        let key = |id: u8| Key { id: [id; 8], since: Timestamp::from_millis(5), nodes: vec![node(0), node(4)] };
+        let key =
+            |id: u8| Key { id: [id; 8], since: Timestamp::from_millis(5), nodes: vec![node(0), node(4)] };
         vec![Arc::new(key(1)), Arc::new(key(2))]
     }
 

@@ -311,11 +311,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let ring = Ring::open(DAY, folder.path().join("keys/days"), Zeroizing::new([7; 32])).unwrap();
         let ids: BTreeSet<KeyId> = std::thread::scope(|scope| {
-            let asking: Vec<_> =
-                (0..8).map(|n| scope.spawn({
-                    let ring = &ring;
-                    move || ring.to_seal(NOON, leaf(n)).unwrap().0
-                })).collect();
+            let asking: Vec<_> = (0..8)
+                .map(|n| {
+                    scope.spawn({
+                        let ring = &ring;
+                        move || ring.to_seal(NOON, leaf(n)).unwrap().0
+                    })
+                })
+                .collect();
             asking.into_iter().map(|asked| asked.join().unwrap()).collect()
         });
         assert_eq!((ids.len(), ring.len()), (1, 1));

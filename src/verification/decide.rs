@@ -336,7 +336,9 @@ impl Rules<'_> {
     fn erase(&self) -> Vec<Fact> {
         match self.verification.phase {
             _ if self.verification.erased => Vec::new(),
-            Phase::Pending(_) if self.now >= self.verification.expires_at => vec![Fact::Erased, Fact::Expired],
+            Phase::Pending(_) if self.now >= self.verification.expires_at => {
+                vec![Fact::Erased, Fact::Expired]
+            }
             Phase::Pending(_) => vec![Fact::Erased, Fact::Canceled],
             Phase::Ended { .. } => vec![Fact::Erased],
         }

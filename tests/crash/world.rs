@@ -175,6 +175,11 @@ en = "{{code}} is your {{brand}} code."
         format!("http://{}{path}", self.addr)
     }
 
+    /// Bytes that servers of this home have said so far.
+    pub fn log_length(&self) -> usize {
+        fs::metadata(self.folder.join("server.log")).map_or(0, |log| usize::try_from(log.len()).unwrap())
+    }
+
     /// Not waited for. `wrapper` comes before the binary, as `strace …` does.
     pub fn spawn(&self, wrapper: &[&str], environment: &[(&str, &str)]) -> Server {
         let binary = env!("CARGO_BIN_EXE_twotick");

@@ -127,7 +127,12 @@ async fn carry_out(
             Ok(Err(Note::not_done(words, &why(&rejection, words, &signed.look)?)))
         }
         Some(
-            Answer::Created(_) | Answer::Resent(_) | Answer::Replayed(_) | Answer::Reported(_) | Answer::Kept | Answer::Forgotten(_),
+            Answer::Created(_)
+            | Answer::Resent(_)
+            | Answer::Replayed(_)
+            | Answer::Reported(_)
+            | Answer::Kept
+            | Answer::Forgotten(_),
         )
         | None => {
             tracing::error!(verification = %id, "a command was answered with what answers none");

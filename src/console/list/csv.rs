@@ -127,7 +127,12 @@ impl Export {
                 fallbacks.join(" "),
                 verification.errors.join(" "),
                 verification.failed_checks.to_string(),
-                request.client_ref.as_deref().filter(|_| !verification.erased).map(|text| shown(text, 128)).unwrap_or_default(),
+                request
+                    .client_ref
+                    .as_deref()
+                    .filter(|_| !verification.erased)
+                    .map(|text| shown(text, 128))
+                    .unwrap_or_default(),
             ],
         )
     }

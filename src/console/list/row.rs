@@ -4,8 +4,8 @@ use super::super::Console;
 use super::super::plain::plain;
 use super::super::words::list::Words;
 use crate::phone::Phone;
-use crate::vault::CannotOpen;
 use crate::store::{DeliveryState, Snapshot, Status};
+use crate::vault::CannotOpen;
 use crate::verification::state::Ending;
 use crate::verification::values::{Timestamp, VerificationId};
 

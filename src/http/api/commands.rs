@@ -17,9 +17,9 @@ use super::super::{Shared, metrics as names};
 use super::{execute, owned, path_id, wrong_answer};
 use crate::store::{Answer, Order, Snapshot};
 use crate::vault::{CannotOpen, Vault};
+use crate::verification::command::Comparison;
 use crate::verification::state::{Ending, Phase};
 use crate::verification::values::ChannelName;
-use crate::verification::command::Comparison;
 use crate::verification::{Command, Event, Fact};
 
 /// Try a code
@@ -255,8 +255,11 @@ async fn done(
     match execute(shared, order).await? {
         Answer::Done { snapshot, events } => Ok((snapshot, events)),
         Answer::Rejected { rejection, id } => Err(Problem::rejected(&rejection, id, shared.clock.now())),
-        Answer::Created(_) | Answer::Resent(_) | Answer::Replayed(_) | Answer::Reported(_) | Answer::Kept | Answer::Forgotten(_) => {
-            Err(wrong_answer("to a command"))
-        }
+        Answer::Created(_)
+        | Answer::Resent(_)
+        | Answer::Replayed(_)
+        | Answer::Reported(_)
+        | Answer::Kept
+        | Answer::Forgotten(_) => Err(wrong_answer("to a command")),
     }
 }

@@ -289,7 +289,9 @@ async fn carry_out(
             }
             Err(Problem::rejected(&rejection, id, shared.clock.now()))
         }
-        Answer::Done { .. } | Answer::Reported(_) | Answer::Kept | Answer::Forgotten(_) => Err(wrong_answer("to a create")),
+        Answer::Done { .. } | Answer::Reported(_) | Answer::Kept | Answer::Forgotten(_) => {
+            Err(wrong_answer("to a create"))
+        }
     }
 }
 

@@ -18,8 +18,8 @@ use super::super::input::Query;
 use super::super::view::{Time, View, names};
 use crate::phone::Phone;
 use crate::store::{self, Filter, Intent, Status};
-use crate::vault::{CannotOpen, Vault};
 use crate::vault::webhook::{InboundContent, inbound_place};
+use crate::vault::{CannotOpen, Vault};
 use crate::verification::values::{ChannelName, NumberIndex, Sealed, VerificationId};
 
 const LIMITS: std::ops::RangeInclusive<usize> = 1..=100;

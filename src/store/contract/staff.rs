@@ -120,7 +120,8 @@ pub async fn the_audit_log_outlives_every_sweep<B: Backend>() {
     world.accepted(&errand, "wamid.1").await;
     world.by_anna(id, OperatorAct::Cancel).await;
     world.pass(3_600).await;
-    let before = Retention { verifications: Timestamp::MAX, inbound: Timestamp::MAX, audit: Timestamp::default() };
+    let before =
+        Retention { verifications: Timestamp::MAX, inbound: Timestamp::MAX, audit: Timestamp::default() };
     assert_eq!(world.store.sweep_old(before).await.unwrap().removed, 1);
     assert!(world.store.read(id).await.unwrap().is_none());
     let records = world.audited(5).await;

@@ -283,7 +283,14 @@ async fn a_changed_record_of_an_ended_verification_is_named_when_it_is_read() {
     let order = crate::store::Order::Command { id: ended, app: None, command: check };
     named(world.store.execute(vec![order]).await.err().unwrap());
     let all = Timestamp::MAX;
-    named(world.store.sweep_old(Retention { verifications: all, inbound: all, audit: all }).await.err().unwrap());
+    named(
+        world
+            .store
+            .sweep_old(Retention { verifications: all, inbound: all, audit: all })
+            .await
+            .err()
+            .unwrap(),
+    );
     assert!(world.store.read(live).await.unwrap().is_some(), "everything else goes on");
 }
 

@@ -28,7 +28,10 @@ pub enum Line {
     Twotick(Heading),
     Policy(Box<Policy>),
     /// Everything that happened to one verification.
-    Verification { id: VerificationId, commits: Vec<Commit> },
+    Verification {
+        id: VerificationId,
+        commits: Vec<Commit>,
+    },
     Inbound(Box<Inbound>),
     Alert(Alert),
     Idempotency(Idempotency),
@@ -36,7 +39,10 @@ pub enum Line {
     /// What the oldest record of the audit log follows.
     AuditAnchor(Head),
     /// A record of the audit log as it was written, because its hash is over its bytes.
-    Audit { seq: u64, link: Box<RawValue> },
+    Audit {
+        seq: u64,
+        link: Box<RawValue>,
+    },
     AuditHead(Head),
     /// The last.
     End(Ending),
@@ -153,9 +159,7 @@ impl Export<'_> {
             self.line(&Line::Policy(Box::new((*policy).clone())))?;
         }
         self.verifications()?;
-        self.rows(Row::Inbound, |key, row| {
-            Ok(Line::Inbound(record::decode(key, row)?))
-        })?;
+        self.rows(Row::Inbound, |key, row| Ok(Line::Inbound(record::decode(key, row)?)))?;
         self.rows(Row::Alert, |key, row| Ok(Line::Alert(record::decode(key, row)?)))?;
         self.rows(Row::Idempotency, |key, row| Ok(Line::Idempotency(record::decode(key, row)?)))?;
         self.rows(Row::Parked, |key, row| Ok(Line::Parked(record::decode(key, row)?)))?;
@@ -188,11 +192,7 @@ impl Export<'_> {
         Ok(())
     }
 
-    fn rows(
-        &mut self,
-        kind: Row,
-        line: fn(&[u8], &[u8]) -> Result<Line, StoreError>,
-    ) -> Result<(), Trouble> {
+    fn rows(&mut self, kind: Row, line: fn(&[u8], &[u8]) -> Result<Line, StoreError>) -> Result<(), Trouble> {
         for row in self.disk.scan(&[kind as u8]) {
             let (key, row) = row?;
             self.line(&line(&key, &row)?)?;

@@ -78,7 +78,9 @@ pub fn import(
                 Note { name: heading.name.clone(), lines: 0, whole: false, done: Imported::default() }
             }
             Some(_) | None => {
-                return Err(Trouble::Input("the store is in use already: import into an empty folder".to_owned()));
+                return Err(Trouble::Input(
+                    "the store is in use already: import into an empty folder".to_owned(),
+                ));
             }
         };
         if note.whole {
@@ -109,7 +111,8 @@ fn checked(file: &Path) -> Result<(Heading, u64), OpenError> {
         match line {
             Line::Twotick(found) if number == 1 && found.version <= EXPORT_VERSION => heading = Some(found),
             Line::Twotick(found) if number == 1 => {
-                let newer = format!("it is of version {}, this twotick reads up to {EXPORT_VERSION}", found.version);
+                let newer =
+                    format!("it is of version {}, this twotick reads up to {EXPORT_VERSION}", found.version);
                 return Err(wrong(number, &newer));
             }
             Line::End(end) if !ended => {
@@ -177,7 +180,8 @@ struct Import<'a> {
 
 impl Import<'_> {
     fn run(&mut self, file: &Path, lines: u64) -> Result<(), Trouble> {
-        let unreadable = |error: io::Error| Trouble::Input(format!("{} cannot be read: {error}", file.display()));
+        let unreadable =
+            |error: io::Error| Trouble::Input(format!("{} cannot be read: {error}", file.display()));
         let mut read = Lines::open(file).map_err(unreadable)?;
         // From here until the end the store is not opened for anything else.
         self.note_and_write()?;

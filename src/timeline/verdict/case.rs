@@ -465,10 +465,13 @@ impl<'a> Reading<'a> {
 fn asker(before: &[Event]) -> Asker {
     let by_operator = matches!(
         before.last().map(|event| &event.fact),
-        Some(Fact::Erased | Fact::OperatorActed {
-            action: OperatorAction::Resend | OperatorAction::Next | OperatorAction::Cancel,
-            ..
-        })
+        Some(
+            Fact::Erased
+                | Fact::OperatorActed {
+                    action: OperatorAction::Resend | OperatorAction::Next | OperatorAction::Cancel,
+                    ..
+                }
+        )
     );
     if by_operator { Asker::Operator } else { Asker::App }
 }

@@ -24,8 +24,8 @@ use crate::store::{
 use crate::verification::due::{due, due_while_throttled, ripe};
 use crate::verification::event::Standing;
 use crate::verification::values::{
-    AppName, ChannelName, ErrorClass, MessageId, NumberIndex, Ordinal, ProviderRef, Report, ReportStatus, Sealed,
-    Timestamp, UserName, VerificationId,
+    AppName, ChannelName, ErrorClass, MessageId, NumberIndex, Ordinal, ProviderRef, Report, ReportStatus,
+    Sealed, Timestamp, UserName, VerificationId,
 };
 use crate::verification::{
     Command, Effect, Event, Fact, OperatorAct, Policy, Readiness, Rejection, Request, State, Verification,
