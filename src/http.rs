@@ -13,6 +13,7 @@ mod operations;
 mod routes;
 mod stream;
 mod timeline;
+mod unread;
 mod view;
 mod webhooks;
 
@@ -213,7 +214,9 @@ fn serve(
     connections_a_worker: usize,
     configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
-    let app = move || ActixApp::new().wrap(from_fn(observe::observe)).configure(&configure);
+    let app = move || {
+        ActixApp::new().wrap(from_fn(observe::observe)).wrap(from_fn(unread::hang_up)).configure(&configure)
+    };
     let server = HttpServer::new(app)
         .workers(workers)
         .max_connections(connections_a_worker)

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -22,6 +23,12 @@ use super::error::{Code, FieldError, Problem};
 pub const API_BODY_LIMIT: usize = 64 * 1024;
 /// For a whole body, from the end of the head.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// So much of a body is taken whatever others there are: any request of the API, and a few dozen statuses.
+const SMALL_BODY: usize = 16 * 1024;
+/// What lies beyond that, of all bodies that are arriving. A webhook's signature can only be checked when all of it is
+/// here, so anybody may begin to send 3 MiB; without this a few thousand who never end would take all memory. Whoever
+/// comes when it is used up is asked to come again, and a provider does.
+const LARGE_BODIES: usize = 64 * 1024 * 1024;
 /// So many wrong fields are named at most; a body of 64 KiB could hold ten thousand.
 const MAX_FIELD_ERRORS: usize = 20;
 /// So much of an unknown field's name is repeated.
@@ -53,12 +60,15 @@ pub async fn read_body(
 
 async fn collect(mut payload: web::Payload, announced: usize, limit: usize) -> Result<web::Bytes, Problem> {
     let mut body = BytesMut::new();
+    let mut share = Share::default();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk
             .map_err(|_| Problem::new(Code::MalformedBody, "the body ended before its announced end"))?;
-        if body.len() + chunk.len() > limit {
+        let length = body.len() + chunk.len();
+        if length > limit {
             return Err(too_large(limit));
         }
+        share.grow(length.saturating_sub(SMALL_BODY))?;
         if body.is_empty() && chunk.len() >= announced {
             body = BytesMut::from(chunk);
         } else {
@@ -66,6 +76,35 @@ async fn collect(mut payload: web::Payload, announced: usize, limit: usize) -> R
         }
     }
     Ok(body.freeze())
+}
+
+/// What one body has of [`LARGE_BODIES`] while it arrives.
+#[derive(Default)]
+struct Share(usize);
+
+/// Of the process, as its memory is.
+static LARGE_BODIES_TAKEN: AtomicUsize = AtomicUsize::new(0);
+
+impl Share {
+    fn grow(&mut self, to: usize) -> Result<(), Problem> {
+        let more = to.saturating_sub(self.0);
+        if more == 0 {
+            return Ok(());
+        }
+        let fits = |taken: usize| taken.checked_add(more).filter(|&taken| taken <= LARGE_BODIES);
+        LARGE_BODIES_TAKEN.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).map_err(|_| {
+            let problem = Problem::new(Code::StoreBusy, "too many large bodies are arriving at once");
+            problem.retry_after(Duration::from_secs(1))
+        })?;
+        self.0 = to;
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        LARGE_BODIES_TAKEN.fetch_sub(self.0, Ordering::Relaxed);
+    }
 }
 
 fn too_large(limit: usize) -> Problem {

@@ -49,7 +49,7 @@ pub struct Server {
     pub store: SledStore,
     pub vault: Arc<Vault>,
     pub lifecycle: watch::Sender<Lifecycle>,
-    errands: mpsc::UnboundedReceiver<Errand>,
+    pub errands: mpsc::UnboundedReceiver<Errand>,
     client: reqwest::Client,
     handles: Vec<ServerHandle>,
     sent: u32,
@@ -193,14 +193,7 @@ impl Server {
     async fn answer(&mut self, outcome: Outcome) {
         let errand = tokio::time::timeout(Duration::from_secs(10), self.errands.recv()).await;
         let errand = errand.expect("a send was due").unwrap();
-        let command = Command::SendReported {
-            message: errand.message,
-            attempt: errand.attempt,
-            outcome,
-            jitter: vault::jitter(),
-        };
-        let id = errand.snapshot.verification.id();
-        self.store.execute(vec![Order::Command { id, app: None, command }]).await.unwrap();
+        answer(&self.store, &errand, outcome).await;
     }
 
     pub async fn webhook(&self, channel: &str, body: &str) -> Response {
@@ -243,6 +236,18 @@ impl Drop for Server {
             drop(handle.stop(false));
         }
     }
+}
+
+/// What became of an attempt, as the courier tells it.
+pub async fn answer(store: &SledStore, errand: &Errand, outcome: Outcome) {
+    let command = Command::SendReported {
+        message: errand.message,
+        attempt: errand.attempt,
+        outcome,
+        jitter: vault::jitter(),
+    };
+    let id = errand.snapshot.verification.id();
+    store.execute(vec![Order::Command { id, app: None, command }]).await.unwrap();
 }
 
 /// What came back, as JSON.

@@ -1,0 +1,615 @@
+//! Callers who mean harm, against the real binary: heads and bodies a byte at a time, bodies that are never finished,
+//! answers that nobody reads, ten thousand connections that say nothing, heads without end, JSON as deep as a well,
+//! two ways to say how long a body is. Honest callers go on meanwhile. Every attack ends by an error or a close within
+//! its time, costs a bounded amount of memory, and leaves a server that is ready.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use twotick::channel::signature::sign;
+use twotick::clock::Stopwatch;
+
+use crate::alone;
+use crate::checker::{Acked, Answers, Asked, Created, Moment, violations};
+use crate::house::{Rooms, forget_peak, home, memory_now, peak_memory};
+use crate::proof::{figure, long_seconds, seed};
+use crate::world::{APP_SECRET, Home, KEY, Providers, REPORT_SECRET, Server};
+
+/// A head and a body have 10 s each; the rest is for a machine under load.
+const LIMIT: Duration = Duration::from_secs(24);
+/// What needs no patience is refused at once.
+const AT_ONCE: Duration = Duration::from_secs(6);
+const HONEST_A_SECOND: u64 = 60;
+const QUIET: Duration = Duration::from_secs(3);
+const MIB: usize = 1024 * 1024;
+/// Connections of each attack, and of the one by mere number.
+const MANY: usize = 500;
+const IDLE: usize = 10_000;
+/// Bodies of 3 MiB that lack their last byte: 900 MiB where all of them are kept.
+const UNFINISHED: usize = 300;
+
+/// What an attack may add to the server's memory, in MiB.
+mod bounds {
+    /// Five hundred slow connections, fifty answers that nobody takes, and the honest callers who wait.
+    pub const SLOW: u64 = 48;
+    /// The 64 MiB that all large bodies may have together, twice that while their buffers grow, and 300 connections.
+    pub const UNFINISHED: u64 = 240;
+    /// Two buffers of 8 KiB for each of 10,000 connections, most of which nobody ever touches.
+    pub const IDLE: u64 = 200;
+    /// Heads of up to 128 KiB and bodies of up to 3 MiB, some fifty at once.
+    pub const NONSENSE: u64 = 128;
+}
+
+/// How one connection of an attack ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// By an answer with this status, and then a close.
+    Answered(u16),
+    Closed,
+    /// It still stood at the limit.
+    Open,
+}
+
+#[derive(Default)]
+struct Tally {
+    connections: usize,
+    refused: usize,
+    closed: usize,
+    slowest: Duration,
+}
+
+impl Tally {
+    fn count(&mut self, end: End, took: Duration, what: &str) {
+        self.connections += 1;
+        self.slowest = self.slowest.max(took);
+        match end {
+            End::Answered(400..=599) => self.refused += 1,
+            End::Closed => self.closed += 1,
+            End::Answered(_) | End::Open => panic!("{what}: {end:?} after {took:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attacks_end_cost_little_and_leave_honest_callers_alone() {
+    let _alone = alone().await;
+    allow_many_files();
+    let seed = seed();
+    let folder = tempfile::tempdir().unwrap();
+    let providers = Providers::start().await;
+    let rooms =
+        Rooms { providers: providers.addr, deliver_within: "20s", code_ttl: "10m", more: String::new() };
+    let home = home(folder.path(), &rooms);
+    let server = home.start().await;
+    let mut siege = Siege { home, providers, server, seed, answers: Arc::default(), numbers: Arc::default() };
+    let rounds = long_seconds().unwrap_or(0) / 90 + 1;
+    for _ in 0..rounds {
+        siege.quiet().await;
+        siege.slow().await;
+        siege.unfinished().await;
+        siege.idle().await;
+        siege.nonsense().await;
+        siege.quiet().await;
+    }
+    siege.leave_well().await;
+}
+
+struct Siege {
+    home: Home,
+    providers: Providers,
+    server: Server,
+    seed: u64,
+    answers: Arc<Mutex<Answers>>,
+    numbers: Arc<AtomicUsize>,
+}
+
+impl Siege {
+    async fn quiet(&mut self) {
+        self.under("quiet", 16, async {
+            tokio::time::sleep(QUIET).await;
+            Tally::default()
+        })
+        .await;
+    }
+
+    /// Heads and bodies that come a few bytes a second, and answers that nobody takes.
+    async fn slow(&mut self) {
+        let addr = self.home.addr;
+        self.under("slow", bounds::SLOW, async move {
+            let head = b"POST /webhooks/whatsapp HTTP/1.1\r\nhost: twotick\r\n";
+            let body =
+                b"POST /webhooks/whatsapp HTTP/1.1\r\nhost: twotick\r\ncontent-length: 100000\r\n\r\n{";
+            let chunked =
+                b"POST /webhooks/whatsapp HTTP/1.1\r\nhost: twotick\r\ntransfer-encoding: chunked\r\n\r\n";
+            let mut attacking = JoinSet::new();
+            for n in 0..MANY {
+                let (name, begin, piece): (_, &[u8], &[u8]) = match n % 3 {
+                    0 => ("slow head", head, b"x-a: b\r\n"),
+                    1 => ("slow body", body, b" "),
+                    _ => ("slow chunks", chunked, b"1\r\na\r\n"),
+                };
+                attacking.spawn(drip(addr, name, begin, piece));
+            }
+            attacking.spawn(never_read(addr, MANY / 10));
+            all(attacking, "slow").await
+        })
+        .await;
+    }
+
+    /// The largest bodies that are taken, without their last byte.
+    async fn unfinished(&mut self) {
+        let addr = self.home.addr;
+        self.under("unfinished", bounds::UNFINISHED, async move {
+            let mut attacking = JoinSet::new();
+            for _ in 0..UNFINISHED {
+                attacking.spawn(unfinished(addr));
+            }
+            all(attacking, "unfinished").await
+        })
+        .await;
+    }
+
+    async fn idle(&mut self) {
+        let addr = self.home.addr;
+        self.under("idle", bounds::IDLE, async move {
+            let mut attacking = JoinSet::new();
+            for n in 0..IDLE {
+                // As fast as a listener takes them.
+                if n % 500 == 0 {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                attacking.spawn(say_nothing(addr));
+            }
+            all(attacking, "idle").await
+        })
+        .await;
+    }
+
+    /// Everything that is refused at first sight.
+    async fn nonsense(&mut self) {
+        let addr = self.home.addr;
+        self.under("nonsense", bounds::NONSENSE, async move {
+            let mut attacking = JoinSet::new();
+            for (name, bytes) in nonsense() {
+                attacking.spawn(say(addr, name, bytes));
+            }
+            attacking.spawn(endless(addr, "an endless head", b"GET / HTTP/1.1\r\nx-a: ", b'a'));
+            attacking.spawn(endless(addr, "endless headers", b"GET / HTTP/1.1\r\n", b'\n'));
+            for _ in 0..8 {
+                attacking.spawn(endless_chunks(addr));
+            }
+            all(attacking, "nonsense").await
+        })
+        .await;
+        self.deep_but_signed().await;
+        self.chunks_are_taken().await;
+    }
+
+    /// Signed by the provider itself, so it is taken, and kept for the operator.
+    async fn deep_but_signed(&self) {
+        let deep = ["[".repeat(MIB), "{\"entry\":".repeat(MIB / 9)];
+        for body in deep {
+            let signature = sign(&APP_SECRET.into(), body.as_bytes());
+            let request = self.home.client.post(self.home.url("/webhooks/whatsapp"));
+            let answer = request.header("x-hub-signature-256", signature).body(body).send().await.unwrap();
+            assert_eq!(answer.status(), 200);
+        }
+    }
+
+    /// Honest callers may send in chunks, and the connection is good for more.
+    async fn chunks_are_taken(&self) {
+        let body = json!({ "reference": "msg_06hzjqd1nbrm4q9a5c2kt7x80h", "status": "sent" }).to_string();
+        let signature = sign(&REPORT_SECRET.into(), body.as_bytes());
+        let (half, rest) = body.split_at(20);
+        let once = format!(
+            "POST /webhooks/sms HTTP/1.1\r\nhost: twotick\r\nx-signature-256: {signature}\r\n\
+             transfer-encoding: chunked\r\n\r\n{:x}\r\n{half}\r\n{:x}\r\n{rest}\r\n0\r\n\r\n",
+            half.len(),
+            rest.len(),
+        );
+        let last = "GET /healthz HTTP/1.1\r\nhost: twotick\r\nconnection: close\r\n\r\n";
+        let mut stream = TcpStream::connect(self.home.addr).await.unwrap();
+        stream.write_all(format!("{once}{once}{last}").as_bytes()).await.unwrap();
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).await.unwrap();
+        assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 3, "{answers}");
+    }
+
+    /// Honest callers beside an attack, and what both came to.
+    async fn under(&mut self, name: &str, bound: u64, attack: impl Future<Output = Tally>) {
+        forget_peak(&self.server);
+        let before = memory_now(&self.server);
+        let go_on = Arc::new(AtomicBool::new(true));
+        let honest = tokio::spawn(self.honest().run(Arc::clone(&go_on)));
+        let took = Stopwatch::start();
+        let tally = attack.await;
+        go_on.store(false, Ordering::Relaxed);
+        let waits = honest.await.unwrap();
+        let peak = peak_memory(&self.server);
+        let ms = |waits: &Histogram<u64>, quantile: f64| {
+            format!("{:.1}", waits.value_at_quantile(quantile) as f64 / 1e3)
+        };
+        figure(
+            &format!("attack_{name}"),
+            &[
+                ("seed", self.seed.to_string()),
+                ("connections", tally.connections.to_string()),
+                ("refused", tally.refused.to_string()),
+                ("closed", tally.closed.to_string()),
+                ("slowest_end_ms", tally.slowest.as_millis().to_string()),
+                ("honest", waits.kept.len().to_string()),
+                ("honest_failed", "0".to_owned()),
+                ("kept_p50_ms", ms(&waits.kept, 0.5)),
+                ("kept_p99_ms", ms(&waits.kept, 0.99)),
+                ("fresh_p50_ms", ms(&waits.fresh, 0.5)),
+                ("fresh_p99_ms", ms(&waits.fresh, 0.99)),
+                ("memory_before_mib", before.to_string()),
+                ("memory_peak_mib", peak.to_string()),
+                ("seconds", took.elapsed().as_secs().to_string()),
+            ],
+        );
+        assert!(peak <= before + bound, "{name}: {peak} MiB at the peak, {before} MiB before");
+        self.is_ready().await;
+    }
+
+    fn honest(&self) -> Honest {
+        Honest {
+            home: self.home.clone(),
+            providers: self.providers.clone(),
+            answers: Arc::clone(&self.answers),
+            numbers: Arc::clone(&self.numbers),
+        }
+    }
+
+    async fn is_ready(&self) {
+        let answer = self.home.client.get(self.home.url("/readyz")).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "the server is not ready after the attack");
+    }
+
+    async fn leave_well(&mut self) {
+        assert!(self.server.child.try_wait().unwrap().is_none(), "the server ended");
+        let answers = self.answers.lock().unwrap().clone();
+        assert!(
+            answers.created.len() > 50 && answers.acked.len() > 50,
+            "there was too little to tell anything"
+        );
+        let wrong = violations(&answers, &self.providers.requests(), &self.home.everything().await);
+        assert!(wrong.is_empty(), "{} violations: {:#?}", wrong.len(), &wrong[..wrong.len().min(20)]);
+    }
+}
+
+/// Who only wants a code sent: creates, reports and reads at a fixed rate, whether or not earlier ones were answered.
+struct Honest {
+    home: Home,
+    providers: Providers,
+    answers: Arc<Mutex<Answers>>,
+    numbers: Arc<AtomicUsize>,
+}
+
+/// In microseconds, from when a request should have gone out.
+struct Waits {
+    /// Over connections that stand.
+    kept: Histogram<u64>,
+    /// Over a connection made for it.
+    fresh: Histogram<u64>,
+}
+
+impl Honest {
+    async fn run(self, go_on: Arc<AtomicBool>) -> Waits {
+        let new = || Histogram::new_with_bounds(1, 60_000_000, 3).unwrap();
+        let waits = Arc::new(Mutex::new(Waits { kept: new(), fresh: new() }));
+        let me = Arc::new(self);
+        let interval = Duration::from_micros(1_000_000 / HONEST_A_SECOND);
+        let (running, mut asking, mut n) = (Stopwatch::start(), JoinSet::new(), 0_u32);
+        while go_on.load(Ordering::Relaxed) {
+            tokio::time::sleep((interval * n).saturating_sub(running.elapsed())).await;
+            let due = interval * n;
+            let (me, waits) = (Arc::clone(&me), Arc::clone(&waits));
+            asking.spawn(async move {
+                let is_fresh = me.ask(n).await;
+                let wait = u64::try_from((running.elapsed() - due).as_micros()).unwrap();
+                let mut waits = waits.lock().unwrap();
+                let waits = if is_fresh { &mut waits.fresh } else { &mut waits.kept };
+                waits.saturating_record(wait);
+            });
+            n += 1;
+        }
+        while let Some(asked) = asking.join_next().await {
+            asked.unwrap();
+        }
+        Arc::into_inner(waits).unwrap().into_inner().unwrap()
+    }
+
+    /// `true` where it took a connection of its own.
+    async fn ask(&self, n: u32) -> bool {
+        match n % 3 {
+            0 => self.create().await,
+            1 => self.report().await,
+            _ => {
+                let request = b"GET /readyz HTTP/1.1\r\nhost: twotick\r\nconnection: close\r\n\r\n";
+                let mut stream = TcpStream::connect(self.home.addr).await.unwrap();
+                stream.write_all(request).await.unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).await.unwrap();
+                assert!(answer.starts_with("HTTP/1.1 200"), "an honest caller got {answer:?}");
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn create(&self) {
+        let n = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let (to, client_ref) = (format!("+491522{n:07}"), format!("ref-{n}"));
+        let body = json!({ "to": to, "client_ref": client_ref });
+        let asked = Asked { client_ref: client_ref.clone(), at: Moment::now() };
+        self.answers.lock().unwrap().asked.push(asked);
+        let (status, created) =
+            self.home.post("/v1/verifications", &body, Some(&client_ref)).await.expect("an honest caller");
+        assert_eq!(status, 201, "{created}");
+        let (id, version) =
+            (created["id"].as_str().unwrap().to_owned(), created["version"].as_u64().unwrap());
+        self.answers.lock().unwrap().created.push(Created { id, client_ref, to, version, at: Moment::now() });
+    }
+
+    async fn report(&self) {
+        let newest = self.providers.requests().into_iter().rfind(|seen| seen.channel == "whatsapp");
+        let Some(seen) = newest else { return };
+        let told = [(&*seen.provider_ref, "delivered", Some(&*seen.reference))];
+        let answer = self.home.statuses(&told).await.expect("an honest provider");
+        assert_eq!(answer.status(), 200);
+        let acked = Acked {
+            reference: seen.reference,
+            status: "delivered".to_owned(),
+            named_ours: true,
+            at: Moment::now(),
+        };
+        self.answers.lock().unwrap().acked.push(acked);
+    }
+}
+
+async fn all(mut attacking: JoinSet<(End, Duration, &'static str)>, what: &str) -> Tally {
+    let mut tally = Tally::default();
+    while let Some(ended) = attacking.join_next().await {
+        let (end, took, name) = ended.unwrap();
+        tally.count(end, took, if name.is_empty() { what } else { name });
+    }
+    tally
+}
+
+type Ended = (End, Duration, &'static str);
+
+/// Until the other side hangs up.
+async fn end_of(stream: &mut TcpStream, limit: Duration) -> End {
+    let mut answer = Vec::new();
+    match tokio::time::timeout(limit, stream.read_to_end(&mut answer)).await {
+        Ok(_) => End::of(&answer),
+        Err(_) => End::Open,
+    }
+}
+
+impl End {
+    fn of(answer: &[u8]) -> Self {
+        let status = answer.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2..5));
+        let status = status.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+        status.map_or(Self::Closed, Self::Answered)
+    }
+}
+
+/// A few bytes every half second.
+async fn drip(addr: SocketAddr, name: &'static str, begin: &'static [u8], piece: &'static [u8]) -> Ended {
+    let Ok(mut stream) = TcpStream::connect(addr).await else { return (End::Closed, Duration::ZERO, name) };
+    let took = Stopwatch::start();
+    let (mut reader, mut writer) = stream.split();
+    let dripping = async {
+        let _ = writer.write_all(begin).await;
+        loop {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            // Refused once the other side hung up, which the reader sees.
+            let _ = writer.write_all(piece).await;
+        }
+    };
+    let mut answer = Vec::new();
+    let reading = tokio::time::timeout(LIMIT, reader.read_to_end(&mut answer));
+    let end = tokio::select! {
+        read = reading => if read.is_ok() { End::of(&answer) } else { End::Open },
+        () = dripping => End::Open,
+    };
+    (end, took.elapsed(), name)
+}
+
+/// So many ask for much and take none of it. The kernel that hangs up does not tell them: it shows in the list of
+/// connections.
+async fn never_read(addr: SocketAddr, connections: usize) -> Ended {
+    let took = Stopwatch::start();
+    let ask = b"GET /openapi.json HTTP/1.1\r\nhost: twotick\r\n\r\n".repeat(64);
+    let mut streams = Vec::new();
+    for _ in 0..connections {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        // Taken at once, however much of it is answered.
+        let _ = tokio::time::timeout(AT_ONCE, stream.write_all(&ask)).await;
+        streams.push(stream);
+    }
+    let ports: Vec<_> = streams.iter().map(|stream| stream.local_addr().unwrap().port()).collect();
+    while took.elapsed() < LIMIT {
+        // Seldom: to make that list is work for the kernel.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let ports = ports.clone();
+        let left = tokio::task::spawn_blocking(move || still_connected(addr.port(), &ports)).await.unwrap();
+        if left == 0 {
+            return (End::Closed, took.elapsed(), "who does not read");
+        }
+    }
+    (End::Open, took.elapsed(), "who does not read")
+}
+
+/// To how many of the `remote` ports the side at `local` still has its end of the connection.
+fn still_connected(local: u16, remote: &[u16]) -> usize {
+    let port = |field: &str| u16::from_str_radix(field.rsplit(':').next()?, 16).ok();
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let is_one = |line: &&str| {
+        let mut fields = line.split_whitespace().skip(1);
+        let ports = (fields.next().and_then(port), fields.next().and_then(port));
+        // 01 is established; what is being closed belongs to the kernel alone.
+        ports.0 == Some(local)
+            && ports.1.is_some_and(|port| remote.contains(&port))
+            && fields.next() == Some("01")
+    };
+    table.lines().skip(1).filter(is_one).count()
+}
+
+async fn unfinished(addr: SocketAddr) -> Ended {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let took = Stopwatch::start();
+    let head = format!(
+        "POST /webhooks/whatsapp HTTP/1.1\r\nhost: twotick\r\nx-hub-signature-256: sha256={}\r\n\
+         content-length: {}\r\n\r\n",
+        "0".repeat(64),
+        3 * MIB,
+    );
+    let (mut reader, mut writer) = stream.split();
+    let writing = async {
+        let _ = writer.write_all(head.as_bytes()).await;
+        let _ = writer.write_all(&vec![b' '; 3 * MIB - 1]).await;
+        std::future::pending::<()>().await;
+    };
+    let mut answer = Vec::new();
+    let reading = tokio::time::timeout(LIMIT, reader.read_to_end(&mut answer));
+    let end = tokio::select! {
+        read = reading => if read.is_ok() { End::of(&answer) } else { End::Open },
+        () = writing => End::Open,
+    };
+    (end, took.elapsed(), "")
+}
+
+async fn say_nothing(addr: SocketAddr) -> Ended {
+    // Past what the listener holds, a connection is not even made.
+    let connecting = tokio::time::timeout(LIMIT, TcpStream::connect(addr)).await;
+    let Ok(Ok(mut stream)) = connecting else { return (End::Closed, Duration::ZERO, "") };
+    let took = Stopwatch::start();
+    let end = end_of(&mut stream, LIMIT * 2).await;
+    (end, took.elapsed(), "")
+}
+
+async fn say(addr: SocketAddr, name: &'static str, bytes: Vec<u8>) -> Ended {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let took = Stopwatch::start();
+    let (mut reader, mut writer) = stream.split();
+    let writing = async {
+        let _ = writer.write_all(&bytes).await;
+        std::future::pending::<()>().await;
+    };
+    let mut answer = Vec::new();
+    let limit = if name.starts_with("half ") { LIMIT } else { AT_ONCE };
+    let reading = tokio::time::timeout(limit, reader.read_to_end(&mut answer));
+    let end = tokio::select! {
+        read = reading => if read.is_ok() { End::of(&answer) } else { End::Open },
+        () = writing => End::Open,
+    };
+    let text = String::from_utf8_lossy(&answer);
+    assert!(!text.contains(" 200 OK"), "{name}: something in it was answered: {text}");
+    (end, took.elapsed(), name)
+}
+
+/// Until it is refused.
+async fn endless(addr: SocketAddr, name: &'static str, begin: &'static [u8], letter: u8) -> Ended {
+    let block = if letter == b'\n' { b"x-a: b\r\n".repeat(8 * 1024) } else { vec![letter; 64 * 1024] };
+    pour(addr, name, begin, block).await
+}
+
+async fn endless_chunks(addr: SocketAddr) -> Ended {
+    let begin = b"POST /webhooks/whatsapp HTTP/1.1\r\nhost: twotick\r\ntransfer-encoding: chunked\r\n\r\n";
+    let mut block = b"10000\r\n".to_vec();
+    block.extend_from_slice(&[b'a'; 64 * 1024]);
+    block.extend_from_slice(b"\r\n");
+    pour(addr, "endless chunks", begin, block).await
+}
+
+async fn pour(addr: SocketAddr, name: &'static str, begin: &'static [u8], block: Vec<u8>) -> Ended {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let took = Stopwatch::start();
+    let (mut reader, mut writer) = stream.split();
+    let pouring = async {
+        let _ = writer.write_all(begin).await;
+        while writer.write_all(&block).await.is_ok() {}
+        std::future::pending::<()>().await;
+    };
+    let mut answer = Vec::new();
+    let reading = tokio::time::timeout(AT_ONCE, reader.read_to_end(&mut answer));
+    let end = tokio::select! {
+        read = reading => if read.is_ok() { End::of(&answer) } else { End::Open },
+        () = pouring => End::Open,
+    };
+    (end, took.elapsed(), name)
+}
+
+/// What no honest caller says. None of it may be answered well, nor may what is hidden in it.
+fn nonsense() -> Vec<(&'static str, Vec<u8>)> {
+    let hidden = "GET /healthz HTTP/1.1\r\nhost: twotick\r\n\r\n";
+    let framed = |headers: &str, body: &str| {
+        format!("POST /webhooks/whatsapp HTTP/1.1\r\nhost: twotick\r\n{headers}\r\n{body}{hidden}")
+            .into_bytes()
+    };
+    let api = |headers: &str, body: &str| {
+        let bearer = format!("authorization: Bearer {KEY}\r\ncontent-type: application/json\r\n");
+        let length = format!("content-length: {}\r\nconnection: close\r\n", body.len());
+        format!("POST /v1/verifications HTTP/1.1\r\nhost: twotick\r\n{bearer}{length}{headers}\r\n{body}")
+            .into_bytes()
+    };
+    let head = |line: &str| format!("{line}\r\nhost: twotick\r\n\r\n").into_bytes();
+    let chunked = "transfer-encoding: chunked\r\n";
+    vec![
+        ("chunked and a length", framed(&format!("{chunked}content-length: 4\r\n"), "0\r\n\r\n")),
+        ("a length and chunked", framed(&format!("content-length: 4\r\n{chunked}"), "0\r\n\r\n")),
+        ("two lengths", framed("content-length: 0\r\ncontent-length: 44\r\n", "")),
+        ("a list of lengths", framed("content-length: 0, 44\r\n", "")),
+        ("a signed length", framed("content-length: +44\r\n", "")),
+        ("a negative length", framed("content-length: -1\r\n", "")),
+        ("a length in hexadecimal", framed("content-length: 0x2c\r\n", "")),
+        ("a length past all bounds", framed("content-length: 99999999999999999999\r\n", "")),
+        ("a length of 1 GB", framed("content-length: 1000000000\r\n", "")),
+        ("chunked in disguise", framed("transfer-encoding: xchunked\r\n", "0\r\n\r\n")),
+        ("chunked twice", framed("transfer-encoding: chunked, chunked\r\n", "0\r\n\r\n")),
+        ("chunked and more", framed("transfer-encoding: chunked, identity\r\n", "0\r\n\r\n")),
+        ("chunked behind a tab", framed("transfer-encoding:\tx\tchunked\r\n", "0\r\n\r\n")),
+        ("a space before the colon", framed("content-length : 44\r\n", "")),
+        ("a folded header", framed("x-a: b\r\n content-length: 44\r\n", "")),
+        ("a header without a name", framed(": b\r\n", "")),
+        ("a zero in a header", framed("x-a: \0\r\n", "")),
+        ("a chunk past all bounds", framed(chunked, "fffffffffffffffff\r\n")),
+        ("a negative chunk", framed(chunked, "-1\r\n")),
+        ("a chunk of letters", framed(chunked, "zz\r\n")),
+        ("a chunk that lies", framed(chunked, "1\r\nabc\r\n0\r\n\r\n")),
+        ("a header of 1 MB", head(&format!("GET /healthz HTTP/1.1\r\nx-a: {}", "a".repeat(MIB)))),
+        ("ten thousand headers", head(&format!("GET /healthz HTTP/1.1{}", "\r\nx-a: b".repeat(10_000)))),
+        ("an address of 1 MB", head(&format!("GET /{} HTTP/1.1", "a".repeat(MIB)))),
+        ("no HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".repeat(40)),
+        ("HTTP of tomorrow", head("GET /healthz HTTP/9.9")),
+        ("HTTP/2 without asking", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec()),
+        ("a method of blanks", head("    /healthz HTTP/1.1")),
+        ("zeros", vec![0; 4096]),
+        ("garbage behind garbage", b"\x00\xff\r\n\r\n".repeat(1_000)),
+        ("deep lists", api("", &format!("{{\"to\":{}", "[".repeat(60_000)))),
+        ("deep objects", api("", &"{\"a\":".repeat(12_000))),
+        ("a body of another kind", api("content-encoding: gzip\r\n", "{}")),
+        ("more than the API takes", api("", &" ".repeat(65 * 1024))),
+        ("half a request", b"POST /v1/verifications HTTP/1.1\r\nhost: twotick\r\n".to_vec()),
+        ("half a body", framed("content-length: 4096\r\n", "{")),
+    ]
+}
+
+/// Ten thousand connections and both ends of the proof, in one process.
+fn allow_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    assert!(allowed > IDLE as u64 + 2_000, "only {allowed} files may be open: raise `ulimit -Hn`");
+}
