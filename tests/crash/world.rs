@@ -188,7 +188,8 @@ en = "{{code}} is your {{brand}} code."
         let log = self.folder.join("server.log");
         let stderr = File::options().create(true).append(true).open(&log).unwrap();
         command.args(words).arg(self.folder.join("config.toml")).arg("serve");
-        command.env_remove("TWOTICK_LOG").envs(environment.iter().copied());
+        // The log is shortened every few turns, so that faults meet that as well.
+        command.env_remove("TWOTICK_LOG").env("TWOTICK_SHORT_LOG", "1").envs(environment.iter().copied());
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn();
         Server { child: child.expect("the binary runs"), log }
     }
