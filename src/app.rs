@@ -62,6 +62,8 @@ const REQUESTS_LIMIT: Duration = Duration::from_secs(3);
 const SENDS_LIMIT: Duration = Duration::from_secs(6);
 /// For the sweeps; each is short.
 const SWEEPS_LIMIT: Duration = Duration::from_secs(1);
+/// What the kernel holds of an answer that is not read yet. It would grow to megabytes by itself, for each connection.
+const SEND_BUFFER_BYTES: u32 = 128 * 1024;
 /// For a peer to take what is sent to it. The web server waits for ever, so whoever asks and does not read could keep
 /// its connection with all its buffers; the kernel then resets it. As long as a head or a body may take.
 #[cfg(target_os = "linux")]
@@ -102,7 +104,8 @@ impl Listeners {
 fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
-    // Every connection that is accepted has it too.
+    // Every connection that is accepted has what is set here.
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     #[cfg(target_os = "linux")]
     rustix::net::sockopt::set_tcp_user_timeout(&socket, NOBODY_READS_LIMIT_MS)?;
     socket.bind(addr)?;
@@ -180,6 +183,7 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
             personal: config.retention.personal,
             timelines: config.retention.timelines,
             audit: config.retention.audit,
+            alarm_bytes: config.store.alarm_bytes,
         },
         needed_templates(config),
         metrics.clone(),

@@ -92,6 +92,7 @@ struct Shared {
     policies: RwLock<Policies>,
     watchers: Mutex<HashMap<VerificationId, watch::Sender<u32>>>,
     health: AtomicU8,
+    size: AtomicU64,
     /// Milliseconds of `uptime` at which the turn in progress began, plus one; 0 between turns.
     turn_began: AtomicU64,
     /// The same of the sync in progress.
@@ -275,6 +276,10 @@ impl Store for SledStore {
         }
     }
 
+    fn size(&self) -> u64 {
+        self.shared.size.load(Ordering::Relaxed)
+    }
+
     fn rest(&self) -> Reply<()> {
         self.ask(Job::Rest)
     }
@@ -295,6 +300,7 @@ impl Shared {
             policies: RwLock::default(),
             watchers: Mutex::default(),
             health: AtomicU8::new(READY),
+            size: AtomicU64::new(0),
             turn_began: AtomicU64::new(0),
             sync_began: AtomicU64::new(0),
             uptime: Stopwatch::start(),
@@ -486,6 +492,38 @@ mod tests {
             }
             assert_eq!(visits, ids.len().div_ceil(effort));
         }
+    }
+
+    /// In tests a log is long with 64 KiB.
+    #[tokio::test]
+    async fn a_log_that_is_long_is_made_short_and_nobody_notices() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Vault::new(&[7; 32]);
+        let time = ManualClock::starting_at(Timestamp::from_millis(1_795_000_000_000));
+        let settings =
+            Settings { path: folder.path().to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
+        let notes = || {
+            let files = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name());
+            files.filter(|name| name.to_string_lossy().starts_with("snap.")).collect::<Vec<_>>()
+        };
+        let (store, mut errands) = open(settings, Clock::Manual(Arc::clone(&time))).unwrap();
+        let (mut ids, mut seen) = (Vec::new(), std::collections::BTreeSet::new());
+        for _ in 0..200 {
+            time.advance(Duration::from_secs(700));
+            let (id, order) = create(&vault, time.now());
+            store.execute(vec![order]).await.unwrap();
+            ids.push(id);
+            seen.extend(notes());
+        }
+        assert!(seen.len() > 2, "sled noted where everything is {} times", seen.len());
+        for &id in &ids {
+            assert_eq!(store.read(id).await.unwrap().unwrap().verification.id(), id);
+        }
+        let mut handed_out = 0;
+        while errands.try_recv().is_ok() {
+            handed_out += 1;
+        }
+        assert!(handed_out >= ids.len(), "only {handed_out} were handed out");
     }
 
     async fn has_fallen_back(store: &SledStore, id: VerificationId) -> bool {

@@ -5,16 +5,19 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::chain::{Head, Link};
+use super::journal::{self, Entry, Page};
 use super::open::Parked;
-use super::record::{self, Commit};
+use super::{commits, record};
 use crate::store::{Alert, Facets, Idempotency, Inbound, StoreError};
 use crate::verification::values::MessageId;
-use crate::verification::{Event, Policy};
+use crate::verification::{Event, Policy, State};
 
 /// What can stand in a row.
 #[derive(Clone, Copy, Debug)]
 pub enum Content {
     Events,
+    Journal,
+    EventsOfOld,
     ProviderRef,
     Policy,
     Facets,
@@ -29,8 +32,10 @@ pub enum Content {
 }
 
 impl Content {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Events,
+        Self::Journal,
+        Self::EventsOfOld,
         Self::ProviderRef,
         Self::Policy,
         Self::Facets,
@@ -44,10 +49,36 @@ impl Content {
         Self::KeyId,
     ];
 
+    /// A row with this content and the checksum that lets it in. `None` where it is no JSON, or too large.
+    pub fn row(self, key: &[u8], content: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Events | Self::Journal => record::encode_compact(key, content).ok(),
+            Self::EventsOfOld
+            | Self::ProviderRef
+            | Self::Policy
+            | Self::Facets
+            | Self::Idempotency
+            | Self::Parked
+            | Self::Inbound
+            | Self::Alert
+            | Self::AuditLink
+            | Self::AuditHead
+            | Self::Number
+            | Self::KeyId => {
+                record::encode(key, &serde_json::from_slice::<Box<RawValue>>(content).ok()?).ok()
+            }
+        }
+    }
+
     /// Reads a row and writes what was read as a row.
     pub fn again(self, key: &[u8], row: &[u8]) -> Result<Vec<u8>, StoreError> {
         match self {
-            Self::Events => again::<Commit>(key, row),
+            Self::Events | Self::EventsOfOld => {
+                let mut content = Vec::new();
+                commits::append(&mut content, &events(key, row)?);
+                record::encode_compact(key, &content)
+            }
+            Self::Journal => journal_again(key, row),
             Self::ProviderRef => again::<MessageId>(key, row),
             Self::Policy => again::<Policy>(key, row),
             Self::Facets => again::<Facets>(key, row),
@@ -67,12 +98,30 @@ fn again<T: Serialize + DeserializeOwned>(key: &[u8], row: &[u8]) -> Result<Vec<
     record::encode(key, &record::decode::<T>(key, row)?)
 }
 
-/// The events of a row.
-pub fn events(key: &[u8], row: &[u8]) -> Result<Vec<Event>, StoreError> {
-    Ok(record::decode::<Commit>(key, row)?.into_events().collect())
+fn journal_again(key: &[u8], row: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let mut page = Page::default();
+    for entry in journal::read(key, row)? {
+        match entry {
+            Entry::Added { id, first, commits } => page.added(id, first, commits)?,
+            Entry::Gathered { id } => page.gathered(id),
+        }
+    }
+    let mut content = Vec::new();
+    for (key, row) in page.rows(1)? {
+        content.extend_from_slice(record::decode_compact(&key, &row)?);
+    }
+    record::encode_compact(key, &content)
 }
 
-/// A row whose checksum is right, whatever stands in it. `None` where it is no JSON.
-pub fn sealed(key: &[u8], content: &[u8]) -> Option<Vec<u8>> {
-    record::encode(key, &serde_json::from_slice::<Box<RawValue>>(content).ok()?).ok()
+/// The events of a row.
+pub fn events(key: &[u8], row: &[u8]) -> Result<Vec<Event>, StoreError> {
+    record::decode_events(key, row)
+}
+
+/// The state and the number of the events that compact content holds, as they are taken from it without listing them;
+/// and whether the parts it can be cut into are the whole again.
+pub fn folded(content: &[u8]) -> Option<(State, u32, bool)> {
+    let parts = commits::split(content, content.len() / 2).ok()?;
+    let whole = parts.iter().flat_map(|(part, _)| part.iter()).eq(content);
+    Some((commits::fold(content).ok()?, commits::count(content).ok()?, whole))
 }

@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -92,6 +92,8 @@ pub struct Disk {
     db: ::sled::Db,
     path: PathBuf,
     batches: Cell<u64>,
+    /// Bytes that sled has added to its log since it was opened.
+    logged: Cell<u64>,
     platter: Platter,
     /// The copy that is being taken, if one is.
     copying: RefCell<Option<Copying>>,
@@ -116,6 +118,11 @@ impl Platter {
         self.mark(batches).map_err(|error| WriteError::Failed(format!("{LOCK}: {error}")))
     }
 
+    /// What keeps others out of the folder.
+    pub fn lock(&self) -> Arc<File> {
+        Arc::clone(&self.lock)
+    }
+
     /// Notes outside of sled how many batches are durable. Not synced: after the loss of power the note may be of a
     /// batch before, never of one that is not there.
     fn mark(&self, batches: u64) -> io::Result<()> {
@@ -125,8 +132,9 @@ impl Platter {
     /// What [`Platter::mark`] noted last; `None` before the first batch.
     fn marked(&self, path: &Path) -> Result<Option<u64>, OpenError> {
         let mut text = String::new();
-        (&*self.lock)
-            .read_to_string(&mut text)
+        let mut lock = &*self.lock;
+        lock.seek(SeekFrom::Start(0))
+            .and_then(|_| lock.read_to_string(&mut text))
             .map_err(|source| OpenError::Io { path: path.join(LOCK), source })?;
         // Of a file that was never synced a loss of power may leave its length alone.
         if text.bytes().all(|byte| byte == 0) {
@@ -183,16 +191,26 @@ pub struct Parked {
 impl Disk {
     /// For a server: made where it is missing.
     pub fn open(path: &Path, key_id: [u8; 4]) -> Result<Self, OpenError> {
-        let disk = Self::open_unindexed(path, key_id)?;
+        Self::open_unindexed(path, key_id)?.for_serving()
+    }
+
+    /// Once more, by who has never let go of `lock`, which [`Platter`] gave.
+    pub fn open_again(path: &Path, key_id: [u8; 4], lock: Arc<File>) -> Result<Self, OpenError> {
+        Self::open_locked(path, key_id, lock)?.for_serving()
+    }
+
+    fn for_serving(self) -> Result<Self, OpenError> {
+        let disk = self;
+        let path = &disk.path;
         if import::is_half_done(&disk).map_err(|error| disk.unreadable(&error))? {
-            return Err(OpenError::HalfImported { path: path.to_owned() });
+            return Err(OpenError::HalfImported { path: path.clone() });
         }
         let version = disk
             .get(&keys::INDEX)
             .and_then(|row| row.map(|row| record::decode::<u32>(&keys::INDEX, &row)).transpose());
         match version.map_err(|error| disk.unreadable(&error))? {
             Some(INDEX_VERSION) => Ok(disk),
-            Some(_) | None => Err(OpenError::Unindexed { path: path.to_owned() }),
+            Some(_) | None => Err(OpenError::Unindexed { path: path.clone() }),
         }
     }
 
@@ -217,10 +235,14 @@ impl Disk {
     }
 
     fn open_unindexed(path: &Path, key_id: [u8; 4]) -> Result<Self, OpenError> {
-        let io = |source| OpenError::Io { path: path.to_owned(), source };
-        fs::create_dir_all(path).map_err(io)?;
+        fs::create_dir_all(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
         let lock = lock(path)?;
         failpoint::reach("open.locked");
+        Self::open_locked(path, key_id, Arc::new(lock))
+    }
+
+    fn open_locked(path: &Path, key_id: [u8; 4], lock: Arc<File>) -> Result<Self, OpenError> {
+        let io = |source| OpenError::Io { path: path.to_owned(), source };
         remove_unfinished_snapshots(path).map_err(io)?;
         if free_room(path).map_err(io)? < ROOM_NEEDED {
             return Err(OpenError::Full { path: path.to_owned() });
@@ -233,12 +255,13 @@ impl Disk {
         for synced in [&path.join("conf"), path, folder_of_folder.unwrap_or(Path::new("."))] {
             File::open(synced).and_then(|file| file.sync_all()).map_err(io)?;
         }
-        let platter = Platter { file: Arc::new(file), lock: Arc::new(lock) };
+        let platter = Platter { file: Arc::new(file), lock };
         let disk = Self {
             waker,
             db,
             path: path.to_owned(),
             batches: Cell::new(0),
+            logged: Cell::new(0),
             platter,
             copying: RefCell::default(),
         };
@@ -283,6 +306,11 @@ impl Disk {
         })
     }
 
+    /// Bytes of sled's file, which holds all but a few pages of notes.
+    pub fn size(&self) -> u64 {
+        self.platter.file.metadata().map_or(0, |file| file.len())
+    }
+
     /// Makes `batch`, of `rows` rows, survive the loss of power.
     pub fn write(&self, batch: ::sled::Batch, rows: usize) -> Result<(), WriteError> {
         self.hand_over(batch, rows)?;
@@ -302,10 +330,16 @@ impl Disk {
             free_what_was_replaced(rows);
             self.db.flush()
         });
-        flushed.map_err(write_error)?;
+        let logged = flushed.map_err(write_error)?;
+        self.logged.set(self.logged.get() + logged as u64);
         failpoint::reach("commit.after");
         self.batches.set(number);
         Ok(())
+    }
+
+    /// Bytes that sled has added to its log since it was opened: the next opening reads them.
+    pub fn logged(&self) -> u64 {
+        self.logged.get()
     }
 
     /// How many batches were handed over since the store was made.
@@ -333,6 +367,11 @@ impl Disk {
     /// Begins a copy. One that was begun before is given up.
     pub fn begin_copy(&self) {
         *self.copying.borrow_mut() = Some(Copying::default());
+    }
+
+    /// Whether a copy is under way, which ends when this is closed.
+    pub fn is_being_copied(&self) -> bool {
+        self.copying.borrow().is_some()
     }
 
     /// The next part of the copy that was begun. `None`: it was given up.

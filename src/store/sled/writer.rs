@@ -7,6 +7,7 @@ mod syncer;
 mod turn;
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -33,6 +34,12 @@ const ORDERS_A_TURN: usize = 64;
 const DUES_A_TURN: usize = 64;
 /// Reads of one turn: they come after the writes that wait, and may not hold up the next ones.
 const READS_A_TURN: usize = 64;
+/// sled notes where everything is only when it is opened, and an opening reads all of the log since then, some hundred
+/// megabytes a second from memory and a third of that from a cold disk. Longer than this it does not get ...
+const LONGEST_LOG: u64 = if cfg!(test) { 64 * 1024 } else { 256 * 1024 * 1024 };
+/// ... nor longer than this where nothing has come for [`QUIET_AFTER`].
+const LONGEST_QUIET_LOG: u64 = LONGEST_LOG / 8;
+const QUIET_AFTER: Duration = Duration::from_secs(1);
 /// While the disk is full: how often to look whether there is room again.
 const ROOM_CHECK: Duration = Duration::from_millis(250);
 
@@ -79,9 +86,11 @@ pub fn start(
     let memory = Memory::new(found, &settings.rates, Arc::clone(&shared));
     let path = settings.path.clone();
     let io = |source| OpenError::Io { path: path.clone(), source };
+    let lock = Some(disk.platter().lock());
     let opened = Opened::new(disk, &clock, &shared, &errands).map_err(io)?;
     let mut writer = Writer {
         opened: Some(opened),
+        lock,
         memory,
         settings,
         clock,
@@ -93,6 +102,7 @@ pub fn start(
         interrupted,
         course: Course::Running,
         agenda: Agenda::Kept,
+        demand: Demand::Busy,
     };
     let run = move || {
         let shared = Arc::clone(&writer.shared);
@@ -112,6 +122,8 @@ pub fn start(
 struct Writer {
     /// `None` only while a disk that was full is opened anew, and in the end.
     opened: Option<Opened>,
+    /// Kept while the disk is opened anew, so that nobody else takes the folder then. `None` in the end.
+    lock: Option<Arc<File>>,
     memory: Memory,
     settings: Settings,
     clock: Clock,
@@ -126,6 +138,14 @@ struct Writer {
     interrupted: Vec<VerificationId>,
     course: Course,
     agenda: Agenda,
+    demand: Demand,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Demand {
+    Busy,
+    /// Nobody asked for anything until something was due, or for a while.
+    Quiet,
 }
 
 /// What must be let go of before the folder can be opened again.
@@ -207,6 +227,7 @@ impl Writer {
             }
             self.read(taken.reads);
             self.memory.measure();
+            self.shorten_log();
             self.shared.turn_ends();
             if !taken.closings.is_empty() {
                 self.course = Course::Closing;
@@ -215,6 +236,7 @@ impl Writer {
                 self.shared.health.store(CLOSED, Ordering::Relaxed);
                 failpoint::reach("close.before");
                 self.opened = None;
+                self.lock = None;
                 failpoint::reach("close.after");
                 taken.closings.into_iter().for_each(|reply| drop(reply.send(Ok(()))));
                 break;
@@ -229,11 +251,20 @@ impl Writer {
             Course::Running | Course::Closing if has_work => return true,
             Course::Running | Course::Closing | Course::Full | Course::FullAndStuck => {}
         }
-        let job = match self.sleep() {
+        let log_is_long = self.opened.as_ref().is_some_and(|opened| opened.disk.logged() > LONGEST_QUIET_LOG);
+        let sleep = match self.sleep() {
+            Some(sleep) if log_is_long => Some(sleep.min(QUIET_AFTER)),
+            None if log_is_long => Some(QUIET_AFTER),
+            sleep => sleep,
+        };
+        let job = match sleep {
             Some(Duration::ZERO) => return true,
             Some(sleep) => match self.queue.recv_timeout(sleep) {
                 Ok(job) => job,
-                Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.demand = Demand::Quiet;
+                    return true;
+                }
                 Err(RecvTimeoutError::Disconnected) => return false,
             },
             None => match self.queue.recv() {
@@ -241,6 +272,7 @@ impl Writer {
                 Err(_) => return false,
             },
         };
+        self.demand = Demand::Busy;
         self.take(job, taken);
         true
     }
@@ -396,7 +428,10 @@ impl Writer {
 
     fn mind_the_room(&mut self) {
         let has_room = match &self.opened {
-            Some(Opened { disk, .. }) => disk.has_room(),
+            Some(Opened { disk, .. }) => {
+                self.shared.size.store(disk.size(), Ordering::Relaxed);
+                disk.has_room()
+            }
             None => true,
         };
         match (self.course, has_room) {
@@ -410,7 +445,7 @@ impl Writer {
                 );
             }
             (Course::Full, true) => self.resume(),
-            (Course::FullAndStuck, true) => match self.reopen() {
+            (Course::FullAndStuck, true) => match self.recover() {
                 Ok(()) => self.resume(),
                 // Of a disk that is full, or that the sled before has not let go of yet, later.
                 Err(OpenError::Full { .. } | OpenError::InUse { .. }) => {}
@@ -426,12 +461,10 @@ impl Writer {
     }
 
     /// What of the last batch became durable is known only to the log, so memory is made anew from it.
-    fn reopen(&mut self) -> Result<(), OpenError> {
-        self.opened = None;
-        let disk = Disk::open(&self.settings.path, self.settings.key_id)?;
+    fn recover(&mut self) -> Result<(), OpenError> {
+        let disk = self.open_again()?;
         let found = disk.load()?;
-        let io = |source| OpenError::Io { path: self.settings.path.clone(), source };
-        let opened = Opened::new(disk, &self.clock, &self.shared, &self.errands).map_err(io)?;
+        let opened = self.opened(disk)?;
         self.turns = 0;
         // Attempts whose intent turned out to be durable although nobody was told to carry them out.
         let was_handed_out = |id: &VerificationId| self.memory.has_open_attempt(*id);
@@ -439,6 +472,43 @@ impl Writer {
         self.memory = Memory::new(found, &self.settings.rates, Arc::clone(&self.shared));
         self.opened = Some(opened);
         Ok(())
+    }
+
+    fn open_again(&mut self) -> Result<Disk, OpenError> {
+        self.opened = None;
+        let (path, key_id) = (&self.settings.path, self.settings.key_id);
+        match &self.lock {
+            Some(lock) => Disk::open_again(path, key_id, Arc::clone(lock)),
+            None => Disk::open(path, key_id),
+        }
+    }
+
+    fn opened(&self, disk: Disk) -> Result<Opened, OpenError> {
+        let io = |source| OpenError::Io { path: self.settings.path.clone(), source };
+        Opened::new(disk, &self.clock, &self.shared, &self.errands).map_err(io)
+    }
+
+    /// Has sled note where everything is, by closing and opening it, where its log has become long.
+    fn shorten_log(&mut self) {
+        let longest = if self.demand == Demand::Quiet { LONGEST_QUIET_LOG } else { LONGEST_LOG };
+        let Some(Opened { disk, .. }) = &self.opened else { return };
+        let logged = disk.logged();
+        if logged <= longest || self.course != Course::Running || disk.is_being_copied() {
+            return;
+        }
+        self.wait_for_sync();
+        self.memory.is_durable(self.turns);
+        let took = Stopwatch::start();
+        let opened = self.open_again().and_then(|disk| self.opened(disk));
+        match opened {
+            Ok(opened) => self.opened = Some(opened),
+            Err(OpenError::Full { .. }) => return self.write_failed(WriteError::Full),
+            Err(error) => stop(&error.to_string()),
+        }
+        let took = took.elapsed();
+        metrics::histogram!("twotick_store_reopen_duration_seconds").record(took.as_secs_f64());
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(took_ms, log_bytes = logged, "sled was opened anew, so that the next start is quick");
     }
 
     fn refuse_writes(&mut self, taken: &mut Taken) {
