@@ -1,5 +1,7 @@
 //! What is kept, for how long, and who can read it: by the real binary, over real files.
 
+#[path = "support/proof.rs"]
+mod proof;
 mod support;
 
 use std::collections::BTreeMap;
@@ -112,6 +114,10 @@ async fn what_was_moved_is_there_again_and_nothing_is_sent() {
         for number in ["+12025550100", "+12025550101"] {
             assert_eq!(phones.handset(number).len(), 0, "{command}: sent 0");
         }
+        proof::figure(
+            "keeping.restore_of_an_old_copy",
+            &[("by", command.to_owned()), ("sent", "0".to_owned())],
+        );
         phones.stop().await;
     }
     let stranger = tempfile::tempdir().unwrap();
@@ -265,6 +271,17 @@ async fn no_number_code_or_text_stands_in_any_file_log_or_metric_and_dead_keys_o
         }
     }
     assert_eq!(hits, Vec::<String>::new());
+    let forms_each = forms(CANARIES[0]).len();
+    proof::figure(
+        "keeping.canaries",
+        &[
+            ("canaries", CANARIES.len().to_string()),
+            ("forms", forms_each.to_string()),
+            ("places", places.len().to_string()),
+            ("bytes", bytes.to_string()),
+            ("hits", hits.len().to_string()),
+        ],
+    );
     let planted = [&b"something "[..], STANDARD.encode("x+12025550100y").as_bytes()].concat();
     let (_, form) = &forms(CANARIES[0])[4];
     assert!(holds(&planted, form) || forms(CANARIES[0]).iter().any(|(_, form)| holds(&planted, form)));
@@ -285,6 +302,10 @@ async fn no_number_code_or_text_stands_in_any_file_log_or_metric_and_dead_keys_o
         assert_eq!(later.open_person(request).err(), Some(CannotOpen::Removed));
         assert_eq!(later.code(request, 6).err(), Some(CannotOpen::Removed));
     }
+    proof::figure(
+        "keeping.dead_keys",
+        &[("opened", "0".to_owned()), ("of", (2 * requests.len()).to_string())],
+    );
     assert!(done(&offline(folder.path(), &["audit", "verify"])).starts_with("whole: "));
     let server = Server::start(&text, folder.path());
     let shown = status(&server, &id);
