@@ -65,6 +65,37 @@ pub struct Copied {
     pub is_whole: bool,
 }
 
+impl Disk {
+    /// A row is written or removed by the batch that is handed over next.
+    pub fn changes(&self, key: &[u8]) {
+        let mut copying = self.copying.borrow_mut();
+        if copying.as_mut().is_some_and(|copying| !copying.note(key)) {
+            *copying = None;
+        }
+    }
+
+    /// Begins a copy. One that was begun before is given up.
+    pub fn begin_copy(&self) {
+        *self.copying.borrow_mut() = Some(Copying::default());
+    }
+
+    /// Whether a copy is under way, which ends when this is closed.
+    pub fn is_being_copied(&self) -> bool {
+        self.copying.borrow().is_some()
+    }
+
+    /// The next part of the copy that was begun. `None`: it was given up.
+    pub fn copy_some(&self) -> Result<Option<Copied>, StoreError> {
+        let mut copying = self.copying.borrow_mut();
+        let Some(under_way) = copying.as_mut() else { return Ok(None) };
+        let copied = visit(self, under_way)?;
+        if copied.is_whole {
+            *copying = None;
+        }
+        Ok(Some(copied))
+    }
+}
+
 /// One visit to the store.
 pub fn visit(disk: &Disk, copying: &mut Copying) -> Result<Copied, StoreError> {
     let mut copied = Copied::default();
