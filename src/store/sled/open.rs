@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::backup::{self, Copied, Copying};
+use super::backup::Copying;
 use super::chain::Head;
 use super::import;
 use super::index::INDEX_VERSION;
@@ -87,7 +87,7 @@ pub struct Disk {
     logged: Cell<u64>,
     platter: Platter,
     /// The copy that is being taken, if one is.
-    copying: RefCell<Option<Copying>>,
+    pub copying: RefCell<Option<Copying>>,
 }
 
 /// Why a batch did not become durable.
@@ -254,35 +254,6 @@ impl Disk {
 
     pub fn platter(&self) -> Platter {
         self.platter.clone()
-    }
-
-    /// A row is written or removed by the batch that is handed over next.
-    pub fn changes(&self, key: &[u8]) {
-        let mut copying = self.copying.borrow_mut();
-        if copying.as_mut().is_some_and(|copying| !copying.note(key)) {
-            *copying = None;
-        }
-    }
-
-    /// Begins a copy. One that was begun before is given up.
-    pub fn begin_copy(&self) {
-        *self.copying.borrow_mut() = Some(Copying::default());
-    }
-
-    /// Whether a copy is under way, which ends when this is closed.
-    pub fn is_being_copied(&self) -> bool {
-        self.copying.borrow().is_some()
-    }
-
-    /// The next part of the copy that was begun. `None`: it was given up.
-    pub fn copy_some(&self) -> Result<Option<Copied>, StoreError> {
-        let mut copying = self.copying.borrow_mut();
-        let Some(under_way) = copying.as_mut() else { return Ok(None) };
-        let copied = backup::visit(self, under_way)?;
-        if copied.is_whole {
-            *copying = None;
-        }
-        Ok(Some(copied))
     }
 
     pub fn get(&self, key: &[u8]) -> Result<Option<::sled::IVec>, StoreError> {
