@@ -4,19 +4,24 @@
 //! are sent home, requests under way are answered, outcomes of sends under way are recorded, and at last the store is
 //! closed. Within [`STOP_LIMIT`].
 
+mod asked;
 pub mod demo;
 mod descriptors;
+mod doctor;
+mod door;
+mod erase;
 mod master_key;
 mod offline;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use actix_web::web::ServiceConfig;
 use jiff::tz::TimeZone;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use sd_notify::NotifyState;
@@ -34,7 +39,7 @@ use crate::console;
 use crate::courier::{Channels, Courier};
 use crate::http::{self, CustomCode, Lifecycle, Services};
 use crate::store::sled::{self, OpenError, SledStore};
-use crate::store::{Errand, Health, Store, StoreError};
+use crate::store::{self, Errand, Store, StoreError};
 use crate::sweeps::{self, Keep, NeededTemplate, Sweeps};
 use crate::vault::{KeysError, Vault};
 use crate::verification::Policy;
@@ -42,8 +47,12 @@ use crate::verification::policy::{Content, OnDoubt, Step};
 use crate::verification::values::{AppName, ChannelName, UserName};
 
 pub use crate::sandbox;
+pub use doctor::{Finding, Health, examine};
+pub use erase::{Erased, Unreadable, erase};
 pub use master_key::KeyError;
-pub use offline::{OfflineError, reindex, verify_audit};
+pub use offline::{
+    OfflineError, backup, erase_number, export, import, reindex, restore, verify, verify_audit,
+};
 
 /// Of a whole stop. systemd and container runtimes kill after 10 s or later unless told otherwise.
 pub const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -53,6 +62,8 @@ const REQUESTS_LIMIT: Duration = Duration::from_secs(3);
 const SENDS_LIMIT: Duration = Duration::from_secs(6);
 /// For the sweeps; each is short.
 const SWEEPS_LIMIT: Duration = Duration::from_secs(1);
+/// What the kernel holds of an answer that is not read yet. It would grow to megabytes by itself, for each connection.
+const SEND_BUFFER_BYTES: u32 = 128 * 1024;
 /// For a peer to take what is sent to it. The web server waits for ever, so whoever asks and does not read could keep
 /// its connection with all its buffers; the kernel then resets it. As long as a head or a body may take.
 #[cfg(target_os = "linux")]
@@ -93,7 +104,8 @@ impl Listeners {
 fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
-    // Every connection that is accepted has it too.
+    // Every connection that is accepted has what is set here.
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     #[cfg(target_os = "linux")]
     rustix::net::sockopt::set_tcp_user_timeout(&socket, NOBODY_READS_LIMIT_MS)?;
     socket.bind(addr)?;
@@ -146,6 +158,8 @@ pub struct App {
     courier: Courier,
     sending: JoinHandle<()>,
     sweeps: sweeps::Running,
+    /// Tells the command line where the server is.
+    notice: door::Notice,
 }
 
 /// Opens the store, starts every part and takes requests from then on. Needs a runtime with several threads.
@@ -154,7 +168,8 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
     let metrics = metrics_recorder()?;
     let channels = Arc::new(channels(config)?);
     let (vault, store, errands) = open(config, clock.clone()).await?;
-    let (vault, store): (_, Arc<dyn Store>) = (Arc::new(vault), Arc::new(store));
+    let (vault, rows) = (Arc::new(vault), store.clone());
+    let store: Arc<dyn Store> = Arc::new(store);
     warn_of_stand_ins(config);
 
     let courier = Courier::new(Arc::clone(&store), Arc::clone(&channels), Arc::clone(&vault), clock.clone());
@@ -168,6 +183,7 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
             personal: config.retention.personal,
             timelines: config.retention.timelines,
             audit: config.retention.audit,
+            alarm_bytes: config.store.alarm_bytes,
         },
         needed_templates(config),
         metrics.clone(),
@@ -178,8 +194,8 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
     let console = console::share(console_services(config, &store, &vault, &clock, &serving, &metrics));
     let shared = http::share(Services {
         store: Arc::clone(&store),
-        vault,
-        clock,
+        vault: Arc::clone(&vault),
+        clock: clock.clone(),
         apps: apps(config),
         profiles: profiles(config),
         channels: channels.iter().map(|(name, channel)| (name.to_string(), Arc::clone(channel))).collect(),
@@ -191,8 +207,13 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let most = descriptors::allow(config.server.max_connections as usize);
     let public = http::serve_public(listeners.public, &shared, workers, most).map_err(StartError::Http)?;
-    let admin = http::serve_admin(listeners.admin, &shared, move |pages| console::configure(pages, &console))
-        .map_err(StartError::Http)?;
+    let (door, notice) =
+        door::open(&config.store.path, admin_addr, rows, vault, clock).map_err(StartError::Http)?;
+    let pages = move |pages: &mut ServiceConfig| {
+        door::configure(pages, &door);
+        console::configure(pages, &console);
+    };
+    let admin = http::serve_admin(listeners.admin, &shared, pages).map_err(StartError::Http)?;
     let handles = [public.handle(), admin.handle()];
     let mut servers = JoinSet::new();
     servers.spawn(public);
@@ -207,7 +228,7 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
         took_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX),
         "twotick is up"
     );
-    Ok(App { addr, admin_addr, store, lifecycle, servers, handles, courier, sending, sweeps })
+    Ok(App { addr, admin_addr, store, lifecycle, servers, handles, courier, sending, sweeps, notice })
 }
 
 /// Key and store, both from the disk.
@@ -287,6 +308,7 @@ impl App {
             }
         }
         self.sending.abort();
+        drop(self.notice);
         let took_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(took_ms, "stopped");
     }
@@ -319,8 +341,10 @@ async fn feed_watchdog(store: Arc<dyn Store>) {
     loop {
         beat.tick().await;
         match store.health() {
-            Health::Ready | Health::Full | Health::Closed => notify(&[NotifyState::Watchdog]),
-            Health::Stuck => {}
+            store::Health::Ready | store::Health::Full | store::Health::Closed => {
+                notify(&[NotifyState::Watchdog])
+            }
+            store::Health::Stuck => {}
         }
     }
 }
@@ -473,6 +497,15 @@ fn needed_templates(config: &Config) -> Vec<NeededTemplate> {
         }));
     }
     needed.into_iter().collect()
+}
+
+/// How a listener is reached from the same machine.
+fn local(listen: SocketAddr) -> SocketAddr {
+    match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), listen.port()),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), listen.port()),
+        IpAddr::V4(_) | IpAddr::V6(_) => listen,
+    }
 }
 
 fn warn_of_stand_ins(config: &Config) {

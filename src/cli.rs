@@ -1,11 +1,15 @@
 //! The command line: what can be typed, and how a command ends. One file a command.
 
 mod audit;
+mod backup;
 mod check;
 mod client;
 mod config;
 mod demo;
+mod doctor;
+mod erase;
 mod explain;
+mod export;
 mod healthcheck;
 mod logging;
 mod reindex;
@@ -72,6 +76,20 @@ enum Command {
     Explain(explain::Args),
     /// Make anew by what verifications and messages are found; the server must be stopped
     Reindex,
+    /// Say whether everything a server needs is there and answers; exit code 1 if anything is wrong
+    Doctor(doctor::Args),
+    /// Forget everything of a number; while the server runs or not
+    Erase(erase::Args),
+    /// Write the whole store as lines of JSON, without keys; the server must be stopped
+    Export(export::ExportArgs),
+    /// Read an export into an empty data folder, or go on with one that stopped; nothing is sent
+    Import(export::ImportArgs),
+    /// Copy the store into a file, also of a server that runs, without keys
+    Backup(backup::BackupArgs),
+    /// Read a backup into an empty data folder, or go on with one that stopped; nothing is sent
+    Restore(backup::RestoreArgs),
+    /// Check a store, a backup or an export: that nothing is missing and nothing was changed
+    Verify(backup::VerifyArgs),
     /// Check the log of what the staff did
     #[command(subcommand)]
     Audit(audit::Command),
@@ -113,6 +131,13 @@ pub fn run(cli: &Cli) -> Exit {
         Some(Command::User(command)) => user::run(command),
         Some(Command::Explain(args)) => explain::run(args),
         Some(Command::Reindex) => reindex::run(cli),
+        Some(Command::Doctor(args)) => doctor::run(cli, args),
+        Some(Command::Erase(args)) => erase::run(cli, args),
+        Some(Command::Export(args)) => export::export(cli, args),
+        Some(Command::Import(args)) => export::import(cli, args),
+        Some(Command::Backup(args)) => backup::backup(cli, args),
+        Some(Command::Restore(args)) => backup::restore(cli, args),
+        Some(Command::Verify(args)) => backup::verify(cli, args),
         Some(Command::Audit(command)) => audit::run(cli, command),
         Some(Command::Healthcheck(args)) => healthcheck::run(cli, args),
     }

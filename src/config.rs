@@ -82,6 +82,8 @@ pub struct Store {
     pub backend: Backend,
     /// The data folder.
     pub path: PathBuf,
+    /// Bytes of data from which on somebody should know.
+    pub alarm_bytes: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

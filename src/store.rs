@@ -246,6 +246,8 @@ pub trait Store: Send + Sync {
     fn sweep_old(&self, before: Retention) -> Reply<Swept>;
     /// Whether writes are taken now.
     fn health(&self) -> Health;
+    /// Bytes that the data take on the disk, as of the last turn.
+    fn size(&self) -> u64;
     /// Starts nothing more that is due; commands and reads go on. Before a close, so that no attempt begins whose
     /// outcome could not be recorded.
     fn rest(&self) -> Reply<()>;

@@ -60,6 +60,8 @@ pub struct Keep {
     pub timelines: Duration,
     /// What the staff did.
     pub audit: Duration,
+    /// Bytes of data from which on somebody should know.
+    pub alarm_bytes: u64,
 }
 
 /// A template in one language on one channel.
@@ -183,7 +185,23 @@ impl Sweeps {
             let value = if state == health { 1.0 } else { 0.0 };
             metrics::gauge!("twotick_store_state", "state" => name).set(value);
         }
+        let size = self.store.size();
+        metrics::gauge!("twotick_store_bytes").set(size as f64);
+        metrics::gauge!("twotick_store_over_alarm").set(f64::from(u8::from(size > self.keep.alarm_bytes)));
         self.metrics.run_upkeep();
+    }
+
+    /// Says so when the data have grown larger than somebody expected.
+    pub fn size(&self) {
+        let size = self.store.size();
+        if size > self.keep.alarm_bytes {
+            tracing::error!(
+                bytes = size,
+                alarm_bytes = self.keep.alarm_bytes,
+                "the data take more room than `store.alarm_gib`: keep them for less long, or import an export into an \
+                 empty folder"
+            );
+        }
     }
 
     async fn complaints_about(&self, meta: &Meta, name: &str) -> Option<Vec<(ChannelName, String, String)>> {
@@ -277,7 +295,8 @@ pub async fn start(sweeps: Arc<Sweeps>) -> Result<Running, JobSchedulerError> {
         })?)
         .await?;
     scheduler
-        .add(clock("templates", EVERY_HOUR).job(|sweeps| async move {
+        .add(clock("templates and size", EVERY_HOUR).job(|sweeps| async move {
+            sweeps.size();
             sweeps.templates().await;
         })?)
         .await?;

@@ -66,7 +66,7 @@ impl House {
             Arc::clone(&self.vault),
             Arc::new(BTreeMap::from([(name.clone(), Arc::new(Channel::Meta(meta.unwrap())))])),
             Clock::Manual(Arc::clone(&self.clock)),
-            Keep { personal: DAY, timelines: 3 * DAY, audit: 5 * DAY },
+            Keep { personal: DAY, timelines: 3 * DAY, audit: 5 * DAY, alarm_bytes: u64::MAX },
             languages.iter().map(needed).collect(),
             PrometheusBuilder::new().build_recorder().handle(),
         )

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -104,19 +105,8 @@ pub fn serve(args: &[&str]) -> Outcome<()> {
 }
 
 async fn fill(data: &Path, plan: Plan) -> Outcome<()> {
-    let vault = Vault::new(&MASTER);
-    let settings = sled::Settings { path: data.to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
-    let (store, errands) = sled::open(settings, Clock::System)?;
-    let filler = Arc::new(Filler::new(store.clone(), vault, errands));
-    let mut groups = stream::iter((0..plan.finished).step_by(TOGETHER).map(|start| {
-        let (filler, end) = (Arc::clone(&filler), plan.finished.min(start + TOGETHER));
-        tokio::spawn(async move { filler.finish(start..end).await.map_err(|error| error.to_string()) })
-    }))
-    .buffer_unordered(GROUPS);
-    let mut events = 0;
-    while let Some(made) = groups.next().await {
-        events += made??;
-    }
+    let filler = Filler::open(data, Clock::System)?;
+    let events = filler.finish_all(0..plan.finished).await?;
     let bytes = disk::taken(data)?;
     let mut messages = BufWriter::new(File::create(data.with_extension("messages"))?);
     for start in (plan.finished..plan.finished + plan.live).step_by(TOGETHER) {
@@ -129,12 +119,14 @@ async fn fill(data: &Path, plan: Plan) -> Outcome<()> {
     println!("{} {bytes}", events as f64 / plan.finished.max(1) as f64);
     std::io::stdout().flush()?;
     std::io::stdin().lock().read_line(&mut String::new())?;
-    store.close().await?;
+    filler.store.close().await?;
     Ok(())
 }
 
-struct Filler {
-    store: SledStore,
+/// A store with what it takes to fill it.
+pub struct Filler {
+    pub store: SledStore,
+    clock: Clock,
     vault: Vault,
     /// With a fallback to SMS, for those that finish.
     whole: Arc<Policy>,
@@ -145,18 +137,37 @@ struct Filler {
 }
 
 impl Filler {
-    fn new(store: SledStore, vault: Vault, errands: UnboundedReceiver<Errand>) -> Self {
+    /// Opens the store in a data folder.
+    pub fn open(data: &Path, clock: Clock) -> Outcome<Arc<Self>> {
+        let vault = Vault::with_keys(&MASTER, &data.join("keys"))?;
+        let settings =
+            sled::Settings { path: data.to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
+        let (store, errands) = sled::open(settings, clock.clone())?;
         let falling_back = Arc::default();
         tokio::spawn(note_sms(errands, Arc::clone(&falling_back)));
         let sms = step("sms", text(), None);
         let whatsapp = |within| step("meta0", template(), within);
         let whole = Arc::new(policy("fallback", vec![whatsapp(Some(Duration::from_secs(30))), sms]));
         let waiting = Arc::new(policy("meta0", vec![whatsapp(None)]));
-        Self { store, vault, whole, waiting, falling_back }
+        Ok(Arc::new(Self { store, clock, vault, whole, waiting, falling_back }))
+    }
+
+    /// Leads them from their start to their end, several groups at once; how many events they have together.
+    pub async fn finish_all(self: &Arc<Self>, numbers: Range<usize>) -> Outcome<usize> {
+        let mut groups = stream::iter(numbers.clone().step_by(TOGETHER).map(|start| {
+            let (filler, end) = (Arc::clone(self), numbers.end.min(start + TOGETHER));
+            tokio::spawn(async move { filler.finish(start..end).await.map_err(|error| error.to_string()) })
+        }))
+        .buffer_unordered(GROUPS);
+        let mut events = 0;
+        while let Some(made) = groups.next().await {
+            events += made??;
+        }
+        Ok(events)
     }
 
     /// Leads some from their start to their end; how many events they have together.
-    async fn finish(&self, numbers: std::ops::Range<usize>) -> Outcome<usize> {
+    async fn finish(&self, numbers: Range<usize>) -> Outcome<usize> {
         let first = numbers.start;
         let ids = self.accept(numbers, &self.whole).await?;
         let falls_back = |place: usize| (first + place).is_multiple_of(10);
@@ -195,7 +206,7 @@ impl Filler {
     /// Asks for codes under a policy, and records that WhatsApp took them.
     async fn accept(
         &self,
-        numbers: std::ops::Range<usize>,
+        numbers: Range<usize>,
         policy: &Arc<Policy>,
     ) -> Result<Vec<VerificationId>, Box<dyn Error>> {
         let requests: Vec<_> = numbers.map(|number| self.request(number, policy)).collect();
@@ -210,7 +221,7 @@ impl Filler {
         let to = format!("+49152{:08}", 20_000_000 + number % 70_000_000);
         let phone = Phone::parse(&to).expect("numbers of this block are valid");
         let index = self.vault.number_index(&phone);
-        let id = VerificationId::new(Clock::System.now(), index.bucket(), id_bits());
+        let id = VerificationId::new(self.clock.now(), index.bucket(), id_bits());
         Arc::new(Request {
             id,
             app: AppName::new(APP),
@@ -254,7 +265,7 @@ impl Filler {
             channel: ChannelName::new(channel),
             report: Report {
                 status: status.clone(),
-                reported_at: Some(Clock::System.now()),
+                reported_at: Some(self.clock.now()),
                 provider_ref: Some(provider_ref(id.message(message))),
                 reference: Some(id.message(message)),
             },

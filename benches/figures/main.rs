@@ -10,6 +10,7 @@
 mod ceiling;
 mod curves;
 mod day;
+mod days;
 mod disk;
 mod fill;
 mod line;
@@ -64,7 +65,7 @@ fn main() -> ExitCode {
 type Part = fn(&Path, &mut Report) -> Outcome<()>;
 
 /// In the order in which they run.
-const PARTS: [(&str, Part); 8] = [
+const PARTS: [(&str, Part); 9] = [
     ("single", single::measure),
     ("webhooks", webhooks::measure),
     ("day", day::measure),
@@ -73,6 +74,7 @@ const PARTS: [(&str, Part); 8] = [
     ("longpolls", longpolls::measure),
     ("live", live::measure),
     ("stored", stored::measure),
+    ("days", days::measure),
 ];
 
 fn measure(args: &[&str]) -> Outcome<()> {

@@ -1,7 +1,5 @@
 //! `twotick serve`: the server.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
 use super::signals::Signals;
 use super::{Cli, Exit, load_config, logging};
 use crate::app::{self, Listeners, StartError};
@@ -17,25 +15,12 @@ pub(super) fn run(cli: &Cli) -> Exit {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    allow_many_connections();
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(serve(&loaded.config)),
         Err(error) => {
             eprintln!("no threads can be started: {error}");
             Exit::Failed
         }
-    }
-}
-
-/// Most systems let a process have 1,024 files open unless it asks for what it may have: too few for the connections
-/// that the listeners take, and when they run out the store and the providers cannot be reached either.
-fn allow_many_connections() {
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current == limit.maximum {
-        return;
-    }
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
-        tracing::warn!(allowed = limit.current, %error, "the limit of open files stays as it is");
     }
 }
 

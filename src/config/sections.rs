@@ -120,8 +120,9 @@ fn store(mut section: Section<'_>) -> Option<Store> {
         _ => None,
     });
     let path = section.defaulted("path").path();
+    let alarm_gib: Option<u32> = section.defaulted("alarm_gib").integer(1..=100_000);
     section.end();
-    Some(Store { backend: backend?, path: path? })
+    Some(Store { backend: backend?, path: path?, alarm_bytes: u64::from(alarm_gib?) << 30 })
 }
 
 fn keys(mut section: Section<'_>) -> Option<Keys> {

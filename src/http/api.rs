@@ -53,7 +53,9 @@ pub async fn read(
     let mut snapshot = owned(&shared, &caller, &request).await?;
     let known = KnownVersions::of(&request);
     if known.contain(snapshot.verification.version) && wait > 0 {
-        snapshot = stream::wait_for_other(&shared, snapshot, &known, wait).await?;
+        let id = snapshot.verification.id();
+        drop(snapshot);
+        snapshot = stream::wait_for_other(&shared, id, &known, wait).await?;
     }
     if known.contain(snapshot.verification.version) {
         let tag = etag(snapshot.verification.version);

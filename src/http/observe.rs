@@ -17,6 +17,7 @@ use metrics::SharedString;
 use super::error::Problem;
 use super::meters::{Listener, count_undescribed};
 use super::routes::{Route, UNROUTED};
+use super::stream;
 use crate::clock::Stopwatch;
 use crate::vault;
 use crate::verification::values::{AppName, VerificationId};
@@ -26,7 +27,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
 pub async fn observe<B: MessageBody>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     let watch = Stopwatch::start();
@@ -40,6 +41,9 @@ pub async fn observe<B: MessageBody>(
         None => page().unwrap_or(UNROUTED.into()),
     };
     let request_id = request_id(request.headers());
+    if stream::may_wait(request.query_string()) {
+        compact(request.headers_mut());
+    }
     let line = Line { method, route, counted: listener.zip(described), request_id, watch };
     match caught(next.call(request)).await {
         Ok(Ok(mut response)) => {
@@ -91,6 +95,13 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
         let made: [u8; 16] = std::array::from_fn(digit);
         HeaderValue::from_bytes(&made).unwrap_or(HeaderValue::from_static("none"))
     })
+}
+
+/// The head of a request has room for 28 headers, 7 KiB that a long poll would hold for as long as it waits.
+fn compact(headers: &mut HeaderMap) {
+    let mut few = HeaderMap::with_capacity(headers.len());
+    headers.iter().for_each(|(name, value)| few.append(name.clone(), value.clone()));
+    *headers = few;
 }
 
 /// What every answer says, unless it said something else itself.

@@ -18,6 +18,7 @@ use super::input::Query;
 use super::view::View;
 use super::{Lifecycle, Shared};
 use crate::store::Snapshot;
+use crate::verification::values::VerificationId;
 
 pub const MAX_WAIT_SECONDS: usize = 60;
 /// Between two comments that tell proxies and clients that the stream lives.
@@ -27,30 +28,40 @@ const LONGEST_STREAM_SECONDS: u64 = 60 * 60;
 /// For the client's next try, in milliseconds.
 const RECONNECT: &str = "retry: 2000\n";
 
-/// The verification at its first version that is not `known`, or as it is when `wait_seconds` are over.
+/// Whether a query asks to wait.
+pub fn may_wait(query: &str) -> bool {
+    query.split('&').any(|pair| pair.starts_with("wait="))
+}
+
+/// The verification at its first version that is not `known`, or as it is when `wait_seconds` are over. Whoever waits
+/// holds nothing of it: a hundred thousand may.
 pub async fn wait_for_other(
     shared: &Shared,
-    snapshot: Arc<Snapshot>,
+    id: VerificationId,
     known: &KnownVersions,
     wait_seconds: usize,
 ) -> Result<Arc<Snapshot>, Problem> {
-    let id = snapshot.verification.id();
     let mut versions = shared.store.watch(id);
     let mut lifecycle = shared.lifecycle.clone();
     let over = sleep(Duration::from_secs(wait_seconds as u64));
     tokio::pin!(over);
     loop {
         // Read after the watch began, so that nothing is missed in between.
-        let snapshot = shared.store.read(id).await?.ok_or_else(Problem::not_found)?;
+        let snapshot = now(shared, id).await?;
         if !known.contain(snapshot.verification.version) {
             return Ok(snapshot);
         }
+        drop(snapshot);
         tokio::select! {
-            changed = versions.changed() => if changed.is_err() { return Ok(snapshot) },
-            () = draining(&mut lifecycle) => return Ok(snapshot),
-            () = &mut over => return Ok(snapshot),
+            changed = versions.changed() => if changed.is_err() { return now(shared, id).await },
+            () = draining(&mut lifecycle) => return now(shared, id).await,
+            () = &mut over => return now(shared, id).await,
         }
     }
+}
+
+async fn now(shared: &Shared, id: VerificationId) -> Result<Arc<Snapshot>, Problem> {
+    shared.store.read(id).await?.ok_or_else(Problem::not_found)
 }
 
 /// Follow it as server-sent events

@@ -49,7 +49,7 @@ pub struct Server {
     pub store: SledStore,
     pub vault: Arc<Vault>,
     pub lifecycle: watch::Sender<Lifecycle>,
-    errands: mpsc::UnboundedReceiver<Errand>,
+    pub errands: mpsc::UnboundedReceiver<Errand>,
     client: reqwest::Client,
     handles: Vec<ServerHandle>,
     sent: u32,
@@ -194,11 +194,6 @@ impl Server {
         let errand = tokio::time::timeout(Duration::from_secs(10), self.errands.recv()).await;
         let errand = errand.expect("a send was due").unwrap();
         answer(&self.store, &errand, outcome).await;
-    }
-
-    /// From now on whoever holds them plays the providers.
-    pub fn take_errands(&mut self) -> mpsc::UnboundedReceiver<Errand> {
-        std::mem::replace(&mut self.errands, mpsc::unbounded_channel().1)
     }
 
     pub async fn webhook(&self, channel: &str, body: &str) -> Response {

@@ -14,7 +14,9 @@ use crate::proof::{self, figure, seed};
 use crate::world::{Chance, Home, KEY, Providers, Times};
 
 const TIMES: Times = Times { deliver_within: "9m", code_ttl: "10m" };
+/// In the short form, in which all of the data are read when it opens; in the long one most are not.
 const VERIFICATIONS: usize = 24;
+const MANY_VERIFICATIONS: usize = 90;
 /// In the short form; `TWOTICK_PROOF_COUNT` asks for another number.
 const FLIPS: usize = 36;
 const CUTS: usize = 16;
@@ -48,8 +50,9 @@ impl Whole {
         let home = Home::new(folder.path(), folder.path(), &providers, &TIMES);
         let mut server = home.start().await;
         let mut ids = Vec::new();
-        for n in 0..VERIFICATIONS {
-            if n == VERIFICATIONS / 2 {
+        let verifications = if proof::count(0) > 0 { MANY_VERIFICATIONS } else { VERIFICATIONS };
+        for n in 0..verifications {
+            if n == verifications / 2 {
                 // From here on there is a snapshot, and a log after it.
                 server.kill();
                 server = home.start().await;

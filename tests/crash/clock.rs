@@ -119,11 +119,11 @@ async fn jumped(library: PathBuf, jump: &'static str, seed: u64) -> Jumped {
     wait_until(mine.last().unwrap().created_at.plus_millis(DELIVER_WITHIN_MILLIS + 2_000)).await;
     let (taken_at, refused_at) = lives(&home, &providers, &mine).await;
     let (answers, requests) = (load.stop().await, providers.requests());
+    let (extra, lateness) = sms(&mine, &requests);
+    assert_eq!(extra, 0, "{jump}: SMS that nobody needed, of {}", lateness.len());
     let wrong = violations(&answers, &requests, &home.everything().await);
     assert!(wrong.is_empty(), "{jump}: {} violations: {:#?}", wrong.len(), &wrong[..wrong.len().min(20)]);
     assert_eq!(sees_the_jump(&server), 1, "{jump}: the server did not see its clock jump: {}", server.log());
-    let (extra, lateness) = sms(&mine, &requests);
-    assert_eq!(extra, 0, "{jump}: SMS that nobody needed");
     assert!(lateness.len() >= NUMBERS / 2, "{jump}: {} of the SMS came", lateness.len());
     let worst = lateness.iter().max().unwrap();
     assert!(*worst < LATE_MILLIS, "{jump}: an SMS came {worst} ms late");

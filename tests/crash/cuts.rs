@@ -25,6 +25,8 @@ const IMAGES_A_TRACE: usize = 24;
 const LANES: usize = 2;
 const TIMES: Times = Times { deliver_within: "1s", code_ttl: "300s" };
 const UNDER_LOAD: Duration = Duration::from_millis(1_500);
+/// That were answered by the end of a run.
+const CREATES: usize = 40;
 
 /// A run of the server, and everything that was written down of it.
 struct Run {
@@ -46,7 +48,7 @@ impl Run {
         let load = Load::of(4, &home, &providers, seed, &numbers);
         if !anew {
             let mut server = home.start().await;
-            tokio::time::sleep(UNDER_LOAD / 3).await;
+            load.until_created(CREATES / 2).await;
             server.kill();
         }
         let before = Disk::of(folder.path(), |path| !is_beside(path, folder.path()));
@@ -56,6 +58,7 @@ impl Run {
         let mut server = home.spawn(&strace, environment);
         home.ready(&mut server).await;
         tokio::time::sleep(UNDER_LOAD).await;
+        load.until_created(CREATES).await;
         server.kill();
         let answers = load.stop().await;
         let trace = trace::whole(&file).await;

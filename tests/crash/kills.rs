@@ -16,6 +16,9 @@ use crate::world::{Chance, Home, Providers, Server, Times};
 const KILLS: usize = 20;
 /// After so many the journals are compared, and another campaign begins with empty ones.
 const KILLS_A_CAMPAIGN: usize = 40;
+/// Answers of each kind below which a campaign tells nothing.
+const ENOUGH: usize = 50;
+const ENOUGH_WITHIN: Duration = Duration::from_secs(60);
 const TIMES: Times = Times { deliver_within: "1s", code_ttl: "30s" };
 
 /// A server under load that is killed again and again, and what its clients were told meanwhile.
@@ -77,8 +80,22 @@ impl Campaign {
         self.tally.starts.push(starting.elapsed());
     }
 
+    /// A slow machine needs longer for as many answers.
+    async fn until_it_tells_something(&self) {
+        let waiting = Stopwatch::start();
+        while waiting.elapsed() < ENOUGH_WITHIN {
+            let answers = self.load.answers();
+            let checks = answers.tries.values().flatten().filter(|one| one.answer.is_some()).count();
+            if answers.created.len() > ENOUGH && answers.acked.len() > ENOUGH && checks > ENOUGH {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Compares the journals.
     pub async fn end(mut self) -> Tally {
+        self.until_it_tells_something().await;
         let answers = self.load.stop().await;
         // A last word about every message: whatever was parked is matched by it.
         for seen in self.providers.requests() {
@@ -120,7 +137,7 @@ impl Tally {
     /// Where the journals disagreed the test has failed before this.
     pub fn publish(mut self, name: &str, seed: u64) {
         assert!(
-            self.created > 50 && self.reports > 50 && self.checks > 50,
+            self.created > ENOUGH && self.reports > ENOUGH && self.checks > ENOUGH,
             "there was not enough load to tell anything"
         );
         self.starts.sort_unstable();

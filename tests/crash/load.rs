@@ -51,6 +51,13 @@ impl Load {
         self.answers.lock().unwrap().clone()
     }
 
+    /// Until so many creates were answered: how long that takes is the machine's affair.
+    pub async fn until_created(&self, wanted: usize) {
+        while self.answers.lock().unwrap().created.len() < wanted {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// What was answered in all, once every caller has given up.
     pub async fn stop(mut self) -> Answers {
         self.go_on.store(false, Ordering::Relaxed);

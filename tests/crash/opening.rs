@@ -22,6 +22,9 @@ const WRITES: &str = ",write,pwrite,ftruncate,fsync,fdatasync,sync_file_range,re
 /// Of each kind in the short form; the long one takes every call there is.
 const PLACES: usize = 6;
 const MOST_CALLS: usize = 400;
+const SESSIONS: usize = 3;
+/// Answered in each session.
+const CREATES: usize = 8;
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
 
 /// A data folder as a kill left it, with what was answered by then.
@@ -43,14 +46,14 @@ impl Left {
         let home = Home::new(folder.path(), folder.path(), &providers, &TIMES);
         let mut server = home.start().await;
         let load = Load::start(&home, &providers, seed, &Arc::new(AtomicU64::new(0)));
-        // Twice, so that there is a snapshot, and a log after it.
-        for _ in 0..2 {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+        // Several times, so that there is a snapshot, and a log after it.
+        for session in 1..=SESSIONS {
+            load.until_created(session * CREATES).await;
             server.kill();
-            server = home.start().await;
+            if session < SESSIONS {
+                server = home.start().await;
+            }
         }
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        server.kill();
         let (answers, requests) = (load.stop().await, providers.requests());
         // What an earlier kill may have left; sled would take it for whole.
         fs::write(folder.path().join("data/snap.00000000000000ff.generating"), b"half").unwrap();

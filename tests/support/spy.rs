@@ -97,6 +97,9 @@ impl Store for Spy {
     fn health(&self) -> Health {
         self.store.health()
     }
+    fn size(&self) -> u64 {
+        self.store.size()
+    }
     fn rest(&self) -> Reply<()> {
         self.store.rest()
     }

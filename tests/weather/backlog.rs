@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use twotick::clock::Stopwatch;
 
 use crate::alone;
-use crate::checker::{Acked, Answers, CheckAnswer, Created, Seen, Try, Typed, violations};
+use crate::checker::{Acked, Answers, Asked, CheckAnswer, Created, Moment, Seen, Try, Typed, violations};
 use crate::house::{Rooms, home};
 use crate::proof::{figure, long_seconds, seed};
 use crate::world::{Chance, Home, Providers};
@@ -138,11 +138,13 @@ impl House {
         let n = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (to, client_ref) = (format!("+491522{n:07}"), format!("ref-{n}"));
         let body = json!({ "to": to, "client_ref": client_ref });
+        let asked = Asked { client_ref: client_ref.clone(), at: Moment::now() };
+        self.answers.lock().unwrap().asked.push(asked);
         let (status, created) = self.home.post("/v1/verifications", &body, Some(&client_ref)).await.unwrap();
         assert_eq!(status, 201, "{created}");
         let (id, version) =
             (created["id"].as_str().unwrap().to_owned(), created["version"].as_u64().unwrap());
-        let created = Created { id, client_ref, to, version };
+        let created = Created { id, client_ref, to, version, at: Moment::now() };
         self.answers.lock().unwrap().created.push(created.clone());
         created
     }
@@ -210,13 +212,15 @@ impl House {
     /// A wrong code; only this task knows the verification.
     async fn check(&self, of: &Created) {
         let path = format!("/v1/verifications/{}/check", of.id);
+        let asked_at = Moment::now();
         let (status, answer) = self.home.post(&path, &json!({ "code": "wrong" }), None).await.unwrap();
         assert_eq!(status, 200, "{answer}");
         let answer = Some(CheckAnswer {
             result: answer["result"].as_str().unwrap().to_owned(),
             checks_left: answer["checks_left"].as_u64().unwrap(),
+            at: Moment::now(),
         });
-        let tried = Try { typed: Typed::Wrong, answer };
+        let tried = Try { typed: Typed::Wrong, asked_at, answer };
         self.answers.lock().unwrap().tries.entry(of.id.clone()).or_default().push(tried);
     }
 
@@ -257,7 +261,12 @@ impl House {
             due = running.elapsed();
         }
         let (reference, status) = (seen.reference.clone(), status.to_owned());
-        self.answers.lock().unwrap().acked.push(Acked { reference, status, named_ours: true });
+        self.answers.lock().unwrap().acked.push(Acked {
+            reference,
+            status,
+            named_ours: true,
+            at: Moment::now(),
+        });
     }
 }
 

@@ -14,7 +14,7 @@ use twotick::clock::Stopwatch;
 
 use crate::alone;
 use crate::chaos::{Chaos, FAULTS, Greeting, Met, secure};
-use crate::checker::{Acked, Answers, Created, Seen, Shown, violations};
+use crate::checker::{Acked, Answers, Asked, Created, Moment, Seen, Shown, violations};
 use crate::house::{Rooms, home, peak_memory};
 use crate::proof::{figure, long_seconds, seed};
 use crate::world::{Chance, Home, Providers};
@@ -101,11 +101,13 @@ async fn create(home: &Home, answers: &Arc<Mutex<Answers>>, seconds: u64) {
         creating.spawn(async move {
             let (to, client_ref) = (format!("+491522{n:07}"), format!("ref-{n}"));
             let body = json!({ "to": to, "client_ref": client_ref });
+            let asked = Asked { client_ref: client_ref.clone(), at: Moment::now() };
+            answers.lock().unwrap().asked.push(asked);
             let (status, created) = home.post("/v1/verifications", &body, Some(&client_ref)).await.unwrap();
             assert_eq!(status, 201, "{created}");
             let (id, version) =
                 (created["id"].as_str().unwrap().to_owned(), created["version"].as_u64().unwrap());
-            answers.lock().unwrap().created.push(Created { id, client_ref, to, version });
+            answers.lock().unwrap().created.push(Created { id, client_ref, to, version, at: Moment::now() });
         });
     }
     while let Some(created) = creating.join_next().await {
@@ -137,6 +139,7 @@ async fn tell(home: Home, providers: Providers, answers: Arc<Mutex<Answers>>, mu
                         reference: seen.reference.clone(),
                         status: (*status).to_owned(),
                         named_ours: true,
+                        at: Moment::now(),
                     };
                     answers.lock().unwrap().acked.push(acked);
                 }
@@ -267,11 +270,13 @@ async fn a_provider_that_cannot_prove_who_it_is_gets_nothing() {
     for (n, (name, _)) in names.iter().enumerate() {
         let (to, client_ref) = (format!("+491522{n:07}"), format!("ref-{n}"));
         let body = json!({ "to": to, "client_ref": client_ref, "profile": name });
+        let asked = Asked { client_ref: client_ref.clone(), at: Moment::now() };
+        answers.asked.push(asked);
         let (status, created) = home.post("/v1/verifications", &body, None).await.unwrap();
         assert_eq!(status, 201, "{created}");
         let (id, version) =
             (created["id"].as_str().unwrap().to_owned(), created["version"].as_u64().unwrap());
-        answers.created.push(Created { id, client_ref, to, version });
+        answers.created.push(Created { id, client_ref, to, version, at: Moment::now() });
     }
     let mut turned_away = 0;
     let mut refused_ids = BTreeSet::new();

@@ -9,8 +9,8 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use tokio::sync::mpsc::UnboundedReceiver;
-use twotick::clock::Stopwatch;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use twotick::clock::{ManualClock, Stopwatch};
 use twotick::phone::Phone;
 use twotick::store::sled::SledStore;
 use twotick::store::{Answer, Errand, Order, Store};
@@ -23,7 +23,7 @@ use twotick::verification::{Event, Fact, Policy, Request};
 
 use crate::alone;
 use crate::api::{self, Answered, Server};
-use crate::checker::{Acked, Answers, Created, Seen, Shown, violations};
+use crate::checker::{Acked, Answers, Asked, Created, Moment as At, Seen, Shown, violations};
 use crate::proof::{count, figure, long_seconds, seed};
 use crate::world::Chance;
 
@@ -209,22 +209,23 @@ struct Tally {
 /// The providers: every send is accepted, those of the first messages when their script says so.
 struct Carriers {
     held: Arc<Mutex<BTreeMap<VerificationId, Errand>>>,
-    seen: Arc<Mutex<Vec<Errand>>>,
+    /// With the time on the clock when it came.
+    seen: Arc<Mutex<Vec<(Errand, Timestamp)>>>,
     scripts: Arc<Mutex<BTreeMap<VerificationId, (AnswerCame, String)>>>,
     playing: tokio::task::JoinHandle<()>,
 }
 
 impl Carriers {
-    fn play(store: SledStore, mut errands: UnboundedReceiver<Errand>) -> Self {
+    fn play(store: SledStore, clock: Arc<ManualClock>, mut errands: UnboundedReceiver<Errand>) -> Self {
         let held = Arc::<Mutex<BTreeMap<_, _>>>::default();
-        let seen = Arc::<Mutex<Vec<Errand>>>::default();
+        let seen = Arc::<Mutex<Vec<_>>>::default();
         let scripts = Arc::<Mutex<BTreeMap<VerificationId, (AnswerCame, String)>>>::default();
         let shared = (Arc::clone(&held), Arc::clone(&seen), Arc::clone(&scripts));
         let playing = tokio::spawn(async move {
             let (held, seen, scripts) = shared;
             while let Some(errand) = errands.recv().await {
                 let id = errand.snapshot.verification.id();
-                seen.lock().unwrap().push(errand.clone());
+                seen.lock().unwrap().push((errand.clone(), clock.now()));
                 let first = errand.message == Ordinal::FIRST;
                 // A create's answer may be on its way still: then its send is too.
                 let script = loop {
@@ -280,8 +281,8 @@ struct Play {
 impl Play {
     async fn new(door: Door) -> Self {
         let mut server = api::server().await;
-        let errands = server.take_errands();
-        let carriers = Carriers::play(server.store.clone(), errands);
+        let errands = std::mem::replace(&mut server.errands, unbounded_channel().1);
+        let carriers = Carriers::play(server.store.clone(), Arc::clone(&server.clock), errands);
         let (tally, answers) = (Tally::default(), Answers::default());
         Self { server, carriers, policy: Arc::new(policy()), door, tally, answers }
     }
@@ -322,24 +323,19 @@ impl Play {
     }
 
     async fn create(&mut self, scripts: &mut [Script]) {
-        let (server, policy, door) = (&self.server, &self.policy, self.door);
+        let (server, policy) = (&self.server, &self.policy);
         let registered = &self.carriers.scripts;
         let creating = stream::iter(scripts.iter_mut()).map(|script| async move {
-            let (id, version) = match door {
-                Door::Store => (create_in_store(server, policy, &script.to).await, 0),
-                Door::Http => {
-                    let body =
-                        json!({ "to": script.to, "profile": "login", "client_ref": script.provider_ref });
-                    let created = server.create(body).await;
-                    (created["id"].as_str().unwrap().parse().unwrap(), created["version"].as_u64().unwrap())
-                }
-            };
+            // Past the profile of that server: with as many tries as the checker counts.
+            let id = create_in_store(server, policy, script).await;
             script.id = Some(id);
             registered.lock().unwrap().insert(id, (script.answer, script.provider_ref.clone()));
             let (to, client_ref) = (script.to.clone(), script.provider_ref.clone());
-            Created { id: id.to_string(), client_ref, to, version }
+            Created { id: id.to_string(), client_ref, to, version: 1, at: at(server) }
         });
         let created = creating.buffer_unordered(TELLING_AT_ONCE).collect::<Vec<_>>().await;
+        let asked = |created: &Created| Asked { client_ref: created.client_ref.clone(), at: created.at };
+        self.answers.asked = created.iter().map(asked).collect();
         self.answers.created = created;
     }
 
@@ -353,7 +349,7 @@ impl Play {
                     Door::Store => tell_store(server, script, &told).await,
                     Door::Http => tell_http(server, script, &told).await,
                 }
-                told.iter().map(|&telling| acked(script, telling)).collect::<Vec<_>>()
+                told.iter().map(|&telling| acked(script, telling, at(server))).collect::<Vec<_>>()
             })
             .buffer_unordered(TELLING_AT_ONCE);
         let acked: Vec<_> = telling.collect::<Vec<_>>().await.into_iter().flatten().collect();
@@ -493,15 +489,15 @@ impl Play {
             let id = script.id.unwrap().to_string();
             let verification = self.server.read(&id).await;
             let events = self.server.timeline(&id).await;
-            shown.insert(id, Shown { verification, events });
+            shown.insert(id, Shown { verification, events, at: at(&self.server) });
         }
         let errands = self.carriers.seen.lock().unwrap().clone();
-        let requests: Vec<_> = errands.iter().map(|errand| self.seen(errand, scripts)).collect();
+        let requests: Vec<_> = errands.iter().map(|(errand, at)| self.seen(errand, *at, scripts)).collect();
         let wrong = violations(&self.answers, &requests, &shown);
         assert!(wrong.is_empty(), "{} violations: {:#?}", wrong.len(), &wrong[..wrong.len().min(20)]);
     }
 
-    fn seen(&self, errand: &Errand, scripts: &[Script]) -> Seen {
+    fn seen(&self, errand: &Errand, at: Timestamp, scripts: &[Script]) -> Seen {
         let verification = &errand.snapshot.verification;
         let script = scripts.iter().find(|script| script.id == Some(verification.id())).unwrap();
         let message = verification.message(errand.message).unwrap();
@@ -513,15 +509,22 @@ impl Play {
             to: script.to.clone(),
             code: code.expose_secret().to_owned(),
             reference,
+            at: At(at.as_millis() * 1_000),
         }
     }
 }
 
-fn acked(script: &Script, telling: Telling) -> Acked {
+/// By the clock that the server goes by.
+fn at(server: &Server) -> At {
+    At(server.clock.now().as_millis() * 1_000)
+}
+
+fn acked(script: &Script, telling: Telling, at: At) -> Acked {
     Acked {
         reference: script.id.unwrap().message(Ordinal::FIRST).to_string(),
         status: name(telling.kind).to_owned(),
         named_ours: telling.named,
+        at,
     }
 }
 
@@ -545,12 +548,10 @@ fn name(kind: Kind) -> &'static str {
     }
 }
 
-async fn create_in_store(server: &Server, policy: &Arc<Policy>, to: &str) -> VerificationId {
-    use twotick::clock::Clock;
-    let phone = Phone::parse(to).unwrap();
+async fn create_in_store(server: &Server, policy: &Arc<Policy>, script: &Script) -> VerificationId {
+    let phone = Phone::parse(&script.to).unwrap();
     let number = server.vault.number_index(&phone);
-    let now = Clock::Manual(Arc::clone(&server.clock)).now();
-    let id = VerificationId::new(now, number.bucket(), id_bits());
+    let id = VerificationId::new(server.clock.now(), number.bucket(), id_bits());
     let person = Person { to: phone.as_e164().to_owned(), metadata: BTreeMap::new() };
     let request = Arc::new(Request {
         id,
@@ -558,11 +559,11 @@ async fn create_in_store(server: &Server, policy: &Arc<Policy>, to: &str) -> Ver
         policy: policy.hash(),
         number,
         tail: None,
-        person: server.vault.seal_person(id, &person),
+        person: server.vault.seal_person(id, &person).unwrap(),
         country: None,
         locale: "en".to_owned(),
-        client_ref: None,
-        code: server.vault.new_code(),
+        client_ref: Some(script.provider_ref.clone()),
+        code: server.vault.new_code(id).unwrap(),
     });
     let create = Order::Create { request, policy: Arc::clone(policy), idempotency: None };
     let answers = server.store.execute(vec![create]).await.unwrap();

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::commits;
 use super::export::{Commit, EXPORT_VERSION, Framed, Heading, Line, Way, sum};
 use super::index::Entry;
-use super::keys;
+use super::keys::{self, Row};
 use super::offline::{Trouble, reindex_of};
 use super::open::{Disk, OpenError};
 use super::record;
@@ -22,7 +22,7 @@ use crate::verification::values::{Timestamp, VerificationId};
 use crate::verification::{Command, Comparison, Event, State};
 
 /// Rows that are made durable at once. Tests have few and want many batches.
-const ROWS_AT_ONCE: usize = if cfg!(test) { 20 } else { 1_000 };
+const ROWS_AT_ONCE: usize = if cfg!(test) { 10 } else { 1_000 };
 /// No line of ours is longer: a verification of 200 events, all with the longest titles.
 const LONGEST_LINE: u64 = 16 * 1024 * 1024;
 
@@ -38,13 +38,13 @@ pub struct Imported {
     pub canceled: u64,
 }
 
-/// How far the import of one export is; stands in the store with what was imported.
+/// How far the import of one export, or the restoring of one backup, is; stands in the store with what came of it.
 #[derive(Debug, Serialize, Deserialize)]
-struct Note {
-    name: String,
-    lines: u64,
-    whole: bool,
-    done: Imported,
+pub struct Note {
+    pub name: String,
+    pub lines: u64,
+    pub whole: bool,
+    pub done: Imported,
 }
 
 /// Whether the import of an export was begun here and is not finished.
@@ -72,17 +72,7 @@ pub fn import(
     }
     let disk = Disk::open_for_import(path, key_id)?;
     disk.guarded(|| {
-        let note = match note(&disk)? {
-            Some(note) if note.name == heading.name => note,
-            None if disk.first_after(None)?.is_none() && disk.is_unused()? => {
-                Note { name: heading.name.clone(), lines: 0, whole: false, done: Imported::default() }
-            }
-            Some(_) | None => {
-                return Err(Trouble::Input(
-                    "the store is in use already: import into an empty folder".to_owned(),
-                ));
-            }
-        };
+        let note = begin(&disk, &heading.name)?;
         if note.whole {
             return Ok(note.done);
         }
@@ -92,6 +82,68 @@ pub fn import(
         import.run(file, lines)?;
         Ok(import.note.done)
     })
+}
+
+/// Checks all there is to check of an export without a store. How many lines there are.
+pub fn checked_export(file: &Path) -> Result<u64, OpenError> {
+    checked(file).map(|(_, lines)| lines)
+}
+
+/// Where to go on with what is called so; only in a store that holds nothing else.
+pub fn begin(disk: &Disk, name: &str) -> Result<Note, Trouble> {
+    match note(disk)? {
+        Some(note) if note.name == name => Ok(note),
+        None if disk.is_unused()? => {
+            Ok(Note { name: name.to_owned(), lines: 0, whole: false, done: Imported::default() })
+        }
+        Some(_) | None => {
+            Err(Trouble::Input("the store is in use already: an empty folder is needed".to_owned()))
+        }
+    }
+}
+
+/// Ends what is live in a store whose rows are all there.
+pub fn finish(disk: &Disk, now: Timestamp) -> Result<Imported, Trouble> {
+    disk.gather_all()?;
+    let policies = disk.policies()?;
+    let mut done = note(disk)?.map(|note| note.done).unwrap_or_default();
+    for row in disk.scan(&[Row::Live as u8]) {
+        let id = keys::named(&row?.0)?;
+        let mut events = disk.events(id)?;
+        settle(&mut events, &policies, now, &mut done)?;
+        let mut batch = ::sled::Batch::default();
+        for row in disk.scan(&keys::events_of(id)) {
+            batch.remove(row?.0);
+        }
+        rows_of_events(id, &events)?.into_iter().for_each(|(key, row)| batch.insert(key, row));
+        batch.remove(keys::live(id));
+        // What was counted is written with what it counts.
+        if let Some(note) = note(disk)? {
+            batch.insert(&keys::IMPORT, record::encode(&keys::IMPORT, &Note { done, ..note })?);
+        }
+        disk.write(batch, 4)?;
+    }
+    let mut next = disk.first_after(None)?;
+    done.verifications = 0;
+    while let Some(id) = next {
+        done.verifications += 1;
+        next = disk.first_after(Some(id))?;
+    }
+    done.inbound = count(disk, Row::Inbound)?;
+    done.audit = count(disk, Row::Audit)?;
+    Ok(done)
+}
+
+fn count(disk: &Disk, kind: Row) -> Result<u64, StoreError> {
+    disk.scan(&[kind as u8]).try_fold(0, |count, row| row.map(|_| count + 1))
+}
+
+/// Notes that it is whole.
+pub fn end(disk: &Disk, done: Imported) -> Result<(), Trouble> {
+    let Some(note) = note(disk)? else { return Ok(()) };
+    let mut batch = ::sled::Batch::default();
+    batch.insert(&keys::IMPORT, record::encode(&keys::IMPORT, &Note { whole: true, done, ..note })?);
+    Ok(disk.write(batch, 1)?)
 }
 
 fn note(disk: &Disk) -> Result<Option<Note>, StoreError> {
@@ -244,37 +296,11 @@ impl Import<'_> {
         for Commit { at, facts } in commits {
             events.extend(facts.into_iter().map(|fact| Event { at, fact }));
         }
-        self.settle(&mut events)?;
+        settle(&mut events, &self.policies, self.now, &mut self.note.done)?;
         for (key, row) in rows_of_events(id, &events)? {
             self.insert((key, row));
         }
         self.note.done.verifications += 1;
-        Ok(())
-    }
-
-    /// What was under way ends here: attempts without an outcome are in doubt, and what is pending is over.
-    fn settle(&mut self, events: &mut Vec<Event>) -> Result<(), Trouble> {
-        let mut state = State::fold(&*events);
-        let State::Known(verification) = &state else {
-            return Err(Trouble::Input("a verification does not begin with a request".to_owned()));
-        };
-        if due(&state).is_none() {
-            return Ok(());
-        }
-        let policy = self.policies.get(&verification.request.policy).cloned();
-        let policy = policy.ok_or_else(|| Trouble::Input("a policy is missing".to_owned()))?;
-        let (was_pending, is_over) = (verification.is_pending(), self.now >= verification.expires_at);
-        // Of one whose time is over a check only finds that.
-        let ending = if is_over { Command::Check(Comparison::Differ) } else { Command::Cancel };
-        for command in [Command::Interrupt, ending] {
-            // Refused is what has ended before.
-            if let Ok(more) = step(&mut state, &policy, &command, self.now) {
-                events.extend(more);
-            }
-        }
-        if was_pending {
-            *(if is_over { &mut self.note.done.expired } else { &mut self.note.done.canceled }) += 1;
-        }
         Ok(())
     }
 
@@ -295,6 +321,37 @@ impl Import<'_> {
         let (batch, rows) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.rows));
         Ok(self.disk.write(batch, rows)?)
     }
+}
+
+/// What was under way ends here: attempts without an outcome are in doubt, and what is pending is over.
+fn settle(
+    events: &mut Vec<Event>,
+    policies: &Policies,
+    now: Timestamp,
+    done: &mut Imported,
+) -> Result<(), Trouble> {
+    let mut state = State::fold(&*events);
+    let State::Known(verification) = &state else {
+        return Err(Trouble::Input("a verification does not begin with a request".to_owned()));
+    };
+    if due(&state).is_none() {
+        return Ok(());
+    }
+    let policy = policies.get(&verification.request.policy).cloned();
+    let policy = policy.ok_or_else(|| Trouble::Input("a policy is missing".to_owned()))?;
+    let (was_pending, is_over) = (verification.is_pending(), now >= verification.expires_at);
+    // Of one whose time is over a check only finds that.
+    let ending = if is_over { Command::Check(Comparison::Differ) } else { Command::Cancel };
+    for command in [Command::Interrupt, ending] {
+        // Refused is what has ended before.
+        if let Ok(more) = step(&mut state, &policy, &command, now) {
+            events.extend(more);
+        }
+    }
+    if was_pending {
+        *(if is_over { &mut done.expired } else { &mut done.canceled }) += 1;
+    }
+    Ok(())
 }
 
 /// The rows of all events of one verification that wants nothing more.

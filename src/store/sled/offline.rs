@@ -74,7 +74,7 @@ pub fn verify_audit(path: &Path, key_id: [u8; 4]) -> Result<Chain, OpenError> {
     disk.guarded(|| Ok(follow_all(&disk)?))
 }
 
-fn follow_all(disk: &Disk) -> Result<Chain, StoreError> {
+pub fn follow_all(disk: &Disk) -> Result<Chain, StoreError> {
     let mut head = match disk.audit_anchor() {
         Ok(anchor) => anchor,
         Err(error) => return Ok(Chain::Broken { seq: 1, reason: error.to_string() }),

@@ -1,7 +1,7 @@
 //! Opening sled 0.34.7 as carefully as it needs: what a kill during an earlier open left behind is removed, what
 //! must be on disk is synced, and nothing is ever created anew over something damaged.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::backup::{self, Copied, Copying};
 use super::by_id::ById;
 use super::chain::Head;
 use super::import;
@@ -94,6 +95,8 @@ pub struct Disk {
     /// Bytes that sled has added to its log since it was opened.
     logged: Cell<u64>,
     platter: Platter,
+    /// The copy that is being taken, if one is.
+    copying: RefCell<Option<Copying>>,
 }
 
 /// What makes durable what sled has handed to the kernel. It needs nothing of sled, so that another thread than the
@@ -253,8 +256,15 @@ impl Disk {
             File::open(synced).and_then(|file| file.sync_all()).map_err(io)?;
         }
         let platter = Platter { file: Arc::new(file), lock };
-        let disk =
-            Self { waker, db, path: path.to_owned(), batches: Cell::new(0), logged: Cell::new(0), platter };
+        let disk = Self {
+            waker,
+            db,
+            path: path.to_owned(),
+            batches: Cell::new(0),
+            logged: Cell::new(0),
+            platter,
+            copying: RefCell::default(),
+        };
         failpoint::reach("open.synced");
         disk.check_format(key_id)?;
         failpoint::reach("open.done");
@@ -294,6 +304,11 @@ impl Disk {
             metrics::gauge!("twotick_disk_free_bytes").set(room as f64);
             room >= ROOM_NEEDED
         })
+    }
+
+    /// Bytes of sled's file, which holds all but a few pages of notes.
+    pub fn size(&self) -> u64 {
+        self.platter.file.metadata().map_or(0, |file| file.len())
     }
 
     /// Makes `batch`, of `rows` rows, survive the loss of power.
@@ -339,6 +354,35 @@ impl Disk {
 
     pub fn platter(&self) -> Platter {
         self.platter.clone()
+    }
+
+    /// A row is written or removed by the batch that is handed over next.
+    pub fn changes(&self, key: &[u8]) {
+        let mut copying = self.copying.borrow_mut();
+        if copying.as_mut().is_some_and(|copying| !copying.note(key)) {
+            *copying = None;
+        }
+    }
+
+    /// Begins a copy. One that was begun before is given up.
+    pub fn begin_copy(&self) {
+        *self.copying.borrow_mut() = Some(Copying::default());
+    }
+
+    /// Whether a copy is under way, which ends when this is closed.
+    pub fn is_being_copied(&self) -> bool {
+        self.copying.borrow().is_some()
+    }
+
+    /// The next part of the copy that was begun. `None`: it was given up.
+    pub fn copy_some(&self) -> Result<Option<Copied>, StoreError> {
+        let mut copying = self.copying.borrow_mut();
+        let Some(under_way) = copying.as_mut() else { return Ok(None) };
+        let copied = backup::visit(self, under_way)?;
+        if copied.is_whole {
+            *copying = None;
+        }
+        Ok(Some(copied))
     }
 
     pub fn get(&self, key: &[u8]) -> Result<Option<::sled::IVec>, StoreError> {

@@ -24,9 +24,9 @@ use crate::verification::values::{
 };
 use crate::verification::{Command, Comparison, OperatorAct};
 
-type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+pub type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
-fn key_id() -> [u8; 4] {
+pub fn key_id() -> [u8; 4] {
     Vault::new(&[7; 32]).key_id()
 }
 
@@ -37,7 +37,7 @@ fn gather(folder: &Path) {
 }
 
 /// All rows that follow from others, and all others but the count of batches.
-fn rows(folder: &Path) -> (Rows, Rows) {
+pub fn rows(folder: &Path) -> (Rows, Rows) {
     gather(folder);
     let mut rows = (Rows::new(), Rows::new());
     tamper(folder, |db| {
@@ -54,21 +54,21 @@ fn rows(folder: &Path) -> (Rows, Rows) {
 }
 
 /// A life of many verifications, by chance.
-struct Life {
-    world: World<Sled>,
+pub struct Life {
+    pub world: World<Sled>,
     rng: StdRng,
-    ids: Vec<VerificationId>,
+    pub ids: Vec<VerificationId>,
     open: Vec<Errand>,
     named: u32,
 }
 
 impl Life {
-    fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         let rng = StdRng::seed_from_u64(seed);
         Self { world: World::new(), rng, ids: Vec::new(), open: Vec::new(), named: 0 }
     }
 
-    async fn goes_on(&mut self) {
+    pub async fn goes_on(&mut self) {
         match self.rng.random_range(0..100) {
             0..25 => self.create().await,
             25..55 => self.outcome().await,

@@ -428,7 +428,10 @@ impl Writer {
 
     fn mind_the_room(&mut self) {
         let has_room = match &self.opened {
-            Some(Opened { disk, .. }) => disk.has_room(),
+            Some(Opened { disk, .. }) => {
+                self.shared.size.store(disk.size(), Ordering::Relaxed);
+                disk.has_room()
+            }
             None => true,
         };
         match (self.course, has_room) {
@@ -488,8 +491,9 @@ impl Writer {
     /// Has sled note where everything is, by closing and opening it, where its log has become long.
     fn shorten_log(&mut self) {
         let longest = if self.demand == Demand::Quiet { LONGEST_QUIET_LOG } else { LONGEST_LOG };
-        let Some(logged) = self.opened.as_ref().map(|opened| opened.disk.logged()) else { return };
-        if logged <= longest || self.course != Course::Running {
+        let Some(Opened { disk, .. }) = &self.opened else { return };
+        let logged = disk.logged();
+        if logged <= longest || self.course != Course::Running || disk.is_being_copied() {
             return;
         }
         self.wait_for_sync();

@@ -948,11 +948,13 @@ impl<'a> Turn<'a> {
     }
 
     fn insert(&mut self, key: &[u8], value: Vec<u8>) {
+        self.disk.changes(key);
         self.rows.insert(key, value);
         self.row_count += 1;
     }
 
     fn remove(&mut self, key: &[u8]) {
+        self.disk.changes(key);
         self.rows.remove(key);
         self.row_count += 1;
     }

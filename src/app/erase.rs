@@ -1,0 +1,106 @@
+//! Forgetting a number, on a store that runs or one that was opened for it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::store::{Answer, Audit, AuditAction, Filter, Order, Store, StoreError};
+use crate::vault::{KeyId, Vault};
+use crate::verification::Fact;
+use crate::verification::values::{NumberIndex, Sealed, UserName};
+
+/// What is read at once of what there is of a number.
+const PAGE: usize = 50;
+
+/// When what was sealed can no longer be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unreadable {
+    /// Now: what of the keys is of this number is destroyed.
+    Now,
+    /// When the keys of its days are destroyed, by retention.
+    InTime,
+}
+
+/// What was forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Erased {
+    /// Verifications and inbound messages.
+    pub records: usize,
+    /// Days whose keys had something of the number.
+    pub days: usize,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the keys could not be written, so nothing was erased: {0}")]
+    Keys(std::io::Error),
+}
+
+/// Forgets everything of `number`: from here on it is neither shown nor found. It is written down first, with the
+/// blind index; one that stops half-way is finished by calling it again.
+pub async fn erase(
+    store: &dyn Store,
+    vault: &Arc<Vault>,
+    clock: &Clock,
+    number: NumberIndex,
+    unreadable: Unreadable,
+) -> Result<Erased, EraseError> {
+    let index: String = number.0.iter().map(|byte| format!("{byte:02x}")).collect();
+    let entry = Audit {
+        at: clock.now(),
+        // Who may use the data folder's secrets has no other name here.
+        by: UserName::parse("operator").map_err(|error| EraseError::Keys(std::io::Error::other(error)))?,
+        action: AuditAction::Erased,
+        verification: None,
+        reason: None,
+        detail: Some(index),
+    };
+    store.execute(vec![Order::Audit(entry)]).await?;
+    let mut erased = Erased::default();
+    if unreadable == Unreadable::Now {
+        let (keys, vault) = (keys_of(store, number).await?, Arc::clone(vault));
+        let forgotten = tokio::task::spawn_blocking(move || vault.forget_number(number, &keys)).await;
+        erased.days =
+            forgotten.map_err(std::io::Error::other).and_then(|done| done).map_err(EraseError::Keys)?;
+    }
+    loop {
+        match store.execute(vec![Order::Forget(number)]).await?.pop() {
+            Some(Answer::Forgotten(records)) if records > 0 => erased.records += records,
+            Some(_) | None => return Ok(erased),
+        }
+    }
+}
+
+/// The keys that something of the number is sealed under.
+async fn keys_of(store: &dyn Store, number: NumberIndex) -> Result<BTreeSet<KeyId>, StoreError> {
+    let mut keys = BTreeSet::new();
+    let mut note = |sealed: &Sealed| keys.extend(Vault::day_key_of(sealed));
+    let (filter, mut before) = (Filter { number: Some(number), ..Filter::default() }, None);
+    loop {
+        let page = store.list(filter.clone(), PAGE, before).await?;
+        for snapshot in &page.items {
+            note(&snapshot.verification.request.person);
+            for event in store.timeline(snapshot.verification.id()).await? {
+                if let Fact::OperatorActed { reason: Some(reason), .. } = &event.fact {
+                    note(reason);
+                }
+            }
+        }
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    let mut before = None;
+    loop {
+        let page = store.inbound(None, Some(number), PAGE, before).await?;
+        page.items.iter().for_each(|message| note(&message.content));
+        before = page.next;
+        if before.is_none() {
+            return Ok(keys);
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! A store that is written out and read in again is the same store, with nothing under way in it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::export::{Line, framed};
+use super::rebuilt::{Life, key_id, rows};
+use super::{Chain, Exported, Imported, OpenError, Settings, export, import, open, verify_audit};
+use crate::clock::{Clock, ManualClock};
+use crate::store::{AuditAction, Filter, Order, Retention, Status, Store};
+use crate::verification::due::due;
+use crate::verification::values::{Timestamp, UserName, VerificationId};
+use crate::verification::{Event, Fact, State};
+
+/// A store after a while, closed, and what was written out of it.
+struct Moved {
+    life: Life,
+    file: PathBuf,
+    exported: Exported,
+}
+
+async fn moved(seed: u64, steps: usize) -> Moved {
+    let mut life = Life::new(seed);
+    for _ in 0..steps {
+        life.goes_on().await;
+    }
+    life.world.store.close().await.unwrap();
+    let file = life.world.folder.path().join("export.ndjson");
+    let mut out = std::fs::File::create(&file).unwrap();
+    let path = life.world.folder.path().join("data");
+    let exported = export(&path, key_id(), "a", life.world.time.now(), &mut out, &mut |_| {}).unwrap();
+    Moved { life, file, exported }
+}
+
+fn read_in(into: &Path, file: &Path, now: Timestamp) -> Result<Imported, OpenError> {
+    import(&into.join("data"), key_id(), file, now, &mut |_| {})
+}
+
+#[tokio::test]
+async fn a_store_read_in_is_the_one_written_out_with_nothing_under_way() {
+    let Moved { life, file, exported } = moved(11, 500).await;
+    let into = tempfile::tempdir().unwrap();
+    // Of half an hour later, so that every code has expired.
+    let now = life.world.time.now() + Duration::from_secs(1_800);
+    let imported = read_in(into.path(), &file, now).unwrap();
+    assert_eq!((imported.verifications, imported.audit), (exported.verifications, exported.audit));
+    assert!(imported.expired > 3 && imported.canceled == 0, "{imported:?}");
+    assert_eq!(read_in(into.path(), &file, now).unwrap(), imported, "again, and nothing changes");
+
+    let time = ManualClock::starting_at(now);
+    let settings =
+        |path: &Path| Settings { path: path.join("data"), rates: Default::default(), key_id: key_id() };
+    let (store, mut errands) = open(settings(into.path()), Clock::Manual(time.clone())).unwrap();
+    let (before, _) =
+        open(settings(life.world.folder.path()), Clock::Manual(life.world.time.clone())).unwrap();
+    before.rest().await.unwrap();
+    let mut ended = 0;
+    for &id in &life.ids {
+        let (was, is) = (before.timeline(id).await.unwrap(), store.timeline(id).await.unwrap());
+        // The server on the old folder notes what was interrupted when it is opened, as the import did.
+        let known: Vec<_> = was.iter().filter(|event| event.at <= life.world.time.now()).collect();
+        assert!(is.len() >= was.len().min(known.len()), "{id}");
+        let sends = |events: &[Event]| {
+            events.iter().filter(|event| matches!(event.fact, Fact::SendStarted { .. })).count()
+        };
+        assert_eq!(sends(&was), sends(&is), "{id}: nothing is sent again");
+        if !is.is_empty() {
+            assert!(due(&State::fold(&is)).is_none(), "{id} wants nothing more");
+            ended +=
+                usize::from(is.last().is_some_and(|event| event.fact == Fact::Expired && event.at == now));
+        }
+    }
+    assert_eq!(ended as u64, imported.expired);
+    time.advance(Duration::from_secs(3_600));
+    let pending = Filter { status: Some(Status::Pending), ..Filter::default() };
+    assert!(store.list(pending, 5, None).await.unwrap().items.is_empty());
+    assert!(errands.try_recv().is_err(), "sent 0");
+    let all = store.list(Filter::default(), 1_000, None).await.unwrap().items.len();
+    assert_eq!(all as u64, imported.verifications);
+    store.close().await.unwrap();
+    assert!(matches!(verify_audit(&into.path().join("data"), key_id()), Ok(Chain::Whole { .. })));
+}
+
+#[tokio::test]
+async fn what_is_pending_and_young_is_canceled_because_the_other_server_may_have_gone_on() {
+    let Moved { life, file, .. } = moved(12, 120).await;
+    let into = tempfile::tempdir().unwrap();
+    let imported = read_in(into.path(), &file, life.world.time.now()).unwrap();
+    assert!(imported.canceled > 0, "{imported:?}");
+    let again = tempfile::tempdir().unwrap();
+    assert_eq!(read_in(again.path(), &file, life.world.time.now()).unwrap(), imported);
+    assert_eq!(rows(again.path()), rows(into.path()), "the same file makes the same store");
+}
+
+#[tokio::test]
+async fn an_import_that_stopped_anywhere_goes_on_and_its_store_is_not_used_before() {
+    let Moved { life, file, .. } = moved(13, 400).await;
+    let now = life.world.time.now() + Duration::from_secs(1_800);
+    let whole = tempfile::tempdir().unwrap();
+    let expected = read_in(whole.path(), &file, now).unwrap();
+    let into = tempfile::tempdir().unwrap();
+    let path = into.path().join("data");
+    let mut stops = 0;
+    loop {
+        let mut calls = 0;
+        let mut dies = |_| {
+            assert!(calls < 1, "the process dies here");
+            calls += 1;
+        };
+        if let Ok(done) = import(&path, key_id(), &file, now, &mut dies) {
+            assert_eq!(done, expected);
+            break;
+        }
+        stops += 1;
+        let settings = Settings { path: path.clone(), rates: Default::default(), key_id: key_id() };
+        let refused = open(settings, Clock::Manual(life.world.time.clone())).map(|_| ());
+        assert!(matches!(refused, Err(OpenError::HalfImported { .. })), "after {stops} stops: {refused:?}");
+    }
+    assert!(stops >= 4, "only {stops} stops");
+    assert_eq!(rows(into.path()), rows(whole.path()));
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_whole_of_another_key_or_for_a_store_in_use_changes_nothing() {
+    let Moved { life, file, .. } = moved(14, 60).await;
+    let now = life.world.time.now();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let without = |index: usize| {
+        let mut left = lines.clone();
+        left.remove(index);
+        left.join("\n") + "\n"
+    };
+    let broken = [
+        ("its end is cut off", lines[..lines.len() - 1].join("\n") + "\n"),
+        ("a line is gone", without(lines.len() / 2)),
+        ("its head is gone", without(0)),
+        ("a letter is another", text.replacen("\"shop\"", "\"shup\"", 1)),
+        ("something follows", text.clone() + lines[1] + "\n"),
+        ("it is empty", String::new()),
+        ("it is something else", "{\"hello\":1}\n".to_owned()),
+    ];
+    let into = tempfile::tempdir().unwrap();
+    for (what, text) in broken {
+        let wrong = into.path().join("wrong.ndjson");
+        std::fs::write(&wrong, text).unwrap();
+        let refused = read_in(into.path(), &wrong, now).expect_err(what);
+        assert!(matches!(refused, OpenError::Input { .. }), "{what}: {refused}");
+        assert!(!into.path().join("data").exists(), "{what}");
+    }
+    let other = import(&into.path().join("data"), [1; 4], &file, now, &mut |_| {}).unwrap_err();
+    assert!(other.to_string().contains("another master key"), "{other}");
+    let refused = read_in(life.world.folder.path(), &file, now).unwrap_err();
+    assert!(refused.to_string().contains("in use already"), "{refused}");
+}
+
+#[tokio::test]
+async fn no_event_is_lost_on_the_way_through_a_line() {
+    let commits = super::export::commits(vec![
+        Event { at: Timestamp::from_millis(1), fact: Fact::CheckFailed },
+        Event { at: Timestamp::from_millis(1), fact: Fact::ChecksExhausted },
+        Event { at: Timestamp::from_millis(2), fact: Fact::Erased },
+    ]);
+    assert_eq!(commits.iter().map(|commit| commit.facts.len()).collect::<Vec<_>>(), [2, 1]);
+    let id = VerificationId::first_at(Timestamp::from_millis(1));
+    let line = framed(&Line::Verification { id, commits }).unwrap();
+    assert!(line.starts_with("{\"sum\":\"") && !line.contains('\n'), "{line}");
+}
+
+#[tokio::test]
+async fn a_number_is_forgotten_with_all_that_is_of_it_and_stays_so_through_a_reindex() {
+    let mut life = Life::new(15);
+    for _ in 0..250 {
+        life.goes_on().await;
+    }
+    let id = life.ids[life.ids.len() - 1];
+    let number = life.world.store.read(id).await.unwrap().unwrap().verification.request.number;
+    let of_number = || Filter { number: Some(number), ..Filter::default() };
+    let found = life.world.store.list(of_number(), 100, None).await.unwrap().items;
+    assert!(!found.is_empty());
+    let mut forgotten = 0;
+    loop {
+        match life.world.execute(Order::Forget(number)).await {
+            crate::store::Answer::Forgotten(0) => break,
+            crate::store::Answer::Forgotten(some) => forgotten += some,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(forgotten >= found.len(), "{forgotten}");
+    for round in ["at once", "after a reindex"] {
+        assert!(life.world.store.list(of_number(), 100, None).await.unwrap().items.is_empty(), "{round}");
+        assert!(life.world.store.inbound(None, Some(number), 10, None).await.unwrap().items.is_empty());
+        for snapshot in &found {
+            let id = snapshot.verification.id();
+            let now = life.world.store.read(id).await.unwrap().unwrap();
+            assert!(now.verification.erased && !now.verification.is_pending(), "{round}: {id}");
+        }
+        life.world.store.close().await.unwrap();
+        let (kept, _) = rows(life.world.folder.path());
+        super::reindex(&life.world.folder.path().join("data"), key_id(), &mut |_| {}).unwrap();
+        assert_eq!(rows(life.world.folder.path()).0, kept, "{round}");
+        life.world.open_again();
+    }
+}
+
+#[tokio::test]
+async fn the_audit_log_is_cut_at_its_old_end_and_still_verifies() {
+    let mut life = Life::new(16);
+    let entry = |at| crate::store::Audit {
+        at,
+        by: UserName::parse("anna").unwrap(),
+        action: AuditAction::SignedIn,
+        verification: None,
+        reason: None,
+        detail: None,
+    };
+    let start = life.world.time.now();
+    for n in 0..200 {
+        life.world.execute(Order::Audit(entry(start + Duration::from_secs(n)))).await;
+    }
+    let nothing = Timestamp::default();
+    let sweep = |seconds| Retention {
+        verifications: nothing,
+        inbound: nothing,
+        audit: start + Duration::from_secs(seconds),
+    };
+    for _ in 0..5 {
+        life.world.store.sweep_old(sweep(150)).await.unwrap();
+    }
+    life.world.store.close().await.unwrap();
+    let path = life.world.folder.path().join("data");
+    let whole = verify_audit(&path, key_id()).unwrap();
+    assert!(matches!(whole, Chain::Whole { records: 200, .. }), "{whole:?}");
+    life.world.open_again();
+    let left = life.world.store.audit(500, None).await.unwrap().items;
+    assert_eq!((left.len(), left.last().unwrap().seq), (50, 151));
+    life.world.execute(Order::Audit(entry(start))).await;
+    life.world.store.close().await.unwrap();
+    super::damage::tamper(life.world.folder.path(), |db| drop(db.remove(super::keys::audit(151)).unwrap()));
+    let broken = verify_audit(&path, key_id()).unwrap();
+    assert!(matches!(broken, Chain::Broken { seq: 151, .. }), "{broken:?}");
+}
