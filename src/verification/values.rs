@@ -12,8 +12,20 @@ use uuid::Uuid;
 
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "i64", into = "i64")]
 pub struct Timestamp(i64);
+
+impl From<i64> for Timestamp {
+    fn from(millis: i64) -> Self {
+        Self::from_millis(millis)
+    }
+}
+
+impl From<Timestamp> for i64 {
+    fn from(at: Timestamp) -> Self {
+        at.0
+    }
+}
 
 impl Timestamp {
     /// Later than anything that happens here: 9999-12-31T23:59:59.999Z, the last instant RFC 3339 can write.
@@ -715,6 +727,9 @@ mod tests {
     fn times_stay_within_what_can_be_written() {
         assert_eq!(Timestamp::from_millis(i64::MAX), Timestamp::MAX);
         assert_eq!(Timestamp::MAX + Duration::MAX, Timestamp::MAX);
+        for (record, at) in [("179500060000600005", Timestamp::MAX), ("-1", Timestamp::from_millis(0))] {
+            assert_eq!(serde_json::from_str::<Timestamp>(record).unwrap(), at);
+        }
         assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59.999Z");
         assert_eq!(Timestamp::from_millis(-5).to_string(), "1970-01-01T00:00:00.000Z");
         assert_eq!(
