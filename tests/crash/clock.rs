@@ -157,6 +157,8 @@ async fn create(home: &Home, providers: &Providers, n: usize) -> Mine {
         let told = home.statuses(&[(&seen.provider_ref, "delivered", Some(&seen.reference))]).await;
         assert_eq!(told.unwrap().status(), 200);
     }
+    // On a starved machine the report may come when the SMS is under way already, and then it is not needless.
+    let delivered = delivered && Moment::now() < queued_at.plus_millis(DELIVER_WITHIN_MILLIS);
     Mine { id: created["id"].as_str().unwrap().to_owned(), to, created_at, queued_at, delivered }
 }
 
