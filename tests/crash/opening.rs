@@ -89,8 +89,8 @@ impl Left {
             ("SHIM_THEN", then),
             ("SHIM_MARK", as_str(&mark)),
         ];
+        let before = self.home.log_length();
         let mut server = self.home.spawn(&[], &environment);
-        let before = server.log().len();
         let came_up = self.home.try_ready(&mut server).await.is_ok();
         // After it is up, a fault may still have met one of its threads.
         let ended = if came_up { None } else { server.ended_within(ENDS_WITHIN).await };
@@ -202,9 +202,8 @@ async fn a_call_that_fails_while_opening_ends_it_with_a_clear_line_and_harms_not
                     refused += 1;
                     assert!(how.starts_with("exit status: 1: "), "{call} {place} of {all}: {how}");
                     let last = how.lines().last().unwrap_or_default();
-                    let names_it = last.contains("cannot be used")
-                        || last.contains("the store failed")
-                        || last.contains("damaged");
+                    let words = ["cannot be used", "cannot be read", "the store failed", "damaged"];
+                    let names_it = words.iter().any(|word| last.contains(word));
                     assert!(names_it, "{call} {place} of {all} ended with: {how}");
                 }
             }
