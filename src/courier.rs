@@ -19,7 +19,7 @@ use crate::store::{Answer, Errand, Order, Store, StoreError};
 use crate::vault::{self, Vault};
 use crate::verification::policy::{Content, Step};
 use crate::verification::values::{
-    ChannelName, DeliveryError, ErrorClass, MessageId, Outcome, Timestamp, VerificationId,
+    ChannelName, DeliveryError, ErrorClass, MessageId, Outcome, ProviderRef, Timestamp, VerificationId,
 };
 use crate::verification::{Command, Policy};
 
@@ -142,10 +142,28 @@ impl Courier {
         })
     }
 
+    /// What the provider calls the message may name the person.
+    fn hidden(&self, errand: &Errand, reference: ProviderRef) -> ProviderRef {
+        let (request, now) = (&errand.snapshot.verification.request, self.clock.now());
+        self.vault.sealed_ref(request.id, request.number, now, reference.clone()).unwrap_or_else(|error| {
+            tracing::error!("{error}");
+            self.vault.hidden_ref(reference)
+        })
+    }
+
     /// Offers the outcome until the store takes it. A store that is closed takes nothing more: the attempt is found
     /// open at the next start, and is in doubt.
     async fn hand_back(&self, errand: &Errand, outcome: Outcome) {
         let id = errand.snapshot.verification.id();
+        let outcome = match outcome {
+            Outcome::Accepted { provider_ref } => {
+                Outcome::Accepted { provider_ref: self.hidden(errand, provider_ref) }
+            }
+            Outcome::Held { provider_ref } => {
+                Outcome::Held { provider_ref: self.hidden(errand, provider_ref) }
+            }
+            Outcome::Refused { .. } | Outcome::InDoubt { .. } => outcome,
+        };
         let jitter = vault::jitter();
         let command =
             Command::SendReported { message: errand.message, attempt: errand.attempt, outcome, jitter };

@@ -3,14 +3,24 @@
 //!
 //! `TWOTICK_FAILPOINT=NAME:N` ends the process when it comes to NAME for the N-th time. The names are found by reading
 //! the source, so one that is written here and there is tested from then on.
+//!
+//! With `TWOTICK_SHORT_LOG` the store shortens its log every few turns instead of every few hundred megabytes, so that
+//! a test can meet it at that.
 
 #[cfg(debug_assertions)]
-pub use armed::reach;
+pub use armed::{log_is_short, reach};
 
 /// Nothing.
 #[cfg(not(debug_assertions))]
 #[inline(always)]
 pub const fn reach(_name: &'static str) {}
+
+/// Never.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub const fn log_is_short() -> bool {
+    false
+}
 
 #[cfg(debug_assertions)]
 mod armed {
@@ -22,6 +32,13 @@ mod armed {
     struct Armed {
         name: String,
         left: AtomicU32,
+    }
+
+    /// Whether a test asked for a log that is shortened every few turns.
+    #[expect(clippy::disallowed_methods, reason = "not a setting: only tests know of it, no release has it")]
+    pub fn log_is_short() -> bool {
+        static SHORT: OnceLock<bool> = OnceLock::new();
+        *SHORT.get_or_init(|| std::env::var_os("TWOTICK_SHORT_LOG").is_some())
     }
 
     /// Ends the process if a test asked for that here.

@@ -175,6 +175,10 @@ pub fn admin(config: &mut ServiceConfig, shared: &web::Data<Shared>) {
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two requests of one connection; longer than the 60 s that a long poll may take.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// For whoever was refused before its body ended to hear of it, before the connection is closed. The web server reckons by
+/// a clock that it reads twice a second, and forgets a connection whose time was over before it began to wait: so this is
+/// longer than any pause of a worker should be.
+const LAST_WORD_TIMEOUT: Duration = Duration::from_secs(3);
 /// What a stopping server waits for open requests; the whole stop has 10 s.
 const SHUTDOWN_SECONDS: u64 = 5;
 /// The admin listener has a handful of callers.
@@ -222,6 +226,7 @@ fn serve(
         .max_connections(connections_a_worker)
         .client_request_timeout(HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
+        .client_disconnect_timeout(LAST_WORD_TIMEOUT)
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .disable_signals()
         .listen(listener)?

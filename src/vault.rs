@@ -6,6 +6,7 @@
 //! minute (`ring`), and those are kept beside the store (`file`) and destroyed in time.
 
 mod file;
+mod reference;
 mod ring;
 pub mod webhook;
 

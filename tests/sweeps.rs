@@ -17,7 +17,7 @@ use twotick::store::sled::{self, SledStore};
 use twotick::store::{Alert, Order, Store};
 use twotick::sweeps::{Keep, NeededTemplate, Sweeps, start};
 use twotick::vault::Vault;
-use twotick::verification::values::{ChannelName, Timestamp};
+use twotick::verification::values::{Bucket, ChannelName, NumberIndex, Timestamp, VerificationId};
 use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -178,4 +178,32 @@ async fn missed_dues_are_swept_every_second_until_the_sweeps_stop() {
     let after = spy.sweeps();
     tokio::time::sleep(Duration::from_millis(2_100)).await;
     assert_eq!(spy.sweeps(), after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_die_in_time_and_a_clock_that_is_far_ahead_is_not_believed_at_once() {
+    let house = House::new().await;
+    let sweeps = house.sweeps(&[]);
+    let id = VerificationId::new(house.clock.now(), Bucket::new(1), 7);
+    let sealed = |at| house.vault.seal_reason(id, NumberIndex([1; 16]), at, "she called").unwrap();
+    let reason = sealed(house.clock.now());
+    house.vault.new_code(id).unwrap();
+    assert_eq!(sweeps.keys().await.unwrap(), 0);
+    house.clock.advance(Duration::from_secs(13 * 60));
+    assert!(sweeps.keys().await.unwrap() > 0, "what codes of that minute came from");
+    house.clock.advance(2 * DAY);
+    assert_eq!(house.vault.open_reason(id, &reason).as_deref(), Ok("she called"));
+    let young = sealed(house.clock.now());
+    assert_eq!(sweeps.keys().await.unwrap(), 1, "a day after the end of its day");
+    assert!(house.vault.open_reason(id, &reason).is_err() && house.vault.open_reason(id, &young).is_ok());
+
+    // A server that starts with a clock that is years ahead forgets nothing for a day.
+    house.clock.advance(3650 * DAY);
+    let sweeps = house.sweeps(&[]);
+    house.clock.advance(Duration::from_secs(23 * 3_600));
+    assert_eq!(sweeps.keys().await.unwrap(), 0);
+    assert_eq!(sweeps.retention().await, Ok(0));
+    assert!(house.vault.open_reason(id, &young).is_ok());
+    house.clock.advance(Duration::from_secs(2 * 3_600));
+    assert_eq!(sweeps.keys().await.unwrap(), 1);
 }

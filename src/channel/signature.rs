@@ -206,6 +206,12 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_that_is_named_twice_still_counts() {
+        let keys = Keys::new(&[SECRET.into(), SECRET.into()], "app_secrets").unwrap();
+        assert_eq!(keys.verify(&[sign(&SECRET.into(), b"{}").as_bytes()], b"{}"), Ok(()));
+    }
+
+    #[test]
     fn there_are_no_keys_without_secrets() {
         for secrets in [&[][..], &["".into()], &[SECRET.into(), "".into()]] {
             assert!(Keys::new(secrets, "app_secrets").is_err());

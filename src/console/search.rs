@@ -15,7 +15,7 @@ use super::words::{list as list_words, search::Words};
 use super::{Action, Console, Frame, Place, Refusal, Signed};
 use crate::phone::Phone;
 use crate::store::{Filter, Snapshot};
-use crate::verification::values::{NumberIndex, VerificationId};
+use crate::verification::values::{NumberIndex, ProviderRef, VerificationId};
 use meaning::Meaning;
 
 /// How far back the last four digits are looked for.
@@ -266,8 +266,10 @@ impl<'a> Searcher<'a> {
     }
 
     async fn by_provider(&self, text: &str) -> Result<Option<VerificationId>, Refusal> {
+        let Ok(reference) = ProviderRef::parse(text) else { return Ok(None) };
+        let name = self.console.vault.hidden_ref(reference).name().to_owned();
         for channel in &self.console.channels {
-            if let Some(message) = self.console.store.find(channel.clone(), text.to_owned()).await? {
+            if let Some(message) = self.console.store.find(channel.clone(), name.clone()).await? {
                 return Ok(Some(message.verification()));
             }
         }

@@ -12,8 +12,9 @@ use super::error::Problem;
 use super::input::Query;
 use super::view::Time;
 use crate::language::Language;
+use crate::store::Snapshot;
 use crate::timeline::{self, Kind};
-use crate::verification::values::{EventId, MessageId, VerificationId};
+use crate::verification::values::{EventId, MessageId, ProviderRef, VerificationId};
 
 /// Everything that happened, oldest first
 ///
@@ -36,9 +37,21 @@ pub async fn read(
     let snapshot = super::api::owned(&shared, &caller, &request).await?;
     let id = snapshot.verification.id();
     let events = shared.store.timeline(id).await?;
-    let lines = timeline::lines(&snapshot, &events, Language::English);
+    let mut lines = timeline::lines(&snapshot, &events, Language::English);
+    for line in &mut lines {
+        show_reference(&shared, &snapshot, &mut line.data);
+    }
     Ok(HttpResponse::Ok()
         .json(Timeline { verification_id: id, events: lines.into_iter().map(Line::from).collect() }))
+}
+
+/// What a provider calls the message, where it is hidden in the event: as it is, or null.
+fn show_reference(shared: &Shared, snapshot: &Snapshot, data: &mut serde_json::Map<String, Value>) {
+    let Some(kept) = data.get_mut("provider_ref") else { return };
+    let reference = kept.as_str().and_then(|text| ProviderRef::parse(text).ok());
+    let verification = &snapshot.verification;
+    let shown = reference.filter(|_| !verification.erased);
+    *kept = shown.and_then(|reference| shared.vault.shown_ref(verification.id(), &reference)).into();
 }
 
 #[derive(Serialize, ToSchema)]

@@ -13,9 +13,7 @@ use super::error::Problem;
 use crate::store::{DeliveryState, Snapshot, Status};
 use crate::vault::{CannotOpen, Vault};
 use crate::verification::state::Progress;
-use crate::verification::values::{
-    ChannelName, DeliveryError, MessageId, ProviderRef, Timestamp, VerificationId,
-};
+use crate::verification::values::{ChannelName, DeliveryError, MessageId, Timestamp, VerificationId};
 use crate::verification::{Verification, state};
 
 /// RFC 3339 in UTC with milliseconds.
@@ -88,8 +86,7 @@ struct Message {
     step: u8,
     state: MessageState,
     /// What the provider calls it.
-    #[schema(value_type = Option<String>)]
-    provider_ref: Option<ProviderRef>,
+    provider_ref: Option<String>,
     queued_at: Time,
     accepted_at: Option<Time>,
     sent_at: Option<Time>,
@@ -143,7 +140,7 @@ impl View {
             messages: verification
                 .messages
                 .iter()
-                .map(|message| Message::new(verification, message))
+                .map(|message| Message::new(verification, message, vault))
                 .collect(),
             version: verification.version,
         })
@@ -188,13 +185,14 @@ impl Delivery {
 }
 
 impl Message {
-    fn new(verification: &Verification, message: &state::Message) -> Self {
+    fn new(verification: &Verification, message: &state::Message, vault: &Vault) -> Self {
+        let reference = message.provider_ref.as_ref().filter(|_| !verification.erased);
         Self {
             id: verification.message_id(message.ordinal),
             channel: message.channel.clone(),
             step: message.step,
             state: MessageState::from(message.progress),
-            provider_ref: message.provider_ref.clone(),
+            provider_ref: reference.and_then(|reference| vault.shown_ref(verification.id(), reference)),
             queued_at: Time(message.queued_at),
             accepted_at: message.accepted_at.map(Time),
             sent_at: message.sent_at.map(Time),

@@ -17,7 +17,7 @@ use crate::phone::Phone;
 use crate::store::{self, Answer, Order};
 use crate::vault::webhook::{InboundContent, evidence_place, inbound_place};
 use crate::vault::{CannotSeal, Vault};
-use crate::verification::values::{ChannelName, Timestamp};
+use crate::verification::values::{ChannelName, ProviderRef, Report, Timestamp};
 
 /// Meta, "Webhooks overview": a payload has at most 3 MB (November 2025).
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -166,7 +166,10 @@ impl Writer {
         let Delivery { reports, inbound, alerts, readable, .. } = delivery;
         let name = channel.name();
         let labels = reports.iter().map(|report| StatusLabel::of(&report.status)).collect();
-        let reports = reports.into_iter().map(|report| Order::Report { channel: name.clone(), report });
+        let reports = reports.into_iter().map(|report| {
+            let provider_ref = report.provider_ref.map(|reference| vault.hidden_ref(reference));
+            Order::Report { channel: name.clone(), report: Report { provider_ref, ..report } }
+        });
         let inbound: Vec<_> = inbound
             .into_iter()
             .map(|message| Ok(Order::Inbound(std::sync::Arc::new(kept_inbound(name, message, vault, now)?))))
@@ -190,13 +193,18 @@ fn kept_inbound(
     vault: &Vault,
     now: Timestamp,
 ) -> Result<store::Inbound, CannotSeal> {
-    let provider_ref = message.provider_ref.as_str().to_owned();
+    let hidden = |reference: ProviderRef| vault.hidden_ref(reference).as_str().to_owned();
+    let in_clear = message.provider_ref.as_str().to_owned();
+    let answered = message.in_reply_to.as_ref().map(|reference| reference.as_str().to_owned());
+    let provider_ref = hidden(message.provider_ref);
     let number = message.from.as_deref().and_then(|from| Phone::parse(from).ok());
     let content = InboundContent {
         from: message.from,
         user_id: message.user_id,
         profile_name: message.profile_name,
         text: message.text,
+        provider_ref: Some(in_clear),
+        in_reply_to: answered,
     };
     let number = number.map(|phone| vault.number_index(&phone));
     Ok(store::Inbound {
@@ -207,7 +215,7 @@ fn kept_inbound(
         at: plausible(message.at, now),
         kind: message.kind,
         number,
-        in_reply_to: message.in_reply_to.map(|reference| reference.as_str().to_owned()),
+        in_reply_to: message.in_reply_to.map(hidden),
         intent: match message.intent {
             channel::Intent::Reply => store::Intent::Reply,
             channel::Intent::CodeDisowned => store::Intent::CodeDisowned,

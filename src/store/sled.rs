@@ -14,10 +14,12 @@ mod index;
 mod journal;
 mod keys;
 mod live;
+mod load;
 #[cfg(test)]
 mod moved;
 mod offline;
 mod open;
+mod platter;
 #[cfg(test)]
 mod rebuilt;
 mod record;

@@ -21,6 +21,11 @@ pub struct InboundContent {
     pub profile_name: Option<String>,
     /// What the person wrote. Anything may stand in it.
     pub text: Option<String>,
+    /// What the provider calls the message, and the one that it answers. Missing of those of before they were sealed.
+    #[serde(default)]
+    pub provider_ref: Option<String>,
+    #[serde(default)]
+    pub in_reply_to: Option<String>,
 }
 
 impl InboundContent {

@@ -12,8 +12,20 @@ use uuid::Uuid;
 
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "i64", into = "i64")]
 pub struct Timestamp(i64);
+
+impl From<i64> for Timestamp {
+    fn from(millis: i64) -> Self {
+        Self::from_millis(millis)
+    }
+}
+
+impl From<Timestamp> for i64 {
+    fn from(at: Timestamp) -> Self {
+        at.0
+    }
+}
 
 impl Timestamp {
     /// Later than anything that happens here: 9999-12-31T23:59:59.999Z, the last instant RFC 3339 can write.
@@ -308,7 +320,10 @@ prefixed_id!(EventId, "evt_", "an id of an event is `evt_` and 26 letters and di
 
 /// What a provider calls a message: a wamid, a carrier's id. 1 to 512 bytes of visible ASCII
 /// (Meta's wamids are about 60; the bound is that of `biz_opaque_callback_data`, and keeps keys small).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+///
+/// One that could name the person is *hidden*: `~`, 22 letters of a keyed hash by which it is recognised, and perhaps
+/// `~` and what only the vault can open. Two are the same where what recognises them is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ProviderRef(Box<str>);
 
@@ -325,6 +340,58 @@ impl ProviderRef {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// A hidden one. Without `sealed` also where that has no room.
+    pub fn hidden(tag: [u8; 16], sealed: Option<&Sealed>) -> Self {
+        let name = format!("{HIDDEN}{}", STANDARD_NO_PAD.encode(tag));
+        let whole = sealed.map(|sealed| format!("{name}{HIDDEN}{}", STANDARD_NO_PAD.encode(&sealed.0)));
+        Self(whole.filter(|whole| whole.len() <= Self::MAX_BYTES).unwrap_or(name).into())
+    }
+
+    pub fn is_hidden(&self) -> bool {
+        self.0.starts_with(HIDDEN)
+    }
+
+    /// By what it is recognised and found.
+    pub fn name(&self) -> &str {
+        if self.is_hidden() { self.0.get(..HIDDEN_NAME_BYTES).unwrap_or(&self.0) } else { &self.0 }
+    }
+
+    /// What only the vault can open, of a hidden one that has it.
+    pub fn sealed(&self) -> Option<Sealed> {
+        let sealed = self.0.get(HIDDEN_NAME_BYTES..).filter(|_| self.is_hidden())?.strip_prefix(HIDDEN)?;
+        STANDARD_NO_PAD.decode(sealed).ok().map(|bytes| Sealed(bytes.into()))
+    }
+}
+
+const HIDDEN: char = '~';
+/// The sign and 16 bytes in base 64.
+const HIDDEN_NAME_BYTES: usize = 23;
+
+impl PartialEq for ProviderRef {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for ProviderRef {}
+
+impl std::hash::Hash for ProviderRef {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+
+impl PartialOrd for ProviderRef {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ProviderRef {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.name().cmp(other.name())
     }
 }
 
@@ -660,6 +727,9 @@ mod tests {
     fn times_stay_within_what_can_be_written() {
         assert_eq!(Timestamp::from_millis(i64::MAX), Timestamp::MAX);
         assert_eq!(Timestamp::MAX + Duration::MAX, Timestamp::MAX);
+        for (record, at) in [("179500060000600005", Timestamp::MAX), ("-1", Timestamp::from_millis(0))] {
+            assert_eq!(serde_json::from_str::<Timestamp>(record).unwrap(), at);
+        }
         assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59.999Z");
         assert_eq!(Timestamp::from_millis(-5).to_string(), "1970-01-01T00:00:00.000Z");
         assert_eq!(

@@ -92,11 +92,8 @@ impl Whole {
 
     /// Of the kept files: name and length.
     fn files(&self) -> Vec<(String, u64)> {
-        let files = fs::read_dir(self.kept()).unwrap().map(|entry| entry.unwrap());
-        let files = files.filter(|entry| entry.file_type().unwrap().is_file());
-        let mut files: Vec<_> = files
-            .map(|entry| (entry.file_name().into_string().unwrap(), entry.metadata().unwrap().len()))
-            .collect();
+        let mut files = Vec::new();
+        collect(&self.kept(), &self.kept(), &mut files);
         files.sort();
         files
     }
@@ -109,8 +106,8 @@ impl Whole {
         damage(&mut bytes);
         fs::write(&path, bytes).unwrap();
 
+        let before = self.home.log_length();
         let mut server = self.home.spawn(&[], &[]);
-        let before = server.log().len();
         let said = |server: &crate::world::Server| server.log().split_off(before.min(server.log().len()));
         if self.home.try_ready(&mut server).await.is_err() {
             let status = server.ended_within(ENDS_WITHIN).await.map(|status| status.code());
@@ -131,6 +128,17 @@ impl Whole {
                     None => Outcome::Wrong(format!("{refusal}, and the log does not say why: {said}")),
                 }
             }
+        }
+    }
+}
+
+fn collect(folder: &Path, root: &Path, files: &mut Vec<(String, u64)>) {
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()) {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, root, files);
+        } else {
+            files.push((text(path.strip_prefix(root).unwrap()).to_owned(), entry.metadata().unwrap().len()));
         }
     }
 }
@@ -157,12 +165,14 @@ async fn create(home: &Home, n: usize) -> reqwest::Result<(u16, Value)> {
 
 /// Until every attempt has its outcome, so that nothing happens any more.
 async fn settle(home: &Home, ids: &[String]) {
+    // One that a kill interrupted is in doubt.
+    let outcomes = ["send_accepted", "send_refused", "send_in_doubt"];
     for id in ids {
         loop {
             let timeline = home.get(&format!("/v1/verifications/{id}/timeline")).await;
-            let has =
-                |kind: &str| timeline["events"].as_array().unwrap().iter().any(|event| event["type"] == kind);
-            if has("send_accepted") || !has("send_started") {
+            let kinds = timeline["events"].as_array().unwrap().iter().map(|event| event["type"].as_str());
+            let kinds: Vec<_> = kinds.flatten().collect();
+            if !kinds.contains(&"send_started") || kinds.iter().any(|kind| outcomes.contains(kind)) {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -26,18 +26,23 @@ const NUMBERS: usize = 40;
 /// Between two creates, so that deadlines lie before, at and after the jump.
 const PACE: Duration = Duration::from_millis(100);
 /// On a machine under load; what was measured is published.
-const LATE_MILLIS: i64 = 1_000;
-/// How much a deadline may be early: none, but the stand-in's clock and ours are read in two processes.
-const EARLY_MILLIS: i64 = 20;
+const LATE_MILLIS: i64 = 5_000;
+/// How much a deadline may be early: by as much as the server's time drifts towards the machine's in a minute, 30 ms,
+/// and because the stand-in's clock and the server's are read in two processes.
+const EARLY_MILLIS: i64 = 60;
+/// Between an event and the answer that tells of it, on a machine under load.
+const TOLD_WITHIN_MILLIS: i64 = 5_000;
 
 struct Mine {
     id: String,
     to: String,
     created_at: Moment,
+    /// As the server says, by its own time.
+    queued_at: Moment,
     delivered: bool,
 }
 
-/// Like the server's, of this jump.
+/// What one jump came to.
 struct Jumped {
     extra: usize,
     lateness: Vec<i64>,
@@ -111,7 +116,10 @@ async fn jumped(library: PathBuf, jump: &'static str, seed: u64) -> Jumped {
     for n in 0..NUMBERS {
         mine.push(create(&home, &providers, n).await);
         if n == NUMBERS / 2 {
-            fs::write(&setting, format!("{jump}\n")).unwrap();
+            // In one go: a file that is empty for a moment would be a jump back.
+            let beside = folder.path().join("clock.new");
+            fs::write(&beside, format!("{jump}\n")).unwrap();
+            fs::rename(beside, &setting).unwrap();
         }
         tokio::time::sleep(PACE).await;
     }
@@ -140,13 +148,18 @@ async fn create(home: &Home, providers: &Providers, n: usize) -> Mine {
     let (status, created) = home.post("/v1/verifications", &json!({ "to": to }), None).await.unwrap();
     assert_eq!(status, 201, "{created}");
     let created_at = Moment::now();
+    let queued_at = created["messages"][0]["queued_at"].as_str().and_then(Moment::parse).unwrap();
+    let off = created_at.millis_since(queued_at);
+    assert!((-EARLY_MILLIS..TOLD_WITHIN_MILLIS).contains(&off), "the server's time is off by {off} ms");
     let delivered = n.is_multiple_of(2);
     if delivered {
         let seen = seen(providers, &to).await;
         let told = home.statuses(&[(&seen.provider_ref, "delivered", Some(&seen.reference))]).await;
         assert_eq!(told.unwrap().status(), 200);
     }
-    Mine { id: created["id"].as_str().unwrap().to_owned(), to, created_at, delivered }
+    // On a starved machine the report may come when the SMS is under way already, and then it is not needless.
+    let delivered = delivered && Moment::now() < queued_at.plus_millis(DELIVER_WITHIN_MILLIS);
+    Mine { id: created["id"].as_str().unwrap().to_owned(), to, created_at, queued_at, delivered }
 }
 
 async fn seen(providers: &Providers, to: &str) -> Seen {
@@ -173,20 +186,16 @@ fn sms(mine: &[Mine], requests: &[Seen]) -> (usize, Vec<i64>) {
             .map(|seen| seen.at)
             .collect();
         sms.sort_unstable();
-        // The deadline counts from when the message was queued, a moment before its create was answered.
-        let late = |at: &Moment| at.millis_since(one.created_at.plus_millis(DELIVER_WITHIN_MILLIS));
+        let late = |at: &Moment| at.millis_since(one.queued_at.plus_millis(DELIVER_WITHIN_MILLIS));
         let wanted = usize::from(!one.delivered);
         extra += sms.len().saturating_sub(wanted);
         if let Some(late) = sms.first().map(late).filter(|_| wanted == 1) {
-            extra += usize::from(late < -EARLY_MILLIS - ANSWERED_WITHIN_MILLIS);
+            extra += usize::from(late < -EARLY_MILLIS);
             lateness.push(late);
         }
     }
     (extra, lateness)
 }
-
-/// Between the queueing of a message and the answer to its create, on a machine under load.
-const ANSWERED_WITHIN_MILLIS: i64 = 250;
 
 /// Tries right codes shortly before and after their expiry.
 async fn lives(home: &Home, providers: &Providers, mine: &[Mine]) -> (i64, i64) {

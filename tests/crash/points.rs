@@ -46,7 +46,7 @@ fn points_have_names_of_their_own_and_stand_around_everything_that_must_hold() {
     assert_eq!(names, points, "a point is named once");
     for place in [
         "open.", "commit.", "sync.", "publish.", "answer.", "send.", "outcome.", "request.", "webhook.",
-        "close.",
+        "close.", "shorten.",
     ] {
         assert!(points.iter().any(|point| point.starts_with(place)), "no point around {place} in {points:?}");
     }
@@ -64,7 +64,7 @@ fn a_release_has_no_points() {
         let rustix = "extern crate self as rustix; pub mod process { pub enum Signal { KILL } \
             pub fn getpid() -> u32 { 0 } pub fn kill_process(_: u32, _: Signal) -> Result<(), ()> { Ok(()) } }";
         let text = format!(
-            "{rustix} #[path = {source:?}] mod failpoint; pub fn meet() {{ failpoint::reach(\"probe.point\"); }}"
+            "{rustix} #[path = {source:?}] mod failpoint; pub fn meet() -> bool {{ failpoint::reach(\"probe.point\"); failpoint::log_is_short() }}"
         );
         fs::write(&probe, text).unwrap();
         let out = Command::new(env!("CARGO").replace("cargo", "rustc"))
@@ -84,7 +84,7 @@ fn a_release_has_no_points() {
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         let bytes = fs::read(object).unwrap();
         let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
-        (holds("TWOTICK_FAILPOINT"), holds("probe.point"))
+        (holds("TWOTICK_FAILPOINT") || holds("TWOTICK_SHORT_LOG"), holds("probe.point"))
     };
     assert_eq!(object("on"), (true, true), "this test would see them");
     assert_eq!(object("off"), (false, false));
@@ -112,7 +112,7 @@ async fn killed_at_every_point_it_loses_nothing_and_sends_nothing_twice() {
 }
 
 async fn die_at(campaign: &mut Campaign, point: &str, chance: &mut Chance) {
-    let comes_once = point.starts_with("open.") || point.starts_with("close.");
+    let comes_once = ["open.", "close.", "shorten."].iter().any(|place| point.starts_with(place));
     let meetings = if comes_once { 1 } else { 1 + chance.below(MEETINGS) };
     campaign.start(&[("TWOTICK_FAILPOINT", &format!("{point}:{meetings}"))]);
     if point.starts_with("close.") {

@@ -154,8 +154,9 @@ fn what(call: &str, result: &str, folder: &Path) -> Option<What> {
     let named = |n: usize| args.get(n).and_then(|arg| string(arg)).map(|bytes| path(&bytes)).and_then(ours);
     // `5<\x2f\x74…>`: the path that the descriptor has.
     let opened = |text: &str| {
-        let hex = text.split_once('<')?.1.split_once('>')?.0;
-        ours(path(&unhex(hex)))
+        let (hex, after) = text.split_once('<')?.1.split_once('>')?;
+        // Another file has that name by now.
+        if after.starts_with("(deleted)") { None } else { ours(path(&unhex(hex))) }
     };
     let of_descriptor = |n: usize| args.get(n).and_then(|arg| opened(arg));
     let number = |n: usize| args.get(n).and_then(|arg| arg.parse::<u64>().ok());

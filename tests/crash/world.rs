@@ -175,6 +175,11 @@ en = "{{code}} is your {{brand}} code."
         format!("http://{}{path}", self.addr)
     }
 
+    /// Bytes that servers of this home have said so far.
+    pub fn log_length(&self) -> usize {
+        fs::metadata(self.folder.join("server.log")).map_or(0, |log| usize::try_from(log.len()).unwrap())
+    }
+
     /// Not waited for. `wrapper` comes before the binary, as `strace …` does.
     pub fn spawn(&self, wrapper: &[&str], environment: &[(&str, &str)]) -> Server {
         let binary = env!("CARGO_BIN_EXE_twotick");
@@ -183,7 +188,8 @@ en = "{{code}} is your {{brand}} code."
         let log = self.folder.join("server.log");
         let stderr = File::options().create(true).append(true).open(&log).unwrap();
         command.args(words).arg(self.folder.join("config.toml")).arg("serve");
-        command.env_remove("TWOTICK_LOG").envs(environment.iter().copied());
+        // The log is shortened every few turns, so that faults meet that as well.
+        command.env_remove("TWOTICK_LOG").env("TWOTICK_SHORT_LOG", "1").envs(environment.iter().copied());
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn();
         Server { child: child.expect("the binary runs"), log }
     }

@@ -95,6 +95,7 @@ pub fn summary(state: &State) -> Value {
         "failed_checks": verification.failed_checks,
         "resends": verification.resends,
         "replies": verification.replies,
+        "erased": verification.erased.then_some(true),
         "last_send_at": since(verification.last_send_at),
         "version": verification.version,
         "messages": verification.messages.iter().map(|message| of_message(message, since)).collect::<Vec<_>>(),

@@ -740,6 +740,16 @@ fn cancel_is_idempotent_and_undoes_no_other_end() {
     }
 }
 
+#[test]
+fn to_be_forgotten_ends_what_is_pending_and_nothing_else() {
+    let story = requested().accepted().when(Command::Erase).then([Fact::Erased, Fact::Canceled]);
+    story.when(Command::Erase).then_nothing();
+    let story = requested().at(EXPIRY).when(Command::Erase).then([Fact::Erased, Fact::Expired]);
+    story.when(tick()).then_nothing();
+    let story = requested().given(right_code()).when(Command::Erase).then([Fact::Erased]);
+    story.when(Command::Erase).then_nothing();
+}
+
 // last step failed
 
 #[test]

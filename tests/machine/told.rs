@@ -391,6 +391,8 @@ fn cases() -> Vec<(&'static str, Story)> {
             "disowned after it was approved",
             delivered().at(20_000).given(right_code()).at(30_000).given(disown()),
         ),
+        ("forgotten while it was pending", delivered().at(20_000).given(Command::Erase)),
+        ("forgotten long after", delivered().at(20_000).given(right_code()).at(90_000).given(Command::Erase)),
         ("expired and not swept yet", delivered().at(EXPIRY)),
     ]
 }

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -115,6 +115,8 @@ pub struct Server {
     child: Child,
     pub addr: SocketAddr,
     pub admin_addr: SocketAddr,
+    /// What it has logged so far.
+    pub log: Arc<Mutex<String>>,
 }
 
 impl Server {
@@ -135,6 +137,8 @@ impl Server {
             .spawn()
             .expect("the binary runs");
         let (told, up) = mpsc::channel();
+        let log = Arc::new(Mutex::new(String::new()));
+        let kept = Arc::clone(&log);
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         // Reads to the end, so that the server never waits for a full pipe.
         std::thread::spawn(move || {
@@ -145,10 +149,11 @@ impl Server {
                     let _ = told.send((addr("addr"), addr("admin_addr")));
                 }
                 println!("server: {line}");
+                *kept.lock().unwrap() += &(line + "\n");
             }
         });
         let (addr, admin_addr) = up.recv_timeout(PATIENCE).expect("the server comes up");
-        Self { child, addr, admin_addr }
+        Self { child, addr, admin_addr, log }
     }
 
     pub fn url(&self) -> String {

@@ -14,7 +14,7 @@ use twotick::clock::Stopwatch;
 
 use crate::alone;
 use crate::checker::{Acked, Answers, Asked, CheckAnswer, Created, Moment, Seen, Try, Typed, violations};
-use crate::house::{Rooms, home};
+use crate::house::{Rooms, created, home, report};
 use crate::proof::{figure, long_seconds, seed};
 use crate::world::{Chance, Home, Providers};
 
@@ -140,8 +140,7 @@ impl House {
         let body = json!({ "to": to, "client_ref": client_ref });
         let asked = Asked { client_ref: client_ref.clone(), at: Moment::now() };
         self.answers.lock().unwrap().asked.push(asked);
-        let (status, created) = self.home.post("/v1/verifications", &body, Some(&client_ref)).await.unwrap();
-        assert_eq!(status, 201, "{created}");
+        let created = created(&self.home, &body, &client_ref).await;
         let (id, version) =
             (created["id"].as_str().unwrap().to_owned(), created["version"].as_u64().unwrap());
         let created = Created { id, client_ref, to, version, at: Moment::now() };
@@ -248,9 +247,7 @@ impl House {
     async fn report(&self, seen: &Seen, status: &str, running: Stopwatch, due: Duration, told: &Mutex<Told>) {
         let mut due = due;
         loop {
-            let what = [(&*seen.provider_ref, status, Some(&*seen.reference))];
-            let answer = self.home.statuses(&what).await.expect("a report is answered");
-            let answered = answer.status().as_u16();
+            let answered = report(&self.home, seen, status).await;
             told.lock().unwrap().waits.saturating_record(wait(running, due));
             match answered {
                 200 => break,

@@ -5,7 +5,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::Value;
+
+use crate::checker::Seen;
 use crate::world::{APP_SECRET, Home, KEY, REPORT_SECRET, Server};
+
+/// Before one asks again.
+const A_MOMENT: Duration = Duration::from_millis(50);
 
 /// What differs between the tests.
 pub struct Rooms {
@@ -75,6 +81,32 @@ en = "{{code}} is your {{brand}} code."
     // Many callers at once, each patient with a server under attack.
     let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).no_proxy().build().unwrap();
     Home { folder: folder.to_owned(), addr, client }
+}
+
+/// The answer to a create. A client that opens connections ahead may meet one that has just been idle for too long, and
+/// then asks again.
+pub async fn created(home: &Home, body: &Value, key: &str) -> Value {
+    loop {
+        match home.post("/v1/verifications", body, Some(key)).await {
+            Ok((201, created)) => return created,
+            Ok((408, _)) | Err(_) => tokio::time::sleep(A_MOMENT).await,
+            Ok((status, answer)) => panic!("a create was answered with {status}: {answer}"),
+        }
+    }
+}
+
+/// A report of the provider who saw this; told until it is answered, with what.
+pub async fn report(home: &Home, seen: &Seen, status: &str) -> u16 {
+    loop {
+        let answer = match &*seen.channel {
+            "sms" => home.sms_report(&seen.reference, status).await,
+            _ => home.statuses(&[(&seen.provider_ref, status, Some(&seen.reference))]).await,
+        };
+        match answer.map(|answer| answer.status().as_u16()) {
+            Ok(408) | Err(_) => tokio::time::sleep(A_MOMENT).await,
+            Ok(status) => return status,
+        }
+    }
 }
 
 /// The most memory that the process ever had at once, in MiB (`VmHWM`).

@@ -15,7 +15,7 @@ use twotick::clock::Stopwatch;
 use crate::alone;
 use crate::chaos::{Chaos, FAULTS, Greeting, Met, secure};
 use crate::checker::{Acked, Answers, Asked, Created, Moment, Seen, Shown, violations};
-use crate::house::{Rooms, home, peak_memory};
+use crate::house::{Rooms, created, home, peak_memory, report};
 use crate::proof::{figure, long_seconds, seed};
 use crate::world::{Chance, Home, Providers};
 
@@ -103,8 +103,7 @@ async fn create(home: &Home, answers: &Arc<Mutex<Answers>>, seconds: u64) {
             let body = json!({ "to": to, "client_ref": client_ref });
             let asked = Asked { client_ref: client_ref.clone(), at: Moment::now() };
             answers.lock().unwrap().asked.push(asked);
-            let (status, created) = home.post("/v1/verifications", &body, Some(&client_ref)).await.unwrap();
-            assert_eq!(status, 201, "{created}");
+            let created = created(&home, &body, &client_ref).await;
             let (id, version) =
                 (created["id"].as_str().unwrap().to_owned(), created["version"].as_u64().unwrap());
             answers.lock().unwrap().created.push(Created { id, client_ref, to, version, at: Moment::now() });
@@ -134,7 +133,7 @@ async fn tell(home: Home, providers: Providers, answers: Arc<Mutex<Answers>>, mu
             telling.spawn(async move {
                 for status in statuses {
                     tokio::time::sleep(pause).await;
-                    report(&home, &seen, status).await;
+                    assert_eq!(report(&home, &seen, status).await, 200);
                     let acked = Acked {
                         reference: seen.reference.clone(),
                         status: (*status).to_owned(),
@@ -148,14 +147,6 @@ async fn tell(home: Home, providers: Providers, answers: Arc<Mutex<Answers>>, mu
         known = requests.len();
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-}
-
-async fn report(home: &Home, seen: &Seen, status: &str) {
-    let answer = match &*seen.channel {
-        "sms" => home.sms_report(&seen.reference, status).await,
-        _ => home.statuses(&[(&seen.provider_ref, status, Some(&seen.reference))]).await,
-    };
-    assert_eq!(answer.unwrap().status(), 200);
 }
 
 async fn until_all_ended(home: &Home, answers: &Arc<Mutex<Answers>>) {

@@ -38,8 +38,8 @@ const HELD_BACK: usize = 200;
 const TELLING_AT_ONCE: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What the short form takes of the store's own face, and over HTTP.
-const SHORT_STORE: Duration = Duration::from_secs(14);
-const SHORT_HTTP: Duration = Duration::from_secs(8);
+const SHORT_STORE: Duration = Duration::from_secs(9);
+const SHORT_HTTP: Duration = Duration::from_secs(6);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {

@@ -41,7 +41,7 @@ impl Pieces {
             verdict: verdict(case, now, look, words)?,
             bar: bar(case, now, look, words)?,
             rows: TimelineRows { words, rows: table(console, signed, case, words, known.rows) }.render()?,
-            facts: facts(case, look, words)?,
+            facts: facts(console, case, look, words)?,
             actions: actions(signed, case, known.reason, words)?,
         })
     }
@@ -149,12 +149,17 @@ struct MessageFacts {
     provider_ref: Option<String>,
 }
 
-fn facts(case: &Case, look: &Look, words: &'static Words) -> Result<String, Refusal> {
+fn facts(console: &Console, case: &Case, look: &Look, words: &'static Words) -> Result<String, Refusal> {
     let verification = &case.snapshot.verification;
     let messages = verification.messages.iter().map(|message| MessageFacts {
         id: verification.message_id(message.ordinal).to_string(),
         channel: message.channel.clone(),
-        provider_ref: message.provider_ref.as_ref().map(|reference| rows::shortened(reference.as_str())),
+        provider_ref: message
+            .provider_ref
+            .as_ref()
+            .filter(|_| !verification.erased)
+            .and_then(|reference| console.vault.shown_ref(verification.id(), reference))
+            .map(|reference| rows::shortened(&reference)),
     });
     let piece = FactsPiece {
         words,

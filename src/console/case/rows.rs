@@ -153,6 +153,7 @@ fn redacted(data: &Map<String, Value>) -> Map<String, Value> {
 pub fn shortened(reference: &str) -> String {
     const END: usize = 8;
     match reference.split_once('.') {
+        _ if reference.starts_with('~') => "wamid.…".to_owned(),
         Some((kind, rest)) if kind == "wamid" && rest.len() > END => {
             // Providers' ids are visible ASCII.
             format!("{kind}.…{}", rest.get(rest.len() - END..).unwrap_or_default())

@@ -20,7 +20,7 @@ use crate::phone::Phone;
 use crate::store::{self, Filter, Intent, Status};
 use crate::vault::webhook::{InboundContent, inbound_place};
 use crate::vault::{CannotOpen, Vault};
-use crate::verification::values::{ChannelName, NumberIndex, Sealed, VerificationId};
+use crate::verification::values::{ChannelName, NumberIndex, ProviderRef, Sealed, VerificationId};
 
 const LIMITS: std::ops::RangeInclusive<usize> = 1..=100;
 const DEFAULT_LIMIT: usize = 20;
@@ -115,8 +115,8 @@ struct InboundPage {
 /// What a person wrote, or the button that they pressed.
 #[derive(Serialize, ToSchema)]
 struct InboundMessage {
-    /// What the provider calls it.
-    provider_ref: String,
+    /// What the provider calls it; null once it was removed, because it may hold the number.
+    provider_ref: Option<String>,
     #[schema(value_type = String, example = "whatsapp")]
     channel: ChannelName,
     /// E.164; null where the person hides the number, and once it was removed.
@@ -149,7 +149,7 @@ impl InboundMessage {
             opened => opened?,
         };
         Ok(Self {
-            provider_ref: message.provider_ref,
+            provider_ref: content.provider_ref.or_else(|| in_clear(message.provider_ref)),
             channel: message.channel,
             from: content.from,
             user_id: content.user_id,
@@ -159,10 +159,15 @@ impl InboundMessage {
             intent: message.intent,
             at: Time(message.at),
             received_at: Time(message.received_at),
-            in_reply_to: message.in_reply_to,
+            in_reply_to: content.in_reply_to.or_else(|| message.in_reply_to.and_then(in_clear)),
             verification_id: message.verification,
         })
     }
+}
+
+/// One that was hidden is shown only from what was sealed.
+fn in_clear(reference: String) -> Option<String> {
+    Some(reference).filter(|reference| !ProviderRef::parse(reference).is_ok_and(|parsed| parsed.is_hidden()))
 }
 
 fn intents() -> utoipa::openapi::schema::Object {

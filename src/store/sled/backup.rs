@@ -21,12 +21,12 @@ use crate::verification::values::Timestamp;
 
 /// What a copy begins with; then the id of the master key and the time as 8 bytes.
 pub const MAGIC: &[u8; 16] = b"twotick copy 1\n\0";
-/// Rows of one visit: about a millisecond of the thread.
-const ROWS_A_VISIT: usize = 256;
+/// Rows of one visit: about a millisecond of the thread. Tests have few rows and want many visits.
+const ROWS_A_VISIT: usize = if cfg!(test) { 32 } else { 256 };
 /// Bytes of one visit.
 const BYTES_A_VISIT: usize = 256 * 1024;
 /// Changed rows that are copied in one visit; so many are left at most for the last.
-const CHANGES_A_VISIT: usize = 512;
+const CHANGES_A_VISIT: usize = if cfg!(test) { 16 } else { 512 };
 /// More than these change only if nobody comes for them any more.
 const MOST_CHANGES: usize = 2_000_000;
 /// In place of a value's length: the row is gone.
@@ -63,6 +63,37 @@ pub struct Copied {
     pub rows: u64,
     /// Whether it was the last.
     pub is_whole: bool,
+}
+
+impl Disk {
+    /// A row is written or removed by the batch that is handed over next.
+    pub fn changes(&self, key: &[u8]) {
+        let mut copying = self.copying.borrow_mut();
+        if copying.as_mut().is_some_and(|copying| !copying.note(key)) {
+            *copying = None;
+        }
+    }
+
+    /// Begins a copy. One that was begun before is given up.
+    pub fn begin_copy(&self) {
+        *self.copying.borrow_mut() = Some(Copying::default());
+    }
+
+    /// Whether a copy is under way, which ends when this is closed.
+    pub fn is_being_copied(&self) -> bool {
+        self.copying.borrow().is_some()
+    }
+
+    /// The next part of the copy that was begun. `None`: it was given up.
+    pub fn copy_some(&self) -> Result<Option<Copied>, StoreError> {
+        let mut copying = self.copying.borrow_mut();
+        let Some(under_way) = copying.as_mut() else { return Ok(None) };
+        let copied = visit(self, under_way)?;
+        if copied.is_whole {
+            *copying = None;
+        }
+        Ok(Some(copied))
+    }
 }
 
 /// One visit to the store.
@@ -127,7 +158,7 @@ impl Sum {
     }
 }
 
-/// Copies a store that no server uses. How many rows.
+/// Copies a store that no server uses. How many bytes.
 pub fn copy(
     path: &Path,
     key_id: [u8; 4],
@@ -137,7 +168,7 @@ pub fn copy(
 ) -> Result<u64, OpenError> {
     let disk = Disk::open_existing(path, key_id)?;
     disk.guarded(|| {
-        let (mut copying, mut sum, mut rows) = (Copying::default(), Sum::default(), 0);
+        let (mut copying, mut sum, mut bytes) = (Copying::default(), Sum::default(), 0);
         let mut put = |bytes: &[u8]| {
             sum.add(bytes);
             out.write_all(bytes).map_err(Trouble::Output)
@@ -146,14 +177,14 @@ pub fn copy(
         loop {
             let copied = visit(&disk, &mut copying)?;
             put(&copied.bytes)?;
-            rows += copied.rows;
-            progress(rows);
+            bytes += copied.bytes.len() as u64;
+            progress(bytes);
             if copied.is_whole {
                 break;
             }
         }
         out.write_all(&sum.end()).and_then(|()| out.flush()).map_err(Trouble::Output)?;
-        Ok(rows)
+        Ok(bytes)
     })
 }
 

@@ -277,7 +277,7 @@ impl Import<'_> {
             }
             Line::Parked(parked) => {
                 let name = parked.report.status.name();
-                self.put(keys::parked(&parked.channel, parked.provider_ref.as_str(), name), &*parked)?;
+                self.put(keys::parked(&parked.channel, parked.provider_ref.name(), name), &*parked)?;
             }
             Line::AuditAnchor(anchor) if anchor.seq == 0 => {}
             Line::AuditAnchor(anchor) => self.put(keys::AUDIT_ANCHOR.to_vec(), &anchor)?,

@@ -53,7 +53,7 @@ pub fn rows_of(snapshot: &Snapshot, events: &[Event]) -> Result<Vec<Entry>, Stor
             continue;
         };
         if let Some(channel) = snapshot.verification.message(*message).map(|message| &message.channel) {
-            let key = keys::provider_ref(channel, provider_ref.as_str());
+            let key = keys::provider_ref(channel, provider_ref.name());
             let row = record::encode(&key, &id.message(*message))?;
             rows.push((key, row));
         }

@@ -4,9 +4,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::export::{Line, framed};
+use super::keys::Row;
+use super::open::Disk;
 use super::rebuilt::{Life, key_id, rows};
-use super::{Chain, Exported, Imported, OpenError, Settings, export, import, open, verify_audit};
+use super::{
+    Chain, CopySum, Exported, Imported, OpenError, Settings, copy_head, export, import, open, restore,
+    verify, verify_audit, verify_backup,
+};
 use crate::clock::{Clock, ManualClock};
+use crate::store::contract::policy;
 use crate::store::{AuditAction, Filter, Order, Retention, Status, Store};
 use crate::verification::due::due;
 use crate::verification::values::{Timestamp, UserName, VerificationId};
@@ -239,4 +245,112 @@ async fn the_audit_log_is_cut_at_its_old_end_and_still_verifies() {
     super::damage::tamper(life.world.folder.path(), |db| drop(db.remove(super::keys::audit(151)).unwrap()));
     let broken = verify_audit(&path, key_id()).unwrap();
     assert!(matches!(broken, Chain::Broken { seq: 151, .. }), "{broken:?}");
+}
+
+#[tokio::test]
+async fn a_copy_taken_while_the_store_goes_on_is_of_the_moment_at_which_it_ends() {
+    let mut life = Life::new(17);
+    for _ in 0..600 {
+        life.goes_on().await;
+    }
+    life.world.store.close().await.unwrap();
+    let folder = life.world.folder.path().to_owned();
+    let settings = Settings { path: folder.join("data"), rates: Default::default(), key_id: key_id() };
+    let (store, _errands) = open(settings, Clock::Manual(life.world.time.clone())).unwrap();
+    let (mut file, mut sum, mut visits, mut made) = (Vec::new(), CopySum::default(), 0, Vec::new());
+    store.begin_copy().await.unwrap();
+    let head = copy_head(key_id(), life.world.time.now());
+    sum.add(&head);
+    file.extend(head);
+    loop {
+        let copied = store.copy_some().await.unwrap().expect("nobody gave it up");
+        sum.add(&copied.bytes);
+        file.extend(copied.bytes);
+        visits += 1;
+        if copied.is_whole {
+            break;
+        }
+        // Old ones change, new ones come, some end: behind the copy and before it.
+        if visits < 20 {
+            life.world.time.advance(Duration::from_secs(40));
+            let request = life.world.request(&format!("+120255502{visits:02}"), &policy());
+            made.push(request.id);
+            let (request, policy) = (request.into(), policy().into());
+            store.execute(vec![Order::Create { request, policy, idempotency: None }]).await.unwrap();
+        }
+    }
+    file.extend(sum.end());
+    assert!(visits > 5, "only {visits} visits");
+    let after = life.world.request("+12025550299", &policy());
+    let late = after.id;
+    let (request, policy) = (after.into(), policy().into());
+    store.execute(vec![Order::Create { request, policy, idempotency: None }]).await.unwrap();
+
+    let into = tempfile::tempdir().unwrap();
+    let path = into.path().join("data");
+    let now = life.world.time.now() + Duration::from_secs(7_200);
+    let read_in = |stop_after: usize| {
+        let mut calls = 0;
+        restore(&path, key_id(), || Ok(&file[..]), now, &mut |_, _| {
+            calls += 1;
+            assert!(calls <= stop_after, "the process dies here");
+        })
+    };
+    let mut stops = 0;
+    while read_in(2).is_err() {
+        stops += 1;
+    }
+    assert!(stops > 3, "only {stops} stops");
+    let done = read_in(0).unwrap();
+    assert!(done.expired > 0 && done.canceled == 0, "{done:?}");
+    verify(&path, key_id(), &mut |_| {}).unwrap();
+
+    let disk = Disk::open_existing(&path, key_id()).unwrap();
+    for id in life.ids.iter().chain(&made) {
+        let (was, is) = (store.timeline(*id).await.unwrap(), disk.events(*id).unwrap());
+        assert_eq!(is[..was.len()], was[..], "{id}");
+        assert!(is[was.len()..].iter().all(|event| event.at == now), "{id}");
+    }
+    assert!(disk.events(late).unwrap().is_empty(), "what came later is not in it");
+    drop(disk);
+
+    for index in (0..file.len()).step_by(file.len() / 200) {
+        let mut changed = file.clone();
+        changed[index] ^= 4;
+        assert!(verify_backup(&changed[..]).is_err(), "byte {index}");
+        assert!(verify_backup(&file[..index]).is_err(), "cut at {index}");
+    }
+    assert!(verify_backup(&file[..]).is_ok());
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_store_is_named() {
+    let Moved { life, .. } = moved(18, 300).await;
+    let folder = life.world.folder.path();
+    let path = folder.join("data");
+    let verified = verify(&path, key_id(), &mut |_| {}).unwrap();
+    assert!(verified.verifications > 20 && verified.rows > 100, "{verified:?}");
+    type Change = Box<dyn Fn(&::sled::Db)>;
+    let first = |kind: Row| {
+        move |db: &::sled::Db| db.scan_prefix([kind as u8]).next().map(|row| row.unwrap().0).unwrap()
+    };
+    let changes: [(&str, Change); 4] = [
+        ("gone", Box::new(move |db| drop(db.remove(first(Row::Number)(db)).unwrap()))),
+        (
+            "too many",
+            Box::new(|db| drop(db.insert(super::keys::facets(VerificationId::LAST), b"x").unwrap())),
+        ),
+        ("changed", Box::new(move |db| super::damage::flip(db, &first(Row::Events)(db)))),
+        ("changed facets", Box::new(move |db| super::damage::flip(db, &first(Row::Facets)(db)))),
+    ];
+    for (what, change) in changes {
+        let copy = tempfile::tempdir().unwrap();
+        std::fs::create_dir(copy.path().join("data")).unwrap();
+        for file in ["db", "conf", "lock"] {
+            std::fs::copy(path.join(file), copy.path().join("data").join(file)).unwrap();
+        }
+        super::damage::tamper(copy.path(), change);
+        let found = verify(&copy.path().join("data"), key_id(), &mut |_| {});
+        assert!(found.is_err(), "{what}: {found:?}");
+    }
 }

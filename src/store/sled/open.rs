@@ -4,32 +4,26 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::backup::{self, Copied, Copying};
-use super::by_id::ById;
+use super::backup::Copying;
 use super::chain::Head;
 use super::import;
 use super::index::INDEX_VERSION;
-use super::journal::{self, Entry, Journal};
 use super::keys::{self, Row};
-use super::live::{self, Live};
+use super::live;
 use super::offline::Trouble;
+use super::platter::Platter;
 use super::record::{self, damaged};
 use super::waker::Waker;
-use super::{commits, index};
 use crate::clock::Stopwatch;
 use crate::failpoint;
 use crate::store::{Idempotency, Policies, Snapshot, StoreError};
-use crate::verification::due::due_of;
-use crate::verification::values::{
-    ChannelName, MessageId, NumberIndex, ProviderRef, Report, Timestamp, VerificationId,
-};
+use crate::verification::values::{ChannelName, MessageId, VerificationId};
 use crate::verification::{Event, Policy, State};
 
 /// The layout of rows that this version reads and writes.
@@ -42,11 +36,8 @@ const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// takes for them must fit, for sled does not take another write after one has failed.
 const ROOM_NEEDED: u64 = 8 * 1024 * 1024;
 
-/// Verifications that are gathered in one batch while no server runs, and rows of the journal removed in one.
-const GATHERED_AT_ONCE: usize = if cfg!(test) { 5 } else { 500 };
-
 /// Locked as long as the folder is in use; its content is [`Disk::mark`]'s.
-const LOCK: &str = "lock";
+pub const LOCK: &str = "lock";
 /// sled gives its own lock back only when the last of its threads is done, a few milliseconds after it was dropped.
 const LET_GO_WITHIN: Duration = Duration::from_secs(2);
 
@@ -96,54 +87,7 @@ pub struct Disk {
     logged: Cell<u64>,
     platter: Platter,
     /// The copy that is being taken, if one is.
-    copying: RefCell<Option<Copying>>,
-}
-
-/// What makes durable what sled has handed to the kernel. It needs nothing of sled, so that another thread than the
-/// one that owns sled may wait for the disk.
-#[derive(Clone)]
-pub struct Platter {
-    /// sled's file.
-    file: Arc<File>,
-    lock: Arc<File>,
-}
-
-impl Platter {
-    /// Makes everything that was handed over up to batch number `batches` survive the loss of power.
-    pub fn sync(&self, batches: u64) -> Result<(), WriteError> {
-        // sled's flush on Linux is `sync_file_range`, which makes neither sizes nor the disk's own cache durable.
-        failpoint::reach("sync.before");
-        self.file.sync_data().map_err(|error| WriteError::Failed(format!("fdatasync: {error}")))?;
-        failpoint::reach("sync.after");
-        self.mark(batches).map_err(|error| WriteError::Failed(format!("{LOCK}: {error}")))
-    }
-
-    /// What keeps others out of the folder.
-    pub fn lock(&self) -> Arc<File> {
-        Arc::clone(&self.lock)
-    }
-
-    /// Notes outside of sled how many batches are durable. Not synced: after the loss of power the note may be of a
-    /// batch before, never of one that is not there.
-    fn mark(&self, batches: u64) -> io::Result<()> {
-        self.lock.write_all_at(format!("twotick {batches:020}\n").as_bytes(), 0)
-    }
-
-    /// What [`Platter::mark`] noted last; `None` before the first batch.
-    fn marked(&self, path: &Path) -> Result<Option<u64>, OpenError> {
-        let mut text = String::new();
-        let mut lock = &*self.lock;
-        lock.seek(SeekFrom::Start(0))
-            .and_then(|_| lock.read_to_string(&mut text))
-            .map_err(|source| OpenError::Io { path: path.join(LOCK), source })?;
-        // Of a file that was never synced a loss of power may leave its length alone.
-        if text.bytes().all(|byte| byte == 0) {
-            return Ok(None);
-        }
-        let marked = text.strip_prefix("twotick ").and_then(|count| count.trim_end().parse().ok());
-        let reason = format!("the file {LOCK} does not say how many batches there are");
-        marked.map(Some).ok_or(OpenError::Damaged { path: path.to_owned(), reason })
-    }
+    pub copying: RefCell<Option<Copying>>,
 }
 
 /// Why a batch did not become durable.
@@ -152,40 +96,6 @@ pub enum WriteError {
     Full,
     /// The disk did not do what it was asked. Nothing is known any more.
     Failed(String),
-}
-
-/// What was found on opening.
-pub struct Found {
-    pub policies: Policies,
-    pub live: Vec<FoundLive>,
-    pub parked: Vec<Parked>,
-    pub audit: Head,
-    pub journal: Journal,
-}
-
-impl Found {
-    /// Those whose attempts were under way when the process before this one ended.
-    pub fn interrupted(&self) -> Vec<VerificationId> {
-        self.live.iter().filter(|found| found.is_interrupted).map(|found| found.id).collect()
-    }
-}
-
-pub struct FoundLive {
-    pub id: VerificationId,
-    pub live: Live,
-    /// Of which number it is, if it is pending.
-    pub pending_for: Option<NumberIndex>,
-    /// Whether an attempt was under way.
-    pub is_interrupted: bool,
-}
-
-/// A report that matches nothing yet.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub struct Parked {
-    pub at: Timestamp,
-    pub channel: ChannelName,
-    pub provider_ref: ProviderRef,
-    pub report: Report,
 }
 
 impl Disk {
@@ -255,7 +165,7 @@ impl Disk {
         for synced in [&path.join("conf"), path, folder_of_folder.unwrap_or(Path::new("."))] {
             File::open(synced).and_then(|file| file.sync_all()).map_err(io)?;
         }
-        let platter = Platter { file: Arc::new(file), lock };
+        let platter = Platter::new(file, lock);
         let disk = Self {
             waker,
             db,
@@ -269,16 +179,6 @@ impl Disk {
         disk.check_format(key_id)?;
         failpoint::reach("open.done");
         Ok(disk)
-    }
-
-    /// Everything that must be in memory: policies, live verifications, parked reports. A live mark without a
-    /// verification, or any record that cannot be read, is damage.
-    pub fn load(&self) -> Result<Found, OpenError> {
-        self.guarded(|| {
-            let policies = self.policies()?;
-            let (live, journal) = self.live(&policies)?;
-            Ok(Found { policies, live, parked: self.parked()?, audit: self.audit_head()?, journal })
-        })
     }
 
     /// sled panics on some kinds of damage where others are errors.
@@ -308,7 +208,7 @@ impl Disk {
 
     /// Bytes of sled's file, which holds all but a few pages of notes.
     pub fn size(&self) -> u64 {
-        self.platter.file.metadata().map_or(0, |file| file.len())
+        self.platter.size()
     }
 
     /// Makes `batch`, of `rows` rows, survive the loss of power.
@@ -354,30 +254,6 @@ impl Disk {
 
     pub fn platter(&self) -> Platter {
         self.platter.clone()
-    }
-
-    /// A row is written or removed by the batch that is handed over next.
-    pub fn changes(&self, key: &[u8]) {
-        let mut copying = self.copying.borrow_mut();
-        if copying.as_mut().is_some_and(|copying| !copying.note(key)) {
-            *copying = None;
-        }
-    }
-
-    /// Begins a copy. One that was begun before is given up.
-    pub fn begin_copy(&self) {
-        *self.copying.borrow_mut() = Some(Copying::default());
-    }
-
-    /// The next part of the copy that was begun. `None`: it was given up.
-    pub fn copy_some(&self) -> Result<Option<Copied>, StoreError> {
-        let mut copying = self.copying.borrow_mut();
-        let Some(under_way) = copying.as_mut() else { return Ok(None) };
-        let copied = backup::visit(self, under_way)?;
-        if copied.is_whole {
-            *copying = None;
-        }
-        Ok(Some(copied))
     }
 
     pub fn get(&self, key: &[u8]) -> Result<Option<::sled::IVec>, StoreError> {
@@ -478,94 +354,6 @@ impl Disk {
         Ok(policies)
     }
 
-    /// Those that want something, from the journal and from what was gathered of the ones that are marked.
-    fn live(&self, policies: &Policies) -> Result<(Vec<FoundLive>, Journal), StoreError> {
-        let (mut growing, mut journal) = self.journal()?;
-        let mut live = Vec::with_capacity(growing.len());
-        for row in self.scan(&[Row::Live as u8]) {
-            let (key, _) = row?;
-            let id = keys::named(&key)?;
-            let kept = self.events(id)?;
-            if kept.is_empty() {
-                return Err(damaged(&key, "the verification it marks as live has no events"));
-            }
-            live.push(found_live(id, &kept, growing.remove(&id), policies)?);
-        }
-        for (id, grown) in growing {
-            live.push(found_live(id, &[], Some(grown), policies)?);
-        }
-        live.iter().filter_map(|found| found.live.head().journal).for_each(|turn| journal.hold(turn));
-        Ok((live, journal))
-    }
-
-    /// What was not gathered yet.
-    fn journal(&self) -> Result<(ById<Grown>, Journal), StoreError> {
-        let (mut growing, mut journal) = (ById::<Grown>::default(), Journal::default());
-        for row in self.scan(&[Row::Journal as u8]) {
-            let (key, value) = row?;
-            let (turn, _) = keys::journal_place(&key).ok_or_else(|| damaged(&key, "it names no turn"))?;
-            journal.add_part(turn, 1, value.len() as u64);
-            for entry in journal::read(&key, &value)? {
-                match entry {
-                    Entry::Gathered { id } => drop(growing.remove(&id)),
-                    Entry::Added { id, first, commits } => {
-                        let grown = growing.entry(id).or_insert_with(|| Grown {
-                            turn,
-                            first,
-                            next: first,
-                            commits: Vec::new(),
-                        });
-                        if grown.next != first {
-                            return Err(damaged(&key, "events before it are missing"));
-                        }
-                        let count =
-                            commits::count(commits).map_err(|error| record::unreadable(&key, &error))?;
-                        grown.next = first.saturating_add(count);
-                        grown.commits.extend_from_slice(commits);
-                    }
-                }
-            }
-        }
-        Ok((growing, journal))
-    }
-
-    /// Leaves nothing in the journal: what is live stands in rows of its own, marked as live. For what is done while
-    /// no server runs, which then finds every verification in its rows.
-    pub fn gather_all(&self) -> Result<(), Trouble> {
-        let (live, mut journal) = self.live(&self.policies()?)?;
-        let waiting: Vec<_> = live.iter().filter(|found| found.live.head().journal.is_some()).collect();
-        for some in waiting.chunks(GATHERED_AT_ONCE) {
-            let (mut batch, mut count) = (::sled::Batch::default(), 0);
-            let mut page = journal::Page::default();
-            let mut insert = |(key, row): index::Entry| {
-                batch.insert(key, row);
-                count += 1;
-            };
-            for found in some {
-                index::gathered(found.id, &found.live)?.into_iter().for_each(&mut insert);
-                insert((keys::live(found.id), Vec::new()));
-                page.gathered(found.id);
-            }
-            let rows = page.rows(self.next_batch())?;
-            journal.add(self.next_batch(), &rows);
-            rows.into_iter().for_each(&mut insert);
-            self.write(batch, count)?;
-        }
-        let dead: Vec<_> = journal.rows().collect();
-        for some in dead.chunks(GATHERED_AT_ONCE) {
-            let mut batch = ::sled::Batch::default();
-            some.iter().for_each(|key| batch.remove(&**key));
-            self.write(batch, some.len())?;
-        }
-        Ok(())
-    }
-
-    fn parked(&self) -> Result<Vec<Parked>, StoreError> {
-        self.scan(&[Row::Parked as u8])
-            .map(|row| row.and_then(|(key, value)| record::decode(&key, &value)))
-            .collect()
-    }
-
     /// The end of the audit log, without a look at the log: one that is damaged is the auditor's to find.
     pub fn audit_head(&self) -> Result<Head, StoreError> {
         let row = self.get(&keys::AUDIT_HEAD)?;
@@ -652,49 +440,6 @@ impl Disk {
     fn unreadable(&self, error: &StoreError) -> OpenError {
         OpenError::Damaged { path: self.path.clone(), reason: error.to_string() }
     }
-}
-
-/// What the journal holds of one verification.
-struct Grown {
-    /// The oldest row that holds some.
-    turn: u64,
-    first: u32,
-    next: u32,
-    commits: Vec<u8>,
-}
-
-/// `kept` are the events in rows of its own, `grown` those that came after.
-fn found_live(
-    id: VerificationId,
-    kept: &[Event],
-    grown: Option<Grown>,
-    policies: &Policies,
-) -> Result<FoundLive, StoreError> {
-    let kept_version = u32::try_from(kept.len()).unwrap_or(u32::MAX);
-    let mut all = Vec::new();
-    commits::append(&mut all, kept);
-    let kept_bytes = u32::try_from(all.len()).unwrap_or(u32::MAX);
-    let (mut version, mut journal) = (kept_version, None);
-    if let Some(grown) = grown {
-        if grown.first != kept_version + 1 {
-            return Err(damaged(&keys::journal(grown.turn, 0), "events before it are missing"));
-        }
-        all.extend_from_slice(&grown.commits);
-        (version, journal) = (grown.next - 1, Some(grown.turn));
-    }
-    let state = commits::fold(&all).map_err(|error| record::unreadable(&keys::events_of(id), &error))?;
-    let State::Known(verification) = state else {
-        return Err(damaged(&keys::events_of(id), "it does not begin with a request"));
-    };
-    live::policy_of(&verification, policies)?;
-    // One that wants nothing is attended to at once, which finds that out and gathers it.
-    let due = due_of(&verification).map_or(Timestamp::default(), |(at, _)| at);
-    Ok(FoundLive {
-        id,
-        live: Live::new(live::Head { due, journal, version, kept: kept_bytes }, &all, &[]),
-        pending_for: verification.is_pending().then_some(verification.request.number),
-        is_interrupted: verification.messages.iter().any(|message| message.open_attempt.is_some()),
-    })
 }
 
 /// A kill while sled writes its snapshot leaves one that it would take for whole and then refuse to open.

@@ -36,9 +36,10 @@ const DUES_A_TURN: usize = 64;
 const READS_A_TURN: usize = 64;
 /// sled notes where everything is only when it is opened, and an opening reads all of the log since then, some hundred
 /// megabytes a second from memory and a third of that from a cold disk. Longer than this it does not get ...
-const LONGEST_LOG: u64 = if cfg!(test) { 64 * 1024 } else { 256 * 1024 * 1024 };
-/// ... nor longer than this where nothing has come for [`QUIET_AFTER`].
-const LONGEST_QUIET_LOG: u64 = LONGEST_LOG / 8;
+const LONGEST_LOG: u64 = 256 * 1024 * 1024;
+const SHORT_LOG: u64 = 64 * 1024;
+/// ... nor longer than one part in so many where nothing has come for [`QUIET_AFTER`].
+const QUIET_SHARE: u64 = 8;
 const QUIET_AFTER: Duration = Duration::from_secs(1);
 /// While the disk is full: how often to look whether there is room again.
 const ROOM_CHECK: Duration = Duration::from_millis(250);
@@ -251,7 +252,8 @@ impl Writer {
             Course::Running | Course::Closing if has_work => return true,
             Course::Running | Course::Closing | Course::Full | Course::FullAndStuck => {}
         }
-        let log_is_long = self.opened.as_ref().is_some_and(|opened| opened.disk.logged() > LONGEST_QUIET_LOG);
+        let log_is_long =
+            self.opened.as_ref().is_some_and(|opened| opened.disk.logged() > longest_log() / QUIET_SHARE);
         let sleep = match self.sleep() {
             Some(sleep) if log_is_long => Some(sleep.min(QUIET_AFTER)),
             None if log_is_long => Some(QUIET_AFTER),
@@ -490,15 +492,18 @@ impl Writer {
 
     /// Has sled note where everything is, by closing and opening it, where its log has become long.
     fn shorten_log(&mut self) {
-        let longest = if self.demand == Demand::Quiet { LONGEST_QUIET_LOG } else { LONGEST_LOG };
-        let Some(logged) = self.opened.as_ref().map(|opened| opened.disk.logged()) else { return };
-        if logged <= longest || self.course != Course::Running {
+        let longest = if self.demand == Demand::Quiet { longest_log() / QUIET_SHARE } else { longest_log() };
+        let Some(Opened { disk, .. }) = &self.opened else { return };
+        let logged = disk.logged();
+        if logged <= longest || self.course != Course::Running || disk.is_being_copied() {
             return;
         }
         self.wait_for_sync();
         self.memory.is_durable(self.turns);
         let took = Stopwatch::start();
+        failpoint::reach("shorten.before");
         let opened = self.open_again().and_then(|disk| self.opened(disk));
+        failpoint::reach("shorten.after");
         match opened {
             Ok(opened) => self.opened = Some(opened),
             Err(OpenError::Full { .. }) => return self.write_failed(WriteError::Full),
@@ -518,6 +523,11 @@ impl Writer {
         taken.attend.drain(..).for_each(|(_, reply)| drop(reply.send(Err(StoreError::Full))));
         taken.sweeps.drain(..).for_each(|(_, reply)| drop(reply.send(Err(StoreError::Full))));
     }
+}
+
+/// Bytes that sled's log may get long.
+fn longest_log() -> u64 {
+    if cfg!(test) || failpoint::log_is_short() { SHORT_LOG } else { LONGEST_LOG }
 }
 
 /// Up to [`ORDERS_A_TURN`] orders, and the calls that are complete with them.

@@ -1,6 +1,6 @@
 //! I8: what the API shows of a verification is what its timeline says, folded once more, without the server's code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -45,6 +45,8 @@ struct Folded {
     ended: Option<&'static str>,
     failed_checks: u64,
     messages: BTreeMap<String, &'static str>,
+    /// Those that went out at least once: refused for now they wait again, and have failed where that is not to be.
+    tried: BTreeSet<String>,
 }
 
 impl Folded {
@@ -60,7 +62,10 @@ impl Folded {
                 self.drop_queued();
                 self.messages.insert(message.to_owned(), "queued");
             }
-            "send_started" => self.set(message, "sending"),
+            "send_started" => {
+                self.tried.insert(message.to_owned());
+                self.set(message, "sending");
+            }
             "send_accepted" if matches!(now, Some("sending" | "in_doubt")) => self.set(message, "accepted"),
             "send_refused" if now == Some("sending") => {
                 self.set(message, if event["data"]["retry_at"].is_null() { "failed" } else { "queued" });
@@ -86,11 +91,13 @@ impl Folded {
 
     fn end(&mut self, ending: &'static str) {
         self.ended.get_or_insert(ending);
-        self.drop_queued();
+        self.messages.values_mut().filter(|state| **state == "queued").for_each(|state| *state = "dropped");
     }
 
     fn drop_queued(&mut self) {
-        self.messages.values_mut().filter(|state| **state == "queued").for_each(|state| *state = "dropped");
+        for (message, state) in self.messages.iter_mut().filter(|(_, state)| **state == "queued") {
+            *state = if self.tried.contains(message) { "failed" } else { "dropped" };
+        }
     }
 }
 

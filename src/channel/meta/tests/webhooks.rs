@@ -499,8 +499,8 @@ fn three_megabytes_of_anything_are_read_in_bounded_time() {
         #[expect(clippy::disallowed_methods, reason = "real time is what is tested")]
         let start = std::time::Instant::now();
         let delivery = parse(body.as_bytes());
-        // A debug build on a busy machine; anything quadratic takes minutes.
-        assert!(start.elapsed().as_secs() < 20, "{field}: {:?}", start.elapsed());
+        // A debug build on a machine that is busy tenfold; anything quadratic takes hours.
+        assert!(start.elapsed().as_secs() < 120, "{field}: {:?}", start.elapsed());
         for message in &delivery.inbound {
             assert!(message.text.as_ref().is_none_or(|text| text.chars().count() <= Inbound::MAX_TEXT_CHARS));
             assert!(message.kind.len() <= 600);

@@ -10,7 +10,7 @@ use super::super::by_id::ById;
 use super::super::chain::Head;
 use super::super::journal::Journal;
 use super::super::live::Live;
-use super::super::open::{Found, Parked};
+use super::super::load::{Found, Parked};
 use crate::store::gate::Gates;
 use crate::verification::State;
 use crate::verification::Verification;

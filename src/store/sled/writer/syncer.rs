@@ -11,7 +11,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::mpsc;
 
 use super::super::Shared;
-use super::super::open::{Platter, WriteError};
+use super::super::open::WriteError;
+use super::super::platter::Platter;
 use super::turn::Written;
 use super::{Asker, Call, stop};
 use crate::clock::{Clock, Stopwatch};

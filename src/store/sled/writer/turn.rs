@@ -12,7 +12,8 @@ use super::super::index;
 use super::super::journal::{self, Entry};
 use super::super::keys::{self, Row};
 use super::super::live::{Head, Live, policy_of};
-use super::super::open::{Disk, Parked, WriteError};
+use super::super::load::Parked;
+use super::super::open::{Disk, WriteError};
 use super::super::record;
 use super::Agenda;
 use super::memory::Memory;
@@ -197,7 +198,7 @@ impl<'a> Turn<'a> {
         for parked in self.memory.parked.take_old(self.now, ROWS_SWEPT) {
             self.remove(&keys::parked(
                 &parked.channel,
-                parked.provider_ref.as_str(),
+                parked.provider_ref.name(),
                 parked.report.status.name(),
             ));
         }
@@ -621,7 +622,7 @@ impl<'a> Turn<'a> {
         if let Some(&message) = self.new_refs.get(&(channel.clone(), provider_ref.clone())) {
             return Ok(Some(message));
         }
-        self.disk.message(channel, provider_ref.as_str())
+        self.disk.message(channel, provider_ref.name())
     }
 
     fn park(
@@ -630,7 +631,7 @@ impl<'a> Turn<'a> {
         provider_ref: ProviderRef,
         report: Report,
     ) -> Result<Answer, StoreError> {
-        let key = keys::parked(channel, provider_ref.as_str(), report.status.name());
+        let key = keys::parked(channel, provider_ref.name(), report.status.name());
         let parked = Parked { at: self.now, channel: channel.clone(), provider_ref, report };
         if !self.memory.parked.holds(&parked) {
             let row = record::encode(&key, &parked)?;
@@ -648,7 +649,7 @@ impl<'a> Turn<'a> {
         provider_ref: &ProviderRef,
     ) -> Result<(), StoreError> {
         for parked in self.memory.parked.take(channel, provider_ref) {
-            self.remove(&keys::parked(channel, provider_ref.as_str(), parked.report.status.name()));
+            self.remove(&keys::parked(channel, provider_ref.name(), parked.report.status.name()));
             let command = Command::Report {
                 message: message.ordinal(),
                 channel: channel.clone(),
@@ -894,7 +895,7 @@ impl<'a> Turn<'a> {
 
     fn name_message(&mut self, message: MessageId, provider_ref: &ProviderRef) -> Result<(), StoreError> {
         let Some(channel) = self.channel_of(message.verification(), message.ordinal()) else { return Ok(()) };
-        let key = keys::provider_ref(&channel, provider_ref.as_str());
+        let key = keys::provider_ref(&channel, provider_ref.name());
         self.insert(&key, record::encode(&key, &message)?);
         self.new_refs.insert((channel.clone(), provider_ref.clone()), message);
         self.unpark(message, &channel, provider_ref)

@@ -1,0 +1,195 @@
+//! What the store's thread must have in memory, read when the store is opened.
+
+use super::by_id::ById;
+use super::chain::Head;
+use super::journal::{self, Entry, Journal};
+use super::keys::{self, Row};
+use super::live::{self, Live};
+use super::offline::Trouble;
+use super::open::{Disk, OpenError};
+use super::record::{self, damaged};
+use super::{commits, index};
+use crate::store::{Policies, StoreError};
+use crate::verification::due::due_of;
+use crate::verification::values::{ChannelName, NumberIndex, ProviderRef, Report, Timestamp, VerificationId};
+use crate::verification::{Event, State};
+
+/// Verifications that are gathered in one batch while no server runs, and rows of the journal removed in one.
+const GATHERED_AT_ONCE: usize = if cfg!(test) { 5 } else { 500 };
+
+/// What was found on opening.
+pub struct Found {
+    pub policies: Policies,
+    pub live: Vec<FoundLive>,
+    pub parked: Vec<Parked>,
+    pub audit: Head,
+    pub journal: Journal,
+}
+
+impl Found {
+    /// Those whose attempts were under way when the process before this one ended.
+    pub fn interrupted(&self) -> Vec<VerificationId> {
+        self.live.iter().filter(|found| found.is_interrupted).map(|found| found.id).collect()
+    }
+}
+
+pub struct FoundLive {
+    pub id: VerificationId,
+    pub live: Live,
+    /// Of which number it is, if it is pending.
+    pub pending_for: Option<NumberIndex>,
+    /// Whether an attempt was under way.
+    pub is_interrupted: bool,
+}
+
+/// A report that matches nothing yet.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Parked {
+    pub at: Timestamp,
+    pub channel: ChannelName,
+    pub provider_ref: ProviderRef,
+    pub report: Report,
+}
+
+impl Disk {
+    /// Everything that must be in memory: policies, live verifications, parked reports. A live mark without a
+    /// verification, or any record that cannot be read, is damage.
+    pub fn load(&self) -> Result<Found, OpenError> {
+        self.guarded(|| {
+            let policies = self.policies()?;
+            let (live, journal) = self.live(&policies)?;
+            Ok(Found { policies, live, parked: self.parked()?, audit: self.audit_head()?, journal })
+        })
+    }
+
+    /// Those that want something, from the journal and from what was gathered of the ones that are marked.
+    fn live(&self, policies: &Policies) -> Result<(Vec<FoundLive>, Journal), StoreError> {
+        let (mut growing, mut journal) = self.journal()?;
+        let mut live = Vec::with_capacity(growing.len());
+        for row in self.scan(&[Row::Live as u8]) {
+            let (key, _) = row?;
+            let id = keys::named(&key)?;
+            let kept = self.events(id)?;
+            if kept.is_empty() {
+                return Err(damaged(&key, "the verification it marks as live has no events"));
+            }
+            live.push(found_live(id, &kept, growing.remove(&id), policies)?);
+        }
+        for (id, grown) in growing {
+            live.push(found_live(id, &[], Some(grown), policies)?);
+        }
+        live.iter().filter_map(|found| found.live.head().journal).for_each(|turn| journal.hold(turn));
+        Ok((live, journal))
+    }
+
+    /// What was not gathered yet.
+    fn journal(&self) -> Result<(ById<Grown>, Journal), StoreError> {
+        let (mut growing, mut journal) = (ById::<Grown>::default(), Journal::default());
+        for row in self.scan(&[Row::Journal as u8]) {
+            let (key, value) = row?;
+            let (turn, _) = keys::journal_place(&key).ok_or_else(|| damaged(&key, "it names no turn"))?;
+            journal.add_part(turn, 1, value.len() as u64);
+            for entry in journal::read(&key, &value)? {
+                match entry {
+                    Entry::Gathered { id } => drop(growing.remove(&id)),
+                    Entry::Added { id, first, commits } => {
+                        let grown = growing.entry(id).or_insert_with(|| Grown {
+                            turn,
+                            first,
+                            next: first,
+                            commits: Vec::new(),
+                        });
+                        if grown.next != first {
+                            return Err(damaged(&key, "events before it are missing"));
+                        }
+                        let count =
+                            commits::count(commits).map_err(|error| record::unreadable(&key, &error))?;
+                        grown.next = first.saturating_add(count);
+                        grown.commits.extend_from_slice(commits);
+                    }
+                }
+            }
+        }
+        Ok((growing, journal))
+    }
+
+    /// Leaves nothing in the journal: what is live stands in rows of its own, marked as live. For what is done while
+    /// no server runs, which then finds every verification in its rows.
+    pub fn gather_all(&self) -> Result<(), Trouble> {
+        let (live, mut journal) = self.live(&self.policies()?)?;
+        let waiting: Vec<_> = live.iter().filter(|found| found.live.head().journal.is_some()).collect();
+        for some in waiting.chunks(GATHERED_AT_ONCE) {
+            let (mut batch, mut count) = (::sled::Batch::default(), 0);
+            let mut page = journal::Page::default();
+            let mut insert = |(key, row): index::Entry| {
+                batch.insert(key, row);
+                count += 1;
+            };
+            for found in some {
+                index::gathered(found.id, &found.live)?.into_iter().for_each(&mut insert);
+                insert((keys::live(found.id), Vec::new()));
+                page.gathered(found.id);
+            }
+            let rows = page.rows(self.next_batch())?;
+            journal.add(self.next_batch(), &rows);
+            rows.into_iter().for_each(&mut insert);
+            self.write(batch, count)?;
+        }
+        let dead: Vec<_> = journal.rows().collect();
+        for some in dead.chunks(GATHERED_AT_ONCE) {
+            let mut batch = ::sled::Batch::default();
+            some.iter().for_each(|key| batch.remove(&**key));
+            self.write(batch, some.len())?;
+        }
+        Ok(())
+    }
+
+    fn parked(&self) -> Result<Vec<Parked>, StoreError> {
+        self.scan(&[Row::Parked as u8])
+            .map(|row| row.and_then(|(key, value)| record::decode(&key, &value)))
+            .collect()
+    }
+}
+
+/// What the journal holds of one verification.
+struct Grown {
+    /// The oldest row that holds some.
+    turn: u64,
+    first: u32,
+    next: u32,
+    commits: Vec<u8>,
+}
+
+/// `kept` are the events in rows of its own, `grown` those that came after.
+fn found_live(
+    id: VerificationId,
+    kept: &[Event],
+    grown: Option<Grown>,
+    policies: &Policies,
+) -> Result<FoundLive, StoreError> {
+    let kept_version = u32::try_from(kept.len()).unwrap_or(u32::MAX);
+    let mut all = Vec::new();
+    commits::append(&mut all, kept);
+    let kept_bytes = u32::try_from(all.len()).unwrap_or(u32::MAX);
+    let (mut version, mut journal) = (kept_version, None);
+    if let Some(grown) = grown {
+        if grown.first != kept_version + 1 {
+            return Err(damaged(&keys::journal(grown.turn, 0), "events before it are missing"));
+        }
+        all.extend_from_slice(&grown.commits);
+        (version, journal) = (grown.next - 1, Some(grown.turn));
+    }
+    let state = commits::fold(&all).map_err(|error| record::unreadable(&keys::events_of(id), &error))?;
+    let State::Known(verification) = state else {
+        return Err(damaged(&keys::events_of(id), "it does not begin with a request"));
+    };
+    live::policy_of(&verification, policies)?;
+    // One that wants nothing is attended to at once, which finds that out and gathers it.
+    let due = due_of(&verification).map_or(Timestamp::default(), |(at, _)| at);
+    Ok(FoundLive {
+        id,
+        live: Live::new(live::Head { due, journal, version, kept: kept_bytes }, &all, &[]),
+        pending_for: verification.is_pending().then_some(verification.request.number),
+        is_interrupted: verification.messages.iter().any(|message| message.open_attempt.is_some()),
+    })
+}
