@@ -1,5 +1,8 @@
 //! One turn: what each order and each due makes of its verification, collected until it is written as one.
 
+mod leaving;
+mod sweeping;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,46 +10,40 @@ use std::time::Duration;
 use super::super::Shared;
 use super::super::by_id::ById;
 use super::super::chain;
-use super::super::commits;
 use super::super::index;
-use super::super::journal::{self, Entry};
-use super::super::keys::{self, Row};
-use super::super::live::{Head, Live, policy_of};
+use super::super::keys;
+use super::super::live::{Live, policy_of};
 use super::super::load::Parked;
-use super::super::open::{Disk, WriteError};
+use super::super::open::Disk;
 use super::super::record;
 use super::Agenda;
 use super::memory::Memory;
 use crate::store::gate::{Finished, Gate};
 use crate::store::{
-    Alert, Answer, Audit, AuditAction, Errand, Facets, FirstAnswer, FirstOccasion, Idempotency, Inbound,
-    Intent, LogPosition, Match, Order, Retention, Snapshot, StoreError, Swept, step,
+    Alert, Answer, Audit, AuditAction, FirstAnswer, FirstOccasion, Idempotency, Inbound, Intent, LogPosition,
+    Match, Order, Snapshot, StoreError, step,
 };
-use crate::verification::due::{due, due_while_throttled, ripe};
+use crate::verification::due::ripe;
 use crate::verification::event::Standing;
 use crate::verification::values::{
-    AppName, ChannelName, ErrorClass, MessageId, NumberIndex, Ordinal, ProviderRef, Report, ReportStatus,
-    Sealed, Timestamp, UserName, VerificationId,
+    AppName, ChannelName, ErrorClass, MessageId, Ordinal, ProviderRef, Report, ReportStatus, Sealed,
+    Timestamp, UserName, VerificationId,
 };
 use crate::verification::{
     Command, Effect, Event, Fact, OperatorAct, Policy, Readiness, Rejection, Request, State, Verification,
     Why, effect,
 };
 
+pub use leaving::Written;
+
 /// How long an idempotency key is remembered.
 const IDEMPOTENCY_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// A reply without a reference belongs to the newest verification of its writer, if that is not older.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
-/// Most events take less in their compact form.
-const USUAL_EVENT_BYTES: usize = 64;
 /// Dues that one verification may have served in one turn: an expired step, its successor, and its start.
 const DUES_IN_A_ROW: usize = 4;
 /// Verifications for which a turn has room from the start.
 const USUAL_SIZE: usize = 64;
-/// Rows that one visit of the retention sweep may remove.
-const ROWS_SWEPT: usize = 64;
-/// Verifications and inbound messages of a number that one order forgets: each is read and folded.
-const FORGOTTEN_AT_ONCE: usize = 32;
 /// The sealed parts of a request, written in base 64 with the rest of it, stay under the size of a record.
 const MOST_SEALED_BYTES: usize = 9_000;
 /// Of a reason, sealed: eight of them, all in one row, stay under the size of a record.
@@ -87,25 +84,6 @@ enum Stored {
     Nowhere,
     Live(Live),
     Kept(Arc<Snapshot>),
-}
-
-/// What the kernel has been given, to be published once it is durable.
-pub struct Written {
-    /// Its place among all turns of this process.
-    pub number: u64,
-    /// The batch that must be durable for it.
-    pub batch: u64,
-    changed: Vec<Changed>,
-    errands: Vec<Errand>,
-    deadlines: Vec<Timestamp>,
-}
-
-/// A verification as a turn left it.
-struct Changed {
-    id: VerificationId,
-    version: u32,
-    /// `None`: it wants nothing more.
-    live: Option<Live>,
 }
 
 type Decided = Result<Result<Vec<Event>, Rejection>, StoreError>;
@@ -189,234 +167,6 @@ impl<'a> Turn<'a> {
             lost += usize::from(served && !in_agenda);
         }
         lost
-    }
-
-    /// Forgets what is older than asked, a bounded share.
-    pub fn sweep_old(&mut self, before: Retention) -> Result<Swept, StoreError> {
-        let mut swept = Swept::default();
-        let started = self.row_count;
-        for parked in self.memory.parked.take_old(self.now, ROWS_SWEPT) {
-            self.remove(&keys::parked(
-                &parked.channel,
-                parked.provider_ref.name(),
-                parked.report.status.name(),
-            ));
-        }
-        for key in self.keys_by_time(Row::IdempotencyByTime, 8, idempotency_limit(self.now)) {
-            if let Some(forgotten) = keys::trailing_id(&key)
-                && !self.is_remembered(forgotten)?
-            {
-                self.remove(&keys::idempotency(forgotten));
-            }
-            self.remove(&key);
-        }
-        for row in [Row::Inbound, Row::Alert] {
-            for key in self.keys_by_time(row, 6, before.inbound) {
-                self.remove_inbound_index(row, &key)?;
-                self.remove(&key);
-            }
-        }
-        self.sweep_audit(before.audit)?;
-        let mut oldest = self.disk.first_after(None)?;
-        while let Some(id) = oldest.filter(|id| id.created_at() < before.verifications) {
-            if self.row_count - started >= ROWS_SWEPT {
-                return Ok(Swept { more: true, ..swept });
-            }
-            if !self.memory.is_live(id) && !self.working.contains_key(&id) {
-                self.remove_verification(id)?;
-                swept.removed += 1;
-            }
-            oldest = self.disk.first_after(Some(id))?;
-        }
-        Ok(Swept { more: self.row_count - started >= ROWS_SWEPT, ..swept })
-    }
-
-    /// The log is cut at its old end only, and what the rest follows is noted.
-    fn sweep_audit(&mut self, before: Timestamp) -> Result<(), StoreError> {
-        let mut anchor = None;
-        for row in self.disk.scan(&[Row::Audit as u8]).take(ROWS_SWEPT) {
-            let (key, value) = row?;
-            let record = chain::read(&key, &value)?;
-            if record.entry.at >= before {
-                break;
-            }
-            anchor = Some(chain::Head { seq: record.seq, hash: record.hash });
-            self.remove(&key);
-        }
-        if let Some(anchor) = anchor {
-            let row = record::encode(&keys::AUDIT_ANCHOR, &anchor)?;
-            self.insert(&keys::AUDIT_ANCHOR, row);
-        }
-        Ok(())
-    }
-
-    /// A share of what there is of a number.
-    fn forget(&mut self, number: NumberIndex) -> Result<Answer, StoreError> {
-        let mut ids: Vec<_> = self.memory.pending_of(number);
-        for row in self.disk.scan(&keys::numbers_of(number)).take(FORGOTTEN_AT_ONCE) {
-            ids.push(keys::named(&row?.0)?);
-        }
-        let mut forgotten = 0;
-        for id in ids {
-            forgotten += usize::from(self.run(id, &Command::Erase)?.is_ok_and(|events| !events.is_empty()));
-            // Also where an earlier version of its rows was left over.
-            self.remove(&keys::number(number, id));
-        }
-        let messages = self.disk.scan(&keys::inbounds_of(number)).take(FORGOTTEN_AT_ONCE);
-        for row in messages.collect::<Result<Vec<_>, _>>()? {
-            if let Some(position) = keys::trailing_id(&row.0) {
-                self.remove(&keys::inbound(position));
-            }
-            self.remove(&row.0);
-            forgotten += 1;
-        }
-        Ok(Answer::Forgotten(forgotten))
-    }
-
-    /// Gives everything of this turn to the kernel as one.
-    pub fn write(mut self) -> Result<Written, WriteError> {
-        let (mut page, mut left) = (journal::Page::default(), Vec::new());
-        let errands = self.errands();
-        for (id, working) in std::mem::take(&mut self.working) {
-            left.extend(self.leave(id, working, &mut page).map_err(unwritable)?);
-        }
-        let gathered = self.gather_oldest(&left, &mut page).map_err(unwritable)?;
-        left.extend(gathered);
-        self.keep_journal(&left, &page).map_err(unwritable)?;
-        if self.row_count > 0 {
-            self.disk.hand_over(std::mem::take(&mut self.rows), self.row_count)?;
-        }
-        let mut changed = Vec::with_capacity(left.len());
-        for Left { verification, before, after } in left {
-            self.memory.put(self.number, before.as_ref(), &verification, after.clone());
-            changed.push(Changed { id: verification.id(), version: verification.version, live: after });
-        }
-        let (number, batch) = (self.number, self.disk.batches());
-        Ok(Written { number, batch, changed, errands, deadlines: self.deadlines })
-    }
-
-    /// What is to be carried out once this turn is durable.
-    fn errands(&mut self) -> Vec<Errand> {
-        let asked = std::mem::take(&mut self.errands);
-        let errand = |(id, message, attempt)| {
-            let snapshot = self.snapshot_of(id).ok()?;
-            Some(Errand { snapshot, message, attempt })
-        };
-        asked.into_iter().filter_map(errand).collect()
-    }
-
-    /// The rows for what this turn made of a verification. `None`: nothing that anybody would notice.
-    fn leave(
-        &mut self,
-        id: VerificationId,
-        working: Working,
-        page: &mut journal::Page,
-    ) -> Result<Option<Left>, StoreError> {
-        let wanted = match self.memory.stands_at_gate(&working.state) {
-            true => due_while_throttled(&working.state),
-            false => due(&working.state),
-        };
-        let is_live = due(&working.state).is_some();
-        let Working { state, policy, events, stored } = working;
-        let State::Known(verification) = state else { return Ok(None) };
-        let mut added = Vec::with_capacity(USUAL_EVENT_BYTES * events.len());
-        commits::append(&mut added, &events);
-        let (before, head, commits) = match &stored {
-            Stored::Live(live) => (Some(live.clone()), live.head(), live.commits()),
-            Stored::Nowhere | Stored::Kept(_) => (None, Head::default(), &[][..]),
-        };
-        let mut head = Head { version: verification.version, ..head };
-        if let Some((at, _)) = wanted.filter(|_| is_live) {
-            if events.is_empty() && before.as_ref().is_some_and(|before| before.head().due == at) {
-                return Ok(None);
-            }
-            head.due = at;
-            let after = match &stored {
-                Stored::Kept(_) => self.revive(id, head, &added)?,
-                Stored::Live(_) | Stored::Nowhere => {
-                    if !events.is_empty() {
-                        page.added(id, head.version + 1 - events.len() as u32, &added)?;
-                        head.journal.get_or_insert(self.disk.next_batch());
-                    }
-                    Live::new(head, commits, &added)
-                }
-            };
-            return Ok(Some(Left { verification, before, after: Some(after) }));
-        }
-        if events.is_empty() && before.is_none() {
-            return Ok(None);
-        }
-        self.insert_all(index::gathered(id, &Live::new(head, commits, &added))?);
-        if before.is_some() {
-            page.gathered(id);
-            if head.kept > 0 {
-                self.remove(&keys::live(id));
-            }
-        }
-        let snapshot = Snapshot { verification: *verification, policy };
-        if !matches!(&stored, Stored::Kept(before) if Facets::of(before) == Facets::of(&snapshot)) {
-            self.insert_all(vec![index::facets(&snapshot)?]);
-        }
-        Ok(Some(Left { verification: Box::new(snapshot.verification), before, after: None }))
-    }
-
-    /// One that wanted nothing more wants something again: it goes on from the rows that it has.
-    fn revive(&mut self, id: VerificationId, head: Head, added: &[u8]) -> Result<Live, StoreError> {
-        let mut commits = Vec::new();
-        commits::append(&mut commits, &self.disk.events(id)?);
-        let grown = Live::new(Head { kept: length(&commits), ..head }, &commits, added);
-        self.insert_all(index::gathered(id, &grown)?);
-        self.insert_all(vec![(keys::live(id), Vec::new())]);
-        self.remove(&keys::facets(id));
-        Ok(Live::new(Head { kept: length(grown.commits()), ..head }, grown.commits(), &[]))
-    }
-
-    /// Where the journal is longer than it may be, what holds its oldest rows is gathered although it goes on.
-    fn gather_oldest(&mut self, left: &[Left], page: &mut journal::Page) -> Result<Vec<Left>, StoreError> {
-        let mut gathered = Vec::new();
-        let Some((turn, rows)) = self.memory.journal.too_old() else { return Ok(gathered) };
-        for key in rows {
-            let row = self.disk.get(&key)?.ok_or_else(|| record::damaged(&key, "it is missing"))?;
-            for entry in journal::read(&key, &row)? {
-                let (Entry::Added { id, .. } | Entry::Gathered { id }) = entry;
-                let is_at_hand = |left: &Left| left.verification.id() == id;
-                let Some(live) = self.memory.live(id).filter(|live| live.head().journal == Some(turn)) else {
-                    continue;
-                };
-                if left.iter().chain(&gathered).any(is_at_hand) {
-                    continue;
-                }
-                let State::Known(verification) = live.state(id)? else { continue };
-                self.insert_all(index::gathered(id, &live)?);
-                self.insert_all(vec![(keys::live(id), Vec::new())]);
-                page.gathered(id);
-                let head = Head { journal: None, kept: length(live.commits()), ..live.head() };
-                let after = Live::new(head, live.commits(), &[]);
-                gathered.push(Left { verification, before: Some(live), after: Some(after) });
-            }
-        }
-        Ok(gathered)
-    }
-
-    /// Adds this turn's page, and removes what is dead.
-    fn keep_journal(&mut self, left: &[Left], page: &journal::Page) -> Result<(), StoreError> {
-        let turn = self.disk.next_batch();
-        let rows = page.rows(turn)?;
-        if !rows.is_empty() {
-            self.memory.journal.add(turn, &rows);
-            self.insert_all(rows);
-        }
-        for Left { before, after, .. } in left {
-            let held = |live: &Option<Live>| live.as_ref().and_then(|live| live.head().journal);
-            if held(before) != held(after) {
-                held(after).into_iter().for_each(|turn| self.memory.journal.hold(turn));
-                held(before).into_iter().for_each(|turn| self.memory.journal.let_go(turn));
-            }
-        }
-        for key in self.memory.journal.take_dead() {
-            self.remove(&key);
-        }
-        Ok(())
     }
 
     fn create(
@@ -959,65 +709,6 @@ impl<'a> Turn<'a> {
         self.rows.remove(key);
         self.row_count += 1;
     }
-
-    /// Keys of a log, oldest first, whose time of `width` bytes is before `before`.
-    fn keys_by_time(&self, row: Row, width: usize, before: Timestamp) -> Vec<Vec<u8>> {
-        let mut until = vec![row as u8];
-        until.extend_from_slice(&before.as_millis().to_be_bytes()[8 - width..]);
-        let keys = self.disk.range(vec![row as u8], until).take(ROWS_SWEPT);
-        keys.filter_map(|row| row.ok().map(|(key, _)| key.to_vec())).collect()
-    }
-
-    fn remove_inbound_index(&mut self, row: Row, key: &[u8]) -> Result<(), StoreError> {
-        if row == Row::Inbound
-            && let Some(value) = self.disk.get(key)?
-            && let Some(position) = keys::trailing_id(key)
-            && let Some((key, _)) = index::inbound_of(position, &record::decode(key, &value)?)
-        {
-            self.remove(&key);
-        }
-        Ok(())
-    }
-
-    fn remove_verification(&mut self, id: VerificationId) -> Result<(), StoreError> {
-        if let Some(snapshot) = self.disk.snapshot(id, u32::MAX, &self.shared.policies())? {
-            for (key, _) in index::rows_of(&snapshot, &self.disk.events(id)?)? {
-                self.remove(&key);
-            }
-        }
-        let rows: Result<Vec<_>, _> = self.disk.scan(&keys::events_of(id)).collect();
-        rows?.into_iter().for_each(|(key, _)| self.remove(&key));
-        Ok(())
-    }
-}
-
-impl Written {
-    /// Shows the new states, now that they are durable, and gives back what is to be carried out because of them.
-    pub fn publish(self, shared: &Shared, now: Timestamp) -> Vec<Errand> {
-        if !self.deadlines.is_empty() {
-            let lateness = metrics::histogram!("twotick_deadline_lateness_seconds");
-            self.deadlines.iter().for_each(|&due| lateness.record(now.since(due).as_secs_f64()));
-        }
-        for Changed { id, version, live } in self.changed {
-            shared.publish(id, version, live);
-        }
-        self.errands
-    }
-}
-
-/// What a turn made of a verification: how it was held in memory, and how it is now.
-struct Left {
-    verification: Box<Verification>,
-    before: Option<Live>,
-    after: Option<Live>,
-}
-
-fn length(commits: &[u8]) -> u32 {
-    u32::try_from(commits.len()).unwrap_or(u32::MAX)
-}
-
-fn unwritable(error: StoreError) -> WriteError {
-    WriteError::Failed(error.to_string())
 }
 
 fn acted(
