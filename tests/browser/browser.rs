@@ -334,6 +334,8 @@ fn page_was_left(error: &ErrorStatus) -> bool {
             | ErrorStatus::NoSuchElement
             | ErrorStatus::StaleElementReference
             | ErrorStatus::UnknownError
+            // What a driver says where the page goes away between two looks.
+            | ErrorStatus::ScriptTimeout
     )
 }
 

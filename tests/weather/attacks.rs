@@ -39,6 +39,8 @@ const UNFINISHED: usize = 300;
 
 /// What an attack may add to the server's memory, in MiB.
 mod bounds {
+    /// The first requests that a server has, and what its store keeps of them.
+    pub const QUIET: u64 = 48;
     /// Five hundred slow connections, fifty answers that nobody takes, and the honest callers who wait.
     pub const SLOW: u64 = 48;
     /// The 64 MiB that all large bodies may have together, twice that while they grow, and the buffers of 300
@@ -117,7 +119,7 @@ struct Siege {
 
 impl Siege {
     async fn quiet(&mut self) {
-        self.under("quiet", 16, async {
+        self.under("quiet", bounds::QUIET, async {
             tokio::time::sleep(QUIET).await;
             Tally::default()
         })
