@@ -8,7 +8,7 @@ use crate::verification::values::Timestamp;
 
 #[derive(Clone)]
 pub enum Clock {
-    /// The machine's, as this process keeps it: see [`Kept`].
+    /// The machine's, as this process keeps it: see `Kept`.
     System,
     Manual(Arc<ManualClock>),
 }
