@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::chain::{Head, Link};
 use super::journal::{self, Entry, Page};
-use super::open::Parked;
+use super::load::Parked;
 use super::{commits, record};
 use crate::store::{Alert, Facets, Idempotency, Inbound, StoreError};
 use crate::verification::values::MessageId;
