@@ -45,7 +45,7 @@ mod bounds {
     /// The first requests that a server has, and what its store keeps of them.
     pub const QUIET: u64 = 48;
     /// Eleven hundred slow connections, 250 answers that nobody takes, and the honest callers who wait.
-    pub const SLOW: u64 = 64;
+    pub const SLOW: u64 = 96;
     /// The 64 MiB that all large bodies may have together, twice that while they grow, and the buffers of 300
     /// connections through which bytes pour.
     pub const UNFINISHED: u64 = 320;
