@@ -13,7 +13,7 @@ use crate::world::{Home, Providers, Times};
 /// Of a start some calls come before it is ready: the first that fails is later.
 const FIRST_FAILURE: usize = 6;
 /// More than it takes to meet a failure.
-const CREATES: usize = 50;
+const CREATES: usize = 500;
 const TIMES: Times = Times { deliver_within: "50s", code_ttl: "60s" };
 
 /// One request of a client that waits for its answer before the next, as a trace shows it.

@@ -448,7 +448,10 @@ impl Writer {
             }
             (Course::Full, true) => self.resume(),
             (Course::FullAndStuck, true) => match self.recover() {
-                Ok(()) => self.resume(),
+                Ok(()) => {
+                    self.course = Course::Full;
+                    self.mind_the_room();
+                }
                 // Of a disk that is full, or that the sled before has not let go of yet, later.
                 Err(OpenError::Full { .. } | OpenError::InUse { .. }) => {}
                 Err(error) => stop(&error.to_string()),
