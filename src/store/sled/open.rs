@@ -203,13 +203,6 @@ impl Disk {
         }
     }
 
-    pub fn has_room(&self) -> bool {
-        free_room(&self.path).is_ok_and(|room| {
-            metrics::gauge!("twotick_disk_free_bytes").set(room as f64);
-            room >= ROOM_NEEDED
-        })
-    }
-
     /// Bytes of sled's file, which holds all but a few pages of notes.
     pub fn size(&self) -> u64 {
         self.platter.size()
@@ -513,6 +506,14 @@ fn lock(path: &Path) -> Result<File, OpenError> {
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
         Err(TryLockError::Error(source)) => Err(OpenError::Io { path: path.to_owned(), source }),
     }
+}
+
+/// Whether the disk of `path` has room for a turn.
+pub fn has_room(path: &Path) -> bool {
+    free_room(path).is_ok_and(|room| {
+        metrics::gauge!("twotick_disk_free_bytes").set(room as f64);
+        room >= ROOM_NEEDED
+    })
 }
 
 /// Room on the disk of `path` for who is not root, in bytes.
