@@ -11,19 +11,20 @@ mod doctor;
 mod door;
 mod erase;
 mod master_key;
+mod metrics;
 mod offline;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::web::ServiceConfig;
 use jiff::tz::TimeZone;
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
 use sd_notify::NotifyState;
 use tokio::net::TcpSocket;
 use tokio::sync::{mpsc, watch};
@@ -167,7 +168,7 @@ pub struct App {
 /// Opens the store, starts every part and takes requests from then on. Needs a runtime with several threads.
 pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Result<App, StartError> {
     let watch = Stopwatch::start();
-    let metrics = metrics_recorder()?;
+    let metrics = metrics::recorder()?;
     let channels = Arc::new(channels(config)?);
     let (vault, store, errands) = open(config, clock.clone()).await?;
     let (vault, rows) = (Arc::new(vault), store.clone());
@@ -520,29 +521,4 @@ fn warn_of_stand_ins(config: &Config) {
             );
         }
     }
-}
-
-/// One recorder a process: whoever asks first makes it, and who asks meanwhile waits.
-fn metrics_recorder() -> Result<PrometheusHandle, BuildError> {
-    static RECORDER: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
-    let mut recorder = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(handle) = &*recorder {
-        return Ok(handle.clone());
-    }
-    Ok(recorder.insert(install_recorder()?).clone())
-}
-
-/// Seconds: from a quick disk to a provider's longest time-out.
-const DURATIONS: [f64; 14] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
-/// Seconds that a fallback may be late: it is meant to be a few milliseconds.
-const LATENESS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 10.0];
-
-fn install_recorder() -> Result<PrometheusHandle, BuildError> {
-    let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Full("twotick_deadline_lateness_seconds".to_owned()), &LATENESS)?
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATIONS)?
-        .install_recorder()?;
-    metrics::gauge!("twotick_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-    Ok(handle)
 }

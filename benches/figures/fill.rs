@@ -22,8 +22,8 @@ use twotick::verification::Policy;
 use twotick::verification::command::{Command as Happening, Comparison, Jitter, Request};
 use twotick::verification::policy::{Content, OnDoubt, Step};
 use twotick::verification::values::{
-    AppName, ChannelName, DeliveryError, ErrorClass, MessageId, Ordinal, Outcome as SendOutcome, ProviderRef,
-    Report, ReportStatus, VerificationId,
+    AppName, ChannelName, DeliveryError, ErrorClass, MessageId, NumberIndex, Ordinal, Outcome as SendOutcome,
+    ProviderRef, Report, ReportStatus, VerificationId,
 };
 
 use crate::providers::wamid;
@@ -246,12 +246,20 @@ impl Filler {
             command: Happening::SendReported {
                 message,
                 attempt: 1,
-                outcome: SendOutcome::Accepted { provider_ref: provider_ref(id.message(message)) },
+                outcome: SendOutcome::Accepted { provider_ref: self.sealed_ref(id, message) },
                 jitter: Jitter::thousandths(0),
             },
         };
         self.store.execute(ids.iter().map(sent).collect()).await?;
         Ok(())
+    }
+
+    /// As the courier records it.
+    fn sealed_ref(&self, id: VerificationId, message: Ordinal) -> ProviderRef {
+        // Which leaf seals it makes no difference to its size or place.
+        let number = NumberIndex(id.to_bytes());
+        let reference = provider_ref(id.message(message));
+        self.vault.sealed_ref(id, number, self.clock.now(), reference).expect("keys are in memory")
     }
 
     async fn tell(
@@ -266,7 +274,7 @@ impl Filler {
             report: Report {
                 status: status.clone(),
                 reported_at: Some(self.clock.now()),
-                provider_ref: Some(provider_ref(id.message(message))),
+                provider_ref: Some(self.vault.hidden_ref(provider_ref(id.message(message)))),
                 reference: Some(id.message(message)),
             },
         };

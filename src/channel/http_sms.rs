@@ -192,9 +192,11 @@ struct CarrierError<'a> {
 fn failure(error: Option<&RawValue>) -> DeliveryError {
     let error: CarrierError<'_> =
         error.and_then(|error| serde_json::from_str(error.get()).ok()).unwrap_or_default();
+    let code = error.code.get().and_then(scrub::token);
+    let title = error.title.get().map(scrub::title).and_then(scrub::legible);
     DeliveryError {
-        code: scrub::token(error.code.get().unwrap_or("no_reason")),
-        title: scrub::title(error.title.get().unwrap_or("the carrier gave no reason")),
+        code: code.unwrap_or_else(|| "no_reason".to_owned()),
+        title: title.unwrap_or_else(|| "the carrier gave no reason".to_owned()),
         class: ErrorClass::Fallback,
     }
 }

@@ -40,14 +40,20 @@ pub fn title_without(text: &str, secrets: &[&str]) -> String {
     title(&clean)
 }
 
-/// A provider's code or enumerated word as it stands, unless it looks like something else.
-pub fn token(text: &str) -> String {
+/// A provider's code or enumerated word as it stands, unless it looks like something else. `None` where there is nothing
+/// to be read in it.
+pub fn token(text: &str) -> Option<String> {
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte));
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     if plain && text.len() <= MAX_TOKEN_CHARS && digits < NUMBER_DIGITS {
-        return text.to_owned();
+        return legible(text.to_owned());
     }
-    title(text)
+    legible(title(text))
+}
+
+/// `None` for what is empty.
+pub fn legible(words: String) -> Option<String> {
+    Some(words).filter(|words| !words.is_empty())
 }
 
 /// The first `chars` characters.
@@ -105,10 +111,14 @@ mod tests {
     #[test]
     fn titles_and_tokens_are_bounded() {
         assert_eq!(title(&"é".repeat(5000)).chars().count(), 200);
-        assert_eq!(token("TIER_2000"), "TIER_2000");
-        assert_eq!(token("2388073"), "2388073");
-        assert_eq!(token("4915228817386"), "…");
-        assert_eq!(token(&"A".repeat(5000)).len(), 200);
-        assert_eq!(token("bad code"), "bad code");
+        let read = |text: &str| token(text).unwrap();
+        assert_eq!(read("TIER_2000"), "TIER_2000");
+        assert_eq!(read("2388073"), "2388073");
+        assert_eq!(read("4915228817386"), "…");
+        assert_eq!(read(&"A".repeat(5000)).len(), 200);
+        assert_eq!(read("bad code"), "bad code");
+        for nothing in ["", " ", "\n", "\u{0} \t"] {
+            assert_eq!(token(nothing), None, "{nothing:?}");
+        }
     }
 }

@@ -49,6 +49,9 @@ async fn metrics_count_by_route_and_never_name_a_person() {
         assert!(metrics.contains(expected), "{expected} is missing in\n{metrics}");
     }
     assert!(!metrics.contains("2025550100") && !metrics.contains(&id), "{metrics}");
+    for name in metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
+        assert!(metrics.contains(&format!("# HELP {name} ")), "nobody says what {name} means");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -45,10 +45,38 @@ fn every_fact_comes_back_as_it_was_kept() {
     let result = TestRunner::new(config).run(&fact(), |fact| {
         let kept = serde_json::to_string(&fact).expect("a fact can be written");
         prop_assert!(KINDS.contains(&kind(&fact)) && kept.contains(kind(&fact)), "{}", kept);
+        let compact = minicbor::to_vec(&fact).expect("a fact can be written");
+        prop_assert_eq!(&minicbor::decode::<Fact>(&compact).expect("what was written can be read"), &fact);
         prop_assert_eq!(serde_json::from_str::<Fact>(&kept).expect("what was written can be read"), fact);
         Ok(())
     });
     result.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn a_word_is_the_same_where_it_is_kept_and_where_it_is_shown() {
+    let shown = |word: &str| serde_json::json!(word);
+    for reason in FallbackReason::ALL {
+        assert_eq!(serde_json::json!(reason), shown(reason.as_str()));
+    }
+    use OperatorAction::{Cancel, Next, Resend, Reveal};
+    for action in [Reveal, Resend, Next, Cancel] {
+        assert_eq!(serde_json::json!(action), shown(action.as_str()));
+    }
+}
+
+#[test]
+fn what_is_usual_is_left_out_of_what_is_kept() {
+    let kept = |standing| {
+        let facts = [
+            Fact::ReplyReceived { message: None, kind: "text".to_owned(), standing },
+            Fact::CodeDisowned { message: None, standing },
+        ];
+        facts.map(|fact| serde_json::to_string(&fact).expect("a fact can be written"))
+    };
+    let usual = [r#"{"reply_received":{"kind":"text"}}"#, r#"{"code_disowned":{}}"#];
+    assert_eq!(kept(Standing::Applied), usual);
+    assert!(kept(Standing::Stale).iter().all(|kept| kept.contains(r#""standing":"stale""#)));
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod dumber;
 mod kept;
 mod model;
 mod orders;
+mod policy;
 mod staff;
 mod streams;
 mod table;

@@ -171,6 +171,7 @@ fn every_documented_report() {
         ("failed", failed("30005", "Unknown destination …"), Some("sms-7Kq2"), false, None),
         ("failed_number_code", failed("27", no_reason), Some("sms-7Kq2"), false, None),
         ("failed_bare", failed("no_reason", no_reason), Some("sms-7Kq2"), false, None),
+        ("failed_blank_reason", failed("no_reason", no_reason), Some("sms-7Kq2"), false, None),
     ] {
         let delivery = parse(&fixture(&format!("webhooks/{name}.json")));
         assert_eq!((delivery.readable, delivery.unknown.len()), (Readable::Yes, 0), "{name}");

@@ -81,7 +81,8 @@ struct Item<'a> {
 
 impl Item<'_> {
     fn into_template(self) -> Template {
-        let word = |text: &Text<'_>| scrub::token(text.get().unwrap_or("unknown"));
+        let word =
+            |text: &Text<'_>| text.get().and_then(scrub::token).unwrap_or_else(|| "unknown".to_owned());
         Template { language: word(&self.language), status: word(&self.status).to_ascii_uppercase() }
     }
 }

@@ -6,7 +6,7 @@ use super::journal::{self, Entry, Journal};
 use super::keys::{self, Row};
 use super::live::{self, Live};
 use super::offline::Trouble;
-use super::open::{Disk, OpenError};
+use super::open::{self, Disk, OpenError};
 use super::record::{self, damaged};
 use super::{commits, index};
 use crate::store::{Policies, StoreError};
@@ -58,6 +58,7 @@ impl Disk {
         self.guarded(|| {
             let policies = self.policies()?;
             let (live, journal) = self.live(&policies)?;
+            open::free_what_was_replaced(live.len());
             Ok(Found { policies, live, parked: self.parked()?, audit: self.audit_head()?, journal })
         })
     }
@@ -105,6 +106,8 @@ impl Disk {
                         let count =
                             commits::count(commits).map_err(|error| record::unreadable(&key, &error))?;
                         grown.next = first.saturating_add(count);
+                        // What is doubled is held for all of them at once.
+                        grown.commits.reserve_exact(commits.len());
                         grown.commits.extend_from_slice(commits);
                     }
                 }

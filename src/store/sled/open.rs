@@ -522,9 +522,10 @@ fn free_room(path: &Path) -> io::Result<u64> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-/// sled leaves the pages that a batch replaced, about two a row, to crossbeam's collector. That looks at some of its
-/// bags, each of 64, once in 128 pins; but a whole batch is one pin, so left alone they would grow without bound.
-fn free_what_was_replaced(rows: usize) {
+/// sled leaves the pages that a batch replaced, about two a row, and those that a scan pushed out of its cache to
+/// crossbeam's collector. That looks at some of its bags, each of 64, once in 128 pins; but a whole batch is one pin,
+/// so left alone they would grow without bound.
+pub fn free_what_was_replaced(rows: usize) {
     // One look is for 8 bags, and frees what was left two looks ago.
     for _ in 0..1 + rows / 128 {
         crossbeam_epoch::pin().flush();

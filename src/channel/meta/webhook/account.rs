@@ -242,9 +242,9 @@ fn capabilities(value: &Value) -> String {
 /// Meta writes limits now as words (`TIER_2000`), now as numbers.
 fn word(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) if !text.is_empty() => Some(scrub::token(text)),
-        Value::Number(number) => Some(scrub::token(&number.to_string())),
-        Value::String(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        Value::String(text) => scrub::token(text),
+        Value::Number(number) => scrub::token(&number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
 

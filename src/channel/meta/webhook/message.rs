@@ -95,7 +95,7 @@ impl Delivery {
             user_id: user_id.map(|user_id| scrub::cut(&user_id, Inbound::MAX_NAME_CHARS)),
             profile_name: contact.and_then(Contact::name),
             at: message.timestamp.unix_seconds(),
-            kind: scrub::token(kind),
+            kind: scrub::token(kind).unwrap_or_else(|| "unknown".to_owned()),
             text: said.text.map(|text| scrub::cut(&text, Inbound::MAX_TEXT_CHARS)),
             in_reply_to: said.about.or_else(|| context_id(message)),
             intent: if said.disowns { Intent::CodeDisowned } else { Intent::Reply },

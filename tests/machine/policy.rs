@@ -1,0 +1,42 @@
+//! What a policy answers when it is asked.
+
+use std::collections::BTreeMap;
+
+use twotick::verification::policy::Content;
+
+use crate::story::*;
+
+#[test]
+fn a_text_is_in_the_locale_else_in_its_language_else_in_the_default() {
+    let entries = ["de-AT", "de", "en"].map(|locale| (locale.to_owned(), format!("in {locale}")));
+    let by_locale = BTreeMap::from(entries);
+    let template = Content::Template { name: "login_code".to_owned(), languages: by_locale.clone() };
+    for content in [Content::Text { by_locale }, template] {
+        for (locale, found) in [
+            ("de-AT", "in de-AT"),
+            ("de-CH", "in de"),
+            ("de_CH", "in de"),
+            ("de", "in de"),
+            ("fr-FR", "in en"),
+        ] {
+            assert_eq!(content.in_locale(locale, "en"), Some(found), "{locale}");
+        }
+        assert_eq!(content.in_locale("fr", "nl"), None);
+    }
+}
+
+#[test]
+fn each_wrong_code_leaves_one_try_less_and_never_less_than_none() {
+    let most = policy().max_checks;
+    for failed in 0..=most {
+        assert_eq!(policy().checks_left(failed), most - failed);
+    }
+    assert_eq!(policy().checks_left(most + 1), 0);
+}
+
+#[test]
+fn a_hash_is_printed_so_that_it_can_be_told_from_another() {
+    let hash = policy().hash();
+    let digits: String = hash.0.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(format!("{hash:?}"), format!("PolicyHash({digits})"));
+}
