@@ -132,6 +132,8 @@ pub enum StartError {
     Sweeps(#[from] JobSchedulerError),
     #[error("the HTTP server cannot be set up: {0}")]
     Http(io::Error),
+    #[error("the file `{}` for commands to a running server cannot be written: {source}", path.display())]
+    Door { path: PathBuf, source: io::Error },
     #[error("a part of the start panicked: {0}")]
     Panicked(tokio::task::JoinError),
 }
@@ -208,8 +210,7 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let most = descriptors::allow(config.server.max_connections as usize);
     let public = http::serve_public(listeners.public, &shared, workers, most).map_err(StartError::Http)?;
-    let (door, notice) =
-        door::open(&config.store.path, admin_addr, rows, vault, clock).map_err(StartError::Http)?;
+    let (door, notice) = door::open(&config.store.path, admin_addr, rows, vault, clock)?;
     let pages = move |pages: &mut ServiceConfig| {
         door::configure(pages, &door);
         console::configure(pages, &console);

@@ -236,7 +236,7 @@ async fn no_number_code_or_text_stands_in_any_file_log_or_metric_and_dead_keys_o
     let address = free_address();
     let phones = sandbox(address).await;
     let text = config(address, &phones.url(), folder.path())
-        .replace("brand = \"Acme\"\nsteps", "brand = \"Acme\"\nallow_custom_code = true\nsteps")
+        .replace("brand = \"Acme\"", "brand = \"Acme\"\nallow_custom_code = true")
         + &format!("[[console.users]]\nname = \"ada\"\nrole = \"operator\"\npassword_hash = '{}'\n", hash());
     let mut server = Server::start(&text, folder.path());
     let id = live_through(&server).await;

@@ -18,6 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
+use super::StartError;
 use super::erase::{Unreadable, erase};
 use crate::clock::Clock;
 use crate::phone::Phone;
@@ -63,13 +64,20 @@ pub fn open(
     store: SledStore,
     vault: Arc<Vault>,
     clock: Clock,
-) -> io::Result<(web::Data<Door>, Notice)> {
+) -> Result<(web::Data<Door>, Notice), StartError> {
     let secret = SecretString::from(URL_SAFE_NO_PAD.encode(*vault::new_token()));
-    let (path, beside) = (data.join(FILE), data.join("operator.new"));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    writeln!(file, "http://{} {}", super::local(addr), secret.expose_secret())?;
-    fs::rename(&beside, &path)?;
+    let path = data.join(FILE);
+    let text = format!("http://{} {}\n", super::local(addr), secret.expose_secret());
+    put(&path, &text).map_err(|source| StartError::Door { path: path.clone(), source })?;
     Ok((web::Data::new(Door { secret, store, vault, clock }), Notice(path)))
+}
+
+/// In one go, so that nobody reads half of it.
+fn put(path: &Path, text: &str) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    file.write_all(text.as_bytes())?;
+    fs::rename(&beside, path)
 }
 
 /// Registers its routes, for the admin listener.

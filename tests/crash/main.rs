@@ -19,6 +19,8 @@ mod power;
 mod privilege;
 #[path = "../support/proof.rs"]
 mod proof;
+#[path = "../support/setup.rs"]
+mod setup;
 mod shim;
 mod syscalls;
 mod trace;

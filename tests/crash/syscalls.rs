@@ -6,10 +6,14 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::privilege::{alone, can_run};
-use crate::proof::figure;
+use crate::proof::{self, figure};
 use crate::trace;
 use crate::world::{Home, Providers, Times};
 
+/// Of a start some calls come before it is ready: the first that fails is later.
+const FIRST_FAILURE: usize = 6;
+/// More than it takes to meet a failure.
+const CREATES: usize = 500;
 const TIMES: Times = Times { deliver_within: "50s", code_ttl: "60s" };
 
 /// One request of a client that waits for its answer before the next, as a trace shows it.
@@ -135,50 +139,61 @@ async fn a_failed_sync_ends_the_server_without_another_answer() {
         return;
     }
     for call in ["fdatasync", "sync_file_range", "pwrite64"] {
-        let folder = tempfile::tempdir().unwrap();
-        let providers = Providers::start().await;
-        providers.answer_within(Duration::from_secs(60));
-        let home = Home::new(folder.path(), folder.path(), &providers, &TIMES);
-        // What was begun stays begun: the first start makes the folder, the second one meets the fault.
-        home.start().await.kill();
-        let (traced, inject) = (format!("trace={call}"), format!("inject={call}:error=EIO:when=6+"));
-        let file = folder.path().join("trace");
-        let strace = ["strace", "-D", "-f", "-e", &traced, "-e", &inject, "-o", file.to_str().unwrap()];
-        let mut server = home.spawn(&strace, &[]);
-        home.ready(&mut server).await;
-        let mut answered = Vec::new();
-        for n in 0..50 {
-            let body = json!({ "to": format!("+491522000{n:03}9") });
-            match home.post("/v1/verifications", &body, None).await {
-                Ok((201, created)) => answered.push(created["id"].as_str().unwrap().to_owned()),
-                Ok((status, answer)) => panic!("{call}: answered with {status}: {answer}"),
-                Err(_) => break,
-            }
+        let failures = proof::count(1);
+        let mut answered = 0;
+        for failure in 0..failures {
+            answered += fails_from(call, FIRST_FAILURE + failure).await;
         }
-        assert!((1..50).contains(&answered.len()), "{call}: {} were answered", answered.len());
-        let status = server.ended_within(Duration::from_secs(5)).await;
-        let status = status.expect("a server that cannot sync ends");
-        assert_eq!(status.code(), Some(1), "{call}");
-        let log = server.log();
-        let last = log.lines().last().unwrap_or_default();
-        assert!(last.contains("the store failed") && last.contains("\"level\":\"ERROR\""), "{call}: {log}");
-        assert_eq!(log.matches("the store failed").count(), 1, "{call}: {log}");
-        assert!(!log.contains("panicked"), "{call}: {log}");
-
-        let _server = home.start().await;
-        for id in &answered {
-            home.get(&format!("/v1/verifications/{id}")).await;
-        }
-        println!("the last line: {last}");
         figure(
             "eio_under_load",
             &[
                 ("call", call.to_owned()),
-                ("answered_before", answered.len().to_string()),
+                ("failures", failures.to_string()),
+                ("answered_before", answered.to_string()),
                 ("answered_after", 0.to_string()),
                 ("lost", 0.to_string()),
                 ("exit", "1".to_owned()),
             ],
         );
     }
+}
+
+/// From the n-th on, all such calls of a server fail. How many creates it answered before.
+async fn fails_from(call: &str, nth: usize) -> usize {
+    let folder = tempfile::tempdir().unwrap();
+    let providers = Providers::start().await;
+    providers.answer_within(Duration::from_secs(60));
+    let home = Home::new(folder.path(), folder.path(), &providers, &TIMES);
+    // What was begun stays begun: the first start makes the folder, the second one meets the fault.
+    home.start().await.kill();
+    let (traced, inject) = (format!("trace={call}"), format!("inject={call}:error=EIO:when={nth}+"));
+    let file = folder.path().join("trace");
+    let strace = ["strace", "-D", "-f", "-e", &traced, "-e", &inject, "-o", file.to_str().unwrap()];
+    let mut server = home.spawn(&strace, &[]);
+    home.ready(&mut server).await;
+    let mut answered = Vec::new();
+    for n in 0..CREATES {
+        let body = json!({ "to": format!("+491522000{n:03}9") });
+        match home.post("/v1/verifications", &body, None).await {
+            Ok((201, created)) => answered.push(created["id"].as_str().unwrap().to_owned()),
+            Ok((status, answer)) => panic!("{call} {nth}: answered with {status}: {answer}"),
+            Err(_) => break,
+        }
+    }
+    assert!((1..CREATES).contains(&answered.len()), "{call} {nth}: {} were answered", answered.len());
+    let status = server.ended_within(Duration::from_secs(5)).await;
+    let status = status.expect("a server that cannot sync ends");
+    assert_eq!(status.code(), Some(1), "{call} {nth}");
+    let log = server.log();
+    let last = log.lines().last().unwrap_or_default();
+    assert!(last.contains("the store failed") && last.contains("\"level\":\"ERROR\""), "{call} {nth}: {log}");
+    assert_eq!(log.matches("the store failed").count(), 1, "{call} {nth}: {log}");
+    assert!(!log.contains("panicked"), "{call} {nth}: {log}");
+
+    let _server = home.start().await;
+    for id in &answered {
+        home.get(&format!("/v1/verifications/{id}")).await;
+    }
+    println!("the last line: {last}");
+    answered.len()
 }

@@ -15,10 +15,10 @@ use twotick::channel::signature::sign;
 use twotick::clock::Stopwatch;
 
 use crate::checker::{Moment, Seen, Shown};
+use crate::proof;
+pub use crate::setup::{APP_SECRET, KEY, REPORT_SECRET};
+use crate::setup::{Setup, free_address};
 
-pub const KEY: &str = "test-key-0123456789";
-pub const APP_SECRET: &str = "test-app-secret-0123";
-pub const REPORT_SECRET: &str = "test-report-secret-0123";
 /// Starting on a machine under load, with a log to be read.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -116,58 +116,23 @@ pub struct Times {
 impl Home {
     /// Data and key in `data_folder`, the rest in `folder`.
     pub fn new(folder: &Path, data_folder: &Path, providers: &Providers, times: &Times) -> Self {
-        let addr = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let Times { deliver_within, code_ttl } = times;
-        let config = format!(
-            r#"
-[server]
-listen = "{addr}"
-admin_listen = "127.0.0.1:0"
-[store]
-path = {data:?}
-[keys]
-master = {{ file = {key:?} }}
-[[apps]]
-name = "shop"
-api_keys = ["{KEY}"]
-[channels.whatsapp]
-kind = "meta"
-graph_url = "http://{providers}"
-phone_number_id = "106540352242922"
-business_account_id = "102290129340398"
-access_token = "token"
-app_secrets = ["{APP_SECRET}"]
-verify_token = "verify-me"
-messages_per_second = 1000
-[channels.sms]
-kind = "http"
-url = "http://{providers}/sms/send"
-from = "Acme"
-bearer = "token"
-report_secret = "{REPORT_SECRET}"
-in_doubt_wait = "2s"
-[profiles.login]
-brand = "Acme"
-code_ttl = "{code_ttl}"
-resend_after = ["1s", "1s", "1s"]
-steps = [
-  {{ channel = "whatsapp", template = "login_code", deliver_within = "{deliver_within}" }},
-  {{ channel = "sms", text = "otp" }},
-]
-[templates.login_code]
-locales = {{ en = "en_US" }}
-button = "copy_code"
-[texts.otp]
-en = "{{code}} is your {{brand}} code."
-"#,
-            data = data_folder.join("data"),
-            key = data_folder.join("master.key"),
-            providers = providers.addr,
-        );
+        let setup = Setup {
+            listen: free_address(),
+            providers: &format!("http://{}", providers.addr),
+            folder: data_folder,
+            deliver_within: times.deliver_within,
+            code_ttl: times.code_ttl,
+            channels: "",
+        };
+        Self::with(folder, setup.listen, &setup.text(), Duration::from_secs(10))
+    }
+
+    /// With a configuration that says `addr`, and a client that waits so long for an answer.
+    pub fn with(folder: &Path, addr: SocketAddr, config: &str, patience: Duration) -> Self {
         fs::write(folder.join("config.toml"), config).unwrap();
         // Another test of this process may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
+        let client = reqwest::Client::builder().timeout(patience).no_proxy().build().unwrap();
         Self { folder: folder.to_owned(), addr, client }
     }
 
@@ -182,8 +147,8 @@ en = "{{code}} is your {{brand}} code."
 
     /// Not waited for. `wrapper` comes before the binary, as `strace …` does.
     pub fn spawn(&self, wrapper: &[&str], environment: &[(&str, &str)]) -> Server {
-        let binary = env!("CARGO_BIN_EXE_twotick");
-        let mut words = wrapper.iter().copied().chain([binary, "--config"]);
+        let binary = proof::binary();
+        let mut words = wrapper.iter().copied().chain([&*binary, "--config"]);
         let mut command = Command::new(words.next().unwrap());
         let log = self.folder.join("server.log");
         let stderr = File::options().create(true).append(true).open(&log).unwrap();

@@ -1,5 +1,7 @@
 //! A real server as its own process, with the sandbox in place of the providers.
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test uses its part")]
+
+mod setup;
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -12,9 +14,9 @@ use serde_json::Value;
 use twotick::clock::Stopwatch;
 use twotick::sandbox::{self, Options, Sandbox};
 
-pub const KEY: &str = "test-key-0123456789";
-const APP_SECRET: &str = "test-app-secret-0123";
-const REPORT_SECRET: &str = "test-report-secret-0123";
+use setup::{APP_SECRET, REPORT_SECRET, Setup};
+pub use setup::{KEY, free_address};
+
 /// Starting and stopping, on a machine under load.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -40,48 +42,7 @@ pub fn stderr(output: &Output) -> String {
 
 /// `listen` with port 0 lets the system choose.
 pub fn config(listen: SocketAddr, providers: &str, folder: &Path) -> String {
-    let data = folder.join("data");
-    format!(
-        r#"
-[server]
-listen = "{listen}"
-admin_listen = "127.0.0.1:0"
-[store]
-path = {data:?}
-[keys]
-master = {{ file = {key:?} }}
-[[apps]]
-name = "shop"
-api_keys = ["{KEY}"]
-[channels.whatsapp]
-kind = "meta"
-graph_url = "{providers}"
-phone_number_id = "106540352242922"
-business_account_id = "102290129340398"
-access_token = "token"
-app_secrets = ["{APP_SECRET}"]
-verify_token = "verify-me"
-messages_per_second = 1000
-[channels.sms]
-kind = "http"
-url = "{providers}/sms/send"
-from = "Acme"
-bearer = "token"
-report_secret = "{REPORT_SECRET}"
-[profiles.login]
-brand = "Acme"
-steps = [
-  {{ channel = "whatsapp", template = "login_code", deliver_within = "30s" }},
-  {{ channel = "sms", text = "otp" }},
-]
-[templates.login_code]
-locales = {{ en = "en_US" }}
-button = "copy_code"
-[texts.otp]
-en = "{{code}} is your {{brand}} code."
-"#,
-        key = folder.join("master.key"),
-    )
+    Setup { listen, providers, folder, deliver_within: "30s", code_ttl: "10m", channels: "" }.text()
 }
 
 /// The sandbox, reporting to a server on `server`.
@@ -103,11 +64,6 @@ pub fn http_client() -> reqwest::Client {
     // Fails when one is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().tls_certs_only([]).no_proxy().build().expect("a client")
-}
-
-/// A port that was free a moment ago, for a server that must come back on the same one.
-pub fn free_address() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// `twotick serve`, killed when dropped.

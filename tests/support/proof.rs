@@ -2,6 +2,7 @@
 //!
 //! `TWOTICK_PROOF_SEED` (default [`FIXED_SEED`]), `TWOTICK_PROOF_SECONDS` for what runs by time and
 //! `TWOTICK_PROOF_COUNT` for what is counted make a long form of the short one that runs with every check.
+//! `TWOTICK_PROOF_BINARY` names another build of the server, as a release.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::str::FromStr;
@@ -24,6 +25,11 @@ pub fn long_seconds() -> Option<u64> {
 /// How many (kills, images, races), in the short form `short`.
 pub fn count(short: usize) -> usize {
     given("TWOTICK_PROOF_COUNT").unwrap_or(short)
+}
+
+/// The server to be tried. A release has no points and keeps its log as long as it likes.
+pub fn binary() -> String {
+    given("TWOTICK_PROOF_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_twotick").to_owned())
 }
 
 /// One line `FIGURE name key=value …`. A value with a space in it is quoted.

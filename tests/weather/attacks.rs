@@ -18,14 +18,17 @@ use tokio::task::JoinSet;
 use twotick::channel::signature::sign;
 use twotick::clock::Stopwatch;
 
-use crate::alone;
 use crate::checker::{Acked, Answers, Asked, Created, Moment, violations};
+use crate::connections::still_connected;
 use crate::house::{Rooms, created, forget_peak, home, memory_now, peak_memory, report};
+use crate::nonsense::nonsense;
+use crate::privilege::alone;
 use crate::proof::{figure, long_seconds, seed};
-use crate::world::{APP_SECRET, Home, KEY, Providers, REPORT_SECRET, Server};
+use crate::slowhttptest;
+use crate::world::{APP_SECRET, Home, Providers, REPORT_SECRET, Server};
 
 /// A head and a body have 10 s each; the rest is for a machine under load.
-const LIMIT: Duration = Duration::from_secs(24);
+pub const LIMIT: Duration = Duration::from_secs(24);
 /// What needs no patience is refused at once.
 const AT_ONCE: Duration = Duration::from_secs(12);
 const HONEST_A_SECOND: u64 = 60;
@@ -41,8 +44,8 @@ const UNFINISHED: usize = 300;
 mod bounds {
     /// The first requests that a server has, and what its store keeps of them.
     pub const QUIET: u64 = 48;
-    /// Five hundred slow connections, fifty answers that nobody takes, and the honest callers who wait.
-    pub const SLOW: u64 = 48;
+    /// Eleven hundred slow connections, 250 answers that nobody takes, and the honest callers who wait.
+    pub const SLOW: u64 = 96;
     /// The 64 MiB that all large bodies may have together, twice that while they grow, and the buffers of 300
     /// connections through which bytes pour.
     pub const UNFINISHED: u64 = 320;
@@ -54,7 +57,7 @@ mod bounds {
 
 /// How one connection of an attack ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub enum End {
     /// By an answer with this status, and then a close.
     Answered(u16),
     Closed,
@@ -126,7 +129,7 @@ impl Siege {
         .await;
     }
 
-    /// Heads and bodies that come a few bytes a second, and answers that nobody takes.
+    /// Heads and bodies that come a few bytes a second, and answers that nobody takes: ours and slowhttptest's.
     async fn slow(&mut self) {
         let addr = self.home.addr;
         self.under("slow", bounds::SLOW, async move {
@@ -147,7 +150,9 @@ impl Siege {
                 attacking.spawn(drip(addr, name, begin, piece));
             }
             attacking.spawn(never_read(addr, MANY / 10));
-            all(attacking, "slow").await
+            let (mut tally, ended) = tokio::join!(all(attacking, "slow"), slowhttptest::attack(addr));
+            ended.into_iter().for_each(|(end, took, name)| tally.count(end, took, name));
+            tally
         })
         .await;
     }
@@ -390,7 +395,10 @@ impl Honest {
     }
 }
 
-async fn all(mut attacking: JoinSet<(End, Duration, &'static str)>, what: &str) -> Tally {
+/// How a connection ended, after how long, and what it was.
+pub type Ended = (End, Duration, &'static str);
+
+async fn all(mut attacking: JoinSet<Ended>, what: &str) -> Tally {
     let mut tally = Tally::default();
     while let Some(ended) = attacking.join_next().await {
         let (end, took, name) = ended.unwrap();
@@ -398,8 +406,6 @@ async fn all(mut attacking: JoinSet<(End, Duration, &'static str)>, what: &str) 
     }
     tally
 }
-
-type Ended = (End, Duration, &'static str);
 
 /// Until the other side hangs up.
 async fn end_of(stream: &mut TcpStream, limit: Duration) -> End {
@@ -463,21 +469,6 @@ async fn never_read(addr: SocketAddr, connections: usize) -> Ended {
         }
     }
     (End::Open, took.elapsed(), "who does not read")
-}
-
-/// To how many of the `remote` ports the side at `local` still has its end of the connection.
-fn still_connected(local: u16, remote: &[u16]) -> usize {
-    let port = |field: &str| u16::from_str_radix(field.rsplit(':').next()?, 16).ok();
-    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
-    let is_one = |line: &&str| {
-        let mut fields = line.split_whitespace().skip(1);
-        let ports = (fields.next().and_then(port), fields.next().and_then(port));
-        // 01 is established; what is being closed belongs to the kernel alone.
-        ports.0 == Some(local)
-            && ports.1.is_some_and(|port| remote.contains(&port))
-            && fields.next() == Some("01")
-    };
-    table.lines().skip(1).filter(is_one).count()
 }
 
 async fn unfinished(addr: SocketAddr) -> Ended {
@@ -562,59 +553,6 @@ async fn pour(addr: SocketAddr, name: &'static str, begin: &'static [u8], block:
         () = pouring => End::Open,
     };
     (end, took.elapsed(), name)
-}
-
-/// What no honest caller says. None of it may be answered well, nor may what is hidden in it.
-fn nonsense() -> Vec<(&'static str, Vec<u8>)> {
-    let hidden = "GET /healthz HTTP/1.1\r\nhost: twotick\r\n\r\n";
-    let framed = |headers: &str, body: &str| {
-        format!("POST /webhooks/whatsapp HTTP/1.1\r\nhost: twotick\r\n{headers}\r\n{body}{hidden}")
-            .into_bytes()
-    };
-    let api = |headers: &str, body: &str| {
-        let bearer = format!("authorization: Bearer {KEY}\r\ncontent-type: application/json\r\n");
-        let length = format!("content-length: {}\r\nconnection: close\r\n", body.len());
-        format!("POST /v1/verifications HTTP/1.1\r\nhost: twotick\r\n{bearer}{length}{headers}\r\n{body}")
-            .into_bytes()
-    };
-    let head = |line: &str| format!("{line}\r\nhost: twotick\r\n\r\n").into_bytes();
-    let chunked = "transfer-encoding: chunked\r\n";
-    vec![
-        ("chunked and a length", framed(&format!("{chunked}content-length: 4\r\n"), "0\r\n\r\n")),
-        ("a length and chunked", framed(&format!("content-length: 4\r\n{chunked}"), "0\r\n\r\n")),
-        ("two lengths", framed("content-length: 0\r\ncontent-length: 44\r\n", "")),
-        ("a list of lengths", framed("content-length: 0, 44\r\n", "")),
-        ("a signed length", framed("content-length: +44\r\n", "")),
-        ("a negative length", framed("content-length: -1\r\n", "")),
-        ("a length in hexadecimal", framed("content-length: 0x2c\r\n", "")),
-        ("a length past all bounds", framed("content-length: 99999999999999999999\r\n", "")),
-        ("a length of 1 GB", framed("content-length: 1000000000\r\n", "")),
-        ("chunked in disguise", framed("transfer-encoding: xchunked\r\n", "0\r\n\r\n")),
-        ("chunked twice", framed("transfer-encoding: chunked, chunked\r\n", "0\r\n\r\n")),
-        ("chunked and more", framed("transfer-encoding: chunked, identity\r\n", "0\r\n\r\n")),
-        ("chunked behind a tab", framed("transfer-encoding:\tx\tchunked\r\n", "0\r\n\r\n")),
-        ("a space before the colon", framed("content-length : 44\r\n", "")),
-        ("a folded header", framed("x-a: b\r\n content-length: 44\r\n", "")),
-        ("a header without a name", framed(": b\r\n", "")),
-        ("a zero in a header", framed("x-a: \0\r\n", "")),
-        ("a chunk past all bounds", framed(chunked, "fffffffffffffffff\r\n")),
-        ("a negative chunk", framed(chunked, "-1\r\n")),
-        ("a chunk of letters", framed(chunked, "zz\r\n")),
-        ("a chunk that lies", framed(chunked, "1\r\nabc\r\n0\r\n\r\n")),
-        ("a header of 1 MB", head(&format!("GET /healthz HTTP/1.1\r\nx-a: {}", "a".repeat(MIB)))),
-        ("ten thousand headers", head(&format!("GET /healthz HTTP/1.1{}", "\r\nx-a: b".repeat(10_000)))),
-        ("an address of 1 MB", head(&format!("GET /{} HTTP/1.1", "a".repeat(MIB)))),
-        ("no HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".repeat(40)),
-        ("HTTP of tomorrow", head("GET /healthz HTTP/9.9")),
-        ("HTTP/2 without asking", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec()),
-        ("a method of blanks", head("    /healthz HTTP/1.1")),
-        ("zeros", vec![0; 4096]),
-        ("garbage behind garbage", b"\x00\xff\r\n\r\n".repeat(1_000)),
-        ("deep lists", api("", &format!("{{\"to\":{}", "[".repeat(60_000)))),
-        ("deep objects", api("", &"{\"a\":".repeat(12_000))),
-        ("a body of another kind", api("content-encoding: gzip\r\n", "{}")),
-        ("more than the API takes", api("", &" ".repeat(65 * 1024))),
-    ]
 }
 
 /// Ten thousand connections and both ends of the proof, in one process.

@@ -12,9 +12,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use twotick::clock::Stopwatch;
 
-use crate::alone;
 use crate::checker::{Acked, Answers, Asked, CheckAnswer, Created, Moment, Seen, Try, Typed, violations};
 use crate::house::{Rooms, created, home, report};
+use crate::privilege::alone;
 use crate::proof::{figure, long_seconds, seed};
 use crate::world::{Chance, Home, Providers};
 

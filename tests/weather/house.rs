@@ -1,14 +1,15 @@
 //! The server of these tests as a process of its own, with providers that may stand behind a proxy.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::checker::Seen;
-use crate::world::{APP_SECRET, Home, KEY, REPORT_SECRET, Server};
+use crate::setup::{Setup, free_address};
+use crate::world::{Home, Server};
 
 /// Before one asks again.
 const A_MOMENT: Duration = Duration::from_millis(50);
@@ -23,64 +24,18 @@ pub struct Rooms {
     pub more: String,
 }
 
-/// Writes the configuration. The address is one that was free a moment ago.
+/// Its providers are given up soon; its callers are many, and patient with a server under attack.
 pub fn home(folder: &Path, rooms: &Rooms) -> Home {
-    let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let Rooms { providers, deliver_within, code_ttl, more } = rooms;
-    let config = format!(
-        r#"
-[server]
-listen = "{addr}"
-admin_listen = "127.0.0.1:0"
-[store]
-path = {data:?}
-[keys]
-master = {{ file = {key:?} }}
-[[apps]]
-name = "shop"
-api_keys = ["{KEY}"]
-[channels.whatsapp]
-kind = "meta"
-graph_url = "http://{providers}"
-phone_number_id = "106540352242922"
-business_account_id = "102290129340398"
-access_token = "token"
-app_secrets = ["{APP_SECRET}"]
-verify_token = "verify-me"
-messages_per_second = 1000
-connect_timeout = "500ms"
-timeout = "1s"
-[channels.sms]
-kind = "http"
-url = "http://{providers}/sms/send"
-from = "Acme"
-bearer = "token"
-report_secret = "{REPORT_SECRET}"
-in_doubt_wait = "2s"
-connect_timeout = "500ms"
-timeout = "1s"
-[profiles.login]
-brand = "Acme"
-code_ttl = "{code_ttl}"
-steps = [
-  {{ channel = "whatsapp", template = "login_code", deliver_within = "{deliver_within}" }},
-  {{ channel = "sms", text = "otp" }},
-]
-[templates.login_code]
-locales = {{ en = "en_US" }}
-button = "copy_code"
-[texts.otp]
-en = "{{code}} is your {{brand}} code."
-{more}
-"#,
-        data = folder.join("data"),
-        key = folder.join("master.key"),
-    );
-    fs::write(folder.join("config.toml"), config).unwrap();
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    // Many callers at once, each patient with a server under attack.
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).no_proxy().build().unwrap();
-    Home { folder: folder.to_owned(), addr, client }
+    let setup = Setup {
+        listen: free_address(),
+        providers: &format!("http://{providers}"),
+        folder,
+        deliver_within,
+        code_ttl,
+        channels: "connect_timeout = \"500ms\"\ntimeout = \"1s\"",
+    };
+    Home::with(folder, setup.listen, &(setup.text() + more), Duration::from_secs(30))
 }
 
 /// The answer to a create. A client that opens connections ahead may meet one that has just been idle for too long, and

@@ -10,20 +10,22 @@ mod api;
 mod chaos;
 #[path = "../support/checker.rs"]
 mod checker;
+#[allow(dead_code, reason = "each test uses its part")]
+#[path = "../crash/privilege.rs"]
+mod privilege;
 #[path = "../support/proof.rs"]
 mod proof;
+#[path = "../support/setup.rs"]
+mod setup;
 #[allow(dead_code, reason = "each test uses its part")]
 #[path = "../crash/world.rs"]
 mod world;
 
 mod attacks;
 mod backlog;
+mod connections;
 mod house;
+mod nonsense;
 mod providers;
 mod reports;
-
-/// These tests measure and fill the machine, so one runs at a time.
-async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
-    static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-    ALONE.lock().await
-}
+mod slowhttptest;

@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use twotick::clock::Stopwatch;
 
-use crate::alone;
 use crate::chaos::{Chaos, FAULTS, Greeting, Met, secure};
 use crate::checker::{Acked, Answers, Asked, Created, Moment, Seen, Shown, violations};
 use crate::house::{Rooms, created, home, peak_memory, report};
+use crate::privilege::alone;
 use crate::proof::{figure, long_seconds, seed};
 use crate::world::{Chance, Home, Providers};
 

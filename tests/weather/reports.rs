@@ -21,9 +21,9 @@ use twotick::verification::state::{Phase, Progress, Stage};
 use twotick::verification::values::*;
 use twotick::verification::{Event, Fact, Policy, Request};
 
-use crate::alone;
 use crate::api::{self, Answered, Server};
 use crate::checker::{Acked, Answers, Asked, Created, Moment as At, Seen, Shown, violations};
+use crate::privilege::alone;
 use crate::proof::{count, figure, long_seconds, seed};
 use crate::world::Chance;
 

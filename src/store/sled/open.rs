@@ -104,8 +104,11 @@ impl Disk {
         Self::open_unindexed(path, key_id)?.for_serving()
     }
 
-    /// Once more, by who has never let go of `lock`, which [`Platter`] gave.
+    /// Once more, by who has never let go of `lock`, which [`Platter`] gave. Also where room is short by now, because
+    /// what is open can be read.
     pub fn open_again(path: &Path, key_id: [u8; 4], lock: Arc<File>) -> Result<Self, OpenError> {
+        remove_unfinished_snapshots(path)
+            .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
         Self::open_locked(path, key_id, lock)?.for_serving()
     }
 
@@ -148,15 +151,16 @@ impl Disk {
         fs::create_dir_all(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
         let lock = lock(path)?;
         failpoint::reach("open.locked");
-        Self::open_locked(path, key_id, Arc::new(lock))
-    }
-
-    fn open_locked(path: &Path, key_id: [u8; 4], lock: Arc<File>) -> Result<Self, OpenError> {
         let io = |source| OpenError::Io { path: path.to_owned(), source };
         remove_unfinished_snapshots(path).map_err(io)?;
         if free_room(path).map_err(io)? < ROOM_NEEDED {
             return Err(OpenError::Full { path: path.to_owned() });
         }
+        Self::open_locked(path, key_id, Arc::new(lock))
+    }
+
+    fn open_locked(path: &Path, key_id: [u8; 4], lock: Arc<File>) -> Result<Self, OpenError> {
+        let io = |source| OpenError::Io { path: path.to_owned(), source };
         let (config, db) = open_sled_once_it_is_free(path)?;
         failpoint::reach("open.read");
         let waker = Waker::start(config, db.clone()).map_err(io)?;
@@ -197,13 +201,6 @@ impl Disk {
             Ok(Err(Trouble::Input(reason))) => Err(OpenError::Input { reason }),
             Err(_) => Err(senseless(&self.path)),
         }
-    }
-
-    pub fn has_room(&self) -> bool {
-        free_room(&self.path).is_ok_and(|room| {
-            metrics::gauge!("twotick_disk_free_bytes").set(room as f64);
-            room >= ROOM_NEEDED
-        })
     }
 
     /// Bytes of sled's file, which holds all but a few pages of notes.
@@ -509,6 +506,14 @@ fn lock(path: &Path) -> Result<File, OpenError> {
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
         Err(TryLockError::Error(source)) => Err(OpenError::Io { path: path.to_owned(), source }),
     }
+}
+
+/// Whether the disk of `path` has room for a turn.
+pub fn has_room(path: &Path) -> bool {
+    free_room(path).is_ok_and(|room| {
+        metrics::gauge!("twotick_disk_free_bytes").set(room as f64);
+        room >= ROOM_NEEDED
+    })
 }
 
 /// Room on the disk of `path` for who is not root, in bytes.

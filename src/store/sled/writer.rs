@@ -17,7 +17,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use tokio::sync::{mpsc, oneshot};
 
-use super::open::{Disk, OpenError, WriteError};
+use super::open::{Disk, OpenError, WriteError, has_room};
 use super::{CLOSED, FULL, READY, Settings, Shared};
 use crate::clock::{Clock, Stopwatch};
 use crate::failpoint;
@@ -429,14 +429,10 @@ impl Writer {
     }
 
     fn mind_the_room(&mut self) {
-        let has_room = match &self.opened {
-            Some(Opened { disk, .. }) => {
-                self.shared.size.store(disk.size(), Ordering::Relaxed);
-                disk.has_room()
-            }
-            None => true,
-        };
-        match (self.course, has_room) {
+        if let Some(Opened { disk, .. }) = &self.opened {
+            self.shared.size.store(disk.size(), Ordering::Relaxed);
+        }
+        match (self.course, has_room(&self.settings.path)) {
             (Course::Running | Course::Closing, true) | (Course::Full | Course::FullAndStuck, false) => {}
             (Course::Running | Course::Closing, false) => {
                 self.course = Course::Full;
@@ -448,7 +444,11 @@ impl Writer {
             }
             (Course::Full, true) => self.resume(),
             (Course::FullAndStuck, true) => match self.recover() {
-                Ok(()) => self.resume(),
+                // It can be read. Whether there still is room to write is looked for anew.
+                Ok(()) => {
+                    self.course = Course::Full;
+                    self.mind_the_room();
+                }
                 // Of a disk that is full, or that the sled before has not let go of yet, later.
                 Err(OpenError::Full { .. } | OpenError::InUse { .. }) => {}
                 Err(error) => stop(&error.to_string()),
