@@ -210,6 +210,8 @@ pub trait Store: Send + Sync {
     /// Carries out `orders` in their order; the answers come in the same order, when all are durable.
     fn execute(&self, orders: Vec<Order>) -> Reply<Vec<Answer>>;
     fn read(&self, id: VerificationId) -> Reply<Option<Arc<Snapshot>>>;
+    /// The version of a verification of this app. While it is live it costs less than [`Store::read`].
+    fn version(&self, id: VerificationId, app: &AppName) -> Reply<Option<u32>>;
     /// The verification as it was when it had `version` events.
     fn read_at(&self, id: VerificationId, version: u32) -> Reply<Option<Arc<Snapshot>>>;
     /// Everything that happened to it, in order; empty where there is no such verification.

@@ -72,6 +72,16 @@ pub fn measure(folder: &Path, report: &mut Report) -> Outcome<()> {
     report.note("webhooks meanwhile, p99", beside.wait_ms(0.99), "ms");
     let curves = [("fallbacks, after their deadline", &late), ("webhooks meanwhile", &beside.waits)];
     report.curves("live", &format!("{live} live, webhooks at half of the most"), &curves)?;
+    let pauses = server.reopenings_ms()?;
+    report.note(
+        "times that sled was opened anew meanwhile, so that its log stays short",
+        pauses.len() as f64,
+        "",
+    );
+    if let Some(&longest) = pauses.iter().max() {
+        let name = format!("pause in which sled was opened anew, {live} live, the longest");
+        report.figure(&name, longest as f64, "ms", Goal::AtMost(1_000.0));
+    }
     let metrics = server.metrics()?;
     for bound in ["0.005", "0.01", "0.1"] {
         let share = within(&metrics, bound).ok_or("twotick_deadline_lateness_seconds is missing")?;

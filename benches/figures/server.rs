@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 use twotick::clock::Stopwatch;
 
 use crate::Outcome;
@@ -46,6 +47,7 @@ pub struct Server {
     child: Child,
     pub addr: SocketAddr,
     admin_addr: SocketAddr,
+    log: PathBuf,
     /// From the start of the process until it took work.
     pub ready_after: Duration,
 }
@@ -85,6 +87,7 @@ impl Server {
         admin_addr: SocketAddr,
     ) -> Outcome<Self> {
         let watch = Stopwatch::start();
+        let log = folder.join("log");
         let child = Command::new(env!("CARGO_BIN_EXE_twotick"))
             .arg("--config")
             .arg(config)
@@ -93,12 +96,12 @@ impl Server {
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(File::create(folder.join("log"))?)
+            .stderr(File::create(&log)?)
             .spawn()?;
-        let mut server = Self { child, addr, admin_addr, ready_after: Duration::ZERO };
+        let mut server = Self { child, addr, admin_addr, log, ready_after: Duration::ZERO };
         while server.ask("/readyz", addr).is_err() {
             if server.child.try_wait()?.is_some() || watch.elapsed() > START_LIMIT {
-                return Err(format!("not started: {}", fs::read_to_string(folder.join("log"))?).into());
+                return Err(format!("not started: {}", fs::read_to_string(&server.log)?).into());
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -120,6 +123,15 @@ impl Server {
         let metrics = self.metrics()?;
         let lines = metrics.lines().filter(|line| !line.starts_with('#') && line.contains(part));
         Ok(lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum())
+    }
+
+    /// How long each pause was in which it opened sled anew, in milliseconds.
+    pub fn reopenings_ms(&self) -> Outcome<Vec<u64>> {
+        let log = fs::read_to_string(&self.log)?;
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let reopened =
+            |line: &Value| line["message"].as_str().is_some_and(|text| text.contains("opened anew"));
+        Ok(lines.filter(reopened).filter_map(|line| line["took_ms"].as_u64()).collect())
     }
 
     /// Ends it by SIGKILL.

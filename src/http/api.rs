@@ -50,35 +50,27 @@ pub async fn read(
     let mut query = Query::parse(&request)?;
     let wait = query.number("wait", 0..=stream::MAX_WAIT_SECONDS).unwrap_or(0);
     query.finish()?;
-    let mut snapshot = owned(&shared, &caller, &request).await?;
-    let known = KnownVersions::of(&request);
-    if known.contain(snapshot.verification.version) && wait > 0 {
-        let id = snapshot.verification.id();
-        drop(snapshot);
-        snapshot = stream::wait_for_other(&shared, id, &known, wait).await?;
+    if request.headers().contains_key(header::IF_NONE_MATCH) {
+        let known = KnownVersions(&request);
+        let version = stream::other_version(&shared, &caller, path_id(&request)?, &known, wait).await?;
+        if known.contain(version) {
+            return Ok(HttpResponse::NotModified().insert_header((header::ETAG, etag(version))).finish());
+        }
     }
-    if known.contain(snapshot.verification.version) {
-        let tag = etag(snapshot.verification.version);
-        return Ok(HttpResponse::NotModified().insert_header((header::ETAG, tag)).finish());
-    }
+    let snapshot = owned(&shared, &caller, &request).await?;
     Ok(View::new(&snapshot, &shared.vault)?.respond(StatusCode::OK))
 }
 
 /// The versions that an `If-None-Match` names. Without the quotes that RFC 9110 asks for they are understood as well.
-pub struct KnownVersions {
-    tags: Vec<String>,
-}
+pub struct KnownVersions<'a>(&'a HttpRequest);
 
-impl KnownVersions {
-    fn of(request: &HttpRequest) -> Self {
-        let values = request.headers().get_all(header::IF_NONE_MATCH);
-        let tags = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-        Self { tags: tags.map(|tag| tag.trim().trim_start_matches("W/").to_owned()).collect() }
-    }
-
+impl KnownVersions<'_> {
     pub fn contain(&self, version: u32) -> bool {
         let (quoted, bare) = (etag(version), version.to_string());
-        self.tags.iter().any(|tag| tag == "*" || *tag == quoted || *tag == bare)
+        let values = self.0.headers().get_all(header::IF_NONE_MATCH);
+        let tags = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        let mut tags = tags.map(|tag| tag.trim().trim_start_matches("W/"));
+        tags.any(|tag| tag == "*" || tag == quoted || tag == bare)
     }
 }
 

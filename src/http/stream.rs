@@ -30,38 +30,53 @@ const RECONNECT: &str = "retry: 2000\n";
 
 /// Whether a query asks to wait.
 pub fn may_wait(query: &str) -> bool {
-    query.split('&').any(|pair| pair.starts_with("wait="))
+    query.split('&').any(|pair| pair.starts_with("wait=") && pair != "wait=0")
 }
 
-/// The verification at its first version that is not `known`, or as it is when `wait_seconds` are over. Whoever waits
-/// holds nothing of it: a hundred thousand may.
-pub async fn wait_for_other(
+/// The first version that is not `known`, or the one there is when `wait_seconds` are over. Whoever waits holds nothing
+/// of the verification: a hundred thousand may.
+pub async fn other_version(
     shared: &Shared,
+    caller: &Caller,
     id: VerificationId,
-    known: &KnownVersions,
+    known: &KnownVersions<'_>,
     wait_seconds: usize,
-) -> Result<Arc<Snapshot>, Problem> {
+) -> Result<u32, Problem> {
+    let version = version(shared, caller, id).await?;
+    if wait_seconds == 0 || !known.contain(version) {
+        Ok(version)
+    } else {
+        wait(shared, caller, id, known, wait_seconds).await
+    }
+}
+
+async fn wait(
+    shared: &Shared,
+    caller: &Caller,
+    id: VerificationId,
+    known: &KnownVersions<'_>,
+    seconds: usize,
+) -> Result<u32, Problem> {
     let mut versions = shared.store.watch(id);
     let mut lifecycle = shared.lifecycle.clone();
-    let over = sleep(Duration::from_secs(wait_seconds as u64));
+    let over = sleep(Duration::from_secs(seconds as u64));
     tokio::pin!(over);
     loop {
         // Read after the watch began, so that nothing is missed in between.
-        let snapshot = now(shared, id).await?;
-        if !known.contain(snapshot.verification.version) {
-            return Ok(snapshot);
+        let now = version(shared, caller, id).await?;
+        if !known.contain(now) {
+            return Ok(now);
         }
-        drop(snapshot);
         tokio::select! {
-            changed = versions.changed() => if changed.is_err() { return now(shared, id).await },
-            () = draining(&mut lifecycle) => return now(shared, id).await,
-            () = &mut over => return now(shared, id).await,
+            changed = versions.changed() => if changed.is_err() { return version(shared, caller, id).await },
+            () = draining(&mut lifecycle) => return version(shared, caller, id).await,
+            () = &mut over => return version(shared, caller, id).await,
         }
     }
 }
 
-async fn now(shared: &Shared, id: VerificationId) -> Result<Arc<Snapshot>, Problem> {
-    shared.store.read(id).await?.ok_or_else(Problem::not_found)
+async fn version(shared: &Shared, caller: &Caller, id: VerificationId) -> Result<u32, Problem> {
+    shared.store.version(id, &caller.0).await?.ok_or_else(Problem::not_found)
 }
 
 /// Follow it as server-sent events

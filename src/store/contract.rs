@@ -414,7 +414,11 @@ pub async fn an_app_reaches_only_its_own<B: Backend>() {
         let answer = world.execute(Order::Command { id, app: foreign.clone(), command }).await;
         assert!(matches!(answer, Answer::Rejected { rejection: Rejection::Unknown, id: None }), "{answer:?}");
     }
+    let own = &world.snapshot(id).await.verification;
+    assert_eq!(world.store.version(id, &own.request.app).await.unwrap(), Some(own.version));
+    assert_eq!(world.store.version(id, &AppName::new("bank")).await.unwrap(), None);
     let unknown = VerificationId::new(world.time.now(), id.bucket(), 1);
+    assert_eq!(world.store.version(unknown, &own.request.app).await.unwrap(), None);
     let answer = world.command(unknown, Command::Cancel).await;
     assert!(matches!(answer, Answer::Rejected { rejection: Rejection::Unknown, id: None }), "{answer:?}");
     assert_eq!(world.store.read(unknown).await.unwrap().map(|_| ()), None);
@@ -616,6 +620,8 @@ pub async fn watchers_hear_of_versions<B: Backend>() {
     assert_eq!(*watcher.borrow_and_update(), before + 1);
     world.command(id, Command::Cancel).await;
     assert_eq!(*watcher.borrow_and_update(), before + 2, "the end is heard of, too");
+    let ended = &world.snapshot(id).await.verification;
+    assert_eq!(world.store.version(id, &ended.request.app).await.unwrap(), Some(before + 2));
     let unknown = VerificationId::new(world.time.now(), id.bucket(), 1);
     assert_eq!(*world.store.watch(unknown).borrow(), 0);
 }

@@ -174,6 +174,18 @@ impl Store for SledStore {
         }
     }
 
+    fn version(&self, id: VerificationId, app: &AppName) -> Reply<Option<u32>> {
+        if let Some(live) = self.shared.live(id) {
+            let version = live.head().version;
+            return Box::pin(ready(live.app(id).map(|owner| (owner == app.as_str()).then_some(version))));
+        }
+        let app = app.clone();
+        self.look(move |reader| {
+            let snapshot = reader.snapshot(id)?.filter(|snapshot| snapshot.verification.request.app == app);
+            Ok(snapshot.map(|snapshot| snapshot.verification.version))
+        })
+    }
+
     fn read_at(&self, id: VerificationId, version: u32) -> Reply<Option<Arc<Snapshot>>> {
         self.look(move |reader| reader.snapshot_at(id, version))
     }

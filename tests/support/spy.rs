@@ -49,6 +49,9 @@ impl Store for Spy {
     fn read(&self, id: VerificationId) -> Reply<Option<Arc<Snapshot>>> {
         self.store.read(id)
     }
+    fn version(&self, id: VerificationId, app: &AppName) -> Reply<Option<u32>> {
+        self.store.version(id, app)
+    }
     fn read_at(&self, id: VerificationId, version: u32) -> Reply<Option<Arc<Snapshot>>> {
         self.store.read_at(id, version)
     }

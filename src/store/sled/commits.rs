@@ -51,6 +51,23 @@ pub fn fold(commits: &[u8]) -> Result<State, minicbor::decode::Error> {
     Ok(state)
 }
 
+/// Of which app the request is that `commits` begin with.
+pub fn app(commits: &[u8]) -> Result<&str, minicbor::decode::Error> {
+    let mut decoder = Decoder::new(commits);
+    // The commit and its time, the facts, the first of them and its kind, the request and its id.
+    decoder.array()?;
+    decoder.skip()?;
+    decoder.array()?;
+    decoder.array()?;
+    match decoder.u32()? {
+        0 => {}
+        _ => return Err(minicbor::decode::Error::message("it does not begin with a request")),
+    }
+    decoder.array()?;
+    decoder.skip()?;
+    decoder.str()
+}
+
 /// How many events stand in `commits`.
 pub fn count(commits: &[u8]) -> Result<u32, minicbor::decode::Error> {
     Ok(split(commits, usize::MAX)?.first().map_or(0, |(_, events)| *events))
@@ -122,6 +139,8 @@ mod tests {
             append(&mut commits, &events);
             assert_eq!(read(&commits).unwrap(), events);
             assert_eq!(fold(&commits).unwrap(), State::fold(&events));
+            let Fact::Requested { request, .. } = &events[0].fact else { panic!("no request comes first") };
+            assert_eq!(app(&commits).unwrap(), request.app.as_str());
             compact += commits.len();
             json += events.iter().map(|event| serde_json::to_vec(&event.fact).unwrap().len()).sum::<usize>();
         }

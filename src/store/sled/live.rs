@@ -69,6 +69,11 @@ impl Live {
         commits::fold(self.commits()).map_err(|error| record::unreadable(&keys::events_of(id), &error))
     }
 
+    /// Whose it is.
+    pub fn app(&self, id: VerificationId) -> Result<&str, StoreError> {
+        commits::app(self.commits()).map_err(|error| record::unreadable(&keys::events_of(id), &error))
+    }
+
     pub fn snapshot(&self, id: VerificationId, policies: &Policies) -> Result<Arc<Snapshot>, StoreError> {
         snapshot(id, self.state(id)?, policies)
     }
