@@ -204,7 +204,7 @@ impl VerificationId {
 
     pub fn event(self, at: Timestamp, seq: u32) -> EventId {
         let low = (self.0 as u64) ^ u64::from(seq).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        EventId(uuid_v7(at, self.bucket().get(), low & (u64::MAX >> 2)))
+        EventId(uuid_v7(at, self.bucket().get(), low))
     }
 
     /// Order of bytes is order of time.
@@ -237,12 +237,13 @@ impl MessageId {
     }
 }
 
-fn uuid_v7(at: Timestamp, bucket: u16, low_62_bits: u64) -> u128 {
+/// Of `low` the lower 62 bits.
+fn uuid_v7(at: Timestamp, bucket: u16, low: u64) -> u128 {
     (at.as_millis() as u128) << 80
         | 0x7 << 76
         | u128::from(bucket) << 64
         | 0b10 << 62
-        | u128::from(low_62_bits & (u64::MAX >> 2))
+        | u128::from(low & (u64::MAX >> 2))
 }
 
 /// Lower-case Crockford base 32 of 128 bits, 26 letters, so that ids sort as they were made.
@@ -656,117 +657,4 @@ pub struct Report {
     pub provider_ref: Option<ProviderRef>,
     /// Our id, where the provider gave it back.
     pub reference: Option<MessageId>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hidden_reference_is_written_in_fewer_bytes_or_as_it_stands() {
-        let written = |reference: &ProviderRef| minicbor::to_vec(reference).unwrap();
-        let read = |bytes: &[u8]| minicbor::decode::<ProviderRef>(bytes);
-        let whole = ProviderRef::hidden([7; 16], Some(&Sealed([9; 105].into())));
-        let bare = ProviderRef::hidden([7; 16], None);
-        assert_eq!((written(&whole).len(), written(&bare).len()), (2 + 16 + 105, 1 + 16));
-        // Some of these were written by somebody else, or before.
-        let foreign = ["wamid.1", "~", "~short", "~BwcHBwcHBwcHBwcHBwcHBw~", "~BwcHBwcHBwcHBwcHBwcHBx"];
-        for text in foreign.into_iter().chain([whole.as_str(), bare.as_str()]) {
-            let reference = ProviderRef::parse(text).unwrap();
-            assert_eq!(read(&written(&reference)).unwrap().as_str(), text);
-            assert_eq!(read(&minicbor::to_vec(text).unwrap()).unwrap().as_str(), text);
-        }
-        assert!(read(&[0x43, 1, 2, 3]).is_err() && read(&[0x01]).is_err());
-    }
-
-    #[test]
-    fn an_id_carries_time_bucket_and_ordinal() {
-        let at = Timestamp::from_millis(1_795_000_000_123);
-        let id = VerificationId::new(at, Bucket::new(0xabc), 0x00ff_ffff_ffff_ffff);
-        assert_eq!((id.created_at(), id.bucket()), (at, Bucket::new(0xabc)));
-        let uuid = Uuid::from_u128(id.0);
-        assert_eq!((uuid.get_version_num(), uuid.get_variant()), (7, uuid::Variant::RFC4122));
-        let message = id.message(Ordinal::nth(63).unwrap());
-        assert_eq!((message.verification(), message.ordinal()), (id, Ordinal::LAST));
-        assert_eq!(message.to_string().parse::<MessageId>(), Ok(message));
-        assert_eq!(id.to_string().parse::<VerificationId>(), Ok(id));
-        assert_eq!(id.to_string().len(), 30);
-    }
-
-    #[test]
-    fn different_random_bits_give_different_ids() {
-        let at = Timestamp::from_millis(1_795_000_000_123);
-        let ids: std::collections::HashSet<_> =
-            (0..56).map(|bit| VerificationId::new(at, Bucket::new(1), 1 << bit)).collect();
-        assert_eq!(ids.len(), 56);
-    }
-
-    #[test]
-    fn the_first_of_a_moment_stands_between_those_before_and_those_from_then_on() {
-        let at = |millis: i64| Timestamp::from_millis(1_795_000_000_000 + millis);
-        let bound = VerificationId::first_at(at(5));
-        assert!(VerificationId::new(at(4), Bucket::new(0xfff), u64::MAX) < bound);
-        assert!(bound < VerificationId::new(at(5), Bucket::new(0), 0));
-    }
-
-    #[test]
-    fn no_record_brings_a_position_that_no_message_has() {
-        assert_eq!(serde_json::from_str::<Ordinal>("63").unwrap(), Ordinal::LAST);
-        for wrong in ["0", "64", "255", "-1", "256", "null"] {
-            assert!(serde_json::from_str::<Ordinal>(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_users_name_is_plain() {
-        for lawful in ["a", "anna.schmidt_2-b", &"x".repeat(64)] {
-            assert_eq!(UserName::parse(lawful).unwrap().as_str(), lawful);
-        }
-        for wrong in ["", "Anna", "a b", "a\n", "ä", "<b>", &"x".repeat(65)] {
-            assert!(UserName::parse(wrong).is_err(), "{wrong:?}");
-            assert!(serde_json::from_value::<UserName>(wrong.into()).is_err(), "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn an_id_has_one_spelling() {
-        let id = VerificationId::new(Timestamp::from_millis(1), Bucket::new(1), 1);
-        let text = id.to_string();
-        for wrong in [
-            text.to_uppercase(),
-            text.replace("ver_", "msg_"),
-            text[..29].to_owned(),
-            format!("{text}0"),
-            String::new(),
-            "ver_zzzzzzzzzzzzzzzzzzzzzzzzzz".to_owned(),
-            id.message(Ordinal::FIRST).to_string().replace("msg_", "ver_"),
-            "ver_é0000000000000000000000000".to_owned(),
-        ] {
-            assert!(wrong.parse::<VerificationId>().is_err(), "{wrong} was taken for an id");
-        }
-    }
-
-    #[test]
-    fn events_of_one_verification_have_different_ids() {
-        let id = VerificationId::new(Timestamp::from_millis(1), Bucket::new(1), 1);
-        let ids: std::collections::HashSet<_> =
-            (1..2000).map(|seq| id.event(Timestamp::from_millis(5), seq)).collect();
-        assert_eq!(ids.len(), 1999);
-    }
-
-    #[test]
-    fn times_stay_within_what_can_be_written() {
-        assert_eq!(Timestamp::from_millis(i64::MAX), Timestamp::MAX);
-        assert_eq!(Timestamp::MAX + Duration::MAX, Timestamp::MAX);
-        for (record, at) in [("179500060000600005", Timestamp::MAX), ("-1", Timestamp::from_millis(0))] {
-            assert_eq!(serde_json::from_str::<Timestamp>(record).unwrap(), at);
-        }
-        assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59.999Z");
-        assert_eq!(Timestamp::from_millis(-5).to_string(), "1970-01-01T00:00:00.000Z");
-        assert_eq!(
-            "2026-11-22T17:00:00.250Z".parse::<Timestamp>().unwrap().to_string(),
-            "2026-11-22T17:00:00.250Z"
-        );
-        assert_eq!(Timestamp::from_millis(1).since(Timestamp::from_millis(9)), Duration::ZERO);
-    }
 }

@@ -15,3 +15,4 @@ mod staff;
 mod streams;
 mod table;
 mod told;
+mod values;

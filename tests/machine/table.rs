@@ -1,6 +1,6 @@
 //! What follows from what: one case or more for each rule of the machine, in the order of its table.
 
-use twotick::verification::due::due_while_throttled;
+use twotick::verification::due::{due_of, due_while_throttled};
 use twotick::verification::event::FallbackReason::{Deadline, Failed, InDoubt, Refused, Requested};
 use twotick::verification::event::{Occasion, Standing};
 use twotick::verification::policy::OnDoubt;
@@ -11,7 +11,7 @@ use twotick::verification::values::ErrorClass::{Configuration, Fallback, Recipie
 use twotick::verification::values::ReportStatus::{Delivered, Read, Sent};
 use twotick::verification::values::{ChannelName, Report, ReportStatus};
 use twotick::verification::{
-    Command, Effect, Fact, Jitter, Policy, Readiness, Rejection, State, Why, due, effect,
+    Command, Effect, Event, Fact, Jitter, Policy, Readiness, Rejection, State, Why, due, effect,
 };
 
 use crate::story::*;
@@ -682,6 +682,14 @@ fn what_is_queued_when_it_ends_is_dropped_even_if_it_was_tried_before() {
         assert_eq!((ended.ending(), ended.message(1).progress), (Some(ending), Progress::Dropped));
         ended.at(EXPIRY).when(tick()).then_nothing();
     }
+}
+
+#[test]
+fn a_try_that_a_record_promises_to_one_that_has_ended_is_not_due() {
+    let mut story = requested().started().given(right_code());
+    story.commit(vec![Event { at: time(1), fact: send_refused(1, 1, Retry, Some(2)) }]);
+    assert!(matches!(story.message(1).progress, Progress::Queued { .. }));
+    assert_eq!(due_of(story.verification()), None);
 }
 
 #[test]

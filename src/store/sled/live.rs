@@ -51,6 +51,17 @@ impl Live {
         }
     }
 
+    /// The same, with another time at which it wants attention.
+    pub fn due_at(mut self, due: Timestamp) -> Self {
+        match Arc::get_mut(&mut self.0) {
+            Some(bytes) => {
+                bytes[..8].copy_from_slice(&due.as_millis().to_le_bytes());
+                self
+            }
+            None => Self::new(Head { due, ..self.head() }, self.commits(), &[]),
+        }
+    }
+
     /// All its events.
     pub fn commits(&self) -> &[u8] {
         &self.0[HEAD_BYTES..]
@@ -107,5 +118,11 @@ mod tests {
         let head = Head { journal: None, due: Timestamp::MAX, kept: 5, ..head };
         let live = Live::new(head, live.commits(), b"");
         assert_eq!((live.head(), live.journaled()), (head, &b""[..]));
+        let head = Head { due: Timestamp::from_millis(8), ..head };
+        for other in [live.clone(), Live::new(live.head(), live.commits(), b"")] {
+            let other = other.due_at(head.due);
+            assert_eq!((other.head(), other.commits()), (head, live.commits()));
+        }
+        assert_ne!(live.head(), head, "who shares it sees what there was");
     }
 }

@@ -66,6 +66,7 @@ impl Disk {
     /// Those that want something, from the journal and from what was gathered of the ones that are marked.
     fn live(&self, policies: &Policies) -> Result<(Vec<FoundLive>, Journal), StoreError> {
         let (mut growing, mut journal) = self.journal()?;
+        // Of a million, what a list would double is not given back to the system.
         let mut live = Vec::with_capacity(growing.len());
         for row in self.scan(&[Row::Live as u8]) {
             let (key, _) = row?;
@@ -74,18 +75,18 @@ impl Disk {
             if kept.is_empty() {
                 return Err(damaged(&key, "the verification it marks as live has no events"));
             }
-            live.push(found_live(id, &kept, growing.remove(&id), policies)?);
+            live.push(found_live(id, behind(&kept, growing.remove(&id)), policies)?);
         }
         for (id, grown) in growing {
-            live.push(found_live(id, &[], Some(grown), policies)?);
+            live.push(found_live(id, grown, policies)?);
         }
         live.iter().filter_map(|found| found.live.head().journal).for_each(|turn| journal.hold(turn));
         Ok((live, journal))
     }
 
-    /// What was not gathered yet.
-    fn journal(&self) -> Result<(ById<Grown>, Journal), StoreError> {
-        let (mut growing, mut journal) = (ById::<Grown>::default(), Journal::default());
+    /// What was not gathered yet. Each is held as it will be, so that a start takes no more memory than what it finds.
+    fn journal(&self) -> Result<(ById<Live>, Journal), StoreError> {
+        let (mut growing, mut journal) = (ById::<Live>::default(), Journal::default());
         for row in self.scan(&[Row::Journal as u8]) {
             let (key, value) = row?;
             let (turn, _) = keys::journal_place(&key).ok_or_else(|| damaged(&key, "it names no turn"))?;
@@ -94,21 +95,23 @@ impl Disk {
                 match entry {
                     Entry::Gathered { id } => drop(growing.remove(&id)),
                     Entry::Added { id, first, commits } => {
-                        let grown = growing.entry(id).or_insert_with(|| Grown {
-                            turn,
-                            first,
-                            next: first,
-                            commits: Vec::new(),
-                        });
-                        if grown.next != first {
-                            return Err(damaged(&key, "events before it are missing"));
+                        let before = growing.remove(&id);
+                        let head = match &before {
+                            Some(before) => before.head(),
+                            None => live::Head {
+                                journal: Some(turn),
+                                version: first.saturating_sub(1),
+                                ..live::Head::default()
+                            },
+                        };
+                        if head.version.saturating_add(1) != first {
+                            return Err(damaged(&key, MISSING));
                         }
                         let count =
                             commits::count(commits).map_err(|error| record::unreadable(&key, &error))?;
-                        grown.next = first.saturating_add(count);
-                        // What is doubled is held for all of them at once.
-                        grown.commits.reserve_exact(commits.len());
-                        grown.commits.extend_from_slice(commits);
+                        let head = live::Head { version: head.version.saturating_add(count), ..head };
+                        let before = before.as_ref().map_or(&[][..], Live::commits);
+                        growing.insert(id, Live::new(head, before, commits));
                     }
                 }
             }
@@ -154,45 +157,34 @@ impl Disk {
     }
 }
 
-/// What the journal holds of one verification.
-struct Grown {
-    /// The oldest row that holds some.
-    turn: u64,
-    first: u32,
-    next: u32,
-    commits: Vec<u8>,
+/// `kept` are the events in rows of its own, `grown` those that came after.
+fn behind(kept: &[Event], grown: Option<Live>) -> Live {
+    let mut commits = Vec::new();
+    commits::append(&mut commits, kept);
+    let version = u32::try_from(kept.len()).unwrap_or(u32::MAX);
+    let head = grown.as_ref().map_or(live::Head { version, ..live::Head::default() }, Live::head);
+    let head = live::Head { kept: u32::try_from(commits.len()).unwrap_or(u32::MAX), ..head };
+    Live::new(head, &commits, grown.as_ref().map_or(&[], Live::commits))
 }
 
-/// `kept` are the events in rows of its own, `grown` those that came after.
-fn found_live(
-    id: VerificationId,
-    kept: &[Event],
-    grown: Option<Grown>,
-    policies: &Policies,
-) -> Result<FoundLive, StoreError> {
-    let kept_version = u32::try_from(kept.len()).unwrap_or(u32::MAX);
-    let mut all = Vec::new();
-    commits::append(&mut all, kept);
-    let kept_bytes = u32::try_from(all.len()).unwrap_or(u32::MAX);
-    let (mut version, mut journal) = (kept_version, None);
-    if let Some(grown) = grown {
-        if grown.first != kept_version + 1 {
-            return Err(damaged(&keys::journal(grown.turn, 0), "events before it are missing"));
+fn found_live(id: VerificationId, live: Live, policies: &Policies) -> Result<FoundLive, StoreError> {
+    let (state, version) = (live.state(id)?, live.head().version);
+    let verification = match state {
+        State::Known(verification) if verification.version == version => verification,
+        State::New if commits::count(live.commits()).is_ok_and(|count| count == version) => {
+            return Err(damaged(&keys::events_of(id), "it does not begin with a request"));
         }
-        all.extend_from_slice(&grown.commits);
-        (version, journal) = (grown.next - 1, Some(grown.turn));
-    }
-    let state = commits::fold(&all).map_err(|error| record::unreadable(&keys::events_of(id), &error))?;
-    let State::Known(verification) = state else {
-        return Err(damaged(&keys::events_of(id), "it does not begin with a request"));
+        State::Known(_) | State::New => return Err(damaged(&keys::events_of(id), MISSING)),
     };
     live::policy_of(&verification, policies)?;
     // One that wants nothing is attended to at once, which finds that out and gathers it.
     let due = due_of(&verification).map_or(Timestamp::default(), |(at, _)| at);
     Ok(FoundLive {
         id,
-        live: Live::new(live::Head { due, journal, version, kept: kept_bytes }, &all, &[]),
+        live: live.due_at(due),
         pending_for: verification.is_pending().then_some(verification.request.number),
         is_interrupted: verification.messages.iter().any(|message| message.open_attempt.is_some()),
     })
 }
+
+const MISSING: &str = "events before it are missing";
