@@ -22,6 +22,7 @@ fn the_bits_of_an_id_are_where_they_were() {
     assert_eq!(event.to_string(), "evt_01m7q5cqy8faybjbqyq38t7kek");
     let last = VerificationId::new(Timestamp::MAX, Bucket::new(0xfff), u64::MAX);
     assert_eq!(last.to_string().parse(), Ok(last), "the first letter of the last id is a 7");
+    assert!(last <= VerificationId::LAST);
     let beyond = id.to_string().replace("ver_0", "ver_8");
     assert!(beyond.parse::<VerificationId>().is_err(), "{beyond} is the same number, cut to 128 bits");
 }
