@@ -11,7 +11,7 @@ mod doctor;
 mod door;
 mod erase;
 mod master_key;
-mod metrics;
+pub mod metrics;
 mod offline;
 
 use std::collections::{BTreeMap, BTreeSet};

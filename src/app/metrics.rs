@@ -11,7 +11,8 @@ const DURATIONS: [f64; 14] =
 /// Seconds that a fallback may be late: it is meant to be a few milliseconds.
 const LATENESS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 10.0];
 
-/// One recorder a process: whoever asks first makes it, and who asks meanwhile waits.
+/// One recorder a process: whoever asks first makes it, and who asks meanwhile waits. Fails where somebody else has
+/// installed one.
 pub fn recorder() -> Result<PrometheusHandle, BuildError> {
     static RECORDER: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
     let mut recorder = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);

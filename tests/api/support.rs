@@ -3,11 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -15,6 +14,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
+use twotick::app::metrics;
 use twotick::channel::http_sms::{self, HttpSms};
 use twotick::channel::meta::{self, Meta};
 use twotick::channel::{Channel, signature};
@@ -78,7 +78,7 @@ pub async fn server_with(profiles: &[&str]) -> Server {
         profiles: profiles.iter().map(|name| ((*name).to_owned(), profile(name))).collect(),
         channels: channels(),
         lifecycle: serving,
-        metrics: recorder(),
+        metrics: metrics::recorder().unwrap(),
     });
     let (public, admin) = (listener(), listener());
     let (addr, admin_addr) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
@@ -370,10 +370,4 @@ fn channels() -> BTreeMap<String, Arc<Channel>> {
 fn install_tls() {
     // Again by another test is no harm.
     let _ = rustls::crypto::ring::default_provider().install_default();
-}
-
-/// One for all tests of this process, as a process has one.
-fn recorder() -> PrometheusHandle {
-    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
-    RECORDER.get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap()).clone()
 }
