@@ -17,7 +17,7 @@ use crate::world::{Chance, Home, Providers, Times};
 
 const CUTS: usize = 3;
 /// Without syncs most cuts lose something; so many in a row that lose nothing would be a miracle.
-const CUTS_WITHOUT_SYNC: u64 = 6;
+const CUTS_WITHOUT_SYNC: u64 = 30;
 const TOOLS: [&str; 4] = ["losetup", "mkfs.ext4", "mount", "cp"];
 
 /// Cuts the power once; everything that is wrong afterwards.
