@@ -6,7 +6,7 @@ use crate::privilege::output;
 
 /// What it does is told by the environment:
 ///
-/// - `SHIM_NO_SYNC`: `fdatasync` does nothing.
+/// - `SHIM_NO_SYNC`: `fdatasync` and `fsync` do nothing (the one of a key file would write down where the store's bytes are).
 /// - `SHIM_FULL`: while the file of this name is there, writes to a file called `db` find no room.
 /// - `SHIM_FOLDER`, `SHIM_CALLS`, `SHIM_WHEN`, `SHIM_THEN`, `SHIM_MARK`: of these calls (`,write,rename,`) for
 ///   something in this folder the n-th fails (`EIO`) or is the process's last (`KILL`), and leaves the mark, a file.
@@ -78,7 +78,10 @@ int fdatasync(int fd) {
     if (getenv("SHIM_NO_SYNC")) return 0;
     return hit_fd("fdatasync", fd) ? -1 : REAL(int, fdatasync, int)(fd);
 }
-int fsync(int fd) { return hit_fd("fsync", fd) ? -1 : REAL(int, fsync, int)(fd); }
+int fsync(int fd) {
+    if (getenv("SHIM_NO_SYNC")) return 0;
+    return hit_fd("fsync", fd) ? -1 : REAL(int, fsync, int)(fd);
+}
 int sync_file_range(int fd, off64_t at, off64_t n, unsigned flags) {
     if (hit_fd("sync_file_range", fd)) return -1;
     return REAL(int, sync_file_range, int, off64_t, off64_t, unsigned)(fd, at, n, flags);
