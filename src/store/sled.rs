@@ -11,6 +11,7 @@ mod export;
 pub mod fuzzing;
 mod import;
 mod index;
+mod interim;
 mod journal;
 mod keys;
 mod live;
@@ -24,6 +25,7 @@ mod platter;
 mod rebuilt;
 mod record;
 mod restore;
+mod rows;
 mod waker;
 mod writer;
 

@@ -21,6 +21,8 @@ use crate::verification::values::VerificationId;
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
 /// Dead rows that one turn removes; more than one turn adds.
 const ROWS_REMOVED: usize = 16;
+/// Turns whose verifications one turn gathers: more than it adds, because there are turns that gather none.
+const TURNS_GATHERED: usize = 2;
 /// What an entry takes beside its events: three numbers and an id.
 const ENTRY_HEAD_BYTES: usize = 32;
 /// Events of one verification that one entry holds at most.
@@ -186,10 +188,18 @@ impl Journal {
         dead
     }
 
-    /// The oldest rows, if the journal is longer than it may be.
-    pub fn too_old(&self) -> Option<(u64, Vec<Vec<u8>>)> {
-        let oldest = self.turns.front().filter(|_| self.bytes > MOST_BYTES)?;
-        Some((oldest.turn, (0..oldest.parts).map(|part| keys::journal(oldest.turn, part)).collect()))
+    /// Turns and keys of the oldest rows, if the journal is longer than it may be.
+    pub fn too_old(&self) -> Vec<(u64, Vec<u8>)> {
+        let mut bytes = self.bytes;
+        let is_too_many = |rows: &&TurnRows| {
+            let before = bytes;
+            bytes -= rows.bytes;
+            before > MOST_BYTES
+        };
+        let oldest = self.turns.iter().take(TURNS_GATHERED).take_while(is_too_many);
+        oldest
+            .flat_map(|rows| (0..rows.parts).map(|part| (rows.turn, keys::journal(rows.turn, part))))
+            .collect()
     }
 
     /// Keys of all rows, the oldest first.

@@ -2,7 +2,7 @@
 //! must be on disk is synced, and nothing is ever created anew over something damaged.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -14,6 +14,7 @@ use super::backup::Copying;
 use super::chain::Head;
 use super::import;
 use super::index::INDEX_VERSION;
+use super::interim::{self, Missing};
 use super::keys::{self, Row};
 use super::live;
 use super::offline::Trouble;
@@ -35,6 +36,9 @@ const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Below this much free room nothing is written any more: a turn's rows (at most 2 MiB) and the segments that sled
 /// takes for them must fit, for sled does not take another write after one has failed.
 const ROOM_NEEDED: u64 = 8 * 1024 * 1024;
+
+/// Rows that are given to sled as one when it has missed some: a few milliseconds of who waits meanwhile.
+const ROWS_CAUGHT_UP: usize = if cfg!(test) { 4 } else { 512 };
 
 /// Locked as long as the folder is in use; its content is [`Disk::mark`]'s.
 pub const LOCK: &str = "lock";
@@ -109,7 +113,19 @@ impl Disk {
     pub fn open_again(path: &Path, key_id: [u8; 4], lock: Arc<File>) -> Result<Self, OpenError> {
         remove_unfinished_snapshots(path)
             .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-        Self::open_locked(path, key_id, lock)?.for_serving()
+        Self::open_whole(path, key_id, lock)?.for_serving()
+    }
+
+    /// Once more, while turns go on in the interim log. It must hold `batches` batches.
+    pub fn open_beside_turns(
+        path: &Path,
+        key_id: [u8; 4],
+        lock: Arc<File>,
+        batches: u64,
+    ) -> Result<Self, OpenError> {
+        let disk = Self::open_locked(path, key_id, lock)?;
+        disk.expect_batches(disk.batches(), batches)?;
+        disk.for_serving()
     }
 
     fn for_serving(self) -> Result<Self, OpenError> {
@@ -156,7 +172,16 @@ impl Disk {
         if free_room(path).map_err(io)? < ROOM_NEEDED {
             return Err(OpenError::Full { path: path.to_owned() });
         }
-        Self::open_locked(path, key_id, Arc::new(lock))
+        Self::open_whole(path, key_id, Arc::new(lock))
+    }
+
+    /// With everything that is durable.
+    fn open_whole(path: &Path, key_id: [u8; 4], lock: Arc<File>) -> Result<Self, OpenError> {
+        let disk = Self::open_locked(path, key_id, lock)?;
+        disk.take_over_interim()?;
+        disk.adopt()?;
+        failpoint::reach("open.done");
+        Ok(disk)
     }
 
     fn open_locked(path: &Path, key_id: [u8; 4], lock: Arc<File>) -> Result<Self, OpenError> {
@@ -169,7 +194,7 @@ impl Disk {
         for synced in [&path.join("conf"), path, folder_of_folder.unwrap_or(Path::new("."))] {
             File::open(synced).and_then(|file| file.sync_all()).map_err(io)?;
         }
-        let platter = Platter::new(file, lock);
+        let platter = Platter::new(Arc::new(file), lock);
         let disk = Self {
             waker,
             db,
@@ -181,7 +206,6 @@ impl Disk {
         };
         failpoint::reach("open.synced");
         disk.check_format(key_id)?;
-        failpoint::reach("open.done");
         Ok(disk)
     }
 
@@ -216,8 +240,25 @@ impl Disk {
 
     /// Gives `batch`, of `rows` rows, to the kernel, as one: durable once the [`Platter`] has synced the number that
     /// [`Disk::batches`] gives then.
-    pub fn hand_over(&self, mut batch: ::sled::Batch, rows: usize) -> Result<(), WriteError> {
-        let number = self.next_batch();
+    pub fn hand_over(&self, batch: ::sled::Batch, rows: usize) -> Result<(), WriteError> {
+        self.hand_over_as(self.next_batch(), batch, rows)
+    }
+
+    /// The first few of these, which turns wrote while this was not open, as one.
+    pub fn catch_up(&self, missing: &mut VecDeque<Missing>) -> Result<(), WriteError> {
+        let (mut batch, mut rows, mut number) = (::sled::Batch::default(), 0, None);
+        while rows < ROWS_CAUGHT_UP
+            && let Some(next) = missing.pop_front()
+        {
+            rows += next.rows.len();
+            next.rows.add_to(&mut batch);
+            number = Some(next.batch);
+        }
+        number.map_or(Ok(()), |number| self.hand_over_as(number, batch, rows))
+    }
+
+    /// As batch `number`, which stands for those before it as well.
+    fn hand_over_as(&self, number: u64, mut batch: ::sled::Batch, rows: usize) -> Result<(), WriteError> {
         let row = record::encode(&keys::BATCHES, &number);
         batch.insert(&keys::BATCHES, row.map_err(|error| WriteError::Failed(error.to_string()))?);
         failpoint::reach("commit.begins");
@@ -364,15 +405,13 @@ impl Disk {
     }
 
     fn check_format(&self, key_id: [u8; 4]) -> Result<(), OpenError> {
-        let read = |key: &[u8]| self.get(key).map_err(|error| self.unreadable(&error));
-        let marked = self.platter.marked(&self.path)?;
-        match read(&keys::FORMAT)? {
-            None if self.db.is_empty() && marked.is_none() => self.begin(key_id),
+        match self.format()? {
+            None if self.db.is_empty() && self.platter.marked(&self.path)?.is_none() => self.begin(key_id),
             None => Err(self.unreadable(&damaged(&keys::FORMAT, "the format of the store is missing"))),
-            Some(value) => {
-                let found: u32 =
-                    record::decode(&keys::FORMAT, &value).map_err(|error| self.unreadable(&error))?;
-                let key = read(&keys::KEY_ID)?
+            Some(found) => {
+                let key = self
+                    .get(&keys::KEY_ID)
+                    .map_err(|error| self.unreadable(&error))?
                     .ok_or_else(|| damaged(&keys::KEY_ID, "the name of its master key is missing"))
                     .and_then(|value| record::decode::<[u8; 4]>(&keys::KEY_ID, &value))
                     .map_err(|error| self.unreadable(&error))?;
@@ -383,8 +422,7 @@ impl Disk {
                 if key != key_id {
                     return Err(OpenError::OtherKey { path });
                 }
-                self.check_batches(marked.unwrap_or(0))?;
-                if found == FORMAT_BEFORE { self.adopt() } else { Ok(()) }
+                self.count_batches()
             }
         }
     }
@@ -403,6 +441,9 @@ impl Disk {
 
     /// What the format before wrote is valid in this one.
     fn adopt(&self) -> Result<(), OpenError> {
+        if self.format()? != Some(FORMAT_BEFORE) {
+            return Ok(());
+        }
         let mut facts = ::sled::Batch::default();
         let row = record::encode(&keys::FORMAT, &STORE_FORMAT).map_err(|error| self.unreadable(&error))?;
         facts.insert(&keys::FORMAT, row);
@@ -411,27 +452,58 @@ impl Disk {
 
     /// Notes facts about the store itself, as many as there are in `facts`.
     fn note(&self, facts: ::sled::Batch, count: usize) -> Result<(), OpenError> {
-        self.write(facts, count).map_err(|error| match error {
+        self.write(facts, count).map_err(|error| self.unwritable(error))
+    }
+
+    fn format(&self) -> Result<Option<u32>, OpenError> {
+        let row = self.get(&keys::FORMAT);
+        let format = row.and_then(|row| row.map(|row| record::decode(&keys::FORMAT, &row)).transpose());
+        format.map_err(|error| self.unreadable(&error))
+    }
+
+    fn count_batches(&self) -> Result<(), OpenError> {
+        let row = self
+            .get(&keys::BATCHES)
+            .and_then(|row| row.ok_or_else(|| damaged(&keys::BATCHES, "the count of batches is missing")));
+        let batches = row.and_then(|row| record::decode(&keys::BATCHES, &row));
+        self.batches.set(batches.map_err(|error| self.unreadable(&error))?);
+        Ok(())
+    }
+
+    /// Gives sled what the process before wrote while it was opening sled anew. Nothing is touched where batches that
+    /// were durable are neither here nor there.
+    fn take_over_interim(&self) -> Result<(), OpenError> {
+        let io = |source| OpenError::Io { path: self.path.clone(), source };
+        let mut missing = VecDeque::from(interim::read(&self.path, self.batches()).map_err(io)?);
+        let there = missing.back().map_or(self.batches(), |newest| newest.batch);
+        self.expect_batches(there, self.platter.marked(&self.path)?.unwrap_or(0))?;
+        if !missing.is_empty() {
+            while !missing.is_empty() {
+                self.catch_up(&mut missing).map_err(|error| self.unwritable(error))?;
+                failpoint::reach("open.caught_up");
+            }
+            self.platter.sync(there).map_err(|error| self.unwritable(error))?;
+        }
+        interim::empty(&self.path).map_err(io)?;
+        self.platter.mark(there).map_err(|source| OpenError::Io { path: self.path.join(LOCK), source })
+    }
+
+    /// `batches` are there, and at least `durable` must be.
+    fn expect_batches(&self, batches: u64, durable: u64) -> Result<(), OpenError> {
+        if batches < durable {
+            let reason = format!("of {durable} batches that were durable only {batches} are there");
+            return Err(OpenError::Damaged { path: self.path.clone(), reason });
+        }
+        Ok(())
+    }
+
+    fn unwritable(&self, error: WriteError) -> OpenError {
+        match error {
             WriteError::Full => OpenError::Full { path: self.path.clone() },
             WriteError::Failed(reason) => {
                 OpenError::Io { path: self.path.clone(), source: io::Error::other(reason) }
             }
-        })
-    }
-
-    fn check_batches(&self, marked: u64) -> Result<(), OpenError> {
-        let row = self
-            .get(&keys::BATCHES)
-            .and_then(|row| row.ok_or_else(|| damaged(&keys::BATCHES, "the count of batches is missing")));
-        let batches: u64 = row
-            .and_then(|row| record::decode(&keys::BATCHES, &row))
-            .map_err(|error| self.unreadable(&error))?;
-        if batches < marked {
-            let reason = format!("of {marked} batches that were durable only {batches} are there");
-            return Err(OpenError::Damaged { path: self.path.clone(), reason });
         }
-        self.batches.set(batches);
-        self.platter.mark(batches).map_err(|source| OpenError::Io { path: self.path.join(LOCK), source })
     }
 
     fn unreadable(&self, error: &StoreError) -> OpenError {
@@ -510,9 +582,14 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 
 /// Whether the disk of `path` has room for a turn.
 pub fn has_room(path: &Path) -> bool {
+    has_room_for(0, path)
+}
+
+/// Whether the disk of `path` has room for a turn when so many bytes more are taken.
+pub fn has_room_for(bytes: u64, path: &Path) -> bool {
     free_room(path).is_ok_and(|room| {
         metrics::gauge!("twotick_disk_free_bytes").set(room as f64);
-        room >= ROOM_NEEDED
+        room >= ROOM_NEEDED + bytes
     })
 }
 

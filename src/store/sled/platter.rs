@@ -1,4 +1,4 @@
-//! What makes durable what sled has handed to the kernel.
+//! What makes durable what was handed to the kernel.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -9,22 +9,22 @@ use std::sync::Arc;
 use super::open::{LOCK, OpenError, WriteError};
 use crate::failpoint;
 
-/// What makes durable what sled has handed to the kernel. It needs nothing of sled, so that another thread than the
+/// What makes durable what was handed to the kernel. It needs nothing of sled, so that another thread than the
 /// one that owns sled may wait for the disk.
 #[derive(Clone)]
 pub struct Platter {
-    /// sled's file.
+    /// sled's, or the interim log.
     file: Arc<File>,
     lock: Arc<File>,
 }
 
 impl Platter {
-    /// `file` is sled's, `lock` what keeps others out of its folder.
-    pub fn new(file: File, lock: Arc<File>) -> Self {
-        Self { file: Arc::new(file), lock }
+    /// `file` is sled's or the interim log, `lock` what keeps others out of their folder.
+    pub fn new(file: Arc<File>, lock: Arc<File>) -> Self {
+        Self { file, lock }
     }
 
-    /// Bytes of sled's file, which holds all but a few pages of notes.
+    /// Bytes of the file. Of sled's, which holds all but a few pages of notes.
     pub fn size(&self) -> u64 {
         self.file.metadata().map_or(0, |file| file.len())
     }

@@ -1,7 +1,7 @@
 //! sled 0.34.7 can sleep for ever on a disk that fails: when a write in its background fails, one of the two places
 //! that start such writes (`exit_reservation` in its `logger.rs`) notes the error and wakes nobody, and the thread in
-//! `flush` waits on. A second flush finds the noted error at once and wakes everybody. It is the only thing that a
-//! thread other than the store's ever does with sled.
+//! `flush` waits on. A second flush finds the noted error at once and wakes everybody. Beside opening and closing it is
+//! the only thing that a thread other than the store's ever does with sled.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};

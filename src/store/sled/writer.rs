@@ -1,8 +1,10 @@
 //! The thread that owns sled. It takes what is waiting and what is due, gives all of it to the kernel in one go, and
 //! leaves it to the [`syncer`] to make that durable and only then to publish, answer and hand out errands.
 
+mod ledger;
 mod memory;
 mod reader;
+mod shortening;
 mod syncer;
 mod turn;
 
@@ -14,7 +16,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Select, TryRecvError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::open::{Disk, OpenError, WriteError, has_room};
@@ -23,8 +25,10 @@ use crate::clock::{Clock, Stopwatch};
 use crate::failpoint;
 use crate::store::{Answer, Errand, Order, Retention, StoreError, Swept};
 use crate::verification::values::VerificationId;
+use ledger::{Ledger, Reopening};
 use memory::Memory;
 pub use reader::Reader;
+use shortening::{Held, QUIET_AFTER};
 use syncer::{Finished, Syncer};
 use turn::Turn;
 
@@ -34,13 +38,6 @@ const ORDERS_A_TURN: usize = 64;
 const DUES_A_TURN: usize = 64;
 /// Reads of one turn: they come after the writes that wait, and may not hold up the next ones.
 const READS_A_TURN: usize = 64;
-/// sled notes where everything is only when it is opened, and an opening reads all of the log since then, some hundred
-/// megabytes a second from memory and a third of that from a cold disk. Longer than this it does not get ...
-const LONGEST_LOG: u64 = 256 * 1024 * 1024;
-const SHORT_LOG: u64 = 64 * 1024;
-/// ... nor longer than one part in so many where nothing has come for [`QUIET_AFTER`].
-const QUIET_SHARE: u64 = 8;
-const QUIET_AFTER: Duration = Duration::from_secs(1);
 /// While the disk is full: how often to look whether there is room again.
 const ROOM_CHECK: Duration = Duration::from_millis(250);
 
@@ -88,7 +85,7 @@ pub fn start(
     let path = settings.path.clone();
     let io = |source| OpenError::Io { path: path.clone(), source };
     let lock = Some(disk.platter().lock());
-    let opened = Opened::new(disk, &clock, &shared, &errands).map_err(io)?;
+    let opened = Opened::new(Ledger::Sled(Box::new(disk)), &clock, &shared, &errands).map_err(io)?;
     let mut writer = Writer {
         opened: Some(opened),
         lock,
@@ -100,6 +97,7 @@ pub fn start(
         errands,
         turns: 0,
         waiting: VecDeque::new(),
+        held: Held::default(),
         interrupted,
         course: Course::Running,
         agenda: Agenda::Kept,
@@ -135,6 +133,7 @@ struct Writer {
     turns: u64,
     /// Calls whose orders are not all carried out.
     waiting: VecDeque<Call>,
+    held: Held,
     /// Verifications whose attempts were under way when the process before this one ended.
     interrupted: Vec<VerificationId>,
     course: Course,
@@ -151,19 +150,19 @@ enum Demand {
 
 /// What must be let go of before the folder can be opened again.
 struct Opened {
-    disk: Disk,
+    ledger: Ledger,
     syncer: Syncer,
 }
 
 impl Opened {
     fn new(
-        disk: Disk,
+        ledger: Ledger,
         clock: &Clock,
         shared: &Arc<Shared>,
         errands: &mpsc::UnboundedSender<Errand>,
     ) -> io::Result<Self> {
-        let syncer = Syncer::start(disk.platter(), clock.clone(), Arc::clone(shared), errands.clone())?;
-        Ok(Self { disk, syncer })
+        let syncer = Syncer::start(ledger.platter(), clock.clone(), Arc::clone(shared), errands.clone())?;
+        Ok(Self { ledger, syncer })
     }
 }
 
@@ -220,6 +219,7 @@ impl Writer {
             }
             self.take_more(&mut taken);
             self.shared.turn_begins();
+            self.go_on_shortening(&mut taken);
             self.mind_the_room();
             if matches!(self.course, Course::Full | Course::FullAndStuck) {
                 self.refuse_writes(&mut taken);
@@ -228,7 +228,9 @@ impl Writer {
             }
             self.read(taken.reads);
             self.memory.measure();
-            self.shorten_log();
+            if taken.closings.is_empty() {
+                self.shorten_log();
+            }
             self.shared.turn_ends();
             if !taken.closings.is_empty() {
                 self.course = Course::Closing;
@@ -243,40 +245,58 @@ impl Writer {
                 break;
             }
         }
+        self.end_shortening();
     }
 
     /// Sleeps until a job comes or something is due. `false`: nobody can ask any more.
     fn wait_for_work(&mut self, taken: &mut Taken) -> bool {
+        if self.reopening().map_or(!self.held.is_empty(), Reopening::is_open) {
+            return true;
+        }
         let has_work = !self.waiting.is_empty() || !self.interrupted.is_empty();
         match self.course {
             Course::Running | Course::Closing if has_work => return true,
             Course::Running | Course::Closing | Course::Full | Course::FullAndStuck => {}
         }
-        let log_is_long =
-            self.opened.as_ref().is_some_and(|opened| opened.disk.logged() > longest_log() / QUIET_SHARE);
         let sleep = match self.sleep() {
-            Some(sleep) if log_is_long => Some(sleep.min(QUIET_AFTER)),
-            None if log_is_long => Some(QUIET_AFTER),
+            Some(Duration::ZERO) => return true,
+            Some(sleep) if self.is_log_long_for_quiet() => Some(sleep.min(QUIET_AFTER)),
+            None if self.is_log_long_for_quiet() => Some(QUIET_AFTER),
             sleep => sleep,
         };
-        let job = match sleep {
-            Some(Duration::ZERO) => return true,
-            Some(sleep) => match self.queue.recv_timeout(sleep) {
-                Ok(job) => job,
-                Err(RecvTimeoutError::Timeout) => {
-                    self.demand = Demand::Quiet;
-                    return true;
-                }
-                Err(RecvTimeoutError::Disconnected) => return false,
-            },
-            None => match self.queue.recv() {
-                Ok(job) => job,
-                Err(_) => return false,
-            },
+        match self.next_job(sleep) {
+            Ok(job) => {
+                self.demand = Demand::Busy;
+                self.take(job, taken);
+                true
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                self.demand = Demand::Quiet;
+                true
+            }
+            Err(RecvTimeoutError::Disconnected) => false,
+        }
+    }
+
+    fn next_job(&self, sleep: Option<Duration>) -> Result<Job, RecvTimeoutError> {
+        let Some(reopening) = self.reopening() else {
+            return match sleep {
+                Some(sleep) => self.queue.recv_timeout(sleep),
+                None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
         };
-        self.demand = Demand::Busy;
-        self.take(job, taken);
-        true
+        // That sled is open is as much of a reason to go on.
+        let mut either = Select::new();
+        either.recv(&self.queue);
+        either.recv(reopening.opening());
+        match sleep {
+            Some(sleep) => drop(either.ready_timeout(sleep)),
+            None => drop(either.ready()),
+        }
+        self.queue.try_recv().map_err(|error| match error {
+            TryRecvError::Empty => RecvTimeoutError::Timeout,
+            TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
+        })
     }
 
     fn sleep(&self) -> Option<Duration> {
@@ -339,13 +359,14 @@ impl Writer {
             let took = Stopwatch::start();
             let mut waiting = std::mem::take(&mut self.waiting);
             let Some(mut turn) = self.begin_turn() else { return };
-            let calls = carry_out(&mut waiting, &mut turn);
+            let (calls, held) = carry_out(&mut waiting, &mut turn);
             let attended: Vec<usize> =
                 taken.attend.iter().map(|(overdue, _)| turn.attend_overdue(overdue)).collect();
             turn.attend_due(DUES_A_TURN);
             let swept: Vec<_> = taken.sweeps.iter().map(|(before, _)| turn.sweep_old(*before)).collect();
             let written = turn.write();
             self.waiting = waiting;
+            self.held.calls.extend(held);
             let written = match written {
                 Ok(written) => written,
                 Err(error) => {
@@ -368,10 +389,10 @@ impl Writer {
 
     /// `None` only while a disk that was full is opened anew.
     fn begin_turn(&mut self) -> Option<Turn<'_>> {
-        let Opened { disk, syncer } = self.opened.as_ref()?;
+        let Opened { ledger, syncer } = self.opened.as_mut()?;
         self.memory.is_durable(syncer.durable());
         self.turns += 1;
-        Some(Turn::new(self.turns, disk, &mut self.memory, &self.shared, self.agenda, self.clock.now()))
+        Some(Turn::new(self.turns, ledger, &mut self.memory, &self.shared, self.agenda, self.clock.now()))
     }
 
     /// Before anything else: what is started from now on was not interrupted.
@@ -408,7 +429,8 @@ impl Writer {
         }
         self.wait_for_sync();
         let (policies, memory) = (&*self.shared.policies(), &self.memory);
-        let reader = self.opened.as_ref().map(|Opened { disk, .. }| Reader { disk, policies, memory });
+        let disk = self.opened.as_ref().and_then(|opened| opened.ledger.sled().ok());
+        let reader = disk.map(|disk| Reader { disk, policies, memory });
         reads.into_iter().for_each(|look| look(reader.as_ref()));
     }
 
@@ -417,6 +439,7 @@ impl Writer {
         self.wait_for_sync();
         match error {
             WriteError::Full => {
+                self.give_up_shortening();
                 self.course = Course::FullAndStuck;
                 self.shared.health.store(FULL, Ordering::Relaxed);
                 tracing::error!(
@@ -429,7 +452,7 @@ impl Writer {
     }
 
     fn mind_the_room(&mut self) {
-        if let Some(Opened { disk, .. }) = &self.opened {
+        if let Some(Ok(disk)) = self.opened.as_ref().map(|opened| opened.ledger.sled()) {
             self.shared.size.store(disk.size(), Ordering::Relaxed);
         }
         match (self.course, has_room(&self.settings.path)) {
@@ -466,7 +489,7 @@ impl Writer {
     fn recover(&mut self) -> Result<(), OpenError> {
         let disk = self.open_again()?;
         let found = disk.load()?;
-        let opened = self.opened(disk)?;
+        let opened = self.opened(Ledger::Sled(Box::new(disk)))?;
         self.turns = 0;
         // Attempts whose intent turned out to be durable although nobody was told to carry them out.
         let was_handed_out = |id: &VerificationId| self.memory.has_open_attempt(*id);
@@ -485,34 +508,9 @@ impl Writer {
         }
     }
 
-    fn opened(&self, disk: Disk) -> Result<Opened, OpenError> {
+    fn opened(&self, ledger: Ledger) -> Result<Opened, OpenError> {
         let io = |source| OpenError::Io { path: self.settings.path.clone(), source };
-        Opened::new(disk, &self.clock, &self.shared, &self.errands).map_err(io)
-    }
-
-    /// Has sled note where everything is, by closing and opening it, where its log has become long.
-    fn shorten_log(&mut self) {
-        let longest = if self.demand == Demand::Quiet { longest_log() / QUIET_SHARE } else { longest_log() };
-        let Some(Opened { disk, .. }) = &self.opened else { return };
-        let logged = disk.logged();
-        if logged <= longest || self.course != Course::Running || disk.is_being_copied() {
-            return;
-        }
-        self.wait_for_sync();
-        self.memory.is_durable(self.turns);
-        let took = Stopwatch::start();
-        failpoint::reach("shorten.before");
-        let opened = self.open_again().and_then(|disk| self.opened(disk));
-        failpoint::reach("shorten.after");
-        match opened {
-            Ok(opened) => self.opened = Some(opened),
-            Err(OpenError::Full { .. }) => return self.write_failed(WriteError::Full),
-            Err(error) => stop(&error.to_string()),
-        }
-        let took = took.elapsed();
-        metrics::histogram!("twotick_store_reopen_duration_seconds").record(took.as_secs_f64());
-        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(took_ms, log_bytes = logged, "sled was opened anew, so that the next start is quick");
+        Opened::new(ledger, &self.clock, &self.shared, &self.errands).map_err(io)
     }
 
     fn refuse_writes(&mut self, taken: &mut Taken) {
@@ -525,16 +523,15 @@ impl Writer {
     }
 }
 
-/// Bytes that sled's log may get long.
-fn longest_log() -> u64 {
-    if cfg!(test) || failpoint::log_is_short() { SHORT_LOG } else { LONGEST_LOG }
-}
-
-/// Up to [`ORDERS_A_TURN`] orders, and the calls that are complete with them.
-fn carry_out(waiting: &mut VecDeque<Call>, turn: &mut Turn<'_>) -> Vec<Call> {
-    let mut finished = Vec::new();
+/// Up to [`ORDERS_A_TURN`] orders. The calls that are complete with them, and those that have to wait for sled.
+fn carry_out(waiting: &mut VecDeque<Call>, turn: &mut Turn<'_>) -> (Vec<Call>, Vec<Call>) {
+    let (mut finished, mut held) = (Vec::new(), Vec::new());
     for _ in 0..ORDERS_A_TURN {
         let Some(call) = waiting.front_mut() else { break };
+        if call.orders.as_slice().first().is_some_and(|order| !turn.can_carry_out(order)) {
+            held.extend(waiting.pop_front());
+            continue;
+        }
         if let Some(order) = call.orders.next() {
             match turn.carry_out(order) {
                 Ok(answer) => call.answers.push(answer),
@@ -545,7 +542,7 @@ fn carry_out(waiting: &mut VecDeque<Call>, turn: &mut Turn<'_>) -> Vec<Call> {
             finished.extend(waiting.pop_front());
         }
     }
-    finished
+    (finished, held)
 }
 
 /// The end: nothing is known of what was not answered, so nothing more may be answered.

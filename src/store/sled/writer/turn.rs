@@ -14,9 +14,10 @@ use super::super::index;
 use super::super::keys;
 use super::super::live::{Live, policy_of};
 use super::super::load::Parked;
-use super::super::open::Disk;
 use super::super::record;
+use super::super::rows::Rows;
 use super::Agenda;
+use super::ledger::Ledger;
 use super::memory::Memory;
 use crate::store::gate::{Finished, Gate};
 use crate::store::{
@@ -52,14 +53,13 @@ const MOST_REASON_BYTES: usize = 1_024;
 pub struct Turn<'a> {
     /// Its place among all turns of this process.
     number: u64,
-    disk: &'a Disk,
+    ledger: &'a mut Ledger,
     memory: &'a mut Memory,
     shared: &'a Shared,
     agenda: Agenda,
     now: Timestamp,
     working: ById<Working>,
-    rows: sled::Batch,
-    row_count: usize,
+    rows: Rows,
     /// What this turn writes and a later order of it must find.
     new_refs: HashMap<(ChannelName, ProviderRef), MessageId>,
     new_keys: HashMap<[u8; 16], Idempotency>,
@@ -91,7 +91,7 @@ type Decided = Result<Result<Vec<Event>, Rejection>, StoreError>;
 impl<'a> Turn<'a> {
     pub fn new(
         number: u64,
-        disk: &'a Disk,
+        ledger: &'a mut Ledger,
         memory: &'a mut Memory,
         shared: &'a Shared,
         agenda: Agenda,
@@ -99,20 +99,32 @@ impl<'a> Turn<'a> {
     ) -> Self {
         Self {
             number,
-            disk,
+            ledger,
             memory,
             shared,
             agenda,
             now,
             working: ById::with_capacity_and_hasher(USUAL_SIZE, Default::default()),
-            rows: sled::Batch::default(),
-            row_count: 0,
+            rows: Rows::default(),
             new_refs: HashMap::new(),
             new_keys: HashMap::new(),
             new_inbound: HashSet::new(),
             called: None,
             errands: Vec::new(),
             deadlines: Vec::new(),
+        }
+    }
+
+    /// Whether sled is open, or nothing that only sled knows is needed for it.
+    pub fn can_carry_out(&mut self, order: &Order) -> bool {
+        if self.ledger.sled().is_ok() {
+            return true;
+        }
+        match order {
+            Order::Command { id, .. } => self.memory.live(*id).is_some(),
+            Order::Report { channel, report } => self.is_named_by_both(channel, report),
+            Order::Alert(_) | Order::Audit(_) => true,
+            Order::Create { .. } | Order::Inbound(_) | Order::Forget(_) => false,
         }
     }
 
@@ -255,14 +267,14 @@ impl<'a> Turn<'a> {
         if let Some(known) = self.new_keys.get(&key.key) {
             return Ok(Some(known.clone()));
         }
-        Ok(self.disk.idempotency(key.key)?.filter(|known| known.at >= idempotency_limit(self.now)))
+        Ok(self.ledger.sled()?.idempotency(key.key)?.filter(|known| known.at >= idempotency_limit(self.now)))
     }
 
     /// Whether a key was used again after it had been forgotten.
     fn is_remembered(&self, key: [u8; 16]) -> Result<bool, StoreError> {
         let limit = idempotency_limit(self.now);
         Ok(self.new_keys.contains_key(&key)
-            || self.disk.idempotency(key)?.is_some_and(|known| known.at >= limit))
+            || self.ledger.sled()?.idempotency(key)?.is_some_and(|known| known.at >= limit))
     }
 
     fn remember(&mut self, key: Idempotency, answer: FirstAnswer) -> Result<(), StoreError> {
@@ -350,6 +362,16 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// Whether it is of a live verification, and says nothing of its message that we do not know.
+    fn is_named_by_both(&mut self, channel: &ChannelName, report: &Report) -> bool {
+        let Some(message) = report.reference else { return false };
+        if self.memory.live(message.verification()).is_none() {
+            return false;
+        }
+        let known = self.known_message(message, channel).ok().flatten();
+        known.is_some_and(|(_, name)| report.provider_ref.is_none() || report.provider_ref == name)
+    }
+
     /// The message, if we have it on this channel, and what the provider calls it as far as we know.
     fn known_message(
         &mut self,
@@ -372,7 +394,7 @@ impl<'a> Turn<'a> {
         if let Some(&message) = self.new_refs.get(&(channel.clone(), provider_ref.clone())) {
             return Ok(Some(message));
         }
-        self.disk.message(channel, provider_ref.name())
+        self.ledger.sled()?.message(channel, provider_ref.name())
     }
 
     fn park(
@@ -415,7 +437,7 @@ impl<'a> Turn<'a> {
         let position = keys::position_of(message);
         let key = keys::inbound(position);
         let known: Option<Inbound> =
-            self.disk.get(&key)?.map(|row| record::decode(&key, &row)).transpose()?;
+            self.ledger.sled()?.get(&key)?.map(|row| record::decode(&key, &row)).transpose()?;
         let standing = match (&known, self.new_inbound.insert(position)) {
             (None, true) => Standing::Applied,
             (Some(_), _) | (None, false) => Standing::Stale,
@@ -467,7 +489,7 @@ impl<'a> Turn<'a> {
         let Some(number) = message.number else { return Ok(None) };
         let newest = match self.memory.pending_of(number).last() {
             Some(&id) => Some(id),
-            None => match self.disk.scan(&keys::numbers_of(number)).next_back() {
+            None => match self.ledger.sled()?.scan(&keys::numbers_of(number)).next_back() {
                 Some(row) => keys::trailing_id(&row?.0).map(VerificationId::from_bytes),
                 None => None,
             },
@@ -662,7 +684,7 @@ impl<'a> Turn<'a> {
                     Working { state, policy, events: Vec::new(), stored: Stored::Live(live) }
                 }
                 None => {
-                    let kept = self.disk.snapshot(id, u32::MAX, &self.shared.policies())?;
+                    let kept = self.ledger.sled()?.snapshot(id, u32::MAX, &self.shared.policies())?;
                     let Some(snapshot) = kept else { return Ok(None) };
                     Working {
                         state: State::Known(Box::new(snapshot.verification.clone())),
@@ -699,15 +721,13 @@ impl<'a> Turn<'a> {
     }
 
     fn insert(&mut self, key: &[u8], value: Vec<u8>) {
-        self.disk.changes(key);
+        self.ledger.changes(key);
         self.rows.insert(key, value);
-        self.row_count += 1;
     }
 
     fn remove(&mut self, key: &[u8]) {
-        self.disk.changes(key);
+        self.ledger.changes(key);
         self.rows.remove(key);
-        self.row_count += 1;
     }
 }
 

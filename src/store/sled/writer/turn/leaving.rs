@@ -54,15 +54,15 @@ impl Turn<'_> {
         let gathered = self.gather_oldest(&left, &mut page).map_err(unwritable)?;
         left.extend(gathered);
         self.keep_journal(&left, &page).map_err(unwritable)?;
-        if self.row_count > 0 {
-            self.disk.hand_over(std::mem::take(&mut self.rows), self.row_count)?;
+        if !self.rows.is_empty() {
+            self.ledger.hand_over(std::mem::take(&mut self.rows))?;
         }
         let mut changed = Vec::with_capacity(left.len());
         for Left { verification, before, after } in left {
             self.memory.put(self.number, before.as_ref(), &verification, after.clone());
             changed.push(Changed { id: verification.id(), version: verification.version, live: after });
         }
-        let (number, batch) = (self.number, self.disk.batches());
+        let (number, batch) = (self.number, self.ledger.batches());
         Ok(Written { number, batch, changed, errands, deadlines: self.deadlines })
     }
 
@@ -107,7 +107,7 @@ impl Turn<'_> {
                 Stored::Live(_) | Stored::Nowhere => {
                     if !events.is_empty() {
                         page.added(id, head.version + 1 - events.len() as u32, &added)?;
-                        head.journal.get_or_insert(self.disk.next_batch());
+                        head.journal.get_or_insert(self.ledger.next_batch());
                     }
                     Live::new(head, commits, &added)
                 }
@@ -134,7 +134,7 @@ impl Turn<'_> {
     /// One that wanted nothing more wants something again: it goes on from the rows that it has.
     fn revive(&mut self, id: VerificationId, head: Head, added: &[u8]) -> Result<Live, StoreError> {
         let mut commits = Vec::new();
-        commits::append(&mut commits, &self.disk.events(id)?);
+        commits::append(&mut commits, &self.ledger.sled()?.events(id)?);
         let grown = Live::new(Head { kept: length(&commits), ..head }, &commits, added);
         self.insert_all(index::gathered(id, &grown)?);
         self.insert_all(vec![(keys::live(id), Vec::new())]);
@@ -145,9 +145,12 @@ impl Turn<'_> {
     /// Where the journal is longer than it may be, what holds its oldest rows is gathered although it goes on.
     fn gather_oldest(&mut self, left: &[Left], page: &mut journal::Page) -> Result<Vec<Left>, StoreError> {
         let mut gathered = Vec::new();
-        let Some((turn, rows)) = self.memory.journal.too_old() else { return Ok(gathered) };
-        for key in rows {
-            let row = self.disk.get(&key)?.ok_or_else(|| record::damaged(&key, "it is missing"))?;
+        // While sled is opened anew they become a little older.
+        if self.ledger.sled().is_err() {
+            return Ok(gathered);
+        }
+        for (turn, key) in self.memory.journal.too_old() {
+            let row = self.ledger.sled()?.get(&key)?.ok_or_else(|| record::damaged(&key, "it is missing"))?;
             for entry in journal::read(&key, &row)? {
                 let (Entry::Added { id, .. } | Entry::Gathered { id }) = entry;
                 let is_at_hand = |left: &Left| left.verification.id() == id;
@@ -171,7 +174,7 @@ impl Turn<'_> {
 
     /// Adds this turn's page, and removes what is dead.
     fn keep_journal(&mut self, left: &[Left], page: &journal::Page) -> Result<(), StoreError> {
-        let turn = self.disk.next_batch();
+        let turn = self.ledger.next_batch();
         let rows = page.rows(turn)?;
         if !rows.is_empty() {
             self.memory.journal.add(turn, &rows);

@@ -18,7 +18,7 @@ impl Turn<'_> {
     /// Forgets what is older than asked, a bounded share.
     pub fn sweep_old(&mut self, before: Retention) -> Result<Swept, StoreError> {
         let mut swept = Swept::default();
-        let started = self.row_count;
+        let started = self.rows.len();
         for parked in self.memory.parked.take_old(self.now, ROWS_SWEPT) {
             self.remove(&keys::parked(
                 &parked.channel,
@@ -26,7 +26,7 @@ impl Turn<'_> {
                 parked.report.status.name(),
             ));
         }
-        for key in self.keys_by_time(Row::IdempotencyByTime, 8, idempotency_limit(self.now)) {
+        for key in self.keys_by_time(Row::IdempotencyByTime, 8, idempotency_limit(self.now))? {
             if let Some(forgotten) = keys::trailing_id(&key)
                 && !self.is_remembered(forgotten)?
             {
@@ -35,30 +35,30 @@ impl Turn<'_> {
             self.remove(&key);
         }
         for row in [Row::Inbound, Row::Alert] {
-            for key in self.keys_by_time(row, 6, before.inbound) {
+            for key in self.keys_by_time(row, 6, before.inbound)? {
                 self.remove_inbound_index(row, &key)?;
                 self.remove(&key);
             }
         }
         self.sweep_audit(before.audit)?;
-        let mut oldest = self.disk.first_after(None)?;
+        let mut oldest = self.ledger.sled()?.first_after(None)?;
         while let Some(id) = oldest.filter(|id| id.created_at() < before.verifications) {
-            if self.row_count - started >= ROWS_SWEPT {
+            if self.rows.len() - started >= ROWS_SWEPT {
                 return Ok(Swept { more: true, ..swept });
             }
             if !self.memory.is_live(id) && !self.working.contains_key(&id) {
                 self.remove_verification(id)?;
                 swept.removed += 1;
             }
-            oldest = self.disk.first_after(Some(id))?;
+            oldest = self.ledger.sled()?.first_after(Some(id))?;
         }
-        Ok(Swept { more: self.row_count - started >= ROWS_SWEPT, ..swept })
+        Ok(Swept { more: self.rows.len() - started >= ROWS_SWEPT, ..swept })
     }
 
     /// The log is cut at its old end only, and what the rest follows is noted.
     fn sweep_audit(&mut self, before: Timestamp) -> Result<(), StoreError> {
         let mut anchor = None;
-        for row in self.disk.scan(&[Row::Audit as u8]).take(ROWS_SWEPT) {
+        for row in self.ledger.sled()?.scan(&[Row::Audit as u8]).take(ROWS_SWEPT) {
             let (key, value) = row?;
             let record = chain::read(&key, &value)?;
             if record.entry.at >= before {
@@ -77,7 +77,7 @@ impl Turn<'_> {
     /// A share of what there is of a number.
     pub(super) fn forget(&mut self, number: NumberIndex) -> Result<Answer, StoreError> {
         let mut ids: Vec<_> = self.memory.pending_of(number);
-        for row in self.disk.scan(&keys::numbers_of(number)).take(FORGOTTEN_AT_ONCE) {
+        for row in self.ledger.sled()?.scan(&keys::numbers_of(number)).take(FORGOTTEN_AT_ONCE) {
             ids.push(keys::named(&row?.0)?);
         }
         let mut forgotten = 0;
@@ -86,7 +86,7 @@ impl Turn<'_> {
             // Also where an earlier version of its rows was left over.
             self.remove(&keys::number(number, id));
         }
-        let messages = self.disk.scan(&keys::inbounds_of(number)).take(FORGOTTEN_AT_ONCE);
+        let messages = self.ledger.sled()?.scan(&keys::inbounds_of(number)).take(FORGOTTEN_AT_ONCE);
         for row in messages.collect::<Result<Vec<_>, _>>()? {
             if let Some(position) = keys::trailing_id(&row.0) {
                 self.remove(&keys::inbound(position));
@@ -98,16 +98,16 @@ impl Turn<'_> {
     }
 
     /// Keys of a log, oldest first, whose time of `width` bytes is before `before`.
-    fn keys_by_time(&self, row: Row, width: usize, before: Timestamp) -> Vec<Vec<u8>> {
+    fn keys_by_time(&self, row: Row, width: usize, before: Timestamp) -> Result<Vec<Vec<u8>>, StoreError> {
         let mut until = vec![row as u8];
         until.extend_from_slice(&before.as_millis().to_be_bytes()[8 - width..]);
-        let keys = self.disk.range(vec![row as u8], until).take(ROWS_SWEPT);
-        keys.filter_map(|row| row.ok().map(|(key, _)| key.to_vec())).collect()
+        let rows = self.ledger.sled()?.range(vec![row as u8], until).take(ROWS_SWEPT);
+        rows.map(|row| Ok(row?.0.to_vec())).collect()
     }
 
     fn remove_inbound_index(&mut self, row: Row, key: &[u8]) -> Result<(), StoreError> {
         if row == Row::Inbound
-            && let Some(value) = self.disk.get(key)?
+            && let Some(value) = self.ledger.sled()?.get(key)?
             && let Some(position) = keys::trailing_id(key)
             && let Some((key, _)) = index::inbound_of(position, &record::decode(key, &value)?)
         {
@@ -117,12 +117,12 @@ impl Turn<'_> {
     }
 
     fn remove_verification(&mut self, id: VerificationId) -> Result<(), StoreError> {
-        if let Some(snapshot) = self.disk.snapshot(id, u32::MAX, &self.shared.policies())? {
-            for (key, _) in index::rows_of(&snapshot, &self.disk.events(id)?)? {
+        if let Some(snapshot) = self.ledger.sled()?.snapshot(id, u32::MAX, &self.shared.policies())? {
+            for (key, _) in index::rows_of(&snapshot, &self.ledger.sled()?.events(id)?)? {
                 self.remove(&key);
             }
         }
-        let rows: Result<Vec<_>, _> = self.disk.scan(&keys::events_of(id)).collect();
+        let rows: Result<Vec<_>, _> = self.ledger.sled()?.scan(&keys::events_of(id)).collect();
         rows?.into_iter().for_each(|(key, _)| self.remove(&key));
         Ok(())
     }
