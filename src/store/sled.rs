@@ -1,5 +1,7 @@
 //! The embedded default. One thread owns sled and does everything with it; this is what others hold of that thread.
 
+#[cfg(test)]
+mod away;
 mod backup;
 mod by_id;
 mod chain;

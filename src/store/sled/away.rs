@@ -1,0 +1,157 @@
+//! What goes on while sled is opened anew, and what is found where the process ends in the middle of that. Here sled
+//! stays away for as long as a test likes, because the test holds the lock that sled wants.
+
+use std::fs::{self, File};
+use std::future::Future;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Context, Waker};
+use std::thread;
+
+use super::damage::Sled;
+use super::{OpenError, Settings, open};
+use crate::clock::{Clock, ManualClock};
+use crate::store::contract::{World, message_of};
+use crate::store::{Answer, Errand, Match, Order, Store};
+use crate::vault::Vault;
+use crate::verification::event::Fact;
+use crate::verification::values::{
+    ChannelName, Outcome, ProviderRef, Report, ReportStatus, Timestamp, VerificationId,
+};
+use crate::verification::{Command, Comparison};
+
+/// Takes sled's lock as soon as sled gives it back, and keeps it.
+struct Keeper {
+    has_it: Receiver<()>,
+    let_go: Sender<()>,
+}
+
+impl Keeper {
+    fn wait_for(folder: &Path) -> Self {
+        let db = File::open(folder.join("data/db")).unwrap();
+        let ((has, has_it), (let_go, told)) = (channel(), channel());
+        thread::spawn(move || {
+            db.lock().unwrap();
+            has.send(()).unwrap();
+            // Also where the test is over.
+            let _ = told.recv();
+        });
+        Self { has_it, let_go }
+    }
+}
+
+/// A verification whose first message was accepted.
+async fn accepted(world: &mut World<Sled>, phone: &str, provider_ref: &str) -> (VerificationId, Errand) {
+    let id = world.created(phone).await;
+    let errand = world.errand().await;
+    let provider_ref = ProviderRef::parse(provider_ref).unwrap();
+    world.outcome(&errand, Outcome::Accepted { provider_ref }).await;
+    (id, errand)
+}
+
+/// Creates others until sled is away.
+async fn fill_log(world: &World<Sled>, keeper: &Keeper) {
+    for n in 200.. {
+        if keeper.has_it.try_recv().is_ok() {
+            return;
+        }
+        let phone = format!("+1202555{n:04}");
+        let mut created = pin!(world.created(&phone));
+        while is_waiting(created.as_mut()) {
+            if keeper.has_it.try_recv().is_ok() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn is_waiting<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> bool {
+    future.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        if entry.path().is_file() {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+fn opened(data: &Path) -> Result<impl Store, OpenError> {
+    let key_id = Vault::new(&[7; 32]).key_id();
+    let settings = Settings { path: data.to_owned(), rates: Default::default(), key_id };
+    let clock = ManualClock::starting_at(Timestamp::from_millis(1_795_000_031_000));
+    open(settings, Clock::Manual(clock)).map(|(store, _)| store)
+}
+
+#[tokio::test]
+async fn reports_checks_and_deadlines_do_not_wait_for_sled_and_outlive_the_process() {
+    let mut world = World::<Sled>::new();
+    let (first, sent) = accepted(&mut world, "+12025550100", "wamid.1").await;
+    let (second, _) = accepted(&mut world, "+12025550101", "wamid.2").await;
+    let keeper = Keeper::wait_for(world.folder.path());
+    fill_log(&world, &keeper).await;
+
+    let report = Report {
+        status: ReportStatus::Delivered,
+        reported_at: None,
+        provider_ref: Some(ProviderRef::parse("wamid.1").unwrap()),
+        reference: Some(message_of(&sent)),
+    };
+    let answer = world.execute(Order::Report { channel: ChannelName::new("whatsapp"), report }).await;
+    assert!(matches!(answer, Answer::Reported(Match::Applied)), "{answer:?}");
+    let check = Command::Check(Comparison::Differ);
+    let answer = world.execute(Order::Command { id: first, app: None, command: check }).await;
+    assert!(matches!(answer, Answer::Done { .. }), "{answer:?}");
+    while world.errands.try_recv().is_ok() {}
+    world.time.advance(std::time::Duration::from_secs(30));
+    let errand = loop {
+        let errand = world.errands.recv().await.unwrap();
+        if errand.snapshot.verification.id() == second {
+            break errand;
+        }
+    };
+    assert_eq!(errand.message.index(), 1, "its deadline passed, so it falls back");
+    let (facts, facts_of_second) = (world.facts(first).await, world.facts(second).await);
+    assert!(facts.contains(&Fact::CheckFailed));
+
+    let mut created = pin!(world.created("+12025550102"));
+    let mut listed = pin!(world.store.list(Default::default(), 10, None));
+    assert!(
+        is_waiting(created.as_mut()) && is_waiting(listed.as_mut()),
+        "what only sled knows is waited for"
+    );
+    let (data, killed) = (world.folder.path().join("data"), tempfile::tempdir().unwrap());
+    copy(&data, &killed.path().join("whole"));
+    assert!(fs::metadata(data.join("interim")).unwrap().len() > 0);
+    keeper.let_go.send(()).unwrap();
+    created.await;
+    assert_eq!(listed.await.unwrap().items.len(), 10);
+    assert_eq!(fs::metadata(data.join("interim")).unwrap().len(), 0);
+    assert_eq!(world.facts(first).await, facts);
+
+    let interim = fs::read(killed.path().join("whole/interim")).unwrap();
+    for at in (0..interim.len()).step_by(interim.len() / 40 + 1) {
+        let mut flipped = interim.clone();
+        flipped[at] ^= 4;
+        for (what, damaged) in [("flipped", &flipped[..]), ("cut", &interim[..at])] {
+            let data = killed.path().join(format!("{what}{at}"));
+            copy(&killed.path().join("whole"), &data);
+            fs::write(data.join("interim"), damaged).unwrap();
+            let error = opened(&data).err().unwrap_or_else(|| panic!("{what} at {at}: it was opened"));
+            assert!(error.to_string().contains("batches that were durable"), "{what} at {at}: {error}");
+            assert_eq!(fs::read(data.join("interim")).unwrap(), damaged, "it is left untouched");
+        }
+    }
+    let data = killed.path().join("whole");
+    let store = opened(&data).unwrap();
+    let kept = |events: Vec<crate::verification::Event>| events.into_iter().map(|event| event.fact);
+    assert_eq!(kept(store.timeline(first).await.unwrap()).collect::<Vec<_>>(), facts);
+    let found: Vec<_> = kept(store.timeline(second).await.unwrap()).collect();
+    assert_eq!(found[..facts_of_second.len()], facts_of_second);
+    assert_eq!(fs::metadata(data.join("interim")).unwrap().len(), 0);
+    store.close().await.unwrap();
+}
