@@ -1,10 +1,11 @@
-//! Anything as a row of the store: what is read is written and read the same, what was changed afterwards or stands in
-//! another place is refused, and whatever events a row holds fold to one state, one by one or out of their bytes.
+//! Anything as a row of the store, or as a batch of the interim log: what is read is written and read the same, what was
+//! changed afterwards or stands in another place is refused, and whatever events a row holds fold to one state, one by
+//! one or out of their bytes.
 #![no_main]
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
-use twotick::store::sled::fuzzing::{Content, events, folded};
+use twotick::store::sled::fuzzing::{Content, events, folded, rows_again};
 use twotick::verification::{State, due};
 
 #[derive(Arbitrary, Debug)]
@@ -21,6 +22,9 @@ fuzz_target!(|input: Input<'_>| {
     let kind = Content::ALL[usize::from(input.kind) % Content::ALL.len()];
     // As it came, and with a checksum that lets it in.
     let _ = kind.again(key, input.content);
+    if let Some(rows) = rows_again(input.content) {
+        assert_eq!(rows_again(&rows).as_ref(), Some(&rows), "a batch is not written the same twice");
+    }
     let Some(row) = kind.row(key, input.content) else { return };
     if let Ok(events) = events(key, &row) {
         let state = State::fold(&events);

@@ -95,7 +95,7 @@ fn describe_store() {
     describe_histogram!(
         "twotick_store_reopen_duration_seconds",
         Unit::Seconds,
-        "How long nothing was written because the store was opened anew, so that its log stays short"
+        "How long the store was being opened anew beside the turns, so that its log stays short"
     );
     describe_gauge!(
         "twotick_clock_set_off_seconds",

@@ -124,7 +124,8 @@ async fn no_answer_leaves_before_its_fdatasync() {
     server.kill();
     let trace = trace::whole(&file).await;
     let of_many = steps(&trace[before.len()..]).iter().filter(|step| **step == Step::Synced).count();
-    assert!((1..=20).contains(&of_many), "1,000 statuses took {of_many} syncs");
+    // 16 turns, and a few more syncs each time that the log is shortened, which is every few turns here.
+    assert!((1..=50).contains(&of_many), "1,000 statuses took {of_many} syncs");
     match answered_after_their_sync(&steps(&trace)) {
         Ok(answered) => assert_eq!(answered, asked, "every answer is seen in the trace"),
         Err(after) => panic!("after {after} that were durable one was answered before its fdatasync"),

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::chain::{Head, Link};
 use super::journal::{self, Entry, Page};
 use super::load::Parked;
+use super::rows::Rows;
 use super::{commits, record};
 use crate::store::{Alert, Facets, Idempotency, Inbound, StoreError};
 use crate::verification::values::MessageId;
@@ -111,6 +112,13 @@ fn journal_again(key: &[u8], row: &[u8]) -> Result<Vec<u8>, StoreError> {
         content.extend_from_slice(record::decode_compact(&key, &row)?);
     }
     record::encode_compact(key, &content)
+}
+
+/// What a batch of the interim log holds, read and written again. `None` where it is none.
+pub fn rows_again(content: &[u8]) -> Option<Vec<u8>> {
+    let mut again = Vec::new();
+    Rows::read(content).ok()?.append_to(&mut again);
+    Some(again)
 }
 
 /// The events of a row.
