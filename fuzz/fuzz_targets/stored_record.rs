@@ -1,4 +1,4 @@
-//! Anything as a row of the store, or as a batch of the interim log: what is read is written and read the same, what was
+//! Anything as a row of the store, or as a batch of the write-ahead log: what is read is written and read the same, what was
 //! changed afterwards or stands in another place is refused, and whatever events a row holds fold to one state, one by
 //! one or out of their bytes.
 #![no_main]

@@ -13,7 +13,6 @@ mod export;
 pub mod fuzzing;
 mod import;
 mod index;
-mod interim;
 mod journal;
 mod keys;
 mod live;
@@ -29,6 +28,7 @@ mod record;
 mod restore;
 mod rows;
 mod waker;
+mod wal;
 mod writer;
 
 use std::collections::{BTreeMap, HashMap};

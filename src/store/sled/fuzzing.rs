@@ -114,7 +114,7 @@ fn journal_again(key: &[u8], row: &[u8]) -> Result<Vec<u8>, StoreError> {
     record::encode_compact(key, &content)
 }
 
-/// What a batch of the interim log holds, read and written again. `None` where it is none.
+/// What a batch of the write-ahead log holds, read and written again. `None` where it is none.
 pub fn rows_again(content: &[u8]) -> Option<Vec<u8>> {
     let mut again = Vec::new();
     Rows::read(content).ok()?.append_to(&mut again);

@@ -14,13 +14,13 @@ use super::backup::Copying;
 use super::chain::Head;
 use super::import;
 use super::index::INDEX_VERSION;
-use super::interim::{self, Missing};
 use super::keys::{self, Row};
 use super::live;
 use super::offline::Trouble;
 use super::platter::Platter;
 use super::record::{self, damaged};
 use super::waker::Waker;
+use super::wal::{self, Missing};
 use crate::clock::Stopwatch;
 use crate::failpoint;
 use crate::store::{Idempotency, Policies, Snapshot, StoreError};
@@ -37,8 +37,11 @@ const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// takes for them must fit, for sled does not take another write after one has failed.
 const ROOM_NEEDED: u64 = 8 * 1024 * 1024;
 
-/// Rows that are given to sled as one when it has missed some: a few milliseconds of who waits meanwhile.
+/// Rows that are given to sled as one: a few milliseconds of who waits meanwhile.
 const ROWS_CAUGHT_UP: usize = if cfg!(test) { 4 } else { 512 };
+/// Bytes of rows after which sled is told to write: some hundred kilobytes of its log, and less than its buffer, so that
+/// how long the log is stays known.
+const FLUSHED_AFTER: usize = if cfg!(test) { 1024 } else { 32 * 1024 };
 
 /// Locked as long as the folder is in use; its content is [`Disk::mark`]'s.
 pub const LOCK: &str = "lock";
@@ -90,6 +93,8 @@ pub struct Disk {
     batches: Cell<u64>,
     /// Bytes that sled has added to its log since it was opened.
     logged: Cell<u64>,
+    /// Bytes of rows that it was given since the last flush.
+    unflushed: Cell<usize>,
     platter: Platter,
     /// The copy that is being taken, if one is.
     pub copying: RefCell<Option<Copying>>,
@@ -117,7 +122,7 @@ impl Disk {
         Self::open_whole(path, key_id, lock)?.for_serving()
     }
 
-    /// Once more, while turns go on in the interim log. It must hold `batches` batches.
+    /// Once more, while turns go on in the write-ahead log. It must hold `batches` batches.
     pub fn open_beside_turns(
         path: &Path,
         key_id: [u8; 4],
@@ -179,7 +184,7 @@ impl Disk {
     /// With everything that is durable.
     fn open_whole(path: &Path, key_id: [u8; 4], lock: Arc<File>) -> Result<Self, OpenError> {
         let disk = Self::open_locked(path, key_id, lock)?;
-        disk.take_over_interim()?;
+        disk.take_over_wal()?;
         disk.adopt()?;
         failpoint::reach("open.done");
         Ok(disk)
@@ -189,19 +194,20 @@ impl Disk {
         let io = |source| OpenError::Io { path: path.to_owned(), source };
         let (config, db) = open_sled_once_it_is_free(path)?;
         failpoint::reach("open.read");
-        let waker = Waker::start(config, db.clone()).map_err(io)?;
+        let waker = Waker::start(config.clone(), db.clone()).map_err(io)?;
         let file = File::open(path.join("db")).map_err(io)?;
         let folder_of_folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         for synced in [&path.join("conf"), path, folder_of_folder.unwrap_or(Path::new("."))] {
             File::open(synced).and_then(|file| file.sync_all()).map_err(io)?;
         }
-        let platter = Platter::new(Arc::new(file), lock);
+        let platter = Platter::new(Arc::new(file), lock, config);
         let disk = Self {
             waker,
             db,
             path: path.to_owned(),
             batches: Cell::new(0),
             logged: Cell::new(0),
+            unflushed: Cell::new(0),
             platter,
             copying: RefCell::default(),
         };
@@ -236,57 +242,69 @@ impl Disk {
     /// Makes `batch`, of `rows` rows, survive the loss of power.
     pub fn write(&self, batch: ::sled::Batch, rows: usize) -> Result<(), WriteError> {
         self.hand_over(batch, rows)?;
-        self.platter.sync(self.batches.get())
+        self.platter.sync(self.batches())
     }
 
     /// Gives `batch`, of `rows` rows, to the kernel, as one: durable once the [`Platter`] has synced the number that
     /// [`Disk::batches`] gives then.
     pub fn hand_over(&self, batch: ::sled::Batch, rows: usize) -> Result<(), WriteError> {
-        self.hand_over_as(self.next_batch(), batch, rows)
+        self.apply(self.next_batch(), batch, rows)?;
+        self.flush()
     }
 
-    /// The first few of these, which turns wrote while this was not open, as one.
+    /// The first few of these, as one; they are no longer missing then. The kernel has them after [`Disk::flush`].
     pub fn catch_up(&self, missing: &mut VecDeque<Missing>) -> Result<(), WriteError> {
-        let (mut batch, mut rows, mut number) = (::sled::Batch::default(), 0, None);
+        let (mut batch, mut rows, mut bytes, mut batches) = (::sled::Batch::default(), 0, 0, 0);
         while rows < ROWS_CAUGHT_UP
-            && let Some(next) = missing.pop_front()
+            && let Some(next) = missing.get(batches)
         {
-            rows += next.rows.len();
             next.rows.add_to(&mut batch);
-            number = Some(next.batch);
+            rows += next.rows.len();
+            bytes += next.rows.bytes();
+            batches += 1;
         }
-        number.map_or(Ok(()), |number| self.hand_over_as(number, batch, rows))
+        if batches == 0 {
+            return Ok(());
+        }
+        self.apply(self.batches() + batches as u64, batch, rows)?;
+        missing.drain(..batches);
+        self.unflushed.set(self.unflushed.get() + bytes);
+        if self.unflushed.get() > FLUSHED_AFTER { self.flush() } else { Ok(()) }
     }
 
     /// As batch `number`, which stands for those before it as well.
-    fn hand_over_as(&self, number: u64, mut batch: ::sled::Batch, rows: usize) -> Result<(), WriteError> {
+    fn apply(&self, number: u64, mut batch: ::sled::Batch, rows: usize) -> Result<(), WriteError> {
         let row = record::encode(&keys::BATCHES, &number);
         batch.insert(&keys::BATCHES, row.map_err(|error| WriteError::Failed(error.to_string()))?);
         failpoint::reach("commit.begins");
-        let flushed = self.waker.watch(|| {
-            self.db.apply_batch(batch)?;
-            failpoint::reach("commit.applied");
-            free_what_was_replaced(rows);
-            self.db.flush()
-        });
-        let logged = flushed.map_err(write_error)?;
-        self.logged.set(self.logged.get() + logged as u64);
-        failpoint::reach("commit.after");
+        self.waker.watch(|| self.db.apply_batch(batch)).map_err(write_error)?;
+        failpoint::reach("commit.applied");
+        free_what_was_replaced(rows);
         self.batches.set(number);
         Ok(())
     }
 
-    /// Bytes that sled has added to its log since it was opened: the next opening reads them.
+    /// Gives the kernel everything that it does not have yet.
+    pub fn flush(&self) -> Result<(), WriteError> {
+        let logged = self.waker.watch(|| self.db.flush()).map_err(write_error)?;
+        self.logged.set(self.logged.get() + logged as u64);
+        self.unflushed.set(0);
+        failpoint::reach("commit.after");
+        Ok(())
+    }
+
+    /// About how many bytes sled has added to its log since it was opened, which the next opening reads: what it wrote by
+    /// itself between two flushes is not counted.
     pub fn logged(&self) -> u64 {
         self.logged.get()
     }
 
-    /// How many batches were handed over since the store was made.
+    /// How many batches it was given since the store was made.
     pub fn batches(&self) -> u64 {
         self.batches.get()
     }
 
-    /// The number of the batch that is handed over next.
+    /// The number of the next batch.
     pub fn next_batch(&self) -> u64 {
         self.batches.get() + 1
     }
@@ -471,22 +489,24 @@ impl Disk {
         Ok(())
     }
 
-    /// Gives sled what the process before wrote while it was opening sled anew. Nothing is touched where batches that
-    /// were durable are neither here nor there.
-    fn take_over_interim(&self) -> Result<(), OpenError> {
+    /// Gives sled what the process before left in the write-ahead log. Nothing is touched where batches that were durable
+    /// are neither here nor there.
+    fn take_over_wal(&self) -> Result<(), OpenError> {
         let io = |source| OpenError::Io { path: self.path.clone(), source };
-        let mut missing = VecDeque::from(interim::read(&self.path, self.batches()).map_err(io)?);
+        let mut missing = VecDeque::from(wal::read(&self.path, self.batches()).map_err(io)?);
         let there = missing.back().map_or(self.batches(), |newest| newest.batch);
         self.expect_batches(there, self.platter.marked(&self.path)?.unwrap_or(0))?;
-        if !missing.is_empty() {
-            while !missing.is_empty() {
-                self.catch_up(&mut missing).map_err(|error| self.unwritable(error))?;
-                failpoint::reach("open.caught_up");
-            }
-            self.platter.sync(there).map_err(|error| self.unwritable(error))?;
+        while !missing.is_empty() {
+            self.catch_up(&mut missing).map_err(|error| self.unwritable(error))?;
+            failpoint::reach("open.caught_up");
         }
-        interim::empty(&self.path).map_err(io)?;
-        self.platter.mark(there).map_err(|source| OpenError::Io { path: self.path.join(LOCK), source })
+        self.settle().map_err(|error| self.unwritable(error))
+    }
+
+    /// Makes everything that it was given survive the loss of power.
+    pub fn settle(&self) -> Result<(), WriteError> {
+        self.flush()?;
+        self.platter.sync(self.batches())
     }
 
     /// `batches` are there, and at least `durable` must be.
@@ -498,7 +518,7 @@ impl Disk {
         Ok(())
     }
 
-    fn unwritable(&self, error: WriteError) -> OpenError {
+    pub fn unwritable(&self, error: WriteError) -> OpenError {
         match error {
             WriteError::Full => OpenError::Full { path: self.path.clone() },
             WriteError::Failed(reason) => {
@@ -583,14 +603,9 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 
 /// Whether the disk of `path` has room for a turn.
 pub fn has_room(path: &Path) -> bool {
-    has_room_for(0, path)
-}
-
-/// Whether the disk of `path` has room for a turn when so many bytes more are taken.
-pub fn has_room_for(bytes: u64, path: &Path) -> bool {
     free_room(path).is_ok_and(|room| {
         metrics::gauge!("twotick_disk_free_bytes").set(room as f64);
-        room >= ROOM_NEEDED + bytes
+        room >= ROOM_NEEDED
     })
 }
 
@@ -610,7 +625,7 @@ pub fn free_what_was_replaced(rows: usize) {
     }
 }
 
-fn write_error(error: ::sled::Error) -> WriteError {
+pub fn write_error(error: ::sled::Error) -> WriteError {
     if is_out_of_room(&error) { WriteError::Full } else { WriteError::Failed(format!("sled: {error}")) }
 }
 

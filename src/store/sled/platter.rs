@@ -6,22 +6,34 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::open::{LOCK, OpenError, WriteError};
+use super::open::{LOCK, OpenError, WriteError, write_error};
 use crate::failpoint;
 
-/// What makes durable what was handed to the kernel. It needs nothing of sled, so that another thread than the
-/// one that owns sled may wait for the disk.
+/// What makes durable what was handed to the kernel. It does nothing with sled but look whether it has failed, so that
+/// another thread than the one that owns sled may wait for the disk.
 #[derive(Clone)]
 pub struct Platter {
-    /// sled's, or the interim log.
+    /// sled's, or one of the write-ahead log.
     file: Arc<File>,
     lock: Arc<File>,
+    /// Of the sled beside it, which notes there that a write of its own failed.
+    config: sled::Config,
 }
 
 impl Platter {
-    /// `file` is sled's or the interim log, `lock` what keeps others out of their folder.
-    pub fn new(file: Arc<File>, lock: Arc<File>) -> Self {
-        Self { file, lock }
+    /// `lock` is what keeps others out of the folder.
+    pub fn new(file: Arc<File>, lock: Arc<File>, config: sled::Config) -> Self {
+        Self { file, lock, config }
+    }
+
+    /// The same for another file.
+    pub fn of(&self, file: Arc<File>) -> Self {
+        Self { file, ..self.clone() }
+    }
+
+    /// The file itself.
+    pub fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
     }
 
     /// Bytes of the file. Of sled's, which holds all but a few pages of notes.
@@ -35,7 +47,16 @@ impl Platter {
         failpoint::reach("sync.before");
         self.file.sync_data().map_err(|error| WriteError::Failed(format!("fdatasync: {error}")))?;
         failpoint::reach("sync.after");
+        self.check()?;
         self.mark(batches).map_err(|error| WriteError::Failed(format!("{LOCK}: {error}")))
+    }
+
+    /// Whether no write of sled has failed, beside for want of room: then nothing more is to be answered.
+    pub fn check(&self) -> Result<(), WriteError> {
+        match self.config.global_error().map_err(write_error) {
+            Ok(()) | Err(WriteError::Full) => Ok(()),
+            Err(failed) => Err(failed),
+        }
     }
 
     /// What keeps others out of the folder.

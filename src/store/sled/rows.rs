@@ -25,12 +25,17 @@ impl Rows {
         self.0.is_empty()
     }
 
+    /// Of keys and contents together.
+    pub fn bytes(&self) -> usize {
+        self.0.iter().map(|(key, row)| key.len() + row.as_ref().map_or(0, |row| row.len())).sum()
+    }
+
     /// As sled takes them.
-    pub fn add_to(self, batch: &mut sled::Batch) {
-        for (key, row) in self.0 {
+    pub fn add_to(&self, batch: &mut sled::Batch) {
+        for (key, row) in &self.0 {
             match row {
-                Some(row) => batch.insert(key, row),
-                None => batch.remove(key),
+                Some(row) => batch.insert(key.clone(), row.clone()),
+                None => batch.remove(key.clone()),
             }
         }
     }

@@ -25,7 +25,7 @@ use crate::clock::{Clock, Stopwatch};
 use crate::failpoint;
 use crate::store::{Answer, Errand, Order, Retention, StoreError, Swept};
 use crate::verification::values::VerificationId;
-use ledger::{Ledger, Reopening};
+use ledger::Ledger;
 use memory::Memory;
 pub use reader::Reader;
 use shortening::{Held, QUIET_AFTER};
@@ -85,7 +85,8 @@ pub fn start(
     let path = settings.path.clone();
     let io = |source| OpenError::Io { path: path.clone(), source };
     let lock = Some(disk.platter().lock());
-    let opened = Opened::new(Ledger::Sled(Box::new(disk)), &clock, &shared, &errands).map_err(io)?;
+    let ledger = Ledger::new(disk, &settings.path).map_err(io)?;
+    let opened = Opened::new(ledger, &clock, &shared, &errands).map_err(io)?;
     let mut writer = Writer {
         opened: Some(opened),
         lock,
@@ -219,14 +220,14 @@ impl Writer {
             }
             self.take_more(&mut taken);
             self.shared.turn_begins();
-            self.go_on_shortening(&mut taken);
+            self.mind_sled(&mut taken);
             self.mind_the_room();
             if matches!(self.course, Course::Full | Course::FullAndStuck) {
                 self.refuse_writes(&mut taken);
             } else {
                 self.turn(&mut taken);
             }
-            self.read(taken.reads);
+            self.read(&mut taken.reads);
             self.memory.measure();
             if taken.closings.is_empty() {
                 self.shorten_log();
@@ -234,23 +235,31 @@ impl Writer {
             self.shared.turn_ends();
             if !taken.closings.is_empty() {
                 self.course = Course::Closing;
-                // What sled buffers is durable then; dropping it gives the folder back.
                 self.wait_for_sync();
                 self.shared.health.store(CLOSED, Ordering::Relaxed);
                 failpoint::reach("close.before");
-                self.opened = None;
-                self.lock = None;
+                self.close();
                 failpoint::reach("close.after");
                 taken.closings.into_iter().for_each(|reply| drop(reply.send(Ok(()))));
                 break;
             }
         }
-        self.end_shortening();
+    }
+
+    /// Gives the folder back.
+    fn close(&mut self) {
+        self.wait_for_sled();
+        if let Some(Opened { ledger, .. }) = self.opened.take()
+            && let Err(WriteError::Failed(reason)) = ledger.close()
+        {
+            stop(&reason);
+        }
+        self.lock = None;
     }
 
     /// Sleeps until a job comes or something is due. `false`: nobody can ask any more.
     fn wait_for_work(&mut self, taken: &mut Taken) -> bool {
-        if self.reopening().map_or(!self.held.is_empty(), Reopening::is_open) {
+        if self.has_work_for_sled() {
             return true;
         }
         let has_work = !self.waiting.is_empty() || !self.interrupted.is_empty();
@@ -279,7 +288,7 @@ impl Writer {
     }
 
     fn next_job(&self, sleep: Option<Duration>) -> Result<Job, RecvTimeoutError> {
-        let Some(reopening) = self.reopening() else {
+        let Some(opening) = self.opened.as_ref().and_then(|opened| opened.ledger.opening()) else {
             return match sleep {
                 Some(sleep) => self.queue.recv_timeout(sleep),
                 None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -288,7 +297,7 @@ impl Writer {
         // That sled is open is as much of a reason to go on.
         let mut either = Select::new();
         either.recv(&self.queue);
-        either.recv(reopening.opening());
+        either.recv(opening);
         match sleep {
             Some(sleep) => drop(either.ready_timeout(sleep)),
             None => drop(either.ready()),
@@ -380,10 +389,12 @@ impl Writer {
             let swept = taken.sweeps.drain(..).map(|(_, reply)| reply).zip(swept).collect();
             failpoint::reach("turn.written");
             self.hand_to_syncer(Finished { written, calls, attended, swept, took });
+            self.give_to_sled();
             // On closing, every call that was accepted is carried out first.
-            if !last || self.waiting.is_empty() {
+            if !last || self.waiting.is_empty() || self.course != Course::Running {
                 return;
             }
+            self.wait_for_sled();
         }
     }
 
@@ -423,15 +434,17 @@ impl Writer {
     }
 
     /// What is read is durable: turns that are not yet are waited for.
-    fn read(&self, reads: Vec<Look>) {
+    fn read(&mut self, reads: &mut Vec<Look>) {
         if reads.is_empty() {
             return;
         }
+        if self.opened.is_some() && self.sled().is_none() {
+            return self.held.hold_reads(reads);
+        }
         self.wait_for_sync();
         let (policies, memory) = (&*self.shared.policies(), &self.memory);
-        let disk = self.opened.as_ref().and_then(|opened| opened.ledger.sled().ok());
-        let reader = disk.map(|disk| Reader { disk, policies, memory });
-        reads.into_iter().for_each(|look| look(reader.as_ref()));
+        let reader = self.sled().map(|disk| Reader { disk, policies, memory });
+        reads.drain(..).for_each(|look| look(reader.as_ref()));
     }
 
     fn write_failed(&mut self, error: WriteError) {
@@ -439,7 +452,7 @@ impl Writer {
         self.wait_for_sync();
         match error {
             WriteError::Full => {
-                self.give_up_shortening();
+                self.give_up_sled();
                 self.course = Course::FullAndStuck;
                 self.shared.health.store(FULL, Ordering::Relaxed);
                 tracing::error!(
@@ -452,7 +465,7 @@ impl Writer {
     }
 
     fn mind_the_room(&mut self) {
-        if let Some(Ok(disk)) = self.opened.as_ref().map(|opened| opened.ledger.sled()) {
+        if let Some(disk) = self.sled() {
             self.shared.size.store(disk.size(), Ordering::Relaxed);
         }
         match (self.course, has_room(&self.settings.path)) {
@@ -489,7 +502,9 @@ impl Writer {
     fn recover(&mut self) -> Result<(), OpenError> {
         let disk = self.open_again()?;
         let found = disk.load()?;
-        let opened = self.opened(Ledger::Sled(Box::new(disk)))?;
+        let io = |source| OpenError::Io { path: self.settings.path.clone(), source };
+        let ledger = Ledger::new(disk, &self.settings.path).map_err(io)?;
+        let opened = Opened::new(ledger, &self.clock, &self.shared, &self.errands).map_err(io)?;
         self.turns = 0;
         // Attempts whose intent turned out to be durable although nobody was told to carry them out.
         let was_handed_out = |id: &VerificationId| self.memory.has_open_attempt(*id);
@@ -506,11 +521,6 @@ impl Writer {
             Some(lock) => Disk::open_again(path, key_id, Arc::clone(lock)),
             None => Disk::open(path, key_id),
         }
-    }
-
-    fn opened(&self, ledger: Ledger) -> Result<Opened, OpenError> {
-        let io = |source| OpenError::Io { path: self.settings.path.clone(), source };
-        Opened::new(ledger, &self.clock, &self.shared, &self.errands).map_err(io)
     }
 
     fn refuse_writes(&mut self, taken: &mut Taken) {

@@ -1,189 +1,264 @@
-//! Where turns are written: into sled or, while it is opened anew, into the interim log.
+//! Where turns are written: into the write-ahead log, and from there into sled, which may lag behind it.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::Path;
 use std::thread;
 
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
 
-use super::super::interim::{Interim, Missing};
 use super::super::open::{Disk, OpenError, WriteError};
 use super::super::platter::Platter;
 use super::super::rows::Rows;
+use super::super::wal::{Missing, Wal};
 use crate::clock::Stopwatch;
 use crate::failpoint;
 use crate::store::StoreError;
 
-pub enum Ledger {
-    Sled(Box<Disk>),
-    Interim(Box<Reopening>),
+/// The log of what sled was given is turned over when it is so long: an opening that finds it reads it in a moment.
+const LONG_WAL: u64 = 4 * 1024 * 1024;
+const SHORT_WAL: u64 = 16 * 1024;
+/// What sled may lag behind, in bytes of rows: two seconds of 10,000 reports each.
+const MOST_MISSING: usize = 4 * 1024 * 1024;
+
+pub struct Ledger {
+    wal: Wal,
+    /// Of the write-ahead log.
+    platter: Platter,
+    batches: u64,
+    /// What sled was not given yet, oldest first.
+    missing: VecDeque<Missing>,
+    missing_bytes: usize,
+    sled: Sled,
+    /// Says when sled has durably what the other file of the log holds.
+    settling: Option<Receiver<io::Result<()>>>,
+}
+
+enum Sled {
+    Here(Box<Disk>),
+    /// It is opened anew by a thread of its own.
+    Away(Reopening),
+}
+
+struct Reopening {
+    opening: Receiver<Result<Disk, OpenError>>,
+    took: Stopwatch,
+    log_bytes: u64,
+}
+
+/// What one step of sled's came to.
+pub enum Step {
+    Taken,
+    /// From now on the log is another file.
+    TurnedOver,
+    /// It is open again.
+    Back {
+        took: Stopwatch,
+        log_bytes: u64,
+    },
+}
+
+/// Why sled cannot go on.
+pub enum NoStep {
+    Opening(OpenError),
+    Writing(WriteError),
+    /// A thread that works for it is gone.
+    Nobody,
+}
+
+impl From<WriteError> for NoStep {
+    fn from(error: WriteError) -> Self {
+        Self::Writing(error)
+    }
 }
 
 impl Ledger {
-    /// What can be read. Who finds it away has to come again.
+    /// `disk` has all that was durable.
+    pub fn new(disk: Disk, folder: &Path) -> io::Result<Self> {
+        let wal = Wal::begin(folder)?;
+        Ok(Self {
+            platter: disk.platter().of(wal.file()),
+            wal,
+            batches: disk.batches(),
+            missing: VecDeque::new(),
+            missing_bytes: 0,
+            sled: Sled::Here(Box::new(disk)),
+            settling: None,
+        })
+    }
+
+    /// What can be read. Who finds that it lags behind has to come again.
     pub fn sled(&self) -> Result<&Disk, StoreError> {
-        match self {
-            Self::Sled(disk) => Ok(disk),
-            Self::Interim(_) => Err(StoreError::Busy),
+        match &self.sled {
+            Sled::Here(disk) if self.missing.is_empty() => Ok(disk),
+            Sled::Here(_) | Sled::Away(_) => Err(StoreError::Busy),
         }
     }
 
     /// A row is written or removed by the batch that is handed over next.
     pub fn changes(&self, key: &[u8]) {
-        match self {
-            Self::Sled(disk) => disk.changes(key),
+        match &self.sled {
+            Sled::Here(disk) => disk.changes(key),
             // It is not opened anew while it is copied.
-            Self::Interim(_) => {}
+            Sled::Away(_) => {}
         }
     }
 
     /// Gives `rows` to the kernel, as one: durable once the [`Platter`] has synced the number that
     /// [`Ledger::batches`] gives then.
     pub fn hand_over(&mut self, rows: Rows) -> Result<(), WriteError> {
-        match self {
-            Self::Sled(disk) => {
-                let (count, mut batch) = (rows.len(), sled::Batch::default());
-                rows.add_to(&mut batch);
-                disk.hand_over(batch, count)
-            }
-            Self::Interim(reopening) => reopening.hand_over(rows),
-        }
-    }
-
-    /// How many batches were handed over since the store was made.
-    pub fn batches(&self) -> u64 {
-        match self {
-            Self::Sled(disk) => disk.batches(),
-            Self::Interim(reopening) => reopening.batches,
-        }
-    }
-
-    /// The number of the batch that is handed over next.
-    pub fn next_batch(&self) -> u64 {
-        self.batches() + 1
-    }
-
-    pub fn platter(&self) -> Platter {
-        match self {
-            Self::Sled(disk) => disk.platter(),
-            Self::Interim(reopening) => reopening.interim.platter(Arc::clone(&reopening.lock)),
-        }
-    }
-}
-
-/// sled is closed and opened by a thread of its own. What was written meanwhile it gets afterwards, a part at a time,
-/// while turns go on; it is read again when nothing is missing.
-pub struct Reopening {
-    interim: Interim,
-    lock: Arc<File>,
-    /// What the interim log holds and sled does not, oldest first.
-    missing: VecDeque<Missing>,
-    batches: u64,
-    /// Bytes that the interim log may have.
-    limit: u64,
-    opening: Receiver<Result<Disk, OpenError>>,
-    opened: Option<Disk>,
-    pub took: Stopwatch,
-    /// Bytes of the log that is being read.
-    pub log_bytes: u64,
-}
-
-/// What one step towards sled came to.
-pub enum Step {
-    /// It is not open yet.
-    Waits,
-    CatchesUp,
-    /// Nothing is missing.
-    CaughtUp,
-}
-
-/// Why there is no step.
-pub enum NoStep {
-    Opening(OpenError),
-    Writing(WriteError),
-    /// The thread that opens it is gone.
-    Nobody,
-}
-
-impl Reopening {
-    /// `limit` is in bytes, of what may be written meanwhile.
-    pub fn start(
-        disk: Disk,
-        interim: Interim,
-        limit: u64,
-        path: PathBuf,
-        key_id: [u8; 4],
-    ) -> io::Result<Self> {
-        let (batches, log_bytes, lock) = (disk.batches(), disk.logged(), disk.platter().lock());
-        let (done, opening) = bounded(1);
-        let kept_by_sled = Arc::clone(&lock);
-        let open = move || {
-            drop(disk);
-            failpoint::reach("shorten.closed");
-            let opened = Disk::open_beside_turns(&path, key_id, kept_by_sled, batches);
-            failpoint::reach("shorten.opened");
-            // Nobody waits any more where the process ends.
-            let _ = done.send(opened);
-        };
-        thread::Builder::new().name("store-opener".to_owned()).spawn(open)?;
-        let (missing, took) = (VecDeque::new(), Stopwatch::start());
-        Ok(Self { interim, lock, missing, batches, limit, opening, opened: None, took, log_bytes })
-    }
-
-    fn hand_over(&mut self, rows: Rows) -> Result<(), WriteError> {
+        self.platter.check()?;
         let missing = Missing { batch: self.batches + 1, rows };
-        self.interim.append(&missing)?;
+        self.wal.append(&missing)?;
         self.batches = missing.batch;
+        self.missing_bytes += missing.rows.bytes();
         self.missing.push_back(missing);
         Ok(())
     }
 
-    /// Whether turns have to wait now.
-    pub fn is_full(&self) -> bool {
-        self.interim.bytes() >= self.limit
+    /// How many batches were handed over since the store was made.
+    pub fn batches(&self) -> u64 {
+        self.batches
     }
 
-    /// Whether it can take a step without waiting.
-    pub fn is_open(&self) -> bool {
-        self.opened.is_some()
+    /// The number of the batch that is handed over next.
+    pub fn next_batch(&self) -> u64 {
+        self.batches + 1
     }
 
-    /// Says something once sled is open.
-    pub fn opening(&self) -> &Receiver<Result<Disk, OpenError>> {
-        &self.opening
+    /// What makes durable what is handed over now.
+    pub fn platter(&self) -> Platter {
+        self.platter.clone()
+    }
+
+    /// Whether turns have to wait for sled.
+    pub fn is_far_behind(&self) -> bool {
+        self.missing_bytes >= MOST_MISSING
+    }
+
+    /// Whether sled can be given something without waiting.
+    pub fn can_step(&self) -> bool {
+        matches!(self.sled, Sled::Here(_)) && !self.missing.is_empty()
+    }
+
+    /// Says something once sled is open, where it is opened anew.
+    pub fn opening(&self) -> Option<&Receiver<Result<Disk, OpenError>>> {
+        match &self.sled {
+            Sled::Here(_) => None,
+            Sled::Away(reopening) => Some(&reopening.opening),
+        }
+    }
+
+    /// Has a thread of its own close sled and open it again, by `open`, which is told how many batches must be there.
+    pub fn reopen(
+        &mut self,
+        open: impl FnOnce(u64) -> Result<Disk, OpenError> + Send + 'static,
+    ) -> io::Result<()> {
+        let (done, opening) = bounded(1);
+        let batches = self.batches;
+        let Sled::Here(disk) = &self.sled else { return Ok(()) };
+        let reopening = Reopening { opening, took: Stopwatch::start(), log_bytes: disk.logged() };
+        let Sled::Here(disk) = std::mem::replace(&mut self.sled, Sled::Away(reopening)) else {
+            return Ok(());
+        };
+        let reopen = move || {
+            let flushed = disk.flush().map_err(|error| disk.unwritable(error));
+            drop(disk);
+            failpoint::reach("shorten.closed");
+            let opened = flushed.and_then(|()| open(batches));
+            failpoint::reach("shorten.opened");
+            // Nobody waits any more where the process ends.
+            let _ = done.send(opened);
+        };
+        thread::Builder::new().name("store-opener".to_owned()).spawn(reopen).map(drop)
     }
 
     /// Waits until sled is open.
-    pub fn wait(&mut self) -> Result<(), NoStep> {
-        if self.opened.is_none() {
-            let opened = self.opening.recv().map_err(|_| NoStep::Nobody)?;
-            self.opened = Some(opened.map_err(NoStep::Opening)?);
+    pub fn wait(&mut self) -> Result<Step, NoStep> {
+        match self.opening().map(Receiver::recv) {
+            None => Ok(Step::Taken),
+            Some(Err(_)) => Err(NoStep::Nobody),
+            Some(Ok(opened)) => self.back(opened),
         }
-        Ok(())
     }
 
+    /// Gives sled some of what it has not, if it is open, and turns the log over where that is long.
     pub fn step(&mut self) -> Result<Step, NoStep> {
-        let disk = match (&self.opened, self.opening.try_recv()) {
-            (Some(disk), _) => disk,
-            (None, Ok(opened)) => self.opened.insert(opened.map_err(NoStep::Opening)?),
-            (None, Err(TryRecvError::Empty)) => return Ok(Step::Waits),
-            (None, Err(TryRecvError::Disconnected)) => return Err(NoStep::Nobody),
+        match self.opening().map(Receiver::try_recv) {
+            None => {}
+            Some(Ok(opened)) => return self.back(opened),
+            Some(Err(TryRecvError::Empty)) => return Ok(Step::Taken),
+            Some(Err(TryRecvError::Disconnected)) => return Err(NoStep::Nobody),
+        }
+        let Sled::Here(disk) = &self.sled else { return Ok(Step::Taken) };
+        disk.catch_up(&mut self.missing)?;
+        self.missing_bytes = match self.missing.is_empty() {
+            true => 0,
+            false => self.missing.iter().map(|missing| missing.rows.bytes()).sum(),
         };
-        disk.catch_up(&mut self.missing).map_err(NoStep::Writing)?;
-        failpoint::reach("shorten.caught_up");
-        Ok(if self.missing.is_empty() { Step::CaughtUp } else { Step::CatchesUp })
+        self.turn_over()
     }
 
-    /// Makes durable in sled what it has caught up with, and only then forgets it elsewhere. `None`: it is not open.
-    pub fn finish(self) -> Result<Option<Disk>, WriteError> {
-        let Some(disk) = self.opened else { return Ok(None) };
-        disk.platter().sync(disk.batches())?;
-        failpoint::reach("shorten.durable");
-        self.interim.empty().map_err(|error| WriteError::Failed(format!("the interim log: {error}")))?;
-        failpoint::reach("shorten.after");
-        Ok(Some(disk))
+    fn back(&mut self, opened: Result<Disk, OpenError>) -> Result<Step, NoStep> {
+        let disk = opened.map_err(NoStep::Opening)?;
+        self.platter = disk.platter().of(self.wal.file());
+        let before = std::mem::replace(&mut self.sled, Sled::Here(Box::new(disk)));
+        Ok(match before {
+            Sled::Away(Reopening { took, log_bytes, .. }) => Step::Back { took, log_bytes },
+            Sled::Here(_) => Step::Taken,
+        })
     }
+
+    /// Has what the log holds made durable in sled by a thread of its own, and goes on in the other file.
+    fn turn_over(&mut self) -> Result<Step, NoStep> {
+        match self.settling.as_ref().map(Receiver::try_recv) {
+            Some(Err(TryRecvError::Empty)) => return Ok(Step::Taken),
+            Some(Err(TryRecvError::Disconnected)) => return Err(NoStep::Nobody),
+            Some(Ok(settled)) => {
+                settled.map_err(failed)?;
+                self.settling = None;
+            }
+            None => {}
+        }
+        let Ok(disk) = self.sled() else { return Ok(Step::Taken) };
+        if self.wal.bytes() < long_wal() {
+            return Ok(Step::Taken);
+        }
+        disk.flush()?;
+        failpoint::reach("wal.given");
+        let file = disk.platter().file();
+        let (done, settling) = bounded(1);
+        let settle = move || {
+            let settled = file.sync_data();
+            failpoint::reach("wal.settled");
+            // Nobody waits any more where the process ends.
+            let _ = done.send(settled);
+        };
+        thread::Builder::new().name("store-settler".to_owned()).spawn(settle).map_err(failed)?;
+        self.settling = Some(settling);
+        self.wal.turn_over();
+        self.platter = self.platter.of(self.wal.file());
+        Ok(Step::TurnedOver)
+    }
+
+    /// Leaves everything in sled and nothing in the log. Everything was synced.
+    pub fn close(self) -> Result<(), WriteError> {
+        let disk = match self.sled {
+            Sled::Here(disk) if self.missing.is_empty() => disk,
+            // The next opening finds it in the log.
+            Sled::Here(_) | Sled::Away(_) => return Ok(()),
+        };
+        disk.settle()?;
+        failpoint::reach("wal.closed");
+        self.wal.empty().map_err(|error| WriteError::Failed(format!("the write-ahead log: {error}")))
+    }
+}
+
+/// Bytes that the log has when it is turned over.
+fn long_wal() -> u64 {
+    if cfg!(test) || failpoint::log_is_short() { SHORT_WAL } else { LONG_WAL }
+}
+
+fn failed(error: io::Error) -> NoStep {
+    NoStep::Writing(WriteError::Failed(format!("the store's files: {error}")))
 }

@@ -1,13 +1,12 @@
-//! Keeping sled's log short. sled notes where everything is only when it is opened, and an opening reads all of the log
-//! since then, some hundred megabytes a second from memory and a third of that from a cold disk. So it is closed and
-//! opened anew from time to time, beside the turns, which write into the interim log until it is back.
+//! What the thread does for sled: gives it what the turns wrote, and keeps its log short. sled notes where everything is
+//! only when it is opened, and an opening reads all of the log since then, some hundred megabytes a second from memory
+//! and a third of that from a cold disk. So it is closed and opened anew from time to time, beside the turns.
 
 use std::time::Duration;
 
-use super::super::interim::Interim;
-use super::super::open::{OpenError, WriteError, has_room_for};
-use super::ledger::{Ledger, NoStep, Reopening, Step};
-use super::{Call, Course, Demand, Opened, READS_A_TURN, Taken, Writer, stop};
+use super::super::open::{Disk, OpenError, WriteError};
+use super::ledger::{NoStep, Step};
+use super::{Call, Course, Demand, Look, Opened, READS_A_TURN, Taken, Writer, stop};
 use crate::failpoint;
 
 /// Longer than this the log does not get ...
@@ -18,8 +17,6 @@ const QUIET_SHARE: u64 = 8;
 pub const QUIET_AFTER: Duration = Duration::from_secs(1);
 /// Calls and other jobs that may wait for sled: as many as wait for a thread that does nothing else.
 const MOST_HELD: usize = super::super::QUEUE;
-/// What turns may write while sled is away: two seconds of 10,000 reports each.
-const MOST_INTERIM: u64 = 4 * 1024 * 1024;
 
 /// What needs sled and came while it was away.
 #[derive(Default)]
@@ -38,8 +35,12 @@ impl Held {
         self.calls.len() + self.taken.reads.len() >= MOST_HELD
     }
 
+    pub fn hold_reads(&mut self, reads: &mut Vec<Look>) {
+        self.taken.reads.append(reads);
+    }
+
     fn hold(&mut self, taken: &mut Taken) {
-        self.taken.reads.append(&mut taken.reads);
+        self.hold_reads(&mut taken.reads);
         self.taken.attend.append(&mut taken.attend);
         self.taken.sweeps.append(&mut taken.sweeps);
     }
@@ -57,53 +58,51 @@ impl Held {
 impl Writer {
     /// Whether sled is to be opened anew if nothing comes now.
     pub(super) fn is_log_long_for_quiet(&self) -> bool {
-        let disk = self.opened.as_ref().and_then(|opened| opened.ledger.sled().ok());
-        disk.is_some_and(|disk| disk.logged() > longest_log() / QUIET_SHARE)
+        self.sled().is_some_and(|disk| disk.logged() > longest_log() / QUIET_SHARE)
     }
 
     /// Has sled closed and opened, where its log has become long.
     pub(super) fn shorten_log(&mut self) {
         let longest = if self.demand == Demand::Quiet { longest_log() / QUIET_SHARE } else { longest_log() };
-        let is_long = |opened: &Opened| {
-            opened.ledger.sled().is_ok_and(|disk| disk.logged() > longest && !disk.is_being_copied())
-        };
-        if !self.opened.as_ref().is_some_and(is_long) || self.course != Course::Running {
+        let is_long = |disk: &Disk| disk.logged() > longest && !disk.is_being_copied();
+        if !self.sled().is_some_and(is_long) || self.course != Course::Running {
             return;
         }
-        self.wait_for_sync();
-        self.memory.is_durable(self.turns);
         failpoint::reach("shorten.before");
-        let Some(Opened { ledger: Ledger::Sled(disk), .. }) = self.opened.take() else { return };
-        let path = self.settings.path.clone();
-        // What is in there must find room in sled afterwards.
-        let limit = if has_room_for(2 * MOST_INTERIM, &path) { MOST_INTERIM } else { 0 };
-        let away = Interim::begin(&path)
-            .and_then(|interim| Reopening::start(*disk, interim, limit, path, self.settings.key_id))
-            .map_err(|source| OpenError::Io { path: self.settings.path.clone(), source });
-        match away.and_then(|away| self.opened(Ledger::Interim(Box::new(away)))) {
-            Ok(opened) => self.opened = Some(opened),
-            Err(error) => stop(&error.to_string()),
+        let (path, key_id, lock) = (self.settings.path.clone(), self.settings.key_id, self.lock.clone());
+        let open = move |batches| match lock {
+            Some(lock) => Disk::open_beside_turns(&path, key_id, lock, batches),
+            None => Err(OpenError::InUse { path }),
+        };
+        if let Some(Opened { ledger, .. }) = &mut self.opened
+            && let Err(error) = ledger.reopen(open)
+        {
+            stop(&error.to_string());
         }
     }
 
-    pub(super) fn reopening(&self) -> Option<&Reopening> {
-        match &self.opened {
-            Some(Opened { ledger: Ledger::Interim(reopening), .. }) => Some(reopening),
-            Some(Opened { ledger: Ledger::Sled(_), .. }) | None => None,
-        }
+    /// Sled, where it has everything.
+    pub(super) fn sled(&self) -> Option<&Disk> {
+        self.opened.as_ref().and_then(|opened| opened.ledger.sled().ok())
     }
 
-    /// Takes a step towards sled if it is away, or all of them where that cannot wait. What needs sled is held back
-    /// until then.
-    pub(super) fn go_on_shortening(&mut self, taken: &mut Taken) {
-        if let Some(reopening) = self.reopening() {
-            if reopening.is_full() || self.held.is_full() || !taken.closings.is_empty() {
-                self.end_shortening();
-            } else {
-                self.step_towards_sled();
-            }
+    /// Whether there is something to do for sled, or for who waits for it.
+    pub(super) fn has_work_for_sled(&self) -> bool {
+        self.opened.as_ref().is_some_and(|opened| opened.ledger.can_step())
+            || (!self.held.is_empty()
+                && self.opened.as_ref().is_none_or(|opened| opened.ledger.sled().is_ok()))
+    }
+
+    /// Before a turn: sled takes a step if it lags behind, or all of them where that cannot wait. What needs it is held
+    /// back until then.
+    pub(super) fn mind_sled(&mut self, taken: &mut Taken) {
+        let is_far_behind = self.opened.as_ref().is_some_and(|opened| opened.ledger.is_far_behind());
+        if is_far_behind || self.held.is_full() || !taken.closings.is_empty() {
+            self.wait_for_sled();
+        } else if self.sled().is_none() {
+            self.give_to_sled();
         }
-        if self.reopening().is_some() {
+        if self.opened.is_some() && self.sled().is_none() {
             self.held.hold(taken);
         } else {
             self.waiting.extend(self.held.calls.drain(..));
@@ -111,59 +110,55 @@ impl Writer {
         }
     }
 
-    /// Waits until sled is back.
-    pub(super) fn end_shortening(&mut self) {
-        while let Some(Opened { ledger: Ledger::Interim(reopening), .. }) = &mut self.opened {
-            match reopening.wait() {
-                Ok(()) => self.step_towards_sled(),
-                Err(reason) => self.cannot_step(reason),
-            }
+    /// After a turn: sled takes a step.
+    pub(super) fn give_to_sled(&mut self) {
+        let Some(Opened { ledger, .. }) = &mut self.opened else { return };
+        let step = ledger.step();
+        self.stepped(step);
+    }
+
+    /// Waits until sled has everything.
+    pub(super) fn wait_for_sled(&mut self) {
+        while let Some(Opened { ledger, .. }) = &mut self.opened
+            && ledger.sled().is_err()
+        {
+            let step = if ledger.can_step() { ledger.step() } else { ledger.wait() };
+            self.stepped(step);
         }
     }
 
-    /// The disk is full: what sled does not have yet stands in the interim log, which is read when there is room.
-    pub(super) fn give_up_shortening(&mut self) {
-        if let Some(Opened { ledger: Ledger::Interim(reopening), .. }) = &mut self.opened {
+    /// The disk is full: what sled does not have stands in the write-ahead log, which is read when there is room.
+    pub(super) fn give_up_sled(&mut self) {
+        if let Some(Opened { ledger, .. }) = &mut self.opened
+            && ledger.sled().is_err()
+        {
             // Whatever came of it, nobody else may have the folder when it is opened next.
-            let _ = reopening.wait();
+            let _ = ledger.wait();
             self.opened = None;
         }
     }
 
-    fn step_towards_sled(&mut self) {
-        let Some(Opened { ledger: Ledger::Interim(reopening), .. }) = &mut self.opened else { return };
-        match reopening.step() {
-            Ok(Step::Waits | Step::CatchesUp) => {}
-            Ok(Step::CaughtUp) => self.return_to_sled(),
-            Err(reason) => self.cannot_step(reason),
+    fn stepped(&mut self, step: Result<Step, NoStep>) {
+        match step {
+            Ok(Step::Taken) => {}
+            Ok(Step::TurnedOver) => self.sync_elsewhere(),
+            Ok(Step::Back { took, log_bytes }) => {
+                self.sync_elsewhere();
+                let took = took.elapsed();
+                metrics::histogram!("twotick_store_reopen_duration_seconds").record(took.as_secs_f64());
+                let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+                tracing::info!(took_ms, log_bytes, "sled was opened anew, so that the next start is quick");
+            }
+            Err(NoStep::Opening(OpenError::Full { .. })) => self.write_failed(WriteError::Full),
+            Err(NoStep::Opening(error)) => stop(&error.to_string()),
+            Err(NoStep::Writing(error)) => self.write_failed(error),
+            Err(NoStep::Nobody) => stop("a thread that works for the store is gone"),
         }
     }
 
-    fn return_to_sled(&mut self) {
-        self.wait_for_sync();
-        self.memory.is_durable(self.turns);
-        let Some(Opened { ledger: Ledger::Interim(reopening), .. }) = self.opened.take() else { return };
-        let (took, log_bytes) = (reopening.took.elapsed(), reopening.log_bytes);
-        let disk = match reopening.finish() {
-            Ok(Some(disk)) => disk,
-            Ok(None) => return,
-            Err(error) => return self.write_failed(error),
-        };
-        match self.opened(Ledger::Sled(Box::new(disk))) {
-            Ok(opened) => self.opened = Some(opened),
-            Err(error) => stop(&error.to_string()),
-        }
-        metrics::histogram!("twotick_store_reopen_duration_seconds").record(took.as_secs_f64());
-        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(took_ms, log_bytes, "sled was opened anew, so that the next start is quick");
-    }
-
-    fn cannot_step(&mut self, reason: NoStep) {
-        match reason {
-            NoStep::Opening(OpenError::Full { .. }) => self.write_failed(WriteError::Full),
-            NoStep::Opening(error) => stop(&error.to_string()),
-            NoStep::Writing(error) => self.write_failed(error),
-            NoStep::Nobody => stop("the thread that opens sled anew is gone"),
+    fn sync_elsewhere(&self) {
+        if let Some(Opened { ledger, syncer }) = &self.opened {
+            syncer.go_on_with(ledger.platter());
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct Syncer {
 
 enum Step {
     Turn(Box<Finished>),
+    /// What comes after it is synced by this.
+    GoOnWith(Box<Platter>),
     /// Is answered when everything before it is done.
     Fence(Sender<()>),
     End,
@@ -65,6 +67,13 @@ impl Syncer {
     /// Waits only where too many turns wait already.
     pub fn hand_over(&self, turn: Finished) {
         if self.steps.send(Step::Turn(Box::new(turn))).is_err() {
+            stop("the thread that syncs the store is gone");
+        }
+    }
+
+    /// Turns that are handed over from now on are made durable by `platter`.
+    pub fn go_on_with(&self, platter: Platter) {
+        if self.steps.send(Step::GoOnWith(Box::new(platter))).is_err() {
             stop("the thread that syncs the store is gone");
         }
     }
@@ -119,15 +128,26 @@ impl Work {
         }
     }
 
-    /// One sync for all that wait.
+    /// One sync for all that wait, but where they stand in two files.
     fn sync(&mut self, steps: &[Step]) {
-        let batch = |step: &Step| match step {
-            Step::Turn(turn) => Some(turn.written.batch),
-            Step::Fence(_) | Step::End => None,
-        };
-        let Some(newest) = steps.iter().filter_map(batch).max().filter(|&newest| newest > self.synced) else {
+        let mut newest = self.synced;
+        for step in steps {
+            match step {
+                Step::Turn(turn) => newest = newest.max(turn.written.batch),
+                Step::GoOnWith(platter) => {
+                    self.sync_up_to(newest);
+                    self.platter = Platter::clone(platter);
+                }
+                Step::Fence(_) | Step::End => {}
+            }
+        }
+        self.sync_up_to(newest);
+    }
+
+    fn sync_up_to(&mut self, newest: u64) {
+        if newest <= self.synced {
             return;
-        };
+        }
         match self.platter.sync(newest) {
             Ok(()) => self.synced = newest,
             Err(WriteError::Full) => stop("no room where a sync cannot need any"),
@@ -142,7 +162,7 @@ impl Work {
                 let _ = done.send(());
                 return;
             }
-            Step::End => return,
+            Step::GoOnWith(_) | Step::End => return,
         };
         let number = turn.written.number;
         failpoint::reach("publish.before");

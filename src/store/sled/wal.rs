@@ -1,10 +1,12 @@
-//! The interim log: what turns write while sled is being opened anew, which takes up to a second. A record is a batch
-//! that sled does not have yet, with its number; once sled has them all, durably, the log is emptied. Where the process
-//! ends before that, the next opening gives them to sled.
+//! The write-ahead log. A turn is one record of it, made durable by one `fdatasync` of a file that mostly keeps its
+//! length; sled is given the same rows right afterwards and makes them durable in its own time. So nobody waits for
+//! sled's writes, and while sled is opened anew turns go on without it. What a process leaves here the next opening gives
+//! to sled.
 //!
+//! There are two files: while sled makes durable what one holds, turns go on in the other, over what it held before.
 //! Records stand one behind the other, each with a checksum, in the order of their numbers. The first one that is not
 //! whole, or does not follow the one before, is the end: nothing behind it was ever synced. That nothing durable is
-//! missing is told by the count of batches that is kept beside sled.
+//! missing is told by the count of batches that is kept in the file `lock`.
 
 use std::fs::File;
 use std::io;
@@ -13,12 +15,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::open::WriteError;
-use super::platter::Platter;
 use super::rows::Rows;
 use crate::failpoint;
 
-/// The name of its file in the data folder. The file stays, empty.
-const NAME: &str = "interim";
+/// The names of its files in the data folder.
+const NAMES: [&str; 2] = ["wal.0", "wal.1"];
 /// Before the content: its length and its checksum in four bytes each, the number of the batch in eight.
 const HEAD_BYTES: usize = 16;
 
@@ -30,76 +31,86 @@ pub struct Missing {
 }
 
 /// The log, being written.
-pub struct Interim {
-    file: Arc<File>,
+pub struct Wal {
+    /// The first of them is written.
+    files: [Arc<File>; 2],
     bytes: u64,
 }
 
-impl Interim {
+impl Wal {
     /// An empty one, whatever was in it.
     pub fn begin(folder: &Path) -> io::Result<Self> {
-        let path = folder.join(NAME);
-        let is_new = !path.exists();
-        let file = File::options().write(true).create(true).truncate(true).open(path)?;
-        if is_new {
+        let are_new = NAMES.iter().any(|name| !folder.join(name).exists());
+        let open = |name| File::options().write(true).create(true).truncate(true).open(folder.join(name));
+        let files = [Arc::new(open(NAMES[0])?), Arc::new(open(NAMES[1])?)];
+        if are_new {
             File::open(folder)?.sync_all()?;
         }
-        Ok(Self { file: Arc::new(file), bytes: 0 })
+        Ok(Self { files, bytes: 0 })
     }
 
-    /// Gives a batch to the kernel: durable once the [`Platter`] has synced.
+    /// Gives a batch to the kernel: durable once [`Wal::file`] is synced.
     pub fn append(&mut self, missing: &Missing) -> Result<(), WriteError> {
         let record = record(missing);
-        self.file.write_all_at(&record, self.bytes).map_err(|error| match error.kind() {
+        self.files[0].write_all_at(&record, self.bytes).map_err(|error| match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => WriteError::Full,
-            _ => WriteError::Failed(format!("{NAME}: {error}")),
+            _ => WriteError::Failed(format!("the write-ahead log: {error}")),
         })?;
-        failpoint::reach("interim.appended");
+        failpoint::reach("wal.appended");
         self.bytes += record.len() as u64;
         Ok(())
     }
 
-    /// Bytes of what was appended.
+    /// Bytes that were appended since it was turned.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// What makes durable what was appended. `lock` is what keeps others out of the folder.
-    pub fn platter(&self, lock: Arc<File>) -> Platter {
-        Platter::new(Arc::clone(&self.file), lock)
+    /// What is written now.
+    pub fn file(&self) -> Arc<File> {
+        Arc::clone(&self.files[0])
+    }
+
+    /// Goes on in the other file, over what stands there: sled has it, durably.
+    pub fn turn_over(&mut self) {
+        self.files.swap(0, 1);
+        self.bytes = 0;
     }
 
     /// Of what sled has, durably.
-    pub fn empty(self) -> io::Result<()> {
-        self.file.set_len(0)
+    pub fn empty(&self) -> io::Result<()> {
+        self.files.iter().try_for_each(|file| file.set_len(0))
     }
 }
 
-/// The batches behind number `after`, in order.
+/// The batches behind number `after`, in order, as far as none is missing between them.
 pub fn read(folder: &Path, after: u64) -> io::Result<Vec<Missing>> {
-    let content = match std::fs::read(folder.join(NAME)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        content => content?,
-    };
-    let (mut rest, mut all) = (&content[..], Vec::<Missing>::new());
-    while let Some((missing, behind)) = first_of(rest) {
+    let mut all = Vec::new();
+    for name in NAMES {
+        let content = match std::fs::read(folder.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            content => content?,
+        };
+        all.extend(records(&content));
+    }
+    all.sort_by_key(|missing: &Missing| missing.batch);
+    all.retain(|missing| missing.batch > after);
+    let whole = all.iter().zip(after + 1..).take_while(|(missing, number)| missing.batch == *number).count();
+    all.truncate(whole);
+    Ok(all)
+}
+
+/// The records of one file, up to the first that is not whole or does not follow.
+fn records(mut log: &[u8]) -> Vec<Missing> {
+    let mut all = Vec::<Missing>::new();
+    while let Some((missing, behind)) = first_of(log) {
         if all.last().is_some_and(|before| before.batch + 1 != missing.batch) {
             break;
         }
         all.push(missing);
-        rest = behind;
+        log = behind;
     }
-    let is_gap = all.first().is_some_and(|first| first.batch > after + 1);
-    all.retain(|missing| missing.batch > after && !is_gap);
-    Ok(all)
-}
-
-/// Empties what was read, if there is any: sled has it.
-pub fn empty(folder: &Path) -> io::Result<()> {
-    match File::options().write(true).open(folder.join(NAME)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        file => file?.set_len(0),
-    }
+    all
 }
 
 fn record(missing: &Missing) -> Vec<u8> {
@@ -140,7 +151,7 @@ mod tests {
 
     fn written(batches: impl Iterator<Item = u64>) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        let mut log = Interim::begin(folder.path()).unwrap();
+        let mut log = Wal::begin(folder.path()).unwrap();
         batches.for_each(|batch| assert!(log.append(&missing(batch)).is_ok()));
         folder
     }
@@ -157,7 +168,7 @@ mod tests {
         assert_eq!(read(folder.path(), 20).unwrap(), all[14..]);
         assert_eq!(numbers(folder.path(), 59), Vec::<u64>::new());
         assert_eq!(numbers(folder.path(), 5), Vec::<u64>::new(), "6 is nowhere");
-        empty(folder.path()).unwrap();
+        Wal::begin(folder.path()).unwrap();
         assert_eq!(numbers(folder.path(), 6), Vec::<u64>::new());
         assert_eq!(numbers(&folder.path().join("nowhere"), 6), Vec::<u64>::new());
     }
@@ -165,7 +176,7 @@ mod tests {
     #[test]
     fn a_cut_a_changed_bit_and_what_an_older_log_left_end_it() {
         let folder = written(1..6);
-        let path = folder.path().join(NAME);
+        let path = folder.path().join(NAMES[0]);
         let whole = std::fs::read(&path).unwrap();
         let ends: Vec<usize> =
             (1..=6).map(|upto| (1..upto).map(|batch| record(&missing(batch)).len()).sum()).collect();
@@ -184,9 +195,25 @@ mod tests {
                 );
             }
         }
-        // One of the log before happens to begin where the first one of this log ends.
+        // One of the time before happens to begin where the first one now ends.
         let older = [record(&missing(9)), record(&missing(2))].concat();
         std::fs::write(&path, older).unwrap();
         assert_eq!(numbers(folder.path(), 8), [9_u64]);
+    }
+    #[test]
+    fn it_goes_on_over_what_it_held_before_the_last_turning() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Wal::begin(folder.path()).unwrap();
+        let mut appended = |batches: std::ops::Range<u64>| {
+            batches.for_each(|batch| assert!(log.append(&missing(batch)).is_ok()));
+            log.turn_over();
+        };
+        appended(1..30);
+        appended(30..60);
+        appended(60..70);
+        assert_eq!(numbers(folder.path(), 29), (30..70).collect::<Vec<_>>());
+        appended(70..80);
+        assert_eq!(numbers(folder.path(), 59), (60..80).collect::<Vec<_>>());
+        assert_eq!(numbers(folder.path(), 58), Vec::<u64>::new(), "59 was written over");
     }
 }
