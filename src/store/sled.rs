@@ -3,6 +3,7 @@
 mod backup;
 mod by_id;
 mod chain;
+mod cleaner;
 mod commits;
 #[cfg(test)]
 mod damage;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::backup::Copying;
 use super::chain::Head;
+use super::cleaner;
 use super::import;
 use super::index::INDEX_VERSION;
 use super::keys::{self, Row};
@@ -224,6 +225,7 @@ impl Disk {
         let flushed = self.waker.watch(|| {
             self.db.apply_batch(batch)?;
             failpoint::reach("commit.applied");
+            cleaner::clean_after(&self.db, rows)?;
             free_what_was_replaced(rows);
             self.db.flush()
         });
@@ -297,7 +299,7 @@ impl Disk {
         provider_ref: &str,
     ) -> Result<Option<MessageId>, StoreError> {
         let key = keys::provider_ref(channel, provider_ref);
-        self.get(&key)?.map(|value| record::decode(&key, &value)).transpose()
+        self.get(&key)?.map(|value| record::decode_small(&key, &value)).transpose()
     }
 
     /// The memory of an idempotency key, however old.
