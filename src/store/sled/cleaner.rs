@@ -22,3 +22,42 @@ pub fn clean_after(db: &sled::Db, rows: usize) -> sled::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+
+    /// Bytes of the file after batches of what a store is made of: rows in order of time, by each a row by chance, and
+    /// a journal of which little is kept.
+    fn size(clean: impl Fn(&sled::Db, usize)) -> u64 {
+        const AT_ONCE: u32 = 64;
+        const KEPT: u32 = 10 * AT_ONCE;
+        let journal = |number: u32| [&b"w"[..], &number.to_be_bytes()].concat();
+        let folder = tempfile::tempdir().unwrap();
+        let db = sled::Config::new().path(folder.path()).flush_every_ms(None).open().unwrap();
+        let mut rng = StdRng::seed_from_u64(1);
+        for start in (0..38_400).step_by(AT_ONCE as usize) {
+            let mut batch = sled::Batch::default();
+            for number in start..start + AT_ONCE {
+                batch.insert([&b"e"[..], &number.to_be_bytes()].concat(), vec![7; 500]);
+                batch.insert([&b"t"[..], &rng.random::<[u8; 16]>()].concat(), b"");
+            }
+            batch.insert(journal(start), vec![7; 6_000]);
+            batch.remove(journal(start.saturating_sub(KEPT)));
+            db.apply_batch(batch).unwrap();
+            clean(&db, 2 * AT_ONCE as usize);
+            db.flush().unwrap();
+        }
+        assert_eq!(db.len(), 76_810, "nothing of it shows");
+        db.size_on_disk().unwrap()
+    }
+
+    #[test]
+    fn a_file_is_cleaned_as_it_grows() {
+        let (without, with) = (size(|_, _| ()), size(|db, rows| clean_after(db, rows).unwrap()));
+        assert!(with * 4 < without * 3, "{with} bytes, without {without}");
+    }
+}
