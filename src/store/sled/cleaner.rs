@@ -7,7 +7,8 @@
 
 /// A page is written whole with every eleventh change (`PAGE_CONSOLIDATION_THRESHOLD`).
 const CHANGES_A_PAGE: usize = 11;
-/// Rows for which one page more is moved. At 3 a store is half as large as without, for a third more written.
+/// Rows for which one page more is moved: a turn that only adds to the journal moves none. At 3 a store takes a quarter
+/// less room than it would without, for a fifth more written.
 const ROWS_A_PAGE: usize = 3;
 const TREE: &[u8] = b"cleaner";
 const KEY: &[u8] = b"c";
@@ -15,8 +16,9 @@ const KEY: &[u8] = b"c";
 /// Has sled move what a batch of `rows` rows makes it necessary to move.
 pub fn clean_after(db: &sled::Db, rows: usize) -> sled::Result<()> {
     let tree = db.open_tree(TREE)?;
-    // What stays as it is would be no change.
-    for _ in 0..(rows * CHANGES_A_PAGE).div_ceil(2 * ROWS_A_PAGE) {
+    let changes = rows / ROWS_A_PAGE * CHANGES_A_PAGE;
+    // To change it to what it is would be no change.
+    for _ in 0..changes.div_ceil(2) {
         tree.insert(KEY, b"")?;
         tree.remove(KEY)?;
     }
