@@ -7,8 +7,8 @@
 
 /// A page is written whole with every eleventh change (`PAGE_CONSOLIDATION_THRESHOLD`).
 const CHANGES_A_PAGE: usize = 11;
-/// Rows for which one page more is moved: a turn that only adds to the journal moves none. At 3 a store takes a quarter
-/// less room than it would without, for a fifth more written.
+/// Rows for which one page more is moved: a turn that only adds to the journal moves none. With fewer the file would be
+/// smaller and more would be written: docs/PROOF.md has what 3 costs.
 const ROWS_A_PAGE: usize = 3;
 const TREE: &[u8] = b"cleaner";
 const KEY: &[u8] = b"c";
