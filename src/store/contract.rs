@@ -92,13 +92,24 @@ pub(crate) use contract;
 const START: i64 = 1_795_000_000_000;
 
 pub struct World<B> {
-    pub folder: TempDir,
     pub time: Arc<ManualClock>,
     pub vault: Vault,
     pub store: Arc<dyn Store>,
     pub errands: UnboundedReceiver<Errand>,
     rates: BTreeMap<ChannelName, u32>,
     backend: std::marker::PhantomData<B>,
+    pub folder: TempDir,
+}
+
+/// A store whose folder goes stops the process.
+impl<B> Drop for World<B> {
+    fn drop(&mut self) {
+        let mut closed = self.store.close();
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        while closed.as_mut().poll(&mut context).is_pending() {
+            std::thread::yield_now();
+        }
+    }
 }
 
 impl<B: Backend> World<B> {

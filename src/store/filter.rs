@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use super::Snapshot;
@@ -44,35 +45,55 @@ pub enum Status {
 }
 
 /// How far the best message of a verification is, in rank order. `Undelivered`: every step failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Encode, Decode,
+)]
 #[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
 pub enum DeliveryState {
+    #[n(0)]
     Undelivered,
+    #[n(1)]
     Queued,
+    #[n(2)]
     Sending,
+    #[n(3)]
     InDoubt,
+    #[n(4)]
     Accepted,
+    #[n(5)]
     Sent,
+    #[n(6)]
     Delivered,
+    #[n(7)]
     Read,
 }
 
 /// What of a verification the filters look at, but for what stands in its key. Kept for those that are no longer live,
 /// so that they are listed without folding each.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 pub struct Facets {
+    #[n(0)]
     pub app: AppName,
+    #[n(1)]
     pub profile: String,
+    #[n(2)]
     pub ending: Option<Ending>,
+    #[n(3)]
     pub delivery: DeliveryState,
+    #[n(4)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub channels: Vec<ChannelName>,
+    #[n(5)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallbacks: Vec<FallbackReason>,
+    #[n(6)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
+    #[n(7)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
+    #[n(8)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tail: Option<NumberTail>,
 }

@@ -5,6 +5,7 @@ mod away;
 mod backup;
 mod by_id;
 mod chain;
+mod cleaner;
 mod commits;
 #[cfg(test)]
 mod damage;

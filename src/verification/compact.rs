@@ -11,7 +11,8 @@ use minicbor::encode::{Encode, Encoder, Error as Unwritable, Write};
 use super::command::Request;
 use super::policy::PolicyHash;
 use super::values::{
-    AppName, ChannelName, NumberIndex, Ordinal, ProviderRef, Sealed, Timestamp, UserName, VerificationId,
+    AppName, ChannelName, MessageId, NumberIndex, Ordinal, ProviderRef, Sealed, Timestamp, UserName,
+    VerificationId,
 };
 
 macro_rules! written_as {
@@ -43,6 +44,7 @@ written_as!(Ordinal, u8, |ordinal| ordinal.get(), |count| Ordinal::nth(count.int
 written_as!(VerificationId, ByteArray<16>, |id| id.to_bytes().into(), |bytes| Some(
     VerificationId::from_bytes(bytes.into())
 ));
+written_as!(MessageId, ByteArray<16>, |id| id.to_bytes().into(), |bytes| MessageId::from_bytes(bytes.into()));
 written_as!(NumberIndex, ByteArray<16>, |index| index.0.into(), |bytes| Some(NumberIndex(bytes.into())));
 written_as!(PolicyHash, ByteArray<16>, |hash| hash.0.into(), |bytes| Some(PolicyHash(bytes.into())));
 written_as!(Sealed, &ByteSlice, |sealed| (&*sealed.0).into(), |bytes| Some(Sealed((**bytes).into())));

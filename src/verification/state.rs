@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use super::command::Request;
@@ -72,13 +73,18 @@ pub enum Stage {
     GaveUp,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
 pub enum Ending {
+    #[n(0)]
     Approved,
+    #[n(1)]
     Expired,
+    #[n(2)]
     Canceled,
     /// Too many wrong codes.
+    #[n(3)]
     Exhausted,
 }
 

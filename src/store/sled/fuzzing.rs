@@ -1,5 +1,6 @@
 //! A door for the fuzz target of stored records: every kind of row, read and written again.
 
+use minicbor::{Decode, Encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -30,10 +31,12 @@ pub enum Content {
     AuditHead,
     Number,
     KeyId,
+    ProviderRefOfOld,
+    FacetsOfOld,
 }
 
 impl Content {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Events,
         Self::Journal,
         Self::EventsOfOld,
@@ -48,16 +51,20 @@ impl Content {
         Self::AuditHead,
         Self::Number,
         Self::KeyId,
+        Self::ProviderRefOfOld,
+        Self::FacetsOfOld,
     ];
 
     /// A row with this content and the checksum that lets it in. `None` where it is no JSON, or too large.
     pub fn row(self, key: &[u8], content: &[u8]) -> Option<Vec<u8>> {
         match self {
-            Self::Events | Self::Journal => record::encode_compact(key, content).ok(),
+            Self::Events | Self::Journal | Self::ProviderRef | Self::Facets => {
+                record::encode_compact(key, content).ok()
+            }
             Self::EventsOfOld
-            | Self::ProviderRef
+            | Self::ProviderRefOfOld
+            | Self::FacetsOfOld
             | Self::Policy
-            | Self::Facets
             | Self::Idempotency
             | Self::Parked
             | Self::Inbound
@@ -80,9 +87,9 @@ impl Content {
                 record::encode_compact(key, &content)
             }
             Self::Journal => journal_again(key, row),
-            Self::ProviderRef => again::<MessageId>(key, row),
+            Self::ProviderRef | Self::ProviderRefOfOld => small_again::<MessageId>(key, row),
             Self::Policy => again::<Policy>(key, row),
-            Self::Facets => again::<Facets>(key, row),
+            Self::Facets | Self::FacetsOfOld => small_again::<Facets>(key, row),
             Self::Idempotency => again::<Idempotency>(key, row),
             Self::Parked => again::<Parked>(key, row),
             Self::Inbound => again::<Inbound>(key, row),
@@ -97,6 +104,13 @@ impl Content {
 
 fn again<T: Serialize + DeserializeOwned>(key: &[u8], row: &[u8]) -> Result<Vec<u8>, StoreError> {
     record::encode(key, &record::decode::<T>(key, row)?)
+}
+
+fn small_again<T>(key: &[u8], row: &[u8]) -> Result<Vec<u8>, StoreError>
+where
+    T: Encode<()> + DeserializeOwned + for<'b> Decode<'b, ()>,
+{
+    record::encode_small(key, &record::decode_small::<T>(key, row)?)
 }
 
 fn journal_again(key: &[u8], row: &[u8]) -> Result<Vec<u8>, StoreError> {

@@ -1,13 +1,16 @@
 //! The rows that follow from others: by them verifications and messages are found and listed. They are written with
 //! what they follow from, as one, and can be made anew from it.
 
+use minicbor::Decode;
+use serde::de::DeserializeOwned;
+
 use super::commits;
 use super::keys::{self, Row};
 use super::live::Live;
 use super::record::{self, MAX_CONTENT_BYTES};
 use crate::store::{Facets, Inbound, LogPosition, Snapshot, StoreError};
 use crate::verification::due::due_of;
-use crate::verification::values::VerificationId;
+use crate::verification::values::{MessageId, VerificationId};
 use crate::verification::{Event, Fact, Request};
 
 /// The layout of these rows. A store with another one is read again by `reindex`.
@@ -54,11 +57,27 @@ pub fn rows_of(snapshot: &Snapshot, events: &[Event]) -> Result<Vec<Entry>, Stor
         };
         if let Some(channel) = snapshot.verification.message(*message).map(|message| &message.channel) {
             let key = keys::provider_ref(channel, provider_ref.name());
-            let row = record::encode(&key, &id.message(*message))?;
+            let row = record::encode_small(&key, &id.message(*message))?;
             rows.push((key, row));
         }
     }
     Ok(rows)
+}
+
+/// Whether what stands under `key` says the same as `row`, which this version made: one before it wrote JSON.
+pub fn says_the_same(key: &[u8], there: &[u8], row: &[u8]) -> Result<bool, StoreError> {
+    fn read_the_same<T>(key: &[u8], there: &[u8], row: &[u8]) -> Result<bool, StoreError>
+    where
+        T: DeserializeOwned + for<'b> Decode<'b, ()> + PartialEq,
+    {
+        Ok(record::decode_small::<T>(key, there)? == record::decode_small(key, row)?)
+    }
+    match key.first() {
+        _ if there == row => Ok(true),
+        Some(&kind) if kind == Row::ProviderRef as u8 => read_the_same::<MessageId>(key, there, row),
+        Some(&kind) if kind == Row::Facets as u8 => read_the_same::<Facets>(key, there, row),
+        Some(_) | None => Ok(false),
+    }
 }
 
 /// By what a verification is found from its request on.
@@ -73,7 +92,7 @@ pub fn found_by(request: &Request) -> Vec<Entry> {
 /// The row by which one that is no longer live is listed.
 pub fn facets(snapshot: &Snapshot) -> Result<Entry, StoreError> {
     let key = keys::facets(snapshot.verification.id());
-    let row = record::encode(&key, &Facets::of(snapshot))?;
+    let row = record::encode_small(&key, &Facets::of(snapshot))?;
     Ok((key, row))
 }
 

@@ -7,15 +7,16 @@ use super::export::{Line, framed};
 use super::keys::Row;
 use super::open::Disk;
 use super::rebuilt::{Life, key_id, rows};
+use super::record;
 use super::{
-    Chain, CopySum, Exported, Imported, OpenError, Settings, copy_head, export, import, open, restore,
-    verify, verify_audit, verify_backup,
+    Chain, CopySum, Exported, Imported, OpenError, Settings, copy_head, export, import, open, reindex,
+    restore, verify, verify_audit, verify_backup,
 };
 use crate::clock::{Clock, ManualClock};
 use crate::store::contract::policy;
-use crate::store::{AuditAction, Filter, Order, Retention, Status, Store};
+use crate::store::{AuditAction, Facets, Filter, Order, Retention, Status, Store};
 use crate::verification::due::due;
-use crate::verification::values::{Timestamp, UserName, VerificationId};
+use crate::verification::values::{MessageId, Timestamp, UserName, VerificationId};
 use crate::verification::{Event, Fact, State};
 
 /// A store after a while, closed, and what was written out of it.
@@ -353,4 +354,49 @@ async fn what_is_wrong_with_a_store_is_named() {
         let found = verify(&copy.path().join("data"), key_id(), &mut |_| {});
         assert!(found.is_err(), "{what}: {found:?}");
     }
+}
+
+#[tokio::test]
+async fn rows_that_an_earlier_version_wrote_as_json_are_found_by_and_examined() {
+    let Moved { mut life, .. } = moved(18, 300).await;
+    let path = life.world.folder.path().join("data");
+    let whole = rows(life.world.folder.path()).0;
+    let mut of_old = 0;
+    super::damage::tamper(life.world.folder.path(), |db| {
+        for (key, row) in &whole {
+            let old = match key[0] {
+                kind if kind == Row::ProviderRef as u8 => {
+                    record::encode(key, &record::decode_small::<MessageId>(key, row).unwrap()).unwrap()
+                }
+                kind if kind == Row::Facets as u8 => {
+                    record::encode(key, &record::decode_small::<Facets>(key, row).unwrap()).unwrap()
+                }
+                _ => continue,
+            };
+            assert_ne!(old, *row);
+            db.insert(key, old).unwrap();
+            of_old += 1;
+        }
+    });
+    assert!(of_old > 40, "only {of_old} rows");
+    verify(&path, key_id(), &mut |_| {}).unwrap();
+
+    life.world.open_again();
+    life.world.store.rest().await.unwrap();
+    let mut found = 0;
+    for listed in life.world.store.list(Filter::default(), 1_000, None).await.unwrap().items {
+        for message in &listed.verification.messages {
+            let Some(name) = message.provider_ref.as_ref().map(|known| known.name().to_owned()) else {
+                continue;
+            };
+            let by_name = life.world.store.find(message.channel.clone(), name).await.unwrap();
+            assert_eq!(by_name, Some(listed.verification.message_id(message.ordinal)));
+            found += 1;
+        }
+    }
+    assert!(found > 10, "only {found} messages were named");
+    life.world.store.close().await.unwrap();
+    reindex(&path, key_id(), &mut |_| {}).unwrap();
+    let kept: Vec<_> = rows(life.world.folder.path()).0.into_keys().collect();
+    assert!(whole.keys().eq(&kept), "the same rows, as this version writes them");
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::backup::Copying;
 use super::chain::Head;
+use super::cleaner;
 use super::import;
 use super::index::INDEX_VERSION;
 use super::keys::{self, Row};
@@ -248,37 +249,48 @@ impl Disk {
     /// Gives `batch`, of `rows` rows, to the kernel, as one: durable once the [`Platter`] has synced the number that
     /// [`Disk::batches`] gives then.
     pub fn hand_over(&self, batch: ::sled::Batch, rows: usize) -> Result<(), WriteError> {
-        self.apply(self.next_batch(), batch, rows)?;
+        self.apply(self.next_batch(), batch, rows, cleaner::pages_after(rows))?;
         self.flush()
     }
 
     /// The first few of these, as one; they are no longer missing then. The kernel has them after [`Disk::flush`].
     pub fn catch_up(&self, missing: &mut VecDeque<Missing>) -> Result<(), WriteError> {
-        let (mut batch, mut rows, mut bytes, mut batches) = (::sled::Batch::default(), 0, 0, 0);
+        let (mut batch, mut rows, mut bytes, mut batches, mut pages) = (::sled::Batch::default(), 0, 0, 0, 0);
         while rows < ROWS_CAUGHT_UP
             && let Some(next) = missing.get(batches)
         {
             next.rows.add_to(&mut batch);
             rows += next.rows.len();
             bytes += next.rows.bytes();
+            pages += cleaner::pages_after(next.rows.len());
             batches += 1;
         }
         if batches == 0 {
             return Ok(());
         }
-        self.apply(self.batches() + batches as u64, batch, rows)?;
+        self.apply(self.batches() + batches as u64, batch, rows, pages)?;
         missing.drain(..batches);
         self.unflushed.set(self.unflushed.get() + bytes);
         if self.unflushed.get() > FLUSHED_AFTER { self.flush() } else { Ok(()) }
     }
 
-    /// As batch `number`, which stands for those before it as well.
-    fn apply(&self, number: u64, mut batch: ::sled::Batch, rows: usize) -> Result<(), WriteError> {
+    /// As batch `number`, which stands for those before it as well; `pages` are moved because of it.
+    fn apply(
+        &self,
+        number: u64,
+        mut batch: ::sled::Batch,
+        rows: usize,
+        pages: usize,
+    ) -> Result<(), WriteError> {
         let row = record::encode(&keys::BATCHES, &number);
         batch.insert(&keys::BATCHES, row.map_err(|error| WriteError::Failed(error.to_string()))?);
         failpoint::reach("commit.begins");
-        self.waker.watch(|| self.db.apply_batch(batch)).map_err(write_error)?;
-        failpoint::reach("commit.applied");
+        let applied = self.waker.watch(|| {
+            self.db.apply_batch(batch)?;
+            failpoint::reach("commit.applied");
+            cleaner::clean(&self.db, pages)
+        });
+        applied.map_err(write_error)?;
         free_what_was_replaced(rows);
         self.batches.set(number);
         Ok(())
@@ -357,7 +369,7 @@ impl Disk {
         provider_ref: &str,
     ) -> Result<Option<MessageId>, StoreError> {
         let key = keys::provider_ref(channel, provider_ref);
-        self.get(&key)?.map(|value| record::decode(&key, &value)).transpose()
+        self.get(&key)?.map(|value| record::decode_small(&key, &value)).transpose()
     }
 
     /// The memory of an idempotency key, however old.

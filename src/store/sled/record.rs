@@ -1,6 +1,7 @@
 //! How a row is written: one byte of format, four of checksum over key and content, then the content: JSON, or what
 //! says of itself how it is read.
 
+use minicbor::{Decode, Decoder, Encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,6 +16,7 @@ const COMPACT: u8 = 2;
 const HEADER_BYTES: usize = 5;
 /// Room for most rows, so that they are written without growing.
 const USUAL_BYTES: usize = 256;
+const USUAL_SMALL_BYTES: usize = 64;
 /// sled puts large values into files of their own, which nothing syncs.
 pub const MAX_BYTES: usize = 16 * 1024;
 /// What a row has room for beside its header.
@@ -43,6 +45,14 @@ pub fn encode_compact(key: &[u8], content: &[u8]) -> Result<Vec<u8>, StoreError>
     finish(key, row)
 }
 
+/// The row for what has a compact form. Its only failure is a row over [`MAX_BYTES`].
+pub fn encode_small<T: Encode<()>>(key: &[u8], content: &T) -> Result<Vec<u8>, StoreError> {
+    let mut row = Vec::with_capacity(USUAL_SMALL_BYTES);
+    row.extend_from_slice(&[COMPACT, 0, 0, 0, 0]);
+    minicbor::encode(content, &mut row).map_err(|error| damaged(key, &error.to_string()))?;
+    finish(key, row)
+}
+
 fn finish(key: &[u8], mut row: Vec<u8>) -> Result<Vec<u8>, StoreError> {
     if row.len() > MAX_BYTES {
         return Err(StoreError::TooLarge);
@@ -55,6 +65,18 @@ fn finish(key: &[u8], mut row: Vec<u8>) -> Result<Vec<u8>, StoreError> {
 pub fn decode<T: DeserializeOwned>(key: &[u8], row: &[u8]) -> Result<T, StoreError> {
     match checked(key, row)? {
         (JSON, content) => from_json(key, content),
+        _ => Err(unknown_format(key)),
+    }
+}
+
+/// What [`encode_small`] wrote, or a version before it as JSON.
+pub fn decode_small<T>(key: &[u8], row: &[u8]) -> Result<T, StoreError>
+where
+    T: DeserializeOwned + for<'b> Decode<'b, ()>,
+{
+    match checked(key, row)? {
+        (JSON, content) => from_json(key, content),
+        (COMPACT, content) => from_cbor(content).map_err(|error| unreadable(key, &error)),
         _ => Err(unknown_format(key)),
     }
 }
@@ -84,6 +106,15 @@ fn from_json<T: DeserializeOwned>(key: &[u8], content: &[u8]) -> Result<T, Store
         // Only the kind and place of the error: its text could quote the record.
         damaged(key, &format!("it cannot be read ({:?} at byte {})", error.classify(), error.column()))
     })
+}
+
+fn from_cbor<T: for<'b> Decode<'b, ()>>(content: &[u8]) -> Result<T, minicbor::decode::Error> {
+    let mut decoder = Decoder::new(content);
+    let read = decoder.decode()?;
+    match decoder.position() == content.len() {
+        true => Ok(read),
+        false => Err(minicbor::decode::Error::message("more than it should be").at(decoder.position())),
+    }
 }
 
 /// The format and content of a row that is as it was written.
@@ -132,6 +163,10 @@ fn checksum(key: &[u8], content: &[u8]) -> [u8; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{DeliveryState, Facets};
+    use crate::verification::event::FallbackReason;
+    use crate::verification::state::Ending;
+    use crate::verification::values::{AppName, ChannelName, MessageId, NumberTail};
 
     #[test]
     fn a_changed_byte_a_missing_byte_and_another_place_are_noticed() {
@@ -148,6 +183,52 @@ mod tests {
                 assert!(decode_events(b"key", &changed).is_err(), "bit {bit} of byte {index}");
             }
             assert!(decode_events(b"key", &row[..index]).is_err(), "cut to {index} bytes");
+        }
+    }
+
+    #[test]
+    fn small_content_is_read_as_it_is_written_now_and_was_as_json() {
+        let message: MessageId = "msg_01m83hzv0pesyaa8aah08jgec1".parse().unwrap();
+        let facets = Facets {
+            app: AppName::new("shop"),
+            profile: "login".to_owned(),
+            ending: Some(Ending::Approved),
+            delivery: DeliveryState::Read,
+            channels: vec![ChannelName::new("sms"), ChannelName::new("whatsapp")],
+            fallbacks: vec![FallbackReason::Failed],
+            errors: vec!["131026".to_owned()],
+            country: Some("DE".to_owned()),
+            tail: Some(NumberTail(7_126)),
+        };
+        let plain =
+            Facets { ending: None, channels: Vec::new(), country: None, tail: None, ..facets.clone() };
+        is_read_both_ways(&message, "5001a2071fec16767ca5214a8811283981");
+        is_read_both_ways(
+            &facets,
+            "896473686f70656c6f67696e00078263736d7368776861747361707081018166313331303236624445191bd6",
+        );
+        is_read_both_ways(&plain, "876473686f70656c6f67696ef6078081018166313331303236");
+        let row = encode_compact(b"key", &[0x50; 18]).unwrap();
+        assert!(decode_small::<MessageId>(b"key", &row).is_err(), "more than an id");
+    }
+
+    /// `frozen` stands in stores that exist.
+    fn is_read_both_ways<T>(content: &T, frozen: &str)
+    where
+        T: Encode<()> + Serialize + DeserializeOwned + for<'b> Decode<'b, ()> + PartialEq + std::fmt::Debug,
+    {
+        let (small, json) = (encode_small(b"key", content).unwrap(), encode(b"key", content).unwrap());
+        assert_eq!(hex(&small[HEADER_BYTES..]), frozen);
+        for row in [&small, &json] {
+            assert_eq!(decode_small::<T>(b"key", row).unwrap(), *content);
+            for index in 0..row.len() {
+                for bit in 0..8 {
+                    let mut changed = row.clone();
+                    changed[index] ^= 1 << bit;
+                    assert!(decode_small::<T>(b"key", &changed).is_err(), "bit {bit} of byte {index}");
+                }
+                assert!(decode_small::<T>(b"key", &row[..index]).is_err(), "cut to {index} bytes");
+            }
         }
     }
 

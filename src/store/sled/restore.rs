@@ -179,7 +179,7 @@ fn follow(disk: &Disk, verified: &mut Verified, progress: &mut dyn FnMut(u64)) -
 
 fn is_as_it_follows(disk: &Disk, key: &[u8], row: &[u8]) -> Result<(), StoreError> {
     match disk.get(key)? {
-        Some(there) if there == row => Ok(()),
+        Some(there) if index::says_the_same(key, &there, row)? => Ok(()),
         Some(_) => {
             Err(record::damaged(key, "it does not say what follows from the events; `twotick reindex`"))
         }

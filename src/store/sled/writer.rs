@@ -259,13 +259,13 @@ impl Writer {
 
     /// Sleeps until a job comes or something is due. `false`: nobody can ask any more.
     fn wait_for_work(&mut self, taken: &mut Taken) -> bool {
-        if self.has_work_for_sled() {
-            return true;
-        }
         let has_work = !self.waiting.is_empty() || !self.interrupted.is_empty();
         match self.course {
             Course::Running | Course::Closing if has_work => return true,
             Course::Running | Course::Closing | Course::Full | Course::FullAndStuck => {}
+        }
+        if let Some(is_job) = self.use_the_time_for_sled(taken) {
+            return is_job;
         }
         let sleep = match self.sleep() {
             Some(Duration::ZERO) => return true,
@@ -285,6 +285,23 @@ impl Writer {
             }
             Err(RecvTimeoutError::Disconnected) => false,
         }
+    }
+
+    /// While nobody asks for anything. `None`: sled has everything, or is away.
+    fn use_the_time_for_sled(&mut self, taken: &mut Taken) -> Option<bool> {
+        while self.has_work_for_sled() {
+            match self.queue.try_recv() {
+                Ok(job) => {
+                    self.demand = Demand::Busy;
+                    self.take(job, taken);
+                    return Some(true);
+                }
+                Err(TryRecvError::Disconnected) => return Some(false),
+                Err(TryRecvError::Empty) if self.has_held_enough() => return Some(true),
+                Err(TryRecvError::Empty) => self.give_to_sled(),
+            }
+        }
+        None
     }
 
     fn next_job(&self, sleep: Option<Duration>) -> Result<Job, RecvTimeoutError> {
@@ -389,7 +406,7 @@ impl Writer {
             let swept = taken.sweeps.drain(..).map(|(_, reply)| reply).zip(swept).collect();
             failpoint::reach("turn.written");
             self.hand_to_syncer(Finished { written, calls, attended, swept, took });
-            self.give_to_sled();
+            self.keep_sled_up();
             // On closing, every call that was accepted is carried out first.
             if !last || self.waiting.is_empty() || self.course != Course::Running {
                 return;

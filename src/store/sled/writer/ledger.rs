@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, TryRecvError, bounded};
 
 use super::super::open::{Disk, OpenError, WriteError};
 use super::super::platter::Platter;
+use super::super::record;
 use super::super::rows::Rows;
 use super::super::wal::{Missing, Wal};
 use crate::clock::Stopwatch;
@@ -18,6 +19,8 @@ use crate::store::StoreError;
 /// The log of what sled was given is turned over when it is so long: an opening that finds it reads it in a moment.
 const LONG_WAL: u64 = 4 * 1024 * 1024;
 const SHORT_WAL: u64 = 16 * 1024;
+/// Rows that wait for sled while nobody needs it: given together they cost less, and a few milliseconds of who does.
+const WORTH_A_STEP: usize = 128;
 /// What sled may lag behind, in bytes of rows: two seconds of 10,000 reports each.
 const MOST_MISSING: usize = 4 * 1024 * 1024;
 
@@ -28,6 +31,7 @@ pub struct Ledger {
     batches: u64,
     /// What sled was not given yet, oldest first.
     missing: VecDeque<Missing>,
+    missing_rows: usize,
     missing_bytes: usize,
     sled: Sled,
     /// Says when sled has durably what the other file of the log holds.
@@ -81,6 +85,7 @@ impl Ledger {
             wal,
             batches: disk.batches(),
             missing: VecDeque::new(),
+            missing_rows: 0,
             missing_bytes: 0,
             sled: Sled::Here(Box::new(disk)),
             settling: None,
@@ -92,6 +97,25 @@ impl Ledger {
         match &self.sled {
             Sled::Here(disk) if self.missing.is_empty() => Ok(disk),
             Sled::Here(_) | Sled::Away(_) => Err(StoreError::Busy),
+        }
+    }
+
+    /// Whether sled's log is longer than this, in bytes, and it may be opened anew.
+    pub fn has_log_over(&self, longest: u64) -> bool {
+        match &self.sled {
+            Sled::Here(disk) => disk.logged() > longest && !disk.is_being_copied(),
+            Sled::Away(_) => false,
+        }
+    }
+
+    /// A row that batch `batch` wrote. `None` also where sled does not have that batch, or is away.
+    pub fn row_of(&self, batch: u64, key: &[u8]) -> Result<Option<sled::IVec>, StoreError> {
+        match &self.sled {
+            Sled::Here(disk) if batch <= disk.batches() => match disk.get(key)? {
+                Some(row) => Ok(Some(row)),
+                None => Err(record::damaged(key, "it is missing")),
+            },
+            Sled::Here(_) | Sled::Away(_) => Ok(None),
         }
     }
 
@@ -111,6 +135,7 @@ impl Ledger {
         let missing = Missing { batch: self.batches + 1, rows };
         self.wal.append(&missing)?;
         self.batches = missing.batch;
+        self.missing_rows += missing.rows.len();
         self.missing_bytes += missing.rows.bytes();
         self.missing.push_back(missing);
         Ok(())
@@ -134,6 +159,11 @@ impl Ledger {
     /// Whether turns have to wait for sled.
     pub fn is_far_behind(&self) -> bool {
         self.missing_bytes >= MOST_MISSING
+    }
+
+    /// Whether what sled lacks is worth a step by itself.
+    pub fn is_behind(&self) -> bool {
+        self.missing_rows >= WORTH_A_STEP || self.opening().is_some()
     }
 
     /// Whether sled can be given something without waiting.
@@ -192,10 +222,9 @@ impl Ledger {
         }
         let Sled::Here(disk) = &self.sled else { return Ok(Step::Taken) };
         disk.catch_up(&mut self.missing)?;
-        self.missing_bytes = match self.missing.is_empty() {
-            true => 0,
-            false => self.missing.iter().map(|missing| missing.rows.bytes()).sum(),
-        };
+        let (rows, bytes) = (self.missing.iter().map(|missing| &missing.rows))
+            .fold((0, 0), |sum, rows| (sum.0 + rows.len(), sum.1 + rows.bytes()));
+        (self.missing_rows, self.missing_bytes) = (rows, bytes);
         self.turn_over()
     }
 

@@ -45,7 +45,7 @@ enum Place {
 
 impl Found {
     fn facets(&self, row: &[u8]) -> Result<Facets, StoreError> {
-        record::decode(&keys::facets(self.id), row)
+        record::decode_small(&keys::facets(self.id), row)
     }
 }
 

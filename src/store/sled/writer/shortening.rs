@@ -8,6 +8,7 @@ use super::super::open::{Disk, OpenError, WriteError};
 use super::ledger::{NoStep, Step};
 use super::{Call, Course, Demand, Look, Opened, READS_A_TURN, Taken, Writer, stop};
 use crate::failpoint;
+use crate::store::Order;
 
 /// Longer than this the log does not get ...
 const LONGEST_LOG: u64 = 256 * 1024 * 1024;
@@ -58,16 +59,16 @@ impl Held {
 impl Writer {
     /// Whether sled is to be opened anew if nothing comes now.
     pub(super) fn is_log_long_for_quiet(&self) -> bool {
-        self.sled().is_some_and(|disk| disk.logged() > longest_log() / QUIET_SHARE)
+        self.has_log_over(longest_log() / QUIET_SHARE)
     }
 
     /// Has sled closed and opened, where its log has become long.
     pub(super) fn shorten_log(&mut self) {
         let longest = if self.demand == Demand::Quiet { longest_log() / QUIET_SHARE } else { longest_log() };
-        let is_long = |disk: &Disk| disk.logged() > longest && !disk.is_being_copied();
-        if !self.sled().is_some_and(is_long) || self.course != Course::Running {
+        if !self.has_log_over(longest) || self.course != Course::Running {
             return;
         }
+        self.wait_for_sled();
         failpoint::reach("shorten.before");
         let (path, key_id, lock) = (self.settings.path.clone(), self.settings.key_id, self.lock.clone());
         let open = move |batches| match lock {
@@ -81,6 +82,10 @@ impl Writer {
         }
     }
 
+    fn has_log_over(&self, longest: u64) -> bool {
+        self.opened.as_ref().is_some_and(|opened| opened.ledger.has_log_over(longest))
+    }
+
     /// Sled, where it has everything.
     pub(super) fn sled(&self) -> Option<&Disk> {
         self.opened.as_ref().and_then(|opened| opened.ledger.sled().ok())
@@ -88,9 +93,13 @@ impl Writer {
 
     /// Whether there is something to do for sled, or for who waits for it.
     pub(super) fn has_work_for_sled(&self) -> bool {
-        self.opened.as_ref().is_some_and(|opened| opened.ledger.can_step())
-            || (!self.held.is_empty()
-                && self.opened.as_ref().is_none_or(|opened| opened.ledger.sled().is_ok()))
+        self.opened.as_ref().is_some_and(|opened| opened.ledger.can_step()) || self.has_held_enough()
+    }
+
+    /// Whether who waits for sled need not wait any more.
+    pub(super) fn has_held_enough(&self) -> bool {
+        let is_there = self.opened.as_ref().is_none_or(|opened| opened.ledger.sled().is_ok());
+        !self.held.is_empty() && is_there
     }
 
     /// Before a turn: sled takes a step if it lags behind, or all of them where that cannot wait. What needs it is held
@@ -99,7 +108,7 @@ impl Writer {
         let is_far_behind = self.opened.as_ref().is_some_and(|opened| opened.ledger.is_far_behind());
         if is_far_behind || self.held.is_full() || !taken.closings.is_empty() {
             self.wait_for_sled();
-        } else if self.sled().is_none() {
+        } else if self.sled().is_none() && self.needs_sled(taken) {
             self.give_to_sled();
         }
         if self.opened.is_some() && self.sled().is_none() {
@@ -110,7 +119,21 @@ impl Writer {
         }
     }
 
-    /// After a turn: sled takes a step.
+    /// Whether somebody waits for something that perhaps only sled knows, or nobody for anything.
+    fn needs_sled(&self, taken: &Taken) -> bool {
+        let looks = |call: &Call| !matches!(call.orders.as_slice().first(), Some(Order::Report { .. }));
+        let Taken { reads, attend, sweeps, closings: _ } = taken;
+        let is_asked = !reads.is_empty() || !attend.is_empty() || !sweeps.is_empty();
+        is_asked || !self.held.is_empty() || self.waiting.is_empty() || self.waiting.iter().any(looks)
+    }
+
+    /// After a turn: sled takes a step, if there is enough for one.
+    pub(super) fn keep_sled_up(&mut self) {
+        if self.opened.as_ref().is_some_and(|opened| opened.ledger.is_behind()) {
+            self.give_to_sled();
+        }
+    }
+
     pub(super) fn give_to_sled(&mut self) {
         let Some(Opened { ledger, .. }) = &mut self.opened else { return };
         let step = ledger.step();

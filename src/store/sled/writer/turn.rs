@@ -668,7 +668,7 @@ impl<'a> Turn<'a> {
     fn name_message(&mut self, message: MessageId, provider_ref: &ProviderRef) -> Result<(), StoreError> {
         let Some(channel) = self.channel_of(message.verification(), message.ordinal()) else { return Ok(()) };
         let key = keys::provider_ref(&channel, provider_ref.name());
-        self.insert(&key, record::encode(&key, &message)?);
+        self.insert(&key, record::encode_small(&key, &message)?);
         self.new_refs.insert((channel.clone(), provider_ref.clone()), message);
         self.unpark(message, &channel, provider_ref)
     }

@@ -7,7 +7,6 @@ use super::super::super::journal::{self, Entry};
 use super::super::super::keys;
 use super::super::super::live::{Head, Live};
 use super::super::super::open::WriteError;
-use super::super::super::record;
 use super::{Stored, Turn, Working};
 use crate::store::{Errand, Facets, Snapshot, StoreError};
 use crate::verification::due::{due, due_while_throttled};
@@ -145,12 +144,9 @@ impl Turn<'_> {
     /// Where the journal is longer than it may be, what holds its oldest rows is gathered although it goes on.
     fn gather_oldest(&mut self, left: &[Left], page: &mut journal::Page) -> Result<Vec<Left>, StoreError> {
         let mut gathered = Vec::new();
-        // While sled is opened anew they become a little older.
-        if self.ledger.sled().is_err() {
-            return Ok(gathered);
-        }
         for (turn, key) in self.memory.journal.too_old() {
-            let row = self.ledger.sled()?.get(&key)?.ok_or_else(|| record::damaged(&key, "it is missing"))?;
+            // While sled is opened anew they become a little older.
+            let Some(row) = self.ledger.row_of(turn, &key)? else { break };
             for entry in journal::read(&key, &row)? {
                 let (Entry::Added { id, .. } | Entry::Gathered { id }) = entry;
                 let is_at_hand = |left: &Left| left.verification.id() == id;
