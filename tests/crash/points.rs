@@ -112,7 +112,7 @@ async fn killed_at_every_point_it_loses_nothing_and_sends_nothing_twice() {
 }
 
 async fn die_at(campaign: &mut Campaign, point: &str, chance: &mut Chance) {
-    let comes_once = ["open.", "close.", "shorten."].iter().any(|place| point.starts_with(place));
+    let comes_once = ["open.", "close.", "shorten.", "wal."].iter().any(|place| point.starts_with(place));
     let meetings = if comes_once { 1 } else { 1 + chance.below(MEETINGS) };
     campaign.start(&[("TWOTICK_FAILPOINT", &format!("{point}:{meetings}"))]);
     if point.starts_with("close.") {

@@ -20,7 +20,7 @@ const TIMES: Times = Times { deliver_within: "50s", code_ttl: "60s" };
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Step {
     Arrived,
-    /// A `fdatasync` of sled's file is done.
+    /// A `fdatasync` of the write-ahead log is done.
     Synced,
     Answered,
 }
@@ -35,7 +35,7 @@ fn steps(trace: &str) -> Vec<Step> {
         if line.contains("\"HTTP/1.1 20") {
             return Some(Step::Answered);
         }
-        if line.contains("fdatasync(") && line.contains("/db>") {
+        if line.contains("fdatasync(") && line.contains("/wal.") {
             if line.contains("unfinished") {
                 unfinished.push(thread);
                 return None;
@@ -72,7 +72,7 @@ fn answered_after_their_sync(steps: &[Step]) -> Result<usize, usize> {
 fn an_answer_before_its_sync_would_be_seen() {
     let before = r#"
 7 recvfrom(9<socket:[1]>, "POST /v1/verifications HTTP/1.1"..., 64, 0, NULL, NULL) = 60
-8 fdatasync(5</tmp/x/data/db> <unfinished ...>
+8 fdatasync(5</tmp/x/data/wal.0> <unfinished ...>
 7 sendto(9<socket:[1]>, "HTTP/1.1 201 Created"..., 64, 0, NULL, 0) = 60
 8 <... fdatasync resumed>) = 0
 "#;

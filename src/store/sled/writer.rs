@@ -455,6 +455,9 @@ impl Writer {
         if reads.is_empty() {
             return;
         }
+        if self.sled().is_none() {
+            self.give_to_sled();
+        }
         if self.opened.is_some() && self.sled().is_none() {
             return self.held.hold_reads(reads);
         }

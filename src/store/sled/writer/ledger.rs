@@ -278,7 +278,7 @@ impl Ledger {
             Sled::Here(_) | Sled::Away(_) => return Ok(()),
         };
         disk.settle()?;
-        failpoint::reach("wal.closed");
+        failpoint::reach("close.settled");
         self.wal.empty().map_err(|error| WriteError::Failed(format!("the write-ahead log: {error}")))
     }
 }

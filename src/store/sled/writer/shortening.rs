@@ -150,15 +150,19 @@ impl Writer {
         }
     }
 
-    /// The disk is full: what sled does not have stands in the write-ahead log, which is read when there is room.
+    /// The disk is full. Where sled can have everything all the same it can be read; what it does not have stands in the
+    /// write-ahead log, which is read when there is room.
     pub(super) fn give_up_sled(&mut self) {
-        if let Some(Opened { ledger, .. }) = &mut self.opened
-            && ledger.sled().is_err()
-        {
-            // Whatever came of it, nobody else may have the folder when it is opened next.
-            let _ = ledger.wait();
+        let Some(Opened { ledger, .. }) = &mut self.opened else { return };
+        // Whatever comes of it, nobody else may have the folder when it is opened next.
+        let mut step = ledger.wait();
+        while step.is_ok() && ledger.can_step() {
+            step = ledger.step();
+        }
+        if step.is_err() || ledger.sled().is_err() {
             self.opened = None;
         }
+        self.sync_elsewhere();
     }
 
     fn stepped(&mut self, step: Result<Step, NoStep>) {
