@@ -56,6 +56,7 @@ const TEST_ROOMS: [&str; 8] = [
     "src/channel/http_sms/tests",
     "src/store/contract.rs",
     "src/store/contract",
+    "src/store/sled/away.rs",
     "src/store/sled/damage.rs",
     "src/store/sled/moved.rs",
     "src/store/sled/rebuilt.rs",
