@@ -11,10 +11,10 @@ use crate::failpoint;
 use crate::store::Order;
 
 /// Longer than this the log does not get ...
-const LONGEST_LOG: u64 = 256 * 1024 * 1024;
+const LONGEST_LOG: u64 = 128 * 1024 * 1024;
 const SHORT_LOG: u64 = 64 * 1024;
 /// ... nor longer than one part in so many where nothing has come for [`QUIET_AFTER`].
-const QUIET_SHARE: u64 = 8;
+const QUIET_SHARE: u64 = 4;
 pub const QUIET_AFTER: Duration = Duration::from_secs(1);
 /// Calls and other jobs that may wait for sled: as many as wait for a thread that does nothing else.
 const MOST_HELD: usize = super::super::QUEUE;
