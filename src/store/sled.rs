@@ -1,4 +1,5 @@
-//! The embedded default. One thread owns sled and does everything with it; this is what others hold of that thread.
+//! The embedded default. One thread owns sled and does everything with it but closing and opening it anew; this is what
+//! others hold of that thread.
 
 #[cfg(test)]
 mod away;
@@ -527,7 +528,7 @@ mod tests {
         };
         let (store, mut errands) = open(settings, Clock::Manual(Arc::clone(&time))).unwrap();
         let (mut ids, mut seen) = (Vec::new(), std::collections::BTreeSet::new());
-        for _ in 0..200 {
+        for _ in 0..600 {
             time.advance(Duration::from_secs(700));
             let (id, order) = create(&vault, time.now());
             store.execute(vec![order]).await.unwrap();

@@ -1,11 +1,10 @@
 //! What goes on while sled is opened anew, and what is found where the process ends in the middle of that. Here sled
-//! stays away for as long as a test likes, because the test holds the lock that sled wants.
+//! stays away for as long as a test likes.
 
-use std::fs::{self, File};
+use std::fs;
 use std::future::Future;
 use std::path::Path;
 use std::pin::pin;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context, Waker};
 use std::thread;
 
@@ -21,26 +20,16 @@ use crate::verification::values::{
 };
 use crate::verification::{Command, Comparison};
 
-/// Takes sled's lock as soon as sled gives it back, and keeps it.
-struct Keeper {
-    has_it: Receiver<()>,
-    let_go: Sender<()>,
-}
+/// While the data folder has a file of this name sled is not opened anew ...
+const STAY: &str = "stay";
+/// ... and one of this name says that it was closed.
+const AWAY: &str = "away";
 
-impl Keeper {
-    fn wait_for(folder: &Path) -> Self {
-        let db = File::open(folder.join("data/db")).unwrap();
-        let ((has, has_it), (let_go, told)) = (channel(), channel());
-        thread::spawn(move || {
-            // Who waits for it is woken too late.
-            while db.try_lock().is_err() {
-                std::hint::spin_loop();
-            }
-            has.send(()).unwrap();
-            // Also where the test is over.
-            let _ = told.recv();
-        });
-        Self { has_it, let_go }
+/// Called between sled's closing and its opening.
+pub fn stay_while_told(data: &Path) {
+    while data.join(STAY).exists() {
+        fs::write(data.join(AWAY), "").unwrap();
+        thread::yield_now();
     }
 }
 
@@ -54,15 +43,13 @@ async fn accepted(world: &mut World<Sled>, phone: &str, provider_ref: &str) -> (
 }
 
 /// Creates others until sled is away.
-async fn fill_log(world: &World<Sled>, keeper: &Keeper) {
+async fn fill_log(world: &World<Sled>, data: &Path) {
+    fs::write(data.join(STAY), "").unwrap();
     for n in 200.. {
-        if keeper.has_it.try_recv().is_ok() {
-            return;
-        }
         let phone = format!("+1202555{n:04}");
         let mut created = pin!(world.created(&phone));
         while is_waiting(created.as_mut()) {
-            if keeper.has_it.try_recv().is_ok() {
+            if data.join(AWAY).exists() {
                 return;
             }
             tokio::task::yield_now().await;
@@ -77,7 +64,7 @@ fn is_waiting<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> bool {
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        if entry.path().is_file() {
+        if entry.path().is_file() && ![STAY, AWAY].iter().any(|name| entry.file_name() == *name) {
             fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
         }
     }
@@ -88,8 +75,8 @@ async fn reports_checks_and_deadlines_do_not_wait_for_sled_and_outlive_the_proce
     let mut world = World::<Sled>::new();
     let (first, sent) = accepted(&mut world, "+12025550100", "wamid.1").await;
     let (second, _) = accepted(&mut world, "+12025550101", "wamid.2").await;
-    let keeper = Keeper::wait_for(world.folder.path());
-    fill_log(&world, &keeper).await;
+    let (data, killed) = (world.folder.path().join("data"), tempfile::tempdir().unwrap());
+    fill_log(&world, &data).await;
 
     let report = Report {
         status: ReportStatus::Delivered,
@@ -120,9 +107,8 @@ async fn reports_checks_and_deadlines_do_not_wait_for_sled_and_outlive_the_proce
         is_waiting(created.as_mut()) && is_waiting(listed.as_mut()),
         "what only sled knows is waited for"
     );
-    let (data, killed) = (world.folder.path().join("data"), tempfile::tempdir().unwrap());
     copy(&data, &killed.path().join("whole"));
-    keeper.let_go.send(()).unwrap();
+    fs::remove_file(data.join(STAY)).unwrap();
     created.await;
     assert_eq!(listed.await.unwrap().items.len(), 10);
     assert_eq!(world.facts(first).await, facts);

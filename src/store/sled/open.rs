@@ -47,8 +47,7 @@ const FLUSHED_AFTER: usize = if cfg!(test) { 1024 } else { 32 * 1024 };
 /// Locked as long as the folder is in use; its content is [`Disk::mark`]'s.
 pub const LOCK: &str = "lock";
 /// sled gives its own lock back only when the last of its threads is done, a few milliseconds after it was dropped.
-/// A test may keep it.
-const LET_GO_WITHIN: Duration = Duration::from_secs(if cfg!(test) { 60 } else { 2 });
+const LET_GO_WITHIN: Duration = Duration::from_secs(2);
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

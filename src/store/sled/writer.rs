@@ -1,5 +1,6 @@
-//! The thread that owns sled. It takes what is waiting and what is due, gives all of it to the kernel in one go, and
-//! leaves it to the [`syncer`] to make that durable and only then to publish, answer and hand out errands.
+//! The thread that owns sled. It takes what is waiting and what is due, gives all of it to the kernel as one record of
+//! the write-ahead log, and leaves it to the [`syncer`] to make that durable and only then to publish, answer and hand
+//! out errands. sled gets it afterwards.
 
 mod ledger;
 mod memory;
@@ -391,6 +392,7 @@ impl Writer {
             turn.attend_due(DUES_A_TURN);
             let swept: Vec<_> = taken.sweeps.iter().map(|(before, _)| turn.sweep_old(*before)).collect();
             let written = turn.write();
+            self.end_if_sled_failed();
             self.waiting = waiting;
             self.held.calls.extend(held);
             let written = match written {
@@ -461,10 +463,20 @@ impl Writer {
         if self.opened.is_some() && self.sled().is_none() {
             return self.held.hold_reads(reads);
         }
+        self.end_if_sled_failed();
         self.wait_for_sync();
         let (policies, memory) = (&*self.shared.policies(), &self.memory);
         let reader = self.sled().map(|disk| Reader { disk, policies, memory });
         reads.drain(..).for_each(|look| look(reader.as_ref()));
+    }
+
+    /// A write in its background failed: what it says from then on is told to nobody.
+    fn end_if_sled_failed(&self) {
+        if let Some(Opened { ledger, .. }) = &self.opened
+            && let Err(WriteError::Failed(reason)) = ledger.platter().check()
+        {
+            stop(&reason);
+        }
     }
 
     fn write_failed(&mut self, error: WriteError) {

@@ -71,9 +71,13 @@ impl Writer {
         self.wait_for_sled();
         failpoint::reach("shorten.before");
         let (path, key_id, lock) = (self.settings.path.clone(), self.settings.key_id, self.lock.clone());
-        let open = move |batches| match lock {
-            Some(lock) => Disk::open_beside_turns(&path, key_id, lock, batches),
-            None => Err(OpenError::InUse { path }),
+        let open = move |batches| {
+            #[cfg(test)]
+            super::super::away::stay_while_told(&path);
+            match lock {
+                Some(lock) => Disk::open_beside_turns(&path, key_id, lock, batches),
+                None => Err(OpenError::InUse { path }),
+            }
         };
         if let Some(Opened { ledger, .. }) = &mut self.opened
             && let Err(error) = ledger.reopen(open)
