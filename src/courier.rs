@@ -62,8 +62,8 @@ impl Courier {
         // After a panic nobody knows whether the request had left.
         let attempt = AssertUnwindSafe(self.attempt(errand)).catch_unwind().await;
         let outcome = attempt.unwrap_or_else(|_| {
-            let message = message_id(errand);
-            tracing::error!(%message, attempt = errand.attempt, "the attempt panicked; its outcome is in doubt");
+            let message_id = message_id(errand);
+            tracing::error!(%message_id, attempt = errand.attempt, "the attempt panicked; its outcome is in doubt");
             metrics::counter!("twotick_panics_total", "part" => "courier").increment(1);
             in_doubt("internal", "twotick failed while the request was under way")
         });
@@ -81,9 +81,9 @@ impl Courier {
         match self.letter(errand) {
             Ok(letter) => self.send(errand, &letter).await,
             Err(outcome) => {
-                let message = message_id(errand);
+                let message_id = message_id(errand);
                 if let Outcome::Refused { error, .. } = &outcome {
-                    tracing::error!(%message, code = error.code, "nothing was sent: {}", error.title);
+                    tracing::error!(%message_id, code = error.code, "nothing was sent: {}", error.title);
                 }
                 outcome
             }
@@ -180,8 +180,8 @@ impl Courier {
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
                 Err(error @ (StoreError::Closed | StoreError::TooLarge | StoreError::Damaged { .. })) => {
-                    let message = message_id(errand);
-                    tracing::error!(%message, attempt = errand.attempt, %error, "the outcome was not recorded");
+                    let message_id = message_id(errand);
+                    tracing::error!(%message_id, attempt = errand.attempt, %error, "the outcome was not recorded");
                     return;
                 }
             }
@@ -279,21 +279,17 @@ fn word(outcome: &Outcome) -> &'static str {
     }
 }
 
+/// How long the request took. What it led to is logged by the store once it is durable.
 fn log(errand: &Errand, channel: &str, outcome: &Outcome, took: Duration) {
-    let message = message_id(errand);
-    let country = errand.snapshot.verification.request.country.as_deref().unwrap_or("??");
-    let (attempt, outcome_word) = (errand.attempt, word(outcome));
-    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    match outcome {
-        // Without the provider's id: a wamid holds the number under its base 64.
-        Outcome::Accepted { .. } | Outcome::Held { .. } => {
-            tracing::info!(%message, attempt, channel, country, outcome = outcome_word, duration_ms, "sent");
-        }
-        Outcome::Refused { error, .. } | Outcome::InDoubt { error } => tracing::warn!(
-            %message, attempt, channel, country, outcome = outcome_word, duration_ms,
-            code = error.code, class = ?error.class, "not sent, or not surely: {}", error.title
-        ),
-    }
+    // Without the provider's id: a wamid holds the number under its base 64.
+    tracing::debug!(
+        message_id = %message_id(errand),
+        attempt = errand.attempt,
+        channel,
+        outcome = word(outcome),
+        duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        "request to the provider ended"
+    );
 }
 
 /// The machine takes every outcome of an attempt that it started; if it ever does not, somebody should know.

@@ -5,6 +5,7 @@
 //! A reader sees only durable states.
 
 mod audit;
+mod changes;
 #[cfg(test)]
 pub(crate) mod contract;
 mod filter;

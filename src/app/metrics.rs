@@ -8,6 +8,8 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 /// Seconds: from a quick disk to a provider's longest time-out.
 const DURATIONS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
+/// Seconds to a delivery: most take a few, and a deadline is rarely longer than a minute.
+const DELIVERY: [f64; 13] = [0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0];
 /// Seconds that a fallback may be late: it is meant to be a few milliseconds.
 const LATENESS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 10.0];
 
@@ -25,6 +27,7 @@ pub fn recorder() -> Result<PrometheusHandle, BuildError> {
 fn install() -> Result<PrometheusHandle, BuildError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Full("twotick_deadline_lateness_seconds".to_owned()), &LATENESS)?
+        .set_buckets_for_metric(Matcher::Full("twotick_delivery_seconds".to_owned()), &DELIVERY)?
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATIONS)?
         .install_recorder()?;
     describe();
@@ -44,6 +47,24 @@ fn describe_verifications() {
     describe_gauge!("twotick_verifications_live", "Verifications that still want something");
     describe_counter!("twotick_verifications_removed_total", "Verifications forgotten by the retention");
     describe_counter!("twotick_fallbacks_total", "Next steps that were started, by reason");
+    describe_counter!("twotick_verifications_ended_total", "Verifications that ended, by status");
+    describe_counter!(
+        "twotick_messages_total",
+        "Messages by channel, country and outcome: delivered, failed, in_doubt. A message that is delivered after it failed counts as both"
+    );
+    describe_counter!(
+        "twotick_message_errors_total",
+        "Refusals and failures of messages, by channel and class of error"
+    );
+    describe_histogram!(
+        "twotick_delivery_seconds",
+        Unit::Seconds,
+        "From the queueing of a message to its delivery, by channel and country"
+    );
+    describe_counter!(
+        "twotick_log_lines_dropped_total",
+        "Log lines of changes of state that were dropped because the log was not read fast enough"
+    );
     describe_histogram!(
         "twotick_deadline_lateness_seconds",
         Unit::Seconds,

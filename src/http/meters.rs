@@ -8,6 +8,7 @@ use actix_web::http::StatusCode;
 use metrics::{Counter, Gauge, Histogram, SharedString, counter, gauge, histogram};
 
 use super::metrics as names;
+use super::observe::Measured;
 use super::routes::{Route, Routes};
 use crate::store::Match;
 use crate::verification::values::{ChannelName, ReportStatus};
@@ -43,10 +44,19 @@ const STATUSES: [StatusCode; 5] = [
 pub struct RouteMeters {
     requests: [[OnceLock<Counter>; STATUSES.len()]; METHODS.len()],
     duration: OnceLock<Histogram>,
+    /// Apart, because a held request says nothing about how quick the server is.
+    wait: OnceLock<Histogram>,
 }
 
 impl RouteMeters {
-    pub fn count(&self, route: &'static str, method: &'static str, status: StatusCode, seconds: f64) {
+    pub fn count(
+        &self,
+        route: &'static str,
+        method: &'static str,
+        status: StatusCode,
+        measured: Measured,
+        seconds: f64,
+    ) {
         let place = METHODS.iter().position(|&known| known == method);
         let place = place.zip(STATUSES.iter().position(|&known| known == status));
         match place {
@@ -55,7 +65,11 @@ impl RouteMeters {
                 .increment(1),
             None => request_counter(route.into(), method, status).increment(1),
         }
-        self.duration.get_or_init(|| duration(route.into())).record(seconds);
+        let meter = match measured {
+            Measured::Work => self.duration.get_or_init(|| duration(route.into())),
+            Measured::Wait => self.wait.get_or_init(|| histogram!(names::WAIT_DURATION, "route" => route)),
+        };
+        meter.record(seconds);
     }
 }
 

@@ -4,6 +4,7 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
 pub const REQUESTS: &str = "twotick_http_requests_total";
 pub const REQUEST_DURATION: &str = "twotick_http_request_duration_seconds";
+pub const WAIT_DURATION: &str = "twotick_http_wait_duration_seconds";
 pub const WEBHOOKS: &str = "twotick_webhooks_received_total";
 pub const WEBHOOK_LAST_RECEIVED: &str = "twotick_webhook_last_received_timestamp_seconds";
 pub const WEBHOOK_ITEMS_UNKNOWN: &str = "twotick_webhook_items_unknown_total";
@@ -12,14 +13,15 @@ pub const REPORTS: &str = "twotick_reports_total";
 pub const CHECKS: &str = "twotick_checks_total";
 pub const VERIFICATIONS_CREATED: &str = "twotick_verifications_created_total";
 
-/// Upper bounds for [`REQUEST_DURATION`] in seconds: from a read in memory to a long poll of a minute.
-pub const DURATION_BUCKETS: [f64; 14] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 10.0, 60.0];
-
 /// Tells the recorder what each is. Without a recorder it does nothing.
 pub fn describe() {
     describe_counter!(REQUESTS, "HTTP requests by route, method and status");
     describe_histogram!(REQUEST_DURATION, Unit::Seconds, "From the head of a request to that of its answer");
+    describe_histogram!(
+        WAIT_DURATION,
+        Unit::Seconds,
+        "The same of requests with `wait`, which are held until something changes"
+    );
     describe_counter!(
         WEBHOOKS,
         "Webhooks by channel and result: stored, unreadable, signature_refused, not_stored, not_read"

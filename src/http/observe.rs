@@ -25,6 +25,8 @@ use crate::verification::values::{AppName, VerificationId};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// A caller's own request id is taken up to this length.
 const MAX_REQUEST_ID_BYTES: usize = 128;
+/// Enough to recognise a mistyped path.
+const MAX_LOGGED_PATH_CHARS: usize = 100;
 
 pub async fn observe<B: MessageBody>(
     mut request: ServiceRequest,
@@ -41,10 +43,15 @@ pub async fn observe<B: MessageBody>(
         None => page().unwrap_or(UNROUTED.into()),
     };
     let request_id = request_id(request.headers());
-    if stream::may_wait(request.query_string()) {
+    let measured = if stream::may_wait(request.query_string()) {
         compact(request.headers_mut());
-    }
-    let line = Line { method, route, counted: listener.zip(described), request_id, watch };
+        Measured::Wait
+    } else {
+        Measured::Work
+    };
+    let unrouted = (&*route == UNROUTED).then(|| redacted(request.path()));
+    let line =
+        Line { method, route, unrouted, counted: listener.zip(described), measured, request_id, watch };
     match caught(next.call(request)).await {
         Ok(Ok(mut response)) => {
             line.write(response.status(), response.request());
@@ -128,10 +135,46 @@ fn decorated(mut error: Error, request_id: HeaderValue) -> Error {
     error
 }
 
-/// The one log line of a request. Its path and query stay out of it: they can hold a number.
+/// A path as it may stand in a log: shortened, and without any run of digits that could be a number or a code.
+fn redacted(path: &str) -> String {
+    let mut shown = String::with_capacity(path.len().min(MAX_LOGGED_PATH_CHARS));
+    let mut digits = String::new();
+    for letter in path.chars().take(MAX_LOGGED_PATH_CHARS) {
+        if letter.is_numeric() {
+            digits.push(letter);
+            continue;
+        }
+        end_digits(&mut shown, &mut digits);
+        let is_plain = letter.is_ascii_alphabetic() || "/-_.~+%{}".contains(letter);
+        shown.push(if is_plain { letter } else { '?' });
+    }
+    end_digits(&mut shown, &mut digits);
+    shown
+}
+
+/// Versions such as `v1` have one or two digits, the shortest code has four.
+fn end_digits(shown: &mut String, digits: &mut String) {
+    shown.push_str(if digits.len() <= 2 { digits } else { "#" });
+    digits.clear();
+}
+
+/// What the time of a request says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Measured {
+    /// How long the server worked on it.
+    Work,
+    /// How long it was held, at the caller's wish, until something changed.
+    Wait,
+}
+
+/// The one log line of a request. Its path and query stay out of it, because they can hold a number; a path that leads
+/// nowhere is shown without its digits.
 struct Line {
     method: &'static str,
     route: SharedString,
+    /// The path, where it leads to no route.
+    unrouted: Option<String>,
+    measured: Measured,
     /// Where it is counted, if the route is described.
     counted: Option<(web::Data<Listener>, &'static Route)>,
     request_id: HeaderValue,
@@ -153,7 +196,7 @@ impl Line {
         let method = self.method;
         let counted = self.counted.as_ref();
         match counted.and_then(|(listener, route)| Some((listener.meters(route)?, &*route.pattern))) {
-            Some((meters, route)) => meters.count(route, method, status, seconds),
+            Some((meters, route)) => meters.count(route, method, status, self.measured, seconds),
             None => count_undescribed(&self.route, method, status, seconds),
         }
         let route = &*self.route;
@@ -167,14 +210,14 @@ impl Line {
                     request_id = self.request_id.to_str().unwrap_or(""),
                     app = app.map(AppName::as_str),
                     verification = verification.map(tracing::field::display),
-                    "{method} {route} {}",
-                    status.as_u16()
+                    path = self.unrouted.as_deref(),
+                    "request"
                 )
             };
         }
         if status.is_server_error() {
             line!(warn);
-        } else if is_frequent(route) || status == StatusCode::NOT_MODIFIED {
+        } else if is_frequent(route) || is_read(method, status) {
             line!(debug);
         } else {
             line!(info);
@@ -182,7 +225,12 @@ impl Line {
     }
 }
 
-/// Asked by machines all the time, as is whether anything is new; a line for each would drown the others.
+/// Changes nothing and went well: of interest only to who looks for it.
+fn is_read(method: &str, status: StatusCode) -> bool {
+    matches!(method, "GET" | "HEAD") && !status.is_client_error()
+}
+
+/// Asked by machines all the time; a line for each would drown the others.
 fn is_frequent(route: &str) -> bool {
     matches!(route, "/webhooks/{channel}" | "/healthz" | "/readyz" | "/metrics")
 }
@@ -223,6 +271,20 @@ mod tests {
         assert_eq!(response.headers().get("content-type").unwrap(), "application/problem+json");
         assert_eq!(response.headers().get("x-request-id").unwrap(), "r-1");
         assert_eq!(response.headers().get("x-content-type-options").unwrap(), "nosniff");
+    }
+
+    #[test]
+    fn a_logged_path_holds_no_number_and_no_code() {
+        for (path, shown) in [
+            ("/v1/verification", "/v1/verification"),
+            ("/v2/verifications/+12025550177", "/v2/verifications/+#"),
+            ("/v1/check/493817", "/v1/check/#"),
+            ("/v1/٤٩٣٨١٧", "/v1/#"),
+            ("/a b\n\u{1b}[31m", "/a?b???31m"),
+        ] {
+            assert_eq!(redacted(path), shown);
+        }
+        assert!(redacted(&"/x".repeat(5_000)).len() <= MAX_LOGGED_PATH_CHARS);
     }
 
     #[test]

@@ -587,6 +587,20 @@ pub enum ErrorClass {
     InDoubt,
 }
 
+impl ErrorClass {
+    /// As the API and the logs spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Fallback => "fallback",
+            Self::Sender => "sender",
+            Self::Recipient => "recipient",
+            Self::Configuration => "configuration",
+            Self::InDoubt => "in_doubt",
+        }
+    }
+}
+
 /// Why a message was refused or failed, as a provider (or we) put it.
 /// `title` is the provider's words, cut to 200 characters, and never holds a number or a code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]

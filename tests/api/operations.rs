@@ -1,5 +1,5 @@
 use reqwest::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use twotick::http::Lifecycle;
 use twotick::store::Store;
 
@@ -32,6 +32,8 @@ async fn metrics_count_by_route_and_never_name_a_person() {
     server.check(&id, &wrong).await;
     server.get(&format!("/v1/verifications?to=%2B{}", &NUMBER[1..])).send().await.unwrap();
     server.get(&format!("/nowhere/{}", &NUMBER[1..])).send().await.unwrap();
+    server.get(&format!("/v1/verifications/{id}?wait=1")).send().await.unwrap();
+    server.post(&format!("/v1/verifications/{id}/cancel"), &json!({})).send().await.unwrap();
     let response = server.admin("/metrics").send().await.unwrap();
     assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/plain; version=0.0.4"));
     let metrics = response.text().await.unwrap();
@@ -45,6 +47,10 @@ async fn metrics_count_by_route_and_never_name_a_person() {
         "twotick_reports_total{channel=\"whatsapp\",status=\"delivered\",standing=\"applied\"}",
         "twotick_checks_total{result=\"wrong_code\"}",
         "twotick_verifications_created_total{profile=\"login\"}",
+        "twotick_verifications_ended_total{status=\"canceled\"}",
+        "twotick_messages_total{channel=\"whatsapp\",country=\"US\",outcome=\"delivered\"}",
+        "twotick_delivery_seconds_bucket{channel=\"whatsapp\",country=\"US\",le=",
+        "twotick_http_wait_duration_seconds_count{route=\"/v1/verifications/{id}\"}",
     ] {
         assert!(metrics.contains(expected), "{expected} is missing in\n{metrics}");
     }

@@ -17,6 +17,7 @@ use super::turn::Written;
 use super::{Asker, Call, stop};
 use crate::clock::{Clock, Stopwatch};
 use crate::failpoint;
+use crate::store::changes::Publisher;
 use crate::store::{Errand, StoreError, Swept};
 
 /// Turns that wait for the disk at once. One sync is for all that wait, so more would only wait longer.
@@ -55,7 +56,9 @@ impl Syncer {
     ) -> io::Result<Self> {
         let (steps, queue) = bounded(TURNS_AHEAD);
         let durable = Arc::new(AtomicU64::new(0));
-        let work = Work { platter, clock, shared, errands, durable: Arc::clone(&durable), synced: 0 };
+        let publisher = Publisher::start()?;
+        let work =
+            Work { platter, clock, shared, errands, durable: Arc::clone(&durable), publisher, synced: 0 };
         let thread = thread::Builder::new().name("store-sync".to_owned()).spawn(move || {
             if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work.run(&queue))).is_err() {
                 stop("the thread that syncs the store panicked");
@@ -109,6 +112,7 @@ struct Work {
     shared: Arc<Shared>,
     errands: mpsc::UnboundedSender<Errand>,
     durable: Arc<AtomicU64>,
+    publisher: Publisher,
     /// The last batch that is durable.
     synced: u64,
 }
@@ -155,7 +159,7 @@ impl Work {
         }
     }
 
-    fn finish(&self, step: Step) {
+    fn finish(&mut self, step: Step) {
         let turn = match step {
             Step::Turn(turn) => *turn,
             Step::Fence(done) => {
@@ -166,7 +170,7 @@ impl Work {
         };
         let number = turn.written.number;
         failpoint::reach("publish.before");
-        let errands = turn.written.publish(&self.shared, self.clock.now());
+        let errands = turn.written.publish(&self.shared, &mut self.publisher, self.clock.now());
         self.durable.store(number, Ordering::Release);
         failpoint::reach("answer.before");
         // Nobody waits any more where an answer cannot be given: the client has gone.

@@ -19,6 +19,7 @@ use super::super::rows::Rows;
 use super::Agenda;
 use super::ledger::Ledger;
 use super::memory::Memory;
+use crate::store::changes::Change;
 use crate::store::gate::{Finished, Gate};
 use crate::store::{
     Alert, Answer, Audit, AuditAction, FirstAnswer, FirstOccasion, Idempotency, Inbound, Intent, LogPosition,
@@ -69,6 +70,8 @@ pub struct Turn<'a> {
     errands: Vec<(VerificationId, Ordinal, u16)>,
     /// When the deadlines served in this turn should have been.
     deadlines: Vec<Timestamp>,
+    /// Changes of state that this turn made.
+    changes: Vec<Change>,
 }
 
 /// A verification that this turn touched.
@@ -112,6 +115,7 @@ impl<'a> Turn<'a> {
             called: None,
             errands: Vec::new(),
             deadlines: Vec::new(),
+            changes: Vec::new(),
         }
     }
 
@@ -633,9 +637,6 @@ impl<'a> Turn<'a> {
                     self.name_message(id.message(*message), provider_ref)?;
                 }
             }
-            Fact::FellBack { reason, .. } => {
-                metrics::counter!("twotick_fallbacks_total", "reason" => reason.as_str()).increment(1);
-            }
             Fact::Erased => {
                 let request = self.verification(id).map(|verification| Arc::clone(&verification.request));
                 for (key, _) in request.iter().flat_map(|request| index::found_by(request)) {
@@ -644,6 +645,7 @@ impl<'a> Turn<'a> {
             }
             Fact::Requested { .. }
             | Fact::MessageQueued { .. }
+            | Fact::FellBack { .. }
             | Fact::StepSkipped { .. }
             | Fact::GaveUp
             | Fact::CheckPassed

@@ -8,6 +8,7 @@ use super::super::super::keys;
 use super::super::super::live::{Head, Live};
 use super::super::super::open::WriteError;
 use super::{Stored, Turn, Working};
+use crate::store::changes::{Change, Publisher, changes};
 use crate::store::{Errand, Facets, Snapshot, StoreError};
 use crate::verification::due::{due, due_while_throttled};
 use crate::verification::values::{Timestamp, VerificationId};
@@ -25,6 +26,7 @@ pub struct Written {
     changed: Vec<Changed>,
     errands: Vec<Errand>,
     deadlines: Vec<Timestamp>,
+    changes: Vec<Change>,
 }
 
 /// A verification as a turn left it.
@@ -62,7 +64,7 @@ impl Turn<'_> {
             changed.push(Changed { id: verification.id(), version: verification.version, live: after });
         }
         let (number, batch) = (self.number, self.ledger.batches());
-        Ok(Written { number, batch, changed, errands, deadlines: self.deadlines })
+        Ok(Written { number, batch, changed, errands, deadlines: self.deadlines, changes: self.changes })
     }
 
     /// What is to be carried out once this turn is durable.
@@ -89,6 +91,7 @@ impl Turn<'_> {
         let is_live = due(&working.state).is_some();
         let Working { state, policy, events, stored } = working;
         let State::Known(verification) = state else { return Ok(None) };
+        self.changes.extend(changes(&verification, &events));
         let mut added = Vec::with_capacity(USUAL_EVENT_BYTES * events.len());
         commits::append(&mut added, &events);
         let (before, head, commits) = match &stored {
@@ -192,7 +195,7 @@ impl Turn<'_> {
 
 impl Written {
     /// Shows the new states, now that they are durable, and gives back what is to be carried out because of them.
-    pub fn publish(self, shared: &Shared, now: Timestamp) -> Vec<Errand> {
+    pub fn publish(self, shared: &Shared, publisher: &mut Publisher, now: Timestamp) -> Vec<Errand> {
         if !self.deadlines.is_empty() {
             let lateness = metrics::histogram!("twotick_deadline_lateness_seconds");
             self.deadlines.iter().for_each(|&due| lateness.record(now.since(due).as_secs_f64()));
@@ -200,6 +203,7 @@ impl Written {
         for Changed { id, version, live } in self.changed {
             shared.publish(id, version, live);
         }
+        publisher.publish(self.changes);
         self.errands
     }
 }
