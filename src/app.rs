@@ -459,12 +459,12 @@ fn policy(config: &Config, name: &str, profile: &config::Profile) -> Policy {
         max_checks: profile.max_checks,
         resend_after_ms: profile.resend_after.iter().map(millis).collect(),
         default_locale: profile.default_locale.clone(),
-        steps: profile.steps.iter().filter_map(|step| policy_step(config, step)).collect(),
+        steps: profile.steps.iter().filter_map(|step| policy_step(config, profile, step)).collect(),
     }
 }
 
 /// `None` only for a step that names what the configuration does not have, which its check lets none through.
-fn policy_step(config: &Config, step: &config::Step) -> Option<Step> {
+fn policy_step(config: &Config, profile: &config::Profile, step: &config::Step) -> Option<Step> {
     let channel = config.channels.get(&step.channel)?;
     let content = match &step.content {
         config::StepContent::Template(name) => {
@@ -472,7 +472,9 @@ fn policy_step(config: &Config, step: &config::Step) -> Option<Step> {
             Content::Template { name: name.clone(), languages }
         }
         config::StepContent::Text(name) => {
-            Content::Text { by_locale: config.texts.get(name)?.locales.clone() }
+            let locales = &config.texts.get(name)?.locales;
+            let whole = |(locale, wording): (&String, &String)| (locale.clone(), profile.whole_text(wording));
+            Content::Text { by_locale: locales.iter().map(whole).collect() }
         }
     };
     Some(Step {

@@ -37,6 +37,7 @@ pub use problem::{Origin, Problem, Problems};
 pub use reader::Shown;
 
 use crate::language::Language;
+use crate::texts::{self, Cost};
 
 use environment::Unusable;
 use reader::{Findings, Section};
@@ -247,8 +248,50 @@ pub struct Profile {
     pub default_locale: String,
     /// Whether an app may bring its own code.
     pub allow_custom_code: bool,
+    /// The last line of its text messages, by which a phone fills the code in.
+    pub autofill: Option<Autofill>,
     /// 1 to 8, in order. Their deadlines together fit into `code_ttl`.
     pub steps: Vec<Step>,
+}
+
+impl Profile {
+    /// What an SMS of `text` costs in each of its locales, at the longest that this profile makes it.
+    pub fn costs<'t>(&self, text: &'t Text) -> impl Iterator<Item = (&'t str, Cost)> {
+        text.locales.iter().map(|(locale, wording)| {
+            let code = "0".repeat(usize::from(self.code_length));
+            let minutes = self.code_ttl.as_secs().div_ceil(60).to_string();
+            let filled =
+                self.whole_text(wording).replace("{brand}", &self.brand).replace("{minutes}", &minutes);
+            (locale.as_str(), texts::cost(&filled.replace("{code}", &code)))
+        })
+    }
+
+    /// A wording with the line by which a phone fills the code in.
+    pub fn whole_text(&self, wording: &str) -> String {
+        match &self.autofill {
+            Some(autofill) => format!("{wording}\n\n{}", autofill.line()),
+            None => wording.to_owned(),
+        }
+    }
+}
+
+/// What the last line of a text message tells a phone. Both kinds want the last place, so a profile has one at most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Autofill {
+    /// The domain of the page that asks for the code (WebOTP): `@example.com #493817`.
+    WebOtp(String),
+    /// The 11 characters that name an Android app to the SMS Retriever.
+    SmsRetriever(String),
+}
+
+impl Autofill {
+    /// The line, with the placeholder `{code}` where the code belongs.
+    pub fn line(&self) -> String {
+        match self {
+            Self::WebOtp(domain) => format!("@{domain} #{{code}}"),
+            Self::SmsRetriever(hash) => hash.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -35,6 +35,7 @@ pub mod store;
 #[cfg(not(fuzzing))]
 pub mod sweeps;
 #[cfg(not(fuzzing))]
+pub mod texts;
 pub mod timeline;
 pub mod vault;
 pub mod verification;

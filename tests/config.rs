@@ -793,3 +793,64 @@ fn wrong_usage_ends_with_2() {
     assert_eq!(output.status.code(), Some(2));
     assert!(!stderr(&output).contains("CANARY"));
 }
+
+#[test]
+fn texts_are_priced_and_what_makes_them_dear_is_named() {
+    let checked = |text: &str| {
+        let output = Place::with(text).run(&["config", "check"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let priced = checked(GOOD);
+    assert!(priced.contains("ok    text otp in en: 1 SMS, "), "{priced}");
+    let long = format!("en = \"{{code}} {} ő\"", "a".repeat(70));
+    let line = GOOD.lines().find(|line| line.starts_with("en = \"{code}")).unwrap();
+    let dear = checked(&GOOD.replace(line, &long));
+    assert!(
+        dear.contains(
+            "takes 2 SMS segments, each charged: 79 characters of UCS-2, because GSM-7 lacks \"ő\""
+        ),
+        "{dear}"
+    );
+    assert!(dear.contains("ok    text otp in en: 2 SMS segments, 79 of UCS-2"), "{dear}");
+}
+
+#[test]
+fn the_text_and_the_locales_of_thirty_languages_are_built_in() {
+    let good = GOOD.replace("{ file = \"sms.token\" }", "\"token\"");
+    let (before, _) = good.split_once("[texts.otp]").unwrap();
+    let environment: Environment = SECRETS.into_iter().collect();
+    let locales = before.lines().find(|line| line.starts_with("locales")).unwrap();
+    let config = Config::parse(&before.replace(locales, ""), &environment).unwrap();
+    let text = &config.texts["otp"].locales;
+    assert_eq!(text["de"], "{code} ist Ihr {brand}-Code. Er läuft in {minutes} Minuten ab.");
+    assert!(text.len() >= 30);
+    let template = &config.templates["login_code"].locales;
+    assert_eq!((template["pt-BR"].as_str(), template["zh-CN"].as_str()), ("pt_BR", "zh_CN"));
+}
+
+#[test]
+fn a_profile_can_end_its_texts_with_a_line_for_the_phone() {
+    let good = GOOD.replace("{ file = \"sms.token\" }", "\"token\"");
+    let with = |key: &str| good.replace("[profiles.login]", &format!("[profiles.login]\n{key}"));
+    let environment: Environment = SECRETS.into_iter().collect();
+    for (key, end) in [
+        ("web_otp_domain = \"login.example.com\"", "\n\n@login.example.com #{code}"),
+        ("sms_retriever_hash = \"+sR1l3SmHwk\"", "\n\n+sR1l3SmHwk"),
+    ] {
+        let config = Config::parse(&with(key), &environment).unwrap();
+        let profile = &config.profiles["login"];
+        assert_eq!(profile.whole_text("{code}"), format!("{{code}}{end}"));
+    }
+    for wrong in [
+        "web_otp_domain = \"https://example.com\"",
+        "web_otp_domain = \"example.com:8080\"",
+        "web_otp_domain = \"-example.com\"",
+        "web_otp_domain = \"\"",
+        "sms_retriever_hash = \"tooshort\"",
+        "sms_retriever_hash = \"+sR1l3SmHw!\"",
+        "sms_retriever_hash = \"+sR1l3SmHwk\"\nweb_otp_domain = \"example.com\"",
+    ] {
+        assert!(Config::parse(&with(wrong), &environment).is_err(), "{wrong}");
+    }
+}

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 
 /// Who may use whom. `cli`, `app` and `main` put things together and may use everything; nobody may use them but each
 /// other. A module may always use itself.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("verification", &[]),
     ("clock", &["verification"]),
     ("phone", &["verification"]),
     ("language", &[]),
+    ("texts", &[]),
     ("failpoint", &[]),
     ("explain", &["verification", "language"]),
-    ("config", &["language"]),
+    ("config", &["language", "texts"]),
     ("vault", &["verification", "phone"]),
     ("store", &["verification", "clock", "failpoint"]),
     ("channel", &["verification", "explain", "clock", "failpoint"]),

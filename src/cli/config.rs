@@ -1,5 +1,6 @@
 //! `twotick config check | show | init`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -9,7 +10,8 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{Cli, Exit, load_config, print};
-use crate::config::{ChannelKind, DEFAULT_FILE, Loaded, Profile, Shown};
+use crate::config::{ChannelKind, DEFAULT_FILE, Loaded, Profile, Shown, StepContent};
+use crate::texts::Cost;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -70,10 +72,28 @@ fn check(loaded: &Loaded) -> String {
     }
     for (name, profile) in &config.profiles {
         line(&mut out, format_args!("ok  profile {name}: {}", steps(profile)));
+        for text in texts_of(profile) {
+            let costs = config.texts.get(text).into_iter().flat_map(|text| profile.costs(text));
+            for (locale, Cost { encoding, units, segments }) in costs {
+                let parts =
+                    if segments == 1 { "1 SMS".to_owned() } else { format!("{segments} SMS segments") };
+                let encoding = encoding.as_str();
+                line(&mut out, format_args!("ok    text {text} in {locale}: {parts}, {units} of {encoding}"));
+            }
+        }
     }
     let secrets = loaded.effective.iter().filter(|shown| shown.value == "***").count();
     line(&mut out, format_args!("ok  secrets: {secrets} found"));
     out
+}
+
+/// The texts that a profile sends, each once.
+fn texts_of(profile: &Profile) -> BTreeSet<&str> {
+    let texts = profile.steps.iter().filter_map(|step| match &step.content {
+        StepContent::Text(name) => Some(name.as_str()),
+        StepContent::Template(_) => None,
+    });
+    texts.collect()
 }
 
 /// `whatsapp, after 30s sms`.

@@ -8,7 +8,8 @@ use super::reader::{Section, Slot, as_table};
 use super::sections::{Kind, Known, NAME, all, is_locale, is_name};
 use super::tree::Table;
 use super::values::format_duration;
-use super::{Profile, Step, StepContent};
+use super::{Autofill, Profile, Step, StepContent};
+use crate::texts::Encoding;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -56,6 +57,7 @@ fn profile(slot: &Slot<'_>, known: &Known, built_in: &Table) -> Option<Profile> 
     let default_locale = locale_slot
         .text("a locale, such as \"en\" or \"pt-BR\"", |text| is_locale(text).then(|| text.to_owned()));
     let allow_custom_code = section.defaulted("allow_custom_code").boolean();
+    let autofill = autofill(&mut section);
     let steps_slot = section.required("steps");
     let steps = steps(&steps_slot, known);
     section.end();
@@ -65,7 +67,7 @@ fn profile(slot: &Slot<'_>, known: &Known, built_in: &Table) -> Option<Profile> 
     if let Some(ttl) = code_ttl {
         check_deadlines(&steps_slot, ttl, steps.iter().flatten());
     }
-    Some(Profile {
+    let profile = Profile {
         brand: brand?,
         code_length: code_length?,
         code_ttl: code_ttl?,
@@ -73,8 +75,70 @@ fn profile(slot: &Slot<'_>, known: &Known, built_in: &Table) -> Option<Profile> 
         resend_after: resend_after?,
         default_locale: default_locale?,
         allow_custom_code: allow_custom_code?,
+        autofill: autofill?,
         steps: steps.into_iter().collect::<Option<_>>().filter(|steps: &Vec<Step>| !steps.is_empty())?,
-    })
+    };
+    for step in &profile.steps {
+        warn_of_segments(&steps_slot, &profile, step, known);
+    }
+    Some(profile)
+}
+
+/// `Some(None)`: a profile without it.
+fn autofill(section: &mut Section<'_>) -> Option<Option<Autofill>> {
+    let web_otp = section.optional("web_otp_domain");
+    let retriever = section.optional("sms_retriever_hash");
+    if !web_otp.is_set() && !retriever.is_set() {
+        return Some(None);
+    }
+    if web_otp.is_set() && retriever.is_set() {
+        retriever.problem("not allowed beside web_otp_domain: both want the last line of the text");
+        return None;
+    }
+    if web_otp.is_set() {
+        let domain = web_otp
+            .text("a domain without scheme, port and path, such as \"example.com\"", |text| {
+                is_domain(text).then(|| text.to_owned())
+            });
+        return Some(Some(Autofill::WebOtp(domain?)));
+    }
+    let hash = retriever.text("the 11 characters of the app's hash, such as \"+sR1l3SmHwk\"", |text| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"+/".contains(&byte);
+        (text.len() == 11 && text.bytes().all(fits)).then(|| text.to_owned())
+    });
+    Some(Some(Autofill::SmsRetriever(hash?)))
+}
+
+/// Labels of letters, digits and hyphens (RFC 1123); the domain of a page has two at least, or is `localhost`.
+fn is_domain(text: &str) -> bool {
+    let is_label = |label: &str| {
+        let allowed = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        (1..=63).contains(&label.len()) && allowed && !label.starts_with('-') && !label.ends_with('-')
+    };
+    text.len() <= 253 && text.split('.').all(is_label) && (text.contains('.') || text == "localhost")
+}
+
+fn warn_of_segments(slot: &Slot<'_>, profile: &Profile, step: &Step, known: &Known) {
+    let StepContent::Text(name) = &step.content else { return };
+    let Some(Some(text)) = known.texts.get(name) else { return };
+    for (locale, cost) in profile.costs(text) {
+        if cost.segments == 1 {
+            continue;
+        }
+        let why = match &cost.encoding {
+            Encoding::Gsm7 => String::new(),
+            Encoding::Ucs2 { because } => {
+                let letters: String = because.iter().take(10).collect();
+                format!(", because GSM-7 lacks {letters:?}")
+            }
+        };
+        slot.warning(format!(
+            "text \"{name}\" in {locale} takes {} SMS segments, each charged: {} characters of {}{why}",
+            cost.segments,
+            cost.units,
+            cost.encoding.as_str()
+        ));
+    }
 }
 
 fn durations(slot: &Slot<'_>) -> Option<Vec<Duration>> {

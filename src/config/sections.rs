@@ -16,6 +16,7 @@ use super::{
     App, Backend, Button, Channel, ChannelKind, Config, Http, Keys, Meta, OnDoubt, Retention, Server, Store,
     Template, Text,
 };
+use crate::texts;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -36,8 +37,10 @@ pub(super) fn config(mut root: Section<'_>, built_in: &Table) -> Option<Config> 
         .map(|s| channels(s, built_in));
     let profiles_slot = root.required("profiles");
     let templates = optional_entries(&root.optional("templates"), "a table: [templates.NAME]", template);
-    let texts = optional_entries(&root.optional("texts"), "a table: [texts.NAME]", text);
-    let known = Known { channels: channels.unwrap_or_default(), templates, texts };
+    let mut wordings = optional_entries(&root.optional("texts"), "a table: [texts.NAME]", text);
+    let built_in_text = || Some(Text { locales: texts::built_in().clone() });
+    wordings.entry(texts::BUILT_IN.to_owned()).or_insert_with(built_in_text);
+    let known = Known { channels: channels.unwrap_or_default(), templates, texts: wordings };
     let profiles = profiles(&profiles_slot, &known, built_in);
     root.end();
     Some(Config {
@@ -332,16 +335,13 @@ fn optional_entries<T>(
 
 fn template(slot: &Slot<'_>) -> Option<Template> {
     let mut section = slot.table("a table: [templates.NAME] with locales and button")?;
-    let languages = section.required("locales");
-    let languages = languages.table("a table, such as { en = \"en_US\", de = \"de\" }");
-    let locales = languages.and_then(|languages| {
-        locales(&languages, |slot| {
-            slot.text("the template's language code at Meta, such as \"en_US\"", |text| {
-                let fits = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
-                ((2..=10).contains(&text.len()) && text.bytes().all(fits)).then(|| text.to_owned())
-            })
-        })
-    });
+    let languages = section.optional("locales");
+    let locales = if languages.is_set() {
+        let languages = languages.table("a table, such as { en = \"en_US\", de = \"de\" }");
+        languages.and_then(|languages| locales(&languages, meta_language))
+    } else {
+        Some(texts::meta_languages())
+    };
     let button = section.required("button").choice(&[
         ("copy_code", Button::CopyCode),
         ("one_tap", Button::OneTap),
@@ -349,6 +349,13 @@ fn template(slot: &Slot<'_>) -> Option<Template> {
     ]);
     section.end();
     Some(Template { locales: locales?, button: button? })
+}
+
+fn meta_language(slot: &Slot<'_>) -> Option<String> {
+    slot.text("the template's language code at Meta, such as \"en_US\"", |text| {
+        let fits = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+        ((2..=10).contains(&text.len()) && text.bytes().all(fits)).then(|| text.to_owned())
+    })
 }
 
 fn text(slot: &Slot<'_>) -> Option<Text> {

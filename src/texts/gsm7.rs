@@ -1,0 +1,53 @@
+//! The default alphabet of GSM (3GPP TS 23.038, 6.2.1) and its extension table.
+
+/// The position of a letter is its septet; 0x1b escapes to [`EXTENSION`].
+const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\u{1b}ÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
+const EXTENSION: &str = "\u{c}^{}\\[~]|€";
+const ESCAPE: char = '\u{1b}';
+
+/// Septets that a letter takes, 1 or 2; `None` where the alphabet lacks it.
+pub fn septets(letter: char) -> Option<usize> {
+    match letter {
+        ESCAPE => None,
+        _ if BASIC.contains(letter) => Some(1),
+        _ if EXTENSION.contains(letter) => Some(2),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_alphabet_has_its_128_places() {
+        assert_eq!(BASIC.chars().count(), 128);
+        for (septet, letter) in [
+            (0x00, '@'),
+            (0x10, 'Δ'),
+            (0x1b, ESCAPE),
+            (0x20, ' '),
+            (0x30, '0'),
+            (0x41, 'A'),
+            (0x61, 'a'),
+            (0x7f, 'à'),
+        ] {
+            assert_eq!(BASIC.chars().nth(septet), Some(letter));
+        }
+    }
+
+    #[test]
+    fn letters_take_one_septet_or_two_or_are_missing() {
+        for (letter, taken) in [
+            ('a', Some(1)),
+            ('Ç', Some(1)),
+            ('€', Some(2)),
+            ('{', Some(2)),
+            ('ç', None),
+            ('`', None),
+            (ESCAPE, None),
+        ] {
+            assert_eq!(septets(letter), taken, "{letter:?}");
+        }
+    }
+}
