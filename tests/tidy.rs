@@ -13,7 +13,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("language", &[]),
     ("failpoint", &[]),
     ("explain", &["verification", "language"]),
-    ("config", &["language"]),
+    ("config", &["language", "channel", "verification"]),
     ("vault", &["verification", "phone"]),
     ("store", &["verification", "clock", "failpoint"]),
     ("channel", &["verification", "explain", "clock", "failpoint"]),

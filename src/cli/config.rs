@@ -9,7 +9,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{Cli, Exit, load_config, print};
-use crate::config::{ChannelKind, DEFAULT_FILE, Loaded, Profile, Shown};
+use crate::config::{DEFAULT_FILE, Loaded, Profile, Shown};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -62,11 +62,7 @@ fn check(loaded: &Loaded) -> String {
     let apps: Vec<&str> = config.apps.iter().map(|app| app.name.as_str()).collect();
     line(&mut out, format_args!("ok  apps: {}", apps.join(", ")));
     for (name, channel) in &config.channels {
-        let kind = match channel.kind {
-            ChannelKind::Meta(_) => "meta",
-            ChannelKind::Http(_) => "http",
-        };
-        line(&mut out, format_args!("ok  channel {name}: {kind}"));
+        line(&mut out, format_args!("ok  channel {name}: {}", channel.kind.word()));
     }
     for (name, profile) in &config.profiles {
         line(&mut out, format_args!("ok  profile {name}: {}", steps(profile)));
