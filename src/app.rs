@@ -31,9 +31,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_cron_scheduler::JobSchedulerError;
 
-use crate::channel::http_sms::HttpSms;
-use crate::channel::meta::Meta;
-use crate::channel::{Channel, SetupError};
+use crate::channel::webhook::Callback;
+use crate::channel::{self, Basis, Unusable};
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{self, Config};
 use crate::console;
@@ -44,7 +43,7 @@ use crate::store::{self, Errand, Store, StoreError};
 use crate::sweeps::{self, Keep, NeededTemplate, Sweeps};
 use crate::vault::{KeysError, Vault};
 use crate::verification::Policy;
-use crate::verification::policy::{Content, OnDoubt, Step};
+use crate::verification::policy::{Content, Step};
 use crate::verification::values::{AppName, ChannelName, UserName};
 
 pub use crate::sandbox;
@@ -73,8 +72,6 @@ const NOBODY_READS_LIMIT_MS: u32 = 10_000;
 const BACKLOG: u32 = 1024;
 /// The folder in the data folder that holds the keys of days and minutes.
 const KEYS: &str = "keys";
-/// Where Meta is; anything else is a stand-in or a proxy.
-const META: &str = "https://graph.facebook.com";
 
 /// The sockets of both listeners, bound before anything else so that a port that is taken costs nothing.
 pub struct Listeners {
@@ -124,8 +121,8 @@ pub enum StartError {
     Keys(#[from] KeysError),
     #[error(transparent)]
     Store(#[from] OpenError),
-    #[error("[channels.{name}]: {source}")]
-    Channel { name: String, source: SetupError },
+    #[error(transparent)]
+    Channel(#[from] Unusable),
     #[error("the metrics cannot be set up: {0}")]
     Metrics(#[from] BuildError),
     #[error("the sweeps cannot be set up: {0}")]
@@ -352,47 +349,19 @@ async fn feed_watchdog(store: Arc<dyn Store>) {
 }
 
 fn rates(config: &Config) -> BTreeMap<ChannelName, u32> {
-    let rate = |(name, channel): (&String, &config::Channel)| match &channel.kind {
-        config::ChannelKind::Meta(meta) => Some((ChannelName::new(name), meta.messages_per_second)),
-        config::ChannelKind::Http(_) => None,
+    let rate = |(name, channel): (&String, &config::Channel)| {
+        Some((ChannelName::new(name), channel.messages_per_second?))
     };
     config.channels.iter().filter_map(rate).collect()
 }
 
-fn channels(config: &Config) -> Result<Channels, StartError> {
-    let channel = |(name, settings): (&String, &config::Channel)| {
-        let channel = channel(ChannelName::new(name), &settings.kind);
-        let channel = channel.map_err(|source| StartError::Channel { name: name.clone(), source })?;
-        Ok((ChannelName::new(name), Arc::new(channel)))
-    };
-    config.channels.iter().map(channel).collect()
-}
-
-fn channel(name: ChannelName, kind: &config::ChannelKind) -> Result<Channel, SetupError> {
-    Ok(match kind.clone() {
-        config::ChannelKind::Meta(meta) => Channel::Meta(Meta::new(crate::channel::meta::Settings {
-            name,
-            graph_url: meta.graph_url,
-            graph_version: meta.graph_version,
-            phone_number_id: meta.phone_number_id,
-            business_account_id: meta.business_account_id,
-            access_token: meta.access_token,
-            app_secrets: meta.app_secrets,
-            verify_token: meta.verify_token,
-            connect_timeout: meta.connect_timeout,
-            timeout: meta.timeout,
-        })?),
-        config::ChannelKind::Http(http) => Channel::Http(HttpSms::new(crate::channel::http_sms::Settings {
-            name,
-            url: http.url,
-            from: http.from,
-            bearer: http.bearer,
-            id_pointer: http.id_pointer,
-            report_secret: http.report_secret,
-            connect_timeout: http.connect_timeout,
-            timeout: http.timeout,
-        })?),
-    })
+fn channels(config: &Config) -> Result<Channels, Unusable> {
+    let settings = config.channels.iter().map(|(name, settings)| {
+        let name = ChannelName::new(name);
+        let callback = Callback::new(&config.server.public_url, &name);
+        (Basis { name, callback, timeouts: settings.timeouts }, settings.kind.clone())
+    });
+    channel::all(settings)
 }
 
 fn apps(config: &Config) -> Vec<http::App> {
@@ -482,10 +451,7 @@ fn policy_step(config: &Config, profile: &config::Profile, step: &config::Step) 
         content,
         deliver_within: step.deliver_within,
         in_doubt_wait: channel.in_doubt_wait,
-        on_doubt: match channel.on_doubt {
-            config::OnDoubt::ResendOnce => OnDoubt::ResendOnce,
-            config::OnDoubt::Hold => OnDoubt::Hold,
-        },
+        on_doubt: channel.on_doubt,
     })
 }
 
@@ -514,12 +480,13 @@ fn local(listen: SocketAddr) -> SocketAddr {
 
 fn warn_of_stand_ins(config: &Config) {
     for (name, channel) in &config.channels {
-        let config::ChannelKind::Meta(meta) = &channel.kind else { continue };
-        if meta.graph_url != META {
+        let address = channel.kind.address();
+        if channel.kind.usual_address().is_some_and(|usual| usual != address) {
             tracing::warn!(
                 channel = name,
-                graph_url = meta.graph_url,
-                "this channel does not send by Meta but by a stand-in: nobody's phone rings"
+                kind = channel.kind.word(),
+                address,
+                "this channel does not send by its provider but by a stand-in: nobody's phone rings"
             );
         }
     }

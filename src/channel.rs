@@ -1,77 +1,253 @@
 //! Ways to reach a person. A channel turns a message into one HTTP request, the answer into an [`Outcome`] and a
 //! webhook into [`Report`]s. It decides nothing and retries nothing: that is the machine's.
+//!
+//! A kind of channel is a folder or file here with a [`Provider`], a row in each list of this file, and a reader of its
+//! settings in `config/channels/`. Nothing outside asks which kind a channel is.
 
 pub mod exchange;
 pub mod http_sms;
 pub mod meta;
 mod scrub;
 pub mod signature;
+mod templates;
 #[cfg(test)]
 mod testing;
+mod throttle;
+pub mod webhook;
 mod wire;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::verification::values::{
     ChannelName, DeliveryError, ErrorClass, MessageId, Outcome, ProviderRef, Report, Timestamp,
 };
 use signature::BadSignature;
+pub use templates::{Template, TemplatesUnknown};
+use throttle::Throttle;
+use webhook::{Callback, Heard, NotHeard, Webhook};
 
-/// A configured channel. The kinds are a closed set: one more provider is one more variant.
-pub enum Channel {
+/// A configured channel.
+pub struct Channel {
+    name: ChannelName,
+    callback: Callback,
+    kind: Kind,
+    refusals: Refusals,
+    strangers: Throttle<(Option<String>, Stray)>,
+}
+
+/// The kinds are a closed set: one more provider is one more variant.
+enum Kind {
     Meta(meta::Meta),
     Http(http_sms::HttpSms),
 }
 
+/// What the configuration says about a channel beside what every kind has.
+#[derive(Debug, Clone)]
+pub enum Settings {
+    Meta(meta::Settings),
+    Http(http_sms::Settings),
+}
+
+/// `$use` with the provider behind a kind.
+macro_rules! provider {
+    ($kind:expr, $provider:ident => $use:expr) => {
+        match $kind {
+            Kind::Meta($provider) => $use,
+            Kind::Http($provider) => $use,
+        }
+    };
+}
+
+impl Kind {
+    fn new(basis: &Basis, settings: Settings) -> Result<Self, SetupError> {
+        Ok(match settings {
+            Settings::Meta(settings) => Self::Meta(meta::Meta::new(basis, settings)?),
+            Settings::Http(settings) => Self::Http(http_sms::HttpSms::new(basis, settings)?),
+        })
+    }
+}
+
+impl Settings {
+    /// What `kind` is in the configuration.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Meta(_) => "meta",
+            Self::Http(_) => "http",
+        }
+    }
+
+    /// Where requests go: an address at the provider, or at what stands in for it.
+    pub fn address(&self) -> &str {
+        match self {
+            Self::Meta(meta) => &meta.graph_url,
+            Self::Http(http) => &http.url,
+        }
+    }
+
+    /// The provider's own address; `None` where every customer has another.
+    pub fn usual_address(&self) -> Option<&'static str> {
+        match self {
+            Self::Meta(_) => Some(meta::ADDRESS),
+            Self::Http(_) => None,
+        }
+    }
+}
+
+/// What a step may name for a channel to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carries {
+    Template,
+    Text,
+}
+
+/// What every kind of channel does.
+trait Provider {
+    /// Makes exactly one request and says what became of it, within the channel's `timeout`.
+    async fn send(&self, submission: &Submission<'_>) -> Outcome;
+
+    /// Checks that the provider sent this, and says what it is. Total: what cannot be read is counted in the
+    /// [`Delivery`].
+    fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard>;
+
+    /// The key of the configuration to compare where signatures are wrong.
+    fn signing_setting(&self) -> &'static str;
+
+    /// Every language in which the provider knows the template `name`; `None` where it keeps no templates.
+    async fn templates(&self, _name: &str) -> Option<Result<Vec<Template>, TemplatesUnknown>> {
+        None
+    }
+}
+
+/// What a channel has whatever its kind.
+#[derive(Debug, Clone)]
+pub struct Basis {
+    pub name: ChannelName,
+    pub timeouts: Timeouts,
+    pub callback: Callback,
+}
+
+/// How long a request may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For name, connection and TLS together. At most half of `whole` is used, so that a provider that cannot be
+    /// reached is told apart from one that does not answer.
+    pub connect: Duration,
+    /// For everything, to the last byte of the answer.
+    pub whole: Duration,
+}
+
+/// The channels of one configuration. They are made together because a provider may report on one of them at the
+/// address of another.
+pub fn all(
+    settings: impl IntoIterator<Item = (Basis, Settings)>,
+) -> Result<BTreeMap<ChannelName, Arc<Channel>>, Unusable> {
+    let mut channels = BTreeMap::new();
+    for (basis, settings) in settings {
+        let kind =
+            Kind::new(&basis, settings).map_err(|source| Unusable { channel: basis.name.clone(), source })?;
+        let Basis { name, callback, .. } = basis;
+        let channel = Channel {
+            name: name.clone(),
+            callback,
+            kind,
+            refusals: Refusals::default(),
+            strangers: Throttle::default(),
+        };
+        channels.insert(name, channel);
+    }
+    meta::introduce(channels.values_mut().filter_map(|channel| match &mut channel.kind {
+        Kind::Meta(meta) => Some(meta),
+        Kind::Http(_) => None,
+    }));
+    Ok(channels.into_iter().map(|(name, channel)| (name, Arc::new(channel))).collect())
+}
+
+/// A channel that cannot be made of its settings.
+#[derive(Debug, thiserror::Error)]
+#[error("[channels.{channel}]: {source}")]
+pub struct Unusable {
+    pub channel: ChannelName,
+    pub source: SetupError,
+}
+
 impl Channel {
     pub fn name(&self) -> &ChannelName {
-        match self {
-            Self::Meta(meta) => meta.name(),
-            Self::Http(http) => http.name(),
-        }
+        &self.name
     }
 
-    /// Makes exactly one HTTP request and says what became of it, within the channel's `timeout`.
+    /// Where its provider reports to it.
+    pub fn callback(&self) -> &Callback {
+        &self.callback
+    }
+
+    /// Makes exactly one request and says what became of it, within the channel's `timeout`.
     pub async fn send(&self, submission: &Submission<'_>) -> Outcome {
-        match self {
-            Self::Meta(meta) => meta.send(submission).await,
-            Self::Http(http) => http.send(submission).await,
+        provider!(&self.kind, provider => provider.send(submission).await)
+    }
+
+    /// What a request to its webhook address says, once it is known that the provider sent it. The caller has bounded
+    /// the body (3 MiB), stores what was told and calls [`Channel::stored`].
+    pub fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
+        let heard = provider!(&self.kind, provider => provider.receive(webhook));
+        if let Err(NotHeard::Signature(reason)) = heard {
+            let setting = provider!(&self.kind, provider => provider.signing_setting());
+            self.refusals.count(&self.name, setting, reason, webhook.now);
+        }
+        heard
+    }
+
+    /// Says that a signed delivery with something for this channel is durable.
+    pub fn stored(&self) {
+        self.refusals.in_a_row.store(0, Ordering::Relaxed);
+    }
+
+    /// Writes into the log what a delivery to this channel's address had for nobody.
+    pub fn note_foreign(&self, delivery: &Delivery, now: Timestamp) {
+        for Foreign { id, reason, items } in &delivery.foreign {
+            let key = (id.clone(), *reason);
+            let Some(items) = self.strangers.due(key, *items as u64, now) else { continue };
+            let (channel, id) = (&self.name, id.as_deref());
+            tracing::warn!(%channel, id, items, reason = reason.as_str(), "updates were left alone");
         }
     }
 
-    /// Whether the provider signed these very bytes. `signature_headers` is every value of the header named by
-    /// [`Channel::signature_header`]: two of them are as bad as none.
-    pub fn verify(&self, signature_headers: &[&[u8]], body: &[u8]) -> Result<(), BadSignature> {
-        match self {
-            Self::Meta(meta) => meta.verify(signature_headers, body),
-            Self::Http(http) => http.verify(signature_headers, body),
-        }
+    /// Signatures that were refused since the last delivery that was right.
+    pub fn refused_in_a_row(&self) -> u64 {
+        self.refusals.in_a_row.load(Ordering::Relaxed)
     }
 
-    /// In lower case, as header maps look names up.
-    pub fn signature_header(&self) -> &'static str {
-        match self {
-            Self::Meta(_) => "x-hub-signature-256",
-            Self::Http(_) => "x-signature-256",
-        }
+    /// Every language in which the provider knows the template `name`; `None` where it keeps no templates. One request,
+    /// within the channel's `timeout`.
+    pub async fn templates(&self, name: &str) -> Option<Result<Vec<Template>, TemplatesUnknown>> {
+        provider!(&self.kind, provider => provider.templates(name).await)
     }
+}
 
-    /// What a webhook says. Total: whatever cannot be read is counted in the [`Delivery`].
-    /// The caller has verified the signature and bounded the body (3 MiB).
-    pub fn parse(&self, body: &[u8]) -> Delivery {
-        match self {
-            Self::Meta(meta) => meta.parse(body),
-            Self::Http(http) => http.parse(body),
-        }
-    }
+/// Deliveries whose signature was refused. Anybody can send as many as they like, so the log gets a summary.
+#[derive(Default)]
+struct Refusals {
+    in_a_row: AtomicU64,
+    lines: Throttle<BadSignature>,
+}
 
-    /// The text to answer a provider with that asks whether this webhook is ours, or `None` to refuse it.
-    /// To be sent as plain text: it is the caller's own words.
-    pub fn answer_challenge<'a>(&self, challenge: &Challenge<'a>) -> Option<&'a str> {
-        match self {
-            Self::Meta(meta) => meta.answer_challenge(challenge),
-            Self::Http(_) => None,
+impl Refusals {
+    fn count(&self, channel: &ChannelName, setting: &str, reason: BadSignature, now: Timestamp) {
+        let in_a_row = self.in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+        let Some(times) = self.lines.due(reason, 1, now) else { return };
+        let why = reason.as_str();
+        match reason {
+            BadSignature::Wrong => tracing::warn!(
+                %channel, reason = why, times, in_a_row,
+                "webhooks were refused: their signature is of another secret. If they are the provider's, compare \
+                 `[channels.{channel}] {setting}` with the secret that the provider shows"
+            ),
+            BadSignature::Missing | BadSignature::Doubled | BadSignature::Malformed => tracing::warn!(
+                %channel, reason = why, times, in_a_row, "webhooks were refused: {reason}"
+            ),
         }
     }
 }
@@ -94,21 +270,14 @@ pub enum Content<'a> {
     Text(&'a str),
 }
 
-/// The query of Meta's `GET` on a webhook (`hub.mode`, `hub.verify_token`, `hub.challenge`).
-pub struct Challenge<'a> {
-    pub mode: &'a str,
-    pub verify_token: &'a str,
-    pub challenge: &'a str,
-}
-
 /// Everything one webhook says.
 #[derive(Debug, Default)]
 pub struct Delivery {
     pub reports: Vec<Report>,
     pub inbound: Vec<Inbound>,
     pub alerts: Vec<Alert>,
-    /// Updates for a phone number or business account that is not ours, left alone.
-    pub foreign: usize,
+    /// Updates that belong to no channel which may have them, left alone.
+    pub foreign: Vec<Foreign>,
     pub unknown: BTreeMap<Unknown, usize>,
     pub readable: Readable,
 }
@@ -121,6 +290,58 @@ impl Delivery {
     fn count(&mut self, unknown: Unknown) {
         *self.unknown.entry(unknown).or_default() += 1;
     }
+
+    /// How many updates were left alone.
+    pub fn foreign_items(&self) -> usize {
+        self.foreign.iter().map(|foreign| foreign.items).sum()
+    }
+
+    fn leave_alone(&mut self, id: Option<&str>, reason: Stray, items: usize) {
+        let id = id.and_then(plain_id);
+        let known = self.foreign.iter().position(|known| (known.reason, &known.id) == (reason, &id));
+        let is_full = self.foreign.len() >= MOST_FOREIGN;
+        match known.or(is_full.then_some(0)) {
+            Some(place) => self.foreign[place].items += items,
+            None => self.foreign.push(Foreign { id, reason, items }),
+        }
+    }
+}
+
+/// A provider with more numbers than that in one delivery is counted all the same, under the first of them.
+const MOST_FOREIGN: usize = 8;
+
+/// Updates about something that is not a channel's.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Foreign {
+    /// The phone number id or account that they name.
+    pub id: Option<String>,
+    pub reason: Stray,
+    pub items: usize,
+}
+
+/// Why an update was left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stray {
+    /// No channel has this phone number id or account.
+    Unknown,
+    /// A channel has it, but the delivery is signed by none of that channel's secrets.
+    NotSigned,
+}
+
+impl Stray {
+    /// For people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "no channel has this phone number id or account",
+            Self::NotSigned => "none of its channel's secrets signed the delivery",
+        }
+    }
+}
+
+/// An id as providers write them; anything else may be a person's.
+fn plain_id(id: &str) -> Option<String> {
+    let plain = (1..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| id.to_owned())
 }
 
 /// Whether a webhook had a known shape at all.

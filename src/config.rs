@@ -2,7 +2,7 @@
 //!
 //! Four layers, each over the one before: the built-in default, the file, `TWOTICK__…` variables, flags. They
 //! become one tree of values that know their origin (`tree`); the tree is read key by key into the structs
-//! below while every problem is collected (`reader`, `values`, `sections`, `profiles`), so that a user sees
+//! below while every problem is collected (`reader`, `values`, `sections`, `channels`, `profiles`), so that a user sees
 //! all of them at once. This module is the only reader of files and environment; a server that has a
 //! [`Config`] needs to check nothing again.
 //!
@@ -11,6 +11,7 @@
 //! keys that a file leaves out; what it says about apps, channels, profiles, templates and texts counts only
 //! when there is no file at all.
 
+mod channels;
 mod console;
 mod environment;
 mod problem;
@@ -36,8 +37,10 @@ pub use environment::Environment;
 pub use problem::{Origin, Problem, Problems};
 pub use reader::Shown;
 
+use crate::channel::{self, Timeouts};
 use crate::language::Language;
 use crate::texts::{self, Cost};
+use crate::verification::policy::OnDoubt;
 
 use environment::Unusable;
 use reader::{Findings, Section};
@@ -169,66 +172,15 @@ pub struct App {
 
 #[derive(Debug, Clone)]
 pub struct Channel {
+    /// 1 to 1000; `None`: as many as the provider answers.
+    pub messages_per_second: Option<u32>,
+    /// Each 100 ms to 60 s.
+    pub timeouts: Timeouts,
     /// How long the last step waits for a report that settles a doubt, 0 to 5 minutes.
     pub in_doubt_wait: Duration,
+    /// What the last step does when no report has settled a doubt.
     pub on_doubt: OnDoubt,
-    pub kind: ChannelKind,
-}
-
-/// What the last step does when no report has settled a doubt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnDoubt {
-    ResendOnce,
-    Hold,
-}
-
-#[derive(Debug, Clone)]
-pub enum ChannelKind {
-    Meta(Meta),
-    Http(Http),
-}
-
-/// WhatsApp through Meta's Cloud API.
-#[derive(Debug, Clone)]
-pub struct Meta {
-    /// No slash at its end.
-    pub graph_url: String,
-    /// Such as `v25.0`.
-    pub graph_version: String,
-    /// Digits.
-    pub phone_number_id: String,
-    /// Digits.
-    pub business_account_id: String,
-    /// Visible ASCII.
-    pub access_token: SecretString,
-    /// 1 to 16, any of which may have signed a webhook; each of at least 16 bytes.
-    pub app_secrets: Vec<SecretString>,
-    /// At least 8 bytes.
-    pub verify_token: SecretString,
-    /// 1 to 1000.
-    pub messages_per_second: u32,
-    /// Part of `timeout`; 100 ms to 60 s.
-    pub connect_timeout: Duration,
-    /// Of the whole request; 100 ms to 60 s.
-    pub timeout: Duration,
-}
-
-/// A carrier with a plain HTTP interface.
-#[derive(Debug, Clone)]
-pub struct Http {
-    pub url: String,
-    /// Sender as the carrier knows it, 1 to 32 characters.
-    pub from: String,
-    /// Visible ASCII.
-    pub bearer: SecretString,
-    /// RFC 6901; where the carrier's reply holds its message id.
-    pub id_pointer: String,
-    /// Signs the carrier's reports; at least 16 bytes.
-    pub report_secret: SecretString,
-    /// Part of `timeout`; 100 ms to 60 s.
-    pub connect_timeout: Duration,
-    /// Of the whole request; 100 ms to 60 s.
-    pub timeout: Duration,
+    pub kind: channel::Settings,
 }
 
 /// The named policy under which a verification starts.
@@ -303,7 +255,7 @@ pub struct Step {
     pub deliver_within: Option<Duration>,
 }
 
-/// A template on a channel of kind `meta`, a text on one of kind `http`.
+/// What the step's channel carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepContent {
     /// The name of one of [`Config::templates`].

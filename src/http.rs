@@ -48,6 +48,8 @@ fn public_routes<R: Routing>(routing: &mut R) {
     routing
         .add(webhooks::receive)
         .add(webhooks::challenge)
+        .add(webhooks::receive_by_secret)
+        .add(webhooks::hear_by_secret)
         .add(api::create)
         .add(api::list)
         .add(api::read)

@@ -16,8 +16,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::task::TaskTracker;
 
-use crate::channel::Channel;
-use crate::channel::meta::Meta;
+use crate::channel::{Channel, Template, TemplatesUnknown};
 use crate::clock::Clock;
 use crate::store::{Alert, Health, Order, Retention, Store, StoreError};
 use crate::vault::Vault;
@@ -154,10 +153,9 @@ impl Sweeps {
         let names: BTreeSet<_> =
             self.templates.iter().map(|needed| (&needed.channel, &needed.name)).collect();
         for (channel, name) in names {
-            let Some(Channel::Meta(meta)) = self.channels.get(channel).map(|channel| &**channel) else {
-                continue;
-            };
-            found.extend(self.complaints_about(meta, name).await?);
+            let Some(channel) = self.channels.get(channel) else { continue };
+            let Some(there) = channel.templates(name).await else { continue };
+            found.extend(self.complaints_about(channel.name(), name, there)?);
         }
         let wanting = found.len();
         metrics::gauge!("twotick_templates_not_approved").set(wanting as f64);
@@ -204,9 +202,13 @@ impl Sweeps {
         }
     }
 
-    async fn complaints_about(&self, meta: &Meta, name: &str) -> Option<Vec<(ChannelName, String, String)>> {
-        let channel = meta.name();
-        let there = match meta.templates(name).await {
+    fn complaints_about(
+        &self,
+        channel: &ChannelName,
+        name: &str,
+        there: Result<Vec<Template>, TemplatesUnknown>,
+    ) -> Option<Vec<(ChannelName, String, String)>> {
+        let there = match there {
             Ok(there) => there,
             Err(error) => {
                 tracing::warn!(%channel, template = name, %error, "Meta did not say whether the template is approved");

@@ -7,9 +7,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use twotick::config::{
-    ChannelKind, Config, DEFAULT_FILE, Environment, MasterKey, Origin, Role, Source, StepContent,
-};
+use twotick::channel::Settings;
+use twotick::config::{Config, DEFAULT_FILE, Environment, MasterKey, Origin, Role, Source, StepContent};
 
 /// Small, complete and right. The table below breaks it in one place a row.
 const GOOD: &str = r#"[server]
@@ -500,7 +499,7 @@ fn a_configuration_in_debug_output_keeps_its_secrets() {
     let config = Config::parse(&text, &environment).unwrap();
     let debug = format!("{config:?} {environment:?}");
     assert!(debug.contains("REDACTED") && !debug.contains("CANARY") && !debug.contains(MASTER), "{debug}");
-    let ChannelKind::Http(sms) = &config.channels["sms"].kind else { panic!("sms is of kind http") };
+    let Settings::Http(sms) = &config.channels["sms"].kind else { panic!("sms is of kind http") };
     assert_eq!(sms.bearer.expose_secret(), "CANARY-inline");
 }
 
@@ -647,8 +646,8 @@ fn the_built_in_file_is_complete() {
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.retention.personal, Duration::from_secs(30 * 86_400));
     assert!(matches!(&config.keys.master, MasterKey::File(path) if path == Path::new("data/master.key")));
-    let ChannelKind::Meta(whatsapp) = &config.channels["whatsapp"].kind else { panic!("kind meta") };
-    assert_eq!(whatsapp.messages_per_second, 80);
+    let Settings::Meta(whatsapp) = &config.channels["whatsapp"].kind else { panic!("kind meta") };
+    assert_eq!(config.channels["whatsapp"].messages_per_second, Some(80));
     assert_eq!(whatsapp.app_secrets[0].expose_secret(), "CANARY-app-secret-1234");
     let login = &config.profiles["login"];
     assert_eq!((login.code_length, login.max_checks, login.allow_custom_code), (6, 5, false));
@@ -713,10 +712,17 @@ fn a_file_of_ones_own_is_asked_only_for_what_it_names() {
     assert_eq!(config.channels.len(), 1);
     let carrier = &config.channels["carrier"];
     assert_eq!(carrier.in_doubt_wait, Duration::from_secs(15));
-    let ChannelKind::Http(http) = &carrier.kind else { panic!("kind http") };
+    let Settings::Http(http) = &carrier.kind else { panic!("kind http") };
     assert_eq!(http.id_pointer, "/id");
     // The default of 2 s gives way to the shorter whole.
-    assert_eq!((http.connect_timeout, http.timeout), (Duration::from_secs(1), Duration::from_secs(1)));
+    assert_eq!(
+        (carrier.timeouts.connect, carrier.timeouts.whole),
+        (Duration::from_secs(1), Duration::from_secs(1))
+    );
+    assert_eq!(carrier.messages_per_second, None, "as many as the carrier answers");
+    let limited = text.replace("timeout = \"1s\"", "messages_per_second = 5");
+    let limited = Config::parse(&limited, &environment).unwrap();
+    assert_eq!(limited.channels["carrier"].messages_per_second, Some(5));
     assert_eq!(config.profiles["signup"].code_length, 6);
     assert!(config.templates.is_empty());
 }

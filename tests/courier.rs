@@ -10,9 +10,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use spy::Spy;
 use tokio::sync::mpsc;
-use twotick::channel::Channel;
-use twotick::channel::http_sms::{self, HttpSms};
-use twotick::channel::meta::{self, Meta};
+use twotick::channel::webhook::Callback;
+use twotick::channel::{self, Basis, Settings, Timeouts, http_sms, meta};
 use twotick::clock::{Clock, ManualClock};
 use twotick::courier::{Channels, Courier};
 use twotick::phone::Phone;
@@ -112,8 +111,7 @@ impl House {
 }
 
 fn channels(uri: &str) -> Channels {
-    let whatsapp = Meta::new(meta::Settings {
-        name: ChannelName::new("whatsapp"),
+    let whatsapp = Settings::Meta(meta::Settings {
         graph_url: uri.to_owned(),
         graph_version: "v25.0".to_owned(),
         phone_number_id: "1".to_owned(),
@@ -121,23 +119,20 @@ fn channels(uri: &str) -> Channels {
         access_token: "token".into(),
         app_secrets: vec!["0123456789abcdef".into()],
         verify_token: "verify-me".into(),
-        connect_timeout: Duration::from_secs(2),
-        timeout: Duration::from_secs(5),
     });
-    let sms = HttpSms::new(http_sms::Settings {
-        name: ChannelName::new("sms"),
+    let sms = Settings::Http(http_sms::Settings {
         url: format!("{uri}/sms"),
         from: "Acme".to_owned(),
         bearer: "token".into(),
         id_pointer: "/id".to_owned(),
-        connect_timeout: Duration::from_secs(2),
         report_secret: "0123456789abcdef".into(),
-        timeout: Duration::from_secs(5),
     });
-    BTreeMap::from([
-        (ChannelName::new("whatsapp"), Arc::new(Channel::Meta(whatsapp.unwrap()))),
-        (ChannelName::new("sms"), Arc::new(Channel::Http(sms.unwrap()))),
-    ])
+    let basis = |name: &str| {
+        let name = ChannelName::new(name);
+        let timeouts = Timeouts { connect: Duration::from_secs(2), whole: Duration::from_secs(5) };
+        Basis { callback: Callback::new("https://otp.example.com", &name), name, timeouts }
+    };
+    channel::all([(basis("whatsapp"), whatsapp), (basis("sms"), sms)]).unwrap()
 }
 
 fn by_sms(deliver_within: Option<Duration>) -> Step {

@@ -10,8 +10,8 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::json;
 use spy::Spy;
-use twotick::channel::Channel;
-use twotick::channel::meta::{Meta, Settings};
+use twotick::channel::webhook::Callback;
+use twotick::channel::{self, Basis, Settings, Timeouts, meta};
 use twotick::clock::{Clock, ManualClock, Stopwatch};
 use twotick::store::sled::{self, SledStore};
 use twotick::store::{Alert, Order, Store};
@@ -44,8 +44,7 @@ impl House {
 
     fn sweeps(&self, languages: &[&str]) -> Sweeps {
         let name = ChannelName::new("whatsapp");
-        let meta = Meta::new(Settings {
-            name: name.clone(),
+        let meta = Settings::Meta(meta::Settings {
             graph_url: self.meta.uri(),
             graph_version: "v25.0".to_owned(),
             phone_number_id: "1".to_owned(),
@@ -53,9 +52,12 @@ impl House {
             access_token: "token".into(),
             app_secrets: vec!["0123456789abcdef".into()],
             verify_token: "verify-me".into(),
-            connect_timeout: Duration::from_secs(2),
-            timeout: Duration::from_secs(5),
         });
+        let basis = Basis {
+            callback: Callback::new("https://otp.example.com", &name),
+            name: name.clone(),
+            timeouts: Timeouts { connect: Duration::from_secs(2), whole: Duration::from_secs(5) },
+        };
         let needed = |language: &&str| NeededTemplate {
             channel: name.clone(),
             name: "login_code".to_owned(),
@@ -64,7 +66,7 @@ impl House {
         Sweeps::new(
             Arc::new(self.store.clone()),
             Arc::clone(&self.vault),
-            Arc::new(BTreeMap::from([(name.clone(), Arc::new(Channel::Meta(meta.unwrap())))])),
+            Arc::new(channel::all([(basis, meta)]).unwrap()),
             Clock::Manual(Arc::clone(&self.clock)),
             Keep { personal: DAY, timelines: 3 * DAY, audit: 5 * DAY, alarm_bytes: u64::MAX },
             languages.iter().map(needed).collect(),

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use twotick::channel::{Channel, Readable, meta};
-use twotick::verification::values::ChannelName;
+use twotick::channel::webhook::{Callback, Heard, Method, Webhook};
+use twotick::channel::{self, Basis, Channel, Settings, Timeouts, meta};
+use twotick::verification::values::{ChannelName, Timestamp};
 
 use crate::Outcome;
 use crate::server::{APP_SECRET, BUSINESS_ACCOUNT_ID, PHONE_NUMBER_ID};
@@ -18,6 +19,7 @@ use crate::server::{APP_SECRET, BUSINESS_ACCOUNT_ID, PHONE_NUMBER_ID};
 pub const ARGUMENT: &str = "ceiling";
 
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
+const SIGNATURE: &str = "x-hub-signature-256";
 
 pub struct Ceiling {
     child: Child,
@@ -50,7 +52,7 @@ impl Drop for Ceiling {
 /// With the settings of the server's public listener.
 #[actix_web::main]
 pub async fn serve() -> Outcome<()> {
-    let channel = web::Data::from(Arc::new(channel()?));
+    let channel = web::Data::from(channel()?);
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("{}", listener.local_addr()?);
     std::io::stdout().flush()?;
@@ -72,21 +74,30 @@ pub async fn serve() -> Outcome<()> {
 }
 
 async fn receive(channel: web::Data<Channel>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
-    let headers = request.headers().get_all(channel.signature_header());
-    let headers: Vec<&[u8]> = headers.map(|value| value.as_bytes()).collect();
-    if channel.verify(&headers, &body).is_err() {
-        return HttpResponse::Unauthorized().finish();
-    }
-    let delivery = channel.parse(&body);
-    match delivery.readable {
-        Readable::Yes if delivery.reports.len() == 1 => HttpResponse::Ok().finish(),
-        Readable::Yes | Readable::No(_) => HttpResponse::BadRequest().finish(),
+    let headers = request.headers().get_all(SIGNATURE);
+    let headers: Vec<(&str, &[u8])> = headers.map(|value| (SIGNATURE, value.as_bytes())).collect();
+    let (callback, now) = (channel.callback(), Timestamp::from_millis(0));
+    let webhook = Webhook {
+        method: Method::Post,
+        callback,
+        path: None,
+        query: None,
+        headers: &headers,
+        body: &body,
+        now,
+    };
+    match channel.receive(&webhook) {
+        Ok(Heard::Told(told)) if told.own.reports.len() == 1 => HttpResponse::Ok().finish(),
+        Ok(_) => HttpResponse::BadRequest().finish(),
+        Err(_) => HttpResponse::Unauthorized().finish(),
     }
 }
 
-fn channel() -> Outcome<Channel> {
-    Ok(Channel::Meta(meta::Meta::new(meta::Settings {
-        name: ChannelName::new("whatsapp"),
+fn channel() -> Outcome<Arc<Channel>> {
+    let name = ChannelName::new("whatsapp");
+    let timeouts = Timeouts { connect: Duration::from_secs(2), whole: Duration::from_secs(10) };
+    let callback = Callback::new("http://127.0.0.1", &name);
+    let settings = Settings::Meta(meta::Settings {
         graph_url: "http://127.0.0.1:9".to_owned(),
         graph_version: "v25.0".to_owned(),
         phone_number_id: PHONE_NUMBER_ID.to_owned(),
@@ -94,7 +105,7 @@ fn channel() -> Outcome<Channel> {
         access_token: "nothing is sent from here".into(),
         app_secrets: vec![APP_SECRET.into()],
         verify_token: "nobody-asks-for-it".into(),
-        connect_timeout: Duration::from_secs(2),
-        timeout: Duration::from_secs(10),
-    })?))
+    });
+    let channels = channel::all([(Basis { name, callback, timeouts }, settings)])?;
+    Ok(channels.into_values().next().ok_or("there is no channel")?)
 }

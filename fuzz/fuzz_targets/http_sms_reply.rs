@@ -6,13 +6,13 @@ use std::cell::RefCell;
 use libfuzzer_sys::fuzz_target;
 use twotick::channel::exchange::Answer;
 use twotick::channel::http_sms::HttpSms;
-use twotick_fuzz::{Reply, check_outcome, sms};
+use twotick_fuzz::{Reply, carrier, check_outcome};
 
 /// Those that carriers use; a channel of each is made once.
 const POINTERS: [&str; 4] = ["/id", "/messages/0/id", "", "/a~1b"];
 
 thread_local! {
-    static CARRIERS: RefCell<Vec<HttpSms>> = RefCell::new(POINTERS.map(sms).into());
+    static CARRIERS: RefCell<Vec<HttpSms>> = RefCell::new(POINTERS.map(carrier).into());
 }
 
 fuzz_target!(|data: &[u8]| {

@@ -1,12 +1,18 @@
 //! What the targets share: channels as the fixtures know them, and what must hold of everything a channel hands on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use libfuzzer_sys::arbitrary::{Arbitrary, Unstructured};
 use twotick::channel::exchange::Received;
 use twotick::channel::http_sms::HttpSms;
 use twotick::channel::meta::Meta;
-use twotick::channel::{Content, Delivery, Inbound, Readable, Submission, http_sms, meta};
+use twotick::channel::signature::sign;
+use twotick::channel::webhook::{Callback, Heard, Method, NotHeard, Webhook};
+use twotick::channel::{
+    self, Basis, Channel, Content, Delivery, Inbound, Readable, Settings, Submission, Timeouts, http_sms,
+    meta,
+};
 use twotick::verification::values::{
     ChannelName, DeliveryError, ErrorClass, Outcome, ProviderRef, Report, ReportStatus, Timestamp,
 };
@@ -18,9 +24,16 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 const TITLE_CHARS: usize = 200;
 const LONGEST_WISH: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub fn whatsapp() -> Meta {
-    Meta::new(meta::Settings {
-        name: ChannelName::new("whatsapp"),
+pub fn whatsapp() -> Arc<Channel> {
+    alone("whatsapp", Settings::Meta(of_meta()))
+}
+
+pub fn meta() -> Meta {
+    Meta::new(&basis("whatsapp"), of_meta()).expect("these settings are right")
+}
+
+fn of_meta() -> meta::Settings {
+    meta::Settings {
         graph_url: "http://127.0.0.1:9".to_owned(),
         graph_version: "v25.0".to_owned(),
         phone_number_id: "118822334455667".to_owned(),
@@ -28,24 +41,67 @@ pub fn whatsapp() -> Meta {
         access_token: "token-of-a-system-user".into(),
         app_secrets: SECRETS.map(Into::into).to_vec(),
         verify_token: VERIFY_TOKEN.into(),
-        connect_timeout: TIMEOUT,
-        timeout: TIMEOUT,
-    })
-    .expect("these settings are lawful")
+    }
 }
 
-pub fn sms(id_pointer: &str) -> HttpSms {
-    HttpSms::new(http_sms::Settings {
-        name: ChannelName::new("sms"),
+pub fn sms() -> Arc<Channel> {
+    alone("sms", Settings::Http(of_carrier("/id")))
+}
+
+pub fn carrier(id_pointer: &str) -> HttpSms {
+    HttpSms::new(&basis("sms"), of_carrier(id_pointer)).expect("these settings are right")
+}
+
+fn of_carrier(id_pointer: &str) -> http_sms::Settings {
+    http_sms::Settings {
         url: "http://127.0.0.1:9/send".to_owned(),
         from: "Acme".to_owned(),
         bearer: "token-of-the-carrier".into(),
         id_pointer: id_pointer.to_owned(),
         report_secret: SECRETS[0].into(),
-        connect_timeout: TIMEOUT,
-        timeout: TIMEOUT,
-    })
-    .expect("these settings are lawful")
+    }
+}
+
+fn alone(name: &str, settings: Settings) -> Arc<Channel> {
+    let channels = channel::all([(basis(name), settings)]).expect("these settings are right");
+    channels.into_values().next().expect("there is one")
+}
+
+fn basis(name: &str) -> Basis {
+    let name = ChannelName::new(name);
+    let timeouts = Timeouts { connect: TIMEOUT, whole: TIMEOUT };
+    Basis { callback: Callback::new("https://otp.example.com", &name), name, timeouts }
+}
+
+/// A `POST` with these values of its signature header.
+pub fn post(channel: &Channel, name: &str, values: &[&[u8]], body: &[u8]) -> Result<Heard, NotHeard> {
+    let headers: Vec<_> = values.iter().map(|&value| (name, value)).collect();
+    ask(channel, Method::Post, None, &headers, body)
+}
+
+/// A `GET` with this query.
+pub fn get(channel: &Channel, query: &str) -> Result<Heard, NotHeard> {
+    ask(channel, Method::Get, Some(query), &[], b"")
+}
+
+fn ask(
+    channel: &Channel,
+    method: Method,
+    query: Option<&str>,
+    headers: &[(&str, &[u8])],
+    body: &[u8],
+) -> Result<Heard, NotHeard> {
+    let now = Timestamp::from_millis(1_795_363_200_000);
+    channel.receive(&Webhook { method, callback: channel.callback(), path: None, query, headers, body, now })
+}
+
+/// What a delivery says that is signed as it should be.
+pub fn delivered(channel: &Channel, name: &str, body: &[u8]) -> Delivery {
+    let header = sign(&SECRETS[0].into(), body);
+    match post(channel, name, &[header.as_bytes()], body) {
+        Ok(Heard::Told(told)) if told.of_others.is_empty() => told.own,
+        other => panic!("a right signature was not taken: {other:?}"),
+    }
 }
 
 /// What was sent, so that it can be looked for in what came of it.
@@ -128,10 +184,10 @@ pub fn check_delivery(delivery: &Delivery, body: &[u8]) {
         assert!(alert.at.is_none_or(is_lawful));
     }
     let told = delivery.reports.len() + delivery.inbound.len() + delivery.alerts.len();
-    let counted = delivery.foreign + delivery.unknown.values().sum::<usize>();
+    let counted = delivery.foreign_items() + delivery.unknown.values().sum::<usize>();
     assert!(told + counted <= body.len(), "{told} and {counted} things were read from {} bytes", body.len());
     if matches!(delivery.readable, Readable::No(_)) {
-        assert_eq!(told + delivery.foreign, 0, "it is said to be unreadable, and something was read");
+        assert_eq!(told + delivery.foreign_items(), 0, "it is said to be unreadable, and something was read");
     }
 }
 

@@ -1,16 +1,15 @@
 //! Whether everything that a server needs is there and answers: a look from outside, that changes nothing.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::offline::{data_path, vault};
 use super::{channels, door, needed_templates};
-use crate::channel::Channel;
+use crate::channel::Settings;
 use crate::clock::Clock;
-use crate::config::{ChannelKind, Config};
+use crate::config::Config;
 use crate::courier::Channels;
 use crate::store::sled::{self, Chain, OpenError};
 use crate::sweeps::NeededTemplate;
@@ -130,14 +129,10 @@ async fn serving(config: &Config, admin: &str) -> Option<Finding> {
     })
 }
 
-async fn reachable(name: &str, kind: &ChannelKind) -> Finding {
+async fn reachable(name: &str, kind: &Settings) -> Finding {
     let what = format!("channel {name}");
-    let url = match kind {
-        ChannelKind::Meta(meta) => &meta.graph_url,
-        ChannelKind::Http(http) => &http.url,
-    };
     // Only its root: whatever it answers, it is there, and nothing is sent by that.
-    let root = reqwest::Url::parse(url).and_then(|url| url.join("/")).map(|url| url.to_string());
+    let root = reqwest::Url::parse(kind.address()).and_then(|url| url.join("/")).map(|url| url.to_string());
     match root {
         Ok(root) => match get(&root).await {
             Ok(status) => good(&what, format!("{root} answers ({status})")),
@@ -157,8 +152,9 @@ async fn templates(channels: &Channels, name: &str, needed: &[NeededTemplate]) -
     let mut findings = Vec::new();
     for one in needed {
         let what = format!("template {name}/{}", one.language);
-        let Some(Channel::Meta(meta)) = channels.get(&one.channel).map(Arc::as_ref) else { continue };
-        findings.push(match meta.templates(name).await {
+        let Some(channel) = channels.get(&one.channel) else { continue };
+        let Some(there) = channel.templates(name).await else { continue };
+        findings.push(match there {
             Err(error) => wrong(&what, format!("Meta does not say: {error}")),
             Ok(there) => match there.iter().find(|template| template.language == one.language) {
                 Some(template) if template.status == APPROVED => good(&what, "approved".to_owned()),

@@ -3,11 +3,12 @@
 use std::error::Error;
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 
-use super::{SetupError, in_doubt, refused, scrub};
+use super::{Basis, SetupError, Timeouts, in_doubt, refused, scrub};
 use crate::clock::Clock;
 use crate::failpoint;
 use crate::verification::values::{ChannelName, ErrorClass, Outcome, Timestamp};
@@ -22,58 +23,26 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// An answer that took longer says too little about when its `Date` was written.
 const QUICK: Duration = Duration::from_secs(2);
 
-/// Where a channel sends its requests, with the connections to it.
+/// The connections to a provider.
 pub struct Endpoint {
+    /// For metrics.
     channel: ChannelName,
     client: Client,
-    url: Url,
-    authorization: HeaderValue,
-}
-
-/// What a channel needs to reach its provider; `*_setting` is what the configuration calls a value.
-pub struct Address<'a> {
-    /// For metrics.
-    pub channel: &'a ChannelName,
-    pub url: &'a str,
-    pub url_setting: &'static str,
-    pub bearer: &'a SecretString,
-    pub bearer_setting: &'static str,
-    /// For name, connection and TLS together. At most half of `timeout` is used, so that a provider that cannot be
-    /// reached is told apart from one that does not answer.
-    pub connect_timeout: Duration,
-    /// For everything, to the last byte of the answer.
-    pub timeout: Duration,
 }
 
 impl Endpoint {
-    /// TLS trusts the system's CA certificates; an `http` address works without any.
-    pub fn new(address: &Address<'_>) -> Result<Self, SetupError> {
-        let url = Url::parse(address.url)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            .ok_or(SetupError::Url(address.url_setting))?;
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", address.bearer.expose_secret()))
-            .map_err(|_| SetupError::Header(address.bearer_setting))?;
-        authorization.set_sensitive(true);
-        Ok(Self { channel: address.channel.clone(), client: client(&url, address)?, url, authorization })
+    /// To the host of `url`. TLS trusts the system's CA certificates; an `http` address works without any.
+    pub fn new(basis: &Basis, url: &Url) -> Result<Self, SetupError> {
+        Ok(Self { channel: basis.name.clone(), client: client(url, basis.timeouts)? })
     }
 
-    pub async fn post(&self, json: Vec<u8>) -> Answer {
-        let request = self
-            .client
-            .post(self.url.clone())
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .body(json);
-        self.ask(request).await
+    /// To be completed with headers, what proves who sends it, and a body, and then given to [`Endpoint::ask`].
+    pub fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.client.request(method, url)
     }
 
-    /// Asks another address of the same provider.
-    pub async fn get(&self, url: Url) -> Answer {
-        self.ask(self.client.get(url)).await
-    }
-
-    async fn ask(&self, request: RequestBuilder) -> Answer {
-        let request = request.header(AUTHORIZATION, self.authorization.clone());
+    /// Makes the one request.
+    pub async fn ask(&self, request: RequestBuilder) -> Answer {
         // Not a clock that a test moves by hand: what is measured is how far ours is from theirs.
         let asked = Clock::System.now();
         match request.send().await {
@@ -93,7 +62,33 @@ impl Endpoint {
     }
 }
 
-fn client(url: &Url, address: &Address<'_>) -> Result<Client, SetupError> {
+/// An `http` or `https` address; `setting` is what the configuration calls it.
+pub fn http_url(text: &str, setting: &'static str) -> Result<Url, SetupError> {
+    let url = Url::parse(text).ok();
+    url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .ok_or(SetupError::Url(setting))
+}
+
+/// The `Authorization` of a provider that is shown one secret for ever, after the word that it wants (`Bearer`);
+/// `setting` is what the configuration calls the secret.
+pub fn authorization(
+    scheme: &str,
+    secret: &SecretString,
+    setting: &'static str,
+) -> Result<HeaderValue, SetupError> {
+    let mut value = HeaderValue::from_str(&format!("{scheme} {}", secret.expose_secret()))
+        .map_err(|_| SetupError::Header(setting))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// A body of JSON, as bytes that are sent as they are.
+pub fn json(request: RequestBuilder, body: &impl Serialize) -> RequestBuilder {
+    let body = serde_json::to_vec(body).expect("strings in structs always serialize"); // no map key, no I/O that could fail
+    request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body)
+}
+
+fn client(url: &Url, timeouts: Timeouts) -> Result<Client, SetupError> {
     // Fails when one is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = Client::builder()
@@ -102,9 +97,9 @@ fn client(url: &Url, address: &Address<'_>) -> Result<Client, SetupError> {
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .pool_idle_timeout(POOL_IDLE)
-        .connect_timeout(address.connect_timeout.min(address.timeout / 2))
-        .read_timeout(address.timeout)
-        .timeout(address.timeout);
+        .connect_timeout(timeouts.connect.min(timeouts.whole / 2))
+        .read_timeout(timeouts.whole)
+        .timeout(timeouts.whole);
     // Without redirects an http address never leads to TLS, and so needs no certificates on the machine.
     let builder = if url.scheme() == "http" { builder.tls_certs_only([]) } else { builder };
     builder.build().map_err(SetupError::Tls)

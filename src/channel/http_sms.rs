@@ -1,41 +1,49 @@
 //! SMS by any carrier with an HTTP interface: `{"to", "from", "text", "reference"}` out, signed reports in.
 
-use std::time::Duration;
-
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Method, Url};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::exchange::{Address, After as _, Answer, Endpoint, unanswered};
-use super::signature::{BadSignature, Keys};
+use super::exchange::{self, After as _, Answer, Endpoint, unanswered};
+use super::signature::Keys;
+use super::webhook::{self, Heard, NotHeard, Reply, Told, Webhook};
 use super::wire::Text;
-use super::{Content, Delivery, SetupError, Submission, Unknown, in_doubt, refused, scrub, wrong_content};
+use super::{
+    Basis, Content, Delivery, Provider, SetupError, Submission, Unknown, in_doubt, refused, scrub,
+    wrong_content,
+};
 use crate::verification::values::{
-    ChannelName, DeliveryError, ErrorClass, Outcome, ProviderRef, Report, ReportStatus, Timestamp,
+    DeliveryError, ErrorClass, Outcome, ProviderRef, Report, ReportStatus, Timestamp,
 };
 
+/// The header of a report that holds its signature.
+const SIGNATURE: &str = "x-signature-256";
+/// What the configuration calls the secret that signs.
+const SECRET: &str = "report_secret";
+
 /// `[channels.NAME]` of kind `http`.
+#[derive(Debug, Clone)]
 pub struct Settings {
-    pub name: ChannelName,
     pub url: String,
-    /// What the phone shows as the sender.
+    /// What the phone shows as the sender, 1 to 32 characters.
     pub from: String,
+    /// Visible ASCII.
     pub bearer: SecretString,
-    /// JSON pointer to the carrier's message id in its answer, `/id`.
+    /// JSON pointer (RFC 6901) to the carrier's message id in its answer, `/id`.
     pub id_pointer: String,
+    /// Signs the carrier's reports; at least 16 bytes.
     pub report_secret: SecretString,
-    /// At most half of `timeout` is used.
-    pub connect_timeout: Duration,
-    /// For one request, to the last byte of its answer.
-    pub timeout: Duration,
 }
 
 pub struct HttpSms {
-    name: ChannelName,
     from: String,
     id_pointer: String,
     endpoint: Endpoint,
+    url: Url,
+    authorization: HeaderValue,
     keys: Keys,
 }
 
@@ -49,52 +57,16 @@ pub struct SendRequest<'a> {
 }
 
 impl HttpSms {
-    pub fn new(settings: Settings) -> Result<Self, SetupError> {
-        let endpoint = Endpoint::new(&Address {
-            channel: &settings.name,
-            url: &settings.url,
-            url_setting: "url",
-            bearer: &settings.bearer,
-            bearer_setting: "bearer",
-            connect_timeout: settings.connect_timeout,
-            timeout: settings.timeout,
-        })?;
+    pub fn new(basis: &Basis, settings: Settings) -> Result<Self, SetupError> {
+        let url = exchange::http_url(&settings.url, "url")?;
         Ok(Self {
-            name: settings.name,
             from: settings.from,
             id_pointer: settings.id_pointer,
-            endpoint,
-            keys: Keys::new(&[settings.report_secret], "report_secret")?,
+            endpoint: Endpoint::new(basis, &url)?,
+            url,
+            authorization: exchange::authorization("Bearer", &settings.bearer, "bearer")?,
+            keys: Keys::new(&[settings.report_secret], SECRET)?,
         })
-    }
-
-    pub fn name(&self) -> &ChannelName {
-        &self.name
-    }
-
-    pub async fn send(&self, submission: &Submission<'_>) -> Outcome {
-        let Content::Text(text) = submission.content else {
-            return wrong_content();
-        };
-        let request = SendRequest {
-            to: submission.to.into(),
-            from: self.from.as_str().into(),
-            text: text.into(),
-            reference: submission.reference.to_string().into(),
-        };
-        let body = serde_json::to_vec(&request).expect("strings in a struct always serialize"); // nothing else in it
-        self.outcome(self.endpoint.post(body).await)
-    }
-
-    pub fn verify(&self, signature_headers: &[&[u8]], body: &[u8]) -> Result<(), BadSignature> {
-        self.keys.verify(signature_headers, body)
-    }
-
-    pub fn parse(&self, body: &[u8]) -> Delivery {
-        match serde_json::from_slice(body) {
-            Ok(report) => delivery(&report),
-            Err(_) => Delivery::unreadable("it is not a JSON object"),
-        }
     }
 
     fn outcome(&self, answer: Answer) -> Outcome {
@@ -133,6 +105,46 @@ impl HttpSms {
             _ => return None,
         };
         ProviderRef::parse(&id).ok()
+    }
+}
+
+impl Provider for HttpSms {
+    async fn send(&self, submission: &Submission<'_>) -> Outcome {
+        let Content::Text(text) = submission.content else {
+            return wrong_content();
+        };
+        let body = SendRequest {
+            to: submission.to.into(),
+            from: self.from.as_str().into(),
+            text: text.into(),
+            reference: submission.reference.to_string().into(),
+        };
+        let request = self.endpoint.request(Method::POST, self.url.clone());
+        let request = request.header(AUTHORIZATION, self.authorization.clone());
+        self.outcome(self.endpoint.ask(exchange::json(request, &body)).await)
+    }
+
+    fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
+        webhook.at_the_address_itself()?;
+        match webhook.method {
+            webhook::Method::Get => Err(NotHeard::Method("POST")),
+            webhook::Method::Post => {
+                self.keys.verify(webhook.only(SIGNATURE)?, webhook.body)?;
+                let own = parse(webhook.body);
+                Ok(Heard::Told(Told { own, of_others: Vec::new(), reply: Reply::EMPTY }))
+            }
+        }
+    }
+
+    fn signing_setting(&self) -> &'static str {
+        SECRET
+    }
+}
+
+fn parse(body: &[u8]) -> Delivery {
+    match serde_json::from_slice(body) {
+        Ok(report) => delivery(&report),
+        Err(_) => Delivery::unreadable("it is not a JSON object"),
     }
 }
 

@@ -1,119 +1,144 @@
 //! WhatsApp through Meta's Cloud API.
 
 mod errors;
+mod owners;
 pub mod reply;
 pub mod request;
-pub mod templates;
+mod templates;
 mod webhook;
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use reqwest::Url;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::exchange::{Address, Endpoint};
-use super::signature::{BadSignature, Keys};
-use super::{Challenge, Content, Delivery, SetupError, Submission, wrong_content};
-use crate::verification::values::{ChannelName, Outcome};
+use super::exchange::{self, Endpoint};
+use super::signature::Keys;
+use super::webhook::{self as incoming, Heard, NotHeard, Reply, Webhook};
+use super::{Basis, Content, Provider, SetupError, Submission, Template, TemplatesUnknown, wrong_content};
+use crate::verification::values::Outcome;
+use owners::{Member, Other, Owners};
 
+/// Where Meta is.
+pub const ADDRESS: &str = "https://graph.facebook.com";
+/// The header of a webhook that holds its signature.
+const SIGNATURE: &str = "x-hub-signature-256";
 /// A challenge of Meta's is about ten digits; what is longer is not answered.
 const MAX_CHALLENGE_BYTES: usize = 512;
 
 /// `[channels.NAME]` of kind `meta`.
+#[derive(Debug, Clone)]
 pub struct Settings {
-    pub name: ChannelName,
-    /// `https://graph.facebook.com`, without the version.
+    /// [`ADDRESS`], or what stands in for it; without the version, and no slash at its end.
     pub graph_url: String,
     /// `v25.0`
     pub graph_version: String,
+    /// Digits.
     pub phone_number_id: String,
+    /// Digits.
     pub business_account_id: String,
+    /// Visible ASCII.
     pub access_token: SecretString,
-    /// Any of them may have signed a webhook.
+    /// 1 to 16, any of which may have signed a webhook; each of at least 16 bytes.
     pub app_secrets: Vec<SecretString>,
+    /// At least 8 bytes.
     pub verify_token: SecretString,
-    /// At most half of `timeout` is used.
-    pub connect_timeout: Duration,
-    /// For one request, to the last byte of its answer.
-    pub timeout: Duration,
 }
 
 pub struct Meta {
-    name: ChannelName,
-    ours: Ours,
+    me: Arc<Member>,
+    /// The other channels of this kind. Meta has one webhook address for all numbers of an app.
+    others: Vec<Other>,
     endpoint: Endpoint,
+    authorization: HeaderValue,
+    messages_url: Url,
     templates_url: Url,
-    keys: Keys,
     verify_token: [u8; 32],
 }
 
-/// Which updates are about us.
-struct Ours {
-    phone_number_id: String,
-    business_account_id: String,
-}
-
 impl Meta {
-    pub fn new(settings: Settings) -> Result<Self, SetupError> {
+    pub fn new(basis: &Basis, settings: Settings) -> Result<Self, SetupError> {
         if settings.verify_token.expose_secret().is_empty() {
             return Err(SetupError::EmptySecret("verify_token"));
         }
         let graph = format!("{}/{}", settings.graph_url.trim_end_matches('/'), settings.graph_version);
-        let url = format!("{graph}/{}/messages", settings.phone_number_id);
-        let templates_url = format!("{graph}/{}/message_templates", settings.business_account_id);
-        let templates_url = Url::parse(&templates_url).map_err(|_| SetupError::Url("graph_url"))?;
-        let endpoint = Endpoint::new(&Address {
-            channel: &settings.name,
-            url: &url,
-            url_setting: "graph_url",
-            bearer: &settings.access_token,
-            bearer_setting: "access_token",
-            connect_timeout: settings.connect_timeout,
-            timeout: settings.timeout,
-        })?;
+        let url = |id: &str, edge: &str| exchange::http_url(&format!("{graph}/{id}/{edge}"), "graph_url");
+        let messages_url = url(&settings.phone_number_id, "messages")?;
         Ok(Self {
-            name: settings.name,
-            ours: Ours {
+            others: Vec::new(),
+            endpoint: Endpoint::new(basis, &messages_url)?,
+            authorization: exchange::authorization("Bearer", &settings.access_token, "access_token")?,
+            messages_url,
+            templates_url: url(&settings.business_account_id, "message_templates")?,
+            verify_token: digest(settings.verify_token.expose_secret()),
+            me: Arc::new(Member {
+                name: basis.name.clone(),
                 phone_number_id: settings.phone_number_id,
                 business_account_id: settings.business_account_id,
-            },
-            endpoint,
-            templates_url,
-            keys: Keys::new(&settings.app_secrets, "app_secrets")?,
-            verify_token: digest(settings.verify_token.expose_secret()),
+                keys: Keys::new(&settings.app_secrets, SECRETS)?,
+            }),
         })
     }
 
-    pub fn name(&self) -> &ChannelName {
-        &self.name
+    /// The answer to Meta's question, if it comes with our token. Compared as digests, so that the time says nothing
+    /// about the token, not even its length.
+    fn answer(&self, webhook: &Webhook<'_>) -> Option<Reply> {
+        let value =
+            |wanted: &str| webhook.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value);
+        let known = digest(&value("hub.verify_token")?).ct_eq(&self.verify_token);
+        let text = value("hub.challenge")?;
+        let harmless = (1..=MAX_CHALLENGE_BYTES).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let asked = bool::from(known) && value("hub.mode")? == "subscribe" && harmless;
+        asked.then(|| Reply::text(text.into_owned()))
     }
+}
 
-    pub async fn send(&self, submission: &Submission<'_>) -> Outcome {
+/// What the configuration calls the secrets that sign.
+const SECRETS: &str = "app_secrets";
+
+impl Provider for Meta {
+    async fn send(&self, submission: &Submission<'_>) -> Outcome {
         let Content::Template { name, language } = submission.content else {
             return wrong_content();
         };
-        let body = request::body(submission, name, language);
-        reply::outcome(self.endpoint.post(body).await, submission)
+        let request = self.endpoint.request(Method::POST, self.messages_url.clone());
+        let request = request.header(AUTHORIZATION, self.authorization.clone());
+        let request = exchange::json(request, &request::body(submission, name, language));
+        reply::outcome(self.endpoint.ask(request).await, submission)
     }
 
-    pub fn verify(&self, signature_headers: &[&[u8]], body: &[u8]) -> Result<(), BadSignature> {
-        self.keys.verify(signature_headers, body)
+    fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
+        webhook.at_the_address_itself()?;
+        match webhook.method {
+            incoming::Method::Get => self.answer(webhook).map(Heard::Asked).ok_or(NotHeard::Question),
+            incoming::Method::Post => {
+                let header = webhook.only(SIGNATURE)?;
+                let owners = Owners::verify(&self.me, &self.others, header, webhook.body)?;
+                Ok(Heard::Told(webhook::parse(webhook.body, owners)))
+            }
+        }
     }
 
-    pub fn parse(&self, body: &[u8]) -> Delivery {
-        webhook::parse(body, &self.ours)
+    fn signing_setting(&self) -> &'static str {
+        SECRETS
     }
 
-    /// The challenge, if it comes with our token. Compared as digests, so that the time says nothing about the
-    /// token, not even its length.
-    pub fn answer_challenge<'a>(&self, challenge: &Challenge<'a>) -> Option<&'a str> {
-        let known = digest(challenge.verify_token).ct_eq(&self.verify_token);
-        let text = challenge.challenge;
-        let harmless = (1..=MAX_CHALLENGE_BYTES).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_graphic());
-        (bool::from(known) && challenge.mode == "subscribe" && harmless).then_some(text)
+    async fn templates(&self, name: &str) -> Option<Result<Vec<Template>, TemplatesUnknown>> {
+        Some(self.ask_for_templates(name).await)
+    }
+}
+
+/// Tells each channel of this kind of the others.
+pub fn introduce<'a>(channels: impl Iterator<Item = &'a mut Meta>) {
+    let mut channels: Vec<_> = channels.collect();
+    let all: Vec<_> = channels.iter().map(|channel| Arc::clone(&channel.me)).collect();
+    for (place, channel) in channels.iter_mut().enumerate() {
+        let others = all.iter().enumerate().filter(|(other, _)| *other != place);
+        channel.others = others.map(|(_, other)| Other::of(&channel.me, Arc::clone(other))).collect();
     }
 }
 
@@ -124,8 +149,9 @@ impl Meta {
     }
 
     /// The two ways of reading one webhook, where both may be gone.
-    pub fn parse_both_ways(&self, body: &[u8]) -> Option<[Delivery; 2]> {
-        webhook::both_ways(body, &self.ours)
+    pub fn parse_both_ways(&self, header: &[u8], body: &[u8]) -> Option<[super::Delivery; 2]> {
+        let owners = || Owners::verify(&self.me, &self.others, header, body);
+        webhook::both_ways(body, owners().ok()?, owners().ok()?)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Meta escapes non-ASCII letters, `/`, `<`, `%` and `@` before it signs, so only the bytes that arrived count:
 //! nothing is parsed, decoded or written anew before the check (Meta, webhooks getting-started, spring 2026).
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -26,13 +27,8 @@ impl Keys {
         Ok(Self(secrets.iter().map(keyed).collect()))
     }
 
-    /// Exactly one header, exactly in the one form; compared in constant time.
-    pub fn verify(&self, headers: &[&[u8]], body: &[u8]) -> Result<(), BadSignature> {
-        let header = match headers {
-            [] => return Err(BadSignature::Missing),
-            [header] => header,
-            _ => return Err(BadSignature::Doubled),
-        };
+    /// The value of a signature header, exactly in the one form; compared in constant time.
+    pub fn verify(&self, header: &[u8], body: &[u8]) -> Result<(), BadSignature> {
         let claimed = header.strip_prefix(PREFIX).and_then(from_lower_hex).ok_or(BadSignature::Malformed)?;
         let signed = self.0.iter().fold(false, |signed, key| {
             let mut mac = key.clone();
@@ -40,6 +36,14 @@ impl Keys {
             mac.verify_slice(&claimed).is_ok() | signed
         });
         if signed { Ok(()) } else { Err(BadSignature::Wrong) }
+    }
+
+    /// Whether these are the same secrets, in any order.
+    pub fn same_as(&self, other: &Self) -> bool {
+        let marks = |keys: &Self| -> BTreeSet<[u8; 32]> {
+            keys.0.iter().map(|key| key.clone().finalize().into_bytes().into()).collect()
+        };
+        marks(self) == marks(other)
     }
 }
 
@@ -54,7 +58,7 @@ pub fn sign(secret: &SecretString, body: &[u8]) -> String {
 }
 
 /// Why a webhook was not let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum BadSignature {
     #[error("there is no signature header")]
     Missing,
@@ -134,9 +138,9 @@ mod tests {
             ),
         ] {
             assert_eq!(sign(&SECRET.into(), body.as_bytes()), header);
-            assert_eq!(keys().verify(&[header.as_bytes()], body.as_bytes()), Ok(()));
+            assert_eq!(keys().verify(header.as_bytes(), body.as_bytes()), Ok(()));
             assert_eq!(
-                keys().verify(&[header.as_bytes()], format!("{body} ").as_bytes()),
+                keys().verify(header.as_bytes(), format!("{body} ").as_bytes()),
                 Err(BadSignature::Wrong)
             );
         }
@@ -144,47 +148,43 @@ mod tests {
 
     #[test]
     fn only_the_one_form_is_let_in() {
-        use BadSignature::{Doubled, Malformed, Missing, Wrong};
+        use BadSignature::{Malformed, Wrong};
         let body = b"{}";
         let good = sign(&SECRET.into(), body);
         let hex = good.strip_prefix("sha256=").unwrap();
         let last = if good.ends_with('0') { "1" } else { "0" };
-        let forms: &[(&[&str], BadSignature)] = &[
-            (&[], Missing),
-            (&[&good, &good], Doubled),
-            (&["", &good], Doubled),
-            (&[""], Malformed),
-            (&["sha256="], Malformed),
-            (&[hex], Malformed),
-            (&[&format!("SHA256={hex}")], Malformed),
-            (&[&format!("sha1={hex}")], Malformed),
-            (&[&format!("sha512={hex}")], Malformed),
-            (&[&format!("sha256={}", hex.to_uppercase())], Malformed),
-            (&[&format!("{good},{good}")], Malformed),
-            (&[&format!("{good}, {good}")], Malformed),
-            (&[&format!(" {good}")], Malformed),
-            (&[&format!("{good} ")], Malformed),
-            (&[&format!("{good}\n")], Malformed),
-            (&[&format!("{good}\0")], Malformed),
-            (&[&format!("sha256= {}", &hex[1..])], Malformed),
-            (&[&good[..70]], Malformed),
-            (&[&good[..69]], Malformed),
-            (&[&format!("{good}0")], Malformed),
-            (&[&format!("{good}00")], Malformed),
-            (&[&format!("sha256=0x{}", &hex[2..])], Malformed),
-            (&[&format!("sha256=g{}", &hex[1..])], Malformed),
-            (&[&format!("{}{last}", &good[..70])], Wrong),
-            (&[&format!("sha256={}", "0".repeat(64))], Wrong),
-            (&[&sign(&"another secret".into(), body)], Wrong),
+        let forms: &[(&str, BadSignature)] = &[
+            ("", Malformed),
+            ("sha256=", Malformed),
+            (hex, Malformed),
+            (&format!("SHA256={hex}"), Malformed),
+            (&format!("sha1={hex}"), Malformed),
+            (&format!("sha512={hex}"), Malformed),
+            (&format!("sha256={}", hex.to_uppercase()), Malformed),
+            (&format!("{good},{good}"), Malformed),
+            (&format!("{good}, {good}"), Malformed),
+            (&format!(" {good}"), Malformed),
+            (&format!("{good} "), Malformed),
+            (&format!("{good}\n"), Malformed),
+            (&format!("{good}\0"), Malformed),
+            (&format!("sha256= {}", &hex[1..]), Malformed),
+            (&good[..70], Malformed),
+            (&good[..69], Malformed),
+            (&format!("{good}0"), Malformed),
+            (&format!("{good}00"), Malformed),
+            (&format!("sha256=0x{}", &hex[2..]), Malformed),
+            (&format!("sha256=g{}", &hex[1..]), Malformed),
+            (&format!("{}{last}", &good[..70]), Wrong),
+            (&format!("sha256={}", "0".repeat(64)), Wrong),
+            (&sign(&"another secret".into(), body), Wrong),
         ];
-        for (headers, why) in forms {
-            let headers: Vec<&[u8]> = headers.iter().map(|header| header.as_bytes()).collect();
-            assert_eq!(keys().verify(&headers, body), Err(*why), "{headers:?}");
+        for (header, why) in forms {
+            assert_eq!(keys().verify(header.as_bytes(), body), Err(*why), "{header:?}");
         }
-        for headers in [&b"sha256=\xff\xfe"[..], &[0xef, 0xbb, 0xbf, b's']] {
-            assert_eq!(keys().verify(&[headers], body), Err(Malformed));
+        for header in [&b"sha256=\xff\xfe"[..], &[0xef, 0xbb, 0xbf, b's']] {
+            assert_eq!(keys().verify(header, body), Err(Malformed));
         }
-        assert_eq!(keys().verify(&[good.as_bytes()], body), Ok(()));
+        assert_eq!(keys().verify(good.as_bytes(), body), Ok(()));
     }
 
     #[test]
@@ -201,14 +201,30 @@ mod tests {
         for bit in 0..body.len() * 8 {
             let mut changed = body.to_vec();
             changed[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(keys().verify(&[header.as_bytes()], &changed), Err(BadSignature::Wrong));
+            assert_eq!(keys().verify(header.as_bytes(), &changed), Err(BadSignature::Wrong));
         }
     }
 
     #[test]
     fn a_secret_that_is_named_twice_still_counts() {
         let keys = Keys::new(&[SECRET.into(), SECRET.into()], "app_secrets").unwrap();
-        assert_eq!(keys.verify(&[sign(&SECRET.into(), b"{}").as_bytes()], b"{}"), Ok(()));
+        assert_eq!(keys.verify(sign(&SECRET.into(), b"{}").as_bytes(), b"{}"), Ok(()));
+    }
+
+    #[test]
+    fn the_same_secrets_are_known_in_any_order() {
+        let keys = |secrets: &[&str]| {
+            let secrets: Vec<SecretString> = secrets.iter().map(|&secret| secret.into()).collect();
+            Keys::new(&secrets, "app_secrets").unwrap()
+        };
+        for (one, other, same) in [
+            (&["a"][..], &["a"][..], true),
+            (&["a", "b"], &["b", "a"], true),
+            (&["a", "b"], &["a"], false),
+            (&["a"], &["b"], false),
+        ] {
+            assert_eq!(keys(one).same_as(&keys(other)), same, "{one:?} {other:?}");
+        }
     }
 
     #[test]

@@ -1,9 +1,45 @@
-//! A provider that does not speak proper HTTP.
+//! What tests of several kinds need: settings, webhooks, and a provider that does not speak proper HTTP.
 
 use std::time::Duration;
 
+use super::webhook::{Callback, Heard, Method, NotHeard, Webhook};
+use super::{Basis, Provider, Timeouts};
+use crate::verification::values::{ChannelName, Timestamp};
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+pub fn basis(name: &str, timeout: Duration) -> Basis {
+    let name = ChannelName::new(name);
+    let timeouts = Timeouts { connect: Duration::from_secs(2), whole: timeout };
+    Basis { callback: Callback::new("https://otp.example.com", &name), name, timeouts }
+}
+
+/// A `POST` to the address of a channel.
+pub fn post(provider: &impl Provider, headers: &[(&str, &[u8])], body: &[u8]) -> Result<Heard, NotHeard> {
+    ask(provider, Method::Post, None, headers, body)
+}
+
+/// A `GET`.
+pub fn get(provider: &impl Provider, query: &str) -> Result<Heard, NotHeard> {
+    ask(provider, Method::Get, Some(query), &[], b"")
+}
+
+fn ask(
+    provider: &impl Provider,
+    method: Method,
+    query: Option<&str>,
+    headers: &[(&str, &[u8])],
+    body: &[u8],
+) -> Result<Heard, NotHeard> {
+    let Basis { callback, .. } = basis("tested", Duration::from_secs(1));
+    let now = Timestamp::from_millis(1_795_363_200_000);
+    let webhook = Webhook { method, callback: &callback, path: None, query, headers, body, now };
+    let heard = provider.receive(&webhook);
+    let behind = provider.receive(&Webhook { path: Some("guess"), ..webhook });
+    assert_eq!(behind.err(), Some(NotHeard::NoSuchAddress), "nothing stands behind its address");
+    heard
+}
 
 /// What it does once it has read the request's head.
 #[derive(Clone, Debug)]

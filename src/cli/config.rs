@@ -10,7 +10,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{Cli, Exit, load_config, print};
-use crate::config::{ChannelKind, DEFAULT_FILE, Loaded, Profile, Shown, StepContent};
+use crate::config::{DEFAULT_FILE, Loaded, Profile, Shown, StepContent};
 use crate::texts::Cost;
 
 #[derive(Debug, Subcommand)]
@@ -64,11 +64,7 @@ fn check(loaded: &Loaded) -> String {
     let apps: Vec<&str> = config.apps.iter().map(|app| app.name.as_str()).collect();
     line(&mut out, format_args!("ok  apps: {}", apps.join(", ")));
     for (name, channel) in &config.channels {
-        let kind = match channel.kind {
-            ChannelKind::Meta(_) => "meta",
-            ChannelKind::Http(_) => "http",
-        };
-        line(&mut out, format_args!("ok  channel {name}: {kind}"));
+        line(&mut out, format_args!("ok  channel {name}: {}", channel.kind.word()));
     }
     for (name, profile) in &config.profiles {
         line(&mut out, format_args!("ok  profile {name}: {}", steps(profile)));

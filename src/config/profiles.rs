@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::channels::Kind;
 use super::problem::suggestion;
 use super::reader::{Section, Slot, as_table};
-use super::sections::{Kind, Known, NAME, all, is_locale, is_name};
+use super::sections::{Known, NAME, all, is_locale, is_name};
 use super::tree::Table;
 use super::values::format_duration;
 use super::{Autofill, Profile, Step, StepContent};
+use crate::channel::Carries;
 use crate::texts::Encoding;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -170,12 +172,13 @@ fn step(slot: &Slot<'_>, known: &Known, deadline: Deadline) -> Option<Step> {
     let mut section = slot.table("a table, such as { channel = \"sms\", text = \"otp\" }")?;
     let channel_slot = section.required("channel");
     let channel = channel_slot.reference("channels", known.channels.keys());
-    let kind = channel.as_ref().and_then(|name| known.channels.get(name)).and_then(|channel| channel.kind);
+    let carried =
+        channel.as_ref().and_then(|name| known.channels.get(name)).and_then(|channel| channel.content);
     let template_slot = section.optional("template");
     let text_slot = section.optional("text");
     let within_slot = section.optional("deliver_within");
     let within = within_slot.duration(100 * MILLISECOND..=10 * MINUTE);
-    let content = content(&section, kind, &template_slot, &text_slot, known);
+    let content = content(&section, carried, &template_slot, &text_slot, known);
     match deadline {
         Deadline::Required if !within_slot.is_set() => {
             within_slot.problem("missing; only the last step has no deadline, such as \"30s\"");
@@ -185,45 +188,44 @@ fn step(slot: &Slot<'_>, known: &Known, deadline: Deadline) -> Option<Step> {
         }
         Deadline::Required | Deadline::Forbidden => {}
     }
-    if kind == Some(Kind::Meta) {
+    if carried.is_some_and(|(_, carries)| carries == Carries::Template) {
         warn_of_double_delivery(&within_slot, within);
     }
     section.end();
     Some(Step { channel: channel?, content: content?, deliver_within: within })
 }
 
-/// A template for WhatsApp, a text for a carrier, and never both.
+/// What the channel carries, and nothing else.
 fn content(
     section: &Section<'_>,
-    kind: Option<Kind>,
+    carried: Option<(Kind, Carries)>,
     template: &Slot<'_>,
     text: &Slot<'_>,
     known: &Known,
 ) -> Option<StepContent> {
-    match kind {
-        Some(Kind::Meta) if text.is_set() => {
-            text.problem("not allowed on a channel of kind \"meta\", which sends a template");
-        }
-        Some(Kind::Http) if template.is_set() => {
-            template.problem("not allowed on a channel of kind \"http\", which sends a text");
-        }
-        Some(Kind::Meta) if !template.is_set() => {
-            section.problem("template is missing; a channel of kind \"meta\" sends one of [templates]");
-        }
-        Some(Kind::Http) if !text.is_set() => {
-            section.problem("text is missing; a channel of kind \"http\" sends one of [texts]");
-        }
-        None if !template.is_set() && !text.is_set() => {
+    let Some((kind, carries)) = carried else {
+        if !template.is_set() && !text.is_set() {
             section.problem("needs a template (kind \"meta\") or a text (kind \"http\")");
         }
-        Some(Kind::Meta | Kind::Http) | None => {}
+        template.reference("templates", known.templates.keys());
+        text.reference("texts", known.texts.keys());
+        return None;
+    };
+    let (wanted, other, name) = match carries {
+        Carries::Template => (template, text, "template"),
+        Carries::Text => (text, template, "text"),
+    };
+    let kind = kind.word();
+    if other.is_set() {
+        other.problem(format!("not allowed on a channel of kind \"{kind}\", which sends a {name}"));
+    } else if !wanted.is_set() {
+        section.problem(format!("{name} is missing; a channel of kind \"{kind}\" sends one of [{name}s]"));
     }
     let template = template.reference("templates", known.templates.keys());
     let text = text.reference("texts", known.texts.keys());
-    match kind {
-        Some(Kind::Meta) => template.map(StepContent::Template),
-        Some(Kind::Http) => text.map(StepContent::Text),
-        None => None,
+    match carries {
+        Carries::Template => template.map(StepContent::Template),
+        Carries::Text => text.map(StepContent::Text),
     }
 }
 

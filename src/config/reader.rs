@@ -88,9 +88,18 @@ impl<'t> Section<'t> {
 
     /// A key that the built-in file sets if this one does not.
     pub(super) fn defaulted(&mut self, key: &'static str) -> Slot<'t> {
-        let mut slot = self.slot(key, Content::Missing);
+        self.defaulted_or(key, Content::Missing)
+    }
+
+    /// The same for a key that the built-in file may leave out as well.
+    pub(super) fn maybe_defaulted(&mut self, key: &'static str) -> Slot<'t> {
+        self.defaulted_or(key, Content::Absent)
+    }
+
+    fn defaulted_or(&mut self, key: &'static str, otherwise: Content<'t>) -> Slot<'t> {
+        let mut slot = self.slot(key, otherwise);
         let built_in = self.defaults.and_then(|defaults| defaults.0.get(key));
-        if let (Content::Missing, Some(entry)) = (&slot.content, built_in) {
+        if let (Content::Missing | Content::Absent, Some(entry)) = (&slot.content, built_in) {
             slot.content = Content::Found(&entry.node);
             slot.set_by = entry.origin.clone();
         }

@@ -6,20 +6,16 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::channels::{KnownChannel, channels};
 use super::console::console;
 use super::problem::printable;
 use super::profiles::profiles;
-use super::reader::{Section, Slot, as_table};
+use super::reader::{Section, Slot};
 use super::tree::Table;
 use super::values::{Address, SecretRule};
-use super::{
-    App, Backend, Button, Channel, ChannelKind, Config, Http, Keys, Meta, OnDoubt, Retention, Server, Store,
-    Template, Text,
-};
+use super::{App, Backend, Button, Config, Keys, Retention, Server, Store, Template, Text};
 use crate::texts;
 
-const MILLISECOND: Duration = Duration::from_millis(1);
-const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Reads everything, so that every problem is found; `None` if there was one.
@@ -64,19 +60,6 @@ pub(super) struct Known {
     pub(super) templates: BTreeMap<String, Option<Template>>,
     pub(super) texts: BTreeMap<String, Option<Text>>,
 }
-
-pub(super) struct KnownChannel {
-    pub(super) kind: Option<Kind>,
-    read: Option<Channel>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Meta,
-    Http,
-}
-
-const KINDS: [(&str, Kind); 2] = [("meta", Kind::Meta), ("http", Kind::Http)];
 
 /// The entries, if all of them could be read.
 pub(super) fn all<T>(entries: impl IntoIterator<Item = (String, Option<T>)>) -> Option<BTreeMap<String, T>> {
@@ -183,7 +166,7 @@ fn app(slot: &Slot<'_>, before: &[App]) -> Option<App> {
 }
 
 /// Several secrets that are valid at once, for rotation; `inspect` sees each.
-fn secrets(
+pub(super) fn secrets(
     slot: &Slot<'_>,
     rule: SecretRule,
     inspect: impl Fn(&Slot<'_>, &SecretString),
@@ -193,128 +176,6 @@ fn secrets(
     let secrets: Vec<_> =
         slots.iter().map(|slot| slot.secret(rule).inspect(|secret| inspect(slot, secret))).collect();
     secrets.into_iter().collect()
-}
-
-fn channels(section: Section<'_>, built_in: &Table) -> BTreeMap<String, KnownChannel> {
-    let entries = section.entries();
-    if entries.is_empty() {
-        section.problem("must have at least one [channels.NAME]");
-    }
-    let known = entries.into_iter().map(|(name, slot)| {
-        let lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
-        if !(1..=32).contains(&name.len()) || !name.bytes().all(lower) {
-            slot.problem("a channel's name must be 1 to 32 of a-z, 0-9, _ and -");
-        }
-        (name, channel(&slot, built_in))
-    });
-    known.collect()
-}
-
-fn channel(slot: &Slot<'_>, built_in: &Table) -> KnownChannel {
-    let Some(mut section) = slot.table("a table: [channels.NAME] with kind") else {
-        return KnownChannel { kind: None, read: None };
-    };
-    let Some(kind) = section.required("kind").choice(&KINDS) else {
-        return KnownChannel { kind: None, read: None };
-    };
-    section.default_to(default_channel(built_in, kind));
-    let in_doubt_wait = section.defaulted("in_doubt_wait").duration(Duration::ZERO..=300 * SECOND);
-    let on_doubt = section
-        .defaulted("on_doubt")
-        .choice(&[("resend_once", OnDoubt::ResendOnce), ("hold", OnDoubt::Hold)]);
-    let details = match kind {
-        Kind::Meta => meta(&mut section).map(ChannelKind::Meta),
-        Kind::Http => http(&mut section).map(ChannelKind::Http),
-    };
-    section.end();
-    let read = || Some(Channel { in_doubt_wait: in_doubt_wait?, on_doubt: on_doubt?, kind: details? });
-    KnownChannel { kind: Some(kind), read: read() }
-}
-
-/// The channel of that kind in the built-in file; its optional keys are the defaults.
-fn default_channel(built_in: &Table, kind: Kind) -> Option<&Table> {
-    let word = KINDS.iter().find(|(_, known)| *known == kind)?.0;
-    let channels = as_table(&built_in.0.get("channels")?.node)?;
-    let tables = channels.0.values().filter_map(|entry| as_table(&entry.node));
-    tables.into_iter().find(|table| table.0.get("kind").is_some_and(|kind| kind.node.is_text(word)))
-}
-
-fn meta(section: &mut Section<'_>) -> Option<Meta> {
-    let graph_url = section.defaulted("graph_url").url(Address::Base);
-    let version = section.defaulted("graph_version");
-    let graph_version = version.text("Meta's version of the Graph API, such as \"v25.0\"", |text| {
-        is_graph_version(text).then(|| text.to_owned())
-    });
-    let phone_number_id = section.required("phone_number_id").meta_id();
-    let business_account_id = section.required("business_account_id").meta_id();
-    let access_token = section.required("access_token").secret(SecretRule::PROVIDER_TOKEN);
-    let app_secrets = secrets(&section.required("app_secrets"), SecretRule::SIGNING, |_, _| {});
-    let verify_token = section.required("verify_token").secret(SecretRule::VERIFY_TOKEN);
-    let messages_per_second = section.defaulted("messages_per_second").integer(1..=1000);
-    let (connect_timeout, timeout) = timeouts(section);
-    Some(Meta {
-        graph_url: graph_url?,
-        graph_version: graph_version?,
-        phone_number_id: phone_number_id?,
-        business_account_id: business_account_id?,
-        access_token: access_token?,
-        app_secrets: app_secrets?,
-        verify_token: verify_token?,
-        messages_per_second: messages_per_second?,
-        connect_timeout: connect_timeout?,
-        timeout: timeout?,
-    })
-}
-
-fn is_graph_version(text: &str) -> bool {
-    let number = |digits: &str| (1..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
-    let parts = text.strip_prefix('v').and_then(|numbers| numbers.split_once('.'));
-    parts.is_some_and(|(major, minor)| number(major) && number(minor))
-}
-
-impl Slot<'_> {
-    /// It becomes part of an address, so nothing but digits may stand in it.
-    fn meta_id(&self) -> Option<String> {
-        self.text("the id that Meta shows, 1 to 32 digits", |text| {
-            let fits = (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-            fits.then(|| text.to_owned())
-        })
-    }
-}
-
-fn http(section: &mut Section<'_>) -> Option<Http> {
-    let url = section.required("url").url(Address::Endpoint);
-    let from = section.required("from").line(32);
-    let bearer = section.required("bearer").secret(SecretRule::PROVIDER_TOKEN);
-    let pointer = section.defaulted("id_pointer");
-    let id_pointer = pointer.text("a JSON pointer, such as \"/id\" or \"/messages/0/id\"", |text| {
-        is_json_pointer(text).then(|| text.to_owned())
-    });
-    let report_secret = section.required("report_secret").secret(SecretRule::SIGNING);
-    let (connect_timeout, timeout) = timeouts(section);
-    Some(Http {
-        url: url?,
-        from: from?,
-        bearer: bearer?,
-        id_pointer: id_pointer?,
-        report_secret: report_secret?,
-        connect_timeout: connect_timeout?,
-        timeout: timeout?,
-    })
-}
-
-/// RFC 6901: empty, or parts that each begin with `/`, in which `~` is followed by 0 or 1.
-fn is_json_pointer(text: &str) -> bool {
-    let escapes = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
-    (text.is_empty() || text.starts_with('/')) && escapes && text.len() <= 256
-}
-
-/// `connect_timeout` and `timeout`; connecting is a part of the whole.
-fn timeouts(section: &mut Section<'_>) -> (Option<Duration>, Option<Duration>) {
-    let range = 100 * MILLISECOND..=60 * SECOND;
-    let timeout = section.defaulted("timeout").duration(range.clone());
-    let connect = section.defaulted("connect_timeout");
-    (connect.duration_at_most(range, timeout, "timeout"), timeout)
 }
 
 /// The entries of a table that may be left out, each under a sane name.

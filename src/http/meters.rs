@@ -95,6 +95,7 @@ pub struct ChannelMeters {
     channel: SharedString,
     webhooks: [OnceLock<Counter>; 5],
     last_received: OnceLock<Gauge>,
+    refused_in_a_row: OnceLock<Gauge>,
     reports: [[OnceLock<Counter>; 4]; 4],
 }
 
@@ -155,6 +156,7 @@ impl ChannelMeters {
             channel: channel.as_str().to_owned().into(),
             webhooks: Default::default(),
             last_received: OnceLock::new(),
+            refused_in_a_row: OnceLock::new(),
             reports: Default::default(),
         }
     }
@@ -172,6 +174,14 @@ impl ChannelMeters {
             .last_received
             .get_or_init(|| gauge!(names::WEBHOOK_LAST_RECEIVED, "channel" => self.channel.clone()));
         gauge.set(seconds);
+    }
+
+    /// Signatures since the last one that was right.
+    pub fn refused_in_a_row(&self, times: u64) {
+        let gauge = self
+            .refused_in_a_row
+            .get_or_init(|| gauge!(names::WEBHOOKS_REFUSED_IN_A_ROW, "channel" => self.channel.clone()));
+        gauge.set(times as f64);
     }
 
     pub fn report(&self, status: StatusLabel, matched: Match) {

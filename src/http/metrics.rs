@@ -7,6 +7,7 @@ pub const REQUEST_DURATION: &str = "twotick_http_request_duration_seconds";
 pub const WAIT_DURATION: &str = "twotick_http_wait_duration_seconds";
 pub const WEBHOOKS: &str = "twotick_webhooks_received_total";
 pub const WEBHOOK_LAST_RECEIVED: &str = "twotick_webhook_last_received_timestamp_seconds";
+pub const WEBHOOKS_REFUSED_IN_A_ROW: &str = "twotick_webhooks_refused_in_a_row";
 pub const WEBHOOK_ITEMS_UNKNOWN: &str = "twotick_webhook_items_unknown_total";
 pub const WEBHOOK_ITEMS_FOREIGN: &str = "twotick_webhook_items_foreign_total";
 pub const REPORTS: &str = "twotick_reports_total";
@@ -27,8 +28,15 @@ pub fn describe() {
         "Webhooks by channel and result: stored, unreadable, signature_refused, not_stored, not_read"
     );
     describe_gauge!(WEBHOOK_LAST_RECEIVED, Unit::Seconds, "When the last rightly signed webhook was stored");
+    describe_gauge!(
+        WEBHOOKS_REFUSED_IN_A_ROW,
+        "Webhooks of a channel whose signature was refused since the last one that was right"
+    );
     describe_counter!(WEBHOOK_ITEMS_UNKNOWN, "Parts of webhooks that this version does not know, by kind");
-    describe_counter!(WEBHOOK_ITEMS_FOREIGN, "Updates for a phone number or account that is not ours");
+    describe_counter!(
+        WEBHOOK_ITEMS_FOREIGN,
+        "Updates for a phone number or account that no channel has, or whose channel's secret did not sign"
+    );
     describe_counter!(REPORTS, "Delivery reports by channel, status and standing");
     describe_counter!(CHECKS, "Codes that were checked, by result");
     describe_counter!(VERIFICATIONS_CREATED, "Verifications that were created, by profile");

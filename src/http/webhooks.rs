@@ -11,7 +11,8 @@ use super::error::{Code, Document, Problem};
 use super::input::read_body;
 use super::meters::{ChannelMeters, Received, StatusLabel};
 use super::{Shared, metrics as names};
-use crate::channel::{self, Challenge, Channel, Delivery, Readable};
+use crate::channel::webhook::{Heard, Method, NotHeard, Reply, Told, Webhook};
+use crate::channel::{self, Channel, Delivery, Readable};
 use crate::failpoint;
 use crate::phone::Phone;
 use crate::store::{self, Answer, Order};
@@ -25,8 +26,6 @@ const BODY_LIMIT: usize = 3 * 1024 * 1024;
 const EVIDENCE_BYTES: usize = 8 * 1024;
 /// How far ahead of ours a provider's clock may be.
 const FASTEST_CLOCK: Duration = Duration::from_secs(24 * 60 * 60);
-/// Providers send numbers or a few letters.
-const MAX_CHALLENGE_BYTES: usize = 512;
 
 /// A provider's reports and inbound messages
 ///
@@ -53,21 +52,7 @@ pub async fn receive(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let (channel, meters) = channel(&shared, &request)?;
-    let body =
-        read_body(&request, payload, BODY_LIMIT).await.inspect_err(|_| meters.webhook(Received::NotRead))?;
-    verify(channel, &request, &body).inspect_err(|_| meters.webhook(Received::SignatureRefused))?;
-    let delivery = channel.parse(&body);
-    let readable = delivery.readable;
-    store_all(&shared, channel, meters, delivery, &body)
-        .await
-        .inspect_err(|_| meters.webhook(Received::NotStored))?;
-    meters.webhook(match readable {
-        Readable::Yes => Received::Stored,
-        Readable::No(_) => Received::Unreadable,
-    });
-    meters.received_at(shared.clock.now().as_millis() as f64 / 1_000.0);
-    Ok(HttpResponse::new(StatusCode::OK))
+    hear(&shared, &request, Method::Post, Some(payload)).await
 }
 
 /// The question whether a webhook is ours, of kind `meta`
@@ -88,26 +73,119 @@ pub async fn receive(
 )]
 #[get("/webhooks/{channel}")]
 pub async fn challenge(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let (channel, _) = channel(&shared, &request)?;
-    match channel {
-        Channel::Meta(_) => {}
-        Channel::Http(_) => return Err(Problem::method_not_allowed("POST".to_owned())),
-    }
-    let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string());
-    let pairs = pairs.map(web::Query::into_inner).unwrap_or_default();
-    let value = |name| pairs.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
-    let asked = Challenge {
-        mode: value("hub.mode"),
-        verify_token: value("hub.verify_token"),
-        challenge: value("hub.challenge"),
+    hear(&shared, &request, Method::Get, None).await
+}
+
+/// A provider's reports at an address with a secret behind it
+///
+/// For kinds of channel whose provider signs nothing. The address is made by twotick and given to the provider.
+#[utoipa::path(
+    operation_id = "receive_webhook_by_secret",
+    tag = "webhooks",
+    params(
+        ("channel" = String, Path, description = "A channel of the configuration", example = "sms"),
+        ("secret" = String, Path),
+    ),
+    request_body(content = Object, description = "As the provider writes it"),
+    responses(
+        (status = 200, description = "Stored"),
+        (status = 401, description = "`signature_refused`", body = Document, content_type = "application/problem+json"),
+        PublicProblems,
+    ),
+)]
+#[post("/webhooks/{channel}/{secret}")]
+pub async fn receive_by_secret(
+    shared: web::Data<Shared>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    hear(&shared, &request, Method::Post, Some(payload)).await
+}
+
+/// As the `POST`, from providers that report by `GET`
+#[utoipa::path(
+    operation_id = "hear_webhook_by_secret",
+    tag = "webhooks",
+    params(
+        ("channel" = String, Path, description = "A channel of the configuration", example = "sms"),
+        ("secret" = String, Path),
+    ),
+    responses(
+        (status = 200, description = "Stored"),
+        (status = 401, description = "`signature_refused`", body = Document, content_type = "application/problem+json"),
+        PublicProblems,
+    ),
+)]
+#[get("/webhooks/{channel}/{secret}")]
+pub async fn hear_by_secret(
+    shared: web::Data<Shared>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    hear(&shared, &request, Method::Get, None).await
+}
+
+async fn hear(
+    shared: &Shared,
+    request: &HttpRequest,
+    method: Method,
+    payload: Option<web::Payload>,
+) -> Result<HttpResponse, Problem> {
+    let (channel, meters) = channel(shared, request)?;
+    let body = match payload {
+        Some(payload) => read_body(request, payload, BODY_LIMIT).await,
+        None => Ok(web::Bytes::new()),
     };
-    let lawful = (1..=MAX_CHALLENGE_BYTES).contains(&asked.challenge.len())
-        && asked.challenge.bytes().all(|byte| byte.is_ascii_graphic());
-    match channel.answer_challenge(&asked).filter(|_| lawful) {
-        Some(answer) => {
-            Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(answer.to_owned()))
+    let body = body.inspect_err(|_| meters.webhook(Received::NotRead))?;
+    match ask(shared, channel, request, method, &body) {
+        Ok(Heard::Told(Told { own, of_others, reply })) => {
+            let readable = own.readable;
+            let told = Deliveries { shared, channel, meters, own, of_others };
+            told.store(&body).await.inspect_err(|_| meters.webhook(Received::NotStored))?;
+            meters.webhook(match readable {
+                Readable::Yes => Received::Stored,
+                Readable::No(_) => Received::Unreadable,
+            });
+            Ok(answer(reply))
         }
-        None => Err(Problem::new(Code::ChallengeRefused, "mode, token or challenge is missing or wrong")),
+        Ok(Heard::Asked(reply)) => Ok(answer(reply)),
+        Err(NotHeard::Signature(_)) => {
+            meters.webhook(Received::SignatureRefused);
+            meters.refused_in_a_row(channel.refused_in_a_row());
+            Err(Problem::new(Code::SignatureRefused, "nothing of it was read"))
+        }
+        Err(NotHeard::Question) => {
+            Err(Problem::new(Code::ChallengeRefused, "mode, token or challenge is missing or wrong"))
+        }
+        Err(NotHeard::Method(allowed)) => Err(Problem::method_not_allowed(allowed.to_owned())),
+        Err(NotHeard::NoSuchAddress) => Err(Problem::new(Code::NotFound, "there is nothing at this path")),
+    }
+}
+
+fn ask(
+    shared: &Shared,
+    channel: &Channel,
+    request: &HttpRequest,
+    method: Method,
+    body: &[u8],
+) -> Result<Heard, NotHeard> {
+    let headers: Vec<(&str, &[u8])> =
+        request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    channel.receive(&Webhook {
+        method,
+        callback: channel.callback(),
+        // What comes before it is `/webhooks/` and the channel's name.
+        path: request.uri().path().splitn(4, '/').nth(3),
+        query: request.uri().query(),
+        headers: &headers,
+        body,
+        now: shared.clock.now(),
+    })
+}
+
+fn answer(reply: Reply) -> HttpResponse {
+    match reply.content_type {
+        Some(content_type) => HttpResponse::Ok().content_type(content_type).body(reply.body),
+        None => HttpResponse::new(StatusCode::OK),
     }
 }
 
@@ -116,74 +194,107 @@ fn channel<'a>(
     request: &HttpRequest,
 ) -> Result<(&'a Channel, &'a ChannelMeters), Problem> {
     let name = request.match_info().get("channel");
-    let known = name.and_then(|name| Some((&**shared.channels.get(name)?, shared.webhooks.get(name)?)));
+    let known = name.and_then(|name| named(shared, name));
     known.ok_or_else(|| Problem::new(Code::NotFound, "there is no such channel"))
 }
 
-fn verify(channel: &Channel, request: &HttpRequest, body: &[u8]) -> Result<(), Problem> {
-    let headers: Vec<&[u8]> =
-        request.headers().get_all(channel.signature_header()).map(|value| value.as_bytes()).collect();
-    channel.verify(&headers, body).map_err(|bad| {
-        tracing::warn!(channel = %channel.name(), reason = bad.as_str(), "a webhook's signature was refused");
-        Problem::new(Code::SignatureRefused, "nothing of it was read")
-    })
+fn named<'a>(shared: &'a Shared, name: &str) -> Option<(&'a Channel, &'a ChannelMeters)> {
+    Some((&**shared.channels.get(name)?, shared.webhooks.get(name)?))
 }
 
-async fn store_all(
-    shared: &Shared,
-    channel: &Channel,
-    meters: &ChannelMeters,
-    delivery: Delivery,
-    body: &[u8],
-) -> Result<(), Problem> {
-    count_unknown(&delivery);
-    let now = shared.clock.now();
-    let Writer { orders, labels } = Writer::of(channel, delivery, body, &shared.vault, now)?;
-    if orders.is_empty() {
-        return Ok(());
+/// What one webhook says, channel by channel.
+struct Deliveries<'a> {
+    shared: &'a Shared,
+    /// Whose address it came to.
+    channel: &'a Channel,
+    meters: &'a ChannelMeters,
+    own: Delivery,
+    of_others: Vec<(ChannelName, Delivery)>,
+}
+
+impl Deliveries<'_> {
+    async fn store(self, body: &[u8]) -> Result<(), Problem> {
+        let Self { shared, channel, meters, own, of_others } = self;
+        let now = shared.clock.now();
+        let mut writer = Writer::default();
+        let mut heard_of = vec![];
+        for (name, delivery) in of_others {
+            let Some((other, meters)) = named(shared, name.as_str()) else { continue };
+            count_unknown(&delivery);
+            writer.add(other.name(), meters, delivery, &shared.vault, now)?;
+            heard_of.push((other, meters));
+        }
+        count_unknown(&own);
+        channel.note_foreign(&own, now);
+        let readable = own.readable;
+        // It is the channel's own although nothing in it may be.
+        writer.add(channel.name(), meters, own, &shared.vault, now)?;
+        if let Readable::No(why) = readable {
+            writer.orders.push(Order::Alert(unreadable(channel.name(), why, body, &shared.vault, now)?));
+        }
+        writer.write(shared).await?;
+        heard_of.push((channel, meters));
+        for (channel, meters) in heard_of {
+            if channel.refused_in_a_row() > 0 {
+                channel.stored();
+                meters.refused_in_a_row(0);
+            }
+            meters.received_at(now.as_millis() as f64 / 1_000.0);
+        }
+        Ok(())
     }
-    failpoint::reach("webhook.before");
-    let answers = shared.store.execute(orders).await?;
-    failpoint::reach("webhook.after");
-    count_reports(meters, &labels, &answers);
-    Ok(())
 }
 
-/// Turns a delivery into orders. `labels` are the statuses of the reports, which come first.
-struct Writer {
+/// Turns deliveries into orders.
+#[derive(Default)]
+struct Writer<'a> {
     orders: Vec<Order>,
-    labels: Vec<StatusLabel>,
+    /// Which of the orders are reports, and what they say.
+    reports: Vec<(usize, StatusLabel, &'a ChannelMeters)>,
 }
 
-impl Writer {
-    fn of(
-        channel: &Channel,
+impl<'a> Writer<'a> {
+    fn add(
+        &mut self,
+        name: &ChannelName,
+        meters: &'a ChannelMeters,
         delivery: Delivery,
-        body: &[u8],
         vault: &Vault,
         now: Timestamp,
-    ) -> Result<Self, CannotSeal> {
-        let Delivery { reports, inbound, alerts, readable, .. } = delivery;
-        let name = channel.name();
-        let labels = reports.iter().map(|report| StatusLabel::of(&report.status)).collect();
-        let reports = reports.into_iter().map(|report| {
+    ) -> Result<(), CannotSeal> {
+        let Delivery { reports, inbound, alerts, .. } = delivery;
+        self.orders.reserve(reports.len() + inbound.len() + alerts.len());
+        self.reports.reserve(reports.len());
+        for report in reports {
+            self.reports.push((self.orders.len(), StatusLabel::of(&report.status), meters));
             let provider_ref = report.provider_ref.map(|reference| vault.hidden_ref(reference));
-            Order::Report { channel: name.clone(), report: Report { provider_ref, ..report } }
-        });
-        let inbound: Vec<_> = inbound
-            .into_iter()
-            .map(|message| Ok(Order::Inbound(std::sync::Arc::new(kept_inbound(name, message, vault, now)?))))
-            .collect::<Result<_, CannotSeal>>()?;
-        let alerts = alerts.into_iter().map(|alert| {
-            warn_operator(name, &alert);
-            Order::Alert(kept_alert(name, alert, now))
-        });
-        let mut orders: Vec<Order> = reports.chain(inbound).chain(alerts).collect();
-        match readable {
-            Readable::Yes => {}
-            Readable::No(why) => orders.push(Order::Alert(unreadable(name, why, body, vault, now)?)),
+            let report = Report { provider_ref, ..report };
+            self.orders.push(Order::Report { channel: name.clone(), report });
         }
-        Ok(Self { orders, labels })
+        for message in inbound {
+            self.orders.push(Order::Inbound(std::sync::Arc::new(kept_inbound(name, message, vault, now)?)));
+        }
+        for alert in alerts {
+            warn_operator(name, &alert);
+            self.orders.push(Order::Alert(kept_alert(name, alert, now)));
+        }
+        Ok(())
+    }
+
+    /// Makes all of it durable.
+    async fn write(self, shared: &Shared) -> Result<(), Problem> {
+        if self.orders.is_empty() {
+            return Ok(());
+        }
+        failpoint::reach("webhook.before");
+        let answers = shared.store.execute(self.orders).await?;
+        failpoint::reach("webhook.after");
+        for (place, status, meters) in self.reports {
+            if let Some(Answer::Reported(matched)) = answers.get(place) {
+                meters.report(status, *matched);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -279,15 +390,8 @@ fn count_unknown(delivery: &Delivery) {
     for (unknown, &times) in &delivery.unknown {
         counter!(names::WEBHOOK_ITEMS_UNKNOWN, "kind" => unknown.as_str()).increment(times as u64);
     }
-    if delivery.foreign > 0 {
-        counter!(names::WEBHOOK_ITEMS_FOREIGN).increment(delivery.foreign as u64);
-    }
-}
-
-fn count_reports(meters: &ChannelMeters, labels: &[StatusLabel], answers: &[Answer]) {
-    for (&status, answer) in labels.iter().zip(answers) {
-        if let Answer::Reported(matched) = answer {
-            meters.report(status, *matched);
-        }
+    let foreign = delivery.foreign_items();
+    if foreign > 0 {
+        counter!(names::WEBHOOK_ITEMS_FOREIGN).increment(foreign as u64);
     }
 }

@@ -15,9 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use twotick::app::metrics;
-use twotick::channel::http_sms::{self, HttpSms};
-use twotick::channel::meta::{self, Meta};
-use twotick::channel::{Channel, signature};
+use twotick::channel::webhook::Callback;
+use twotick::channel::{self, Basis, Channel, Settings, Timeouts, http_sms, meta, signature};
 use twotick::clock::{Clock, ManualClock};
 use twotick::http::{self, CustomCode, Lifecycle, Profile, Services};
 use twotick::store::sled::{self, SledStore};
@@ -36,6 +35,7 @@ pub const APP_SECRET: &str = "app-secret-0123456789";
 pub const REPORT_SECRET: &str = "report-secret-0123456789";
 pub const VERIFY_TOKEN: &str = "verify-token-0123";
 pub const PHONE_NUMBER_ID: &str = "106540352242922";
+pub const SECOND_PHONE_NUMBER_ID: &str = "106540352242933";
 pub const BUSINESS_ACCOUNT_ID: &str = "102290129340398";
 pub const NUMBER: &str = "+12025550100";
 const MASTER: [u8; 32] = [7; 32];
@@ -337,34 +337,39 @@ fn profile(name: &str) -> Profile {
     Profile { policy: Arc::new(policy), custom_code }
 }
 
+/// `whatsapp` and `second`, two numbers of one app at Meta, and `sms`.
 fn channels() -> BTreeMap<String, Arc<Channel>> {
     let secret = |text: &str| SecretString::from(text.to_owned());
-    let whatsapp = Meta::new(meta::Settings {
-        name: ChannelName::new("whatsapp"),
-        graph_url: "http://127.0.0.1:9".to_owned(),
-        graph_version: "v25.0".to_owned(),
-        phone_number_id: PHONE_NUMBER_ID.to_owned(),
-        business_account_id: BUSINESS_ACCOUNT_ID.to_owned(),
-        access_token: secret("access-token"),
-        app_secrets: vec![secret(APP_SECRET)],
-        verify_token: secret(VERIFY_TOKEN),
-        connect_timeout: Duration::from_secs(2),
-        timeout: Duration::from_secs(10),
-    });
-    let sms = HttpSms::new(http_sms::Settings {
-        name: ChannelName::new("sms"),
+    let meta = |phone_number_id: &str| {
+        Settings::Meta(meta::Settings {
+            graph_url: "http://127.0.0.1:9".to_owned(),
+            graph_version: "v25.0".to_owned(),
+            phone_number_id: phone_number_id.to_owned(),
+            business_account_id: BUSINESS_ACCOUNT_ID.to_owned(),
+            access_token: secret("access-token"),
+            app_secrets: vec![secret(APP_SECRET)],
+            verify_token: secret(VERIFY_TOKEN),
+        })
+    };
+    let sms = Settings::Http(http_sms::Settings {
         url: "http://127.0.0.1:9/send".to_owned(),
         from: "Acme".to_owned(),
         bearer: secret("carrier-token"),
         id_pointer: "/id".to_owned(),
-        connect_timeout: Duration::from_secs(2),
         report_secret: secret(REPORT_SECRET),
-        timeout: Duration::from_secs(10),
     });
-    BTreeMap::from([
-        ("whatsapp".to_owned(), Arc::new(Channel::Meta(whatsapp.unwrap()))),
-        ("sms".to_owned(), Arc::new(Channel::Http(sms.unwrap()))),
-    ])
+    let basis = |name: &str| {
+        let name = ChannelName::new(name);
+        let timeouts = Timeouts { connect: Duration::from_secs(2), whole: Duration::from_secs(10) };
+        Basis { callback: Callback::new("https://otp.example.com", &name), name, timeouts }
+    };
+    let settings = [
+        (basis("whatsapp"), meta(PHONE_NUMBER_ID)),
+        (basis("second"), meta(SECOND_PHONE_NUMBER_ID)),
+        (basis("sms"), sms),
+    ];
+    let channels = channel::all(settings).unwrap();
+    channels.into_iter().map(|(name, channel)| (name.to_string(), channel)).collect()
 }
 
 fn install_tls() {

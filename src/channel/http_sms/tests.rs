@@ -1,26 +1,25 @@
+use std::time::Duration;
+
 use serde_json::json;
 use wiremock::matchers::{body_json, header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
 use crate::channel::Readable;
-use crate::channel::signature::sign;
-use crate::channel::testing::{Played, raw_server};
+use crate::channel::signature::{BadSignature, sign};
+use crate::channel::testing::{Played, basis, get, post, raw_server};
 
 const REFERENCE: &str = "msg_01m81zrq00fay80j6hb7h45br1";
 
 fn sms(url: &str, id_pointer: &str, timeout: Duration) -> HttpSms {
-    HttpSms::new(Settings {
-        name: ChannelName::new("sms"),
+    let settings = Settings {
         url: url.to_owned(),
         from: "Lampen".to_owned(),
         bearer: "token-of-the-carrier".into(),
         id_pointer: id_pointer.to_owned(),
-        connect_timeout: Duration::from_secs(2),
         report_secret: "secret of the reports".into(),
-        timeout,
-    })
-    .unwrap()
+    };
+    HttpSms::new(&basis("sms", timeout), settings).unwrap()
 }
 
 fn submission() -> Submission<'static> {
@@ -145,7 +144,7 @@ async fn a_template_is_not_sent_here() {
 }
 
 fn parse(body: &[u8]) -> Delivery {
-    sms("http://127.0.0.1:9", "/id", Duration::from_secs(1)).parse(body)
+    super::parse(body)
 }
 
 #[test]
@@ -226,9 +225,18 @@ fn strange_fields_cost_only_themselves() {
 fn reports_are_signed() {
     let channel = sms("http://127.0.0.1:9", "/id", Duration::from_secs(1));
     let body = fixture("webhooks/sent.json");
-    let header = sign(&"secret of the reports".into(), &body);
-    assert_eq!(channel.verify(&[header.as_bytes()], &body), Ok(()));
-    assert_eq!(channel.verify(&[], &body), Err(BadSignature::Missing));
-    let channel = crate::channel::Channel::Http(channel);
-    assert_eq!(channel.signature_header(), "x-signature-256");
+    let right = sign(&"secret of the reports".into(), &body);
+    let wrong = sign(&"another secret".into(), &body);
+    let (right, wrong) = (right.as_bytes(), wrong.as_bytes());
+    for (headers, refused) in [
+        (&[(SIGNATURE, right)][..], None),
+        (&[], Some(BadSignature::Missing)),
+        (&[("x-hub-signature-256", right)], Some(BadSignature::Missing)),
+        (&[(SIGNATURE, right), (SIGNATURE, right)], Some(BadSignature::Doubled)),
+        (&[(SIGNATURE, wrong)], Some(BadSignature::Wrong)),
+    ] {
+        let verdict = post(&channel, headers, &body).err();
+        assert_eq!(verdict, refused.map(NotHeard::Signature), "{headers:?}");
+    }
+    assert_eq!(get(&channel, "").err(), Some(NotHeard::Method("POST")));
 }

@@ -1,40 +1,30 @@
 //! Which templates Meta has, and whether they may be sent
 //! (Meta, message templates, `GET /{WABA-ID}/message_templates`, November 2025).
 
+use reqwest::Method;
+use reqwest::header::AUTHORIZATION;
 use serde::Deserialize;
 
 use super::Meta;
 use crate::channel::exchange::unanswered;
-use crate::channel::scrub;
 use crate::channel::wire::Text;
+use crate::channel::{Template, TemplatesUnknown, scrub};
 use crate::verification::values::Outcome;
 
 /// A template exists in some 70 languages at most, and a name can match others that begin like it.
 const LIMIT: &str = "250";
 
-/// A template in one language, as Meta knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template {
-    /// Meta's, such as `en_US`.
-    pub language: String,
-    /// Meta's word; only `APPROVED` is sent. An open list.
-    pub status: String,
-}
-
-/// Meta did not say which templates there are. Why, without any secret.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct TemplatesUnknown(String);
-
 impl Meta {
     /// Every language in which Meta knows the template `name`. One request, within the channel's `timeout`.
-    pub async fn templates(&self, name: &str) -> Result<Vec<Template>, TemplatesUnknown> {
+    pub(super) async fn ask_for_templates(&self, name: &str) -> Result<Vec<Template>, TemplatesUnknown> {
         let mut url = self.templates_url.clone();
         url.query_pairs_mut()
             .append_pair("name", name)
             .append_pair("fields", "name,language,status")
             .append_pair("limit", LIMIT);
-        let received = unanswered(self.endpoint.get(url).await).map_err(reason)?;
+        let request =
+            self.endpoint.request(Method::GET, url).header(AUTHORIZATION, self.authorization.clone());
+        let received = unanswered(self.endpoint.ask(request).await).map_err(reason)?;
         if !received.status.is_success() {
             return Err(TemplatesUnknown(format!("Meta answered {}", received.status)));
         }

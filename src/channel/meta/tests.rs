@@ -1,10 +1,13 @@
+mod owners;
 mod sending;
 mod webhooks;
 
 use std::time::Duration;
 
 use super::*;
-use crate::channel::signature::sign;
+use crate::channel::signature::{BadSignature, sign};
+use crate::channel::testing::{basis, get, post};
+use crate::channel::webhook::Told;
 
 pub const PHONE_NUMBER_ID: &str = "118822334455667";
 pub const BUSINESS_ACCOUNT_ID: &str = "220011334455778";
@@ -12,8 +15,11 @@ pub const REFERENCE: &str = "msg_01m81zrq00fay80j6hb7h45br1";
 
 /// A channel as the fixtures know it, sending to `graph_url`.
 pub fn meta(graph_url: &str, timeout: Duration) -> Meta {
-    Meta::new(Settings {
-        name: ChannelName::new("whatsapp"),
+    Meta::new(&basis("whatsapp", timeout), settings(graph_url)).unwrap()
+}
+
+fn settings(graph_url: &str) -> Settings {
+    Settings {
         graph_url: graph_url.to_owned(),
         graph_version: "v25.0".to_owned(),
         phone_number_id: PHONE_NUMBER_ID.to_owned(),
@@ -21,10 +27,16 @@ pub fn meta(graph_url: &str, timeout: Duration) -> Meta {
         access_token: "token-of-a-system-user".into(),
         app_secrets: vec!["the secret in use".into(), "the secret before".into()],
         verify_token: "verify-me-please".into(),
-        connect_timeout: Duration::from_secs(2),
-        timeout,
-    })
-    .unwrap()
+    }
+}
+
+/// A delivery that `secret` signed.
+pub fn delivered(meta: &Meta, secret: &str, body: &[u8]) -> Result<Told, NotHeard> {
+    let header = sign(&secret.into(), body);
+    match post(meta, &[(SIGNATURE, header.as_bytes())], body)? {
+        Heard::Told(told) => Ok(told),
+        Heard::Asked(reply) => panic!("{reply:?}"),
+    }
 }
 
 pub fn fixture(path: &str) -> Vec<u8> {
@@ -33,16 +45,26 @@ pub fn fixture(path: &str) -> Vec<u8> {
 }
 
 #[test]
-fn either_secret_may_have_signed() {
+fn either_secret_may_have_signed_and_nobody_else() {
     let meta = meta("http://127.0.0.1:9", Duration::from_secs(1));
     let body = fixture("webhooks/status_sent.json");
-    for (secret, verdict) in [
-        ("the secret in use", Ok(())),
-        ("the secret before", Ok(())),
-        ("a secret of long ago", Err(BadSignature::Wrong)),
+    for (secret, refused) in [
+        ("the secret in use", None),
+        ("the secret before", None),
+        ("a secret of long ago", Some(BadSignature::Wrong)),
     ] {
-        let header = sign(&secret.into(), &body);
-        assert_eq!(meta.verify(&[header.as_bytes()], &body), verdict, "{secret}");
+        let verdict = delivered(&meta, secret, &body).err();
+        assert_eq!(verdict, refused.map(NotHeard::Signature), "{secret}");
+    }
+    let right = sign(&"the secret in use".into(), &body);
+    let right = right.as_bytes();
+    for (headers, refused) in [
+        (&[][..], BadSignature::Missing),
+        (&[("x-signature-256", right)], BadSignature::Missing),
+        (&[(SIGNATURE, right), (SIGNATURE, right)], BadSignature::Doubled),
+        (&[(SIGNATURE, b"sha256=")], BadSignature::Malformed),
+    ] {
+        assert_eq!(post(&meta, headers, &body).err(), Some(NotHeard::Signature(refused)), "{headers:?}");
     }
 }
 
@@ -50,36 +72,35 @@ fn either_secret_may_have_signed() {
 fn a_challenge_is_answered_only_with_our_token() {
     let meta = meta("http://127.0.0.1:9", Duration::from_secs(1));
     let long = "1".repeat(513);
-    for (mode, verify_token, challenge, answer) in [
+    for (mode, token, challenge, answer) in [
         ("subscribe", "verify-me-please", "1158201444", Some("1158201444")),
         ("subscribe", "verify-me-pleasf", "1158201444", None),
-        ("subscribe", "verify-me-please ", "1158201444", None),
+        ("subscribe", "verify-me-please%20", "1158201444", None),
         ("subscribe", "", "1158201444", None),
         ("unsubscribe", "verify-me-please", "1158201444", None),
         ("", "verify-me-please", "1158201444", None),
         ("subscribe", "verify-me-please", "", None),
-        ("subscribe", "verify-me-please", "two words", None),
-        ("subscribe", "verify-me-please", "é", None),
+        ("subscribe", "verify-me-please", "two+words", None),
+        ("subscribe", "verify-me-please", "%C3%A9", None),
         ("subscribe", "verify-me-please", &long, None),
     ] {
-        let asked = Challenge { mode, verify_token, challenge };
-        assert_eq!(meta.answer_challenge(&asked), answer, "{mode} {verify_token} {challenge}");
+        let query = format!("hub.mode={mode}&hub.verify_token={token}&hub.challenge={challenge}");
+        match (get(&meta, &query), answer) {
+            (Ok(Heard::Asked(reply)), Some(answer)) => assert_eq!(reply, Reply::text(answer.to_owned())),
+            (Err(NotHeard::Question), None) => {}
+            (heard, _) => panic!("{query}: {heard:?}"),
+        }
     }
+    assert_eq!(get(&meta, "").err(), Some(NotHeard::Question));
 }
 
 #[test]
 fn settings_that_would_let_anybody_in_make_no_channel() {
     let settings = |app_secrets: &[&str], verify_token: &str, graph_url: &str, token: &str| Settings {
-        name: ChannelName::new("whatsapp"),
-        graph_url: graph_url.to_owned(),
-        graph_version: "v25.0".to_owned(),
-        phone_number_id: PHONE_NUMBER_ID.to_owned(),
-        business_account_id: BUSINESS_ACCOUNT_ID.to_owned(),
         access_token: token.into(),
         app_secrets: app_secrets.iter().map(|&secret| secret.into()).collect(),
         verify_token: verify_token.into(),
-        connect_timeout: Duration::from_secs(2),
-        timeout: Duration::from_secs(10),
+        ..settings(graph_url)
     };
     for (settings, named) in [
         (settings(&[], "verify-me", "http://x", "t"), "app_secrets"),
@@ -89,7 +110,8 @@ fn settings_that_would_let_anybody_in_make_no_channel() {
         (settings(&["good secret"], "verify-me", "graph.facebook.com", "t"), "graph_url"),
         (settings(&["good secret"], "verify-me", "http://x", "hush\nhush"), "access_token"),
     ] {
-        let error = Meta::new(settings).err().expect("refused").to_string();
+        let meta = Meta::new(&basis("whatsapp", Duration::from_secs(1)), settings);
+        let error = meta.err().expect("refused").to_string();
         assert!(error.contains(named) && !error.contains("hush"), "{error}");
     }
 }

@@ -12,8 +12,9 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::Ours;
 use super::errors::{MetaError, class_of};
+use super::owners::{Owners, Sorted};
+use crate::channel::webhook::Told;
 use crate::channel::wire::Text;
 use crate::channel::{Alert, Delivery, Readable, Severity, Unknown};
 use crate::verification::values::{DeliveryError, ErrorClass, Report, ReportStatus, Timestamp};
@@ -21,28 +22,28 @@ use message::Message;
 
 /// Statuses come in thousands, so a delivery of nothing but messages and statuses is read in one pass, borrowing
 /// from the body. All else, and a delivery with something odd in it, is read piece by piece.
-pub(super) fn parse(body: &[u8], ours: &Ours) -> Delivery {
-    let mut delivery = match serde_json::from_slice::<Envelope<'_>>(body) {
-        Ok(envelope) if envelope.is_plain() => in_one_pass(envelope, ours),
-        Ok(_) | Err(_) => piece_by_piece(body, ours),
+pub(super) fn parse(body: &[u8], owners: Owners<'_>) -> Told {
+    let mut sorted = match serde_json::from_slice::<Envelope<'_>>(body) {
+        Ok(envelope) if envelope.is_plain() => in_one_pass(envelope, owners),
+        Ok(_) | Err(_) => piece_by_piece(body, owners),
     };
-    if delivery.nothing_was_read() {
-        delivery.readable =
+    if sorted.is_all_own() && sorted.own.nothing_was_read() {
+        sorted.own.readable =
             Readable::No("it looks like a webhook of Meta's, but nothing in it could be read");
     }
-    delivery
+    sorted.into_told()
 }
 
 #[cfg(fuzzing)]
-pub(super) fn both_ways(body: &[u8], ours: &Ours) -> Option<[Delivery; 2]> {
+pub(super) fn both_ways(body: &[u8], one: Owners<'_>, other: Owners<'_>) -> Option<[Delivery; 2]> {
     let envelope = serde_json::from_slice::<Envelope<'_>>(body).ok().filter(Envelope::is_plain)?;
-    Some([in_one_pass(envelope, ours), piece_by_piece(body, ours)])
+    Some([in_one_pass(envelope, one).own, piece_by_piece(body, other).own])
 }
 
 impl Delivery {
     fn nothing_was_read(&self) -> bool {
         let something = !self.reports.is_empty() || !self.inbound.is_empty() || !self.alerts.is_empty();
-        !something && self.foreign == 0 && self.unknown.contains_key(&Unknown::Item)
+        !something && self.foreign.is_empty() && self.unknown.contains_key(&Unknown::Item)
     }
 }
 
@@ -180,15 +181,15 @@ impl<'de, T: Item + Deserialize<'de>> Deserialize<'de> for Items<T> {
     }
 }
 
-fn in_one_pass(envelope: Envelope<'_>, ours: &Ours) -> Delivery {
-    let mut delivery = Delivery::default();
+fn in_one_pass<'a>(envelope: Envelope<'_>, owners: Owners<'a>) -> Sorted<'a> {
+    let mut sorted = Sorted::new(owners);
     for entry in envelope.entry {
         let at = entry.time.unix_seconds();
         for change in entry.changes {
-            delivery.take_messages(change.value, &entry.id, at, ours);
+            sorted.take_messages(change.value, &entry.id, at);
         }
     }
-    delivery
+    sorted
 }
 
 #[derive(Deserialize)]
@@ -231,36 +232,71 @@ struct LooseMessages<'a> {
     errors: Option<&'a RawValue>,
 }
 
-fn piece_by_piece(body: &[u8], ours: &Ours) -> Delivery {
+fn piece_by_piece<'a>(body: &[u8], owners: Owners<'a>) -> Sorted<'a> {
+    let mut sorted = Sorted::new(owners);
     let Ok(envelope) = serde_json::from_slice::<LooseEnvelope<'_>>(body) else {
-        return Delivery::unreadable("it is not JSON with a list `entry`");
+        sorted.own = Delivery::unreadable("it is not JSON with a list `entry`");
+        return sorted;
     };
     // Some of Meta's own samples leave it out.
     if !envelope.object.is_absent() && !envelope.object.is(OBJECT) {
-        return Delivery::unreadable("its `object` is not `whatsapp_business_account`");
+        sorted.own = Delivery::unreadable("its `object` is not `whatsapp_business_account`");
+        return sorted;
     }
-    let mut delivery = Delivery::default();
     for raw in envelope.entry {
         let Some(entry) = read::<LooseEntry<'_>>(raw) else {
-            delivery.count(Unknown::Item);
+            sorted.own.count(Unknown::Item);
             continue;
         };
         let at = entry.time.unix_seconds();
-        for change in delivery.list(entry.changes) {
+        for change in sorted.own.list(entry.changes) {
             match read::<LooseChange<'_>>(change) {
                 Some(LooseChange { field, value: Some(value) }) => {
-                    delivery.take_change(&field, value, &entry.id, at, ours);
+                    sorted.take_change(&field, value, &entry.id, at);
                 }
-                Some(LooseChange { value: None, .. }) | None => delivery.count(Unknown::Item),
+                Some(LooseChange { value: None, .. }) | None => sorted.own.count(Unknown::Item),
             }
         }
     }
-    delivery
+    sorted
 }
 
 /// `None` for whatever does not have the form of a `T`.
 fn read<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
     serde_json::from_str(raw.get()).ok()
+}
+
+impl Sorted<'_> {
+    fn take_change(&mut self, field: &Text<'_>, value: &RawValue, account: &Text<'_>, at: Option<Timestamp>) {
+        // Some copies leave the field out, and only messages look like messages.
+        if let Some(field) = field.get().filter(|field| *field != MESSAGES) {
+            self.take_account(field, value, account, at);
+            return;
+        }
+        let Some(value) = read::<LooseMessages<'_>>(value) else {
+            return self.own.count(Unknown::Item);
+        };
+        let mut messages = Messages {
+            metadata: value.metadata.and_then(read).unwrap_or_default(),
+            contacts: value.contacts,
+            ..Messages::default()
+        };
+        self.own.list(value.messages).into_iter().for_each(|raw| messages.messages.add(read(raw)));
+        self.own.list(value.statuses).into_iter().for_each(|raw| messages.statuses.add(read(raw)));
+        messages.errors = self.own.list(value.errors).into_iter().filter_map(read).collect();
+        self.take_messages(messages, account, at);
+    }
+
+    fn take_messages(&mut self, value: Messages<'_>, account: &Text<'_>, at: Option<Timestamp>) {
+        let number = value.metadata.phone_number_id.get();
+        match self.owners().of_messages(number, account.get()) {
+            Ok(owner) => self.of(owner).take_messages(value, at),
+            Err(reason) => {
+                let updates = value.messages.kept.len() + value.statuses.kept.len() + value.errors.len();
+                self.own.leave_alone(number.or(account.get()), reason, updates.max(1));
+            }
+        }
+    }
 }
 
 impl Delivery {
@@ -273,39 +309,7 @@ impl Delivery {
         })
     }
 
-    fn take_change(
-        &mut self,
-        field: &Text<'_>,
-        value: &RawValue,
-        account: &Text<'_>,
-        at: Option<Timestamp>,
-        ours: &Ours,
-    ) {
-        // Some copies leave the field out, and only messages look like messages.
-        if field.get().is_some_and(|field| field != MESSAGES) {
-            self.take_account(field.get().unwrap_or_default(), value, account, at, ours);
-            return;
-        }
-        let Some(value) = read::<LooseMessages<'_>>(value) else {
-            return self.count(Unknown::Item);
-        };
-        let mut messages = Messages {
-            metadata: value.metadata.and_then(read).unwrap_or_default(),
-            contacts: value.contacts,
-            ..Messages::default()
-        };
-        self.list(value.messages).into_iter().for_each(|raw| messages.messages.add(read(raw)));
-        self.list(value.statuses).into_iter().for_each(|raw| messages.statuses.add(read(raw)));
-        messages.errors = self.list(value.errors).into_iter().filter_map(read).collect();
-        self.take_messages(messages, account, at, ours);
-    }
-
-    fn take_messages(&mut self, value: Messages<'_>, account: &Text<'_>, at: Option<Timestamp>, ours: &Ours) {
-        if !ours.own(&value.metadata, account) {
-            let updates = value.messages.kept.len() + value.statuses.kept.len() + value.errors.len();
-            self.foreign += updates.max(1);
-            return;
-        }
+    fn take_messages(&mut self, value: Messages<'_>, at: Option<Timestamp>) {
         let broken = value.messages.broken + value.statuses.broken;
         if broken > 0 {
             *self.unknown.entry(Unknown::Item).or_default() += broken;
@@ -373,19 +377,5 @@ fn failure(errors: Option<&RawValue>) -> DeliveryError {
             title: "Meta gave no reason".to_owned(),
             class: ErrorClass::Fallback,
         },
-    }
-}
-
-impl Ours {
-    /// By the phone number, else by the account; an update that names neither was signed for us.
-    fn own(&self, metadata: &Metadata<'_>, account: &Text<'_>) -> bool {
-        match metadata.phone_number_id.get() {
-            Some(id) => id == self.phone_number_id,
-            None => self.own_account(account),
-        }
-    }
-
-    fn own_account(&self, account: &Text<'_>) -> bool {
-        account.get().is_none_or(|id| id == self.business_account_id)
     }
 }

@@ -4,18 +4,15 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::channel::{Alert, Inbound, Intent, Readable, Severity, Unknown};
+use crate::channel::{Alert, Delivery, Inbound, Intent, Readable, Severity, Unknown};
 use crate::explain;
 use crate::verification::values::{DeliveryError, ErrorClass, Report, ReportStatus, Timestamp};
 
 const OTP: &str = "wamid.T25lVGltZUNvZGUtMDAwMQ==";
 
 fn parse(body: &[u8]) -> Delivery {
-    let ours = Ours {
-        phone_number_id: PHONE_NUMBER_ID.to_owned(),
-        business_account_id: BUSINESS_ACCOUNT_ID.to_owned(),
-    };
-    webhook::parse(body, &ours)
+    let meta = meta("http://127.0.0.1:9", Duration::from_secs(1));
+    delivered(&meta, "the secret in use", body).unwrap().own
 }
 
 fn parsed(name: &str) -> Delivery {
@@ -101,7 +98,7 @@ fn every_documented_status() {
     ] {
         let delivery = parsed(name);
         assert_eq!(reports(&delivery), expected, "{name}");
-        assert_eq!((delivery.readable, delivery.foreign), (Readable::Yes, 0), "{name}");
+        assert_eq!((delivery.readable, delivery.foreign_items()), (Readable::Yes, 0), "{name}");
         assert!(
             delivery.unknown.is_empty() && delivery.inbound.is_empty() && delivery.alerts.is_empty(),
             "{name}"
@@ -139,15 +136,15 @@ fn one_bad_item_sinks_only_itself() {
 fn what_is_for_others_is_left_alone() {
     let delivery = parsed("foreign_phone_number");
     assert_eq!(reports(&delivery), ["otp ours 1795363201 sent"]);
-    assert_eq!(delivery.foreign, 2);
+    assert_eq!(delivery.foreign_items(), 2);
     let delivery = parsed("foreign_account");
-    assert_eq!((delivery.foreign, delivery.alerts.len()), (1, 0));
+    assert_eq!((delivery.foreign_items(), delivery.alerts.len()), (1, 0));
 }
 
 #[test]
 fn what_nobody_here_needs_is_neither_unknown_nor_an_alert() {
     let delivery = parsed("left_alone");
-    assert!(delivery.unknown.is_empty() && delivery.alerts.is_empty() && delivery.foreign == 0);
+    assert!(delivery.unknown.is_empty() && delivery.alerts.is_empty() && delivery.foreign.is_empty());
     assert_eq!(delivery.readable, Readable::Yes);
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::super::Ours;
+use super::super::owners::Sorted;
 use super::read;
 use crate::channel::wire::Text;
 use crate::channel::{Alert, Delivery, Severity, Unknown, scrub};
@@ -70,22 +70,33 @@ fn decision(value: &Value) -> Severity {
     if value["decision"] == "APPROVED" { Notice } else { Warning }
 }
 
-impl Delivery {
+impl Sorted<'_> {
     pub(super) fn take_account(
         &mut self,
         field: &str,
         value: &RawValue,
         account: &Text<'_>,
         at: Option<Timestamp>,
-        ours: &Ours,
     ) {
         if LEFT_ALONE.contains(&field) {
             return;
         }
-        if !ours.own_account(account) && !OF_THE_BUSINESS.contains(&field) {
-            self.foreign += 1;
-            return;
+        let named = account.get();
+        let owner = self.owners().of_account(named);
+        // Of the whole business: whichever channel's secret signed.
+        let owner = owner.or_else(|stray| match OF_THE_BUSINESS.contains(&field) {
+            true => self.owners().of_account(None),
+            false => Err(stray),
+        });
+        match owner {
+            Ok(owner) => self.of(owner).take_account(field, value, at),
+            Err(reason) => self.own.leave_alone(named, reason, 1),
         }
+    }
+}
+
+impl Delivery {
+    fn take_account(&mut self, field: &str, value: &RawValue, at: Option<Timestamp>) {
         let Some(value) = read::<Value>(value).filter(Value::is_object) else {
             return self.count(Unknown::Item);
         };

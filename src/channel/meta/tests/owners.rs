@@ -1,0 +1,175 @@
+//! Several channels of this kind, whichever of their addresses a delivery comes to.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::channel::{Foreign, Stray};
+
+/// Name, phone number id, account, secrets: two of one app and one account, one of the same app, one of another app.
+const CHANNELS: [(&str, &str, &str, &[&str]); 4] = [
+    ("first", "11", "1", &["the app's secret", "the secret before"]),
+    ("second", "12", "1", &["the secret before", "the app's secret"]),
+    ("third", "33", "3", &["the app's secret"]),
+    ("alien", "44", "4", &["another app's secret"]),
+];
+const APP: &str = "the app's secret";
+const BEFORE: &str = "the secret before";
+const ALIEN: &str = "another app's secret";
+
+fn channels() -> Vec<Meta> {
+    let mut channels: Vec<_> = CHANNELS
+        .iter()
+        .map(|(name, number, account, secrets)| {
+            let settings = Settings {
+                phone_number_id: (*number).to_owned(),
+                business_account_id: (*account).to_owned(),
+                app_secrets: secrets.iter().map(|&secret| secret.into()).collect(),
+                ..settings("http://127.0.0.1:9")
+            };
+            Meta::new(&basis(name, Duration::from_secs(1)), settings).unwrap()
+        })
+        .collect();
+    introduce(channels.iter_mut());
+    channels
+}
+
+fn entry(account: &str, field: &str, value: Value) -> Value {
+    let mut entry = json!({ "id": account, "changes": [{ "field": field, "value": value }] });
+    if account.is_empty() {
+        entry.as_object_mut().unwrap().remove("id");
+    }
+    entry
+}
+
+fn statuses(account: &str, number: &str) -> Value {
+    let status = json!({ "id": format!("wamid.{number}"), "status": "delivered", "timestamp": "1795363201" });
+    let metadata = if number.is_empty() { json!({}) } else { json!({ "phone_number_id": number }) };
+    entry(account, "messages", json!({ "metadata": metadata, "statuses": [status] }))
+}
+
+fn text(account: &str, number: &str) -> Value {
+    let message =
+        json!({ "id": "wamid.in", "from": "491713920011", "type": "text", "text": { "body": "hi" } });
+    let metadata = json!({ "phone_number_id": number });
+    entry(account, "messages", json!({ "metadata": metadata, "messages": [message] }))
+}
+
+fn alert(account: &str, field: &str) -> Value {
+    entry(account, field, json!({ "event": "PAUSED", "message_template_name": "login_code" }))
+}
+
+fn body(entries: &[Value]) -> Vec<u8> {
+    json!({ "object": "whatsapp_business_account", "entry": entries }).to_string().into_bytes()
+}
+
+/// Who got how much: `first 1`.
+fn shares(at: &Meta, told: &Told) -> Vec<String> {
+    let own = (&at.me.name, &told.own);
+    let all = [own].into_iter().chain(told.of_others.iter().map(|(name, delivery)| (name, delivery)));
+    let share = all.map(|(name, delivery)| {
+        (name, delivery.reports.len() + delivery.inbound.len() + delivery.alerts.len())
+    });
+    share.filter(|(_, items)| *items > 0).map(|(name, items)| format!("{name} {items}")).collect()
+}
+
+#[test]
+fn an_update_is_that_channels_whose_number_or_account_it_names() {
+    let channels = channels();
+    for (what, entries, secret, expected) in [
+        ("one's own", vec![statuses("1", "11")], APP, "first 1"),
+        ("of the other number", vec![statuses("1", "12")], APP, "second 1"),
+        ("of another account", vec![statuses("3", "33")], APP, "third 1"),
+        ("by the secret before", vec![statuses("1", "12")], BEFORE, "second 1"),
+        ("an inbound message", vec![text("1", "12")], APP, "second 1"),
+        ("without number, by account", vec![statuses("3", "")], APP, "third 1"),
+        ("a template of another account", vec![alert("3", "message_template_status_update")], APP, "third 1"),
+        ("another account's state", vec![alert("3", "account_update")], APP, "third 1"),
+        ("of another app", vec![statuses("4", "44")], ALIEN, "alien 1"),
+        (
+            "all at once",
+            vec![statuses("1", "12"), statuses("1", "11"), text("3", "33"), alert("3", "account_update")],
+            APP,
+            "first 1, second 1, third 2",
+        ),
+    ] {
+        for at in &channels {
+            let told = delivered(at, secret, &body(&entries)).unwrap();
+            let mut shares = shares(at, &told);
+            shares.sort();
+            assert_eq!(shares.join(", "), expected, "{what} at {}", at.me.name);
+            assert!(told.own.foreign.is_empty(), "{what} at {}: {:?}", at.me.name, told.own.foreign);
+        }
+    }
+}
+
+#[test]
+fn what_names_nobody_is_of_the_address_it_came_to_or_else_of_who_signed() {
+    let channels = channels();
+    for (place, secret, expected) in [
+        (0, APP, "first 1"),
+        (1, APP, "second 1"),
+        (2, APP, "third 1"),
+        (3, APP, "first 1"),
+        (0, ALIEN, "alien 1"),
+    ] {
+        let at = &channels[place];
+        for entries in [vec![statuses("", "")], vec![alert("999", "account_alerts")]] {
+            let told = delivered(at, secret, &body(&entries)).unwrap();
+            assert_eq!(shares(at, &told), [expected], "{entries:?} at {}", at.me.name);
+        }
+    }
+}
+
+#[test]
+fn what_is_nobodys_is_left_alone_with_its_id_and_the_reason() {
+    let channels = channels();
+    let foreign = |id: &str, reason, items| Foreign { id: Some(id.to_owned()), reason, items };
+    for (what, entries, secret, expected) in [
+        ("no channel has the number", vec![statuses("1", "99")], APP, foreign("99", Stray::Unknown, 1)),
+        (
+            "no channel has the account",
+            vec![alert("9", "account_update")],
+            APP,
+            foreign("9", Stray::Unknown, 1),
+        ),
+        ("twice", vec![statuses("1", "99"), statuses("3", "99")], APP, foreign("99", Stray::Unknown, 2)),
+        (
+            "another app speaks of the first channel",
+            vec![statuses("1", "11")],
+            ALIEN,
+            foreign("11", Stray::NotSigned, 1),
+        ),
+        (
+            "this app speaks of the other app's channel",
+            vec![statuses("4", "44")],
+            APP,
+            foreign("44", Stray::NotSigned, 1),
+        ),
+        ("an old secret", vec![text("3", "33")], BEFORE, foreign("33", Stray::NotSigned, 1)),
+    ] {
+        for at in &channels {
+            let told = delivered(at, secret, &body(&entries)).unwrap();
+            assert_eq!(shares(at, &told), [""; 0], "{what} at {}", at.me.name);
+            assert_eq!(told.own.foreign, [expected.clone()], "{what} at {}", at.me.name);
+        }
+    }
+}
+
+#[test]
+fn nobodys_secret_is_refused_everywhere() {
+    for at in &channels() {
+        let refused = delivered(at, "a stranger's secret", &body(&[statuses("1", "11")])).err();
+        assert_eq!(refused, Some(NotHeard::Signature(BadSignature::Wrong)), "{}", at.me.name);
+    }
+}
+
+/// An id that is no id may be somebody's number, and a delivery may name thousands.
+#[test]
+fn the_list_of_what_was_left_alone_is_short_and_names_ids_only() {
+    let channels = channels();
+    let strangers: Vec<_> = (0..1_000).map(|number| statuses("1", &format!("99{number}"))).collect();
+    let told = delivered(&channels[0], APP, &body(&strangers)).unwrap();
+    assert_eq!((told.own.foreign.len(), told.own.foreign_items()), (8, 1_000));
+    let told = delivered(&channels[0], APP, &body(&[statuses("1", "+49 171 3920011")])).unwrap();
+    assert_eq!(told.own.foreign, [Foreign { id: None, reason: Stray::Unknown, items: 1 }]);
+}

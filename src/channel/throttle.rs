@@ -1,0 +1,80 @@
+//! Log lines about what strangers can cause as often as they like: one now and then, with a count.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::verification::values::Timestamp;
+
+/// Between two lines about the same thing.
+const PAUSE: Duration = Duration::from_secs(60);
+/// Things that are told apart at once; the ids among them come from outside.
+const MOST_KEYS: usize = 64;
+
+/// Counts what happened, by what it was, and says when a line about it is due.
+pub struct Throttle<K>(Mutex<BTreeMap<K, Line>>);
+
+impl<K> Default for Throttle<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+struct Line {
+    next: Timestamp,
+    untold: u64,
+}
+
+impl<K: Ord> Throttle<K> {
+    /// Counts `times` more. The count since the last line, if one is due now.
+    pub fn due(&self, key: K, times: u64, now: Timestamp) -> Option<u64> {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = lines.get_mut(&key) {
+            line.untold += times;
+            if now < line.next {
+                return None;
+            }
+            line.next = now + PAUSE;
+            return Some(std::mem::take(&mut line.untold));
+        }
+        if lines.len() >= MOST_KEYS {
+            lines.retain(|_, line| now < line.next);
+        }
+        if lines.len() >= MOST_KEYS {
+            return None;
+        }
+        lines.insert(key, Line { next: now + PAUSE, untold: 0 });
+        Some(times)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_is_told_at_once_and_the_others_together_a_minute_later() {
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
+        let throttle = Throttle::default();
+        for (second, key, times, told) in [
+            (0, "a", 1, Some(1)),
+            (1, "a", 1, None),
+            (1, "b", 5, Some(5)),
+            (59, "a", 3, None),
+            (60, "a", 1, Some(5)),
+            (61, "a", 1, None),
+            (500, "a", 1, Some(2)),
+        ] {
+            assert_eq!(throttle.due(key, times, at(second)), told, "{second} {key}");
+        }
+    }
+
+    #[test]
+    fn keys_from_outside_do_not_make_it_grow() {
+        let throttle = Throttle::default();
+        let now = Timestamp::from_millis(0);
+        let told = (0..10_000).filter(|key| throttle.due(*key, 1, now).is_some()).count();
+        assert_eq!(told, MOST_KEYS);
+        assert_eq!(throttle.due(10_000, 1, now + PAUSE), Some(1), "room comes back");
+    }
+}

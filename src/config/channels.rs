@@ -1,0 +1,118 @@
+//! `[channels.NAME]`: the keys of every kind here, the keys of each kind in a file of its own.
+
+mod http;
+mod meta;
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::Channel;
+use super::reader::{Section, Slot, as_table};
+use super::tree::Table;
+use crate::channel::{Carries, Settings, Timeouts};
+use crate::verification::policy::OnDoubt;
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+/// More than any provider lets one sender send.
+const RATES: RangeInclusive<i64> = 1..=1000;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Meta,
+    Http,
+}
+
+const KINDS: [(&str, Kind); 2] = [("meta", Kind::Meta), ("http", Kind::Http)];
+
+impl Kind {
+    /// What `kind` is in the file.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Http => "http",
+        }
+    }
+
+    /// Reads the kind's own keys.
+    fn read(self, section: &mut Section<'_>) -> Details {
+        match self {
+            Self::Meta => meta::read(section),
+            Self::Http => http::read(section),
+        }
+    }
+}
+
+/// What the keys of a kind say, as far as they could be read.
+struct Details {
+    /// Known also where something else is wrong, so that one mistake is reported once.
+    carries: Option<Carries>,
+    settings: Option<Settings>,
+}
+
+/// A channel that steps may name.
+pub(super) struct KnownChannel {
+    /// `None` where that could not be read.
+    pub(super) content: Option<(Kind, Carries)>,
+    pub(super) read: Option<Channel>,
+}
+
+pub(super) fn channels(section: Section<'_>, built_in: &Table) -> BTreeMap<String, KnownChannel> {
+    let entries = section.entries();
+    if entries.is_empty() {
+        section.problem("must have at least one [channels.NAME]");
+    }
+    let known = entries.into_iter().map(|(name, slot)| {
+        let lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+        if !(1..=32).contains(&name.len()) || !name.bytes().all(lower) {
+            slot.problem("a channel's name must be 1 to 32 of a-z, 0-9, _ and -");
+        }
+        (name, channel(&slot, built_in))
+    });
+    known.collect()
+}
+
+fn channel(slot: &Slot<'_>, built_in: &Table) -> KnownChannel {
+    const UNKNOWN: KnownChannel = KnownChannel { content: None, read: None };
+    let Some(mut section) = slot.table("a table: [channels.NAME] with kind") else { return UNKNOWN };
+    let Some(kind) = section.required("kind").choice(&KINDS) else { return UNKNOWN };
+    section.default_to(default_channel(built_in, kind));
+    let messages_per_second = section.maybe_defaulted("messages_per_second");
+    let has_rate = messages_per_second.is_set();
+    let messages_per_second = messages_per_second.integer(RATES);
+    let timeouts = timeouts(&mut section);
+    let in_doubt_wait = section.defaulted("in_doubt_wait").duration(Duration::ZERO..=300 * SECOND);
+    let on_doubt = section
+        .defaulted("on_doubt")
+        .choice(&[("resend_once", OnDoubt::ResendOnce), ("hold", OnDoubt::Hold)]);
+    let Details { carries, settings } = kind.read(&mut section);
+    section.end();
+    let read = || {
+        Some(Channel {
+            messages_per_second: if has_rate { Some(messages_per_second?) } else { None },
+            timeouts: timeouts?,
+            in_doubt_wait: in_doubt_wait?,
+            on_doubt: on_doubt?,
+            kind: settings?,
+        })
+    };
+    KnownChannel { content: carries.map(|carries| (kind, carries)), read: read() }
+}
+
+/// The channel of that kind in the built-in file; its optional keys are the defaults.
+fn default_channel(built_in: &Table, kind: Kind) -> Option<&Table> {
+    let channels = as_table(&built_in.0.get("channels")?.node)?;
+    let tables = channels.0.values().filter_map(|entry| as_table(&entry.node));
+    let is_of_kind =
+        |table: &&Table| table.0.get("kind").is_some_and(|entry| entry.node.is_text(kind.word()));
+    tables.into_iter().find(is_of_kind)
+}
+
+/// `connect_timeout` and `timeout`; connecting is a part of the whole.
+fn timeouts(section: &mut Section<'_>) -> Option<Timeouts> {
+    let range = 100 * MILLISECOND..=60 * SECOND;
+    let whole = section.defaulted("timeout").duration(range.clone());
+    let connect = section.defaulted("connect_timeout").duration_at_most(range, whole, "timeout");
+    Some(Timeouts { connect: connect?, whole: whole? })
+}
