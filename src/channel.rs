@@ -12,7 +12,7 @@ pub mod signature;
 mod templates;
 #[cfg(test)]
 mod testing;
-mod throttle;
+pub mod throttle;
 pub mod webhook;
 mod wire;
 

@@ -48,8 +48,6 @@ fn public_routes<R: Routing>(routing: &mut R) {
     routing
         .add(webhooks::receive)
         .add(webhooks::challenge)
-        .add(webhooks::receive_by_secret)
-        .add(webhooks::hear_by_secret)
         .add(api::create)
         .add(api::list)
         .add(api::read)
@@ -164,6 +162,7 @@ pub fn public(config: &mut ServiceConfig, shared: &web::Data<Shared>) {
     config.app_data(shared.clone()).app_data(shared.public.clone());
     config.default_service(web::to(routes::unrouted));
     public_routes(config);
+    config.service(webhooks::behind_a_secret());
 }
 
 /// Registers the admin listener's routes; [`serve_admin`] adds what surrounds them.

@@ -37,10 +37,18 @@ fn install() -> Result<PrometheusHandle, BuildError> {
 
 fn describe() {
     describe_gauge!("twotick_build_info", "1, with the version that runs");
+    describe_connections();
     describe_verifications();
     describe_channels();
     describe_store();
     describe_upkeep();
+}
+
+fn describe_connections() {
+    describe_counter!(
+        "twotick_http_garbage_total",
+        "Connections that were closed because no proper HTTP came over them"
+    );
 }
 
 fn describe_verifications() {

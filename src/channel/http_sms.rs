@@ -181,7 +181,7 @@ fn delivery(report: &CarrierReport<'_>) -> Delivery {
         Some("failed") => ReportStatus::Failed(failure(report.error)),
         None => return Delivery::unreadable("it has no `status`"),
         Some(status) => {
-            tracing::debug!(?status, "unknown delivery status");
+            tracing::debug!(status = scrub::unknown_word(status), "unknown delivery status");
             let mut delivery = Delivery::default();
             delivery.count(Unknown::Status);
             return delivery;

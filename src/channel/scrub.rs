@@ -51,6 +51,11 @@ pub fn token(text: &str) -> Option<String> {
     legible(title(text))
 }
 
+/// A word of a provider that this version does not know, for the log.
+pub fn unknown_word(text: &str) -> String {
+    cut(&token(text).unwrap_or_default(), MAX_TOKEN_CHARS)
+}
+
 /// `None` for what is empty.
 pub fn legible(words: String) -> Option<String> {
     Some(words).filter(|words| !words.is_empty())
@@ -117,6 +122,9 @@ mod tests {
         assert_eq!(read("4915228817386"), "…");
         assert_eq!(read(&"A".repeat(5000)).len(), 200);
         assert_eq!(read("bad code"), "bad code");
+        assert_eq!(unknown_word("SUSPENDED_BY_BUREAU"), "SUSPENDED_BY_BUREAU");
+        assert_eq!(unknown_word("to +4915228817386: 493817"), "to +…: …");
+        assert_eq!(unknown_word(&"a word ".repeat(5000)).chars().count(), MAX_TOKEN_CHARS);
         for nothing in ["", " ", "\n", "\u{0} \t"] {
             assert_eq!(token(nothing), None, "{nothing:?}");
         }

@@ -1,9 +1,17 @@
 //! Log lines to stderr: for people on a terminal, as JSON for machines.
 
+use std::fmt;
 use std::io::{self, IsTerminal};
 
+use tokio::runtime::Handle;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::channel::throttle::Throttle;
+use crate::clock::Clock;
 use crate::config::Environment;
 
 /// What `TWOTICK_LOG` stands for when it is not set: everything of ours from `level` on, libraries from `warn` on.
@@ -21,11 +29,14 @@ pub(super) fn start(environment: &Environment, level: &str) {
         None => (EnvFilter::new(default_filter(level)), None),
     };
     let terminal = io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt().with_env_filter(without_numbers(filter)).with_writer(io::stderr);
+    let registry = tracing_subscriber::registry().with(without_numbers(filter));
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     let started = if terminal {
-        lines.with_ansi(colour(environment, Stream::Stderr)).with_target(false).try_init()
+        let lines = lines.with_ansi(colour(environment, Stream::Stderr)).with_target(false);
+        registry.with(lines.with_filter(Garbage::default())).try_init()
     } else {
-        lines.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+        let lines = lines.json().flatten_event(true).with_current_span(true).with_span_list(false);
+        registry.with(lines.with_filter(Garbage::default())).try_init()
     };
     if let Err(error) = started {
         eprintln!("logging was started already: {error}");
@@ -38,6 +49,60 @@ pub(super) fn start(environment: &Environment, level: &str) {
 /// The parser of phone numbers writes the numbers it parses, and no level that somebody asks for may show those.
 fn without_numbers(filter: EnvFilter) -> EnvFilter {
     filter.add_directive("rlibphonenumber=off".parse().expect("a directive")) // a constant, parsed by a test too
+}
+
+/// The web server writes an error for each connection over which something comes that is no HTTP, and anybody can open
+/// thousands. They are counted, and one line a minute and reason says how many there were.
+#[derive(Default)]
+struct Garbage(Throttle<String>);
+
+/// How the web server's lines about what a client sent begin.
+const OF_CLIENTS: [&str; 3] = ["stream error", "MAX_BUFFER_SIZE", "write zero"];
+
+impl Garbage {
+    /// `None` for a line that says something else.
+    fn reason(event: &Event<'_>) -> Option<String> {
+        // Longer than any reason of the web server.
+        const LONGEST: usize = 100;
+        if !event.metadata().target().starts_with("actix_http") {
+            return None;
+        }
+        let mut message = Message::default();
+        event.record(&mut message);
+        let is_of_clients = OF_CLIENTS.iter().any(|begin| message.0.starts_with(begin));
+        is_of_clients.then(|| message.0.chars().take(LONGEST).collect())
+    }
+}
+
+impl<S: Subscriber> Filter<S> for Garbage {
+    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        true
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
+        let Some(reason) = Self::reason(event) else { return true };
+        metrics::counter!("twotick_http_garbage_total").increment(1);
+        let due = self.0.due(reason.clone(), 1, Clock::System.now());
+        // Not from within a line that is just being written.
+        if let (Some(times), Ok(runtime)) = (due, Handle::try_current()) {
+            runtime.spawn(async move {
+                tracing::warn!(times, reason, "connections were closed over which no proper HTTP came");
+            });
+        }
+        false
+    }
+}
+
+/// The text of a line.
+#[derive(Default)]
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.0 = format!("{value:?}");
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,11 +122,14 @@ pub(super) fn colour(environment: &Environment, stream: Stream) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use tracing::{Level, enabled};
-    use tracing_subscriber::EnvFilter;
-    use tracing_subscriber::layer::SubscriberExt;
+    use std::io;
+    use std::sync::{Arc, Mutex};
 
-    use super::without_numbers;
+    use tracing::{Level, enabled};
+    use tracing_subscriber::layer::{Layer, SubscriberExt};
+    use tracing_subscriber::{EnvFilter, fmt};
+
+    use super::{Garbage, without_numbers};
 
     #[test]
     fn no_level_shows_the_numbers_that_are_parsed() {
@@ -73,5 +141,52 @@ mod tests {
                 assert_eq!(enabled!(target: "hyper", Level::TRACE), wanted == "trace");
             });
         }
+    }
+
+    /// What is written while `act` runs.
+    fn written(act: impl AsyncFnOnce()) -> String {
+        #[derive(Clone, Default)]
+        struct Lines(Arc<Mutex<Vec<u8>>>);
+        impl io::Write for Lines {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().write(bytes)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let layer = fmt::layer().with_ansi(false).with_writer(move || writer.clone());
+        let subscriber = tracing_subscriber::registry().with(layer.with_filter(Garbage::default()));
+        tracing::subscriber::with_default(subscriber, || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                act().await;
+                tokio::task::yield_now().await;
+            });
+        });
+        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn garbage_of_clients_is_one_line_a_reason_and_all_else_is_written() {
+        let text = written(async || {
+            for _ in 0..1_000 {
+                tracing::error!(target: "actix_http::h1::dispatcher", "stream error: {}", "request parse error: Invalid Header");
+                tracing::error!(target: "actix_http::h1::decoder", "MAX_BUFFER_SIZE unprocessed data reached, closing");
+            }
+            tracing::error!(target: "actix_http::h1::dispatcher", "Internal server error: unexpected eof");
+            tracing::error!("stream error: of our own");
+        });
+        assert_eq!(text.lines().count(), 4, "{text}");
+        for line in ["request parse error", "MAX_BUFFER_SIZE"] {
+            let line = text.lines().find(|shown| shown.contains(line)).unwrap();
+            assert!(
+                line.contains("WARN") && line.contains("no proper HTTP") && line.contains("times=1 "),
+                "{line}"
+            );
+        }
+        assert!(text.contains("unexpected eof") && text.contains("of our own"), "{text}");
     }
 }

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use actix_web::{HttpRequest, HttpResponse, Resource, get, post, web};
 use metrics::counter;
 
 use super::docs::PublicProblems;
 use super::error::{Code, Document, Problem};
 use super::input::read_body;
 use super::meters::{ChannelMeters, Received, StatusLabel};
-use super::{Shared, metrics as names};
+use super::{Shared, metrics as names, routes};
 use crate::channel::webhook::{Heard, Method, NotHeard, Reply, Told, Webhook};
 use crate::channel::{self, Channel, Delivery, Readable};
 use crate::failpoint;
@@ -76,52 +76,19 @@ pub async fn challenge(shared: web::Data<Shared>, request: HttpRequest) -> Resul
     hear(&shared, &request, Method::Get, None).await
 }
 
-/// A provider's reports at an address with a secret behind it
-///
-/// For kinds of channel whose provider signs nothing. The address is made by twotick and given to the provider.
-#[utoipa::path(
-    operation_id = "receive_webhook_by_secret",
-    tag = "webhooks",
-    params(
-        ("channel" = String, Path, description = "A channel of the configuration", example = "sms"),
-        ("secret" = String, Path),
-    ),
-    request_body(content = Object, description = "As the provider writes it"),
-    responses(
-        (status = 200, description = "Stored"),
-        (status = 401, description = "`signature_refused`", body = Document, content_type = "application/problem+json"),
-        PublicProblems,
-    ),
-)]
-#[post("/webhooks/{channel}/{secret}")]
-pub async fn receive_by_secret(
-    shared: web::Data<Shared>,
-    request: HttpRequest,
-    payload: web::Payload,
-) -> Result<HttpResponse, Problem> {
-    hear(&shared, &request, Method::Post, Some(payload)).await
-}
-
-/// As the `POST`, from providers that report by `GET`
-#[utoipa::path(
-    operation_id = "hear_webhook_by_secret",
-    tag = "webhooks",
-    params(
-        ("channel" = String, Path, description = "A channel of the configuration", example = "sms"),
-        ("secret" = String, Path),
-    ),
-    responses(
-        (status = 200, description = "Stored"),
-        (status = 401, description = "`signature_refused`", body = Document, content_type = "application/problem+json"),
-        PublicProblems,
-    ),
-)]
-#[get("/webhooks/{channel}/{secret}")]
-pub async fn hear_by_secret(
-    shared: web::Data<Shared>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    hear(&shared, &request, Method::Get, None).await
+/// Addresses with a secret behind them, for kinds of channel whose provider signs nothing. They are not in the OpenAPI
+/// document: twotick makes them and gives them to the provider.
+pub fn behind_a_secret() -> Resource {
+    let report = |shared: web::Data<Shared>, request: HttpRequest, payload: web::Payload| async move {
+        hear(&shared, &request, Method::Post, Some(payload)).await
+    };
+    let ask = |shared: web::Data<Shared>, request: HttpRequest| async move {
+        hear(&shared, &request, Method::Get, None).await
+    };
+    web::resource("/webhooks/{channel}/{secret}")
+        .route(web::post().to(report))
+        .route(web::get().to(ask))
+        .default_service(web::to(routes::unrouted))
 }
 
 async fn hear(
@@ -216,33 +183,37 @@ impl Deliveries<'_> {
     async fn store(self, body: &[u8]) -> Result<(), Problem> {
         let Self { shared, channel, meters, own, of_others } = self;
         let now = shared.clock.now();
-        let mut writer = Writer::default();
-        let mut heard_of = vec![];
-        for (name, delivery) in of_others {
-            let Some((other, meters)) = named(shared, name.as_str()) else { continue };
-            count_unknown(&delivery);
-            writer.add(other.name(), meters, delivery, &shared.vault, now)?;
-            heard_of.push((other, meters));
-        }
         count_unknown(&own);
         channel.note_foreign(&own, now);
         let readable = own.readable;
-        // It is the channel's own although nothing in it may be.
+        let mut writer = Writer::default();
         writer.add(channel.name(), meters, own, &shared.vault, now)?;
         if let Readable::No(why) = readable {
             writer.orders.push(Order::Alert(unreadable(channel.name(), why, body, &shared.vault, now)?));
         }
-        writer.write(shared).await?;
-        heard_of.push((channel, meters));
-        for (channel, meters) in heard_of {
-            if channel.refused_in_a_row() > 0 {
-                channel.stored();
-                meters.refused_in_a_row(0);
-            }
-            meters.received_at(now.as_millis() as f64 / 1_000.0);
+        let others = of_others.into_iter().filter_map(|(name, delivery)| {
+            let (other, meters) = named(shared, name.as_str())?;
+            Some((other, meters, delivery))
+        });
+        let mut heard_of = Vec::new();
+        for (other, meters, delivery) in others {
+            count_unknown(&delivery);
+            writer.add(other.name(), meters, delivery, &shared.vault, now)?;
+            heard_of.push((other, meters));
         }
+        writer.write(shared).await?;
+        note_stored(channel, meters, now);
+        heard_of.into_iter().for_each(|(other, meters)| note_stored(other, meters, now));
         Ok(())
     }
+}
+
+fn note_stored(channel: &Channel, meters: &ChannelMeters, now: Timestamp) {
+    if channel.refused_in_a_row() > 0 {
+        channel.stored();
+        meters.refused_in_a_row(0);
+    }
+    meters.received_at(now.as_millis() as f64 / 1_000.0);
 }
 
 /// Turns deliveries into orders.

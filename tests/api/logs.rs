@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{KEY, Server, server, statuses};
+use crate::support::{KEY, Server, change, server, statuses};
 
 /// What the server logs, of all tests of this process together.
 #[derive(Clone, Default)]
@@ -100,5 +100,100 @@ async fn a_request_is_one_line_with_ids_and_never_a_number_a_code_or_a_key() {
     let text = log.text();
     for secret in ["12025550177", code, KEY, "ref-only-here"] {
         assert!(!text.contains(secret), "{secret} stands in the log");
+    }
+}
+
+/// Anybody can send as many as they like.
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_webhooks_are_one_line_a_reason_which_names_the_key_to_compare() {
+    let log = Log::install();
+    let server = server().await;
+    let before = log.text().len();
+    let lines = |wanted: &str| {
+        let text = log.text()[before..].to_owned();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let fits = |line: &Value| {
+            line["fields"]["message"].as_str().is_some_and(|message| message.contains("were refused"))
+                && line["fields"]["channel"] == "second"
+                && line["fields"]["reason"] == wanted
+        };
+        lines.into_iter().filter(fits).collect::<Vec<_>>()
+    };
+    let body = statuses(&[("wamid.x", "sent")]);
+    let post = |signature: Option<String>| {
+        let request = server.plain(Method::POST, "/webhooks/second").body(body.clone());
+        let request = match signature {
+            Some(signature) => request.header("x-hub-signature-256", signature),
+            None => request,
+        };
+        async move { assert_eq!(request.send().await.unwrap().status(), 401) }
+    };
+    let wrong = || Some(format!("sha256={}", "0".repeat(64)));
+    for _ in 0..20 {
+        post(None).await;
+        post(wrong()).await;
+    }
+    let (missing, refused) = (lines("missing"), lines("wrong"));
+    assert_eq!((missing.len(), refused.len()), (1, 1), "{missing:?} {refused:?}");
+    assert_eq!(refused[0]["fields"]["times"], 1);
+    let text = refused[0]["fields"]["message"].as_str().unwrap();
+    assert!(text.contains("`[channels.second] app_secrets`"), "{text}");
+    assert!(!missing[0]["fields"]["message"].as_str().unwrap().contains("app_secrets"), "nothing to compare");
+
+    server.clock.advance(std::time::Duration::from_secs(60));
+    post(wrong()).await;
+    let refused = lines("wrong");
+    assert_eq!((refused.len(), &refused[1]["fields"]["times"]), (2, &json!(20)));
+    assert_eq!(refused[1]["fields"]["in_a_row"], 41);
+    assert_eq!(in_a_row(&server).await, 41.0);
+    assert_eq!(server.webhook("second", &body).await.status(), 200);
+    assert_eq!(in_a_row(&server).await, 0.0, "one that is right ends it");
+}
+
+async fn in_a_row(server: &Server) -> f64 {
+    let metrics = server.admin("/metrics").send().await.unwrap().text().await.unwrap();
+    let line = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("twotick_webhooks_refused_in_a_row{channel=\"second\"} "));
+    line.unwrap().parse().unwrap()
+}
+
+/// What a provider calls something may hold anything, a number as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn words_of_providers_are_cut_and_cleaned_at_debug_too() {
+    let log = Log::install();
+    let server = server().await;
+    let strange = format!("call +12025550166 with 735201 {}", "or so ".repeat(200));
+    let items = json!({
+        "statuses": [{ "id": "wamid.x", "status": strange, "timestamp": "1795011201" }],
+        "messages": [{ "id": "wamid.y", "from": "12025550165", "type": strange, "timestamp": "1795011201" }],
+    });
+    let mut of_account: Value = serde_json::from_str(&change(json!({}))).unwrap();
+    of_account["entry"][0]["changes"][0]["field"] = json!(strange);
+    for body in [change(items), of_account.to_string()] {
+        assert_eq!(server.webhook("whatsapp", &body).await.status(), 200);
+    }
+    let report = json!({ "id": "x", "status": strange }).to_string();
+    assert_eq!(server.webhook("sms", &report).await.status(), 200);
+    let text = log.text();
+    for (field, line) in [
+        ("status", "unknown delivery status"),
+        ("kind", "unknown type of message"),
+        ("field", "unknown field of a webhook"),
+    ] {
+        let lines: Vec<Value> = text
+            .lines()
+            .filter(|shown| shown.contains(line))
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let shown = lines.iter().filter_map(|line| line["fields"][field].as_str());
+        let shown: Vec<_> = shown.filter(|word| word.starts_with("call +…")).collect();
+        assert!(
+            !shown.is_empty() && shown.iter().all(|word| word.chars().count() <= 64),
+            "{line}: {shown:?}"
+        );
+    }
+    for hidden in ["12025550166", "735201"] {
+        assert!(!text.contains(hidden), "{hidden} stands in the log");
     }
 }

@@ -56,7 +56,7 @@ pub struct Server {
     _folder: TempDir,
 }
 
-/// The profiles `login` and, which takes custom codes, `bring`.
+/// The profiles `login` and, which takes custom codes, `bring`. A profile `second` sends by that channel.
 pub async fn server() -> Server {
     server_with(&["login", "bring"]).await
 }
@@ -198,7 +198,7 @@ impl Server {
 
     pub async fn webhook(&self, channel: &str, body: &str) -> Response {
         let (header, secret) = match channel {
-            "whatsapp" => ("x-hub-signature-256", APP_SECRET),
+            "whatsapp" | "second" => ("x-hub-signature-256", APP_SECRET),
             _ => ("x-signature-256", REPORT_SECRET),
         };
         let signature = signature::sign(&SecretString::from(secret), body.as_bytes());
@@ -331,7 +331,7 @@ fn profile(name: &str) -> Profile {
         max_checks: 3,
         resend_after_ms: vec![30_000, 60_000],
         default_locale: "en".to_owned(),
-        steps: vec![step("whatsapp", Some(30)), step("sms", None)],
+        steps: vec![step(if name == "second" { name } else { "whatsapp" }, Some(30)), step("sms", None)],
     };
     let custom_code = if name == "bring" { CustomCode::Allowed } else { CustomCode::Refused };
     Profile { policy: Arc::new(policy), custom_code }

@@ -6,7 +6,8 @@ use twotick::channel::signature::sign;
 use twotick::clock::Stopwatch;
 
 use crate::support::{
-    APP_SECRET, Answered, REPORT_SECRET, Server, VERIFY_TOKEN, change, problem, server, statuses,
+    APP_SECRET, Answered, PHONE_NUMBER_ID, REPORT_SECRET, SECOND_PHONE_NUMBER_ID, Server, VERIFY_TOKEN,
+    change, problem, server, server_with, statuses,
 };
 
 fn signed(secret: &str, body: &[u8]) -> String {
@@ -158,6 +159,54 @@ async fn an_update_for_another_number_is_left_alone() {
     let foreign = statuses(&[(&message, "delivered")]).replace("106540352242922", "999");
     assert_eq!(server.webhook("whatsapp", &foreign).await.status(), StatusCode::OK);
     assert_eq!(server.read(&id).await["delivery"]["state"], "accepted");
+}
+
+/// Meta has one webhook address for an app, so what is told of the second number comes to the first one's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_at_the_first_channels_address_counts_for_the_second() {
+    let mut server = server_with(&["login", "second"]).await;
+    let created = server.create(json!({ "to": "+12025550100", "profile": "second" })).await;
+    let id = created["id"].as_str().unwrap();
+    assert_eq!(created["messages"][0]["channel"], "second");
+    let message = server.accept().await;
+    let of_second = statuses(&[(&message, "delivered")]).replace(PHONE_NUMBER_ID, SECOND_PHONE_NUMBER_ID);
+    assert_eq!(server.webhook("whatsapp", &of_second).await.status(), StatusCode::OK);
+    let read = server.read(id).await;
+    assert_eq!(
+        (&read["delivery"]["state"], &read["delivery"]["delivered_by"]),
+        (&json!("delivered"), &json!("second"))
+    );
+
+    server.clock.advance(std::time::Duration::from_secs(31));
+    assert_eq!(server.read(id).await["messages"].as_array().unwrap().len(), 1, "no SMS goes out");
+
+    let reply = json!({ "messages": [{ "from": "12025550100", "id": "wamid.in", "timestamp": "1795011202",
+        "type": "text", "text": { "body": "thanks" }, "context": { "id": message } }] });
+    let reply = change(reply).replace(PHONE_NUMBER_ID, SECOND_PHONE_NUMBER_ID);
+    assert_eq!(server.webhook("whatsapp", &reply).await.status(), StatusCode::OK);
+    let inbound: Value = server.get("/v1/inbound").send().await.unwrap().value().await;
+    assert_eq!(
+        (&inbound["data"][0]["channel"], &inbound["data"][0]["verification_id"]),
+        (&json!("second"), &json!(id))
+    );
+    let metrics = server.admin("/metrics").send().await.unwrap().text().await.unwrap();
+    let heard = metrics
+        .lines()
+        .any(|line| line.starts_with("twotick_webhook_last_received_timestamp_seconds{channel=\"second\"}"));
+    assert!(heard, "the second channel is not silent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_stands_behind_the_address_of_a_channel_that_signs() {
+    let server = server().await;
+    let body = statuses(&[("wamid.x", "sent")]);
+    for channel in ["whatsapp", "sms", "telegraph"] {
+        for method in [Method::GET, Method::POST, Method::PUT] {
+            let request = server.plain(method, &format!("/webhooks/{channel}/secret")).body(body.clone());
+            let request = request.header("x-hub-signature-256", signed(APP_SECRET, body.as_bytes()));
+            problem(request.send().await.unwrap(), 404, "not_found").await;
+        }
+    }
 }
 
 async fn alerts(server: &Server) -> Vec<Value> {

@@ -16,7 +16,7 @@ use super::errors::{MetaError, class_of};
 use super::owners::{Owners, Sorted};
 use crate::channel::webhook::Told;
 use crate::channel::wire::Text;
-use crate::channel::{Alert, Delivery, Readable, Severity, Unknown};
+use crate::channel::{Alert, Delivery, Readable, Severity, Unknown, scrub};
 use crate::verification::values::{DeliveryError, ErrorClass, Report, ReportStatus, Timestamp};
 use message::Message;
 
@@ -337,7 +337,7 @@ impl Delivery {
             Some("read" | "played") => ReportStatus::Read,
             Some("failed") => ReportStatus::Failed(failure(item.errors)),
             status => {
-                tracing::debug!(?status, "unknown delivery status");
+                tracing::debug!(status = status.map(scrub::unknown_word), "unknown delivery status");
                 return self.count(if status.is_some() { Unknown::Status } else { Unknown::Item });
             }
         };

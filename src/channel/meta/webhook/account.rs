@@ -106,7 +106,7 @@ impl Delivery {
                 self.alerts.push(alert);
             }
             None => {
-                tracing::debug!(?field, "unknown field of a webhook");
+                tracing::debug!(field = scrub::unknown_word(field), "unknown field of a webhook");
                 self.count(Unknown::Field);
             }
         }

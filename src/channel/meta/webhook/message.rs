@@ -81,7 +81,7 @@ impl Delivery {
     fn take_message(&mut self, message: &Message<'_>, provider_ref: ProviderRef, people: &People<'_>) {
         let kind = message.kind.get().unwrap_or("unknown");
         let said = said(message, kind).unwrap_or_else(|| {
-            tracing::debug!(?kind, "unknown type of message");
+            tracing::debug!(kind = scrub::unknown_word(kind), "unknown type of message");
             self.count(Unknown::MessageType);
             Said::default()
         });
