@@ -200,9 +200,13 @@ impl Channel {
         heard
     }
 
-    /// Says that a signed delivery with something for this channel is durable.
-    pub fn stored(&self) {
-        self.refusals.in_a_row.store(0, Ordering::Relaxed);
+    /// Says that a signed delivery for this channel is durable. How many signatures were refused since the one before.
+    pub fn stored(&self) -> u64 {
+        // Only read as long as all is well: every delivery comes by here.
+        match self.refused_in_a_row() {
+            0 => 0,
+            _ => self.refusals.in_a_row.swap(0, Ordering::Relaxed),
+        }
     }
 
     /// Writes into the log what a delivery to this channel's address had for nobody.

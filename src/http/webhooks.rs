@@ -186,6 +186,7 @@ impl Deliveries<'_> {
         count_unknown(&own);
         channel.note_foreign(&own, now);
         let readable = own.readable;
+        let own_is_empty = own.reports.is_empty() && own.inbound.is_empty() && own.alerts.is_empty();
         let mut writer = Writer::default();
         writer.add(channel.name(), meters, own, &shared.vault, now)?;
         if let Readable::No(why) = readable {
@@ -202,15 +203,17 @@ impl Deliveries<'_> {
             heard_of.push((other, meters));
         }
         writer.write(shared).await?;
-        note_stored(channel, meters, now);
+        // A delivery for others alone says nothing about this channel.
+        if heard_of.is_empty() || !own_is_empty {
+            note_stored(channel, meters, now);
+        }
         heard_of.into_iter().for_each(|(other, meters)| note_stored(other, meters, now));
         Ok(())
     }
 }
 
 fn note_stored(channel: &Channel, meters: &ChannelMeters, now: Timestamp) {
-    if channel.refused_in_a_row() > 0 {
-        channel.stored();
+    if channel.stored() > 0 {
         meters.refused_in_a_row(0);
     }
     meters.received_at(now.as_millis() as f64 / 1_000.0);
