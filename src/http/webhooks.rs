@@ -203,20 +203,19 @@ impl Deliveries<'_> {
             heard_of.push((other, meters));
         }
         writer.write(shared).await?;
-        // A delivery for others alone says nothing about this channel.
+        let now = now.as_millis() as f64 / 1_000.0;
+        // A delivery for others alone does not show that anything comes for this channel.
         if heard_of.is_empty() || !own_is_empty {
-            note_stored(channel, meters, now);
+            meters.received_at(now);
         }
-        heard_of.into_iter().for_each(|(other, meters)| note_stored(other, meters, now));
+        heard_of.iter().for_each(|(_, meters)| meters.received_at(now));
+        for (channel, meters) in heard_of.into_iter().chain([(channel, meters)]) {
+            if channel.stored() > 0 {
+                meters.refused_in_a_row(0);
+            }
+        }
         Ok(())
     }
-}
-
-fn note_stored(channel: &Channel, meters: &ChannelMeters, now: Timestamp) {
-    if channel.stored() > 0 {
-        meters.refused_in_a_row(0);
-    }
-    meters.received_at(now.as_millis() as f64 / 1_000.0);
 }
 
 /// Turns deliveries into orders.
