@@ -4,7 +4,7 @@ use std::fmt;
 
 use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumberFormat, Region};
 
-use crate::verification::values::InvalidValue;
+use crate::verification::values::{Alias, InvalidValue};
 
 /// A number in its one canonical spelling, `+` and at most 15 digits.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -44,6 +44,26 @@ impl Phone {
             PHONE_NUMBER_UTIL.get_region_for_number(&number).map(|region| region.as_region_str().to_string());
         let country = region.filter(|region| region.len() == 2);
         Ok(Self { e164: text.to_owned(), country })
+    }
+
+    /// A number as a provider writes it, and as it is asked for in a list: `+` or nothing, then 7 to 15 digits. The
+    /// tables of numbers refuse some that WhatsApp uses, such as +52 1 … in Mexico, and those are somebody's too.
+    pub fn reported(text: &str) -> Option<Self> {
+        match Alias::number(text)? {
+            Alias::Number(e164) => {
+                Some(Self::parse(&e164).unwrap_or_else(|_| Self::beside_the_tables(&e164)))
+            }
+            Alias::User(_) => None,
+        }
+    }
+
+    /// What of it the tables know is its country code at best.
+    fn beside_the_tables(e164: &str) -> Self {
+        let number = PHONE_NUMBER_UTIL.parse(e164, None).ok();
+        let region =
+            number.and_then(|number| PHONE_NUMBER_UTIL.get_region_for_country_code(number.country_code));
+        let country = region.map(|region| region.as_region_str().to_string());
+        Self { e164: e164.to_owned(), country: country.filter(|region| region.len() == 2) }
     }
 
     /// What a person may mean by a number as people write it, the likeliest first: without `+` it may be international

@@ -23,7 +23,7 @@ use crate::clock::{Clock, ManualClock};
 use crate::phone::Phone;
 use crate::vault::{Person, Vault, id_bits};
 use crate::verification::command::{Jitter, Request};
-use crate::verification::event::{Fact, FallbackReason, Occasion, Standing};
+use crate::verification::event::{Aim, Fact, FallbackReason, Occasion, Standing};
 use crate::verification::policy::{Content, OnDoubt, Policy, Step};
 use crate::verification::state::{Ending, Progress};
 use crate::verification::values::{
@@ -204,6 +204,7 @@ impl<B: Backend> World<B> {
             message: errand.message,
             attempt: errand.attempt,
             outcome,
+            aliases: Vec::new(),
             jitter: Jitter::thousandths(0),
         };
         self.execute(Order::Command { id: errand.snapshot.verification.id(), app: None, command }).await
@@ -281,7 +282,7 @@ pub fn policy() -> Policy {
 
 fn said(status: ReportStatus, provider_ref: Option<&str>, reference: Option<MessageId>) -> Report {
     let provider_ref = provider_ref.map(|text| ProviderRef::parse(text).unwrap());
-    Report { status, reported_at: None, provider_ref, reference }
+    Report { status, reported_at: None, provider_ref, reference, aliases: Vec::new() }
 }
 
 fn error(class: ErrorClass) -> DeliveryError {
@@ -303,7 +304,10 @@ fn inbound(provider_ref: &str, at: Timestamp) -> Inbound {
         received_at: at,
         at,
         kind: "text".to_owned(),
+        arrival: 0,
         number: None,
+        tail: None,
+        user: None,
         in_reply_to: None,
         intent: Intent::Reply,
         content: Vault::new(&[7; 32]).seal(b"place", b"thanks"),
@@ -553,12 +557,11 @@ pub async fn a_disowned_code_cancels<B: Backend>() {
     };
     assert!(matches!(world.execute(Order::Inbound(Arc::new(message))).await, Answer::Kept));
     assert_eq!(world.snapshot(id).await.verification.status(), Status::Ended(Ending::Canceled));
-    assert!(
-        world
-            .facts(id)
-            .await
-            .contains(&Fact::CodeDisowned { message: Some(Ordinal::FIRST), standing: Standing::Applied })
-    );
+    assert!(world.facts(id).await.contains(&Fact::CodeDisowned {
+        message: Some(Ordinal::FIRST),
+        standing: Standing::Applied,
+        aim: Aim::This
+    }));
     world.pass(60).await;
     world.no_errand().await;
 }

@@ -166,7 +166,13 @@ fn jitter_takes_up_to_a_fifth_off_the_wait() {
         let outcome = refused(Retry);
         requested()
             .started()
-            .when(Command::SendReported { message: ordinal(1), attempt: 1, outcome, jitter })
+            .when(Command::SendReported {
+                message: ordinal(1),
+                attempt: 1,
+                outcome,
+                aliases: Vec::new(),
+                jitter,
+            })
             .then([send_refused(1, 1, Retry, Some(retry_at))]);
     }
 }
@@ -476,6 +482,7 @@ fn a_report_gives_the_reference_where_the_answer_was_lost() {
         reported_at: Some(time(90)),
         provider_ref: Some(reference(9)),
         reference: None,
+        aliases: Vec::new(),
     };
     let command =
         Command::Report { message: ordinal(1), channel: ChannelName::new(WHATSAPP), report: report.clone() };
@@ -486,6 +493,7 @@ fn a_report_gives_the_reference_where_the_answer_was_lost() {
             standing: Standing::Applied,
             reported_at: Some(time(90)),
             provider_ref: Some(reference(9)),
+            aliases: Vec::new(),
         }]);
     assert_eq!(story.message(1).provider_ref, Some(reference(9)));
     let story = story.given(command);
