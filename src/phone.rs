@@ -194,6 +194,33 @@ mod tests {
     }
 
     #[test]
+    fn what_a_provider_calls_a_person_is_a_number_whatever_the_tables_say() {
+        for (text, e164, country) in [
+            ("5215512340123", "+5215512340123", Some("MX")),
+            ("+551187654321", "+551187654321", Some("BR")),
+            ("22507123456", "+22507123456", Some("CI")),
+            ("4915228817386", "+4915228817386", Some("DE")),
+            ("9991234567", "+9991234567", None),
+            ("1234567", "+1234567", Some("US")),
+        ] {
+            let phone = Phone::reported(text).unwrap();
+            assert_eq!((phone.as_e164(), phone.country()), (e164, country));
+            assert!(!phone.masked().contains(&e164[2..]), "{}", phone.masked());
+        }
+        for wrong in [
+            "",
+            "+",
+            "123456",
+            "1234567890123456",
+            "US.13491208655302741918",
+            "49 1522 8817386",
+            "٤٩١٥٢٢٨٨١٧",
+        ] {
+            assert_eq!(Phone::reported(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_masked_number_keeps_the_ends_alone() {
         for (number, masked) in [
             ("+4915112345386", "+49 151 ••••• 386"),

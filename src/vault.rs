@@ -514,6 +514,23 @@ mod tests {
     }
 
     #[test]
+    fn a_number_has_one_name_whoever_tells_it_and_a_user_id_another() {
+        let vault = vault();
+        let number = vault.known_as(&Alias::number("12025550100").unwrap());
+        let phone = Phone::parse("+12025550100").unwrap();
+        assert_eq!(
+            (number.index, number.tail),
+            (vault.number_index(&phone), Some(vault.number_tail("0100")))
+        );
+        let user = vault.known_as(&Alias::user("+12025550100").unwrap());
+        assert!(user.index != number.index && user.tail.is_none());
+        assert_ne!(user, Vault::new(&[8; 32]).known_as(&Alias::user("+12025550100").unwrap()));
+        for alias in [Alias::number("12025550100"), Alias::user("US.12025550100")] {
+            assert!(!format!("{alias:?}").contains("2025550"), "{alias:?}");
+        }
+    }
+
+    #[test]
     fn ends_of_numbers_are_kept_apart() {
         let vault = vault();
         let tails: std::collections::HashSet<_> =

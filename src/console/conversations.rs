@@ -98,6 +98,12 @@ pub async fn list(
                 let codes = codes(&console, number).await?;
                 hide(&mut who.name, &codes);
                 hide(&mut message.text, &codes);
+                if who.number == words.hidden_number
+                    && let Some(name) = number
+                    && let Some(known) = known_number(&console, &signed, name, words).await?
+                {
+                    who.number = known;
+                }
                 let url = number.map(|name| format!("/console/conversations/{}", hexadecimal(name)));
                 people.push(PersonRow { key, url, who, last: message, count: 1, has_disowned });
             }
@@ -161,9 +167,12 @@ pub async fn of_person(
         who.get_or_insert(writer);
         messages.push(message);
     }
-    let who = match (who, page.items.first()) {
-        (None, Some(snapshot)) => Some(addressed(&console, snapshot, words)),
-        (who, _) => who,
+    let who = match (who, page.items.first().map(|snapshot| addressed(&console, snapshot, words))) {
+        (None, addressed) => addressed,
+        (Some(writer), Some(addressed)) if writer.number == words.hidden_number => {
+            Some(Writer { number: addressed.number, ..writer })
+        }
+        (Some(writer), _) => Some(writer),
     };
     if who.is_none() && before.is_none() {
         return Err(Refusal::NotFound);
@@ -235,6 +244,18 @@ fn hide(text: &mut Option<String>, secrets: &[SecretString]) {
             *text = text.replace(secret, &"•".repeat(secret.chars().count()));
         }
     }
+}
+
+/// The number, masked, of a writer whom the provider does not tell it of, where a code went to them.
+async fn known_number(
+    console: &Console,
+    signed: &Signed,
+    name: NumberIndex,
+    words: &'static Words,
+) -> Result<Option<String>, Refusal> {
+    let filter = Filter { number: Some(name), apps: signed.apps.clone(), ..Filter::default() };
+    let page = console.store.list(filter, 1, None).await?;
+    Ok(page.items.first().map(|snapshot| addressed(console, snapshot, words).number))
 }
 
 /// Somebody who got a code and wrote nothing.

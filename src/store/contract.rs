@@ -5,6 +5,7 @@
 //! patience.
 
 mod found;
+mod people;
 mod staff;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ use crate::verification::values::{
 use crate::verification::{Command, Comparison, Event, Rejection};
 
 pub use found::*;
+pub use people::*;
 pub use staff::*;
 
 /// A kind of store that can be opened on a folder again and again.
@@ -84,6 +86,19 @@ macro_rules! contract {
             each_audit_record_seals_the_one_before_it_across_restarts
             the_audit_log_outlives_every_sweep
             a_reason_too_long_for_a_record_is_refused_and_leaves_nothing
+            a_person_is_found_by_every_name
+            a_create_for_another_name_sends_the_pending_code_again
+            a_name_that_a_provider_gives_to_two_people_makes_them_no_one_person
+            a_writer_who_is_named_twice_is_known_by_both_names
+            what_quotes_nothing_is_answered_only_where_one_app_alone_can_be_meant
+            no_app_crowds_another_one_out
+            a_disowned_code_is_canceled_only_where_it_is_certain_which
+            the_button_is_of_its_channel_and_of_one_code
+            messages_of_one_second_stay_in_the_order_in_which_they_came
+            a_message_that_comes_again_is_kept_once_whatever_its_time
+            messages_are_kept_from_their_arrival_on
+            names_go_with_what_taught_them
+            a_person_of_many_records_is_erased_by_any_name
         }
     };
 }

@@ -63,6 +63,8 @@ fn other_name(number: NumberIndex, which: u8) -> NumberIndex {
 pub struct Life {
     pub world: World<Sled>,
     rng: StdRng,
+    /// By chance of its own, so that the rest goes as it would without names.
+    naming: StdRng,
     pub ids: Vec<VerificationId>,
     open: Vec<Errand>,
     named: u32,
@@ -71,7 +73,8 @@ pub struct Life {
 impl Life {
     pub fn new(seed: u64) -> Self {
         let rng = StdRng::seed_from_u64(seed);
-        Self { world: World::new(), rng, ids: Vec::new(), open: Vec::new(), named: 0 }
+        let naming = StdRng::seed_from_u64(!seed);
+        Self { world: World::new(), rng, naming, ids: Vec::new(), open: Vec::new(), named: 0 }
     }
 
     pub async fn goes_on(&mut self) {
@@ -183,7 +186,7 @@ impl Life {
             arrival: 0,
             number: self.rng.random_bool(0.8).then_some(number),
             tail: None,
-            user: self.rng.random_bool(0.4).then_some(other_name(number, 1)),
+            user: self.naming.random_bool(0.4).then_some(other_name(number, 1)),
             in_reply_to: None,
             intent: if self.rng.random_bool(0.2) { Intent::CodeDisowned } else { Intent::Reply },
             content: self.world.vault.seal(b"place", b"hello"),
@@ -196,7 +199,7 @@ impl Life {
     /// What a provider may call the person with this number.
     fn aliases(&mut self, number: NumberIndex) -> Vec<KnownAs> {
         let known_as = |which| KnownAs { index: other_name(number, which), tail: None };
-        (0..2).filter(|_| self.rng.random_bool(0.3)).map(known_as).collect()
+        (0..2).filter(|_| self.naming.random_bool(0.3)).map(known_as).collect()
     }
 
     fn name(&mut self) -> ProviderRef {
