@@ -224,7 +224,7 @@ fn check_inbound(inbound: &Inbound) {
     if let Some(from) = &inbound.from {
         let digits = from.strip_prefix('+').expect("a number begins with +");
         assert!(
-            (5..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()),
+            (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()),
             "{from}"
         );
     }

@@ -62,7 +62,7 @@ impl<B: Backend> World<B> {
         Inbound { intent, ..inbound(provider_ref, self.time.now()) }
     }
 
-    fn from_number(&self, provider_ref: &str, number: &str, intent: Intent) -> Inbound {
+    fn by_number(&self, provider_ref: &str, number: &str, intent: Intent) -> Inbound {
         let KnownAs { index, tail } = self.number_as(number);
         Inbound { number: Some(index), tail, ..self.message(provider_ref, intent) }
     }
@@ -130,7 +130,7 @@ pub async fn a_person_is_found_by_every_name<B: Backend>() {
         let orders = vec![
             Order::Report { channel: whatsapp(), report: seen },
             Order::Inbound(Arc::new(by_user)),
-            Order::Inbound(Arc::new(world.from_number("in.1", told, Intent::Reply))),
+            Order::Inbound(Arc::new(world.by_number("in.1", told, Intent::Reply))),
         ];
         world.store.execute(orders).await.unwrap();
         assert_eq!(world.kept("in.1").await.verification, Some(id), "{told} is {asked}");
@@ -201,14 +201,14 @@ pub async fn a_writer_who_is_named_twice_is_known_by_both_names<B: Backend>() {
     let mut world = World::<B>::new();
     let id = world.created_by("shop", "+525512340123").await;
     world.accepted_as("wamid.1", vec![world.number_as("5215512340123")]).await;
-    let user = Some(world.user("MX.1").index);
-    let both = Inbound { user, ..world.from_number("in.1", "5215512340123", Intent::Reply) };
-    let hidden = Inbound { user, ..world.message("in.2", Intent::Reply) };
+    let user = world.user("MX.1").index;
+    let both = Inbound { user: Some(user), ..world.by_number("in.1", "5215512340123", Intent::Reply) };
+    let hidden = Inbound { user: Some(user), ..world.message("in.2", Intent::Reply) };
     for message in [both, hidden] {
         world.writes(message).await;
     }
     assert_eq!(world.kept("in.2").await.verification, Some(id));
-    for name in [world.number("+525512340123"), user.unwrap()] {
+    for name in [world.number("+525512340123"), user] {
         assert_eq!(world.by_name(name).await, (vec![id], vec!["in.2".to_owned(), "in.1".to_owned()]));
     }
 }
@@ -236,7 +236,7 @@ pub async fn what_quotes_nothing_is_answered_only_where_one_app_alone_can_be_mea
             world.accepted_as(&format!("wamid.{n}"), vec![world.number_as("5215512340123")]).await;
         }
         world.pass((first - passed) * 3_600).await;
-        world.writes(world.from_number("in.1", "5215512340123", Intent::Reply)).await;
+        world.writes(world.by_number("in.1", "5215512340123", Intent::Reply)).await;
         let kept = world.kept("in.1").await;
         assert_eq!(kept.app, owner.map(AppName::new), "{apps:?}");
         let newest = ids.iter().rev().find(|(app, _)| owner == Some(*app)).map(|(_, id)| *id);
@@ -257,7 +257,7 @@ pub async fn no_app_crowds_another_one_out<B: Backend>() {
         let id = world.created_by(BANK, "+12025550100").await;
         world.execute(Order::Command { id, app: None, command: Command::Cancel }).await;
     }
-    world.writes(world.from_number("in.1", "12025550100", Intent::Reply)).await;
+    world.writes(world.by_number("in.1", "12025550100", Intent::Reply)).await;
     assert_eq!(world.kept("in.1").await.app, None);
 }
 
@@ -288,7 +288,7 @@ pub async fn a_disowned_code_is_canceled_only_where_it_is_certain_which<B: Backe
             world.accepted_as(&format!("wamid.{n}"), vec![world.number_as(HERS)]).await;
         }
         let in_reply_to = quoted.map(str::to_owned);
-        let message = Inbound { in_reply_to, ..world.from_number("in.1", from, Intent::CodeDisowned) };
+        let message = Inbound { in_reply_to, ..world.by_number("in.1", from, Intent::CodeDisowned) };
         world.writes(message.clone()).await;
         for round in ["at once", "when it comes again"] {
             for (id, expected) in ids.iter().zip([&first, &second]) {
@@ -314,7 +314,7 @@ pub async fn the_button_is_of_its_channel_and_of_one_code<B: Backend>() {
     let by_sms = request.id;
     world.create(request, only_sms).await;
     world.accepted_as("sms.1", Vec::new()).await;
-    world.writes(world.from_number("in.1", "12025550100", Intent::CodeDisowned)).await;
+    world.writes(world.by_number("in.1", "12025550100", Intent::CodeDisowned)).await;
     assert_eq!(world.disowned(by_whatsapp).await, (vec![Aim::This], true));
     assert_eq!(world.disowned(by_sms).await, (vec![], false));
 
@@ -324,7 +324,7 @@ pub async fn the_button_is_of_its_channel_and_of_one_code<B: Backend>() {
     let pays = request.id;
     world.create(request, payment).await;
     world.accepted_as("wamid.3", Vec::new()).await;
-    world.writes(world.from_number("in.2", "12025550177", Intent::CodeDisowned)).await;
+    world.writes(world.by_number("in.2", "12025550177", Intent::CodeDisowned)).await;
     for id in [login, pays] {
         assert_eq!(world.disowned(id).await, (vec![Aim::Perhaps], false));
     }

@@ -258,6 +258,15 @@ fn a_text_that_is_too_long_ends_with_a_mark() {
     }
 }
 
+#[test]
+fn the_number_stands_beside_the_message_where_it_is_missing_in_it() {
+    let messages = [json!({"id": "wamid.1", "type": "text", "from_user_id": "MX.1"})];
+    let contacts = [json!({"wa_id": "5215512340123", "user_id": "MX.1"})];
+    let delivery = parse(envelope(&json!({"messages": messages, "contacts": contacts})).as_bytes());
+    let message = &delivery.inbound[0];
+    assert_eq!((message.from.as_deref(), message.user_id.as_deref()), (Some("+5215512340123"), Some("MX.1")));
+}
+
 /// What does not fit into a record would be refused with all that came beside it, again and again.
 #[test]
 fn a_user_id_without_end_is_cut() {

@@ -90,6 +90,7 @@ impl Delivery {
         let user_id = message.from_user_id.get().map(str::to_owned).or(hidden_in_from);
         let contact = people.find(&message.from, user_id.as_deref());
         let user_id = user_id.or_else(|| contact?.user_id.get().map(str::to_owned));
+        let from = from.or_else(|| sender(&contact?.wa_id).0);
         self.inbound.push(Inbound {
             provider_ref,
             from,

@@ -135,11 +135,11 @@ impl Turn<'_> {
         through: Option<NumberIndex>,
     ) -> Result<Option<[u8; 16]>, StoreError> {
         let Some(through) = through else { return Ok(None) };
-        let rows = self.ledger.sled()?.range(
+        let mut rows = self.ledger.sled()?.range(
             keys::alias(name, through, [0; 16]),
             [&keys::alias(name, through, [0xff; 16])[..], &[0]].concat(),
         );
-        Ok(rows.rev().next().transpose()?.and_then(|(key, _)| keys::trailing_id(&key)))
+        Ok(rows.next_back().transpose()?.and_then(|(key, _)| keys::trailing_id(&key)))
     }
 
     /// Keys of a log, oldest first, whose time of `width` bytes is before `before`.
