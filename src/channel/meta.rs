@@ -18,7 +18,9 @@ use subtle::ConstantTimeEq;
 use super::exchange::{self, Endpoint};
 use super::signature::Keys;
 use super::webhook::{self as incoming, Heard, NotHeard, Reply, Webhook};
-use super::{Basis, Content, Provider, Sent, SetupError, Submission, Template, TemplatesUnknown, wrong_content};
+use super::{
+    Basis, Content, Provider, Sent, SetupError, Submission, Template, TemplatesUnknown, wrong_content,
+};
 use owners::{Member, Other, Owners};
 
 /// Where Meta is.
