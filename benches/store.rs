@@ -101,6 +101,7 @@ async fn accepted_messages(
                     message: errand.message,
                     attempt: errand.attempt,
                     outcome: Outcome::Accepted { provider_ref },
+                    aliases: Vec::new(),
                     jitter: Jitter::thousandths(0),
                 },
             }
@@ -188,6 +189,7 @@ fn report((message, provider_ref): &Sent, status: &ReportStatus) -> Order {
         reported_at: Some(Clock::System.now()),
         provider_ref: Some(provider_ref.clone()),
         reference: Some(*message),
+        aliases: Vec::new(),
     };
     Order::Report { channel: channel(), report }
 }

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::verification::values::{
-    ChannelName, DeliveryError, ErrorClass, MessageId, Outcome, ProviderRef, Report, Timestamp,
+    Alias, ChannelName, DeliveryError, ErrorClass, MessageId, Outcome, ProviderRef, Report, Timestamp,
 };
 use signature::BadSignature;
 pub use templates::{Template, TemplatesUnknown};
@@ -107,7 +107,7 @@ pub enum Carries {
 /// What every kind of channel does.
 trait Provider {
     /// Makes exactly one request and says what became of it, within the channel's `timeout`.
-    async fn send(&self, submission: &Submission<'_>) -> Outcome;
+    async fn send(&self, submission: &Submission<'_>) -> Sent;
 
     /// Checks that the provider sent this, and says what it is. Total: what cannot be read is counted in the
     /// [`Delivery`].
@@ -185,7 +185,7 @@ impl Channel {
     }
 
     /// Makes exactly one request and says what became of it, within the channel's `timeout`.
-    pub async fn send(&self, submission: &Submission<'_>) -> Outcome {
+    pub async fn send(&self, submission: &Submission<'_>) -> Sent {
         provider!(&self.kind, provider => provider.send(submission).await)
     }
 
@@ -266,6 +266,20 @@ pub struct Submission<'a> {
     pub content: Content<'a>,
 }
 
+/// What became of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    pub outcome: Outcome,
+    /// What the provider's answer calls the person.
+    pub aliases: Vec<Alias>,
+}
+
+impl From<Outcome> for Sent {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, aliases: Vec::new() }
+    }
+}
+
 /// What is sent: each kind of channel carries one of them.
 pub enum Content<'a> {
     /// An authentication template, as approved at Meta; `language` is Meta's (`en_US`).
@@ -277,7 +291,7 @@ pub enum Content<'a> {
 /// Everything one webhook says.
 #[derive(Debug, Default)]
 pub struct Delivery {
-    pub reports: Vec<Report>,
+    pub reports: Vec<Report<Alias>>,
     pub inbound: Vec<Inbound>,
     pub alerts: Vec<Alert>,
     /// Updates that belong to no channel which may have them, left alone.

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::task::TaskTracker;
 
-use crate::channel::{self, Channel, Submission};
+use crate::channel::{self, Channel, Sent, Submission};
 use crate::clock::{Clock, Stopwatch};
 use crate::failpoint;
 use crate::store::{Answer, Errand, Order, Store, StoreError};
@@ -61,13 +61,13 @@ impl Courier {
     pub async fn carry_out(&self, errand: &Errand) {
         // After a panic nobody knows whether the request had left.
         let attempt = AssertUnwindSafe(self.attempt(errand)).catch_unwind().await;
-        let outcome = attempt.unwrap_or_else(|_| {
+        let sent = attempt.unwrap_or_else(|_| {
             let message_id = message_id(errand);
             tracing::error!(%message_id, attempt = errand.attempt, "the attempt panicked; its outcome is in doubt");
             metrics::counter!("twotick_panics_total", "part" => "courier").increment(1);
-            in_doubt("internal", "twotick failed while the request was under way")
+            in_doubt("internal", "twotick failed while the request was under way").into()
         });
-        self.hand_back(errand, outcome).await;
+        self.hand_back(errand, sent).await;
     }
 
     /// Waits until every outcome is recorded, at most `patience`: what is open then is in doubt after the next start.
@@ -77,7 +77,7 @@ impl Courier {
         tokio::time::timeout(patience, self.open.wait()).await.is_ok()
     }
 
-    async fn attempt(&self, errand: &Errand) -> Outcome {
+    async fn attempt(&self, errand: &Errand) -> Sent {
         match self.letter(errand) {
             Ok(letter) => self.send(errand, &letter).await,
             Err(outcome) => {
@@ -85,12 +85,12 @@ impl Courier {
                 if let Outcome::Refused { error, .. } = &outcome {
                     tracing::error!(%message_id, code = error.code, "nothing was sent: {}", error.title);
                 }
-                outcome
+                outcome.into()
             }
         }
     }
 
-    async fn send(&self, errand: &Errand, letter: &Letter<'_>) -> Outcome {
+    async fn send(&self, errand: &Errand, letter: &Letter<'_>) -> Sent {
         let submission = Submission {
             reference: message_id(errand),
             to: letter.to.expose_secret(),
@@ -100,14 +100,14 @@ impl Courier {
         let name = letter.channel.name().to_string();
         let watch = Stopwatch::start();
         failpoint::reach("send.before");
-        let outcome = letter.channel.send(&submission).await;
+        let sent = letter.channel.send(&submission).await;
         failpoint::reach("send.after");
         let took = watch.elapsed();
-        metrics::counter!("twotick_sends_total", "channel" => name.clone(), "outcome" => word(&outcome))
+        metrics::counter!("twotick_sends_total", "channel" => name.clone(), "outcome" => word(&sent.outcome))
             .increment(1);
         metrics::histogram!("twotick_send_duration_seconds", "channel" => name.clone()).record(took);
-        log(errand, &name, &outcome, took);
-        outcome
+        log(errand, &name, &sent.outcome, took);
+        sent
     }
 
     /// Everything that the request is made of. `Err` where it cannot or may not be made.
@@ -153,20 +153,26 @@ impl Courier {
 
     /// Offers the outcome until the store takes it. A store that is closed takes nothing more: the attempt is found
     /// open at the next start, and is in doubt.
-    async fn hand_back(&self, errand: &Errand, outcome: Outcome) {
+    async fn hand_back(&self, errand: &Errand, sent: Sent) {
         let id = errand.snapshot.verification.id();
-        let outcome = match outcome {
+        let aliases = sent.aliases.iter().map(|alias| self.vault.known_as(alias)).collect();
+        let outcome = match sent.outcome {
             Outcome::Accepted { provider_ref } => {
                 Outcome::Accepted { provider_ref: self.hidden(errand, provider_ref) }
             }
             Outcome::Held { provider_ref } => {
                 Outcome::Held { provider_ref: self.hidden(errand, provider_ref) }
             }
-            Outcome::Refused { .. } | Outcome::InDoubt { .. } => outcome,
+            outcome @ (Outcome::Refused { .. } | Outcome::InDoubt { .. }) => outcome,
         };
         let jitter = vault::jitter();
-        let command =
-            Command::SendReported { message: errand.message, attempt: errand.attempt, outcome, jitter };
+        let command = Command::SendReported {
+            message: errand.message,
+            attempt: errand.attempt,
+            outcome,
+            aliases,
+            jitter,
+        };
         let mut wait = FIRST_WAIT;
         loop {
             let order = Order::Command { id, app: None, command: command.clone() };

@@ -4,7 +4,7 @@ use std::fmt;
 
 use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumberFormat, Region};
 
-use crate::verification::values::InvalidValue;
+use crate::verification::values::{Alias, InvalidValue};
 
 /// A number in its one canonical spelling, `+` and at most 15 digits.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -44,6 +44,26 @@ impl Phone {
             PHONE_NUMBER_UTIL.get_region_for_number(&number).map(|region| region.as_region_str().to_string());
         let country = region.filter(|region| region.len() == 2);
         Ok(Self { e164: text.to_owned(), country })
+    }
+
+    /// A number as a provider writes it, and as it is asked for in a list: `+` or nothing, then 7 to 15 digits. The
+    /// tables of numbers refuse some that WhatsApp uses, such as +52 1 … in Mexico, and those are somebody's too.
+    pub fn reported(text: &str) -> Option<Self> {
+        match Alias::number(text)? {
+            Alias::Number(e164) => {
+                Some(Self::parse(&e164).unwrap_or_else(|_| Self::beside_the_tables(&e164)))
+            }
+            Alias::User(_) => None,
+        }
+    }
+
+    /// What of it the tables know is its country code at best.
+    fn beside_the_tables(e164: &str) -> Self {
+        let number = PHONE_NUMBER_UTIL.parse(e164, None).ok();
+        let region =
+            number.and_then(|number| PHONE_NUMBER_UTIL.get_region_for_country_code(number.country_code));
+        let country = region.map(|region| region.as_region_str().to_string());
+        Self { e164: e164.to_owned(), country: country.filter(|region| region.len() == 2) }
     }
 
     /// What a person may mean by a number as people write it, the likeliest first: without `+` it may be international
@@ -170,6 +190,33 @@ mod tests {
         ] {
             let refused = Phone::parse(wrong).expect_err(wrong);
             assert!(!refused.to_string().contains("12025550"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_a_provider_calls_a_person_is_a_number_whatever_the_tables_say() {
+        for (text, e164, country) in [
+            ("5215512340123", "+5215512340123", Some("MX")),
+            ("+551187654321", "+551187654321", Some("BR")),
+            ("22507123456", "+22507123456", Some("CI")),
+            ("4915228817386", "+4915228817386", Some("DE")),
+            ("9991234567", "+9991234567", None),
+            ("1234567", "+1234567", Some("US")),
+        ] {
+            let phone = Phone::reported(text).unwrap();
+            assert_eq!((phone.as_e164(), phone.country()), (e164, country));
+            assert!(!phone.masked().contains(&e164[2..]), "{}", phone.masked());
+        }
+        for wrong in [
+            "",
+            "+",
+            "123456",
+            "1234567890123456",
+            "US.13491208655302741918",
+            "49 1522 8817386",
+            "٤٩١٥٢٢٨٨١٧",
+        ] {
+            assert_eq!(Phone::reported(wrong), None, "{wrong}");
         }
     }
 

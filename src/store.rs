@@ -10,6 +10,7 @@ mod changes;
 pub(crate) mod contract;
 mod filter;
 mod gate;
+mod person;
 pub mod sled;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::verification::values::{
-    AppName, ChannelName, MessageId, NumberIndex, Ordinal, Report, Sealed, Timestamp, VerificationId,
+    AppName, ChannelName, MessageId, NumberIndex, NumberTail, Ordinal, Report, Sealed, Timestamp,
+    VerificationId,
 };
 use crate::verification::{
     Command, Event, Policy, PolicyHash, Rejection, Request, State, Verification, decide, evolve,
@@ -28,6 +30,7 @@ use crate::verification::{
 
 pub use audit::{Audit, AuditAction, AuditRecord, ChainHash};
 pub use filter::{DeliveryState, Facets, Filter, Status};
+pub use person::{Link, Person};
 
 /// A verification as it durably is, with the policy that was applied to it.
 #[derive(Clone, Debug)]
@@ -52,8 +55,8 @@ pub enum Order {
     Alert(Alert),
     /// What a person of the staff did beside commands.
     Audit(Audit),
-    /// Forgets a number: its verifications, as [`Command::Erase`] does, and its inbound messages. A bounded share, to be
-    /// repeated until nothing is left.
+    /// Forgets the person of this name: the verifications of each of their names, as [`Command::Erase`] does, and their
+    /// inbound messages. A bounded share, to be repeated until nothing is left.
     Forget(NumberIndex),
 }
 
@@ -132,8 +135,16 @@ pub struct Inbound {
     pub at: Timestamp,
     /// `text`, `button`, `image`, as the provider calls it.
     pub kind: String,
-    /// The blind index of the writer, where the provider tells the number.
+    /// Its place among those that came in the same millisecond. Set by the store.
+    #[serde(default)]
+    pub arrival: u32,
+    /// The blind index of the writer's number, where the provider tells it, and how it ends.
     pub number: Option<NumberIndex>,
+    #[serde(default)]
+    pub tail: Option<NumberTail>,
+    /// The blind index of the provider's own id of the writer.
+    #[serde(default)]
+    pub user: Option<NumberIndex>,
     /// The message of ours that it answers, as the provider calls it.
     pub in_reply_to: Option<String>,
     pub intent: Intent,
@@ -143,6 +154,13 @@ pub struct Inbound {
     pub verification: Option<VerificationId>,
     /// Whose verification that is. Set by the store.
     pub app: Option<AppName>,
+}
+
+impl Inbound {
+    /// By what the writer is known: the number where the provider tells it, else the provider's own id.
+    pub fn writer(&self) -> Option<NumberIndex> {
+        self.number.or(self.user)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,7 +194,8 @@ pub struct Page<T, C> {
     pub next: Option<C>,
 }
 
-/// Where an inbound message or an alert stands: its time and a hash, in order of time.
+/// Where an inbound message or an alert stands, in order of time: of a message its time, when it came, and its place
+/// among those that came then; of an alert its time and a hash.
 pub type LogPosition = [u8; 16];
 
 /// An attempt that must be carried out, because its intent is durable.
@@ -228,8 +247,10 @@ pub trait Store: Send + Sync {
     ) -> Reply<Page<Arc<Snapshot>, VerificationId>>;
     /// The memory of an idempotency key, if it is younger than 24 h.
     fn idempotency(&self, key: [u8; 16]) -> Reply<Option<Idempotency>>;
-    /// Inbound messages, newest first. An app sees those that answer nothing and those that answer a verification
-    /// of its own.
+    /// Whose name this is, and their other names.
+    fn person(&self, name: NumberIndex) -> Reply<Person>;
+    /// Inbound messages, newest first; of one person by any of their names. An app sees those that answer nothing and
+    /// those that answer a verification of its own.
     fn inbound(
         &self,
         app: Option<AppName>,

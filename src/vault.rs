@@ -29,7 +29,9 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::phone::Phone;
 use crate::verification::Verification;
 use crate::verification::command::{CodeSource, Comparison, Jitter, Request};
-use crate::verification::values::{NumberIndex, NumberTail, Sealed, Timestamp, VerificationId};
+use crate::verification::values::{
+    Alias, KnownAs, NumberIndex, NumberTail, Report, Sealed, Timestamp, VerificationId,
+};
 use ring::{Leaf, Ring, Secret};
 
 pub use file::KeysError;
@@ -128,6 +130,27 @@ impl Vault {
     /// The blind index of a number: the same for the same number, and meaningless without the key.
     pub fn number_index(&self, phone: &Phone) -> NumberIndex {
         NumberIndex(self.number_tag(phone.as_e164()))
+    }
+
+    /// What a provider calls a person, as the store may know it.
+    pub fn known_as(&self, alias: &Alias) -> KnownAs {
+        match alias {
+            Alias::Number(e164) => {
+                let last_four = &e164[e164.floor_char_boundary(e164.len().saturating_sub(4))..];
+                KnownAs { index: NumberIndex(self.number_tag(e164)), tail: Some(self.number_tail(last_four)) }
+            }
+            Alias::User(id) => {
+                KnownAs { index: NumberIndex(self.fingerprint("user id", id.as_bytes())), tail: None }
+            }
+        }
+    }
+
+    /// A report as the store may know it.
+    pub fn hidden_report(&self, report: Report<Alias>) -> Report {
+        let Report { status, reported_at, provider_ref, reference, aliases } = report;
+        let provider_ref = provider_ref.map(|reference| self.hidden_ref(reference));
+        let aliases = aliases.iter().map(|alias| self.known_as(alias)).collect();
+        Report { status, reported_at, provider_ref, reference, aliases }
     }
 
     /// The keyed hash of the last four digits of a number, given as digits only.
@@ -280,10 +303,11 @@ impl Vault {
         self.days.forget_slots(before)
     }
 
-    /// Destroys what of these keys is of one number: what was sealed for it under them is lost in every file and
-    /// backup. In how many there was something. Blocks on the disk.
-    pub fn forget_number(&self, number: NumberIndex, keys: &BTreeSet<KeyId>) -> io::Result<usize> {
-        self.days.forget_number(Leaf::of(number), keys)
+    /// Destroys what of these keys is of one person, by each name: what was sealed for it under them is lost in every
+    /// file and backup. In how many there was something. Blocks on the disk.
+    pub fn forget_person(&self, names: &[NumberIndex], keys: &BTreeSet<KeyId>) -> io::Result<usize> {
+        let leaves: Vec<Leaf> = names.iter().map(|&name| Leaf::of(name)).collect();
+        self.days.forget_leaves(&leaves, keys)
     }
 
     /// The day's key that something personal is sealed under; `None` of what the master key sealed.
@@ -490,6 +514,23 @@ mod tests {
     }
 
     #[test]
+    fn a_number_has_one_name_whoever_tells_it_and_a_user_id_another() {
+        let vault = vault();
+        let number = vault.known_as(&Alias::number("12025550100").unwrap());
+        let phone = Phone::parse("+12025550100").unwrap();
+        assert_eq!(
+            (number.index, number.tail),
+            (vault.number_index(&phone), Some(vault.number_tail("0100")))
+        );
+        let user = vault.known_as(&Alias::user("+12025550100").unwrap());
+        assert!(user.index != number.index && user.tail.is_none());
+        assert_ne!(user, Vault::new(&[8; 32]).known_as(&Alias::user("+12025550100").unwrap()));
+        for alias in [Alias::number("12025550100"), Alias::user("US.12025550100")] {
+            assert!(!format!("{alias:?}").contains("2025550"), "{alias:?}");
+        }
+    }
+
+    #[test]
     fn ends_of_numbers_are_kept_apart() {
         let vault = vault();
         let tails: std::collections::HashSet<_> =
@@ -575,7 +616,7 @@ mod tests {
         let now = id().created_at();
         let reason = vault.seal_reason(id(), number, now, "she called").unwrap();
         let keys = BTreeSet::from([Vault::day_key_of(&hers.person).unwrap()]);
-        assert_eq!(vault.forget_number(number, &keys).unwrap(), 1);
+        assert_eq!(vault.forget_person(&[number], &keys).unwrap(), 1);
         assert_eq!(vault.open_person(&hers), Err(CannotOpen::Removed));
         assert_eq!(vault.open_reason(id(), &reason), Err(CannotOpen::Removed));
         assert_eq!(vault.open_person(&his).unwrap().to, "+12025550101");

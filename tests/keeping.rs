@@ -130,6 +130,48 @@ async fn what_was_moved_is_there_again_and_nothing_is_sent() {
     }
 }
 
+/// WhatsApp's number for her is not the one that the app gave, and no table of numbers knows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_erased_by_the_number_of_the_app_and_by_that_of_whatsapp() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = free_address();
+    let phones = sandbox(address).await;
+    let text = config(address, &phones.url(), folder.path());
+    let mut server = Server::start(&text, folder.path());
+    let written = async |server: &Server, from: &str| {
+        let message = json!({ "from": from, "id": format!("wamid.{from}"), "timestamp": now_in_seconds(),
+            "type": "text", "text": { "body": "hello" } });
+        tell(server, &change(json!({ "messages": [message] }))).await;
+    };
+    for (number, erased) in [("+525512340100", "+525512340100"), ("+525512340200", "+5215512340200")] {
+        let whatsapps = number.replacen("+52", "521", 1);
+        let id = send(&server, number);
+        let sent = until(async || {
+            let now = status(&server, &id);
+            (now["delivery"]["state"] == "read").then_some(now)
+        })
+        .await;
+        let told = json!({ "id": sent["messages"][0]["provider_ref"], "status": "read",
+            "timestamp": now_in_seconds(), "recipient_id": whatsapps });
+        tell(&server, &change(json!({ "statuses": [told] }))).await;
+        written(&server, &whatsapps).await;
+        let told = done(&offline(folder.path(), &["erase", erased, "--now"]));
+        assert!(told.starts_with("erased; records: 2, days of keys: 1"), "{erased}: {told}");
+        assert_eq!(status(&server, &id)["to"], Value::Null);
+        let listed = format!("http://{}/v1/inbound?from=%2B{whatsapps}", server.addr);
+        let found = http_client().get(listed).bearer_auth(KEY).send().await.unwrap().text().await.unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&found).unwrap()["data"], json!([]));
+    }
+    written(&server, "5215512340300").await;
+    server.signal("-TERM");
+    assert!(server.ended().0.success());
+    assert!(done(&offline(folder.path(), &["erase", "+5215512340300"])).contains("records: 1"));
+    for wrong in ["5215512340300", "+521551", "+5215512340300123"] {
+        assert_eq!(offline(folder.path(), &["erase", wrong]).status.code(), Some(2), "{wrong}");
+    }
+    phones.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_number_is_erased_while_the_server_runs_and_while_it_does_not() {
     let folder = tempfile::tempdir().unwrap();
@@ -348,26 +390,36 @@ async fn live_through(server: &Server) -> String {
     let checked = check.body(json!({ "code": "CNRY471143" }).to_string()).send().await.unwrap();
     assert!(checked.status().is_success());
 
-    let written = json!({ "object": "whatsapp_business_account", "entry": [{ "id": "102290129340398", "changes": [{
-        "field": "messages",
-        "value": { "messaging_product": "whatsapp",
-            "metadata": { "display_phone_number": "15550783881", "phone_number_id": PHONE_NUMBER_ID },
-            "contacts": [{ "wa_id": CANARIES[1], "profile": { "name": CANARIES[6] } }],
-            "messages": [{ "from": CANARIES[1], "id": wamid(), "timestamp": now_in_seconds(),
-                "type": "text", "text": { "body": CANARIES[5] } }] } }] }] });
-    for body in [written.to_string(), format!("no JSON, but {}", CANARIES[7])] {
-        let mut tag = Hmac::<sha2::Sha256>::new_from_slice(APP_SECRET.as_bytes()).unwrap();
-        tag.update(body.as_bytes());
-        let tag: String = tag.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        let hook = client.post(format!("http://{}/webhooks/whatsapp", server.addr));
-        let told =
-            hook.header("x-hub-signature-256", format!("sha256={tag}")).body(body).send().await.unwrap();
-        assert_eq!(told.status(), 200);
+    // Two names of hers, which are kept as keyed hashes alone.
+    let written = change(json!({
+        "contacts": [{ "wa_id": CANARIES[1], "user_id": CANARIES[2], "profile": { "name": CANARIES[6] } }],
+        "messages": [{ "from": CANARIES[1], "from_user_id": CANARIES[2], "id": wamid(),
+            "timestamp": now_in_seconds(), "type": "text", "text": { "body": CANARIES[5] } }] }));
+    for body in [written, format!("no JSON, but {}", CANARIES[7])] {
+        tell(server, &body).await;
     }
     let staff = Staff::signed_in(server).await;
     let page = format!("/console/verifications/{id}");
     staff.post(&format!("{page}/reveal"), &page, &[("reason", CANARIES[8])]).await;
     id
+}
+
+/// As Meta tells it.
+async fn tell(server: &Server, body: &str) {
+    let mut tag = Hmac::<sha2::Sha256>::new_from_slice(APP_SECRET.as_bytes()).unwrap();
+    tag.update(body.as_bytes());
+    let tag: String = tag.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hook = http_client().post(format!("http://{}/webhooks/whatsapp", server.addr));
+    let hook = hook.header("x-hub-signature-256", format!("sha256={tag}"));
+    assert_eq!(hook.body(body.to_owned()).send().await.unwrap().status(), 200);
+}
+
+fn change(mut value: Value) -> String {
+    value["messaging_product"] = json!("whatsapp");
+    value["metadata"] = json!({ "display_phone_number": "15550783881", "phone_number_id": PHONE_NUMBER_ID });
+    json!({ "object": "whatsapp_business_account",
+        "entry": [{ "id": "102290129340398", "changes": [{ "field": "messages", "value": value }] }] })
+    .to_string()
 }
 
 fn wamid() -> String {

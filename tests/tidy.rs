@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 
 /// Who may use whom. `cli`, `app` and `main` put things together and may use everything; nobody may use them but each
 /// other. A module may always use itself.
-const MAY_USE: [(&str, &[&str]); 19] = [
+const MAY_USE: [(&str, &[&str]); 20] = [
     ("verification", &[]),
     ("clock", &["verification"]),
     ("phone", &["verification"]),
     ("language", &[]),
     ("texts", &[]),
+    ("excerpt", &[]),
     ("failpoint", &[]),
     ("explain", &["verification", "language"]),
     ("config", &["language", "texts", "channel", "verification"]),
-    ("vault", &["verification", "phone"]),
+    ("vault", &["verification", "phone", "excerpt"]),
     ("store", &["verification", "clock", "failpoint"]),
-    ("channel", &["verification", "explain", "clock", "failpoint"]),
+    ("channel", &["verification", "explain", "excerpt", "clock", "failpoint"]),
     ("courier", &["store", "channel", "vault", "verification", "clock", "failpoint"]),
     ("sweeps", &["store", "channel", "vault", "verification", "clock"]),
     ("timeline", &["store", "verification", "language", "explain"]),
@@ -38,7 +39,18 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ),
     (
         "console",
-        &["store", "vault", "verification", "explain", "timeline", "language", "phone", "clock", "http"],
+        &[
+            "store",
+            "vault",
+            "verification",
+            "explain",
+            "timeline",
+            "language",
+            "phone",
+            "excerpt",
+            "clock",
+            "http",
+        ],
     ),
     ("sandbox", &["channel", "clock"]),
     ("app", EVERYTHING),

@@ -247,6 +247,7 @@ impl Filler {
                 message,
                 attempt: 1,
                 outcome: SendOutcome::Accepted { provider_ref: self.sealed_ref(id, message) },
+                aliases: Vec::new(),
                 jitter: Jitter::thousandths(0),
             },
         };
@@ -276,6 +277,7 @@ impl Filler {
                 reported_at: Some(self.clock.now()),
                 provider_ref: Some(self.vault.hidden_ref(provider_ref(id.message(message)))),
                 reference: Some(id.message(message)),
+                aliases: Vec::new(),
             },
         };
         self.store.execute(ids.iter().map(told).collect()).await?;

@@ -9,7 +9,9 @@ use twotick_fuzz::{Reply, check_outcome, submission};
 fuzz_target!(|data: &[u8]| {
     let Some(Reply { status, received }) = Reply::read(data) else { return };
     let body = received.body.clone();
-    check_outcome(&Meta::outcome_of(Answer::Received(received), &submission()), status, body.is_some());
+    let sent = Meta::sent_of(Answer::Received(received), &submission());
+    check_outcome(&sent.outcome, status, body.is_some());
+    assert!(sent.aliases.len() <= 2);
 
     let templates = Meta::templates_of(&body.unwrap_or_default(), "login_code").unwrap_or_default();
     for template in templates {

@@ -14,7 +14,7 @@ use twotick::channel::{
     meta,
 };
 use twotick::verification::values::{
-    ChannelName, DeliveryError, ErrorClass, Outcome, ProviderRef, Report, ReportStatus, Timestamp,
+    Alias, ChannelName, DeliveryError, ErrorClass, Outcome, ProviderRef, Report, ReportStatus, Timestamp,
 };
 
 pub const SECRETS: [&str; 2] = ["the secret in use", "the secret before"];
@@ -203,7 +203,7 @@ pub fn told(delivery: &Delivery) -> String {
     format!("{delivery:?} {inbound:?}")
 }
 
-fn check_report(report: &Report) {
+fn check_report(report: &Report<Alias>) {
     assert!(report.provider_ref.is_some() || report.reference.is_some(), "it names no message");
     report.provider_ref.iter().for_each(check_ref);
     assert!(report.reported_at.is_none_or(is_lawful));
@@ -224,7 +224,7 @@ fn check_inbound(inbound: &Inbound) {
     if let Some(from) = &inbound.from {
         let digits = from.strip_prefix('+').expect("a number begins with +");
         assert!(
-            (5..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()),
+            (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()),
             "{from}"
         );
     }

@@ -93,7 +93,7 @@ pub fn configure(config: &mut ServiceConfig, door: &web::Data<Door>) {
 /// What [`erase`] is asked for.
 #[derive(Serialize, Deserialize)]
 pub struct EraseRequest {
-    /// E.164.
+    /// E.164, or a number that only WhatsApp writes so.
     pub number: String,
     pub unreadable: Unreadable,
 }
@@ -106,7 +106,9 @@ async fn erase_number(
     if !door.admits(&request) {
         return HttpResponse::Unauthorized().finish();
     }
-    let Ok(phone) = Phone::parse(&body.number) else { return HttpResponse::UnprocessableEntity().finish() };
+    let Some(phone) = Phone::reported(&body.number) else {
+        return HttpResponse::UnprocessableEntity().finish();
+    };
     let number = door.vault.number_index(&phone);
     match erase(&door.store, &door.vault, &door.clock, number, body.unreadable).await {
         Ok(erased) => HttpResponse::Ok().json(erased),

@@ -1,4 +1,4 @@
-//! Forgetting a number, on a store that runs or one that was opened for it.
+//! Forgetting a person, on a store that runs or one that was opened for it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub enum Unreadable {
 pub struct Erased {
     /// Verifications and inbound messages.
     pub records: usize,
-    /// Days whose keys had something of the number.
+    /// Days whose keys had something of the person.
     pub days: usize,
 }
 
@@ -39,8 +39,8 @@ pub enum EraseError {
     Keys(std::io::Error),
 }
 
-/// Forgets everything of `number`: from here on it is neither shown nor found. It is written down first, with the
-/// blind index; one that stops half-way is finished by calling it again.
+/// Forgets everything of the person who has this number, under whatever other names: from here on it is neither shown
+/// nor found. It is written down first, with the blind index; one that stops half-way is finished by calling it again.
 pub async fn erase(
     store: &dyn Store,
     vault: &Arc<Vault>,
@@ -62,7 +62,8 @@ pub async fn erase(
     let mut erased = Erased::default();
     if unreadable == Unreadable::Now {
         let (keys, vault) = (keys_of(store, number).await?, Arc::clone(vault));
-        let forgotten = tokio::task::spawn_blocking(move || vault.forget_number(number, &keys)).await;
+        let names: Vec<_> = store.person(number).await?.names().collect();
+        let forgotten = tokio::task::spawn_blocking(move || vault.forget_person(&names, &keys)).await;
         erased.days =
             forgotten.map_err(std::io::Error::other).and_then(|done| done).map_err(EraseError::Keys)?;
     }
@@ -74,7 +75,7 @@ pub async fn erase(
     }
 }
 
-/// The keys that something of the number is sealed under.
+/// The keys that something of the person is sealed under.
 async fn keys_of(store: &dyn Store, number: NumberIndex) -> Result<BTreeSet<KeyId>, StoreError> {
     let mut keys = BTreeSet::new();
     let mut note = |sealed: &Sealed| keys.extend(Vault::day_key_of(sealed));

@@ -12,7 +12,7 @@ use super::signature::Keys;
 use super::webhook::{self, Heard, NotHeard, Reply, Told, Webhook};
 use super::wire::Text;
 use super::{
-    Basis, Content, Delivery, Provider, SetupError, Submission, Unknown, in_doubt, refused, scrub,
+    Basis, Content, Delivery, Provider, Sent, SetupError, Submission, Unknown, in_doubt, refused, scrub,
     wrong_content,
 };
 use crate::verification::values::{
@@ -109,9 +109,9 @@ impl HttpSms {
 }
 
 impl Provider for HttpSms {
-    async fn send(&self, submission: &Submission<'_>) -> Outcome {
+    async fn send(&self, submission: &Submission<'_>) -> Sent {
         let Content::Text(text) = submission.content else {
-            return wrong_content();
+            return wrong_content().into();
         };
         let body = SendRequest {
             to: submission.to.into(),
@@ -121,7 +121,7 @@ impl Provider for HttpSms {
         };
         let request = self.endpoint.request(Method::POST, self.url.clone());
         let request = request.header(AUTHORIZATION, self.authorization.clone());
-        self.outcome(self.endpoint.ask(exchange::json(request, &body)).await)
+        self.outcome(self.endpoint.ask(exchange::json(request, &body)).await).into()
     }
 
     fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
@@ -188,7 +188,7 @@ fn delivery(report: &CarrierReport<'_>) -> Delivery {
         }
     };
     let reported_at = report.at.get().and_then(|text| text.parse::<Timestamp>().ok());
-    let report = Report { status, reported_at, provider_ref, reference };
+    let report = Report { status, reported_at, provider_ref, reference, aliases: Vec::new() };
     Delivery { reports: vec![report], ..Delivery::default() }
 }
 

@@ -18,8 +18,9 @@ use subtle::ConstantTimeEq;
 use super::exchange::{self, Endpoint};
 use super::signature::Keys;
 use super::webhook::{self as incoming, Heard, NotHeard, Reply, Webhook};
-use super::{Basis, Content, Provider, SetupError, Submission, Template, TemplatesUnknown, wrong_content};
-use crate::verification::values::Outcome;
+use super::{
+    Basis, Content, Provider, Sent, SetupError, Submission, Template, TemplatesUnknown, wrong_content,
+};
 use owners::{Member, Other, Owners};
 
 /// Where Meta is.
@@ -101,14 +102,14 @@ impl Meta {
 const SECRETS: &str = "app_secrets";
 
 impl Provider for Meta {
-    async fn send(&self, submission: &Submission<'_>) -> Outcome {
+    async fn send(&self, submission: &Submission<'_>) -> Sent {
         let Content::Template { name, language } = submission.content else {
-            return wrong_content();
+            return wrong_content().into();
         };
         let request = self.endpoint.request(Method::POST, self.messages_url.clone());
         let request = request.header(AUTHORIZATION, self.authorization.clone());
         let request = exchange::json(request, &request::body(submission, name, language));
-        reply::outcome(self.endpoint.ask(request).await, submission)
+        reply::read(self.endpoint.ask(request).await, submission)
     }
 
     fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
@@ -144,8 +145,8 @@ pub fn introduce<'a>(channels: impl Iterator<Item = &'a mut Meta>) {
 
 #[cfg(fuzzing)]
 impl Meta {
-    pub fn outcome_of(answer: super::exchange::Answer, submission: &Submission<'_>) -> Outcome {
-        reply::outcome(answer, submission)
+    pub fn sent_of(answer: super::exchange::Answer, submission: &Submission<'_>) -> Sent {
+        reply::read(answer, submission)
     }
 
     /// The two ways of reading one webhook, where both may be gone.

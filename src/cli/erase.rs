@@ -1,4 +1,4 @@
-//! `twotick erase NUMBER`: forgets everything of a number.
+//! `twotick erase NUMBER`: forgets everything of the person who has this number.
 
 use super::{Cli, Exit, load_config, print};
 use crate::app::{self, Unreadable};
@@ -19,8 +19,11 @@ pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
+    // What WhatsApp calls a person is theirs although the tables of numbers may refuse it.
+    let with_plus = args.number.starts_with('+').then_some(args.number.as_str());
     let phone = match Phone::parse(&args.number) {
         Ok(phone) => phone,
+        Err(_) if let Some(phone) = with_plus.and_then(Phone::reported) => phone,
         Err(error) => {
             eprintln!("{error}");
             return Exit::Usage;

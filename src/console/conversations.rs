@@ -1,5 +1,6 @@
 //! What people wrote to the business number: person by person, beside the verifications of that number.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
@@ -12,7 +13,7 @@ use super::plain::plain;
 use super::words::conversations::Words;
 use super::{Action, Console, Frame, Place, Refusal, Signed};
 use crate::phone::Phone;
-use crate::store::{self, Filter, Intent, Snapshot};
+use crate::store::{self, Filter, Intent, Person, Snapshot};
 use crate::vault::CannotOpen;
 use crate::vault::webhook::{InboundContent, inbound_place};
 use crate::verification::values::{ChannelName, NumberIndex, Timestamp, VerificationId};
@@ -35,7 +36,9 @@ struct Page {
 
 /// One person, with the last thing written.
 struct PersonRow {
-    /// To all of it; missing where the person hides the number.
+    /// The same for every name of the person.
+    key: Option<NumberIndex>,
+    /// To all of it; missing where the provider tells nothing of the person.
     url: Option<String>,
     who: Writer,
     last: Message,
@@ -72,11 +75,19 @@ pub async fn list(
     let kept = console.store.inbound(None, None, MESSAGES_A_PAGE, before).await?;
     let words = Words::of(signed.look.language);
     let mut people: Vec<PersonRow> = Vec::new();
+    let mut persons: HashMap<NumberIndex, Person> = HashMap::new();
     for message in kept.items.into_iter().filter(|message| is_seen(&signed, message)) {
-        let url = message.number.map(|number| format!("/console/conversations/{}", hexadecimal(number)));
-        let number = message.number;
+        let number = message.writer();
+        let key = match number {
+            Some(name) if let Some(person) = persons.get(&name) => Some(person.key()),
+            Some(name) => {
+                let person = console.store.person(name).await?;
+                Some(persons.entry(name).or_insert(person).key())
+            }
+            None => None,
+        };
         let (mut who, mut message) = opened(&console, words, message);
-        let known = people.iter_mut().find(|person| person.url.is_some() && person.url == url);
+        let known = people.iter_mut().find(|person| person.key.is_some() && person.key == key);
         match known {
             Some(person) => {
                 person.count += 1;
@@ -87,7 +98,14 @@ pub async fn list(
                 let codes = codes(&console, number).await?;
                 hide(&mut who.name, &codes);
                 hide(&mut message.text, &codes);
-                people.push(PersonRow { url, who, last: message, count: 1, has_disowned });
+                if who.number == words.hidden_number
+                    && let Some(name) = number
+                    && let Some(known) = known_number(&console, &signed, name, words).await?
+                {
+                    who.number = known;
+                }
+                let url = number.map(|name| format!("/console/conversations/{}", hexadecimal(name)));
+                people.push(PersonRow { key, url, who, last: message, count: 1, has_disowned });
             }
         }
     }
@@ -124,7 +142,7 @@ struct VerificationRow {
     class: &'static str,
 }
 
-/// Everything of one number, which stands in the address as its blind index.
+/// Everything of one person, of whom one name stands in the address as its blind index.
 #[get("/conversations/{number}")]
 pub async fn of_person(
     console: web::Data<Console>,
@@ -149,9 +167,12 @@ pub async fn of_person(
         who.get_or_insert(writer);
         messages.push(message);
     }
-    let who = match (who, page.items.first()) {
-        (None, Some(snapshot)) => Some(addressed(&console, snapshot, words)),
-        (who, _) => who,
+    let who = match (who, page.items.first().map(|snapshot| addressed(&console, snapshot, words))) {
+        (None, addressed) => addressed,
+        (Some(writer), Some(addressed)) if writer.number == words.hidden_number => {
+            Some(Writer { number: addressed.number, ..writer })
+        }
+        (Some(writer), _) => Some(writer),
     };
     if who.is_none() && before.is_none() {
         return Err(Refusal::NotFound);
@@ -184,7 +205,7 @@ fn opened(console: &Console, words: &'static Words, message: store::Inbound) -> 
         Err(CannotOpen::Removed) => (InboundContent::default(), Some(words.removed.to_owned())),
         Err(CannotOpen::Damaged) => (InboundContent::default(), Some(words.cannot_open.to_owned())),
     };
-    let phone = content.from.as_deref().and_then(|from| Phone::parse(from).ok());
+    let phone = content.from.as_deref().and_then(Phone::reported);
     let digits = phone.as_ref().map(|phone| SecretString::from(phone.as_e164().trim_start_matches('+')));
     let mut writer = Writer {
         number: phone.map_or_else(|| words.hidden_number.to_owned(), |phone| phone.masked()),
@@ -223,6 +244,18 @@ fn hide(text: &mut Option<String>, secrets: &[SecretString]) {
             *text = text.replace(secret, &"•".repeat(secret.chars().count()));
         }
     }
+}
+
+/// The number, masked, of a writer whom the provider does not tell it of, where a code went to them.
+async fn known_number(
+    console: &Console,
+    signed: &Signed,
+    name: NumberIndex,
+    words: &'static Words,
+) -> Result<Option<String>, Refusal> {
+    let filter = Filter { number: Some(name), apps: signed.apps.clone(), ..Filter::default() };
+    let page = console.store.list(filter, 1, None).await?;
+    Ok(page.items.first().map(|snapshot| addressed(console, snapshot, words).number))
 }
 
 /// Somebody who got a code and wrote nothing.

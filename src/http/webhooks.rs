@@ -14,11 +14,10 @@ use super::{Shared, metrics as names, routes};
 use crate::channel::webhook::{Heard, Method, NotHeard, Reply, Told, Webhook};
 use crate::channel::{self, Channel, Delivery, Readable};
 use crate::failpoint;
-use crate::phone::Phone;
 use crate::store::{self, Answer, Order};
 use crate::vault::webhook::{InboundContent, evidence_place, inbound_place};
 use crate::vault::{CannotSeal, Vault};
-use crate::verification::values::{ChannelName, ProviderRef, Report, Timestamp};
+use crate::verification::values::{Alias, ChannelName, ProviderRef, Timestamp};
 
 /// Meta, "Webhooks overview": a payload has at most 3 MB (November 2025).
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -240,8 +239,7 @@ impl<'a> Writer<'a> {
         self.reports.reserve(reports.len());
         for report in reports {
             self.reports.push((self.orders.len(), StatusLabel::of(&report.status), meters));
-            let provider_ref = report.provider_ref.map(|reference| vault.hidden_ref(reference));
-            let report = Report { provider_ref, ..report };
+            let report = vault.hidden_report(report);
             self.orders.push(Order::Report { channel: name.clone(), report });
         }
         for message in inbound {
@@ -281,7 +279,9 @@ fn kept_inbound(
     let in_clear = message.provider_ref.as_str().to_owned();
     let answered = message.in_reply_to.as_ref().map(|reference| reference.as_str().to_owned());
     let provider_ref = hidden(message.provider_ref);
-    let number = message.from.as_deref().and_then(|from| Phone::parse(from).ok());
+    let known_as = |alias: Option<Alias>| alias.map(|alias| vault.known_as(&alias));
+    let number = known_as(message.from.as_deref().and_then(Alias::number));
+    let user = known_as(message.user_id.as_deref().and_then(Alias::user));
     let content = InboundContent {
         from: message.from,
         user_id: message.user_id,
@@ -290,15 +290,18 @@ fn kept_inbound(
         provider_ref: Some(in_clear),
         in_reply_to: answered,
     };
-    let number = number.map(|phone| vault.number_index(&phone));
+    let writer = number.or(user).map(|known| known.index);
     Ok(store::Inbound {
-        content: content.seal(vault, now, number, &inbound_place(channel, &provider_ref))?,
+        content: content.seal(vault, now, writer, &inbound_place(channel, &provider_ref))?,
         provider_ref,
         channel: channel.clone(),
         received_at: now,
         at: plausible(message.at, now),
         kind: message.kind,
-        number,
+        arrival: 0,
+        number: number.map(|known| known.index),
+        tail: number.and_then(|known| known.tail),
+        user: user.map(|known| known.index),
         in_reply_to: message.in_reply_to.map(hidden),
         intent: match message.intent {
             channel::Intent::Reply => store::Intent::Reply,
@@ -309,8 +312,8 @@ fn kept_inbound(
     })
 }
 
-/// The provider's time, unless it lies so far ahead that the record would outlive every retention. A clock that is
-/// merely fast is believed, because a repeated delivery is recognised by its time as well.
+/// The provider's time, unless it lies so far ahead that the message would stay at the top of every list. A clock that
+/// is merely fast is believed.
 fn plausible(at: Option<Timestamp>, now: Timestamp) -> Timestamp {
     at.filter(|&at| at <= now + FASTEST_CLOCK).unwrap_or(now)
 }

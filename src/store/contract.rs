@@ -5,6 +5,7 @@
 //! patience.
 
 mod found;
+mod people;
 mod staff;
 
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ use crate::clock::{Clock, ManualClock};
 use crate::phone::Phone;
 use crate::vault::{Person, Vault, id_bits};
 use crate::verification::command::{Jitter, Request};
-use crate::verification::event::{Fact, FallbackReason, Occasion, Standing};
+use crate::verification::event::{Aim, Fact, FallbackReason, Occasion, Standing};
 use crate::verification::policy::{Content, OnDoubt, Policy, Step};
 use crate::verification::state::{Ending, Progress};
 use crate::verification::values::{
@@ -33,6 +34,7 @@ use crate::verification::values::{
 use crate::verification::{Command, Comparison, Event, Rejection};
 
 pub use found::*;
+pub use people::*;
 pub use staff::*;
 
 /// A kind of store that can be opened on a folder again and again.
@@ -84,6 +86,19 @@ macro_rules! contract {
             each_audit_record_seals_the_one_before_it_across_restarts
             the_audit_log_outlives_every_sweep
             a_reason_too_long_for_a_record_is_refused_and_leaves_nothing
+            a_person_is_found_by_every_name
+            a_create_for_another_name_sends_the_pending_code_again
+            a_name_that_a_provider_gives_to_two_people_makes_them_no_one_person
+            a_writer_who_is_named_twice_is_known_by_both_names
+            what_quotes_nothing_is_answered_only_where_one_app_alone_can_be_meant
+            no_app_crowds_another_one_out
+            a_disowned_code_is_canceled_only_where_it_is_certain_which
+            the_button_is_of_its_channel_and_of_one_code
+            messages_of_one_second_stay_in_the_order_in_which_they_came
+            a_message_that_comes_again_is_kept_once_whatever_its_time
+            messages_are_kept_from_their_arrival_on
+            names_go_with_what_taught_them
+            a_person_of_many_records_is_erased_by_any_name
         }
     };
 }
@@ -204,6 +219,7 @@ impl<B: Backend> World<B> {
             message: errand.message,
             attempt: errand.attempt,
             outcome,
+            aliases: Vec::new(),
             jitter: Jitter::thousandths(0),
         };
         self.execute(Order::Command { id: errand.snapshot.verification.id(), app: None, command }).await
@@ -281,7 +297,7 @@ pub fn policy() -> Policy {
 
 fn said(status: ReportStatus, provider_ref: Option<&str>, reference: Option<MessageId>) -> Report {
     let provider_ref = provider_ref.map(|text| ProviderRef::parse(text).unwrap());
-    Report { status, reported_at: None, provider_ref, reference }
+    Report { status, reported_at: None, provider_ref, reference, aliases: Vec::new() }
 }
 
 fn error(class: ErrorClass) -> DeliveryError {
@@ -303,7 +319,10 @@ fn inbound(provider_ref: &str, at: Timestamp) -> Inbound {
         received_at: at,
         at,
         kind: "text".to_owned(),
+        arrival: 0,
         number: None,
+        tail: None,
+        user: None,
         in_reply_to: None,
         intent: Intent::Reply,
         content: Vault::new(&[7; 32]).seal(b"place", b"thanks"),
@@ -553,12 +572,11 @@ pub async fn a_disowned_code_cancels<B: Backend>() {
     };
     assert!(matches!(world.execute(Order::Inbound(Arc::new(message))).await, Answer::Kept));
     assert_eq!(world.snapshot(id).await.verification.status(), Status::Ended(Ending::Canceled));
-    assert!(
-        world
-            .facts(id)
-            .await
-            .contains(&Fact::CodeDisowned { message: Some(Ordinal::FIRST), standing: Standing::Applied })
-    );
+    assert!(world.facts(id).await.contains(&Fact::CodeDisowned {
+        message: Some(Ordinal::FIRST),
+        standing: Standing::Applied,
+        aim: Aim::This
+    }));
     world.pass(60).await;
     world.no_errand().await;
 }

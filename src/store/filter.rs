@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use super::Snapshot;
+use super::{Person, Snapshot};
 use crate::verification::event::FallbackReason;
 use crate::verification::state::{Ending, Phase, Progress, Stage};
 use crate::verification::values::{AppName, ChannelName, NumberIndex, NumberTail, Timestamp, VerificationId};
@@ -16,6 +16,7 @@ use crate::verification::{Request, Verification};
 pub struct Filter {
     /// Of one of these apps. An empty set admits none.
     pub apps: Option<BTreeSet<AppName>>,
+    /// Of the person of this name, whatever number the app gave.
     pub number: Option<NumberIndex>,
     /// Of numbers with this end, and a few others by chance.
     pub tail: Option<NumberTail>,
@@ -99,9 +100,9 @@ pub struct Facets {
 }
 
 impl Filter {
-    /// Whether it is of the number and the reference asked for.
-    pub fn names(&self, request: &Request) -> bool {
-        self.number.is_none_or(|number| number == request.number)
+    /// Whether it is of the reference asked for, and of the person: who that is, is found by [`Filter::number`].
+    pub fn names(&self, request: &Request, person: Option<&Person>) -> bool {
+        person.is_none_or(|person| person.is_called(request.number))
             && self.client_ref.as_ref().is_none_or(|wanted| request.client_ref.as_ref() == Some(wanted))
     }
 

@@ -52,7 +52,7 @@ pub use restore::{Verified, restore, verify, verify_backup};
 
 use super::{
     Alert, Answer, AuditRecord, Errand, Filter, Health, Idempotency, Inbound, LogPosition, Order, Page,
-    Policies, Reply, Retention, Snapshot, Store, StoreError, Swept,
+    Person, Policies, Reply, Retention, Snapshot, Store, StoreError, Swept,
 };
 use crate::clock::{Clock, Stopwatch};
 use crate::verification::values::{AppName, ChannelName, MessageId, NumberIndex, Timestamp, VerificationId};
@@ -238,6 +238,10 @@ impl Store for SledStore {
     fn idempotency(&self, key: [u8; 16]) -> Reply<Option<Idempotency>> {
         let now = self.clock.now();
         self.look(move |reader| reader.idempotency(key, now))
+    }
+
+    fn person(&self, name: NumberIndex) -> Reply<Person> {
+        self.look(move |reader| reader.person(name))
     }
 
     fn inbound(

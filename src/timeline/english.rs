@@ -1,7 +1,7 @@
 //! The lines in English, as the API tells them: what stands here is read by programs' logs too, so it changes rarely.
 
 use super::saying::{Asker, Saying};
-use crate::verification::event::{FallbackReason, Occasion, OperatorAction, Standing};
+use crate::verification::event::{Aim, FallbackReason, Occasion, OperatorAction, Standing};
 use crate::verification::values::{DeliveryError, ReportStatus};
 
 /// Channels are called as the configuration calls them, as in every other field of the API.
@@ -63,8 +63,13 @@ pub(super) fn sentence(saying: &Saying<'_>) -> String {
             format!("{} asked for the code once more{by}.", capital(who(*asker)))
         }
         Saying::Replied { standing } => format!("The person wrote back.{}", no_news(*standing)),
-        Saying::Disowned { standing } => {
+        Saying::Disowned { standing, aim: Aim::This } => {
             format!("The person says that they did not ask for a code.{}", no_news(*standing))
+        }
+        Saying::Disowned { standing: _, aim: Aim::Perhaps } => {
+            "The person says that they did not ask for a code, but not which one. Several are pending, so none was \
+             canceled."
+                .to_owned()
         }
         Saying::OperatorActed { by, action } => match action {
             OperatorAction::Reveal => format!("{by} looked at the full number."),

@@ -4,7 +4,7 @@ use super::amounts::seconds;
 use super::saying::{Asker, Saying};
 use super::way::{Medium, Way};
 use crate::language::Language;
-use crate::verification::event::{FallbackReason, Occasion, OperatorAction, Standing};
+use crate::verification::event::{Aim, FallbackReason, Occasion, OperatorAction, Standing};
 use crate::verification::values::{DeliveryError, ReportStatus};
 
 pub(super) fn sentence(saying: &Saying<'_>) -> String {
@@ -89,8 +89,13 @@ pub(super) fn sentence(saying: &Saying<'_>) -> String {
             format!("{} hat den Code noch einmal angefordert{by}.", capital(who(*asker)))
         }
         Saying::Replied { standing } => format!("Die Person hat geantwortet.{}", no_news(*standing)),
-        Saying::Disowned { standing } => {
+        Saying::Disowned { standing, aim: Aim::This } => {
             format!("Die Person gibt an, dass sie keinen Code angefordert hat.{}", no_news(*standing))
+        }
+        Saying::Disowned { standing: _, aim: Aim::Perhaps } => {
+            "Die Person gibt an, dass sie keinen Code angefordert hat, aber nicht, welchen. Mehrere sind offen, \
+             deshalb wurde keiner abgebrochen."
+                .to_owned()
         }
         Saying::OperatorActed { by, action } => match action {
             OperatorAction::Reveal => format!("{by} hat sich die vollständige Nummer anzeigen lassen."),

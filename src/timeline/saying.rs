@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::way::Way;
-use crate::verification::event::{FallbackReason, Occasion, OperatorAction, Standing};
+use crate::verification::event::{Aim, FallbackReason, Occasion, OperatorAction, Standing};
 use crate::verification::values::{DeliveryError, ReportStatus, UserName};
 
 pub(super) enum Saying<'a> {
@@ -64,6 +64,7 @@ pub(super) enum Saying<'a> {
     },
     Disowned {
         standing: Standing,
+        aim: Aim,
     },
     Expired,
     Canceled {

@@ -7,7 +7,7 @@ use super::way::Way;
 use super::{Kind, Line, english, german};
 use crate::explain::Explanation;
 use crate::language::Language;
-use crate::verification::event::{FallbackReason, OperatorAction, Standing};
+use crate::verification::event::{Aim, FallbackReason, OperatorAction, Standing};
 use crate::verification::values::{DeliveryError, Ordinal, ReportStatus, Timestamp};
 use crate::verification::{Fact, Policy, Verification};
 
@@ -91,7 +91,7 @@ impl<'a> Now<'a> {
                     )
                 }
             }
-            Fact::SendAccepted { message, attempt, provider_ref } => {
+            Fact::SendAccepted { message, attempt, provider_ref, aliases: _ } => {
                 let channel = self.channel(*message);
                 Told {
                     message: Some(*message),
@@ -159,9 +159,17 @@ impl<'a> Now<'a> {
                 data: json!({ "kind": kind }),
                 ..said(Kind::ReplyReceived, self.teller(*message), Saying::Replied { standing: *standing })
             },
-            Fact::CodeDisowned { message, standing } => Told {
+            Fact::CodeDisowned { message, standing, aim } => Told {
                 message: *message,
-                ..said(Kind::CodeDisowned, self.teller(*message), Saying::Disowned { standing: *standing })
+                data: match aim {
+                    Aim::This => json!({}),
+                    Aim::Perhaps => json!({ "certain": false }),
+                },
+                ..said(
+                    Kind::CodeDisowned,
+                    self.teller(*message),
+                    Saying::Disowned { standing: *standing, aim: *aim },
+                )
             },
             Fact::OperatorActed { by, action, .. } => Told {
                 data: json!({ "by": by.as_str(), "action": action.as_str() }),
@@ -210,7 +218,7 @@ impl<'a> Now<'a> {
     }
 
     fn canceled(&self) -> Told<'a> {
-        if let Some(Fact::CodeDisowned { standing: Standing::Applied, .. }) = self.before {
+        if let Some(Fact::CodeDisowned { standing: Standing::Applied, aim: Aim::This, .. }) = self.before {
             return Told {
                 data: json!({ "reason": "code_disowned" }),
                 ..said(Kind::Canceled, TWOTICK, Saying::CanceledAsDisowned)

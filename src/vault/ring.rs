@@ -153,13 +153,15 @@ impl Ring {
         self.replace(keys).map(|()| forgotten)
     }
 
-    /// Destroys what of these keys is of one number. In how many of them there was something.
-    pub fn forget_number(&self, leaf: Leaf, ids: &BTreeSet<KeyId>) -> io::Result<usize> {
+    /// Destroys what of these keys is sealed at these leaves. In how many of them there was something.
+    pub fn forget_leaves(&self, leaves: &[Leaf], ids: &BTreeSet<KeyId>) -> io::Result<usize> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut keys = self.all();
         let mut forgotten = 0;
         for key in keys.iter_mut().filter(|key| ids.contains(&key.id)) {
-            forgotten += usize::from(Arc::make_mut(key).give_up(leaf));
+            let key = Arc::make_mut(key);
+            let given_up = leaves.iter().filter(|&&leaf| key.give_up(leaf)).count();
+            forgotten += usize::from(given_up > 0);
         }
         if forgotten > 0 {
             self.replace(keys)?;
@@ -334,7 +336,7 @@ mod tests {
         assert_ne!(old, young);
         assert_eq!(open().to_open(old, leaf(5)), Some(secret.clone()));
 
-        assert_eq!(ring.forget_number(leaf(5), &BTreeSet::from([old])).unwrap(), 1);
+        assert_eq!(ring.forget_leaves(&[leaf(5)], &BTreeSet::from([old])).unwrap(), 1);
         let again = open();
         assert_eq!(again.to_open(old, leaf(5)), None);
         assert!(again.to_open(old, leaf(6)).is_some() && again.to_open(young, leaf(5)).is_some());

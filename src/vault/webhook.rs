@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{CannotOpen, CannotSeal, Vault};
+use crate::excerpt;
 use crate::verification::values::{ChannelName, NumberIndex, Sealed, Timestamp};
 
-/// So much of an inbound message is kept, as JSON: 4,096 letters of almost every script fit, and it is less than
-/// what the store takes in one record.
+/// So much of an inbound message is kept, as JSON: some 10,000 letters of ASCII or 3,300 of a script of three bytes a
+/// letter. It is less than what the store takes in one record.
 const CONTENT_BYTES: usize = 10 * 1024;
 
 /// The part of an inbound message that only the vault can read.
@@ -45,18 +46,26 @@ impl InboundContent {
         serde_json::from_slice(&vault.open(place, sealed)?).map_err(|_| CannotOpen::Damaged)
     }
 
-    /// Cuts by halves, because escapes make a text longer again.
+    /// Of a text that is too long the longest beginning that fits is kept, and `…` says so.
     fn into_clear(mut self) -> Zeroizing<Vec<u8>> {
-        loop {
-            // A struct of strings has no part that cannot be written.
-            let clear = Zeroizing::new(serde_json::to_vec(&self).unwrap_or_default());
-            match &mut self.text {
-                Some(text) if clear.len() > CONTENT_BYTES && !text.is_empty() => {
-                    text.truncate(text.floor_char_boundary(text.len() / 2));
-                }
-                Some(_) | None => return clear,
-            }
+        let clear = self.clear();
+        if clear.len() <= CONTENT_BYTES {
+            return clear;
         }
+        let Some(whole) = self.text.take().map(Zeroizing::new) else { return clear };
+        let rest = self.clear().len() - "null".len();
+        // The written length grows with the text, whatever escapes do to it.
+        let fits = |text: &str| {
+            let written = Zeroizing::new(serde_json::to_vec(text).unwrap_or_default()).len();
+            rest + written <= CONTENT_BYTES
+        };
+        self.text = Some(excerpt::beginning(&whole, fits));
+        self.clear()
+    }
+
+    fn clear(&self) -> Zeroizing<Vec<u8>> {
+        // A struct of strings has no part that cannot be written.
+        Zeroizing::new(serde_json::to_vec(self).unwrap_or_default())
     }
 }
 
@@ -78,11 +87,39 @@ mod tests {
     fn content_comes_back_in_its_place_and_a_text_that_is_too_long_is_cut() {
         let vault = Vault::new(&[7; 32]);
         let place = inbound_place(&ChannelName::new("whatsapp"), "wamid.1");
-        for (text, kept) in [("hello".to_owned(), 5), ("\u{1}".repeat(4_096), 1_024)] {
-            let content = InboundContent { text: Some(text), ..InboundContent::default() };
+        let rest = InboundContent { text: Some(String::new()), ..InboundContent::default() }.clear().len();
+        let room = CONTENT_BYTES - rest - "…".len();
+        // A letter, how many bytes it takes as JSON, and one that it makes up together with others.
+        for (letter, written, one) in [
+            ("a", 1, "a"),
+            ("\u{1}", 6, "\u{1}"),
+            ("\"", 2, "\""),
+            ("ü", 2, "ü"),
+            ("字", 3, "字"),
+            ("ก", 3, "ก"),
+            ("क", 3, "कि"),
+            ("👋", 4, "👋🏽"),
+            ("👨", 4, "👨‍👩‍👧"),
+            ("e", 1, "e\u{301}"),
+        ] {
+            for text in ["hello".to_owned(), letter.repeat(3), one.repeat(2)] {
+                let content = InboundContent { text: Some(text.clone()), ..InboundContent::default() };
+                let sealed = content.seal(&vault, Timestamp::from_millis(5), None, &place).unwrap();
+                let opened = InboundContent::open(&vault, &place, &sealed).unwrap();
+                assert_eq!(opened.text.unwrap(), text, "what fits stays whole");
+            }
+            let long = letter.repeat(room / written + 200);
+            let content = InboundContent { text: Some(long), ..InboundContent::default() };
             let sealed = content.seal(&vault, Timestamp::from_millis(5), None, &place).unwrap();
-            let opened = InboundContent::open(&vault, &place, &sealed).unwrap();
-            assert_eq!(opened.text.unwrap().len(), kept);
+            let kept = InboundContent::open(&vault, &place, &sealed).unwrap().text.unwrap();
+            assert_eq!(kept, format!("{}…", letter.repeat(room / written)), "{letter}");
+            let content = InboundContent { text: Some(one.repeat(4_000)), ..InboundContent::default() };
+            let sealed = content.seal(&vault, Timestamp::from_millis(5), None, &place).unwrap();
+            let kept = InboundContent::open(&vault, &place, &sealed).unwrap().text.unwrap();
+            if let Some(beginning) = kept.strip_suffix('…') {
+                assert_eq!(beginning, one.repeat(beginning.len() / one.len()), "no {one} is cut in two");
+                assert!(beginning.len() > CONTENT_BYTES / 6 - 200, "{}", beginning.len());
+            }
             assert!(sealed.0.len() < CONTENT_BYTES + 100);
             let elsewhere = inbound_place(&ChannelName::new("whatsapp"), "wamid.2");
             assert!(InboundContent::open(&vault, &elsewhere, &sealed).is_err());

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use super::event::Standing;
+use super::event::{Aim, Standing};
 use super::policy::PolicyHash;
 use super::state::Ending;
 use super::values::{
-    AppName, ChannelName, NumberIndex, NumberTail, Ordinal, Outcome, Report, Sealed, Timestamp, UserName,
-    VerificationId,
+    AppName, ChannelName, KnownAs, NumberIndex, NumberTail, Ordinal, Outcome, Report, Sealed, Timestamp,
+    UserName, VerificationId,
 };
 
 #[derive(Clone, Debug)]
@@ -19,11 +19,13 @@ pub enum Command {
     Request(Arc<Request>),
     /// What is due may be done now, if it is due.
     Tick(Readiness),
-    /// The courier carried out an attempt. `jitter` spreads what is tried again.
+    /// The courier carried out an attempt. `aliases` are what the provider's answer calls the person, `jitter` spreads
+    /// what is tried again.
     SendReported {
         message: Ordinal,
         attempt: u16,
         outcome: Outcome,
+        aliases: Vec<KnownAs>,
         jitter: Jitter,
     },
     /// The process that carried out the open attempts is gone; nobody knows what became of them.
@@ -61,6 +63,7 @@ pub enum Command {
     Disown {
         message: Option<Ordinal>,
         standing: Standing,
+        aim: Aim,
     },
 }
 

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use super::command::{Command, Comparison, Jitter, OperatorAct, Readiness, Rejection, Request};
 use super::due::{Why, ripe};
-use super::event::{Event, Fact, FallbackReason, Occasion, OperatorAction, Standing};
+use super::event::{Aim, Event, Fact, FallbackReason, Occasion, OperatorAction, Standing};
 use super::policy::{OnDoubt, Policy};
 use super::state::{
-    Ending, Message, Phase, Progress, REPLIES_KEPT, STALE_REPORTS_KEPT, Stage, State, Verification,
+    ALIASES_KEPT, Ending, Message, Phase, Progress, REPLIES_KEPT, STALE_REPORTS_KEPT, Stage, State,
+    Verification,
 };
 use super::values::{
-    ChannelName, DeliveryError, ErrorClass, Ordinal, Outcome, Report, ReportStatus, Sealed, Timestamp,
-    UserName,
+    ChannelName, DeliveryError, ErrorClass, KnownAs, NumberIndex, Ordinal, Outcome, ProviderRef, Report,
+    ReportStatus, Sealed, Timestamp, UserName,
 };
 
 /// The first wait before a message is tried again; each further one is twice as long.
@@ -88,8 +89,8 @@ impl Rules<'_> {
         match command {
             Command::Request(_) => Err(Rejection::AlreadyRequested),
             Command::Tick(readiness) => Ok(self.tick(*readiness)),
-            Command::SendReported { message, attempt, outcome, jitter } => {
-                self.send_reported(*message, *attempt, outcome, *jitter)
+            Command::SendReported { message, attempt, outcome, aliases, jitter } => {
+                self.send_reported(*message, *attempt, outcome, aliases, *jitter)
             }
             Command::Interrupt => Ok(self.interrupt(|_| true)),
             Command::Report { message, channel, report } => self.report(*message, channel, report),
@@ -100,7 +101,7 @@ impl Rules<'_> {
             Command::Erase => Ok(self.erase()),
             Command::ByOperator { by, reason, act } => self.by_operator(by, reason.as_ref(), act),
             Command::Reply { message, kind, standing } => Ok(self.reply(*message, kind, *standing)),
-            Command::Disown { message, standing } => Ok(self.disown(*message, *standing)),
+            Command::Disown { message, standing, aim } => Ok(self.disown(*message, *standing, *aim)),
         }
     }
 
@@ -156,22 +157,23 @@ impl Rules<'_> {
         ordinal: Ordinal,
         attempt: u16,
         outcome: &Outcome,
+        aliases: &[KnownAs],
         jitter: Jitter,
     ) -> Result<Vec<Fact>, Rejection> {
         let message = self.verification.message(ordinal).ok_or(Rejection::UnknownMessage)?;
         if message.open_attempt.is_none() || message.attempts != attempt {
             return Ok(Vec::new());
         }
+        let accepted = |provider_ref: &ProviderRef| Fact::SendAccepted {
+            message: ordinal,
+            attempt,
+            provider_ref: provider_ref.clone(),
+            aliases: self.new_aliases(aliases),
+        };
         Ok(match outcome {
-            Outcome::Accepted { provider_ref } => {
-                vec![Fact::SendAccepted { message: ordinal, attempt, provider_ref: provider_ref.clone() }]
-            }
+            Outcome::Accepted { provider_ref } => vec![accepted(provider_ref)],
             Outcome::Held { provider_ref } => {
-                let mut facts = vec![Fact::SendAccepted {
-                    message: ordinal,
-                    attempt,
-                    provider_ref: provider_ref.clone(),
-                }];
+                let mut facts = vec![accepted(provider_ref)];
                 if self.hangs_on_the_outcome(message) {
                     facts.extend(self.fall_back(FallbackReason::Refused));
                 }
@@ -274,11 +276,28 @@ impl Rules<'_> {
             standing: if moves { Standing::Applied } else { Standing::Stale },
             reported_at: report.reported_at,
             provider_ref: report.provider_ref.clone().filter(|_| message.provider_ref.is_none()),
+            aliases: self.new_aliases(&report.aliases),
         }];
         if moves && matches!(report.status, ReportStatus::Failed(_)) && self.decides_the_step(message) {
             facts.extend(self.fall_back(FallbackReason::Failed));
         }
         Ok(facts)
+    }
+
+    /// Those of which nothing was heard yet. A number that ends otherwise than the one that the app gave is a mistake of
+    /// the provider's, and two people would become one by it.
+    fn new_aliases(&self, told: &[KnownAs]) -> Vec<NumberIndex> {
+        let request = &self.verification.request;
+        let mut new: Vec<NumberIndex> = Vec::new();
+        for &KnownAs { index, tail } in told {
+            let is_theirs = tail.zip(request.tail).is_none_or(|(told, asked)| told == asked);
+            let known = &self.verification.aliases;
+            let is_new = index != request.number && !known.contains(&index) && !new.contains(&index);
+            if is_theirs && is_new && known.len() + new.len() < ALIASES_KEPT {
+                new.push(index);
+            }
+        }
+        new
     }
 
     fn check(&self, comparison: Comparison) -> Vec<Fact> {
@@ -372,9 +391,9 @@ impl Rules<'_> {
         vec![Fact::ReplyReceived { message, kind: kind.to_owned(), standing }]
     }
 
-    fn disown(&self, message: Option<Ordinal>, standing: Standing) -> Vec<Fact> {
-        let disowned = Fact::CodeDisowned { message, standing };
-        if self.verification.is_pending() && standing == Standing::Applied {
+    fn disown(&self, message: Option<Ordinal>, standing: Standing, aim: Aim) -> Vec<Fact> {
+        let disowned = Fact::CodeDisowned { message, standing, aim };
+        if self.verification.is_pending() && standing == Standing::Applied && aim == Aim::This {
             let over = self.now >= self.verification.expires_at;
             vec![disowned, if over { Fact::Expired } else { Fact::Canceled }]
         } else if self.verification.replies < REPLIES_KEPT {

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::command::Request;
 use super::compact;
 use super::values::{
-    ChannelName, DeliveryError, ErrorClass, Ordinal, ProviderRef, ReportStatus, Sealed, Timestamp, UserName,
+    ChannelName, DeliveryError, ErrorClass, NumberIndex, Ordinal, ProviderRef, ReportStatus, Sealed,
+    Timestamp, UserName,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +62,10 @@ pub enum Fact {
         attempt: u16,
         #[n(2)]
         provider_ref: ProviderRef,
+        /// What the provider's answer was the first to call the person.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[cbor(n(3), skip_if = "Vec::is_empty")]
+        aliases: Vec<NumberIndex>,
     },
     #[n(4)]
     SendRefused {
@@ -103,6 +108,10 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[n(4)]
         provider_ref: Option<ProviderRef>,
+        /// What the report was the first to call the person.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[cbor(n(5), skip_if = "Vec::is_empty")]
+        aliases: Vec<NumberIndex>,
     },
     #[n(7)]
     FellBack {
@@ -151,6 +160,9 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Standing::is_applied")]
         #[n(1)]
         standing: Standing,
+        #[serde(default, skip_serializing_if = "Aim::is_this")]
+        #[cbor(n(2), skip_if = "Aim::is_this")]
+        aim: Aim,
     },
     #[n(16)]
     Expired,
@@ -231,6 +243,25 @@ pub enum Standing {
 impl Standing {
     fn is_applied(&self) -> bool {
         *self == Self::Applied
+    }
+}
+
+/// Whether it is certain which code a person disowned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
+pub enum Aim {
+    #[default]
+    #[n(0)]
+    This,
+    /// It may have been another one: each is told, and none is canceled.
+    #[n(1)]
+    Perhaps,
+}
+
+impl Aim {
+    fn is_this(&self) -> bool {
+        *self == Self::This
     }
 }
 

@@ -1,5 +1,6 @@
 //! The state of a verification: the fold of its events. Total: `evolve` never fails and never looks outside.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
@@ -8,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::command::Request;
 use super::event::{Event, Fact, FallbackReason, Occasion, Standing};
 use super::values::{
-    ChannelName, DeliveryError, MessageId, Ordinal, ProviderRef, ReportStatus, Timestamp, VerificationId,
+    ChannelName, DeliveryError, MessageId, NumberIndex, Ordinal, ProviderRef, ReportStatus, Timestamp,
+    VerificationId,
 };
 
 /// Stale reports of one message that are written down; after that they are only counted.
@@ -18,6 +20,10 @@ pub const REPLIES_KEPT: u8 = 20;
 
 /// Different codes of errors by which one verification is found; more than these a person would not look for.
 pub const ERRORS_KEPT: usize = 8;
+
+/// What providers call one person beside the number that the app gave: one number more, a user id, and as many again
+/// after a change of each.
+pub const ALIASES_KEPT: usize = 4;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum State {
@@ -49,6 +55,8 @@ pub struct Verification {
     /// Codes of the errors of its messages so far, each once, also of those that it got over. At most
     /// [`ERRORS_KEPT`].
     pub errors: Vec<String>,
+    /// What providers call the person beside the number that the app gave. At most [`ALIASES_KEPT`].
+    pub aliases: BTreeSet<NumberIndex>,
     /// Whether the person is forgotten.
     pub erased: bool,
     /// Number of events.
@@ -314,6 +322,7 @@ pub fn evolve(state: State, event: &Event) -> State {
             replies: 0,
             fallbacks: Vec::new(),
             errors: Vec::new(),
+            aliases: BTreeSet::new(),
             erased: false,
             version: 1,
         })),
@@ -364,7 +373,8 @@ fn apply(verification: &mut Verification, at: Timestamp, fact: &Fact) {
                 message.open_attempt = Some(at);
             }
         }
-        Fact::SendAccepted { message, provider_ref, .. } => {
+        Fact::SendAccepted { message, provider_ref, aliases, .. } => {
+            verification.aliases.extend(aliases);
             if let Some(message) = verification.message_mut(*message) {
                 message.open_attempt = None;
                 message.accepted_at = Some(at);
@@ -401,17 +411,20 @@ fn apply(verification: &mut Verification, at: Timestamp, fact: &Fact) {
                 }
             }
         }
-        Fact::Reported { message, status, standing, provider_ref, .. } => match standing {
-            Standing::Applied => verification.report(*message, status, provider_ref.as_ref(), at),
-            Standing::Stale => {
-                if let Some(message) = verification.message_mut(*message) {
-                    message.stale_reports = message.stale_reports.saturating_add(1);
-                    if message.provider_ref.is_none() {
-                        message.provider_ref = provider_ref.clone();
+        Fact::Reported { message, status, standing, provider_ref, aliases, .. } => {
+            verification.aliases.extend(aliases);
+            match standing {
+                Standing::Applied => verification.report(*message, status, provider_ref.as_ref(), at),
+                Standing::Stale => {
+                    if let Some(message) = verification.message_mut(*message) {
+                        message.stale_reports = message.stale_reports.saturating_add(1);
+                        if message.provider_ref.is_none() {
+                            message.provider_ref = provider_ref.clone();
+                        }
                     }
                 }
             }
-        },
+        }
         Fact::FellBack { message, reason, .. } => {
             if !verification.fallbacks.contains(reason) {
                 verification.fallbacks.push(*reason);

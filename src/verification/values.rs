@@ -521,6 +521,53 @@ impl From<UserName> for String {
 #[cbor(transparent)]
 pub struct NumberTail(#[n(0)] pub u16);
 
+/// What a provider calls a person beside the number that the app gave, in clear: from a channel to the vault and no
+/// further.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Alias {
+    /// E.164 with `+`, possible or not.
+    Number(Box<str>),
+    /// The provider's own id of the person.
+    User(Box<str>),
+}
+
+impl Alias {
+    /// A number that a provider writes, with or without `+`: 7 to 15 digits, which is what E.164 allows, whatever the
+    /// tables of numbers say. They lag behind, and WhatsApp keeps numbers from before a change.
+    pub fn number(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('+').unwrap_or(text);
+        let is_number = (Self::FEWEST_DIGITS..=Self::MOST_DIGITS).contains(&digits.len())
+            && digits.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| Self::Number(format!("+{digits}").into()))
+    }
+
+    /// `None` for what is empty.
+    pub fn user(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self::User(text.into()))
+    }
+
+    const FEWEST_DIGITS: usize = 7;
+    const MOST_DIGITS: usize = 15;
+}
+
+impl fmt::Debug for Alias {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Number(_) => "Number(…)",
+            Self::User(_) => "User(…)",
+        })
+    }
+}
+
+/// The same as the store may know it. Made by the vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct KnownAs {
+    pub index: NumberIndex,
+    /// Of a number, how it ends. Every renumbering keeps the end, so an alias that ends otherwise is somebody else's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tail: Option<NumberTail>,
+}
+
 /// Bytes that only the vault can open. Base 64 where they are written.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed(pub Box<[u8]>);
@@ -661,9 +708,9 @@ impl ReportStatus {
     }
 }
 
-/// One report about one message, whichever provider sent it.
+/// One report about one message, whichever provider sent it. `A` is an [`Alias`] until the vault has hidden it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
+pub struct Report<A = KnownAs> {
     pub status: ReportStatus,
     /// When the provider says it happened.
     pub reported_at: Option<Timestamp>,
@@ -671,4 +718,7 @@ pub struct Report {
     pub provider_ref: Option<ProviderRef>,
     /// Our id, where the provider gave it back.
     pub reference: Option<MessageId>,
+    /// What the provider calls the person whom the message went to.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<A>,
 }

@@ -166,12 +166,20 @@ async fn inbound_messages_are_listed_with_what_they_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_very_long_text_is_kept_as_far_as_a_record_goes() {
     let server = server().await;
-    let text = "\u{1}".repeat(4096);
-    let body = text_from("12025550100", "wamid.long", &text, None, 1_795_011_210);
-    assert_eq!(server.webhook("whatsapp", &body).await.status(), 200);
-    let all = page(&server, "/v1/inbound").await;
-    let kept = all["data"][0]["text"].as_str().unwrap();
-    assert!(kept.len() >= 1024 && text.starts_with(kept), "{} of 4096 are kept", kept.len());
+    // A letter, and how many of it there is room for at least.
+    for (n, (letter, least)) in
+        [("\u{1}", 1_650), ("字", 3_300), ("ก", 3_300), ("👋", 2_500)].into_iter().enumerate()
+    {
+        let text = letter.repeat(4096);
+        let body = text_from("12025550100", &format!("wamid.{n}"), &text, None, 1_795_011_210);
+        assert_eq!(server.webhook("whatsapp", &body).await.status(), 200);
+        let all = page(&server, "/v1/inbound").await;
+        let kept = all["data"][0]["text"].as_str().unwrap();
+        let beginning = kept.strip_suffix('…').expect("a mark says that there was more");
+        assert!(text.starts_with(beginning));
+        let letters = beginning.chars().count();
+        assert!(letters >= least, "{letters} of 4096 {letter:?} are kept");
+    }
 }
 
 /// A time from beyond every retention is not believed.

@@ -8,6 +8,7 @@ mod description;
 mod lists;
 mod logs;
 mod operations;
+mod people;
 mod reads;
 mod support;
 mod timelines;

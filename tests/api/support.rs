@@ -244,6 +244,7 @@ pub async fn answer(store: &SledStore, errand: &Errand, outcome: Outcome) {
         message: errand.message,
         attempt: errand.attempt,
         outcome,
+        aliases: Vec::new(),
         jitter: vault::jitter(),
     };
     let id = errand.snapshot.verification.id();

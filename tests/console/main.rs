@@ -6,6 +6,7 @@ mod guard;
 mod hostile;
 #[path = "../support/office.rs"]
 mod office;
+mod people;
 mod roles;
 mod sessions;
 mod strangers;

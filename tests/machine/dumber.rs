@@ -1,6 +1,7 @@
 //! A second machine, written from the contract's words and dumber than the first: it keeps what happened to each
 //! message in the order in which it happened and answers each question by a scan.
 
+use twotick::verification::event::Aim;
 use twotick::verification::policy::OnDoubt;
 use twotick::verification::values::{ErrorClass, Outcome, ReportStatus};
 use twotick::verification::{Command, Comparison, OperatorAct, Policy, Readiness};
@@ -229,6 +230,7 @@ impl Dumber {
             Command::Erase if self.ended.is_some() => {}
             Command::Erase => self.end(if over { "expired" } else { "canceled" }),
             Command::Reply { .. } => {}
+            Command::Disown { aim: Aim::Perhaps, .. } => {}
             Command::Disown { .. } if self.ended.is_some() => {}
             Command::Disown { .. } => self.end(if over { "expired" } else { "canceled" }),
         }

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use twotick::verification::command::CodeSource;
-use twotick::verification::event::{FallbackReason, Occasion, OperatorAction, Standing};
+use twotick::verification::event::{Aim, FallbackReason, Occasion, OperatorAction, Standing};
 use twotick::verification::values::{
     Bucket, ChannelName, DeliveryError, ErrorClass, NumberIndex, NumberTail, Ordinal, ProviderRef,
     ReportStatus, Sealed, Timestamp, UserName, VerificationId,
@@ -70,7 +70,7 @@ fn what_is_usual_is_left_out_of_what_is_kept() {
     let kept = |standing| {
         let facts = [
             Fact::ReplyReceived { message: None, kind: "text".to_owned(), standing },
-            Fact::CodeDisowned { message: None, standing },
+            Fact::CodeDisowned { message: None, standing, aim: Aim::This },
         ];
         facts.map(|fact| serde_json::to_string(&fact).expect("a fact can be written"))
     };
@@ -185,6 +185,8 @@ fn fact() -> impl Strategy<Value = Fact> {
         OperatorAction::Next,
         OperatorAction::Cancel,
     ]);
+    let aims = prop::sample::select(vec![Aim::This, Aim::Perhaps]);
+    let aliases = || prop::collection::vec(any::<[u8; 16]>().prop_map(NumberIndex), 0..3);
     let standing = || prop::sample::select(vec![Standing::Applied, Standing::Stale]);
     prop_oneof![
         (a_request(), moment())
@@ -199,22 +201,27 @@ fn fact() -> impl Strategy<Value = Fact> {
             }
         ),
         (message(), any::<u16>()).prop_map(|(message, attempt)| Fact::SendStarted { message, attempt }),
-        (message(), any::<u16>(), provider_ref()).prop_map(|(message, attempt, provider_ref)| {
-            Fact::SendAccepted { message, attempt, provider_ref }
-        }),
+        (message(), any::<u16>(), provider_ref(), aliases()).prop_map(
+            |(message, attempt, provider_ref, aliases)| {
+                Fact::SendAccepted { message, attempt, provider_ref, aliases }
+            }
+        ),
         (message(), any::<u16>(), an_error(), prop::option::of(moment())).prop_map(
             |(message, attempt, error, retry_at)| Fact::SendRefused { message, attempt, error, retry_at }
         ),
         (message(), any::<u16>(), an_error(), prop::option::of(moment())).prop_map(
             |(message, attempt, error, settle_by)| Fact::SendInDoubt { message, attempt, error, settle_by }
         ),
-        (message(), a_status(), standing(), prop::option::of(moment()), prop::option::of(provider_ref()))
-            .prop_map(|(message, status, standing, reported_at, provider_ref)| Fact::Reported {
-                message,
-                status,
-                standing,
-                reported_at,
-                provider_ref
+        (
+            message(),
+            a_status(),
+            standing(),
+            prop::option::of(moment()),
+            prop::option::of(provider_ref()),
+            aliases()
+        )
+            .prop_map(|(message, status, standing, reported_at, provider_ref, aliases)| {
+                Fact::Reported { message, status, standing, reported_at, provider_ref, aliases }
             }),
         (message(), 0..8_u8, reasons).prop_map(|(message, to_step, reason)| Fact::FellBack {
             message,
@@ -225,8 +232,8 @@ fn fact() -> impl Strategy<Value = Fact> {
         prop::option::of(channel()).prop_map(|channel| Fact::ResendRequested { channel }),
         (prop::option::of(message()), ".{0,20}", standing())
             .prop_map(|(message, kind, standing)| Fact::ReplyReceived { message, kind, standing }),
-        (prop::option::of(message()), standing())
-            .prop_map(|(message, standing)| Fact::CodeDisowned { message, standing }),
+        (prop::option::of(message()), standing(), aims)
+            .prop_map(|(message, standing, aim)| Fact::CodeDisowned { message, standing, aim }),
         ("[a-z0-9._-]{1,64}", actions, prop::option::of(sealed())).prop_map(|(by, action, reason)| {
             Fact::OperatorActed {
                 by: UserName::parse(&by).expect("these letters are allowed"),

@@ -2,14 +2,14 @@
 
 use twotick::verification::due::{due_of, due_while_throttled};
 use twotick::verification::event::FallbackReason::{Deadline, Failed, InDoubt, Refused, Requested};
-use twotick::verification::event::{Occasion, Standing};
+use twotick::verification::event::{Aim, Occasion, Standing};
 use twotick::verification::policy::OnDoubt;
 use twotick::verification::state::{
-    Ending, Phase, Progress, REPLIES_KEPT, STALE_REPORTS_KEPT, Stage, StepLeft,
+    ALIASES_KEPT, Ending, Phase, Progress, REPLIES_KEPT, STALE_REPORTS_KEPT, Stage, StepLeft,
 };
 use twotick::verification::values::ErrorClass::{Configuration, Fallback, Recipient, Retry, Sender};
 use twotick::verification::values::ReportStatus::{Delivered, Read, Sent};
-use twotick::verification::values::{ChannelName, Report, ReportStatus};
+use twotick::verification::values::{ChannelName, KnownAs, NumberIndex, NumberTail, Report, ReportStatus};
 use twotick::verification::{
     Command, Effect, Event, Fact, Jitter, Policy, Readiness, Rejection, State, Why, due, effect,
 };
@@ -166,7 +166,13 @@ fn jitter_takes_up_to_a_fifth_off_the_wait() {
         let outcome = refused(Retry);
         requested()
             .started()
-            .when(Command::SendReported { message: ordinal(1), attempt: 1, outcome, jitter })
+            .when(Command::SendReported {
+                message: ordinal(1),
+                attempt: 1,
+                outcome,
+                aliases: Vec::new(),
+                jitter,
+            })
             .then([send_refused(1, 1, Retry, Some(retry_at))]);
     }
 }
@@ -476,6 +482,7 @@ fn a_report_gives_the_reference_where_the_answer_was_lost() {
         reported_at: Some(time(90)),
         provider_ref: Some(reference(9)),
         reference: None,
+        aliases: Vec::new(),
     };
     let command =
         Command::Report { message: ordinal(1), channel: ChannelName::new(WHATSAPP), report: report.clone() };
@@ -486,6 +493,7 @@ fn a_report_gives_the_reference_where_the_answer_was_lost() {
             standing: Standing::Applied,
             reported_at: Some(time(90)),
             provider_ref: Some(reference(9)),
+            aliases: Vec::new(),
         }]);
     assert_eq!(story.message(1).provider_ref, Some(reference(9)));
     let story = story.given(command);
@@ -929,6 +937,62 @@ fn a_disowned_code_cancels_a_pending_verification_and_is_only_noted_of_an_ended_
     story.when(disown()).then([code_disowned()]);
     let story = requested().given(right_code()).when(disown()).then([code_disowned()]);
     assert_eq!(story.ending(), Some(Ending::Approved));
+}
+
+#[test]
+fn what_may_be_about_another_code_is_told_and_cancels_nothing() {
+    let perhaps = Command::Disown { message: None, standing: Standing::Applied, aim: Aim::Perhaps };
+    let told = Fact::CodeDisowned { message: None, standing: Standing::Applied, aim: Aim::Perhaps };
+    let story = requested().accepted().when(perhaps.clone()).then([told.clone()]);
+    assert!(story.verification().is_pending());
+    story.when(disown()).then([code_disowned(), Fact::Canceled]).when(perhaps).then([told]);
+}
+
+#[test]
+fn an_alias_is_learnt_once_and_only_where_the_number_ends_alike() {
+    let alias =
+        |n: u8, tail: Option<u16>| KnownAs { index: NumberIndex([n; 16]), tail: tail.map(NumberTail) };
+    let mut asked = twotick::verification::Request::clone(&request(&policy()));
+    asked.tail = Some(NumberTail(7));
+    let number = asked.number.0[0];
+    let nothing = Story { policy: policy(), events: Vec::new(), state: State::New, now: 0 };
+    let story = nothing.given(Command::Request(asked.into())).started();
+    let answer = Command::SendReported {
+        message: ordinal(1),
+        attempt: 1,
+        outcome: taken(1),
+        // One that ends otherwise, the number itself, one that is told twice.
+        aliases: vec![
+            alias(1, Some(8)),
+            alias(number, Some(7)),
+            alias(2, Some(7)),
+            alias(2, Some(7)),
+            alias(3, None),
+        ],
+        jitter: Jitter::thousandths(0),
+    };
+    let story = story.given(answer);
+    let learnt = |story: &Story| {
+        let known = &story.verification().aliases;
+        known.iter().map(|index| index.0[0]).collect::<Vec<_>>()
+    };
+    assert_eq!(learnt(&story), [2, 3]);
+    let told = |status, aliases: &[u8]| {
+        let aliases = aliases.iter().map(|n| alias(*n, Some(7))).collect();
+        let report = Report { status, reported_at: None, provider_ref: None, reference: None, aliases };
+        Command::Report { message: ordinal(1), channel: ChannelName::new(WHATSAPP), report }
+    };
+    let story = story.given(told(Sent, &[3, 4])).given(told(Sent, &[4]));
+    let facts: Vec<_> = story.facts().collect();
+    let of = |fact: &Fact| match fact {
+        Fact::Reported { aliases, .. } => aliases.len(),
+        other => panic!("{other:?}"),
+    };
+    let [.., first, again] = facts[..] else { panic!("{facts:?}") };
+    assert_eq!((of(first), of(again)), (1, 0), "what is known is written down once");
+    let story = story.given(told(Delivered, &(10..100).collect::<Vec<_>>()));
+    assert_eq!(learnt(&story), [2, 3, 4, 10]);
+    assert_eq!(story.verification().aliases.len(), ALIASES_KEPT);
 }
 
 #[test]

@@ -72,6 +72,9 @@ impl Store for Spy {
     fn idempotency(&self, key: [u8; 16]) -> Reply<Option<Idempotency>> {
         self.store.idempotency(key)
     }
+    fn person(&self, name: NumberIndex) -> Reply<Person> {
+        self.store.person(name)
+    }
     fn inbound(
         &self,
         app: Option<AppName>,

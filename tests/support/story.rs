@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use twotick::verification::command::CodeSource;
-use twotick::verification::event::{FallbackReason, Occasion, Standing};
+use twotick::verification::event::{Aim, FallbackReason, Occasion, Standing};
 use twotick::verification::policy::{Content, OnDoubt, Step};
 use twotick::verification::state::{Ending, Message, Phase};
 use twotick::verification::values::{
@@ -244,7 +244,13 @@ pub fn tick_when(readiness: Readiness) -> Command {
 
 /// The courier says what became of an attempt; no jitter.
 pub fn answered(message: usize, attempt: u16, outcome: Outcome) -> Command {
-    Command::SendReported { message: ordinal(message), attempt, outcome, jitter: Jitter::thousandths(0) }
+    Command::SendReported {
+        message: ordinal(message),
+        attempt,
+        outcome,
+        aliases: Vec::new(),
+        jitter: Jitter::thousandths(0),
+    }
 }
 
 /// A report by the channel of the message in [`policy`]: the first by WhatsApp, all others by SMS.
@@ -256,7 +262,13 @@ pub fn report_by(channel: &str, message: usize, status: ReportStatus) -> Command
     Command::Report {
         message: ordinal(message),
         channel: ChannelName::new(channel),
-        report: Report { status, reported_at: None, provider_ref: None, reference: None },
+        report: Report {
+            status,
+            reported_at: None,
+            provider_ref: None,
+            reference: None,
+            aliases: Vec::new(),
+        },
     }
 }
 
@@ -291,7 +303,7 @@ pub fn operator_acted(action: OperatorAction) -> Fact {
 }
 
 pub fn disown() -> Command {
-    Command::Disown { message: Some(ordinal(1)), standing: Standing::Applied }
+    Command::Disown { message: Some(ordinal(1)), standing: Standing::Applied, aim: Aim::This }
 }
 
 pub fn reply() -> Command {
@@ -360,7 +372,12 @@ pub fn send_started(message: usize, attempt: u16) -> Fact {
 }
 
 pub fn send_accepted(message: usize, attempt: u16) -> Fact {
-    Fact::SendAccepted { message: ordinal(message), attempt, provider_ref: reference(message) }
+    Fact::SendAccepted {
+        message: ordinal(message),
+        attempt,
+        provider_ref: reference(message),
+        aliases: Vec::new(),
+    }
 }
 
 pub fn send_refused(message: usize, attempt: u16, class: ErrorClass, retry_at: Option<i64>) -> Fact {
@@ -404,7 +421,14 @@ pub fn stale(message: usize, status: ReportStatus) -> Fact {
 }
 
 fn reported(message: usize, status: ReportStatus, standing: Standing) -> Fact {
-    Fact::Reported { message: ordinal(message), status, standing, reported_at: None, provider_ref: None }
+    Fact::Reported {
+        message: ordinal(message),
+        status,
+        standing,
+        reported_at: None,
+        provider_ref: None,
+        aliases: Vec::new(),
+    }
 }
 
 pub fn fell_back(message: usize, to_step: u8, reason: FallbackReason) -> Fact {
@@ -420,7 +444,7 @@ pub fn resend_requested(channel: Option<&str>) -> Fact {
 }
 
 pub fn code_disowned() -> Fact {
-    Fact::CodeDisowned { message: Some(ordinal(1)), standing: Standing::Applied }
+    Fact::CodeDisowned { message: Some(ordinal(1)), standing: Standing::Applied, aim: Aim::This }
 }
 
 pub fn reply_received() -> Fact {

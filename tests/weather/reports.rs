@@ -589,6 +589,7 @@ async fn tell_store(server: &Server, script: &Script, told: &[Telling]) {
             reported_at: None,
             provider_ref: Some(ProviderRef::parse(&script.provider_ref).unwrap()),
             reference: telling.named.then(|| script.id.unwrap().message(Ordinal::FIRST)),
+            aliases: Vec::new(),
         };
         let order = Order::Report { channel: ChannelName::new("whatsapp"), report };
         let answers = server.store.execute(vec![order]).await.unwrap();

@@ -39,7 +39,7 @@ fn fixture(path: &str) -> Vec<u8> {
 async fn answered(response: ResponseTemplate, id_pointer: &str) -> Outcome {
     let server = MockServer::start().await;
     Mock::given(method("POST")).respond_with(response).expect(1).mount(&server).await;
-    sms(&server.uri(), id_pointer, Duration::from_secs(10)).send(&submission()).await
+    sms(&server.uri(), id_pointer, Duration::from_secs(10)).send(&submission()).await.outcome
 }
 
 fn class(outcome: &Outcome) -> Option<(ErrorClass, &str)> {
@@ -64,7 +64,7 @@ async fn one_request_in_the_documented_form_and_the_carriers_id_back() {
         .await;
     let channel = sms(&format!("{}/sms/send", server.uri()), "/id", Duration::from_secs(10));
     let provider_ref = ProviderRef::parse("sms-7Kq2").unwrap();
-    assert_eq!(channel.send(&submission()).await, Outcome::Accepted { provider_ref });
+    assert_eq!(channel.send(&submission()).await.outcome, Outcome::Accepted { provider_ref });
 }
 
 #[tokio::test]
@@ -127,11 +127,11 @@ async fn lost_is_in_doubt_and_not_reached_may_be_tried_again() {
     let timeout = Duration::from_millis(500);
     for (played, code) in [(Played::Reset, "no_answer"), (Played::Silence, "no_answer")] {
         let url = raw_server(played.clone()).await;
-        let outcome = sms(&url, "/id", timeout).send(&submission()).await;
+        let outcome = sms(&url, "/id", timeout).send(&submission()).await.outcome;
         assert_eq!(class(&outcome), Some((ErrorClass::InDoubt, code)), "{played:?}");
     }
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let outcome = sms(&format!("http://{closed}"), "/id", timeout).send(&submission()).await;
+    let outcome = sms(&format!("http://{closed}"), "/id", timeout).send(&submission()).await.outcome;
     assert_eq!(class(&outcome), Some((ErrorClass::Retry, "connection_failed")));
 }
 
@@ -139,7 +139,7 @@ async fn lost_is_in_doubt_and_not_reached_may_be_tried_again() {
 async fn a_template_is_not_sent_here() {
     let submission =
         Submission { content: Content::Template { name: "login_code", language: "de" }, ..submission() };
-    let outcome = sms("http://127.0.0.1:9", "/id", Duration::from_secs(1)).send(&submission).await;
+    let outcome = sms("http://127.0.0.1:9", "/id", Duration::from_secs(1)).send(&submission).await.outcome;
     assert_eq!(class(&outcome), Some((ErrorClass::Configuration, "wrong_content")));
 }
 

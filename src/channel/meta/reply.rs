@@ -1,33 +1,51 @@
 //! What Meta answers to a send.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::errors::{MetaError, class_of_answer};
+use super::webhook::aliases;
 use crate::channel::exchange::{Answer, Received, unanswered};
-use crate::channel::{Submission, in_doubt};
-use crate::verification::values::{Outcome, ProviderRef};
+use crate::channel::wire::Text;
+use crate::channel::{Sent, Submission, in_doubt};
+use crate::verification::values::{Alias, Outcome, ProviderRef};
 
 /// An error object is a refusal under whatever HTTP status it comes; what has neither an error object nor a
 /// message id is judged by its status.
-pub(super) fn outcome(answer: Answer, submission: &Submission<'_>) -> Outcome {
+pub(super) fn read(answer: Answer, submission: &Submission<'_>) -> Sent {
     let received = match unanswered(answer) {
         Ok(received) => received,
-        Err(outcome) => return outcome,
+        Err(outcome) => return outcome.into(),
     };
     let json: Value =
         received.body.as_deref().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
     if let Some(error) = json.get("error").and_then(MetaError::read) {
-        return refusal(error, &received, submission);
+        return refusal(error, &received, submission).into();
     }
     if !received.status.is_success() {
-        return received.judge_by_status();
+        return received.judge_by_status().into();
     }
     match accepted(&json) {
-        Some(outcome) => outcome,
+        Some(outcome) => Sent { outcome, aliases: addressee(&json) },
         None => {
             in_doubt("unreadable_answer", format!("Meta answered {} without a message id", received.status))
+                .into()
         }
     }
+}
+
+/// What Meta calls the person: not always the number that was asked for.
+fn addressee(json: &Value) -> Vec<Alias> {
+    let contact = json.pointer("/contacts/0").and_then(|contact| Contact::deserialize(contact).ok());
+    contact.map(|contact| aliases(contact.wa_id.get(), contact.user_id.get())).unwrap_or_default()
+}
+
+#[derive(Deserialize)]
+struct Contact<'a> {
+    #[serde(borrow, default)]
+    wa_id: Text<'a>,
+    #[serde(borrow, default)]
+    user_id: Text<'a>,
 }
 
 fn refusal(error: MetaError<'_>, received: &Received, submission: &Submission<'_>) -> Outcome {

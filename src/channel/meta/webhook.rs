@@ -16,8 +16,8 @@ use super::errors::{MetaError, class_of};
 use super::owners::{Owners, Sorted};
 use crate::channel::webhook::Told;
 use crate::channel::wire::Text;
-use crate::channel::{Alert, Delivery, Readable, Severity, Unknown, scrub};
-use crate::verification::values::{DeliveryError, ErrorClass, Report, ReportStatus, Timestamp};
+use crate::channel::{Alert, Delivery, Inbound, Readable, Severity, Unknown, scrub};
+use crate::verification::values::{Alias, DeliveryError, ErrorClass, Report, ReportStatus, Timestamp};
 use message::Message;
 
 /// Statuses come in thousands, so a delivery of nothing but messages and statuses is read in one pass, borrowing
@@ -114,6 +114,10 @@ struct Status<'a> {
     timestamp: Text<'a>,
     #[serde(borrow, default)]
     biz_opaque_callback_data: Text<'a>,
+    #[serde(borrow, default)]
+    recipient_id: Text<'a>,
+    #[serde(borrow, default)]
+    recipient_user_id: Text<'a>,
     #[serde(borrow, default)]
     errors: Option<&'a RawValue>,
 }
@@ -346,6 +350,7 @@ impl Delivery {
             reported_at: item.timestamp.unix_seconds(),
             provider_ref,
             reference,
+            aliases: aliases(item.recipient_id.get(), item.recipient_user_id.get()),
         });
     }
 
@@ -363,6 +368,12 @@ impl Delivery {
         let title = error.title(&[]);
         self.alerts.push(Alert { code: error.code.to_string(), title, subject: None, severity, at });
     }
+}
+
+/// What Meta calls a person: the number, which a group's id in its place is not, and the business-scoped user id.
+pub(super) fn aliases(number: Option<&str>, user_id: Option<&str>) -> Vec<Alias> {
+    let user_id = user_id.filter(|id| id.len() <= Inbound::MAX_NAME_CHARS).and_then(Alias::user);
+    number.and_then(Alias::number).into_iter().chain(user_id).collect()
 }
 
 fn failure(errors: Option<&RawValue>) -> DeliveryError {

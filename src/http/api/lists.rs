@@ -31,7 +31,7 @@ const MAX_CLIENT_REF_CHARS: usize = 128;
     operation_id = "list_verifications",
     tag = "verifications",
     params(
-        ("to" = Option<String>, Query, description = "Only of this number, E.164 with `+`"),
+        ("to" = Option<String>, Query, description = "Only of the person with this number, E.164 with `+`; the number that WhatsApp uses for them finds the same"),
         ("client_ref" = Option<String>, Query, description = "Only with this `client_ref`"),
         ("status" = Option<String>, Query, description = "`pending`, `approved`, `expired`, `canceled` or `exhausted`"),
         ("limit" = Option<u8>, Query, minimum = 1, maximum = 100, description = "20 where it is left out"),
@@ -78,7 +78,7 @@ struct VerificationPage {
     operation_id = "list_inbound",
     tag = "inbound",
     params(
-        ("from" = Option<String>, Query, description = "Only of this number, E.164 with `+`"),
+        ("from" = Option<String>, Query, description = "Only of the person with this number, E.164 with `+`; the number that the app gave and the one that WhatsApp uses find the same"),
         ("limit" = Option<u8>, Query, minimum = 1, maximum = 100, description = "20 where it is left out"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before; belongs to the filters that it came with"),
     ),
@@ -174,13 +174,18 @@ fn intents() -> utoipa::openapi::schema::Object {
     names(["reply", "code_disowned"])
 }
 
-/// In a query a bare `+` means a space, so a number that was not escaped comes with one.
+/// In a query a bare `+` means a space, so a number that was not escaped comes with one. What WhatsApp calls a person is
+/// asked for too, although the tables of numbers may refuse it.
 fn number(vault: &Vault, text: &str) -> Result<NumberIndex, (Code, Cow<'static, str>)> {
     let text = match text.strip_prefix(' ') {
         Some(digits) => Cow::Owned(format!("+{digits}")),
         None => Cow::Borrowed(text),
     };
-    let phone = Phone::parse(&text).map_err(|error| (Code::InvalidNumber, error.to_string().into()))?;
+    let phone =
+        Phone::parse(&text).or_else(|error| match text.strip_prefix('+').and_then(Phone::reported) {
+            Some(phone) => Ok(phone),
+            None => Err((Code::InvalidNumber, error.to_string().into())),
+        })?;
     Ok(vault.number_index(&phone))
 }
 

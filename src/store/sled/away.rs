@@ -83,6 +83,7 @@ async fn reports_checks_and_deadlines_do_not_wait_for_sled_and_outlive_the_proce
         reported_at: None,
         provider_ref: Some(ProviderRef::parse("wamid.1").unwrap()),
         reference: Some(message_of(&sent)),
+        aliases: Vec::new(),
     };
     let answer = world.execute(Order::Report { channel: ChannelName::new("whatsapp"), report }).await;
     assert!(matches!(answer, Answer::Reported(Match::Applied)), "{answer:?}");

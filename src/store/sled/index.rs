@@ -10,15 +10,24 @@ use super::live::Live;
 use super::record::{self, MAX_CONTENT_BYTES};
 use crate::store::{Facets, Inbound, LogPosition, Snapshot, StoreError};
 use crate::verification::due::due_of;
-use crate::verification::values::{MessageId, VerificationId};
+use crate::verification::values::{MessageId, NumberIndex, NumberTail, VerificationId};
 use crate::verification::{Event, Fact, Request};
 
 /// The layout of these rows. A store with another one is read again by `reindex`.
-pub const INDEX_VERSION: u32 = 1;
+pub const INDEX_VERSION: u32 = 2;
 
 /// Every kind of them.
-pub const DERIVED: [Row; 6] =
-    [Row::Facets, Row::Number, Row::ClientRef, Row::ProviderRef, Row::Live, Row::InboundOfNumber];
+pub const DERIVED: [Row; 9] = [
+    Row::Facets,
+    Row::Number,
+    Row::ClientRef,
+    Row::ProviderRef,
+    Row::Live,
+    Row::InboundOfNumber,
+    Row::InboundByRef,
+    Row::InboundByArrival,
+    Row::Alias,
+];
 
 /// A key and what stands under it.
 pub type Entry = (Vec<u8>, Vec<u8>);
@@ -41,9 +50,10 @@ pub fn gathered(id: VerificationId, live: &Live) -> Result<Vec<Entry>, StoreErro
 /// All rows that follow from the events of one verification, which fold to `snapshot`.
 pub fn rows_of(snapshot: &Snapshot, events: &[Event]) -> Result<Vec<Entry>, StoreError> {
     let id = snapshot.verification.id();
+    let (request, aliases) = (&snapshot.verification.request, &snapshot.verification.aliases);
     let mut rows = match snapshot.verification.erased {
         true => Vec::new(),
-        false => found_by(&snapshot.verification.request),
+        false => [found_by(request), taught_by(request, aliases)?].concat(),
     };
     rows.push(match due_of(&snapshot.verification) {
         Some(_) => (keys::live(id), Vec::new()),
@@ -96,7 +106,42 @@ pub fn facets(snapshot: &Snapshot) -> Result<Entry, StoreError> {
     Ok((key, row))
 }
 
-/// The row by which an inbound message is found, where the provider tells whose it is.
-pub fn inbound_of(position: LogPosition, message: &Inbound) -> Option<Entry> {
-    message.number.map(|number| (keys::inbound_of(number, position), Vec::new()))
+/// What a verification teaches: other names of the person whom it was sent to.
+pub fn taught_by<'a>(
+    request: &Request,
+    aliases: impl IntoIterator<Item = &'a NumberIndex>,
+) -> Result<Vec<Entry>, StoreError> {
+    let mut rows = Vec::new();
+    for &alias in aliases {
+        rows.extend(linked(request.number, alias, request.tail, request.id.to_bytes())?);
+    }
+    Ok(rows)
+}
+
+/// Both ways round.
+fn linked(
+    one: NumberIndex,
+    other: NumberIndex,
+    tail: Option<NumberTail>,
+    source: [u8; 16],
+) -> Result<[Entry; 2], StoreError> {
+    let row = |name, to| {
+        let key = keys::alias(name, to, source);
+        let row = record::encode_small(&key, &tail)?;
+        Ok((key, row))
+    };
+    Ok([row(one, other)?, row(other, one)?])
+}
+
+/// The rows by which an inbound message is found, and what it teaches: a number and a provider's id of one writer.
+pub fn inbound_of(position: LogPosition, message: &Inbound) -> Result<Vec<Entry>, StoreError> {
+    let by_ref = keys::inbound_by_ref(message);
+    let row = record::encode_compact(&by_ref, &position)?;
+    let mut rows = vec![(by_ref, row), (keys::inbound_by_arrival(position), Vec::new())];
+    let names = [message.number, message.user].into_iter().flatten();
+    rows.extend(names.map(|name| (keys::inbound_of(name, position), Vec::new())));
+    if let (Some(number), Some(user)) = (message.number, message.user) {
+        rows.extend(linked(number, user, message.tail, position)?);
+    }
+    Ok(rows)
 }

@@ -30,8 +30,14 @@ pub enum Row {
     /// A report that matches nothing yet.
     Parked = b'u',
     Inbound = b'n',
-    /// The inbound messages of a number, by its blind index.
+    /// The inbound messages of a name of their writer, by its blind index.
     InboundOfNumber = b'f',
+    /// Which inbound message a provider calls so.
+    InboundByRef = b'd',
+    /// The inbound messages in the order in which they came, to forget them.
+    InboundByArrival = b'h',
+    /// Two names of one person, by blind index, each way round; and what taught it.
+    Alias = b'g',
     Alert = b'o',
     /// What the staff did, by its number.
     Audit = b'a',
@@ -130,6 +136,44 @@ pub fn inbounds_of(number: NumberIndex) -> Vec<u8> {
     joined(Row::InboundOfNumber, &[&number.0])
 }
 
+/// What a provider calls it, of any length.
+pub fn inbound_by_ref(message: &Inbound) -> Vec<u8> {
+    joined(Row::InboundByRef, &[&digest(&[message.channel.as_str(), &message.provider_ref])])
+}
+
+/// The parts of its position, with when it came in front.
+pub fn inbound_by_arrival(position: LogPosition) -> Vec<u8> {
+    let (at, arrival) = position.split_at(6);
+    joined(Row::InboundByArrival, &[arrival, at])
+}
+
+/// All that came at this time.
+pub fn inbounds_arrived(at: Timestamp) -> Vec<u8> {
+    joined(Row::InboundByArrival, &[&at.as_millis().to_be_bytes()[2..]])
+}
+
+/// The position of the message, and its place among those that came in the same millisecond.
+pub fn arrived(key: &[u8]) -> Option<(LogPosition, u32)> {
+    let (arrival, at) = key.get(1..17)?.split_at(10);
+    let place = u32::from_be_bytes(arrival[6..].try_into().ok()?);
+    [at, arrival].concat().try_into().ok().map(|position| (position, place))
+}
+
+/// `name` and `to` are the same person's, as `source`, a verification or an inbound message, says.
+pub fn alias(name: NumberIndex, to: NumberIndex, source: [u8; 16]) -> Vec<u8> {
+    joined(Row::Alias, &[&name.0, &to.0, &source])
+}
+
+pub fn aliases_of(name: NumberIndex) -> Vec<u8> {
+    joined(Row::Alias, &[&name.0])
+}
+
+/// The second name of an alias row.
+pub fn aliased(key: &[u8]) -> Result<NumberIndex, StoreError> {
+    let name = key.get(17..33).and_then(|bytes| bytes.try_into().ok());
+    name.map(NumberIndex).ok_or_else(|| damaged(key, "it names nobody"))
+}
+
 pub fn alert(position: LogPosition) -> Vec<u8> {
     joined(Row::Alert, &[&position])
 }
@@ -154,9 +198,14 @@ pub fn log_position(at: Timestamp, hash: [u8; 16]) -> LogPosition {
     position
 }
 
-/// One that came before has the same.
+/// When it was written, when it came, and its place among those that came then: so messages of one second, which is as
+/// exact as providers are, stay in the order in which they came.
 pub fn position_of(message: &Inbound) -> LogPosition {
-    log_position(message.at, digest(&[message.channel.as_str(), &message.provider_ref]))
+    let mut position = [0; 16];
+    position[..6].copy_from_slice(&message.at.as_millis().to_be_bytes()[2..]);
+    position[6..12].copy_from_slice(&message.received_at.as_millis().to_be_bytes()[2..]);
+    position[12..].copy_from_slice(&message.arrival.to_be_bytes());
+    position
 }
 
 pub fn position_of_alert(alert: &Alert) -> LogPosition {

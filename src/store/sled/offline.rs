@@ -202,7 +202,7 @@ impl Rebuild<'_> {
                 let position =
                     keys::trailing_id(key).ok_or_else(|| record::damaged(key, "it names no message"))?;
                 let message: Inbound = record::decode(key, row)?;
-                if let Some(entry) = index::inbound_of(position, &message) {
+                for entry in index::inbound_of(position, &message)? {
                     self.insert(entry);
                 }
             }

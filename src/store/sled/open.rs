@@ -24,14 +24,16 @@ use super::waker::Waker;
 use super::wal::{self, Missing};
 use crate::clock::Stopwatch;
 use crate::failpoint;
-use crate::store::{Idempotency, Policies, Snapshot, StoreError};
-use crate::verification::values::{ChannelName, MessageId, VerificationId};
+use crate::store::{Idempotency, Link, LogPosition, Policies, Snapshot, StoreError};
+use crate::verification::values::{ChannelName, MessageId, NumberIndex, VerificationId};
 use crate::verification::{Event, Policy, State};
 
 /// The layout of rows that this version reads and writes.
 const STORE_FORMAT: u32 = 2;
 /// Before the journal: what it holds is valid now, too.
 const FORMAT_BEFORE: u32 = 1;
+/// Names that one is linked to: more than anybody has, and few enough to be looked through at once.
+const MOST_LINKS: usize = 64;
 /// What sled may keep of the disk in memory. Its default of 1 GiB is more than a small server has.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Below this much free room nothing is written any more: a turn's rows (at most 2 MiB) and the segments that sled
@@ -345,6 +347,29 @@ impl Disk {
     ) -> impl DoubleEndedIterator<Item = Result<(::sled::IVec, ::sled::IVec), StoreError>> + use<> {
         let place = from.clone();
         self.db.range(from..until).map(move |row| row.map_err(|error| read_error(&place, &error)))
+    }
+
+    /// The other names that one is linked to, each once however often it was taught.
+    pub fn links(&self, name: NumberIndex) -> Result<Vec<Link>, StoreError> {
+        let (mut links, mut from) = (Vec::new(), keys::aliases_of(name));
+        let until = [&from[..], &[0xff; 33]].concat();
+        while links.len() < MOST_LINKS
+            && let Some(row) = self.range(from, until.clone()).next()
+        {
+            let (key, row) = row?;
+            let to = keys::aliased(&key)?;
+            links.push(Link { to, tail: record::decode_small(&key, &row)? });
+            from = keys::alias(name, to, [0xff; 16]);
+            from.push(0);
+        }
+        Ok(links)
+    }
+
+    /// Where an inbound message stands that a provider calls so.
+    pub fn inbound_by_ref(&self, key: &[u8]) -> Result<Option<LogPosition>, StoreError> {
+        let Some(row) = self.get(key)? else { return Ok(None) };
+        let position = record::decode_compact(key, &row)?.try_into();
+        position.map(Some).map_err(|_| record::damaged(key, "it is no position"))
     }
 
     /// Everything that happened to a verification, in order.

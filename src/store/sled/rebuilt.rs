@@ -19,8 +19,8 @@ use crate::store::{Audit, AuditAction, Errand, Filter, Inbound, Intent, Order, R
 use crate::vault::Vault;
 use crate::verification::command::{Jitter, Request};
 use crate::verification::values::{
-    AppName, ChannelName, DeliveryError, ErrorClass, Outcome, ProviderRef, Report, ReportStatus, Timestamp,
-    UserName, VerificationId,
+    AppName, ChannelName, DeliveryError, ErrorClass, KnownAs, NumberIndex, Outcome, ProviderRef, Report,
+    ReportStatus, Timestamp, UserName, VerificationId,
 };
 use crate::verification::{Command, Comparison, OperatorAct};
 
@@ -53,10 +53,18 @@ pub fn rows(folder: &Path) -> (Rows, Rows) {
     rows
 }
 
+fn other_name(number: NumberIndex, which: u8) -> NumberIndex {
+    let mut name = number;
+    name.0[15] ^= which + 1;
+    name
+}
+
 /// A life of many verifications, by chance.
 pub struct Life {
     pub world: World<Sled>,
     rng: StdRng,
+    /// By chance of its own, so that the rest goes as it would without names.
+    naming: StdRng,
     pub ids: Vec<VerificationId>,
     open: Vec<Errand>,
     named: u32,
@@ -65,7 +73,8 @@ pub struct Life {
 impl Life {
     pub fn new(seed: u64) -> Self {
         let rng = StdRng::seed_from_u64(seed);
-        Self { world: World::new(), rng, ids: Vec::new(), open: Vec::new(), named: 0 }
+        let naming = StdRng::seed_from_u64(!seed);
+        Self { world: World::new(), rng, naming, ids: Vec::new(), open: Vec::new(), named: 0 }
     }
 
     pub async fn goes_on(&mut self) {
@@ -114,8 +123,9 @@ impl Life {
             _ => Outcome::Accepted { provider_ref: self.name() },
         };
         let (message, attempt, jitter) = (errand.message, errand.attempt, Jitter::thousandths(0));
-        let command = Command::SendReported { message, attempt, outcome, jitter };
-        let id = errand.snapshot.verification.id();
+        let request = &errand.snapshot.verification.request;
+        let (id, aliases) = (request.id, self.aliases(request.number));
+        let command = Command::SendReported { message, attempt, outcome, aliases, jitter };
         self.world.execute(Order::Command { id, app: None, command }).await;
     }
 
@@ -139,7 +149,8 @@ impl Life {
             2 => (None, Some(ProviderRef::parse(&format!("ref.{}", self.named + 2)).unwrap())),
             _ => (None, message.provider_ref.clone()),
         };
-        let report = Report { status, reported_at: None, provider_ref, reference };
+        let aliases = self.aliases(snapshot.verification.request.number);
+        let report = Report { status, reported_at: None, provider_ref, reference, aliases };
         self.world.execute(Order::Report { channel: message.channel.clone(), report }).await;
     }
 
@@ -172,7 +183,10 @@ impl Life {
             received_at: at,
             at,
             kind: "text".to_owned(),
+            arrival: 0,
             number: self.rng.random_bool(0.8).then_some(number),
+            tail: None,
+            user: self.naming.random_bool(0.4).then_some(other_name(number, 1)),
             in_reply_to: None,
             intent: if self.rng.random_bool(0.2) { Intent::CodeDisowned } else { Intent::Reply },
             content: self.world.vault.seal(b"place", b"hello"),
@@ -180,6 +194,12 @@ impl Life {
             app: None,
         };
         self.world.execute(Order::Inbound(Arc::new(message))).await;
+    }
+
+    /// What a provider may call the person with this number.
+    fn aliases(&mut self, number: NumberIndex) -> Vec<KnownAs> {
+        let known_as = |which| KnownAs { index: other_name(number, which), tail: None };
+        (0..2).filter(|_| self.naming.random_bool(0.3)).map(known_as).collect()
     }
 
     fn name(&mut self) -> ProviderRef {

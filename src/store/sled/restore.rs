@@ -169,7 +169,7 @@ fn follow(disk: &Disk, verified: &mut Verified, progress: &mut dyn FnMut(u64)) -
         let (key, row) = row?;
         let position = keys::trailing_id(&key).ok_or_else(|| record::damaged(&key, "it names no message"))?;
         let message: Inbound = record::decode(&key, &row)?;
-        if let Some((key, row)) = index::inbound_of(position, &message) {
+        for (key, row) in index::inbound_of(position, &message)? {
             is_as_it_follows(disk, &key, &row)?;
             following += 1;
         }

@@ -6,7 +6,7 @@ use super::super::saying::Asker;
 use super::super::way::Way;
 use super::Mood;
 use crate::store::Snapshot;
-use crate::verification::event::{FallbackReason, Occasion, OperatorAction, Standing};
+use crate::verification::event::{Aim, FallbackReason, Occasion, OperatorAction, Standing};
 use crate::verification::state::{Ending, Message, Phase, Progress, Stage};
 use crate::verification::values::{DeliveryError, Ordinal, Timestamp};
 use crate::verification::{Event, Fact, Verification};
@@ -433,7 +433,7 @@ impl<'a> Reading<'a> {
         let canceled = self.events.iter().position(|event| event.fact == Fact::Canceled).unwrap_or_default();
         let before = &self.events[..canceled];
         match before.last().map(|event| &event.fact) {
-            Some(Fact::CodeDisowned { standing: Standing::Applied, .. }) => End::Disowned,
+            Some(Fact::CodeDisowned { standing: Standing::Applied, aim: Aim::This, .. }) => End::Disowned,
             Some(_) | None => End::Canceled(asker(before)),
         }
     }
@@ -453,7 +453,7 @@ impl<'a> Reading<'a> {
     }
 
     fn is_disowned(&self) -> bool {
-        self.events.iter().any(|event| matches!(event.fact, Fact::CodeDisowned { .. }))
+        self.events.iter().any(|event| matches!(event.fact, Fact::CodeDisowned { aim: Aim::This, .. }))
     }
 
     fn verification(&self) -> &'a Verification {

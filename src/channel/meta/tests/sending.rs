@@ -7,7 +7,7 @@ use super::super::errors::class_of;
 use super::*;
 use crate::channel::testing::{Played, raw_server};
 use crate::explain::{self, Codes};
-use crate::verification::values::{ErrorClass, ProviderRef};
+use crate::verification::values::{Alias, ErrorClass, Outcome, ProviderRef};
 
 const PATIENT: Duration = Duration::from_secs(10);
 
@@ -23,7 +23,7 @@ fn submission() -> Submission<'static> {
 async fn answered(response: ResponseTemplate) -> Outcome {
     let server = MockServer::start().await;
     Mock::given(method("POST")).respond_with(response).expect(1).mount(&server).await;
-    meta(&server.uri(), PATIENT).send(&submission()).await
+    meta(&server.uri(), PATIENT).send(&submission()).await.outcome
 }
 
 fn error_object(code: i64) -> serde_json::Value {
@@ -59,7 +59,7 @@ async fn one_request_in_metas_form_and_its_wamid_back() {
         .expect(1)
         .mount(&server)
         .await;
-    let outcome = meta(&format!("{}/", server.uri()), PATIENT).send(&submission()).await;
+    let outcome = meta(&format!("{}/", server.uri()), PATIENT).send(&submission()).await.outcome;
     let provider_ref = ProviderRef::parse("wamid.T25lVGltZUNvZGUtMDAwMQ==").unwrap();
     assert_eq!(outcome, Outcome::Accepted { provider_ref });
 }
@@ -91,6 +91,32 @@ async fn every_documented_answer() {
     }
 }
 
+/// What is a number is known by its digits alone, because tables of numbers do not know those that WhatsApp keeps.
+#[tokio::test]
+async fn the_answer_tells_what_meta_calls_the_person() {
+    for (contacts, aliases) in [
+        (r#"[{"input":"+525512340123","wa_id":"5215512340123"}]"#, vec![Alias::number("+5215512340123")]),
+        (r#"[{"input":"+5511987654321","wa_id":"551187654321"}]"#, vec![Alias::number("551187654321")]),
+        (r#"[{"wa_id":5491123456789}]"#, vec![Alias::number("5491123456789")]),
+        (r#"[{"user_id":"US.13491208655302741918"}]"#, vec![Alias::user("US.13491208655302741918")]),
+        (
+            r#"[{"wa_id":"22507123456","user_id":"CI.1"}]"#,
+            vec![Alias::number("22507123456"), Alias::user("CI.1")],
+        ),
+        (r#"[{"wa_id":"120363041234567890","user_id":""}]"#, vec![]),
+        (r#"[]"#, vec![]),
+        (r#"null"#, vec![]),
+    ] {
+        let body = format!(r#"{{"contacts":{contacts},"messages":[{{"id":"wamid.1"}}]}}"#);
+        let server = MockServer::start().await;
+        let response = ResponseTemplate::new(200).set_body_string(body);
+        Mock::given(method("POST")).respond_with(response).expect(1).mount(&server).await;
+        let sent = meta(&server.uri(), PATIENT).send(&submission()).await;
+        assert!(matches!(sent.outcome, Outcome::Accepted { .. }), "{contacts}");
+        assert_eq!(sent.aliases.into_iter().map(Some).collect::<Vec<_>>(), aliases, "{contacts}");
+    }
+}
+
 #[tokio::test]
 async fn a_refusal_keeps_metas_words_and_nobodys_number_or_code() {
     for (status, reply, code, class, title) in [
@@ -114,7 +140,7 @@ async fn a_refusal_keeps_metas_words_and_nobodys_number_or_code() {
         let response = ResponseTemplate::new(status).set_body_bytes(body);
         Mock::given(method("POST")).respond_with(response).expect(1).mount(&server).await;
         let submission = Submission { code: "Qx7p", ..submission() };
-        match meta(&server.uri(), PATIENT).send(&submission).await {
+        match meta(&server.uri(), PATIENT).send(&submission).await.outcome {
             Outcome::Refused { error, .. } => {
                 assert_eq!((error.code.as_str(), error.class, error.title.as_str()), (code, class, title));
             }
@@ -272,7 +298,7 @@ async fn what_was_certainly_not_sent_may_be_tried_again() {
         "http://no-such-host.invalid".to_owned(),
         not_tls.replace("http://", "https://"),
     ] {
-        let outcome = meta(&url, PATIENT).send(&submission()).await;
+        let outcome = meta(&url, PATIENT).send(&submission()).await.outcome;
         assert_eq!(class(&outcome), Some((ErrorClass::Retry, "connection_failed")), "{url}: {outcome:?}");
     }
 }
@@ -302,7 +328,7 @@ async fn what_may_have_been_sent_is_in_doubt() {
         let timeout = Duration::from_millis(600);
         #[expect(clippy::disallowed_methods, reason = "real time is what is tested")]
         let start = Instant::now();
-        let outcome = meta(&url, timeout).send(&submission()).await;
+        let outcome = meta(&url, timeout).send(&submission()).await.outcome;
         assert!(start.elapsed() < timeout * 3, "{described} took {:?}", start.elapsed());
         assert_eq!(class(&outcome), Some((ErrorClass::InDoubt, code)), "{described}: {outcome:?}");
     }
@@ -316,7 +342,7 @@ async fn an_answer_without_end_is_cut_off() {
         let url = raw_server(Played::Endless(head.as_bytes().to_vec())).await;
         #[expect(clippy::disallowed_methods, reason = "real time is what is tested")]
         let start = Instant::now();
-        let outcome = meta(&url, PATIENT).send(&submission()).await;
+        let outcome = meta(&url, PATIENT).send(&submission()).await.outcome;
         assert_eq!(class(&outcome), Some((ErrorClass::InDoubt, "unreadable_answer")), "{outcome:?}");
         // Long before the time-out, and long before 100 MB could be made.
         assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
@@ -326,6 +352,6 @@ async fn an_answer_without_end_is_cut_off() {
 #[tokio::test]
 async fn a_text_is_not_sent_here() {
     let submission = Submission { content: Content::Text("483920"), ..submission() };
-    let outcome = meta("http://127.0.0.1:9", PATIENT).send(&submission).await;
+    let outcome = meta("http://127.0.0.1:9", PATIENT).send(&submission).await.outcome;
     assert_eq!(class(&outcome), Some((ErrorClass::Configuration, "wrong_content")));
 }

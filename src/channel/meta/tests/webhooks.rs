@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::channel::{Alert, Delivery, Inbound, Intent, Readable, Severity, Unknown};
 use crate::explain;
-use crate::verification::values::{DeliveryError, ErrorClass, Report, ReportStatus, Timestamp};
+use crate::verification::values::{Alias, DeliveryError, ErrorClass, Report, ReportStatus, Timestamp};
 
 const OTP: &str = "wamid.T25lVGltZUNvZGUtMDAwMQ==";
 
@@ -26,7 +26,7 @@ fn seconds(seconds: i64) -> Option<Timestamp> {
 }
 
 /// A status, its time and whether it names the message by Meta's id and by ours.
-fn described(report: &Report) -> String {
+fn described(report: &Report<Alias>) -> String {
     let status = match &report.status {
         ReportStatus::Sent => "sent".to_owned(),
         ReportStatus::Delivered => "delivered".to_owned(),
@@ -214,6 +214,59 @@ fn a_person_without_a_phone_number_is_still_somebody() {
         assert_eq!((&message.from, message.user_id.as_deref()), (&None, Some("NL.99120034")), "{name}");
         assert_eq!(message.profile_name.as_deref(), profile_name, "{name}");
     }
+}
+
+/// In both ways of reading: something odd beside it makes a delivery be read piece by piece.
+#[test]
+fn a_status_tells_what_meta_calls_the_person() {
+    let (mexico, user) = (Alias::number("5215512340123"), Alias::user("MX.1"));
+    for (recipient, aliases) in [
+        (json!({"recipient_id": "5215512340123"}), vec![&mexico]),
+        (json!({"recipient_id": "5215512340123", "recipient_user_id": "MX.1"}), vec![&mexico, &user]),
+        (json!({"recipient_user_id": "MX.1"}), vec![&user]),
+        (json!({"recipient_id": "120363041234567890-group"}), vec![]),
+        (json!({"recipient_id": "123456"}), vec![]),
+        (json!({"recipient_id": {}, "recipient_user_id": null}), vec![]),
+        (json!({"recipient_user_id": "x".repeat(100_000)}), vec![]),
+    ] {
+        for (status, odd) in [("sent", None), ("failed", None), ("read", Some("odd"))] {
+            let mut item = json!({"id": "wamid.1", "status": status, "timestamp": "1795363201"});
+            item.as_object_mut().unwrap().extend(recipient.as_object().unwrap().clone());
+            let body = envelope(&json!({"statuses": [item], "contacts": odd}));
+            let told = parse(body.as_bytes()).reports.remove(0).aliases;
+            assert_eq!(
+                told.iter().collect::<Vec<_>>(),
+                aliases.iter().flat_map(|alias| alias.as_ref()).collect::<Vec<_>>(),
+                "{recipient}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_text_that_is_too_long_ends_with_a_mark() {
+    for letter in ["a", "字", "👋🏽"] {
+        let text = letter.repeat(Inbound::MAX_TEXT_CHARS);
+        let value = json!({"messages": [{"id": "wamid.1", "from": "4915228817386", "type": "text",
+            "text": {"body": text}}]});
+        let kept = parse(envelope(&value).as_bytes()).inbound.remove(0).text.unwrap();
+        if text.chars().count() == Inbound::MAX_TEXT_CHARS {
+            assert_eq!(kept, text);
+        } else {
+            let beginning = kept.strip_suffix('…').unwrap();
+            assert_eq!(beginning, letter.repeat(beginning.len() / letter.len()), "no letter is cut in two");
+            assert!(kept.chars().count() + 2 > Inbound::MAX_TEXT_CHARS);
+        }
+    }
+}
+
+#[test]
+fn the_number_stands_beside_the_message_where_it_is_missing_in_it() {
+    let messages = [json!({"id": "wamid.1", "type": "text", "from_user_id": "MX.1"})];
+    let contacts = [json!({"wa_id": "5215512340123", "user_id": "MX.1"})];
+    let delivery = parse(envelope(&json!({"messages": messages, "contacts": contacts})).as_bytes());
+    let message = &delivery.inbound[0];
+    assert_eq!((message.from.as_deref(), message.user_id.as_deref()), (Some("+5215512340123"), Some("MX.1")));
 }
 
 /// What does not fit into a record would be refused with all that came beside it, again and again.

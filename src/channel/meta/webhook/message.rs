@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 use super::read;
 use crate::channel::wire::{Text, Words};
 use crate::channel::{Delivery, Inbound, Intent, Unknown, scrub};
-use crate::verification::values::ProviderRef;
+use crate::excerpt;
+use crate::verification::values::{Alias, ProviderRef};
 
 /// The payload of Meta's button "I didn't request a code"; its text is in the person's language.
 const DID_NOT_REQUEST_CODE: &str = "DID_NOT_REQUEST_CODE";
@@ -89,6 +90,7 @@ impl Delivery {
         let user_id = message.from_user_id.get().map(str::to_owned).or(hidden_in_from);
         let contact = people.find(&message.from, user_id.as_deref());
         let user_id = user_id.or_else(|| contact?.user_id.get().map(str::to_owned));
+        let from = from.or_else(|| sender(&contact?.wa_id).0);
         self.inbound.push(Inbound {
             provider_ref,
             from,
@@ -96,7 +98,7 @@ impl Delivery {
             profile_name: contact.and_then(Contact::name),
             at: message.timestamp.unix_seconds(),
             kind: scrub::token(kind).unwrap_or_else(|| "unknown".to_owned()),
-            text: said.text.map(|text| scrub::cut(&text, Inbound::MAX_TEXT_CHARS)),
+            text: said.text.map(|text| excerpt::of_chars(&text, Inbound::MAX_TEXT_CHARS)),
             in_reply_to: said.about.or_else(|| context_id(message)),
             intent: if said.disowns { Intent::CodeDisowned } else { Intent::Reply },
         });
@@ -177,12 +179,9 @@ fn member<'a>(object: &'a RawValue, field: &str) -> Option<&'a RawValue> {
 /// The phone number of `from`, or the user id that some deliveries put in its place.
 fn sender(from: &Text<'_>) -> (Option<String>, Option<String>) {
     let Some(from) = from.get() else { return (None, None) };
-    let digits = from.strip_prefix('+').unwrap_or(from);
-    // E.164: at most 15 digits. Fewer than 5 are nobody's number.
-    if (5..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        (Some(format!("+{digits}")), None)
-    } else {
-        (None, Some(from.to_owned()))
+    match Alias::number(from) {
+        Some(Alias::Number(e164)) => (Some(e164.into()), None),
+        Some(Alias::User(_)) | None => (None, Some(from.to_owned())),
     }
 }
 
@@ -199,7 +198,7 @@ struct Contact<'a> {
 impl Contact<'_> {
     fn name(&self) -> Option<String> {
         let name = string(self.profile?, &["name"])?;
-        Some(scrub::cut(&name, Inbound::MAX_NAME_CHARS)).filter(|name| !name.is_empty())
+        Some(excerpt::of_chars(&name, Inbound::MAX_NAME_CHARS)).filter(|name| !name.is_empty())
     }
 }
 

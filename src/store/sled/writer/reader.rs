@@ -10,8 +10,8 @@ use super::super::record;
 use super::memory::Memory;
 use super::turn::idempotency_limit;
 use crate::store::{
-    Alert, AuditRecord, Facets, Filter, Idempotency, Inbound, LogPosition, Page, Policies, Snapshot, Status,
-    StoreError,
+    Alert, AuditRecord, Facets, Filter, Idempotency, Inbound, LogPosition, Page, Person, Policies, Snapshot,
+    Status, StoreError,
 };
 use crate::verification::values::{AppName, ChannelName, MessageId, NumberIndex, Timestamp, VerificationId};
 use crate::verification::{Event, State};
@@ -93,9 +93,10 @@ impl Reader<'_> {
         effort: usize,
         before: Option<VerificationId>,
     ) -> Result<Page<Arc<Snapshot>, VerificationId>, StoreError> {
+        let person = filter.number.map(|name| self.person(name)).transpose()?;
         let mut page = Page { items: Vec::new(), next: None };
         let mut spent = 0;
-        for found in self.newest_first(filter, before) {
+        for found in self.newest_first(filter, person.as_ref(), before) {
             let found = found?;
             if page.items.len() >= wanted || spent >= effort {
                 return Ok(page);
@@ -115,8 +116,8 @@ impl Reader<'_> {
                     record::damaged(&key, "the verification that an index names is missing")
                 })?,
             };
-            if filter.names(&snapshot.verification.request) && filter.admits(found.id, &Facets::of(&snapshot))
-            {
+            let request = &snapshot.verification.request;
+            if filter.names(request, person.as_ref()) && filter.admits(found.id, &Facets::of(&snapshot)) {
                 page.items.push(snapshot);
             }
         }
@@ -127,6 +128,7 @@ impl Reader<'_> {
     fn newest_first<'a>(
         &'a self,
         filter: &Filter,
+        person: Option<&Person>,
         before: Option<VerificationId>,
     ) -> Box<dyn Iterator<Item = Result<Found, StoreError>> + 'a> {
         let since = VerificationId::first_at(filter.since.unwrap_or_default());
@@ -135,9 +137,9 @@ impl Reader<'_> {
         if since >= until {
             return Box::new(std::iter::empty());
         }
-        let prefix = match (filter.number, &filter.client_ref) {
-            (Some(number), _) => keys::numbers_of(number),
-            (None, Some(client_ref)) => keys::client_refs_of(client_ref),
+        let prefixes = match (person, &filter.client_ref) {
+            (Some(person), _) => person.names().map(keys::numbers_of).collect(),
+            (None, Some(client_ref)) => vec![keys::client_refs_of(client_ref)],
             (None, None) => {
                 let live = self.memory.live_in_order.range(since..until).rev();
                 // What is pending is live.
@@ -146,9 +148,49 @@ impl Reader<'_> {
                 return Box::new(self.merged(live.copied(), kept.into_iter().flatten()));
             }
         };
-        let bound = |id: VerificationId| [&prefix[..], &id.to_bytes()].concat();
-        let named = self.disk.range(bound(since), bound(until)).rev();
-        Box::new(named.map(|row| Ok(Found { id: keys::named(&row?.0)?, place: Place::Named })))
+        let (since, until) = (since.to_bytes(), until.to_bytes());
+        let named = self.newest_of(&prefixes, Some(since), until);
+        let found = |id| Found { id: VerificationId::from_bytes(id), place: Place::Named };
+        Box::new(named.map(move |id| id.map(found)))
+    }
+
+    /// The ids that end the keys under these prefixes, from the last, each once.
+    fn newest_of(
+        &self,
+        prefixes: &[Vec<u8>],
+        since: Option<[u8; 16]>,
+        until: [u8; 16],
+    ) -> impl Iterator<Item = Result<[u8; 16], StoreError>> + use<> {
+        let rows = |prefix: &Vec<u8>| {
+            let bound = |id: &[u8]| [&prefix[..], id].concat();
+            let since = since.as_ref().map_or_else(|| prefix.clone(), |since| bound(since));
+            let rows = self.disk.range(since, bound(&until)).rev();
+            let id = |row: Result<(::sled::IVec, ::sled::IVec), StoreError>| {
+                let (key, _) = row?;
+                keys::trailing_id(&key).ok_or_else(|| record::damaged(&key, "it names nothing"))
+            };
+            rows.map(id).peekable()
+        };
+        let mut all: Vec<_> = prefixes.iter().map(rows).collect();
+        std::iter::from_fn(move || {
+            let mut newest = None;
+            for rows in &mut all {
+                match rows.peek() {
+                    Some(Ok(id)) => newest = newest.max(Some(*id)),
+                    Some(Err(_)) => return rows.next(),
+                    None => {}
+                }
+            }
+            // One of two names stands under both.
+            for rows in &mut all {
+                while rows.next_if(|id| id.as_ref().is_ok_and(|id| Some(*id) == newest)).is_some() {}
+            }
+            newest.map(Ok)
+        })
+    }
+
+    pub fn person(&self, name: NumberIndex) -> Result<Person, StoreError> {
+        Person::of(name, |name| self.disk.links(name))
     }
 
     /// The live ones and those that are not, both from the newest, as one.
@@ -183,23 +225,19 @@ impl Reader<'_> {
         limit: usize,
         before: Option<LogPosition>,
     ) -> Result<Page<Inbound, LogPosition>, StoreError> {
-        let prefix = from.map_or_else(|| vec![Row::Inbound as u8], keys::inbounds_of);
+        let prefixes = match from {
+            None => vec![vec![Row::Inbound as u8]],
+            Some(name) => self.person(name)?.names().map(keys::inbounds_of).collect(),
+        };
         let mut page = Page { items: Vec::new(), next: None };
         let mut visited = 0;
-        for row in self.backwards(prefix, before).take(INBOUND_VISIT) {
-            let (key, value) = row?;
+        let positions = self.newest_of(&prefixes, None, before.unwrap_or([0xff; 16]));
+        for position in positions.take(INBOUND_VISIT) {
+            let position = position?;
             visited += 1;
-            let position =
-                keys::trailing_id(&key).ok_or_else(|| record::damaged(&key, "it names no message"))?;
-            let (key, value) = match from {
-                None => (key.to_vec(), value),
-                Some(_) => {
-                    let key = keys::inbound(position);
-                    let value = self.disk.get(&key)?;
-                    let value = value.ok_or_else(|| record::damaged(&key, "the message is missing"))?;
-                    (key, value)
-                }
-            };
+            let key = keys::inbound(position);
+            let value = self.disk.get(&key)?;
+            let value = value.ok_or_else(|| record::damaged(&key, "the message is missing"))?;
             let message: Inbound = record::decode(&key, &value)?;
             let is_theirs = app.is_none() || message.app.is_none() || message.app.as_ref() == app;
             if is_theirs && page.items.len() == limit {

@@ -1,9 +1,10 @@
 //! One turn: what each order and each due makes of its verification, collected until it is written as one.
 
 mod leaving;
+mod people;
 mod sweeping;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,14 +23,14 @@ use super::memory::Memory;
 use crate::store::changes::Change;
 use crate::store::gate::{Finished, Gate};
 use crate::store::{
-    Alert, Answer, Audit, AuditAction, FirstAnswer, FirstOccasion, Idempotency, Inbound, Intent, LogPosition,
-    Match, Order, Snapshot, StoreError, step,
+    Alert, Answer, Audit, AuditAction, FirstAnswer, FirstOccasion, Idempotency, Link, Match, Order, Snapshot,
+    StoreError, step,
 };
 use crate::verification::due::ripe;
 use crate::verification::event::Standing;
 use crate::verification::values::{
-    AppName, ChannelName, ErrorClass, MessageId, Ordinal, ProviderRef, Report, ReportStatus, Sealed,
-    Timestamp, UserName, VerificationId,
+    AppName, ChannelName, ErrorClass, MessageId, NumberIndex, Ordinal, ProviderRef, Report, ReportStatus,
+    Sealed, Timestamp, UserName, VerificationId,
 };
 use crate::verification::{
     Command, Effect, Event, Fact, OperatorAct, Policy, Readiness, Rejection, Request, State, Verification,
@@ -40,8 +41,6 @@ pub use leaving::Written;
 
 /// How long an idempotency key is remembered.
 const IDEMPOTENCY_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-/// A reply without a reference belongs to the newest verification of its writer, if that is not older.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
 /// Dues that one verification may have served in one turn: an expired step, its successor, and its start.
 const DUES_IN_A_ROW: usize = 4;
 /// Verifications for which a turn has room from the start.
@@ -64,7 +63,9 @@ pub struct Turn<'a> {
     /// What this turn writes and a later order of it must find.
     new_refs: HashMap<(ChannelName, ProviderRef), MessageId>,
     new_keys: HashMap<[u8; 16], Idempotency>,
-    new_inbound: HashSet<LogPosition>,
+    new_inbound: HashMap<Vec<u8>, Option<VerificationId>>,
+    new_arrivals: HashMap<Timestamp, u32>,
+    new_links: HashMap<NumberIndex, Vec<Link>>,
     /// Who was called from before a gate.
     called: Option<VerificationId>,
     errands: Vec<(VerificationId, Ordinal, u16)>,
@@ -89,6 +90,12 @@ enum Stored {
     Kept(Arc<Snapshot>),
 }
 
+impl Working {
+    fn is_of_somebody(&self) -> bool {
+        matches!(&self.state, State::Known(verification) if !verification.erased)
+    }
+}
+
 type Decided = Result<Result<Vec<Event>, Rejection>, StoreError>;
 
 impl<'a> Turn<'a> {
@@ -111,7 +118,9 @@ impl<'a> Turn<'a> {
             rows: Rows::default(),
             new_refs: HashMap::new(),
             new_keys: HashMap::new(),
-            new_inbound: HashSet::new(),
+            new_inbound: HashMap::new(),
+            new_arrivals: HashMap::new(),
+            new_links: HashMap::new(),
             called: None,
             errands: Vec::new(),
             deadlines: Vec::new(),
@@ -245,13 +254,15 @@ impl<'a> Turn<'a> {
         Ok(self.run(id, &Command::Request(request))?.map(|_| ()))
     }
 
-    /// The verification that is pending for the same app, profile and number.
+    /// The verification that is pending for the same app, profile and person.
     fn pending_like(
         &mut self,
         request: &Request,
         policy: &Policy,
     ) -> Result<Option<VerificationId>, StoreError> {
-        for id in self.memory.pending_of(request.number) {
+        let person = self.person(request.number)?;
+        let pending: Vec<_> = person.names().flat_map(|name| self.memory.pending_of(name)).collect();
+        for id in pending {
             let Some(working) = self.working(id)? else { continue };
             let State::Known(verification) = &working.state else { continue };
             let same = verification.request.app == request.app && working.policy.profile == policy.profile;
@@ -437,78 +448,6 @@ impl<'a> Turn<'a> {
         Ok(())
     }
 
-    fn inbound(&mut self, message: &Inbound) -> Result<Answer, StoreError> {
-        let position = keys::position_of(message);
-        let key = keys::inbound(position);
-        let known: Option<Inbound> =
-            self.ledger.sled()?.get(&key)?.map(|row| record::decode(&key, &row)).transpose()?;
-        let standing = match (&known, self.new_inbound.insert(position)) {
-            (None, true) => Standing::Applied,
-            (Some(_), _) | (None, false) => Standing::Stale,
-        };
-        let mut answered = self.answered_by(message)?;
-        if let Some(known) = known {
-            // It belongs to what it answered when it came first.
-            answered = answered.filter(|(id, _)| known.verification == Some(*id));
-        }
-        let mut kept = message.clone();
-        if let Some((id, ordinal)) = answered {
-            let command = match message.intent {
-                Intent::Reply => Command::Reply { message: ordinal, kind: message.kind.clone(), standing },
-                Intent::CodeDisowned => Command::Disown { message: ordinal, standing },
-            };
-            // Both are possible in every state of a verification that exists.
-            let _ = self.run(id, &command)?;
-            kept.verification = Some(id);
-            kept.app = self.verification(id).map(|verification| verification.request.app.clone());
-        }
-        if standing == Standing::Stale {
-            return Ok(Answer::Kept);
-        }
-        match record::encode(&key, &kept) {
-            Ok(row) => {
-                self.insert(&key, row);
-                if let Some((key, row)) = index::inbound_of(position, message) {
-                    self.insert(&key, row);
-                }
-            }
-            Err(error) => tracing::error!(%error, "an inbound message is too large to be kept"),
-        }
-        Ok(Answer::Kept)
-    }
-
-    /// The message that it names; else the newest by this channel of the newest verification of its writer, if
-    /// that is of the last day.
-    fn answered_by(
-        &mut self,
-        message: &Inbound,
-    ) -> Result<Option<(VerificationId, Option<Ordinal>)>, StoreError> {
-        if let Some(provider_ref) =
-            message.in_reply_to.as_deref().and_then(|text| ProviderRef::parse(text).ok())
-            && let Some(found) = self.by_provider_ref(&message.channel, &provider_ref)?
-            && self.working(found.verification())?.is_some()
-        {
-            return Ok(Some((found.verification(), Some(found.ordinal()))));
-        }
-        let Some(number) = message.number else { return Ok(None) };
-        let newest = match self.memory.pending_of(number).last() {
-            Some(&id) => Some(id),
-            None => match self.ledger.sled()?.scan(&keys::numbers_of(number)).next_back() {
-                Some(row) => keys::trailing_id(&row?.0).map(VerificationId::from_bytes),
-                None => None,
-            },
-        };
-        let Some(id) = newest.filter(|id| self.now.since(id.created_at()) <= ANSWERS_WITHIN) else {
-            return Ok(None);
-        };
-        if self.working(id)?.is_none() {
-            return Ok(None);
-        }
-        let messages = self.verification(id).map_or(&[][..], |verification| &verification.messages);
-        let sent = messages.iter().rev().find(|sent| sent.channel == message.channel && sent.attempts > 0);
-        Ok(Some((id, sent.map(|sent| sent.ordinal))))
-    }
-
     fn alert(&mut self, alert: &Alert) {
         let key = keys::alert(keys::position_of_alert(alert));
         match record::encode(&key, alert) {
@@ -617,8 +556,9 @@ impl<'a> Turn<'a> {
             Fact::SendStarted { message, .. } => {
                 self.with_gate(id, *message, |gate| gate.started(now));
             }
-            Fact::SendAccepted { message, provider_ref, .. } => {
+            Fact::SendAccepted { message, provider_ref, aliases, .. } => {
                 self.with_gate(id, *message, |gate| gate.finished(Finished::Accepted, now));
+                self.learn(id, aliases)?;
                 self.name_message(id.message(*message), provider_ref)?;
             }
             Fact::SendRefused { message, error, .. } => {
@@ -627,7 +567,8 @@ impl<'a> Turn<'a> {
             Fact::SendInDoubt { message, .. } => {
                 self.with_gate(id, *message, |gate| gate.finished(Finished::InDoubt, now));
             }
-            Fact::Reported { message, status, standing, provider_ref, .. } => {
+            Fact::Reported { message, status, standing, provider_ref, aliases, .. } => {
+                self.learn(id, aliases)?;
                 if let (ReportStatus::Failed(error), Standing::Applied) = (status, standing)
                     && error.class == ErrorClass::Sender
                 {
@@ -638,10 +579,10 @@ impl<'a> Turn<'a> {
                 }
             }
             Fact::Erased => {
-                let request = self.verification(id).map(|verification| Arc::clone(&verification.request));
-                for (key, _) in request.iter().flat_map(|request| index::found_by(request)) {
-                    self.remove(&key);
-                }
+                let Some(verification) = self.verification(id) else { return Ok(()) };
+                let request = &verification.request;
+                let rows = [index::found_by(request), index::taught_by(request, &verification.aliases)?];
+                rows.concat().iter().for_each(|(key, _)| self.remove(key));
             }
             Fact::Requested { .. }
             | Fact::MessageQueued { .. }

@@ -1,11 +1,13 @@
-//! What a turn forgets: what is older than it is to be kept, and what there is of one number.
+//! What a turn forgets: what is older than it is to be kept, and what there is of one person.
+
+use std::collections::BTreeSet;
 
 use super::super::super::chain;
 use super::super::super::index;
 use super::super::super::keys::{self, Row};
 use super::super::super::record;
 use super::{Turn, idempotency_limit};
-use crate::store::{Answer, Retention, StoreError, Swept};
+use crate::store::{Answer, LogPosition, Retention, StoreError, Swept};
 use crate::verification::Command;
 use crate::verification::values::{NumberIndex, Timestamp, VerificationId};
 
@@ -34,11 +36,14 @@ impl Turn<'_> {
             }
             self.remove(&key);
         }
-        for row in [Row::Inbound, Row::Alert] {
-            for key in self.keys_by_time(row, 6, before.inbound)? {
-                self.remove_inbound_index(row, &key)?;
-                self.remove(&key);
+        for key in self.keys_by_time(Row::InboundByArrival, 6, before.inbound)? {
+            if let Some((position, _)) = keys::arrived(&key) {
+                self.remove_inbound(position)?;
             }
+            self.remove(&key);
+        }
+        for key in self.keys_by_time(Row::Alert, 6, before.inbound)? {
+            self.remove(&key);
         }
         self.sweep_audit(before.audit)?;
         let mut oldest = self.ledger.sled()?.first_after(None)?;
@@ -74,27 +79,67 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// A share of what there is of a number.
-    pub(super) fn forget(&mut self, number: NumberIndex) -> Result<Answer, StoreError> {
-        let mut ids: Vec<_> = self.memory.pending_of(number);
-        for row in self.ledger.sled()?.scan(&keys::numbers_of(number)).take(FORGOTTEN_AT_ONCE) {
-            ids.push(keys::named(&row?.0)?);
-        }
+    /// A share of what there is of a person. Names that are known through others go first, and of each name last what
+    /// teaches that it is the person's: so what is left is found again, also after a crash.
+    pub(super) fn forget(&mut self, name: NumberIndex) -> Result<Answer, StoreError> {
         let mut forgotten = 0;
-        for id in ids {
-            forgotten += usize::from(self.run(id, &Command::Erase)?.is_ok_and(|events| !events.is_empty()));
-            // Also where an earlier version of its rows was left over.
-            self.remove(&keys::number(number, id));
-        }
-        let messages = self.ledger.sled()?.scan(&keys::inbounds_of(number)).take(FORGOTTEN_AT_ONCE);
-        for row in messages.collect::<Result<Vec<_>, _>>()? {
-            if let Some(position) = keys::trailing_id(&row.0) {
-                self.remove(&keys::inbound(position));
+        let person = self.person(name)?;
+        for (name, through) in person.ways().rev() {
+            let room = FORGOTTEN_AT_ONCE - forgotten;
+            let (mut messages, mut ids) = self.some_of(name, room + 1)?;
+            if let Some(teacher) = self.teacher_of(name, through)?
+                && messages.len() + ids.len() > 1
+            {
+                messages.retain(|position| *position != teacher);
+                ids.retain(|id| id.to_bytes() != teacher);
             }
-            self.remove(&row.0);
-            forgotten += 1;
+            for position in messages.into_iter().take(room) {
+                self.remove_inbound(position)?;
+                forgotten += 1;
+            }
+            for id in ids.into_iter().take(FORGOTTEN_AT_ONCE - forgotten) {
+                forgotten +=
+                    usize::from(self.run(id, &Command::Erase)?.is_ok_and(|events| !events.is_empty()));
+                // Also where an earlier version of its rows was left over.
+                self.remove(&keys::number(name, id));
+            }
+            if forgotten > 0 {
+                break;
+            }
         }
         Ok(Answer::Forgotten(forgotten))
+    }
+
+    /// Inbound messages and verifications of one name, at most so many of each.
+    fn some_of(
+        &self,
+        name: NumberIndex,
+        most: usize,
+    ) -> Result<(Vec<LogPosition>, BTreeSet<VerificationId>), StoreError> {
+        let disk = self.ledger.sled()?;
+        let mut messages = Vec::new();
+        for row in disk.scan(&keys::inbounds_of(name)).take(most) {
+            messages.extend(keys::trailing_id(&row?.0));
+        }
+        let mut ids: BTreeSet<_> = self.memory.pending_of(name).into_iter().collect();
+        for row in disk.scan(&keys::numbers_of(name)).take(most) {
+            ids.insert(keys::named(&row?.0)?);
+        }
+        Ok((messages, ids))
+    }
+
+    /// What teaches that a name is the person's: a verification or an inbound message.
+    fn teacher_of(
+        &self,
+        name: NumberIndex,
+        through: Option<NumberIndex>,
+    ) -> Result<Option<[u8; 16]>, StoreError> {
+        let Some(through) = through else { return Ok(None) };
+        let mut rows = self.ledger.sled()?.range(
+            keys::alias(name, through, [0; 16]),
+            [&keys::alias(name, through, [0xff; 16])[..], &[0]].concat(),
+        );
+        Ok(rows.next_back().transpose()?.and_then(|(key, _)| keys::trailing_id(&key)))
     }
 
     /// Keys of a log, oldest first, whose time of `width` bytes is before `before`.
@@ -105,14 +150,15 @@ impl Turn<'_> {
         rows.map(|row| Ok(row?.0.to_vec())).collect()
     }
 
-    fn remove_inbound_index(&mut self, row: Row, key: &[u8]) -> Result<(), StoreError> {
-        if row == Row::Inbound
-            && let Some(value) = self.ledger.sled()?.get(key)?
-            && let Some(position) = keys::trailing_id(key)
-            && let Some((key, _)) = index::inbound_of(position, &record::decode(key, &value)?)
-        {
-            self.remove(&key);
+    /// The message and what follows from it.
+    fn remove_inbound(&mut self, position: LogPosition) -> Result<(), StoreError> {
+        let key = keys::inbound(position);
+        if let Some(row) = self.ledger.sled()?.get(&key)? {
+            for (key, _) in index::inbound_of(position, &record::decode(&key, &row)?)? {
+                self.remove(&key);
+            }
         }
+        self.remove(&key);
         Ok(())
     }
 

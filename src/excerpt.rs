@@ -1,0 +1,69 @@
+//! The beginning of what a person wrote, where the whole has no room.
+
+use unicode_segmentation::GraphemeCursor;
+
+/// What stands for the rest.
+pub const MARK: char = '…';
+/// A letter with all that belongs to it, such as a family of four with its joiners, takes at most about this. What is
+/// longer, a heap of accents, is cut within.
+const LONGEST_LETTER: usize = 64;
+
+/// `text` where `fits` says so of it; else its longest beginning that fits together with `…`. No letter loses a part of
+/// itself. `fits` holds of every beginning of what it holds of.
+pub fn beginning(text: &str, fits: impl Fn(&str) -> bool) -> String {
+    if fits(text) {
+        return text.to_owned();
+    }
+    let marked = |end: usize| format!("{}{MARK}", &text[..end]);
+    let ends: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+    let fitting = ends.partition_point(|&end| fits(&marked(end)));
+    let end = fitting.checked_sub(1).map_or(0, |last| ends[last]);
+    marked(before_the_letter_at(text, end))
+}
+
+/// At most `most` characters of `text`.
+pub fn of_chars(text: &str, most: usize) -> String {
+    // Of megabytes no more is looked at than what shows where the last letter ends.
+    let looked_at = text.char_indices().nth(most + LONGEST_LETTER).map_or(text.len(), |(end, _)| end);
+    beginning(&text[..looked_at], |text| text.chars().nth(most).is_none())
+}
+
+fn before_the_letter_at(text: &str, end: usize) -> usize {
+    let mut cursor = GraphemeCursor::new(end, text.len(), true);
+    match cursor.is_boundary(text, 0) {
+        Ok(false) => {
+            let start = cursor.prev_boundary(text, 0).ok().flatten();
+            start.filter(|start| end - start <= LONGEST_LETTER).unwrap_or(end)
+        }
+        Ok(true) | Err(_) => end,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_beginning_that_fits_is_kept_with_a_mark() {
+        for (text, most, kept) in [
+            ("", 0, ""),
+            ("hello", 5, "hello"),
+            ("hello", 4, "hel…"),
+            ("hello", 1, "…"),
+            ("hello", 0, "…"),
+            ("字字字字", 3, "字字…"),
+            ("สวัสดี", 4, "สวั…"),
+            ("e\u{301}e\u{301}e\u{301}", 4, "e\u{301}…"),
+            ("a👍🏽b", 3, "a…"),
+            ("👨‍👩‍👧!", 5, "…"),
+        ] {
+            assert_eq!(of_chars(text, most), kept, "{most} of {text}");
+        }
+    }
+
+    #[test]
+    fn a_heap_of_accents_is_cut_within() {
+        let heap = format!("e{}", "\u{301}".repeat(500));
+        assert_eq!(of_chars(&heap, 101).chars().count(), 101);
+    }
+}
