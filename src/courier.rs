@@ -157,7 +157,8 @@ impl Courier {
         let id = errand.snapshot.verification.id();
         let outcome = match outcome {
             Outcome::Accepted { provider_ref } => {
-                Outcome::Accepted { provider_ref: self.hidden(errand, provider_ref) }
+                let provider_ref = provider_ref.map(|provider_ref| self.hidden(errand, provider_ref));
+                Outcome::Accepted { provider_ref }
             }
             Outcome::Held { provider_ref } => {
                 Outcome::Held { provider_ref: self.hidden(errand, provider_ref) }

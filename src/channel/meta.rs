@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::exchange::{self, Endpoint};
+use super::exchange::{self, Endpoint, Sent};
 use super::signature::Keys;
 use super::webhook::{self as incoming, Heard, NotHeard, Reply, Webhook};
 use super::{Basis, Content, Provider, SetupError, Submission, Template, TemplatesUnknown, wrong_content};
@@ -108,7 +108,8 @@ impl Provider for Meta {
         let request = self.endpoint.request(Method::POST, self.messages_url.clone());
         let request = request.header(AUTHORIZATION, self.authorization.clone());
         let request = exchange::json(request, &request::body(submission, name, language));
-        reply::outcome(self.endpoint.ask(request).await, submission)
+        let sent = Sent::new(submission).by(&self.authorization);
+        reply::outcome(self.endpoint.ask(request).await, &sent)
     }
 
     fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
@@ -145,7 +146,7 @@ pub fn introduce<'a>(channels: impl Iterator<Item = &'a mut Meta>) {
 #[cfg(fuzzing)]
 impl Meta {
     pub fn outcome_of(answer: super::exchange::Answer, submission: &Submission<'_>) -> Outcome {
-        reply::outcome(answer, submission)
+        reply::outcome(answer, &Sent::new(submission))
     }
 
     /// The two ways of reading one webhook, where both may be gone.

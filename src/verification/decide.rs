@@ -170,7 +170,7 @@ impl Rules<'_> {
                 let mut facts = vec![Fact::SendAccepted {
                     message: ordinal,
                     attempt,
-                    provider_ref: provider_ref.clone(),
+                    provider_ref: Some(provider_ref.clone()),
                 }];
                 if self.hangs_on_the_outcome(message) {
                     facts.extend(self.fall_back(FallbackReason::Refused));

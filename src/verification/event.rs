@@ -59,8 +59,10 @@ pub enum Fact {
         message: Ordinal,
         #[n(1)]
         attempt: u16,
+        /// What the provider calls the message, where its answer says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         #[n(2)]
-        provider_ref: ProviderRef,
+        provider_ref: Option<ProviderRef>,
     },
     #[n(4)]
     SendRefused {

@@ -199,9 +199,9 @@ fn fact() -> impl Strategy<Value = Fact> {
             }
         ),
         (message(), any::<u16>()).prop_map(|(message, attempt)| Fact::SendStarted { message, attempt }),
-        (message(), any::<u16>(), provider_ref()).prop_map(|(message, attempt, provider_ref)| {
-            Fact::SendAccepted { message, attempt, provider_ref }
-        }),
+        (message(), any::<u16>(), prop::option::of(provider_ref())).prop_map(
+            |(message, attempt, provider_ref)| Fact::SendAccepted { message, attempt, provider_ref }
+        ),
         (message(), any::<u16>(), an_error(), prop::option::of(moment())).prop_map(
             |(message, attempt, error, retry_at)| Fact::SendRefused { message, attempt, error, retry_at }
         ),
@@ -305,5 +305,6 @@ fn a_status() -> impl Strategy<Value = ReportStatus> {
         Just(ReportStatus::Delivered),
         Just(ReportStatus::Read),
         an_error().prop_map(ReportStatus::Failed),
+        ".{1,64}".prop_map(ReportStatus::Unknown),
     ]
 }

@@ -305,7 +305,12 @@ pub fn reference(message: usize) -> ProviderRef {
 }
 
 pub fn taken(message: usize) -> Outcome {
-    Outcome::Accepted { provider_ref: reference(message) }
+    Outcome::Accepted { provider_ref: Some(reference(message)) }
+}
+
+/// Taken by a provider that gives no id.
+pub fn taken_nameless() -> Outcome {
+    Outcome::Accepted { provider_ref: None }
 }
 
 pub fn held(message: usize) -> Outcome {
@@ -330,6 +335,10 @@ pub fn error(class: ErrorClass) -> DeliveryError {
 
 pub fn failed() -> ReportStatus {
     ReportStatus::Failed(error(ErrorClass::Recipient))
+}
+
+pub fn unknown_status() -> ReportStatus {
+    ReportStatus::Unknown("WARNING".to_owned())
 }
 
 // Facts.
@@ -360,7 +369,7 @@ pub fn send_started(message: usize, attempt: u16) -> Fact {
 }
 
 pub fn send_accepted(message: usize, attempt: u16) -> Fact {
-    Fact::SendAccepted { message: ordinal(message), attempt, provider_ref: reference(message) }
+    Fact::SendAccepted { message: ordinal(message), attempt, provider_ref: Some(reference(message)) }
 }
 
 pub fn send_refused(message: usize, attempt: u16, class: ErrorClass, retry_at: Option<i64>) -> Fact {
