@@ -100,7 +100,7 @@ async fn accepted_messages(
                 command: Command::SendReported {
                     message: errand.message,
                     attempt: errand.attempt,
-                    outcome: Outcome::Accepted { provider_ref },
+                    outcome: Outcome::Accepted { provider_ref: Some(provider_ref) },
                     aliases: Vec::new(),
                     jitter: Jitter::thousandths(0),
                 },

@@ -6,9 +6,12 @@
 
 pub mod exchange;
 pub mod http_sms;
+mod lenient;
 pub mod meta;
+mod reason;
 mod scrub;
 pub mod signature;
+mod status;
 mod templates;
 #[cfg(test)]
 mod testing;
@@ -458,6 +461,9 @@ pub struct Alert {
     pub subject: Option<String>,
     pub severity: Severity,
     pub at: Option<Timestamp>,
+    /// A hash of the provider's item and how many equal ones came before it in the same webhook: what is shown of two
+    /// items may be the same. `None`: each is one of its own.
+    pub fingerprint: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

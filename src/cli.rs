@@ -27,8 +27,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::{Config, Environment, Loaded, Problem, Source};
+use crate::config::{Config, Environment, Loaded, Problem, Source, secrets};
 
 /// Gets a one-time passcode to a person by WhatsApp, by SMS when that is not delivered in time, and knows
 /// what became of it.
@@ -162,6 +163,14 @@ fn load_config(cli: &Cli) -> Result<Loaded, Exit> {
         if problems.iter().any(built_in) {
             eprintln!("no configuration file found; `twotick config init` writes one");
         }
+        Exit::Usage
+    })
+}
+
+/// A secret from the command line or its variable, which `name` is; says on stderr what is wrong with it.
+fn secret(name: &str, given: &SecretString) -> Result<SecretString, Exit> {
+    secrets::trimmed(given.expose_secret()).map(SecretString::from).map_err(|blank| {
+        eprintln!("{name} {blank}");
         Exit::Usage
     })
 }

@@ -158,7 +158,8 @@ impl Courier {
         let aliases = sent.aliases.iter().map(|alias| self.vault.known_as(alias)).collect();
         let outcome = match sent.outcome {
             Outcome::Accepted { provider_ref } => {
-                Outcome::Accepted { provider_ref: self.hidden(errand, provider_ref) }
+                let provider_ref = provider_ref.map(|provider_ref| self.hidden(errand, provider_ref));
+                Outcome::Accepted { provider_ref }
             }
             Outcome::Held { provider_ref } => {
                 Outcome::Held { provider_ref: self.hidden(errand, provider_ref) }

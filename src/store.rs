@@ -183,6 +183,9 @@ pub struct Alert {
     pub subject: Option<String>,
     /// An unreadable delivery, sealed, the first 8 KiB of it.
     pub evidence: Option<Sealed>,
+    /// Tells what a provider says twice from two things that look alike. Without it they are told apart by what is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
 }
 
 /// `next` is where the next page begins. A list does a bounded share of work a call: it may stop and say where, having

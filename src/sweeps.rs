@@ -234,8 +234,15 @@ impl Sweeps {
         };
         tracing::warn!(%channel, code, "{title}: its messages will be refused");
         let at = self.clock.now();
-        let alert =
-            Alert { at, channel, code: code.to_owned(), title, subject: Some(subject), evidence: None };
+        let alert = Alert {
+            at,
+            channel,
+            code: code.to_owned(),
+            title,
+            subject: Some(subject),
+            evidence: None,
+            fingerprint: None,
+        };
         if let Err(error) = self.store.execute(vec![Order::Alert(alert)]).await {
             tracing::warn!(%error, "the alert could not be kept");
         }

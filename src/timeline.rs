@@ -64,6 +64,8 @@ pub enum Kind {
     StatusDelivered,
     StatusRead,
     StatusFailed,
+    /// A status word that this version does not know; `data.status` holds it. It changes nothing.
+    StatusUnknown,
     FellBack,
     GaveUp,
     CheckPassed,

@@ -78,7 +78,7 @@ de = "{code} ist Ihr Code."
 "#;
 
 /// 32 zero bytes; everything else holds the canary that no output may show.
-const MASTER: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+const MASTER: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// Of no password that anybody knows.
 const HASH: &str =
@@ -297,6 +297,16 @@ const WRONG: &[Wrong] = &[
     file("{ env = \"MASTER\" }", "\"CANARYCANARYCANARY\"", "master", "keys.master", &["32 bytes in base64"]),
     file("{ env = \"MASTER\" }", "{ file = \"sms.token\" }", "master", "keys.master", &["file sms.token must be 32 bytes in base64"]),
     variable(&[("WHATSAPP_ACCESS_TOKEN", "")], Line("access_token"), "channels.whatsapp.access_token", &["not empty", "environment variable WHATSAPP_ACCESS_TOKEN is not"]),
+    // One rule for every secret, however it is given.
+    file("sms.token", "blank.token", "blank.token", "channels.sms.bearer", &["of file blank.token begins or ends with a blank"]),
+    file("\"CANARY-bank-key-1234\"", "\"CANARY-bank-key-1234 \"", "1234 ", "apps[1].api_keys[1]", &["the secret begins or ends with a blank"]),
+    variable(&[("META_APP_SECRET", " CANARY-app-secret-1234")], Line("app_secrets"), "channels.whatsapp.app_secrets[0]", &["of env META_APP_SECRET begins or ends with a blank"]),
+    variable(&[("META_APP_SECRET", "CANARY-app-secret-1234\t\n")], Line("app_secrets"), "channels.whatsapp.app_secrets[0]", &["begins or ends with a blank"]),
+    variable(&[("SMS_REPORT_SECRET", "CANARY-report-secret ")], Line("report_secret"), "channels.sms.report_secret", &["begins or ends with a blank"]),
+    variable(&[("META_VERIFY_TOKEN", "\u{feff}CANARY-verify")], Line("verify_token"), "channels.whatsapp.verify_token", &["begins or ends with a blank"]),
+    variable(&[("WHATSAPP_ACCESS_TOKEN", "CANARY-access-token\u{a0}")], Line("access_token"), "channels.whatsapp.access_token", &["begins or ends with a blank"]),
+    variable(&[("BOB_HASH", " CANARY")], Line("BOB_HASH"), "console.users[1].password_hash", &["begins or ends with a blank"]),
+    variable(&[("MASTER", " AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")], Line("master"), "keys.master", &["environment variable MASTER begins or ends with a blank"]),
     variable(&[("SHOP_KEY", "CANARY")], Line("SHOP_KEY"), "apps[0].api_keys[0]", &["at least 16 bytes", "environment variable SHOP_KEY is not"]),
 
     // The console.
@@ -360,6 +370,7 @@ fn each_wrong_configuration_is_refused_at_its_place_and_without_its_secrets() {
         let text = GOOD.replacen(wrong.from, wrong.to, 1);
         let mut place = Place::with(&text);
         place.write("empty.token", "\n");
+        place.write("blank.token", "CANARY-sms-token \n");
         place.write("large.token", "CANARY".repeat(20_000));
         for (name, value) in wrong.variables {
             place.set(name, value);
@@ -683,7 +694,10 @@ fn the_file_of_the_master_key_may_be_missing_and_is_checked_when_it_is_there() {
     place.write("master.key", &MASTER[4..]);
     assert_eq!(place.run(&["config", "check"]).status.code(), Some(2));
 
-    assert_eq!(MasterKey::decode(&format!("{MASTER}\n")).as_deref(), Some(&[0; 32]));
+    assert_eq!(
+        MasterKey::decode(&format!("{MASTER}\n")).as_deref(),
+        Some(&std::array::from_fn(|at| at as u8))
+    );
     assert!(MasterKey::decode(&MASTER[4..]).is_none());
     assert!(MasterKey::decode("").is_none());
 }
@@ -751,6 +765,50 @@ fn doubtful_settings_are_warned_about_and_allowed() {
 
     let warnings = warned(&GOOD.replace("\"10m\"", "\"30s\""));
     assert!(warnings.len() == 1 && warnings[0].contains("last step would start"), "{warnings:?}");
+}
+
+#[test]
+fn a_final_newline_is_no_part_of_a_secret_however_it_is_given() {
+    let environment: Environment =
+        DEFAULT_VARIABLES.into_iter().map(|(name, secret)| (name, format!("{secret}\r\n"))).collect();
+    let text = DEFAULT_FILE.replace("{ env = \"META_VERIFY_TOKEN\" }", "\"CANARY-verify\\n\"");
+    let config = Config::parse(&text, &environment).unwrap();
+    let ChannelKind::Meta(meta) = &config.channels["whatsapp"].kind else { panic!("it is of kind meta") };
+    let ChannelKind::Http(http) = &config.channels["sms"].kind else { panic!("it is of kind http") };
+    for (secret, expected) in [
+        (&meta.access_token, "CANARY-access-token"),
+        (&meta.app_secrets[0], "CANARY-app-secret-1234"),
+        (&meta.verify_token, "CANARY-verify"),
+        (&http.bearer, "CANARY-sms-token"),
+        (&http.report_secret, "CANARY-report-secret"),
+        (&config.apps[0].api_keys[0], "CANARY-shop-key-1234"),
+    ] {
+        assert_eq!(secret.expose_secret(), expected);
+    }
+}
+
+#[test]
+fn weak_secrets_are_warned_about_by_their_key_and_not_shown() {
+    for (name, value, key) in [
+        ("META_APP_SECRET", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "channels.whatsapp.app_secrets[0]"),
+        ("SMS_REPORT_SECRET", "abababababababababab", "channels.sms.report_secret"),
+        ("META_VERIFY_TOKEN", "11111111", "channels.whatsapp.verify_token"),
+        ("WHATSAPP_ACCESS_TOKEN", "tok3n", "channels.whatsapp.access_token"),
+        ("SHOP_KEY", "xxxxxxxxxxxxxxxxxxxx", "apps[0].api_keys[0]"),
+        ("MASTER", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "keys.master"),
+    ] {
+        let mut place = Place::with(GOOD);
+        place.set(name, value);
+        let output = place.run(&["config", "check"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let shown = stdout(&output);
+        let warnings: Vec<_> = shown.lines().filter(|line| line.starts_with("warning")).collect();
+        assert!(
+            matches!(warnings[..], [warning] if warning.contains(&format!("{key}: "))),
+            "{name}: {warnings:?}"
+        );
+        assert!(!shown.contains(value), "{name}: {shown}");
+    }
 }
 
 #[test]

@@ -191,6 +191,23 @@ async fn a_text_is_filled_in_once_in_the_apps_language_with_the_minutes_that_are
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_an_id_is_taken_and_nothing_goes_out_twice() {
+    for answer in [ResponseTemplate::new(204), ResponseTemplate::new(200).set_body_string("OK")] {
+        let mut house = House::new().await;
+        Mock::given(method("POST")).and(path("/sms")).respond_with(answer).mount(&house.provider).await;
+        let errand = house.errand("en", vec![by_sms(None)]).await;
+        house.courier().carry_out(&errand).await;
+        let facts = house.facts(&errand).await;
+        assert!(matches!(facts.last(), Some(Fact::SendAccepted { provider_ref: None, .. })), "{facts:?}");
+        // Past what the last step waits for in doubt.
+        house.clock.advance(Duration::from_secs(60));
+        assert_eq!(house.store.sweep_missed().await, Ok(0));
+        assert!(house.errands.try_recv().is_err());
+        assert_eq!(house.requests().await.len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_template_goes_out_in_its_language() {
     let mut house = House::new().await;
     let accepted = ResponseTemplate::new(200).set_body_json(json!({ "messages": [{ "id": "wamid.1" }] }));

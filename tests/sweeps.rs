@@ -153,6 +153,7 @@ async fn what_is_old_is_forgotten() {
         title: "undeliverable".to_owned(),
         subject: None,
         evidence: None,
+        fingerprint: None,
     };
     house.store.execute(vec![Order::Alert(alert)]).await.unwrap();
     sweeps.retention().await.unwrap();

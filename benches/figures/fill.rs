@@ -246,7 +246,7 @@ impl Filler {
             command: Happening::SendReported {
                 message,
                 attempt: 1,
-                outcome: SendOutcome::Accepted { provider_ref: self.sealed_ref(id, message) },
+                outcome: SendOutcome::Accepted { provider_ref: Some(self.sealed_ref(id, message)) },
                 aliases: Vec::new(),
                 jitter: Jitter::thousandths(0),
             },

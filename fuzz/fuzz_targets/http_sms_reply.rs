@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use libfuzzer_sys::fuzz_target;
 use twotick::channel::exchange::Answer;
 use twotick::channel::http_sms::HttpSms;
-use twotick_fuzz::{Reply, carrier, check_outcome};
+use twotick_fuzz::{Reply, carrier, check_outcome, submission};
 
 /// Those that carriers use; a channel of each is made once.
 const POINTERS: [&str; 4] = ["/id", "/messages/0/id", "", "/a~1b"];
@@ -21,6 +21,6 @@ fuzz_target!(|data: &[u8]| {
     let has_body = received.body.is_some();
     CARRIERS.with_borrow(|carriers| {
         let carrier = &carriers[usize::from(*pointer) % carriers.len()];
-        check_outcome(&carrier.outcome_of(Answer::Received(received)), status, has_body);
+        check_outcome(&carrier.outcome_of(Answer::Received(received), &submission()), status, has_body);
     });
 });

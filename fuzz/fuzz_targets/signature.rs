@@ -106,7 +106,9 @@ impl Change {
 
 fn check(verdict: Result<(), BadSignature>, headers: &[&[u8]], secrets: &[&str], body: &[u8]) {
     let right = match headers {
-        [header] => secrets.iter().any(|secret| *header == by_definition(secret.as_bytes(), body)),
+        [header] => {
+            secrets.iter().any(|secret| header.eq_ignore_ascii_case(&by_definition(secret.as_bytes(), body)))
+        }
         _ => false,
     };
     assert_eq!(verdict.is_ok(), right, "{verdict:?} of {headers:?}");

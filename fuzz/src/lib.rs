@@ -150,7 +150,12 @@ fn line(data: &[u8]) -> (&[u8], &[u8]) {
 
 pub fn check_outcome(outcome: &Outcome, reply_status: u16, has_body: bool) {
     match outcome {
-        Outcome::Accepted { provider_ref } | Outcome::Held { provider_ref } => {
+        Outcome::Accepted { provider_ref } => {
+            assert!((200..300).contains(&reply_status), "{reply_status} was taken for an acceptance");
+            assert!(has_body || provider_ref.is_none(), "an id was read where nothing is");
+            provider_ref.iter().for_each(check_ref);
+        }
+        Outcome::Held { provider_ref } => {
             assert!(
                 (200..300).contains(&reply_status) && has_body,
                 "{reply_status} was taken for an acceptance"
@@ -207,8 +212,13 @@ fn check_report(report: &Report<Alias>) {
     assert!(report.provider_ref.is_some() || report.reference.is_some(), "it names no message");
     report.provider_ref.iter().for_each(check_ref);
     assert!(report.reported_at.is_none_or(is_lawful));
-    if let ReportStatus::Failed(error) = &report.status {
-        check_error(error);
+    match &report.status {
+        ReportStatus::Sent | ReportStatus::Delivered | ReportStatus::Read => {}
+        ReportStatus::Failed(error) => check_error(error),
+        ReportStatus::Unknown(word) => {
+            assert!(!word.is_empty() && word.chars().count() <= ReportStatus::MAX_WORD_CHARS, "{word:?}");
+            check_line(word, 8);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-use super::{Basis, SetupError, Timeouts, in_doubt, refused, scrub};
+use super::{Basis, Content, SetupError, Submission, Timeouts, in_doubt, reason, refused, scrub};
 use crate::clock::Clock;
 use crate::failpoint;
 use crate::verification::values::{ChannelName, ErrorClass, Outcome, Timestamp};
@@ -138,11 +138,18 @@ impl Received {
         }
     }
 
-    /// What a status alone says, where the answer holds no error of the provider's own.
+    /// What the provider says about its status: its own words where it has any, at most 200 characters, without
+    /// numbers, codes and tokens.
+    pub fn words(&self, confidential: &Confidential<'_>) -> String {
+        let reason = self.body.as_deref().and_then(|body| reason::of_answer(body, &confidential.0));
+        reason.unwrap_or_else(|| format!("the provider answered {}", self.status))
+    }
+
+    /// What a status alone says, where the answer holds no error in a form that is known.
     /// A 2xx that cannot be read and a 5xx may both have been carried out.
-    pub fn judge_by_status(&self) -> Outcome {
+    pub fn judge_by_status(&self, confidential: &Confidential<'_>) -> Outcome {
         let code = format!("http_{}", self.status.as_u16());
-        let title = format!("the provider answered {}", self.status);
+        let title = self.words(confidential);
         let class = match self.status.as_u16() {
             300..=399 => {
                 let title = "the provider answered with a redirect, which is not followed";
@@ -151,9 +158,11 @@ impl Received {
             429 => ErrorClass::Retry,
             // The request was not received whole, or a proxy gave up waiting: it may have been passed on.
             408 | 499 => return in_doubt("unreadable_answer", title),
-            401 | 403 | 404 => ErrorClass::Configuration,
+            // Token, account, address, method or form: no other recipient would fare better.
+            401..=405 | 407 | 410 | 411 | 415 | 421 | 426 => ErrorClass::Configuration,
+            400..=499 if reason::is_of_the_account(&title) => ErrorClass::Configuration,
             400..=499 => ErrorClass::Fallback,
-            _ => return in_doubt("unreadable_answer", format!("{title} and nothing that can be read")),
+            _ => return in_doubt("unreadable_answer", title),
         };
         refused(code, title, class).after(self.retry_after)
     }
@@ -169,6 +178,32 @@ impl Received {
             all.insert(*name, HeaderValue::from_bytes(value).ok()?);
         }
         Some(Self { status, retry_after: retry_after(&all), body })
+    }
+}
+
+/// What a provider may quote in its answer and nobody may read there.
+pub struct Confidential<'a>(Vec<&'a str>);
+
+impl<'a> Confidential<'a> {
+    pub fn new(submission: &Submission<'a>) -> Self {
+        let text = match submission.content {
+            Content::Text(text) => Some(text),
+            Content::Template { .. } => None,
+        };
+        let number = [submission.to, submission.to.trim_start_matches('+')];
+        // The text first: it holds the code, without which it would not be found.
+        Self(text.into_iter().chain([submission.code]).chain(number).collect())
+    }
+
+    /// What stands in the `Authorization` header too.
+    pub fn by(mut self, authorization: &'a HeaderValue) -> Self {
+        let header = authorization.to_str().unwrap_or_default();
+        self.0.extend(header.split_once(' ').map(|(_, secret)| secret));
+        self
+    }
+
+    pub fn as_slice(&self) -> &[&'a str] {
+        &self.0
     }
 }
 

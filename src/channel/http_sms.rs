@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::exchange::{self, After as _, Answer, Endpoint, unanswered};
+use super::exchange::{self, After as _, Answer, Confidential, Endpoint, unanswered};
 use super::signature::Keys;
+use super::status::{self, Meaning};
 use super::webhook::{self, Heard, NotHeard, Reply, Told, Webhook};
-use super::wire::Text;
+use super::wire::{self, Text};
 use super::{
-    Basis, Content, Delivery, Provider, Sent, SetupError, Submission, Unknown, in_doubt, refused, scrub,
-    wrong_content,
+    Basis, Content, Delivery, Provider, Sent, SetupError, Submission, Unknown, in_doubt, lenient, reason,
+    refused, scrub, wrong_content,
 };
 use crate::verification::values::{
     DeliveryError, ErrorClass, Outcome, ProviderRef, Report, ReportStatus, Timestamp,
@@ -32,7 +33,7 @@ pub struct Settings {
     pub from: String,
     /// Visible ASCII.
     pub bearer: SecretString,
-    /// JSON pointer (RFC 6901) to the carrier's message id in its answer, `/id`.
+    /// JSON pointer (RFC 6901) to the carrier's message id in its answer, `/id`; empty where it gives none.
     pub id_pointer: String,
     /// Signs the carrier's reports; at least 16 bytes.
     pub report_secret: SecretString,
@@ -69,42 +70,38 @@ impl HttpSms {
         })
     }
 
-    fn outcome(&self, answer: Answer) -> Outcome {
+    /// A 2xx is accepted whatever its body is like: a carrier that took the message must not get it twice.
+    fn outcome(&self, answer: Answer, submission: &Submission<'_>) -> Outcome {
         let received = match unanswered(answer) {
             Ok(received) => received,
             Err(outcome) => return outcome,
         };
-        let title = || format!("the carrier answered {}", received.status);
+        let confidential = Confidential::new(submission).by(&self.authorization);
+        let title = || received.words(&confidential);
         match received.status.as_u16() {
-            200..=299 => {}
-            503 => return refused("http_503", title(), ErrorClass::Retry).after(received.retry_after),
+            200..=299 => Outcome::Accepted {
+                provider_ref: received.body.as_deref().and_then(|body| self.message_id(body)),
+            },
+            503 => refused("http_503", title(), ErrorClass::Retry).after(received.retry_after),
             // Of a carrier every 4xx means that it does not take the message, however it came to say so.
-            status @ (408 | 499) => {
-                return refused(format!("http_{status}"), title(), ErrorClass::Fallback);
-            }
+            status @ (408 | 499) => refused(format!("http_{status}"), title(), ErrorClass::Fallback),
             // Nothing says that whoever redirects has not passed the message on.
             300..=399 => {
-                return in_doubt("redirected", format!("{} with a redirect, which is not followed", title()));
+                let title = format!(
+                    "the carrier answered {} with a redirect, which is not followed",
+                    received.status
+                );
+                in_doubt("redirected", title)
             }
-            _ => return received.judge_by_status(),
-        }
-        match received.body.as_deref().and_then(|body| self.message_id(body)) {
-            Some(provider_ref) => Outcome::Accepted { provider_ref },
-            None => {
-                let title = format!("the carrier answered {} without a message id", received.status);
-                in_doubt("unreadable_answer", title)
-            }
+            _ => received.judge_by_status(&confidential),
         }
     }
 
     fn message_id(&self, body: &[u8]) -> Option<ProviderRef> {
-        let json: Value = serde_json::from_slice(body).ok()?;
-        let id = match json.pointer(&self.id_pointer)? {
-            Value::String(id) => id.clone(),
-            Value::Number(id) if !id.is_f64() => id.to_string(),
-            _ => return None,
-        };
-        ProviderRef::parse(&id).ok()
+        if self.id_pointer.is_empty() {
+            return None;
+        }
+        lenient::find(body, |json| wire::reference(json.pointer(&self.id_pointer)?))
     }
 }
 
@@ -121,7 +118,7 @@ impl Provider for HttpSms {
         };
         let request = self.endpoint.request(Method::POST, self.url.clone());
         let request = request.header(AUTHORIZATION, self.authorization.clone());
-        self.outcome(self.endpoint.ask(exchange::json(request, &body)).await).into()
+        self.outcome(self.endpoint.ask(exchange::json(request, &body)).await, submission).into()
     }
 
     fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
@@ -142,7 +139,8 @@ impl Provider for HttpSms {
 }
 
 fn parse(body: &[u8]) -> Delivery {
-    match serde_json::from_slice(body) {
+    let text = lenient::mended(body).unwrap_or_default();
+    match serde_json::from_str(&text) {
         Ok(report) => delivery(&report),
         Err(_) => Delivery::unreadable("it is not a JSON object"),
     }
@@ -150,8 +148,8 @@ fn parse(body: &[u8]) -> Delivery {
 
 #[cfg(fuzzing)]
 impl HttpSms {
-    pub fn outcome_of(&self, answer: Answer) -> Outcome {
-        self.outcome(answer)
+    pub fn outcome_of(&self, answer: Answer, submission: &Submission<'_>) -> Outcome {
+        self.outcome(answer, submission)
     }
 }
 
@@ -171,45 +169,59 @@ struct CarrierReport<'a> {
 
 fn delivery(report: &CarrierReport<'_>) -> Delivery {
     let provider_ref = report.id.provider_ref();
-    let reference = report.reference.get().and_then(|text| text.parse().ok());
+    let reference = report.reference.message_id();
     if provider_ref.is_none() && reference.is_none() {
         return Delivery::unreadable("it names no message: neither `id` nor `reference` can be read");
     }
-    let status = match report.status.get() {
-        Some("sent") => ReportStatus::Sent,
-        Some("delivered") => ReportStatus::Delivered,
-        Some("failed") => ReportStatus::Failed(failure(report.error)),
-        None => return Delivery::unreadable("it has no `status`"),
-        Some(status) => {
-            tracing::debug!(status = scrub::unknown_word(status), "unknown delivery status");
-            let mut delivery = Delivery::default();
+    let Some(word) = report.status.get() else {
+        return Delivery::unreadable("it has no `status`");
+    };
+    let mut delivery = Delivery::default();
+    let status = match status::meaning(word) {
+        Some(Meaning::Sent) => Some(ReportStatus::Sent),
+        Some(Meaning::Delivered) => Some(ReportStatus::Delivered),
+        Some(Meaning::Read) => Some(ReportStatus::Read),
+        Some(Meaning::Failed) => Some(ReportStatus::Failed(failure(report.error, word))),
+        None => {
             delivery.count(Unknown::Status);
-            return delivery;
+            status::unknown(word)
         }
     };
-    let reported_at = report.at.get().and_then(|text| text.parse::<Timestamp>().ok());
-    let report = Report { status, reported_at, provider_ref, reference, aliases: Vec::new() };
-    Delivery { reports: vec![report], ..Delivery::default() }
+    let reported_at =
+        report.at.get().and_then(|text| text.parse::<Timestamp>().ok()).or(report.at.unix_time());
+    let aliases = Vec::new();
+    delivery
+        .reports
+        .extend(status.map(|status| Report { status, reported_at, provider_ref, reference, aliases }));
+    delivery
 }
 
-#[derive(Deserialize, Default)]
-struct CarrierError<'a> {
-    #[serde(borrow, default)]
-    code: Text<'a>,
-    #[serde(borrow, default)]
-    title: Text<'a>,
-}
-
-/// Carriers' codes have no common meaning, so every failure leads to the next step.
-fn failure(error: Option<&RawValue>) -> DeliveryError {
-    let error: CarrierError<'_> =
-        error.and_then(|error| serde_json::from_str(error.get()).ok()).unwrap_or_default();
-    let code = error.code.get().and_then(scrub::token);
-    let title = error.title.get().map(scrub::title).and_then(scrub::legible);
+/// Carriers' codes have no common meaning, so every failure leads to the next step; only where the words tell of our
+/// account has an operator to act.
+fn failure(error: Option<&RawValue>, word: &str) -> DeliveryError {
+    let error: Value = error.and_then(|error| serde_json::from_str(error.get()).ok()).unwrap_or_default();
+    let code = match &error {
+        Value::Object(fields) => fields.get("code").and_then(wire::word),
+        bare @ (Value::String(_) | Value::Number(_)) => wire::word(bare).filter(|code| !code.contains(' ')),
+        Value::Null | Value::Bool(_) | Value::Array(_) => None,
+    };
+    let words = match &error {
+        Value::Object(fields) => {
+            fields.get("title").and_then(wire::word).or_else(|| reason::of_value(&error))
+        }
+        Value::String(text) if text.contains(' ') => Some(text.clone()),
+        Value::Array(_) => reason::of_value(&error),
+        Value::String(_) | Value::Number(_) | Value::Null | Value::Bool(_) => None,
+    };
+    let title = words.map(|words| scrub::title(&words)).and_then(scrub::legible);
+    let class = match &title {
+        Some(title) if reason::is_of_the_account(title) => ErrorClass::Configuration,
+        Some(_) | None => ErrorClass::Fallback,
+    };
     DeliveryError {
-        code: code.unwrap_or_else(|| "no_reason".to_owned()),
-        title: title.unwrap_or_else(|| "the carrier gave no reason".to_owned()),
-        class: ErrorClass::Fallback,
+        code: code.as_deref().and_then(scrub::token).unwrap_or_else(|| "no_reason".to_owned()),
+        title: title.unwrap_or_else(|| status::unexplained("the carrier", word)),
+        class,
     }
 }
 

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::exchange::{self, Endpoint};
+use super::exchange::{self, Confidential, Endpoint};
 use super::signature::Keys;
 use super::webhook::{self as incoming, Heard, NotHeard, Reply, Webhook};
 use super::{
@@ -109,7 +109,8 @@ impl Provider for Meta {
         let request = self.endpoint.request(Method::POST, self.messages_url.clone());
         let request = request.header(AUTHORIZATION, self.authorization.clone());
         let request = exchange::json(request, &request::body(submission, name, language));
-        reply::read(self.endpoint.ask(request).await, submission)
+        let confidential = Confidential::new(submission).by(&self.authorization);
+        reply::read(self.endpoint.ask(request).await, &confidential)
     }
 
     fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
@@ -146,7 +147,7 @@ pub fn introduce<'a>(channels: impl Iterator<Item = &'a mut Meta>) {
 #[cfg(fuzzing)]
 impl Meta {
     pub fn sent_of(answer: super::exchange::Answer, submission: &Submission<'_>) -> Sent {
-        reply::read(answer, submission)
+        reply::read(answer, &Confidential::new(submission))
     }
 
     /// The two ways of reading one webhook, where both may be gone.

@@ -31,24 +31,156 @@ pub fn title(text: &str) -> String {
     cut(kept.trim(), MAX_TITLE_CHARS)
 }
 
-/// [`title`] of words in which a provider may have quoted what it was sent.
+/// [`title`] of words in which a provider may have quoted what it was sent, in whatever case.
 pub fn title_without(text: &str, secrets: &[&str]) -> String {
+    title(&without(text, secrets))
+}
+
+/// [`title`] in which the years of dates stay: `April 17, 2026`, `17 April 2026`, `2026-04-17`.
+pub fn dated(text: &str) -> String {
+    let plain: String = text.chars().map(|letter| if is_shield(letter) { ' ' } else { letter }).collect();
+    let mut shielded = String::with_capacity(plain.len());
+    let mut before = ["", ""];
+    for word in plain.split_inclusive(char::is_whitespace) {
+        let bare = word.trim_matches(|letter: char| !letter.is_ascii_alphanumeric());
+        let dated = is_iso_date(bare) || (is_year(bare) && before.iter().any(|word| names_a_month(word)));
+        shielded.extend(word.chars().map(|letter| if dated { shield(letter) } else { letter }));
+        before = [before[1], bare];
+    }
+    title(&shielded).chars().map(unshield).collect()
+}
+
+/// Letters of private use stand for the digits that stay.
+const FIRST_SHIELD: u32 = 0xe000;
+
+fn is_shield(letter: char) -> bool {
+    (FIRST_SHIELD..FIRST_SHIELD + 10).contains(&u32::from(letter))
+}
+
+fn shield(letter: char) -> char {
+    let digit = letter.to_digit(10).filter(|_| letter.is_ascii());
+    digit.and_then(|digit| char::from_u32(FIRST_SHIELD + digit)).unwrap_or(letter)
+}
+
+fn unshield(letter: char) -> char {
+    let digit = u32::from(letter).checked_sub(FIRST_SHIELD).filter(|digit| *digit < 10);
+    digit.and_then(|digit| char::from_digit(digit, 10)).unwrap_or(letter)
+}
+
+fn is_year(word: &str) -> bool {
+    word.len() == 4
+        && (word.starts_with("19") || word.starts_with("20"))
+        && word.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn is_iso_date(word: &str) -> bool {
+    let parts: Vec<&str> = word.split('-').collect();
+    let two_digits = |part: &&str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+    matches!(&parts[..], [year, rest @ ..] if is_year(year) && rest.len() == 2 && rest.iter().all(two_digits))
+}
+
+fn names_a_month(word: &str) -> bool {
+    const MONTHS: [&str; 12] =
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+    let word = word.to_ascii_lowercase();
+    MONTHS.iter().any(|month| word.starts_with(month))
+}
+
+/// [`title_without`] of an answer that has no form that we know: tokens and addresses of pages or people are masked too.
+pub fn reason(text: &str, secrets: &[&str]) -> String {
+    let words = without(text, secrets);
+    let mut kept: Vec<String> = Vec::new();
+    let mut secret_follows = false;
+    for word in words.split_whitespace().take(MAX_TITLE_CHARS) {
+        let name = word.trim_matches(|letter: char| !letter.is_alphanumeric()).to_ascii_lowercase();
+        let masked = secret_follows && looks_like_a_token(word, SHORT_TOKEN_CHARS);
+        kept.push(if masked { "…".to_owned() } else { without_token(word) });
+        secret_follows = SECRET_NAMES.iter().any(|secret| name.ends_with(secret));
+    }
+    title(&kept.join(" "))
+}
+
+/// Behind one of these a word may be a secret.
+const SECRET_NAMES: &[&str] = &[
+    "bearer",
+    "basic",
+    "token",
+    "key",
+    "apikey",
+    "secret",
+    "password",
+    "passwd",
+    "signature",
+    "authorization",
+];
+/// Words of prose are shorter, or hold no digits.
+const TOKEN_CHARS: usize = 16;
+const SHORT_TOKEN_CHARS: usize = 6;
+/// The longest word of prose or of an enumeration that is kept.
+const MAX_WORD_CHARS: usize = 40;
+
+fn without(text: &str, secrets: &[&str]) -> String {
     let mut clean = text.to_owned();
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        clean = clean.replace(secret, "…");
+        // Lower case of ASCII keeps every place.
+        let (lower, sought) = (clean.to_ascii_lowercase(), secret.to_ascii_lowercase());
+        let mut rest = 0;
+        let mut cut = String::new();
+        for (at, found) in lower.match_indices(&sought) {
+            cut.push_str(&clean[rest..at]);
+            cut.push('…');
+            rest = at + found.len();
+        }
+        cut.push_str(&clean[rest..]);
+        clean = cut;
     }
-    title(&clean)
+    clean
+}
+
+/// A word of an answer without what may be a token in it.
+fn without_token(word: &str) -> String {
+    if word.contains("://") {
+        return "…".to_owned();
+    }
+    if word.contains('@') {
+        return "…".to_owned();
+    }
+    if let Some((name, value)) = word.split_once(['=', ':'])
+        && !value.is_empty()
+        && SECRET_NAMES.iter().any(|secret| name.to_ascii_lowercase().ends_with(secret))
+    {
+        return format!("{name}=…");
+    }
+    if word.chars().count() > MAX_WORD_CHARS || looks_like_a_token(word, TOKEN_CHARS) {
+        return "…".to_owned();
+    }
+    word.to_owned()
+}
+
+fn looks_like_a_token(word: &str, least: usize) -> bool {
+    let word = word.trim_matches(|letter: char| !letter.is_alphanumeric());
+    let digits = word.chars().any(|letter| letter.is_ascii_digit());
+    let mixed = word.chars().skip(1).any(|letter| letter.is_ascii_uppercase())
+        && word.chars().any(|letter| letter.is_ascii_lowercase());
+    word.chars().count() >= least && word.chars().any(char::is_alphabetic) && (digits || mixed)
 }
 
 /// A provider's code or enumerated word as it stands, unless it looks like something else. `None` where there is nothing
 /// to be read in it.
 pub fn token(text: &str) -> Option<String> {
+    as_token(text).or_else(|| legible(title(text)))
+}
+
+/// [`token`], and where it is prose with dates, they stay.
+pub fn dated_token(text: &str) -> Option<String> {
+    as_token(text).or_else(|| legible(dated(text)))
+}
+
+fn as_token(text: &str) -> Option<String> {
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte));
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    if plain && text.len() <= MAX_TOKEN_CHARS && digits < NUMBER_DIGITS {
-        return legible(text.to_owned());
-    }
-    legible(title(text))
+    let fits = plain && text.len() <= MAX_TOKEN_CHARS && digits < NUMBER_DIGITS;
+    legible(text.to_owned()).filter(|_| fits)
 }
 
 /// A word of a provider that this version does not know, for the log.
@@ -111,6 +243,48 @@ mod tests {
     #[test]
     fn what_was_sent_is_cut_out_even_where_it_has_no_digits() {
         assert_eq!(title_without("parameter 'ABcd' of +491", &["ABcd", "", "+491"]), "parameter '…' of …");
+    }
+
+    #[test]
+    fn an_answer_keeps_its_words_and_no_token() {
+        for (text, kept) in [
+            ("Insufficient credit", "Insufficient credit"),
+            (
+                "invalid SENDER_ID_NOT_REGISTERED in field 'from'",
+                "invalid SENDER_ID_NOT_REGISTERED in field 'from'",
+            ),
+            ("token hunter2hunter2 is unknown", "token … is unknown"),
+            ("token is unknown", "token is unknown"),
+            ("Bearer abcDEF is not valid", "Bearer … is not valid"),
+            ("api_key=abcdef was refused", "api_key=… was refused"),
+            ("the secret \"s3cr3t-value\" is wrong", "the secret … is wrong"),
+            ("EAAJZCfakeToken0123456789abcdef has expired", "… has expired"),
+            ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "…"),
+            ("see https://example.com/e?token=abc or ask anna@example.com", "see … or ask …"),
+            ("to +4915228817386 failed", "to +… failed"),
+            ("sent CARRIERTOKEN to us", "sent … to us"),
+            ("one\n\n two\tthree", "one two three"),
+        ] {
+            assert_eq!(reason(text, &["carriertoken"]), kept);
+        }
+        assert_eq!(reason(&"x ".repeat(5_000), &[]).chars().count(), 200);
+    }
+
+    #[test]
+    fn dates_keep_their_year_and_numbers_none() {
+        for (text, shown) in [
+            ("November 30, 2026", "November 30, 2026"),
+            ("Nov 30, 2026.", "Nov 30, 2026."),
+            ("30 November 2026", "30 November 2026"),
+            ("from 1 Jan 2026 until Mar 2027", "from 1 Jan 2026 until Mar 2027"),
+            ("on 2026-11-30, at 10:00", "on 2026-11-30, at 10:00"),
+            ("code 2026", "code …"),
+            ("2026 4915 2288", "…"),
+            ("April 4915228817386", "April …"),
+            ("\u{e002}\u{e000}\u{e002}\u{e006}", ""),
+        ] {
+            assert_eq!(dated(text), shown, "{text}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Signatures of webhooks: `sha256=` and the HMAC-SHA-256 of the raw body in lower-case hexadecimal.
+//! Signatures of webhooks: `sha256=` and the HMAC-SHA-256 of the raw body in hexadecimal, in either case.
 //!
 //! Meta escapes non-ASCII letters, `/`, `<`, `%` and `@` before it signs, so only the bytes that arrived count:
 //! nothing is parsed, decoded or written anew before the check (Meta, webhooks getting-started, spring 2026).
@@ -27,9 +27,9 @@ impl Keys {
         Ok(Self(secrets.iter().map(keyed).collect()))
     }
 
-    /// The value of a signature header, exactly in the one form; compared in constant time.
+    /// The value of a signature header, in the one form but for its case; compared in constant time.
     pub fn verify(&self, header: &[u8], body: &[u8]) -> Result<(), BadSignature> {
-        let claimed = header.strip_prefix(PREFIX).and_then(from_lower_hex).ok_or(BadSignature::Malformed)?;
+        let claimed = claimed(header).ok_or(BadSignature::Malformed)?;
         let signed = self.0.iter().fold(false, |signed, key| {
             let mut mac = key.clone();
             mac.update(body);
@@ -64,7 +64,7 @@ pub enum BadSignature {
     Missing,
     #[error("there is more than one signature header")]
     Doubled,
-    #[error("the signature is not `sha256=` and 64 lower-case hexadecimal digits")]
+    #[error("the signature is not `sha256=` and 64 hexadecimal digits")]
     Malformed,
     #[error("the signature does not belong to this body")]
     Wrong,
@@ -87,8 +87,12 @@ fn keyed(secret: &SecretString) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes keys of any length") // RFC 2104, section 3: longer ones are hashed
 }
 
-fn from_lower_hex(text: &[u8]) -> Option<[u8; 32]> {
-    let text: &[u8; 64] = text.try_into().ok()?;
+fn claimed(header: &[u8]) -> Option<[u8; 32]> {
+    let (prefix, digits) = header.split_at_checked(PREFIX.len())?;
+    if !prefix.eq_ignore_ascii_case(PREFIX) {
+        return None;
+    }
+    let text: &[u8; 64] = digits.try_into().ok()?;
     let mut bytes = [0; 32];
     for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
         *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
@@ -100,6 +104,7 @@ fn nibble(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
         _ => None,
     }
 }
@@ -157,10 +162,8 @@ mod tests {
             ("", Malformed),
             ("sha256=", Malformed),
             (hex, Malformed),
-            (&format!("SHA256={hex}"), Malformed),
             (&format!("sha1={hex}"), Malformed),
             (&format!("sha512={hex}"), Malformed),
-            (&format!("sha256={}", hex.to_uppercase()), Malformed),
             (&format!("{good},{good}"), Malformed),
             (&format!("{good}, {good}"), Malformed),
             (&format!(" {good}"), Malformed),
@@ -185,6 +188,22 @@ mod tests {
             assert_eq!(keys().verify(header, body), Err(Malformed));
         }
         assert_eq!(keys().verify(good.as_bytes(), body), Ok(()));
+    }
+
+    #[test]
+    fn upper_case_is_right_too() {
+        let good = sign(&SECRET.into(), b"{}");
+        let hex = good.strip_prefix("sha256=").unwrap();
+        let mixed: String = hex
+            .char_indices()
+            .map(|(at, digit)| if at % 2 == 0 { digit.to_ascii_uppercase() } else { digit })
+            .collect();
+        for header in
+            [good.to_uppercase(), format!("sha256={}", hex.to_uppercase()), format!("Sha256={mixed}")]
+        {
+            assert_eq!(keys().verify(header.as_bytes(), b"{}"), Ok(()), "{header}");
+            assert_eq!(keys().verify(header.as_bytes(), b"{} "), Err(BadSignature::Wrong), "{header}");
+        }
     }
 
     #[test]

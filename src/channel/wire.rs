@@ -5,7 +5,27 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::verification::values::{ProviderRef, Timestamp};
+use serde_json::Value;
+
+use crate::verification::values::{MessageId, ProviderRef, Timestamp};
+
+/// As milliseconds it is 1973, as seconds the year 5138.
+const FIRST_IN_MILLIS: i64 = 100_000_000_000;
+
+/// A text or a whole number, less the blanks around it. `None` where nothing is left.
+pub fn word(value: &Value) -> Option<String> {
+    let word = match value {
+        Value::String(text) => text.trim().to_owned(),
+        Value::Number(number) if !number.is_f64() => number.to_string(),
+        Value::Number(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+    };
+    Some(word).filter(|word| !word.is_empty())
+}
+
+/// What a provider calls a message.
+pub fn reference(value: &Value) -> Option<ProviderRef> {
+    ProviderRef::parse(&word(value)?).ok()
+}
 
 /// An id, a word or a number, whether written as a string or as a number. Anything else reads as absent, so that
 /// one field of a strange type does not cost the rest of its object. Borrows where nothing is escaped.
@@ -26,8 +46,21 @@ impl Text<'_> {
         self.0.as_deref() == Some(word)
     }
 
+    /// Blanks around it do not count.
     pub fn provider_ref(&self) -> Option<ProviderRef> {
-        ProviderRef::parse(self.get()?).ok()
+        ProviderRef::parse(self.get()?.trim()).ok()
+    }
+
+    /// Our own id, as it comes back; some systems change its case.
+    pub fn message_id(&self) -> Option<MessageId> {
+        self.get()?.trim().to_ascii_lowercase().parse().ok()
+    }
+
+    /// Of unix seconds or milliseconds.
+    pub fn unix_time(&self) -> Option<Timestamp> {
+        let number: i64 = self.get()?.trim().parse().ok()?;
+        let millis = if number < FIRST_IN_MILLIS { number.checked_mul(1000)? } else { number };
+        (0..=Timestamp::MAX.as_millis()).contains(&millis).then(|| Timestamp::from_millis(millis))
     }
 
     /// Of unix seconds; `None` for what is before 1970 or after 9999, such as milliseconds.

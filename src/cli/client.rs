@@ -9,7 +9,7 @@ use reqwest::{Client, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::{Cli, Exit, load_config};
+use super::{Cli, Exit, load_config, secret};
 
 /// Longer than the longest that the server holds a request (60 s).
 const TIMEOUT: Duration = Duration::from_secs(75);
@@ -78,7 +78,8 @@ pub(super) fn with_api(
 
 impl Api {
     fn new(cli: &Cli, server: &Server) -> Result<Self, Exit> {
-        let (url, key) = (server.url.clone(), server.key.clone());
+        let key = server.key.as_ref().map(|key| secret("--key or TWOTICK_API_KEY", key)).transpose()?;
+        let url = server.url.clone();
         let (base, key) = match (url, key) {
             (Some(url), Some(key)) => (url, key),
             (url, key) => {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use secrecy::SecretString;
 
 use super::signals::Signals;
-use super::{Exit, logging, print};
+use super::{Exit, logging, print, secret};
 use crate::app::sandbox::{self, Options};
 use crate::config::Environment;
 
@@ -32,11 +32,17 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Exit {
+    let secrets = secret("--app-secret", &args.app_secret)
+        .and_then(|app_secret| Ok((app_secret, secret("--report-secret", &args.report_secret)?)));
+    let (app_secret, report_secret) = match secrets {
+        Ok(secrets) => secrets,
+        Err(exit) => return exit,
+    };
     logging::start(&Environment::from_process(), "info");
     let ended = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .and_then(|runtime| runtime.block_on(serve(args)));
+        .and_then(|runtime| runtime.block_on(serve(args, app_secret, report_secret)));
     match ended {
         Ok(exit) => exit,
         Err(error) => {
@@ -46,14 +52,14 @@ pub(super) fn run(args: &Args) -> Exit {
     }
 }
 
-async fn serve(args: &Args) -> io::Result<Exit> {
+async fn serve(args: &Args, app_secret: SecretString, report_secret: SecretString) -> io::Result<Exit> {
     let signals = Signals::listen()?;
     let sandbox = sandbox::start(Options {
         listen: args.listen,
         webhook_url: args.webhook_url.clone(),
-        app_secret: args.app_secret.clone(),
+        app_secret,
         report_url: args.report_url.clone(),
-        report_secret: args.report_secret.clone(),
+        report_secret,
         pace: sandbox::DEFAULT_PACE,
         late_after: sandbox::DEFAULT_LATE_AFTER,
     })

@@ -15,6 +15,7 @@ use super::MasterKey;
 use super::environment::Unusable;
 use super::problem::{nearest, printable, suggestion};
 use super::reader::{Slot, as_table};
+use super::secrets;
 use super::tree::Node;
 
 /// What a secret must be like, beyond being there.
@@ -184,9 +185,13 @@ impl Slot<'_> {
                 (secret, format!("; file {path} is not"), Some(format!("file {path}")))
             }
         };
+        let secret = self.unblanked(&secret, secret_from.as_deref())?;
         if !rule.accepts(secret.expose_secret()) {
             self.problem(format!("the secret must be {}{place}", rule.allowed()));
             return None;
+        }
+        if let Some(weakness) = secrets::weakness(secret.expose_secret()) {
+            self.warning(format!("the secret {weakness}"));
         }
         self.show_secret(secret_from);
         Some(secret)
@@ -195,11 +200,18 @@ impl Slot<'_> {
     /// The master key, or the file that holds it or will once the server has started.
     pub(super) fn master_key(&self) -> Option<MasterKey> {
         let checked = |secret: &str, whose: &str| {
-            let key = MasterKey::decode(secret);
-            if key.is_none() {
-                self.problem(format!("{whose} must be 32 bytes in base64 (`openssl rand -base64 32`)"));
+            let key = secrets::trimmed(secret).map(MasterKey::decode);
+            match &key {
+                Ok(Some(key)) if key.iter().all(|byte| *byte == key[0]) => {
+                    self.warning(format!("{whose} is one byte repeated: anybody could guess it"));
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    self.problem(format!("{whose} must be 32 bytes in base64 (`openssl rand -base64 32`)"));
+                }
+                Err(blank) => self.problem(format!("{whose} {blank}")),
             }
-            key.map(drop)
+            key.ok().flatten().map(drop)
         };
         match self.secret_reference()? {
             Reference::Inline(text) => {
@@ -290,7 +302,21 @@ impl Slot<'_> {
         if text.len() as u64 > LARGEST {
             return Err(format!("file {} holds more than 64 KiB", printable(path)));
         }
-        Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
+        Ok(SecretString::from(text.as_str()))
+    }
+
+    /// The secret without a final newline; a problem where another blank stands at an end.
+    fn unblanked(&self, secret: &SecretString, from: Option<&str>) -> Option<SecretString> {
+        match secrets::trimmed(secret.expose_secret()) {
+            Ok(trimmed) => Some(trimmed.into()),
+            Err(blank) => {
+                self.problem(format!(
+                    "the secret{} {blank}",
+                    from.map(|from| format!(" of {from}")).unwrap_or_default()
+                ));
+                None
+            }
+        }
     }
 }
 

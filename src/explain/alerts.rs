@@ -5,6 +5,23 @@ use Actor::{Nobody, Operator};
 
 pub(super) static TABLE: &[Explanation] = &[
     ours(
+        "webhook_test",
+        Nobody,
+        said("Test webhook arrived", "Test-Webhook angekommen"),
+        said(
+            "Somebody pressed the button \"Test\" on the webhook page of Meta's dashboard. The sample arrived and \
+             one of the `app_secrets` signed it.",
+            "Jemand hat auf der Webhook-Seite von Metas Dashboard den Knopf „Test“ gedrückt. Das Muster kam an, und \
+             eines der `app_secrets` hat es unterschrieben.",
+        ),
+        said(
+            "Nothing: address and secret are right. To receive real reports, the WhatsApp account must be subscribed \
+             to the app as well.",
+            "Nichts zu tun: Adresse und Geheimnis stimmen. Für echte Meldungen muss auch das WhatsApp-Konto die App \
+             abonniert haben.",
+        ),
+    ),
+    ours(
         "template_missing",
         Operator,
         said("Template does not exist", "Vorlage gibt es nicht"),

@@ -183,6 +183,21 @@ pub(super) static TABLE: &[Explanation] = &[
         ),
     ),
     ours(
+        "http_402",
+        Operator,
+        said("Provider wants to be paid", "Anbieter verlangt Bezahlung"),
+        said(
+            "The account at the provider has no credit left, or a bill is open. Every message is refused until \
+             then.",
+            "Das Konto beim Anbieter hat kein Guthaben mehr, oder eine Rechnung ist offen. Bis dahin wird jede \
+             Nachricht abgelehnt.",
+        ),
+        said(
+            "Top up the account at the provider, and let it warn you earlier.",
+            "Laden Sie das Konto beim Anbieter auf, und lassen Sie sich dort früher warnen.",
+        ),
+    ),
+    ours(
         "http_403",
         Operator,
         said("Provider forbids it", "Anbieter erlaubt es nicht"),

@@ -96,7 +96,7 @@ pub struct ChannelMeters {
     webhooks: [OnceLock<Counter>; 5],
     last_received: OnceLock<Gauge>,
     refused_in_a_row: OnceLock<Gauge>,
-    reports: [[OnceLock<Counter>; 4]; 4],
+    reports: [[OnceLock<Counter>; 4]; 5],
 }
 
 /// What became of a webhook.
@@ -128,6 +128,7 @@ pub enum StatusLabel {
     Delivered,
     Read,
     Failed,
+    Unknown,
 }
 
 impl StatusLabel {
@@ -137,6 +138,7 @@ impl StatusLabel {
             ReportStatus::Delivered => Self::Delivered,
             ReportStatus::Read => Self::Read,
             ReportStatus::Failed(_) => Self::Failed,
+            ReportStatus::Unknown(_) => Self::Unknown,
         }
     }
 
@@ -146,6 +148,7 @@ impl StatusLabel {
             Self::Delivered => "delivered",
             Self::Read => "read",
             Self::Failed => "failed",
+            Self::Unknown => "unknown",
         }
     }
 }

@@ -34,10 +34,10 @@ const FASTEST_CLOCK: Duration = Duration::from_secs(24 * 60 * 60);
     tag = "webhooks",
     params(
         ("channel" = String, Path, description = "A channel of the configuration", example = "whatsapp"),
-        ("X-Hub-Signature-256" = Option<String>, Header, description = "Of kind `meta`: `sha256=` and the HMAC in hexadecimal"),
+        ("X-Hub-Signature-256" = Option<String>, Header, description = "Of kind `meta`: `sha256=` and the HMAC in hexadecimal, in either case"),
         ("X-Signature-256" = Option<String>, Header, description = "Of kind `http`: the same by `report_secret`"),
     ),
-    request_body(content = Object, description = "As the provider writes it; of kind `http` `{\"id\"?, \"reference\"?, \"status\": \"sent|delivered|failed\", \"error\"?: {\"code\", \"title\"}, \"at\"?}`",
+    request_body(content = Object, description = "As the provider writes it; of kind `http` `{\"id\"?, \"reference\"?, \"status\": \"sent|delivered|failed\", \"error\"?: {\"code\", \"title\"}, \"at\"?}`; common words of carriers such as `DELIVRD` or `EXPIRED` count as well",
         example = json!({ "reference": "msg_06hzjqd1nbrm4q9a5c2kt7x80h", "status": "delivered" })),
     responses(
         (status = 200, description = "Stored"),
@@ -326,6 +326,7 @@ fn kept_alert(channel: &ChannelName, alert: channel::Alert, now: Timestamp) -> s
         title: alert.title,
         subject: alert.subject,
         evidence: None,
+        fingerprint: alert.fingerprint,
     }
 }
 
@@ -345,6 +346,7 @@ fn unreadable(
         title: why.to_owned(),
         subject: None,
         evidence: Some(vault.seal_personal(now, None, &evidence_place(channel), evidence)?),
+        fingerprint: None,
     })
 }
 

@@ -106,6 +106,8 @@ pub fn changes<'a>(
                     ReportStatus::Delivered => Kind::Delivered { after: first_delivery(*message) },
                     ReportStatus::Read => Kind::Read { after: first_delivery(*message) },
                     ReportStatus::Failed(error) => Kind::Failed(error.clone()),
+                    // It changes nothing.
+                    ReportStatus::Unknown(_) => return None,
                 };
                 (Some(*message), kind)
             }

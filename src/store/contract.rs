@@ -76,6 +76,8 @@ macro_rules! contract {
             a_refused_sender_lets_steps_be_skipped
             old_verifications_go_and_live_ones_stay
             alerts_are_listed_newest_first
+            alerts_that_look_alike_are_all_kept
+            a_message_without_a_name_learns_it_from_a_report
             a_late_report_reaches_a_verification_that_has_ended
             a_thousand_reports_are_answered_in_their_order
             closing_and_opening_changes_nothing
@@ -228,7 +230,7 @@ impl<B: Backend> World<B> {
     async fn accepted(&self, errand: &Errand, provider_ref: &str) {
         let provider_ref = ProviderRef::parse(provider_ref).unwrap();
         assert!(matches!(
-            self.outcome(errand, Outcome::Accepted { provider_ref }).await,
+            self.outcome(errand, Outcome::Accepted { provider_ref: Some(provider_ref) }).await,
             Answer::Done { .. }
         ));
     }
@@ -869,6 +871,7 @@ pub async fn alerts_are_listed_newest_first<B: Backend>() {
         title: "Template paused".to_owned(),
         subject: None,
         evidence: None,
+        fingerprint: None,
     };
     for alert in [alert("a", 1), alert("c", 3), alert("b", 2), alert("a", 1)] {
         assert!(matches!(world.execute(Order::Alert(alert)).await, Answer::Kept));
@@ -879,6 +882,76 @@ pub async fn alerts_are_listed_newest_first<B: Backend>() {
     assert_eq!(rest.items.iter().map(|alert| &*alert.code).collect::<Vec<_>>(), ["a"]);
     assert_eq!(rest.next, None);
     assert_eq!(world.store.alerts(3, None).await.unwrap().next, None);
+}
+
+/// Two of one code and second are two; what a provider says again is one, also where it does not say when.
+pub async fn alerts_that_look_alike_are_all_kept<B: Backend>() {
+    let mut world = World::<B>::new();
+    let alert = |title: &str, fingerprint: Option<&str>, seconds| Alert {
+        at: Timestamp::from_millis(START) + Duration::from_secs(seconds),
+        channel: whatsapp(),
+        code: "account_disabled".to_owned(),
+        title: title.to_owned(),
+        subject: None,
+        evidence: None,
+        fingerprint: fingerprint.map(str::to_owned),
+    };
+    let first = [
+        alert("DISABLED_UPDATE", Some("a"), 1),
+        alert("ACCOUNT_DELETED", Some("b"), 1),
+        alert("ACCOUNT_DELETED", Some("b-1"), 1),
+        alert("of ours", None, 1),
+        alert("of ours too", None, 1),
+    ];
+    for alert in &first {
+        world.execute(Order::Alert(alert.clone())).await;
+    }
+    world.execute(Order::Alert(first[0].clone())).await;
+    world.execute(Order::Alert(alert("ACCOUNT_DELETED", Some("b"), 9))).await;
+    assert_eq!(world.store.alerts(10, None).await.unwrap().items.len(), first.len());
+
+    world.reopen().await;
+    world.execute(Order::Alert(first[0].clone())).await;
+    assert_eq!(
+        world.store.alerts(10, None).await.unwrap().items.len(),
+        first.len(),
+        "its place is known by its time"
+    );
+}
+
+/// A carrier that gives no id is known by our reference, and by its id from the first report on that brings one.
+pub async fn a_message_without_a_name_learns_it_from_a_report<B: Backend>() {
+    let mut world = World::<B>::new();
+    let id = world.created("+12025550100").await;
+    let errand = world.errand().await;
+    world.outcome(&errand, Outcome::Accepted { provider_ref: None }).await;
+    assert_eq!(world.progress(id).await, [Progress::Accepted]);
+    let message = message_of(&errand);
+    let unheard = said(ReportStatus::Unknown("WARNING".to_owned()), None, Some(message));
+    assert_eq!(world.report(whatsapp(), unheard).await, Match::Stale);
+    for word in ["ODD", "ODDER"] {
+        let early = said(ReportStatus::Unknown(word.to_owned()), Some("wamid.7"), None);
+        assert_eq!(world.report(whatsapp(), early).await, Match::Parked);
+    }
+    let sent = said(ReportStatus::Sent, Some("wamid.7"), Some(message));
+    assert_eq!(world.report(whatsapp(), sent).await, Match::Applied);
+    world.reopen().await;
+    assert_eq!(
+        world.report(whatsapp(), said(ReportStatus::Delivered, Some("wamid.7"), None)).await,
+        Match::Applied
+    );
+    assert_eq!(world.progress(id).await, [Progress::Delivered]);
+    let facts = world.facts(id).await;
+    let words: Vec<_> = facts
+        .iter()
+        .filter_map(|fact| match fact {
+            Fact::Reported { status: ReportStatus::Unknown(word), standing: Standing::Stale, .. } => {
+                Some(word.as_str())
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(words, ["WARNING", "ODD", "ODDER"], "they waited for its name");
 }
 
 pub async fn a_late_report_reaches_a_verification_that_has_ended<B: Backend>() {

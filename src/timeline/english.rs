@@ -27,12 +27,16 @@ pub(super) fn sentence(saying: &Saying<'_>) -> String {
             "Nobody knows whether {way} sent the message{}; it is not sent again blindly.",
             because(error)
         ),
+        Saying::Reported { way, status: ReportStatus::Unknown(word), .. } => {
+            format!("{way} reported \"{word}\", a status that twotick does not know. That changed nothing.")
+        }
         Saying::Reported { way, status, standing } => {
             let what = match status {
                 ReportStatus::Sent => "was sent".to_owned(),
                 ReportStatus::Delivered => "was delivered".to_owned(),
                 ReportStatus::Read => "was read".to_owned(),
                 ReportStatus::Failed(error) => format!("failed{}", because(error)),
+                ReportStatus::Unknown(word) => format!("is \"{word}\""),
             };
             format!("{way} reported that the message {what}.{}", no_news(*standing))
         }

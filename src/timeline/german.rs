@@ -39,6 +39,10 @@ pub(super) fn sentence(saying: &Saying<'_>) -> String {
             Provider(*way).within(),
             because(*way, error)
         ),
+        Saying::Reported { way, status: ReportStatus::Unknown(word), .. } => format!(
+            "{} meldet „{word}“. twotick kennt diesen Status nicht; das hat nichts geändert.",
+            Provider(*way).subject()
+        ),
         Saying::Reported { way, status, standing } => {
             let what = match status {
                 ReportStatus::Sent => "Die Nachricht wurde gesendet".to_owned(),
@@ -47,6 +51,7 @@ pub(super) fn sentence(saying: &Saying<'_>) -> String {
                 ReportStatus::Failed(error) => {
                     format!("Die Nachricht ist gescheitert{}", because(*way, error))
                 }
+                ReportStatus::Unknown(word) => format!("Die Nachricht ist „{word}“"),
             };
             format!("{} meldet: {what}.{}", Provider(*way).subject(), no_news(*standing))
         }

@@ -8,7 +8,7 @@ use super::{Kind, Line, english, german};
 use crate::explain::Explanation;
 use crate::language::Language;
 use crate::verification::event::{Aim, FallbackReason, OperatorAction, Standing};
-use crate::verification::values::{DeliveryError, Ordinal, ReportStatus, Timestamp};
+use crate::verification::values::{DeliveryError, Ordinal, ProviderRef, ReportStatus, Timestamp};
 use crate::verification::{Fact, Policy, Verification};
 
 /// The state that an event led to.
@@ -95,7 +95,7 @@ impl<'a> Now<'a> {
                 let channel = self.channel(*message);
                 Told {
                     message: Some(*message),
-                    data: json!({ "attempt": attempt, "provider_ref": provider_ref.as_str() }),
+                    data: json!({ "attempt": attempt, "provider_ref": provider_ref.as_ref().map(ProviderRef::as_str) }),
                     ..said(Kind::SendAccepted, channel, Saying::Accepted { way: self.way(channel) })
                 }
             }
@@ -188,8 +188,12 @@ impl<'a> Now<'a> {
             ReportStatus::Delivered => (Kind::StatusDelivered, None),
             ReportStatus::Read => (Kind::StatusRead, None),
             ReportStatus::Failed(error) => (Kind::StatusFailed, Some(error)),
+            ReportStatus::Unknown(_) => (Kind::StatusUnknown, None),
         };
         let mut data = json!({ "channel": channel });
+        if let ReportStatus::Unknown(word) = status {
+            data["status"] = json!(word);
+        }
         if let Some(error) = error {
             data["error"] = json!(error);
         }

@@ -164,7 +164,7 @@ impl Rules<'_> {
         if message.open_attempt.is_none() || message.attempts != attempt {
             return Ok(Vec::new());
         }
-        let accepted = |provider_ref: &ProviderRef| Fact::SendAccepted {
+        let accepted = |provider_ref: &Option<ProviderRef>| Fact::SendAccepted {
             message: ordinal,
             attempt,
             provider_ref: provider_ref.clone(),
@@ -173,7 +173,7 @@ impl Rules<'_> {
         Ok(match outcome {
             Outcome::Accepted { provider_ref } => vec![accepted(provider_ref)],
             Outcome::Held { provider_ref } => {
-                let mut facts = vec![accepted(provider_ref)];
+                let mut facts = vec![accepted(&Some(provider_ref.clone()))];
                 if self.hangs_on_the_outcome(message) {
                     facts.extend(self.fall_back(FallbackReason::Refused));
                 }

@@ -60,8 +60,10 @@ pub enum Fact {
         message: Ordinal,
         #[n(1)]
         attempt: u16,
+        /// What the provider calls the message, where its answer says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         #[n(2)]
-        provider_ref: ProviderRef,
+        provider_ref: Option<ProviderRef>,
         /// What the provider's answer was the first to call the person.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         #[cbor(n(3), skip_if = "Vec::is_empty")]

@@ -265,6 +265,7 @@ impl Verification {
                 message.failed_at = Some(at);
                 message.error = Some(error.clone());
             }
+            ReportStatus::Unknown(_) => {}
         }
         if matches!(status, ReportStatus::Delivered | ReportStatus::Read) {
             let channel = message.channel.clone();
@@ -300,7 +301,8 @@ impl Message {
             (Progress::Sent, ReportStatus::Sent)
             | (Progress::Failed | Progress::Dropped, ReportStatus::Sent | ReportStatus::Failed(_))
             | (Progress::Delivered, ReportStatus::Sent | ReportStatus::Delivered | ReportStatus::Failed(_))
-            | (Progress::Read, _) => false,
+            | (Progress::Read, _)
+            | (_, ReportStatus::Unknown(_)) => false,
         }
     }
 }
@@ -378,7 +380,10 @@ fn apply(verification: &mut Verification, at: Timestamp, fact: &Fact) {
             if let Some(message) = verification.message_mut(*message) {
                 message.open_attempt = None;
                 message.accepted_at = Some(at);
-                message.provider_ref = Some(provider_ref.clone());
+                // A report that came before the answer may have named it.
+                if provider_ref.is_some() {
+                    message.provider_ref = provider_ref.clone();
+                }
                 if matches!(message.progress, Progress::Sending | Progress::InDoubt { .. }) {
                     message.progress = Progress::Accepted;
                     message.error = None;

@@ -663,23 +663,16 @@ pub struct DeliveryError {
 /// What became of one attempt, that is of one HTTP request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    Accepted {
-        provider_ref: ProviderRef,
-    },
+    /// Taken. `provider_ref` is what the provider calls the message, where its answer says so; a report that carries
+    /// our reference may say it later.
+    Accepted { provider_ref: Option<ProviderRef> },
     /// Taken, but not passed on until the provider has looked at the template (Meta's template pacing):
     /// nobody waits for that with a code.
-    Held {
-        provider_ref: ProviderRef,
-    },
+    Held { provider_ref: ProviderRef },
     /// Certainly not sent. `retry_after` is the provider's wish, if it said one.
-    Refused {
-        error: DeliveryError,
-        retry_after: Option<Duration>,
-    },
+    Refused { error: DeliveryError, retry_after: Option<Duration> },
     /// The request went out and its answer was lost or unreadable. `error.class` is [`ErrorClass::InDoubt`].
-    InDoubt {
-        error: DeliveryError,
-    },
+    InDoubt { error: DeliveryError },
 }
 
 /// What a provider tells us later about a message.
@@ -695,15 +688,31 @@ pub enum ReportStatus {
     Read,
     #[n(3)]
     Failed(#[n(0)] DeliveryError),
+    /// A word that this version does not know, at most [`ReportStatus::MAX_WORD_CHARS`] and without numbers. It is
+    /// written down and changes nothing.
+    #[n(4)]
+    Unknown(#[n(0)] String),
 }
 
 impl ReportStatus {
+    /// The longest status word of a provider known to us has 35 characters.
+    pub const MAX_WORD_CHARS: usize = 64;
+
     pub fn name(&self) -> &'static str {
         match self {
             Self::Sent => "sent",
             Self::Delivered => "delivered",
             Self::Read => "read",
             Self::Failed(_) => "failed",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
+    /// As [`ReportStatus::name`], and of an unknown one the provider's word, so that two of them differ.
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Unknown(word) => word,
+            known @ (Self::Sent | Self::Delivered | Self::Read | Self::Failed(_)) => known.name(),
         }
     }
 }

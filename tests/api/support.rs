@@ -179,7 +179,7 @@ impl Server {
     pub async fn accept(&mut self) -> String {
         self.sent += 1;
         let provider_ref = format!("wamid.{}", self.sent);
-        let accepted = Outcome::Accepted { provider_ref: ProviderRef::parse(&provider_ref).unwrap() };
+        let accepted = Outcome::Accepted { provider_ref: Some(ProviderRef::parse(&provider_ref).unwrap()) };
         self.answer(accepted).await;
         provider_ref
     }
@@ -190,7 +190,7 @@ impl Server {
         self.answer(Outcome::Refused { error, retry_after: None }).await;
     }
 
-    async fn answer(&mut self, outcome: Outcome) {
+    pub async fn answer(&mut self, outcome: Outcome) {
         let errand = tokio::time::timeout(Duration::from_secs(10), self.errands.recv()).await;
         let errand = errand.expect("a send was due").unwrap();
         answer(&self.store, &errand, outcome).await;

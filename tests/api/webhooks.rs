@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 use twotick::channel::signature::sign;
 
 use twotick::clock::Stopwatch;
+use twotick::verification::values::Outcome;
 
 use crate::support::{
-    APP_SECRET, Answered, PHONE_NUMBER_ID, REPORT_SECRET, SECOND_PHONE_NUMBER_ID, Server, VERIFY_TOKEN,
-    change, problem, server, server_with, statuses,
+    APP_SECRET, Answered, BUSINESS_ACCOUNT_ID, PHONE_NUMBER_ID, REPORT_SECRET, SECOND_PHONE_NUMBER_ID, Server,
+    VERIFY_TOKEN, change, problem, server, server_with, statuses,
 };
 
 fn signed(secret: &str, body: &[u8]) -> String {
@@ -66,7 +67,6 @@ async fn only_one_right_signature_over_the_raw_bytes_counts() {
         vec![(name, format!("{right}, {right}"))],
         vec![(name, hex.to_owned())],
         vec![(name, format!("sha1={hex}"))],
-        vec![(name, format!("SHA256={hex}"))],
         vec![(name, format!("sha256={}", &hex[..62]))],
         vec![(name, format!("{right}00"))],
         vec![(name, signed(REPORT_SECRET, body.as_bytes()))],
@@ -82,6 +82,14 @@ async fn only_one_right_signature_over_the_raw_bytes_counts() {
         .await;
     assert_eq!(server.read(&id).await["version"], version, "nothing was read into the state");
 
+    let upper = vec![(name, format!("SHA256={}", hex.to_uppercase()))];
+    assert_eq!(
+        post(upper, statuses(&[])).await.unwrap().status(),
+        StatusCode::UNAUTHORIZED,
+        "of another body"
+    );
+    let upper = vec![(name, format!("sha256={}", hex.to_uppercase()))];
+    assert_eq!(post(upper, body.clone()).await.unwrap().status(), StatusCode::OK);
     assert_eq!(post(vec![(name, right)], body).await.unwrap().status(), StatusCode::OK);
     assert_eq!(server.read(&id).await["delivery"]["state"], "delivered");
     let metrics = server.admin("/metrics").send().await.unwrap().text().await.unwrap();
@@ -149,6 +157,100 @@ async fn a_status_is_matched_by_our_own_id_as_well() {
     let body = server.read(body["id"].as_str().unwrap()).await;
     assert_eq!(body["delivery"]["state"], "delivered");
     assert_eq!(body["messages"][0]["provider_ref"], "wamid.never-heard-of");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_carrier_without_ids_is_known_by_our_reference_and_its_words_stand_in_the_timeline() {
+    let mut server = server().await;
+    let body = server.created().await;
+    let (id, message) = (body["id"].as_str().unwrap(), body["messages"][0]["id"].as_str().unwrap());
+    server.answer(Outcome::Accepted { provider_ref: None }).await;
+    let taken = server.read(id).await;
+    assert_eq!(
+        (&taken["messages"][0]["state"], &taken["messages"][0]["provider_ref"]),
+        (&json!("accepted"), &Value::Null)
+    );
+
+    let status = |status: &str| {
+        change(json!({ "statuses": [{ "id": "wamid.7", "status": status, "timestamp": "1795011201",
+            "biz_opaque_callback_data": message }] }))
+    };
+    assert_eq!(server.webhook("whatsapp", &status("fizzed to +12025550100")).await.status(), StatusCode::OK);
+    let unchanged = server.read(id).await;
+    assert_eq!(unchanged["delivery"]["state"], "accepted");
+    assert_eq!(unchanged["messages"][0]["provider_ref"], "wamid.7", "a report that brings the id teaches it");
+    assert_eq!(server.webhook("whatsapp", &status("DELIVRD")).await.status(), StatusCode::OK);
+    assert_eq!(server.read(id).await["delivery"]["state"], "delivered");
+
+    let timeline: Value =
+        server.get(&format!("/v1/verifications/{id}/timeline")).send().await.unwrap().value().await;
+    let events = timeline["events"].as_array().unwrap();
+    let accepted = events.iter().find(|event| event["type"] == "send_accepted").unwrap();
+    assert_eq!(accepted["data"]["provider_ref"], Value::Null);
+    let unknown = events.iter().find(|event| event["type"] == "status_unknown").unwrap();
+    assert_eq!(
+        (&unknown["data"]["status"], &unknown["data"]["stale"]),
+        (&json!("fizzed to +…"), &json!(true))
+    );
+    assert!(unknown["text"].as_str().unwrap().contains("fizzed"), "{unknown}");
+    let metrics = server.admin("/metrics").send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("status=\"unknown\""), "they are counted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alerts_of_one_code_and_second_are_all_shown_and_repeated_ones_once() {
+    let server = server().await;
+    let update = |account: &str, value: Value| {
+        json!({ "object": "whatsapp_business_account", "entry": [{ "id": account, "time": 1_795_011_201,
+            "changes": [{ "field": "account_update", "value": value }] }] })
+        .to_string()
+    };
+    let errors = change(json!({ "errors": [
+        { "code": 131_031, "title": "Locked", "error_data": { "details": "one" } },
+        { "code": 131_031, "title": "Locked", "error_data": { "details": "two" } },
+    ] }));
+    let sample = json!({ "object": "whatsapp_business_account", "entry": [{ "id": "0", "changes": [
+        { "field": "messages", "value": { "metadata": { "phone_number_id": "123456123" } } }] }] });
+    for body in [
+        update(
+            BUSINESS_ACCOUNT_ID,
+            json!({ "event": "DISABLED_UPDATE",
+            "ban_info": { "waba_ban_state": "DISABLE", "waba_ban_date": "April 17, 2027" } }),
+        ),
+        update(BUSINESS_ACCOUNT_ID, json!({ "event": "ACCOUNT_DELETED" })),
+        update(
+            "330022445566889",
+            json!({ "event": "PARTNER_REMOVED", "waba_info": { "waba_id": BUSINESS_ACCOUNT_ID } }),
+        ),
+        update(
+            "330022445566889",
+            json!({ "event": "PARTNER_REMOVED", "waba_info": { "waba_id": "330022445566880" } }),
+        ),
+        errors,
+        sample.to_string(),
+    ] {
+        for _ in 0..2 {
+            assert_eq!(server.webhook("whatsapp", &body).await.status(), StatusCode::OK);
+        }
+    }
+    let mut shown: Vec<_> = alerts(&server)
+        .await
+        .into_iter()
+        .map(|alert| format!("{} {}", alert["code"].as_str().unwrap(), alert["title"].as_str().unwrap()))
+        .collect();
+    shown.sort();
+    shown.dedup_by(|a, b| a == b && a.starts_with("webhook_test"));
+    assert_eq!(
+        shown,
+        [
+            "131031 Locked: one",
+            "131031 Locked: two",
+            "account_changed PARTNER_REMOVED",
+            "account_disabled ACCOUNT_DELETED",
+            "account_disabled DISABLED_UPDATE · DISABLE · April 17, 2027",
+            "webhook_test a test of the field messages arrived from Meta's dashboard, rightly signed",
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -174,7 +174,9 @@ impl Dumber {
                 }
                 let was = self.notes[message.index()].state();
                 let hangs = self.hangs_on(message.index());
-                self.notes[message.index()].reports.push((self.mark, report.status.clone()));
+                if !matches!(report.status, ReportStatus::Unknown(_)) {
+                    self.notes[message.index()].reports.push((self.mark, report.status.clone()));
+                }
                 if hangs && was != "failed" && self.notes[message.index()].state() == "failed" {
                     self.fall_back();
                 }

@@ -201,7 +201,7 @@ fn fact() -> impl Strategy<Value = Fact> {
             }
         ),
         (message(), any::<u16>()).prop_map(|(message, attempt)| Fact::SendStarted { message, attempt }),
-        (message(), any::<u16>(), provider_ref(), aliases()).prop_map(
+        (message(), any::<u16>(), prop::option::of(provider_ref()), aliases()).prop_map(
             |(message, attempt, provider_ref, aliases)| {
                 Fact::SendAccepted { message, attempt, provider_ref, aliases }
             }
@@ -312,5 +312,6 @@ fn a_status() -> impl Strategy<Value = ReportStatus> {
         Just(ReportStatus::Delivered),
         Just(ReportStatus::Read),
         an_error().prop_map(ReportStatus::Failed),
+        ".{1,64}".prop_map(ReportStatus::Unknown),
     ]
 }

@@ -120,8 +120,13 @@ fn wait() -> impl Strategy<Value = Wait> {
 
 fn asked() -> impl Strategy<Value = Asked> {
     let readiness = prop_oneof![8 => Just(Readiness::Ready), 1 => Just(Readiness::Throttled), 1 => Just(Readiness::BreakerOpen)];
-    let status =
-        prop::sample::select(vec![ReportStatus::Sent, ReportStatus::Delivered, ReportStatus::Read, failed()]);
+    let status = prop::sample::select(vec![
+        ReportStatus::Sent,
+        ReportStatus::Delivered,
+        ReportStatus::Read,
+        failed(),
+        unknown_status(),
+    ]);
     let app = prop_oneof![
         1 => Just(right_code()),
         6 => Just(wrong_code()),
@@ -153,7 +158,8 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     let classes = prop::sample::select(vec![Retry, Retry, Fallback, Recipient, Sender, Configuration]);
     let wishes = prop::sample::select(vec![0, 700, 5_000, 29_999, 30_000, 700_000]);
     prop_oneof![
-        4 => Just(taken(1)),
+        3 => Just(taken(1)),
+        1 => Just(taken_nameless()),
         1 => Just(held(1)),
         4 => classes.prop_map(refused),
         2 => wishes.prop_map(busy_for),

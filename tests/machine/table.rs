@@ -504,6 +504,43 @@ fn a_report_gives_the_reference_where_the_answer_was_lost() {
 }
 
 #[test]
+fn an_unknown_status_is_written_down_and_changes_nothing() {
+    let story = requested().accepted();
+    let before = (story.message(1).progress, story.verification().phase);
+    let story = story.when(report(1, unknown_status())).then([stale(1, unknown_status())]);
+    assert_eq!((story.message(1).progress, story.verification().phase), before);
+    let story = story
+        .given(report(1, Delivered))
+        .when(report(1, unknown_status()))
+        .then([stale(1, unknown_status())]);
+    assert_eq!(story.message(1).progress, Progress::Delivered);
+    let flooded = (0..100).fold(requested().accepted(), |story, _| story.given(report(1, unknown_status())));
+    assert_eq!(
+        usize::from(flooded.message(1).stale_reports),
+        20,
+        "the first 20 of a message stand in the timeline"
+    );
+}
+
+#[test]
+fn a_message_that_was_accepted_without_an_id_is_not_sent_again_and_learns_it() {
+    let only_sms = || requested_under(policy_of(&[(SMS, None)], OnDoubt::ResendOnce)).started();
+    let story = only_sms().when(answered(1, 1, taken_nameless())).then([Fact::SendAccepted {
+        message: ordinal(1),
+        attempt: 1,
+        provider_ref: None,
+    }]);
+    assert_eq!((story.message(1).progress, &story.message(1).provider_ref), (Progress::Accepted, &None));
+    let story = story.at(60_000).when(tick()).then_nothing();
+    let named = Report { status: Sent, reported_at: None, provider_ref: Some(reference(7)), reference: None };
+    let command = Command::Report { message: ordinal(1), channel: ChannelName::new(SMS), report: named };
+    assert_eq!(story.given(command.clone()).message(1).provider_ref, Some(reference(7)));
+    // A report that came before the answer named it, and the answer does not take that away.
+    let early = only_sms().given(command).given(answered(1, 1, taken_nameless()));
+    assert_eq!(early.message(1).provider_ref, Some(reference(7)));
+}
+
+#[test]
 fn a_report_of_no_message_of_this_channel_is_refused() {
     let story = requested().accepted();
     let story = story.when(report(2, Sent)).then_refused(Rejection::UnknownMessage);

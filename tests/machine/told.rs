@@ -392,6 +392,10 @@ fn cases() -> Vec<(&'static str, Story)> {
             delivered().at(20_000).given(right_code()).at(30_000).given(disown()),
         ),
         ("forgotten while it was pending", delivered().at(20_000).given(Command::Erase)),
+        (
+            "a status that nobody knows",
+            taken_by_whatsapp().at(1_400).given(report(1, unknown_status())).at(2_000),
+        ),
         ("forgotten long after", delivered().at(20_000).given(right_code()).at(90_000).given(Command::Erase)),
         ("expired and not swept yet", delivered().at(EXPIRY)),
     ]

@@ -199,6 +199,7 @@ pub fn i10_no_acked_report_is_lost(log: &Log, witness: &Witness) -> Result<(), S
             let shown = match status {
                 ReportStatus::Read => matches!(progress, Some(Progress::Read)),
                 ReportStatus::Delivered => matches!(progress, Some(Progress::Delivered | Progress::Read)),
+                ReportStatus::Unknown(_) => true,
                 ReportStatus::Sent | ReportStatus::Failed(_) => matches!(
                     progress,
                     Some(

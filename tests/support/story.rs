@@ -317,7 +317,12 @@ pub fn reference(message: usize) -> ProviderRef {
 }
 
 pub fn taken(message: usize) -> Outcome {
-    Outcome::Accepted { provider_ref: reference(message) }
+    Outcome::Accepted { provider_ref: Some(reference(message)) }
+}
+
+/// Taken by a provider that gives no id.
+pub fn taken_nameless() -> Outcome {
+    Outcome::Accepted { provider_ref: None }
 }
 
 pub fn held(message: usize) -> Outcome {
@@ -342,6 +347,10 @@ pub fn error(class: ErrorClass) -> DeliveryError {
 
 pub fn failed() -> ReportStatus {
     ReportStatus::Failed(error(ErrorClass::Recipient))
+}
+
+pub fn unknown_status() -> ReportStatus {
+    ReportStatus::Unknown("WARNING".to_owned())
 }
 
 // Facts.
@@ -375,7 +384,7 @@ pub fn send_accepted(message: usize, attempt: u16) -> Fact {
     Fact::SendAccepted {
         message: ordinal(message),
         attempt,
-        provider_ref: reference(message),
+        provider_ref: Some(reference(message)),
         aliases: Vec::new(),
     }
 }

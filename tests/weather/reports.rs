@@ -264,7 +264,7 @@ async fn accept(store: &SledStore, errand: &Errand, first_ref: &str) {
         format!("sms.{}", errand.snapshot.verification.message_id(errand.message))
     };
     let provider_ref = ProviderRef::parse(&name).unwrap();
-    api::answer(store, errand, Outcome::Accepted { provider_ref }).await;
+    api::answer(store, errand, Outcome::Accepted { provider_ref: Some(provider_ref) }).await;
 }
 
 /// Everybody in one place, through one door.

@@ -64,17 +64,113 @@ async fn one_request_in_the_documented_form_and_the_carriers_id_back() {
         .await;
     let channel = sms(&format!("{}/sms/send", server.uri()), "/id", Duration::from_secs(10));
     let provider_ref = ProviderRef::parse("sms-7Kq2").unwrap();
-    assert_eq!(channel.send(&submission()).await.outcome, Outcome::Accepted { provider_ref });
+    assert_eq!(
+        channel.send(&submission()).await.outcome,
+        Outcome::Accepted { provider_ref: Some(provider_ref) }
+    );
 }
 
 #[tokio::test]
 async fn the_id_is_where_the_pointer_says_text_or_number() {
     let number = fixture("replies/accepted_number.json");
     let outcome = answered(ResponseTemplate::new(202).set_body_bytes(number), "/id").await;
-    assert_eq!(outcome, Outcome::Accepted { provider_ref: ProviderRef::parse("9007199254740993").unwrap() });
+    assert_eq!(outcome, accepted(Some("9007199254740993")));
     let nested = json!({"messages": [{"ref": "x-1"}]});
     let outcome = answered(ResponseTemplate::new(200).set_body_json(nested), "/messages/0/ref").await;
-    assert_eq!(outcome, Outcome::Accepted { provider_ref: ProviderRef::parse("x-1").unwrap() });
+    assert_eq!(outcome, accepted(Some("x-1")));
+}
+
+fn accepted(id: Option<&str>) -> Outcome {
+    Outcome::Accepted { provider_ref: id.map(|id| ProviderRef::parse(id).unwrap()) }
+}
+
+#[tokio::test]
+async fn every_2xx_is_accepted_with_the_id_where_it_can_be_seen() {
+    let bytes = |text: &str| text.as_bytes().to_vec();
+    for (status, body, id) in [
+        (200, b"\xef\xbb\xbf{\"id\":\"a-1\"}".to_vec(), Some("a-1")),
+        (200, b"{\"id\":\"a-1\",\"to\":\"M\xfcller\"}".to_vec(), Some("a-1")),
+        (200, bytes("{\"id\":\"a-1\",\"note\":\"one\ntwo\"}"), Some("a-1")),
+        (200, bytes(r#"{"id":"a-1","note":"cut \ud83d"}"#), Some("a-1")),
+        (200, bytes(r#"{"id":36893488147419103232}"#), Some("36893488147419103232")),
+        (200, bytes(r#"{"id":1,"balance":123456789012345678901234567890}"#), Some("1")),
+        (200, bytes(r#"{"id":" a-1\n"}"#), Some("a-1")),
+        (200, bytes("<p>Notice</p>{\"id\":\"a-1\"}"), Some("a-1")),
+        (202, bytes(" {\"id\":7}\0"), Some("7")),
+        (299, bytes(r#"{"id":"a-1"}"#), Some("a-1")),
+        (200, bytes(""), None),
+        (200, bytes("OK"), None),
+        (200, bytes("<html><body>sent</body></html>"), None),
+        (200, bytes("{}"), None),
+        (200, bytes(r#"{"id":""}"#), None),
+        (200, bytes(r#"{"id":null}"#), None),
+        (200, bytes(r#"{"id":1.5}"#), None),
+        (200, bytes(r#"{"id":true}"#), None),
+        (200, bytes(r#"{"id":["a"]}"#), None),
+        (200, bytes(r#"{"id":"two words"}"#), None),
+        (200, bytes(&format!(r#"{{"id":"{}"}}"#, "x".repeat(513))), None),
+        (200, bytes(r#"{"id":"a-1"#), None),
+        (200, bytes("[]"), None),
+        (200, b"\xff\xfe\xfd".to_vec(), None),
+        (200, vec![b' '; 100_000], None),
+        (201, bytes(""), None),
+        (204, bytes(""), None),
+    ] {
+        let shown = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
+        let outcome = answered(ResponseTemplate::new(status).set_body_bytes(body), "/id").await;
+        assert_eq!(outcome, accepted(id), "{status} {shown}");
+    }
+    let whole = ResponseTemplate::new(200).set_body_string(r#""a-1""#);
+    assert_eq!(answered(whole, "").await, accepted(None), "an empty pointer says that there is no id");
+}
+
+/// What the head says is said, whatever becomes of the body.
+#[tokio::test]
+async fn a_2xx_that_breaks_off_is_accepted() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+    for played in [
+        Played::Bytes(format!("{head}content-length: 900\r\n\r\n{{\"id\":\"a-1\"}}").into_bytes()),
+        Played::Bytes(format!("{head}transfer-encoding: chunked\r\n\r\nzz\r\n").into_bytes()),
+        Played::Drip(format!("{head}content-length: 900\r\n\r\n").into_bytes()),
+        Played::Endless(format!("{head}\r\n").into_bytes()),
+    ] {
+        let described = format!("{played:?}");
+        let url = raw_server(played).await;
+        let outcome = sms(&url, "/id", Duration::from_millis(600)).send(&submission()).await;
+        assert_eq!(outcome, accepted(None), "{described}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_keeps_the_carriers_reason_and_nothing_that_was_sent() {
+    use ErrorClass::{Configuration, Fallback, InDoubt, Retry};
+    for (status, body, class, title) in [
+        (400, r#"{"error":{"message":"Unknown sender 'Lampen'"}}"#, Fallback, "Unknown sender 'Lampen'"),
+        (402, r#"{"error":"Insufficient credit"}"#, Configuration, "Insufficient credit"),
+        (402, "", Configuration, "the provider answered 402 Payment Required"),
+        (
+            400,
+            r#"{"code":"LOW_BALANCE","message":"Your balance is too low"}"#,
+            Configuration,
+            "Your balance is too low (LOW_BALANCE)",
+        ),
+        (403, "account suspended", Configuration, "account suspended"),
+        (
+            422,
+            r#"{"message":"'483920 ist Ihr Code.' to +491713920011 (0171 3920011) with token-of-the-carrier"}"#,
+            Fallback,
+            "'…' to … (…) with …",
+        ),
+        (429, r#"{"title":"Slow down"}"#, Retry, "Slow down"),
+        (503, "busy", Retry, "busy"),
+        (500, r#"{"error":"database"}"#, InDoubt, "database"),
+    ] {
+        let outcome = answered(ResponseTemplate::new(status).set_body_string(body), "/id").await;
+        let (Outcome::Refused { error, .. } | Outcome::InDoubt { error }) = outcome else {
+            panic!("{status}")
+        };
+        assert_eq!((error.class, error.title.as_str()), (class, title), "{status} {body}");
+    }
 }
 
 #[tokio::test]
@@ -82,16 +178,6 @@ async fn every_other_answer_has_its_class() {
     use ErrorClass::{Configuration, Fallback, InDoubt, Retry};
     let unreadable = (InDoubt, "unreadable_answer");
     for (status, body, expected) in [
-        (200, "", unreadable),
-        (200, "<html>", unreadable),
-        (200, "{}", unreadable),
-        (200, r#"{"id":""}"#, unreadable),
-        (200, r#"{"id":null}"#, unreadable),
-        (200, r#"{"id":1.5}"#, unreadable),
-        (200, r#"{"id":["a"]}"#, unreadable),
-        (200, r#"{"id":"two words"}"#, unreadable),
-        (200, "[]", unreadable),
-        (204, "", unreadable),
         (500, "", unreadable),
         (502, "<html>", unreadable),
         (504, "", unreadable),
@@ -101,7 +187,12 @@ async fn every_other_answer_has_its_class() {
         (400, "", (Fallback, "http_400")),
         (401, "", (Configuration, "http_401")),
         (403, "", (Configuration, "http_403")),
+        (402, "", (Configuration, "http_402")),
         (404, "", (Configuration, "http_404")),
+        (405, "", (Configuration, "http_405")),
+        (407, "", (Configuration, "http_407")),
+        (415, "", (Configuration, "http_415")),
+        (418, "", (Fallback, "http_418")),
         (422, r#"{"id":"x"}"#, (Fallback, "http_422")),
         (429, "", (Retry, "http_429")),
         (503, "", (Retry, "http_503")),
@@ -186,7 +277,11 @@ fn every_documented_report() {
 fn an_unknown_status_is_counted_and_what_names_no_message_is_unreadable() {
     let delivery = parse(&fixture("webhooks/unknown_status.json"));
     assert_eq!(delivery.unknown.get(&Unknown::Status), Some(&1));
-    assert!(delivery.reports.is_empty() && delivery.readable == Readable::Yes);
+    assert_eq!(delivery.readable, Readable::Yes);
+    assert!(
+        matches!(&delivery.reports[..], [Report { status: ReportStatus::Unknown(_), .. }]),
+        "{delivery:?}"
+    );
     let nameless = fixture("webhooks/names_no_message.json");
     for body in [
         &nameless[..],
@@ -201,6 +296,98 @@ fn an_unknown_status_is_counted_and_what_names_no_message_is_unreadable() {
     ] {
         assert!(matches!(parse(body).readable, Readable::No(_)), "{}", String::from_utf8_lossy(body));
     }
+}
+
+fn one_report(body: &[u8]) -> Report {
+    let mut delivery = parse(body);
+    assert_eq!(delivery.readable, Readable::Yes, "{}", String::from_utf8_lossy(body));
+    delivery.reports.pop().unwrap_or_else(|| panic!("nothing was read of {}", String::from_utf8_lossy(body)))
+}
+
+#[test]
+fn the_words_of_carriers_count_and_others_are_kept() {
+    for (word, name) in [
+        ("DELIVRD", "delivered"),
+        ("Delivered", "delivered"),
+        ("ENROUTE", "sent"),
+        ("ACCEPTD", "sent"),
+        ("SENT", "sent"),
+        ("EXPIRED", "failed"),
+        ("UNDELIV", "failed"),
+        ("REJECTD", "failed"),
+        ("DELETED", "failed"),
+        ("Failed", "failed"),
+        ("Read", "read"),
+        ("warning", "unknown"),
+        ("7", "unknown"),
+    ] {
+        let delivery = parse(json!({"id": "sms-7Kq2", "status": word}).to_string().as_bytes());
+        let [report] = &delivery.reports[..] else { panic!("{word}: {delivery:?}") };
+        assert_eq!(report.status.name(), name, "{word}");
+        assert_eq!(delivery.unknown.contains_key(&Unknown::Status), name == "unknown", "{word}");
+    }
+    let word = |status: serde_json::Value| {
+        one_report(json!({"id": "x", "status": status}).to_string().as_bytes()).status
+    };
+    assert_eq!(word(json!("Fizzed to +4915228817386")), ReportStatus::Unknown("Fizzed to +…".to_owned()));
+    assert_eq!(word(json!(7)), ReportStatus::Unknown("7".to_owned()));
+    let ReportStatus::Failed(error) = word(json!("EXPIRED")) else { panic!("it expired") };
+    assert_eq!(
+        (error.code.as_str(), error.title.as_str()),
+        ("no_reason", "the carrier reported EXPIRED and gave no reason")
+    );
+}
+
+#[test]
+fn a_report_is_read_as_an_answer_is() {
+    let failed = |body: &[u8]| match one_report(body).status {
+        ReportStatus::Failed(error) => (error.code, error.title, error.class),
+        other => panic!("{other:?}"),
+    };
+    let words = |code: &str, title: &str| (code.to_owned(), title.to_owned(), ErrorClass::Fallback);
+    for (body, expected) in [
+        (
+            b"\xef\xbb\xbf{\"id\":\"x\",\"status\":\"failed\",\"error\":{\"code\":\"5\",\"title\":\"No\"}}"
+                .to_vec(),
+            words("5", "No"),
+        ),
+        (
+            b"{\"id\":\"x\",\"status\":\"failed\",\"error\":{\"code\":5,\"title\":\"Empf\xe4nger\"}}"
+                .to_vec(),
+            words("5", "Empfänger"),
+        ),
+        (
+            b"{\"id\":\"x\",\"status\":\"FAILED\",\"error\":{\"code\":5,\"title\":\"one\ntwo\"}}".to_vec(),
+            words("5", "one two"),
+        ),
+        (
+            br#"{"id":"x","status":"failed","error":{"code":5,"title":"cut \ud83d"}}"#.to_vec(),
+            words("5", "cut \u{fffd}"),
+        ),
+        (
+            br#"{"id":"x","status":"failed","error":"Absent subscriber"}"#.to_vec(),
+            words("no_reason", "Absent subscriber"),
+        ),
+        (br#"{"id":"x","status":"failed","error":27}"#.to_vec(), words("27", "the carrier gave no reason")),
+        (
+            br#"{"id":"x","status":"failed","error":[{"message":"Absent subscriber"}]}"#.to_vec(),
+            words("no_reason", "Absent subscriber"),
+        ),
+        (
+            br#"{"id":"x","status":"failed","error":{"code":9,"title":"Insufficient credit"}}"#.to_vec(),
+            ("9".to_owned(), "Insufficient credit".to_owned(), ErrorClass::Configuration),
+        ),
+    ] {
+        assert_eq!(failed(&body), expected, "{}", String::from_utf8_lossy(&body));
+    }
+    let long = one_report(br#"{"id":36893488147419103232,"status":"sent","at":1795363200}"#);
+    assert_eq!(long.provider_ref.unwrap().as_str(), "36893488147419103232");
+    assert_eq!(long.reported_at.unwrap().as_millis(), 1_795_363_200_000);
+    let spaced = json!({"id": " a-1\n", "reference": format!(" {} ", REFERENCE.to_uppercase()), "status": " delivered "});
+    let spaced = one_report(spaced.to_string().as_bytes());
+    assert_eq!(spaced.provider_ref.unwrap().as_str(), "a-1");
+    assert_eq!(spaced.reference.unwrap().to_string(), REFERENCE);
+    assert_eq!(spaced.status, ReportStatus::Delivered);
 }
 
 #[test]

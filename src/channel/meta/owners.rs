@@ -121,6 +121,11 @@ impl<'a> Sorted<'a> {
         &self.owners
     }
 
+    /// To read the delivery once more.
+    pub fn into_owners(self) -> Owners<'a> {
+        self.owners
+    }
+
     /// What has been read for one of them.
     pub fn of(&mut self, owner: Owner) -> &mut Delivery {
         match owner {

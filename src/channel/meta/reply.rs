@@ -5,25 +5,24 @@ use serde_json::Value;
 
 use super::errors::{MetaError, class_of_answer};
 use super::webhook::aliases;
-use crate::channel::exchange::{Answer, Received, unanswered};
+use crate::channel::exchange::{Answer, Confidential, Received, unanswered};
 use crate::channel::wire::Text;
-use crate::channel::{Sent, Submission, in_doubt};
-use crate::verification::values::{Alias, Outcome, ProviderRef};
+use crate::channel::{Sent, in_doubt, lenient, wire};
+use crate::verification::values::{Alias, Outcome};
 
 /// An error object is a refusal under whatever HTTP status it comes; what has neither an error object nor a
 /// message id is judged by its status.
-pub(super) fn read(answer: Answer, submission: &Submission<'_>) -> Sent {
+pub(super) fn read(answer: Answer, confidential: &Confidential<'_>) -> Sent {
     let received = match unanswered(answer) {
         Ok(received) => received,
         Err(outcome) => return outcome.into(),
     };
-    let json: Value =
-        received.body.as_deref().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
+    let json = received.body.as_deref().and_then(|body| lenient::find(body, metas)).unwrap_or_default();
     if let Some(error) = json.get("error").and_then(MetaError::read) {
-        return refusal(error, &received, submission).into();
+        return refusal(error, &received, confidential).into();
     }
     if !received.status.is_success() {
-        return received.judge_by_status().into();
+        return received.judge_by_status(confidential).into();
     }
     match accepted(&json) {
         Some(outcome) => Sent { outcome, aliases: addressee(&json) },
@@ -48,10 +47,14 @@ struct Contact<'a> {
     user_id: Text<'a>,
 }
 
-fn refusal(error: MetaError<'_>, received: &Received, submission: &Submission<'_>) -> Outcome {
+/// What has an error or a message is an answer of Meta's, whatever stands around it.
+fn metas(json: &Value) -> Option<Value> {
+    ["error", "messages"].iter().any(|name| json.get(name).is_some()).then(|| json.clone())
+}
+
+fn refusal(error: MetaError<'_>, received: &Received, confidential: &Confidential<'_>) -> Outcome {
     let class = class_of_answer(error.code, received.status);
-    let bare_number = submission.to.trim_start_matches('+');
-    let error = error.into_delivery_error(class, &[submission.code, submission.to, bare_number]);
+    let error = error.into_delivery_error(class, confidential.as_slice());
     Outcome::Refused { error, retry_after: received.retry_after }
 }
 
@@ -59,9 +62,9 @@ fn refusal(error: MetaError<'_>, received: &Received, submission: &Submission<'_
 /// on the template (Meta's OpenAPI document, v23.0).
 fn accepted(json: &Value) -> Option<Outcome> {
     let message = json.pointer("/messages/0")?;
-    let provider_ref = ProviderRef::parse(message.get("id")?.as_str()?).ok()?;
+    let provider_ref = wire::reference(message.get("id")?)?;
     match message.get("message_status").and_then(Value::as_str) {
         Some("held_for_quality_assessment" | "paused") => Some(Outcome::Held { provider_ref }),
-        _ => Some(Outcome::Accepted { provider_ref }),
+        _ => Some(Outcome::Accepted { provider_ref: Some(provider_ref) }),
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::Meta;
 use crate::channel::exchange::unanswered;
 use crate::channel::wire::Text;
-use crate::channel::{Template, TemplatesUnknown, scrub};
+use crate::channel::{Template, TemplatesUnknown, lenient, scrub};
 use crate::verification::values::Outcome;
 
 /// A template exists in some 70 languages at most, and a name can match others that begin like it.
@@ -38,7 +38,8 @@ impl Meta {
 }
 
 fn listed(body: &[u8], name: &str) -> Result<Vec<Template>, TemplatesUnknown> {
-    let page: Page<'_> = serde_json::from_slice(body)
+    let text = lenient::mended(body).unwrap_or_default();
+    let page: Page<'_> = serde_json::from_str(&text)
         .map_err(|_| TemplatesUnknown("Meta's answer is no list of templates".to_owned()))?;
     let named = page.data.into_iter().filter(|item| item.name.is(name));
     Ok(named.map(Item::into_template).collect())
@@ -74,5 +75,22 @@ impl Item<'_> {
         let word =
             |text: &Text<'_>| text.get().and_then(scrub::token).unwrap_or_else(|| "unknown".to_owned());
         Template { language: word(&self.language), status: word(&self.status).to_ascii_uppercase() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_whatever_its_encoding() {
+        for body in [
+            b"\xef\xbb\xbf{\"data\":[{\"name\":\"code\",\"language\":\"de\",\"status\":\"APPROVED\"}]}".to_vec(),
+            b"{\"data\":[{\"name\":\"code\",\"language\":\"de\",\"status\":\"APPROVED\",\"note\":\"f\xfcr\"}]}".to_vec(),
+        ] {
+            let approved = Template { language: "de".to_owned(), status: "APPROVED".to_owned() };
+            assert_eq!(listed(&body, "code").unwrap(), [approved]);
+        }
+        assert!(listed(b"<html>", "code").is_err());
     }
 }

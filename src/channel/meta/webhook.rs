@@ -4,34 +4,71 @@
 mod account;
 mod message;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 
 use super::errors::{MetaError, class_of};
 use super::owners::{Owners, Sorted};
+use crate::channel::status::{self, Meaning};
 use crate::channel::webhook::Told;
 use crate::channel::wire::Text;
-use crate::channel::{Alert, Delivery, Inbound, Readable, Severity, Unknown, scrub};
+use crate::channel::{Alert, Delivery, Inbound, Readable, Severity, Unknown, lenient};
 use crate::verification::values::{Alias, DeliveryError, ErrorClass, Report, ReportStatus, Timestamp};
 use message::Message;
 
 /// Statuses come in thousands, so a delivery of nothing but messages and statuses is read in one pass, borrowing
 /// from the body. All else, and a delivery with something odd in it, is read piece by piece.
 pub(super) fn parse(body: &[u8], owners: Owners<'_>) -> Told {
-    let mut sorted = match serde_json::from_slice::<Envelope<'_>>(body) {
-        Ok(envelope) if envelope.is_plain() => in_one_pass(envelope, owners),
-        Ok(_) | Err(_) => piece_by_piece(body, owners),
-    };
+    let mut sorted = read_strictly(body, owners);
+    if let Readable::No(_) = sorted.own.readable
+        && let Some(mended) = lenient::mended(body)
+    {
+        sorted = read_strictly(mended.as_bytes(), sorted.into_owners());
+    }
     if sorted.is_all_own() && sorted.own.nothing_was_read() {
         sorted.own.readable =
             Readable::No("it looks like a webhook of Meta's, but nothing in it could be read");
     }
-    sorted.into_told()
+    let mut told = sorted.into_told();
+    number_equal_alerts(&mut told.own.alerts);
+    told.of_others.iter_mut().for_each(|(_, delivery)| number_equal_alerts(&mut delivery.alerts));
+    told
+}
+
+/// Two equal items of one webhook are two; those of two webhooks are one that was sent again.
+fn number_equal_alerts(alerts: &mut [Alert]) {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    for fingerprint in alerts.iter_mut().filter_map(|alert| alert.fingerprint.as_mut()) {
+        let before = seen.entry(fingerprint.clone()).or_default();
+        if *before > 0 {
+            fingerprint.push_str(&format!("-{before}"));
+        }
+        *before += 1;
+    }
+}
+
+/// 16 bytes of a hash, in hexadecimal.
+fn fingerprint(parts: &[&str]) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update(part);
+        hasher.update([0]);
+    }
+    hasher.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn read_strictly<'a>(body: &[u8], owners: Owners<'a>) -> Sorted<'a> {
+    match serde_json::from_slice::<Envelope<'_>>(body) {
+        Ok(envelope) if envelope.is_plain() => in_one_pass(envelope, owners),
+        Ok(_) | Err(_) => piece_by_piece(body, owners),
+    }
 }
 
 #[cfg(fuzzing)]
@@ -265,6 +302,15 @@ fn piece_by_piece<'a>(body: &[u8], owners: Owners<'a>) -> Sorted<'a> {
     sorted
 }
 
+/// As [`read`], of what a provider may have cut or escaped wrongly.
+fn read_leniently<T: DeserializeOwned>(raw: &RawValue) -> Option<T> {
+    read_owned(raw.get()).or_else(|| read_owned(&lenient::mended(raw.get().as_bytes())?))
+}
+
+fn read_owned<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_str(text).ok()
+}
+
 /// `None` for whatever does not have the form of a `T`.
 fn read<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
     serde_json::from_str(raw.get()).ok()
@@ -287,7 +333,7 @@ impl Sorted<'_> {
         };
         self.own.list(value.messages).into_iter().for_each(|raw| messages.messages.add(read(raw)));
         self.own.list(value.statuses).into_iter().for_each(|raw| messages.statuses.add(read(raw)));
-        messages.errors = self.own.list(value.errors).into_iter().filter_map(read).collect();
+        messages.errors = self.own.list(value.errors).into_iter().filter_map(read_leniently).collect();
         self.take_messages(messages, account, at);
     }
 
@@ -295,6 +341,7 @@ impl Sorted<'_> {
         let number = value.metadata.phone_number_id.get();
         match self.owners().of_messages(number, account.get()) {
             Ok(owner) => self.of(owner).take_messages(value, at),
+            Err(_) if is_sample(number, account.get()) => self.own.take_sample(MESSAGES),
             Err(reason) => {
                 let updates = value.messages.kept.len() + value.statuses.kept.len() + value.errors.len();
                 self.own.leave_alone(number.or(account.get()), reason, updates.max(1));
@@ -330,28 +377,29 @@ impl Delivery {
 
     fn take_status(&mut self, item: &Status<'_>) {
         let provider_ref = item.id.provider_ref();
-        let reference = item.biz_opaque_callback_data.get().and_then(|text| text.parse().ok());
+        let reference = item.biz_opaque_callback_data.message_id();
         if provider_ref.is_none() && reference.is_none() {
             return self.count(Unknown::Item);
         }
-        let status = match item.status.get() {
-            Some("sent") => ReportStatus::Sent,
-            Some("delivered") => ReportStatus::Delivered,
+        let Some(word) = item.status.get() else {
+            return self.count(Unknown::Item);
+        };
+        let status = match status::meaning(word) {
+            Some(Meaning::Sent) => Some(ReportStatus::Sent),
+            Some(Meaning::Delivered) => Some(ReportStatus::Delivered),
             // A voice message that was played has been seen.
-            Some("read" | "played") => ReportStatus::Read,
-            Some("failed") => ReportStatus::Failed(failure(item.errors)),
-            status => {
-                tracing::debug!(status = status.map(scrub::unknown_word), "unknown delivery status");
-                return self.count(if status.is_some() { Unknown::Status } else { Unknown::Item });
+            Some(Meaning::Read) => Some(ReportStatus::Read),
+            // A message that is deleted before it is delivered does not arrive.
+            Some(Meaning::Failed) => Some(ReportStatus::Failed(failure(item.errors, word))),
+            None => {
+                self.count(Unknown::Status);
+                status::unknown(word)
             }
         };
-        self.reports.push(Report {
-            status,
-            reported_at: item.timestamp.unix_seconds(),
-            provider_ref,
-            reference,
-            aliases: aliases(item.recipient_id.get(), item.recipient_user_id.get()),
-        });
+        let reported_at = item.timestamp.unix_seconds();
+        let aliases = aliases(item.recipient_id.get(), item.recipient_user_id.get());
+        self.reports
+            .extend(status.map(|status| Report { status, reported_at, provider_ref, reference, aliases }));
     }
 
     /// Of the account or number as a whole, not of one message.
@@ -366,7 +414,9 @@ impl Delivery {
             }
         };
         let title = error.title(&[]);
-        self.alerts.push(Alert { code: error.code.to_string(), title, subject: None, severity, at });
+        let fingerprint = Some(fingerprint(&[MESSAGES, &object.to_string()]));
+        let code = error.code.to_string();
+        self.alerts.push(Alert { code, title, subject: None, severity, at, fingerprint });
     }
 }
 
@@ -376,8 +426,8 @@ pub(super) fn aliases(number: Option<&str>, user_id: Option<&str>) -> Vec<Alias>
     number.and_then(Alias::number).into_iter().chain(user_id).collect()
 }
 
-fn failure(errors: Option<&RawValue>) -> DeliveryError {
-    let errors: Vec<Value> = errors.and_then(read).unwrap_or_default();
+fn failure(errors: Option<&RawValue>, word: &str) -> DeliveryError {
+    let errors: Vec<Value> = errors.and_then(read_leniently).unwrap_or_default();
     match errors.first().and_then(MetaError::read) {
         Some(error) => {
             let class = class_of(error.code);
@@ -385,8 +435,18 @@ fn failure(errors: Option<&RawValue>) -> DeliveryError {
         }
         None => DeliveryError {
             code: "no_reason".to_owned(),
-            title: "Meta gave no reason".to_owned(),
+            title: status::unexplained("Meta", word),
             class: ErrorClass::Fallback,
         },
     }
+}
+
+/// What the samples of Meta's dashboard name; no account and no number has such an id (seen from 2022 to 2026).
+const SAMPLE_ACCOUNT: &str = "0";
+const SAMPLE_PHONE_NUMBER_ID: &str = "123456123";
+
+/// Whether an update that is nobody's is a sample: the button "Test" of the dashboard's webhook page sends one of each
+/// field.
+fn is_sample(number: Option<&str>, account: Option<&str>) -> bool {
+    number == Some(SAMPLE_PHONE_NUMBER_ID) || account == Some(SAMPLE_ACCOUNT)
 }

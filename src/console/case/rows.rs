@@ -108,6 +108,7 @@ fn picture(line: &Line) -> (&'static str, Tone) {
         Kind::SendAccepted | Kind::StatusSent => ("i-good", Tone::Plain),
         Kind::SendRefused | Kind::StatusFailed => ("i-bad", Tone::Bad),
         Kind::SendInDoubt => ("i-doubt", Tone::Waiting),
+        Kind::StatusUnknown => ("i-doubt", Tone::Plain),
         Kind::StatusDelivered => ("i-double", Tone::Good),
         Kind::StatusRead => ("i-eye", Tone::Good),
         Kind::FellBack | Kind::StepSkipped => ("i-move", Tone::Waiting),

@@ -38,7 +38,7 @@ async fn accepted(world: &mut World<Sled>, phone: &str, provider_ref: &str) -> (
     let id = world.created(phone).await;
     let errand = world.errand().await;
     let provider_ref = ProviderRef::parse(provider_ref).unwrap();
-    world.outcome(&errand, Outcome::Accepted { provider_ref }).await;
+    world.outcome(&errand, Outcome::Accepted { provider_ref: Some(provider_ref) }).await;
     (id, errand)
 }
 

@@ -60,7 +60,7 @@ async fn closed() -> (World<Sled>, VerificationId, VerificationId) {
     let live = world.created("+12025550100").await;
     let errand = world.errand().await;
     let provider_ref = ProviderRef::parse("wamid.1").unwrap();
-    world.outcome(&errand, Outcome::Accepted { provider_ref }).await;
+    world.outcome(&errand, Outcome::Accepted { provider_ref: Some(provider_ref) }).await;
     world.store.close().await.unwrap();
     (world, live, ended)
 }

@@ -276,8 +276,8 @@ impl Import<'_> {
                 self.put(keys::idempotency(known.key), &known)?;
             }
             Line::Parked(parked) => {
-                let name = parked.report.status.name();
-                self.put(keys::parked(&parked.channel, parked.provider_ref.name(), name), &*parked)?;
+                let word = parked.report.status.word();
+                self.put(keys::parked(&parked.channel, parked.provider_ref.name(), word), &*parked)?;
             }
             Line::AuditAnchor(anchor) if anchor.seq == 0 => {}
             Line::AuditAnchor(anchor) => self.put(keys::AUDIT_ANCHOR.to_vec(), &anchor)?,

@@ -60,7 +60,7 @@ pub fn rows_of(snapshot: &Snapshot, events: &[Event]) -> Result<Vec<Entry>, Stor
         None => facets(snapshot)?,
     });
     for event in events {
-        let (Fact::SendAccepted { message, provider_ref, .. }
+        let (Fact::SendAccepted { message, provider_ref: Some(provider_ref), .. }
         | Fact::Reported { message, provider_ref: Some(provider_ref), .. }) = &event.fact
         else {
             continue;

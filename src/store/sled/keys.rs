@@ -211,8 +211,10 @@ pub fn position_of(message: &Inbound) -> LogPosition {
 pub fn position_of_alert(alert: &Alert) -> LogPosition {
     let subject = alert.subject.as_deref().unwrap_or_default();
     let evidence = alert.evidence.as_ref().map(|sealed| &*sealed.0).unwrap_or_default();
+    let fingerprint = alert.fingerprint.as_deref().unwrap_or_default();
+    let texts = [alert.channel.as_str(), &alert.code, subject, &alert.title, fingerprint].map(str::as_bytes);
     let mut hasher = Sha256::new();
-    for part in [alert.channel.as_str().as_bytes(), alert.code.as_bytes(), subject.as_bytes(), evidence] {
+    for part in texts.into_iter().chain([evidence]) {
         hasher.update(part);
         hasher.update([0]);
     }

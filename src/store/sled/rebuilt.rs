@@ -120,7 +120,8 @@ impl Life {
             1 => Outcome::Refused { error: error(ErrorClass::Retry), retry_after: None },
             2 => Outcome::Refused { error: error(ErrorClass::Recipient), retry_after: None },
             3 => Outcome::Held { provider_ref: self.name() },
-            _ => Outcome::Accepted { provider_ref: self.name() },
+            4 => Outcome::Accepted { provider_ref: None },
+            _ => Outcome::Accepted { provider_ref: Some(self.name()) },
         };
         let (message, attempt, jitter) = (errand.message, errand.attempt, Jitter::thousandths(0));
         let request = &errand.snapshot.verification.request;
@@ -137,10 +138,11 @@ impl Life {
         let message = &messages[self.rng.random_range(0..messages.len())];
         let failed =
             DeliveryError { code: "131049".to_owned(), title: "No".to_owned(), class: ErrorClass::Fallback };
-        let status = match self.rng.random_range(0..4) {
+        let status = match self.rng.random_range(0..5) {
             0 => ReportStatus::Sent,
             1 => ReportStatus::Delivered,
             2 => ReportStatus::Read,
+            3 => ReportStatus::Unknown("WARNING".to_owned()),
             _ => ReportStatus::Failed(failed),
         };
         let (reference, provider_ref) = match self.rng.random_range(0..4) {

@@ -61,7 +61,7 @@ async fn one_request_in_metas_form_and_its_wamid_back() {
         .await;
     let outcome = meta(&format!("{}/", server.uri()), PATIENT).send(&submission()).await.outcome;
     let provider_ref = ProviderRef::parse("wamid.T25lVGltZUNvZGUtMDAwMQ==").unwrap();
-    assert_eq!(outcome, Outcome::Accepted { provider_ref });
+    assert_eq!(outcome, Outcome::Accepted { provider_ref: Some(provider_ref) });
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn the_sandbox_reads_what_the_channel_writes() {
 #[tokio::test]
 async fn every_documented_answer() {
     let provider_ref = ProviderRef::parse("wamid.T25lVGltZUNvZGUtMDAwMQ==").unwrap();
-    let accepted = Outcome::Accepted { provider_ref: provider_ref.clone() };
+    let accepted = Outcome::Accepted { provider_ref: Some(provider_ref.clone()) };
     let held = Outcome::Held { provider_ref };
     for (reply, outcome) in [
         ("accepted.json", &accepted),
@@ -213,6 +213,37 @@ async fn the_code_decides_and_the_status_only_for_a_code_nobody_knows() {
 }
 
 #[tokio::test]
+async fn an_id_that_is_plain_to_see_is_read() {
+    for body in [
+        b"\xef\xbb\xbf{\"messages\":[{\"id\":\"wamid.x\"}]}".to_vec(),
+        b"{\"contacts\":[{\"input\":\"M\xfcller\"}],\"messages\":[{\"id\":\"wamid.x\"}]}".to_vec(),
+        b"{\"note\":\"one\ntwo\",\"messages\":[{\"id\":\" wamid.x\\n\"}]}".to_vec(),
+        br#"{"n":123456789012345678901234567890,"messages":[{"id":"wamid.x"}]}"#.to_vec(),
+        br#"<!-- proxy -->{"messages":[{"id":"wamid.x"}]}"#.to_vec(),
+    ] {
+        let outcome = answered(ResponseTemplate::new(200).set_body_bytes(body.clone())).await;
+        let provider_ref = Some(ProviderRef::parse("wamid.x").unwrap());
+        assert_eq!(outcome, Outcome::Accepted { provider_ref }, "{}", String::from_utf8_lossy(&body));
+    }
+    let error = b"\xef\xbb\xbf{\"error\":{\"code\":131026,\"message\":\"M\xfcller\"}}".to_vec();
+    let outcome = answered(ResponseTemplate::new(400).set_body_bytes(error)).await;
+    assert_eq!(class(&outcome), Some((ErrorClass::Recipient, "131026")));
+}
+
+#[tokio::test]
+async fn a_refusal_without_a_code_keeps_its_words() {
+    for (status, body, expected) in [
+        (402, r#"{"error":{"message":"No credit for +491713920011"}}"#, "No credit for …"),
+        (400, "<html><head><title>Blocked by token-of-a-system-user</title></head></html>", "Blocked by …"),
+        (403, "", "the provider answered 403 Forbidden"),
+    ] {
+        let outcome = answered(ResponseTemplate::new(status).set_body_string(body)).await;
+        let Outcome::Refused { error, .. } = outcome else { panic!("{status}: {outcome:?}") };
+        assert_eq!(error.title, expected);
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_is_not_metas() {
     use ErrorClass::{Configuration, Fallback, InDoubt, Retry};
     let html = "<html><body>Welcome</body></html>";
@@ -236,6 +267,7 @@ async fn an_answer_that_is_not_metas() {
         (301, "", (Configuration, "redirected")),
         (400, html, (Fallback, "http_400")),
         (401, html, (Configuration, "http_401")),
+        (402, html, (Configuration, "http_402")),
         (404, html, (Configuration, "http_404")),
         (413, html, (Fallback, "http_413")),
         (429, html, (Retry, "http_429")),

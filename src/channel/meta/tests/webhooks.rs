@@ -34,6 +34,7 @@ fn described(report: &Report<Alias>) -> String {
         ReportStatus::Failed(DeliveryError { code, title, class }) => {
             format!("failed {class:?} {code} {title}")
         }
+        ReportStatus::Unknown(word) => format!("unknown {word}"),
     };
     let at = report.reported_at.map_or("-".to_owned(), |at| (at.as_millis() / 1000).to_string());
     let id = report.provider_ref.as_ref().map_or("-", |id| id.as_str());
@@ -111,8 +112,16 @@ fn every_documented_status() {
 #[test]
 fn what_is_unknown_is_counted_and_the_rest_is_read() {
     let delivery = parsed("status_unknown");
-    assert_eq!(reports(&delivery), ["otp ours 1795363201 delivered"]);
-    assert_eq!(unknown(&delivery), [(Unknown::Status, 3)]);
+    assert_eq!(
+        reports(&delivery),
+        [
+            "otp ours 1795363201 unknown warning",
+            "otp ours 1795363201 failed Fallback no_reason Meta reported deleted and gave no reason",
+            "otp ours 1795363201 unknown teleported",
+            "otp ours 1795363201 delivered"
+        ]
+    );
+    assert_eq!(unknown(&delivery), [(Unknown::Status, 2)]);
 
     let delivery = parsed("unknown_field");
     assert_eq!(reports(&delivery), ["otp ours 1795363201 sent"]);
@@ -376,19 +385,21 @@ fn every_documented_field_becomes_an_alert() {
             "account_disabled",
             Critical,
             None,
-            "DISABLED_UPDATE · DISABLE · November 30, …",
+            "DISABLED_UPDATE · DISABLE · November 30, 2026",
         ),
         (
             "account_reinstated",
             "account_reinstated",
             Notice,
             None,
-            "DISABLED_UPDATE · REINSTATE · November 30, …",
+            "DISABLED_UPDATE · REINSTATE · November 30, 2026",
         ),
         ("account_international_price", "account_price", Warning, None, "AUTH_INTL_PRICE_ELIGIBILITY_UPDATE"),
         ("account_pricing_tier", "account_price", Notice, None, "VOLUME_BASED_PRICING_TIER_UPDATE"),
         ("account_location", "account_price", Notice, None, "BUSINESS_PRIMARY_LOCATION_COUNTRY_UPDATE"),
         ("account_partner_added", "account_changed", Notice, None, "PARTNER_ADDED"),
+        ("account_partner_removed", "account_changed", Warning, None, "PARTNER_REMOVED"),
+        ("account_offboarded", "account_disabled", Critical, None, "ACCOUNT_OFFBOARDED"),
         ("account_alert", "account_alert", Critical, Some("OBA_REVOKED"), "ACTIVE · Call +… to learn more."),
         ("security", "security_pin", Warning, Some("…5777"), "PIN_CHANGED"),
     ] {
@@ -400,7 +411,9 @@ fn every_documented_field_becomes_an_alert() {
             subject: subject.map(str::to_owned),
             severity,
             at: seconds(1_795_363_600),
+            fingerprint: delivery.alerts[0].fingerprint.clone(),
         };
+        assert!(alert.fingerprint.is_some(), "{name}");
         assert_eq!(delivery.alerts, [alert], "{name}");
         assert!(explain::explain(code).is_some(), "{code} is not explained");
     }
@@ -425,6 +438,80 @@ fn errors_of_the_account_are_alerts_by_their_class() {
     let delivery = parsed("account_errors");
     let alerts: Vec<_> = delivery.alerts.iter().map(|alert| (alert.code.as_str(), alert.severity)).collect();
     assert_eq!(alerts, [("130429", Severity::Warning), ("131031", Severity::Critical)]);
+}
+
+#[test]
+fn alerts_that_look_alike_are_told_apart_and_one_that_comes_again_is_not() {
+    let fingerprints = |value: &Value| -> Vec<String> {
+        parse(value.to_string().as_bytes()).alerts.into_iter().filter_map(|alert| alert.fingerprint).collect()
+    };
+    let mut errors: Value = serde_json::from_slice(&fixture("webhooks/account_errors.json")).unwrap();
+    let list = &mut errors["entry"][0]["changes"][0]["value"]["errors"];
+    let with = |details: &str| json!({"code": 131031, "title": "Locked", "error_data": {"details": details}});
+    // What is shown of the first two is the same, because numbers are masked; the last two are the same.
+    *list = json!([with("of 4915228817386"), with("of 4915228817387"), with("no"), with("no")]);
+    let first = fingerprints(&errors);
+    let distinct: BTreeSet<_> = first.iter().collect();
+    assert_eq!((first.len(), distinct.len()), (4, 4), "{first:?}");
+    assert_eq!(fingerprints(&errors), first);
+
+    let event = |event: &str| {
+        let mut update: Value = serde_json::from_slice(&fixture("webhooks/account_deleted.json")).unwrap();
+        update["entry"][0]["changes"][0]["value"]["event"] = json!(event);
+        fingerprints(&update)
+    };
+    assert_ne!(event("ACCOUNT_DELETED"), event("DISABLED_UPDATE"));
+}
+
+#[test]
+fn a_test_of_the_dashboard_says_that_it_arrived() {
+    for (name, field) in
+        [("test_button_messages", "messages"), ("test_button_account_alerts", "account_alerts")]
+    {
+        let delivery = parsed(name);
+        assert_eq!(
+            (delivery.readable, delivery.foreign.len(), delivery.unknown.len()),
+            (Readable::Yes, 0, 0),
+            "{name}"
+        );
+        assert!(delivery.inbound.is_empty() && delivery.reports.is_empty(), "{name}");
+        let [alert] = &delivery.alerts[..] else { panic!("{name}: {:?}", delivery.alerts) };
+        assert_eq!((alert.code.as_str(), alert.severity), ("webhook_test", Severity::Notice), "{name}");
+        assert_eq!(alert.subject.as_deref(), Some(field));
+        assert!(alert.title.contains("arrived"), "{}", alert.title);
+    }
+    assert!(explain::explain("webhook_test").is_some());
+    // A field that is otherwise left alone, and one that nobody knows.
+    for field in ["history", "brand_new"] {
+        let body = json!({"object": "whatsapp_business_account",
+            "entry": [{"id": "0", "changes": [{"field": field, "value": {}}]}]});
+        let delivery = parse(body.to_string().as_bytes());
+        assert_eq!((delivery.alerts.len(), delivery.unknown.len()), (1, 0), "{field}");
+    }
+}
+
+#[test]
+fn a_delivery_is_read_whatever_its_encoding() {
+    let body = fixture("webhooks/status_failed_131026.json");
+    let plain = reports(&parse(&body));
+    let text = String::from_utf8(body.clone()).unwrap();
+    let latin_1 = text.replace("\"object\"", "\"sender\": \"M@ller\", \"object\"");
+    let latin_1: Vec<u8> = latin_1.bytes().map(|byte| if byte == b'@' { 0xfc } else { byte }).collect();
+    let raw_line = text.replace("\"object\"", "\"note\": \"one\ntwo\", \"object\"");
+    for strange in [
+        [b"\xef\xbb\xbf", &body[..]].concat(),
+        latin_1,
+        raw_line.into_bytes(),
+        [&body[..], b"\0"].concat(),
+        text.replace(&format!("\"{OTP}\""), &format!("\" {OTP} \"")).into_bytes(),
+        text.replace("\"failed\"", "\"FAILED\"").into_bytes(),
+    ] {
+        let delivery = parse(&strange);
+        assert_eq!(reports(&delivery), plain, "{}", String::from_utf8_lossy(&strange));
+    }
+    // A title that was cut in the middle of an emoji costs only the emoji.
+    let cut = text.replace("\"title\": \"", "\"title\": \"\\ud83d");
+    assert!(reports(&parse(cut.as_bytes()))[0].contains("failed Recipient 131026 \u{fffd}"), "{cut}");
 }
 
 /// A fixture that no test reads is a promise that nobody keeps.

@@ -1,7 +1,7 @@
 //! What the thread knows by heart, rebuilt from the rows at start: the live verifications, which of them is pending
 //! for a number, what is due when, and the reports that wait for their message.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +40,7 @@ pub struct Memory {
     pending: BTreeSet<(NumberIndex, VerificationId)>,
     agenda: BTreeSet<(Timestamp, VerificationId)>,
     alerted: HashMap<(ChannelName, String), Timestamp>,
+    pub alerts_told: AlertsTold,
 }
 
 struct Ahead {
@@ -63,6 +64,7 @@ impl Memory {
             pending: BTreeSet::new(),
             agenda: found.live.iter().map(|found| (found.live.head().due, found.id)).collect(),
             alerted: HashMap::new(),
+            alerts_told: AlertsTold::default(),
         };
         memory.pending.extend(found.live.iter().filter_map(|found| Some((found.pending_for?, found.id))));
         memory.shared.replace_all(found.policies, found.live.into_iter().map(|found| (found.id, found.live)));
@@ -203,6 +205,35 @@ impl Memory {
     #[cfg(test)]
     pub fn lose_timer(&mut self) {
         self.agenda.clear();
+    }
+}
+
+/// What providers told operators a short while ago: a webhook that comes again may not say when it was first sent.
+#[derive(Default)]
+pub struct AlertsTold {
+    known: HashSet<(ChannelName, String)>,
+    order: VecDeque<(Timestamp, (ChannelName, String))>,
+}
+
+/// Meta repeats a webhook whose answer it missed after seconds to minutes; what comes later may be news.
+const TOLD_AGAIN_WITHIN: Duration = Duration::from_secs(60 * 60);
+/// More than any account has to tell in that time.
+const MOST_TOLD: usize = 4_096;
+
+impl AlertsTold {
+    pub fn is_first(&mut self, channel: &ChannelName, fingerprint: &str, now: Timestamp) -> bool {
+        while let Some((at, _)) = self.order.front()
+            && (now.since(*at) >= TOLD_AGAIN_WITHIN || self.order.len() >= MOST_TOLD)
+            && let Some((_, old)) = self.order.pop_front()
+        {
+            self.known.remove(&old);
+        }
+        let alert = (channel.clone(), fingerprint.to_owned());
+        let first = self.known.insert(alert.clone());
+        if first {
+            self.order.push_back((now, alert));
+        }
+        first
     }
 }
 

@@ -418,7 +418,7 @@ impl<'a> Turn<'a> {
         provider_ref: ProviderRef,
         report: Report,
     ) -> Result<Answer, StoreError> {
-        let key = keys::parked(channel, provider_ref.name(), report.status.name());
+        let key = keys::parked(channel, provider_ref.name(), report.status.word());
         let parked = Parked { at: self.now, channel: channel.clone(), provider_ref, report };
         if !self.memory.parked.holds(&parked) {
             let row = record::encode(&key, &parked)?;
@@ -436,7 +436,7 @@ impl<'a> Turn<'a> {
         provider_ref: &ProviderRef,
     ) -> Result<(), StoreError> {
         for parked in self.memory.parked.take(channel, provider_ref) {
-            self.remove(&keys::parked(channel, provider_ref.name(), parked.report.status.name()));
+            self.remove(&keys::parked(channel, provider_ref.name(), parked.report.status.word()));
             let command = Command::Report {
                 message: message.ordinal(),
                 channel: channel.clone(),
@@ -449,6 +449,11 @@ impl<'a> Turn<'a> {
     }
 
     fn alert(&mut self, alert: &Alert) {
+        if let Some(fingerprint) = &alert.fingerprint
+            && !self.memory.alerts_told.is_first(&alert.channel, fingerprint, self.now)
+        {
+            return;
+        }
         let key = keys::alert(keys::position_of_alert(alert));
         match record::encode(&key, alert) {
             Ok(row) => self.insert(&key, row),
@@ -547,7 +552,15 @@ impl<'a> Turn<'a> {
                     let (code, title) = (error.code, error.title);
                     tracing::warn!(%channel, code, title, "an operator has to act");
                     let subject = Some(id.message(message).to_string());
-                    self.alert(&Alert { at: now, channel, code, title, subject, evidence: None });
+                    self.alert(&Alert {
+                        at: now,
+                        channel,
+                        code,
+                        title,
+                        subject,
+                        evidence: None,
+                        fingerprint: None,
+                    });
                 }
             }
             None => {}
@@ -559,7 +572,9 @@ impl<'a> Turn<'a> {
             Fact::SendAccepted { message, provider_ref, aliases, .. } => {
                 self.with_gate(id, *message, |gate| gate.finished(Finished::Accepted, now));
                 self.learn(id, aliases)?;
-                self.name_message(id.message(*message), provider_ref)?;
+                if let Some(provider_ref) = provider_ref {
+                    self.name_message(id.message(*message), provider_ref)?;
+                }
             }
             Fact::SendRefused { message, error, .. } => {
                 self.with_gate(id, *message, |gate| gate.finished(Finished::Refused(error.class), now));

@@ -25,7 +25,7 @@ impl Turn<'_> {
             self.remove(&keys::parked(
                 &parked.channel,
                 parked.provider_ref.name(),
-                parked.report.status.name(),
+                parked.report.status.word(),
             ));
         }
         for key in self.keys_by_time(Row::IdempotencyByTime, 8, idempotency_limit(self.now))? {

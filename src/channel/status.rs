@@ -1,0 +1,213 @@
+//! What providers call the states of a message, in whatever spelling: SMPP's abbreviations, the words of the larger
+//! carriers, Meta's.
+
+use super::scrub;
+use crate::verification::values::ReportStatus;
+
+/// What a word means for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// The provider has it, or has passed it on.
+    Sent,
+    Delivered,
+    Read,
+    /// It will not arrive.
+    Failed,
+}
+
+/// In lower case and without separators. A word that carriers use for different things is not here: `unknown`,
+/// `unconfirmed`, numbers.
+const WORDS: &[(Meaning, &[&str])] = &[
+    (
+        Meaning::Sent,
+        &[
+            // SMPP 3.4, section 5.2.28, and how gateways write it.
+            "enroute",
+            "acceptd",
+            "accepted",
+            "scheduled",
+            "transit",
+            "intransit",
+            // Twilio, Vonage, Sinch, Plivo, Infobip, Telnyx, MessageBird.
+            "sent",
+            "sending",
+            "queued",
+            "buffered",
+            "buffrd",
+            "submitted",
+            "submitd",
+            "dispatched",
+            "pending",
+            "pendingenroute",
+            "pendingaccepted",
+            "pendingwaitingdelivery",
+            "deliveredtooperator",
+            "deliveredtonetwork",
+            "deliveredtocarrier",
+            "deliveredtosmsc",
+            "deliveredtogateway",
+            "senttocarrier",
+            "senttooperator",
+            "senttonetwork",
+            "queuedonchannel",
+            "processing",
+            "processed",
+            "inprogress",
+            "initiated",
+            "created",
+            "forwarded",
+            "retrying",
+        ],
+    ),
+    (
+        Meaning::Delivered,
+        &[
+            "delivered",
+            "delivrd",
+            "deliverd",
+            "deliveredtohandset",
+            "deliveredtoterminal",
+            "deliveredtodevice",
+            "deliveredtorecipient",
+            "deliverysuccess",
+            "deliverysuccessful",
+            "successfullydelivered",
+            "dlvrd",
+        ],
+    ),
+    (Meaning::Read, &["read", "seen", "opened", "displayed", "played"]),
+    (
+        Meaning::Failed,
+        &[
+            "failed",
+            "failure",
+            "fail",
+            "error",
+            "deliveryfailed",
+            "deliveryfailure",
+            "deliveryerror",
+            "sendingfailed",
+            "sendfailed",
+            "permanentfailure",
+            "permanenterror",
+            "undeliv",
+            "undelivered",
+            "undeliverable",
+            "undeliverd",
+            "undlvrd",
+            "nondelivered",
+            "notdelivered",
+            "undeliverablenotdelivered",
+            "undeliverablerejectedoperator",
+            "expired",
+            "expird",
+            "deliveryexpired",
+            "timeout",
+            "timedout",
+            "deliverytimedout",
+            "ttlexpired",
+            "deleted",
+            "deletd",
+            "canceled",
+            "cancelled",
+            "cancelld",
+            "aborted",
+            "dropped",
+            "skipped",
+            "rejectd",
+            "rejected",
+            "reject",
+            "denied",
+            "refused",
+            "blocked",
+            "barred",
+            "blacklisted",
+            "filtered",
+            "spam",
+            "notsent",
+            "invalid",
+            "invalidnumber",
+            "unroutable",
+            "noroute",
+        ],
+    ),
+];
+
+/// `None` for a word that nobody here knows.
+pub fn meaning(word: &str) -> Option<Meaning> {
+    let plain: String = word
+        .chars()
+        .filter(|letter| !letter.is_whitespace() && !matches!(letter, '-' | '_' | '.' | '/' | ':'))
+        .take(ReportStatus::MAX_WORD_CHARS)
+        .flat_map(char::to_lowercase)
+        .collect();
+    let row = WORDS.iter().find(|(_, words)| words.contains(&plain.as_str()))?;
+    Some(row.0)
+}
+
+/// A word that nobody here knows, fit to be stored and shown. `None` where nothing in it can be read.
+pub fn unknown(word: &str) -> Option<ReportStatus> {
+    let word = scrub::token(word.trim())?;
+    Some(ReportStatus::Unknown(scrub::cut(&word, ReportStatus::MAX_WORD_CHARS)))
+}
+
+/// The title of a failure of which a provider says nothing but its word.
+pub fn unexplained(provider: &str, word: &str) -> String {
+    match unknown(word) {
+        Some(ReportStatus::Unknown(word)) if !word.eq_ignore_ascii_case("failed") => {
+            format!("{provider} reported {word} and gave no reason")
+        }
+        Some(_) | None => format!("{provider} gave no reason"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_word_stands_once_and_as_it_is_looked_up() {
+        let mut seen = HashSet::new();
+        for (expected, words) in WORDS {
+            for word in *words {
+                assert!(seen.insert(word), "{word} stands twice");
+                assert_eq!(meaning(word), Some(*expected), "{word}");
+                assert_eq!(meaning(&format!(" {}\n", word.to_uppercase())), Some(*expected), "{word}");
+            }
+        }
+    }
+
+    #[test]
+    fn spellings_do_not_matter_and_unknown_words_are_told_apart() {
+        for (word, expected) in [
+            ("DELIVRD", Some(Meaning::Delivered)),
+            ("Delivered", Some(Meaning::Delivered)),
+            ("DELIVERED_TO_HANDSET", Some(Meaning::Delivered)),
+            ("DELIVERED_TO_OPERATOR", Some(Meaning::Sent)),
+            ("In Transit", Some(Meaning::Sent)),
+            ("not-delivered", Some(Meaning::Failed)),
+            ("Timed out", Some(Meaning::Failed)),
+            ("UNKNOWN", None),
+            ("delivery_unconfirmed", None),
+            ("2", None),
+            ("", None),
+            ("délivré", None),
+        ] {
+            assert_eq!(meaning(word), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_word_keeps_no_number_and_is_short() {
+        let word = |text: &str| match unknown(text) {
+            Some(ReportStatus::Unknown(word)) => Some(word),
+            _ => None,
+        };
+        assert_eq!(word(" WARNING\n").as_deref(), Some("WARNING"));
+        assert_eq!(word("to +4915228817386").as_deref(), Some("to +…"));
+        assert_eq!(word(&"x".repeat(5_000)).map(|word| word.chars().count()), Some(64));
+        assert_eq!(word(" \n"), None);
+    }
+}

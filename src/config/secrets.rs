@@ -1,0 +1,80 @@
+//! What holds for every secret, however it is given: as text, by a variable, by a file, by a flag.
+
+/// Text that begins or ends with a blank. A secret that was copied with one never matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("begins or ends with a blank, which is no part of a secret; a final newline is trimmed")]
+pub struct BlankAtEnd;
+
+/// The secret in `text`: without the newline that editors, `echo` and secret managers put behind it.
+pub fn trimmed(text: &str) -> Result<&str, BlankAtEnd> {
+    let secret = text.trim_end_matches(['\r', '\n']);
+    if secret.starts_with(is_blank) || secret.ends_with(is_blank) { Err(BlankAtEnd) } else { Ok(secret) }
+}
+
+/// What cannot be seen at an end: blanks of every script, control characters, a byte order mark, zero-width signs.
+fn is_blank(letter: char) -> bool {
+    letter.is_whitespace()
+        || letter.is_control()
+        || matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Fewer different characters are a placeholder or a slip of the hand.
+const FEWEST_CHARACTERS: usize = 4;
+/// Whatever a provider issues is longer.
+const SHORT_BYTES: usize = 8;
+
+/// Why somebody should look at a secret that is allowed.
+pub fn weakness(secret: &str) -> Option<&'static str> {
+    let mut characters: Vec<char> = secret.chars().collect();
+    characters.sort_unstable();
+    characters.dedup();
+    match characters.len() {
+        0 => None,
+        1 => Some("is one character repeated: anybody could guess it"),
+        few if few < FEWEST_CHARACTERS => {
+            Some("consists of two or three different characters: it could be guessed")
+        }
+        _ if secret.len() < SHORT_BYTES => {
+            Some("is shorter than 8 bytes: it could be guessed, or is cut off")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_final_newline_is_trimmed_and_every_other_blank_is_refused() {
+        for (text, secret) in [
+            ("abc", Ok("abc")),
+            ("abc\n", Ok("abc")),
+            ("abc\r\n", Ok("abc")),
+            ("a b\tc", Ok("a b\tc")),
+            ("", Ok("")),
+            ("\n", Ok("")),
+            (" abc", Err(BlankAtEnd)),
+            ("abc ", Err(BlankAtEnd)),
+            ("abc \n", Err(BlankAtEnd)),
+            ("abc\t", Err(BlankAtEnd)),
+            ("\nabc", Err(BlankAtEnd)),
+            ("\u{feff}abc\n", Err(BlankAtEnd)),
+            ("abc\u{a0}", Err(BlankAtEnd)),
+            ("abc\u{200b}", Err(BlankAtEnd)),
+            ("abc\0", Err(BlankAtEnd)),
+        ] {
+            assert_eq!(trimmed(text), secret, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn weak_secrets_are_told() {
+        for weak in ["aaaaaaaaaaaaaaaaaaaa", "abababababababab", "abcabcabcabcabcabc", "s3cr3t", "x"] {
+            assert!(weakness(weak).is_some(), "{weak}");
+        }
+        for fine in ["", "5f2d8a90c1b7e643", "a secret for reports"] {
+            assert!(weakness(fine).is_none(), "{fine}");
+        }
+    }
+}
