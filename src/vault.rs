@@ -33,7 +33,7 @@ use crate::verification::values::{NumberIndex, NumberTail, Sealed, Timestamp, Ve
 use ring::{Leaf, Ring, Secret};
 
 pub use file::KeysError;
-pub use ring::{CannotSeal, KeyId};
+pub use ring::{CannotSeal, KeyId, Whereabouts};
 
 /// 32 bytes: what HMAC-SHA-256 and XChaCha20 take whole.
 pub const MASTER_KEY_BYTES: usize = 32;
@@ -290,6 +290,33 @@ impl Vault {
     pub fn day_key_of(sealed: &Sealed) -> Option<KeyId> {
         let rest = sealed.0.strip_prefix(&[OF_DAY])?;
         rest.first_chunk().copied()
+    }
+
+    /// What is known of the key that sealed something at `at`. What the master key sealed needs no other.
+    pub fn whereabouts(&self, sealed: &Sealed, at: Timestamp) -> Whereabouts {
+        let ring = match sealed.0.first() {
+            Some(&OF_DAY) => &self.days,
+            Some(&OF_MINUTE) if sealed.0.len() > SALT_BYTES => &self.minutes,
+            Some(_) | None => return Whereabouts::There,
+        };
+        // What is too short to name a key is damaged, which is found where it is opened.
+        sealed
+            .0
+            .get(1..)
+            .and_then(<[u8]>::first_chunk)
+            .map_or(Whereabouts::There, |&id| ring.whereabouts(id, at))
+    }
+
+    /// The same of what a verification cannot go on without: its number, then its code.
+    pub fn whereabouts_of(&self, request: &Request) -> [Whereabouts; 2] {
+        let (CodeSource::Derived { salt: code } | CodeSource::Custom { code }) = &request.code;
+        [&request.person, code].map(|sealed| self.whereabouts(sealed, request.id.created_at()))
+    }
+
+    /// Notes that what was sealed at `at` and before may lack its key. Blocks on the disk.
+    pub fn accept_loss(&self, at: Timestamp) -> io::Result<()> {
+        self.days.accept_loss(at)?;
+        self.minutes.accept_loss(at)
     }
 
     /// How many days have a key, and when the youngest of them began.

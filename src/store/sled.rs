@@ -19,6 +19,7 @@ mod journal;
 mod keys;
 mod live;
 mod load;
+mod loaded;
 #[cfg(test)]
 mod moved;
 mod offline;
@@ -46,6 +47,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use backup::{Copied, Sum as CopySum, copy, head as copy_head};
 pub use export::{Exported, Way, export};
 pub use import::{Imported, checked_export, import};
+pub use loaded::{Loaded, load};
 pub use offline::{Chain, Progress, Reindexed, reindex, verify_audit};
 pub use open::OpenError;
 pub use restore::{Verified, restore, verify, verify_backup};
@@ -114,16 +116,7 @@ pub fn open(
     settings: Settings,
     clock: Clock,
 ) -> Result<(SledStore, mpsc::UnboundedReceiver<Errand>), OpenError> {
-    let (jobs, queue) = crossbeam_channel::bounded(QUEUE);
-    let (errands, courier) = mpsc::unbounded_channel();
-    let shared = Arc::new(Shared::new());
-    let waker = jobs.clone();
-    clock.on_advance(move || {
-        // A full queue means that the thread is about to look at the clock anyway.
-        let _ = waker.try_send(Job::Wake);
-    });
-    writer::start(settings, clock.clone(), queue, Arc::clone(&shared), errands)?;
-    Ok((SledStore { jobs, shared, clock }, courier))
+    load(settings)?.start(clock, |_| None)
 }
 
 impl SledStore {

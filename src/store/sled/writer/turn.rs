@@ -150,12 +150,12 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// What the process before this one had under way is in doubt.
-    pub fn interrupt(&mut self, interrupted: &[VerificationId]) {
-        for &id in interrupted {
+    /// Notes what opening the store has found, before anything new begins.
+    pub fn note_what_was_found(&mut self, found: &[(VerificationId, Command)]) {
+        for (id, command) in found {
             // It was read a moment ago, on opening.
-            if let Err(error) = self.run(id, &Command::Interrupt) {
-                tracing::error!(verification = %id, %error, "an interrupted attempt could not be noted");
+            if let Err(error) = self.run(*id, command) {
+                tracing::error!(verification = %id, %error, "what was found at the start could not be noted");
             }
         }
     }
@@ -656,6 +656,7 @@ impl<'a> Turn<'a> {
             | Fact::CodeDisowned { .. }
             | Fact::Expired
             | Fact::Canceled
+            | Fact::Abandoned { .. }
             | Fact::OperatorActed { .. } => {}
         }
         Ok(())
