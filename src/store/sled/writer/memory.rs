@@ -15,7 +15,7 @@ use crate::store::gate::Gates;
 use crate::verification::State;
 use crate::verification::Verification;
 use crate::verification::state::{Message, Progress};
-use crate::verification::values::{ChannelName, NumberIndex, ProviderRef, Timestamp, VerificationId};
+use crate::verification::values::{AppName, ChannelName, NumberIndex, ProviderRef, Timestamp, VerificationId};
 
 /// The same alert of the same channel is raised once in this time.
 const ALERT_AGAIN_AFTER: Duration = Duration::from_secs(60);
@@ -133,10 +133,10 @@ impl Memory {
         }
     }
 
-    /// It stands before a gate: the agenda holds it only for what else it wants.
-    pub fn throttle(&mut self, id: VerificationId, channel: &ChannelName) {
+    /// It waits before a gate: the agenda holds it only for what else is due.
+    pub fn throttle(&mut self, app: &AppName, id: VerificationId, channel: &ChannelName) {
         self.throttled.insert(id, channel.clone());
-        self.gates.of(channel).wait(id);
+        self.gates.of(channel).wait(app, id);
     }
 
     /// Whether what it wants to send waits for its channel.
@@ -149,13 +149,10 @@ impl Memory {
 
     /// One that stood before a gate and may pass it now.
     pub fn next_through_gate(&mut self, now: Timestamp) -> Option<VerificationId> {
-        while let Some((channel, id)) = self.gates.next_waiting(now) {
-            if self.throttled.get(&id) == Some(&channel) {
-                self.throttled.remove(&id);
-                return Some(id);
-            }
-        }
-        None
+        let throttled = &self.throttled;
+        let next = self.gates.next_waiting(now, |channel, id| throttled.get(&id) == Some(channel))?;
+        self.throttled.remove(&next);
+        Some(next)
     }
 
     /// Shows monitoring what is under way.

@@ -571,8 +571,10 @@ impl<'a> Turn<'a> {
             Readiness::Ready if gate.has_waiting() && self.called != Some(id) => Readiness::Throttled,
             readiness => readiness,
         };
-        if readiness == Readiness::Throttled {
-            self.memory.throttle(id, channel);
+        if readiness == Readiness::Throttled
+            && let Some(app) = self.verification(id).map(|verification| verification.request.app.clone())
+        {
+            self.memory.throttle(&app, id, channel);
         }
         readiness
     }
