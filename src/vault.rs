@@ -6,6 +6,7 @@
 //! minute (`ring`), and those are kept beside the store (`file`) and destroyed in time.
 
 mod file;
+mod last_use;
 mod reference;
 mod ring;
 pub mod webhook;
@@ -30,6 +31,7 @@ use crate::phone::Phone;
 use crate::verification::Verification;
 use crate::verification::command::{CodeSource, Comparison, Jitter, Request};
 use crate::verification::values::{NumberIndex, NumberTail, Sealed, Timestamp, VerificationId};
+use last_use::LastUse;
 use ring::{Leaf, Ring, Secret};
 
 pub use file::KeysError;
@@ -64,6 +66,8 @@ pub struct Vault {
     days: Ring,
     /// What codes come from.
     minutes: Ring,
+    /// Says when they were last in use.
+    last_use: LastUse,
 }
 
 /// Why a record stays closed.
@@ -99,17 +103,17 @@ const AHEAD: Duration = Duration::from_secs(30);
 impl Vault {
     /// One that keeps no keys but the master key: what it seals no other opens. For tests.
     pub fn new(master: &[u8; MASTER_KEY_BYTES]) -> Self {
-        Self::with(master, Ring::in_memory(DAY), Ring::in_memory(MINUTE))
+        Self::with(master, Ring::in_memory(DAY), Ring::in_memory(MINUTE), LastUse::nowhere())
     }
 
     /// With the keys that `folder` holds; it is made with the first of them. Blocks on the disk.
     pub fn with_keys(master: &[u8; MASTER_KEY_BYTES], folder: &Path) -> Result<Self, KeysError> {
         let days = Ring::open(DAY, folder.join("days"), subkey(master, "twotick days file 1"))?;
         let minutes = Ring::open(MINUTE, folder.join("codes"), subkey(master, "twotick codes file 1"))?;
-        Ok(Self::with(master, days, minutes))
+        Ok(Self::with(master, days, minutes, LastUse::in_file(folder.join("used"))))
     }
 
-    fn with(master: &[u8; MASTER_KEY_BYTES], days: Ring, minutes: Ring) -> Self {
+    fn with(master: &[u8; MASTER_KEY_BYTES], days: Ring, minutes: Ring, last_use: LastUse) -> Self {
         let seal_key = subkey(master, "twotick seal 1");
         let mut key_id = [0; KEY_ID_BYTES];
         key_id.copy_from_slice(&subkey(master, "twotick key id 1")[..KEY_ID_BYTES]);
@@ -122,6 +126,7 @@ impl Vault {
             key_id,
             days,
             minutes,
+            last_use,
         }
     }
 
@@ -322,6 +327,18 @@ impl Vault {
     /// How many days have a key, and when the youngest of them began.
     pub fn days(&self) -> (usize, Option<Timestamp>) {
         (self.days.len(), self.days.newest())
+    }
+
+    /// Notes that a server runs with these keys, whether it has something to seal or not. Writes once an hour. Blocks on
+    /// the disk.
+    pub fn note_use(&self, now: Timestamp) -> io::Result<()> {
+        // Without keys there is nothing to be careful with.
+        if self.days.len() == 0 { Ok(()) } else { self.last_use.note(now) }
+    }
+
+    /// When a server last ran with these keys, as far as anything tells. Blocks on the disk.
+    pub fn last_use(&self) -> Option<Timestamp> {
+        self.last_use.read().max(self.days.newest())
     }
 
     /// Names the master key without telling anything about it; kept in the store, so that a wrong key is noticed.

@@ -207,7 +207,8 @@ async fn a_verification_keeps_the_profile_with_which_it_began() {
     client.once(&id, is_accepted).await;
     stopped(server);
 
-    let renamed = text.replace("[profiles.login]", "[profiles.signup]").replace("text = \"otp\"", "text = \"new\"");
+    let renamed =
+        text.replace("[profiles.login]", "[profiles.signup]").replace("text = \"otp\"", "text = \"new\"");
     let renamed = renamed.replace("[texts.otp]", "[texts.new]").replace("is your {brand} code.", "is new.");
     let server = Server::start(&renamed, folder.path());
     let client = Client::of(&server);
@@ -219,7 +220,11 @@ async fn a_verification_keeps_the_profile_with_which_it_began() {
     assert!(sms["text"].as_str().unwrap().ends_with(" is your Acme code."), "{sms}");
     assert_eq!(client.timeline(&id).await[0].1["profile"], "login");
     let (status, again) = client.post("", &json!({ "to": "+12025550101" })).await;
-    assert_eq!((status, &again["profile"]), (201, &json!("signup")), "another profile is another verification");
+    assert_eq!(
+        (status, &again["profile"]),
+        (201, &json!("signup")),
+        "another profile is another verification"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

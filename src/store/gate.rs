@@ -257,7 +257,10 @@ mod tests {
         };
         assert_eq!(shown(|_| {}), [false, false]);
         assert_eq!(shown(|gate| gate.open_breaker(at(0))), [true, false]);
-        assert_eq!(shown(|gate| gate.wait(&shop(), VerificationId::new(at(0), Bucket::new(1), 1))), [true, true]);
+        assert_eq!(
+            shown(|gate| gate.wait(&shop(), VerificationId::new(at(0), Bucket::new(1), 1))),
+            [true, true]
+        );
         assert_eq!(shown(|gate| gate.finished(Finished::Accepted, at(1))), [false, true]);
     }
 

@@ -32,9 +32,10 @@ mod restore;
 mod rows;
 mod waker;
 mod wal;
+mod watchers;
 mod writer;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
@@ -61,6 +62,7 @@ use crate::verification::values::{AppName, ChannelName, MessageId, NumberIndex, 
 use crate::verification::{Event, Policy, PolicyHash};
 use by_id::ById;
 use live::Live;
+use watchers::Watchers;
 use writer::{Asker, Job, Reader};
 
 /// Calls that may wait for the thread. At 128 connections a turn takes them all; this is room for a burst, and more
@@ -100,7 +102,7 @@ struct Shared {
     live: [RwLock<ById<Live>>; SHARDS],
     /// Also those that turns applied which are not durable yet: nothing leads there.
     policies: RwLock<Policies>,
-    watchers: Mutex<HashMap<VerificationId, watch::Sender<u32>>>,
+    watchers: Mutex<Watchers>,
     health: AtomicU8,
     size: AtomicU64,
     /// Milliseconds of `uptime` at which the turn in progress began, plus one; 0 between turns.
@@ -254,7 +256,7 @@ impl Store for SledStore {
     fn watch(&self, id: VerificationId) -> watch::Receiver<u32> {
         let mut watchers = self.shared.watchers.lock().unwrap_or_else(PoisonError::into_inner);
         let version = self.shared.live(id).map_or(0, |live| live.head().version);
-        watchers.entry(id).or_insert_with(|| watch::channel(version).0).subscribe()
+        watchers.subscribe(id, version)
     }
 
     fn sweep_missed(&self) -> Reply<usize> {
@@ -272,7 +274,6 @@ impl Store for SledStore {
     }
 
     fn sweep_old(&self, before: Retention) -> Reply<Swept> {
-        self.shared.forget_watchers();
         self.ask(|reply| Job::SweepOld { before, reply })
     }
 
@@ -351,10 +352,7 @@ impl Shared {
                 None => shard.remove(&id),
             };
         }
-        let watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(watcher) = watchers.get(&id) {
-            watcher.send_replace(version);
-        }
+        self.watchers.lock().unwrap_or_else(PoisonError::into_inner).tell(id, version);
     }
 
     /// Those that wanted something more than a second before `now`.
@@ -366,11 +364,6 @@ impl Shared {
             overdue.extend(live.iter().filter(|(_, live)| is_overdue(live)).map(|(&id, _)| id));
         }
         overdue
-    }
-
-    fn forget_watchers(&self) {
-        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
-        watchers.retain(|_, watcher| watcher.receiver_count() > 0);
     }
 
     fn uptime_ms(&self) -> u64 {

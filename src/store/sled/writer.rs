@@ -41,6 +41,8 @@ const ORDERS_A_TURN: usize = 64;
 const DUES_A_TURN: usize = 64;
 /// Reads of one turn: they come after the writes that wait, and may not hold up the next ones.
 const READS_A_TURN: usize = 64;
+/// A sweep waits until the thread has nothing else to do, or for so long: then it takes one visit all the same.
+const SWEEP_PATIENCE: Duration = Duration::from_millis(100);
 /// While the disk is full: how often to look whether there is room again.
 const ROOM_CHECK: Duration = Duration::from_millis(250);
 
@@ -110,6 +112,7 @@ pub fn start(
         turns: 0,
         waiting: VecDeque::new(),
         held: Held::default(),
+        sweeps: VecDeque::new(),
         at_first,
         course: Course::Running,
         agenda: Agenda::Kept,
@@ -146,6 +149,8 @@ struct Writer {
     /// Calls whose orders are not all carried out.
     waiting: VecDeque<Call>,
     held: Held,
+    /// Visits of the retention sweep that wait until there is nothing else to do.
+    sweeps: VecDeque<Sweep>,
     /// What is noted before anything new begins, the last of it first: which attempts were under way when the process
     /// before this one ended, and which verifications cannot go on.
     at_first: Vec<(VerificationId, Command)>,
@@ -197,6 +202,12 @@ enum Course {
     Closing,
 }
 
+struct Sweep {
+    before: Retention,
+    reply: Asker<Swept>,
+    waited: Stopwatch,
+}
+
 struct Call {
     orders: std::vec::IntoIter<Order>,
     answers: Vec<Answer>,
@@ -231,6 +242,7 @@ impl Writer {
                 break;
             }
             self.take_more(&mut taken);
+            self.admit_sweep(&mut taken);
             self.shared.turn_begins();
             self.mind_sled(&mut taken);
             self.mind_the_room();
@@ -271,7 +283,7 @@ impl Writer {
 
     /// Sleeps until a job comes or something is due. `false`: nobody can ask any more.
     fn wait_for_work(&mut self, taken: &mut Taken) -> bool {
-        let has_work = !self.waiting.is_empty() || !self.at_first.is_empty();
+        let has_work = !self.waiting.is_empty() || !self.at_first.is_empty() || !self.sweeps.is_empty();
         match self.course {
             Course::Running | Course::Closing if has_work => return true,
             Course::Running | Course::Closing | Course::Full | Course::FullAndStuck => {}
@@ -365,7 +377,9 @@ impl Writer {
             }),
             Job::Read(look) => taken.reads.push(look),
             Job::Attend { overdue, reply } => taken.attend.push((overdue, reply)),
-            Job::SweepOld { before, reply } => taken.sweeps.push((before, reply)),
+            Job::SweepOld { before, reply } => {
+                self.sweeps.push_back(Sweep { before, reply, waited: Stopwatch::start() });
+            }
             Job::Rest(reply) => {
                 self.agenda = Agenda::Rested;
                 let _ = reply.send(Ok(()));
@@ -380,6 +394,16 @@ impl Writer {
                 self.memory.lose_timer();
                 let _ = reply.send(Ok(()));
             }
+        }
+    }
+
+    fn admit_sweep(&mut self, taken: &mut Taken) {
+        let is_idle = self.waiting.is_empty() && taken.reads.is_empty() && self.queue.is_empty();
+        let may_go = |sweep: &Sweep| is_idle || sweep.waited.elapsed() >= SWEEP_PATIENCE;
+        if self.sweeps.front().is_some_and(may_go)
+            && let Some(Sweep { before, reply, .. }) = self.sweeps.pop_front()
+        {
+            taken.sweeps.push((before, reply));
         }
     }
 

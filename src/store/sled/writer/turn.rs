@@ -13,7 +13,6 @@ use super::super::chain;
 use super::super::index;
 use super::super::keys;
 use super::super::live::{Live, policy_of};
-use super::super::load::Parked;
 use super::super::record;
 use super::super::rows::Rows;
 use super::Agenda;
@@ -21,6 +20,8 @@ use super::ledger::Ledger;
 use super::memory::Memory;
 use crate::store::changes::Change;
 use crate::store::gate::{Finished, Gate};
+use crate::store::inflow::MOST_ALERTS;
+use crate::store::parked::Parked;
 use crate::store::{
     Alert, Answer, Audit, AuditAction, FirstAnswer, FirstOccasion, Idempotency, Inbound, Intent, LogPosition,
     Match, Order, Snapshot, StoreError, step,
@@ -44,6 +45,8 @@ const IDEMPOTENCY_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
 /// Dues that one verification may have served in one turn: an expired step, its successor, and its start.
 const DUES_IN_A_ROW: usize = 4;
+/// Old alerts that make room for a new one: more than one only after a start with more than there may be.
+const DROPPED_AT_ONCE: usize = 64;
 /// Verifications for which a turn has room from the start.
 const USUAL_SIZE: usize = 64;
 /// The sealed parts of a request, written in base 64 with the rest of it, stay under the size of a record.
@@ -412,7 +415,9 @@ impl<'a> Turn<'a> {
         if !self.memory.parked.holds(&parked) {
             let row = record::encode(&key, &parked)?;
             self.insert(&key, row);
-            self.memory.parked.put(parked);
+            let dropped = self.memory.parked.put(parked);
+            metrics::counter!("twotick_parked_reports_dropped_total").increment(dropped.len() as u64);
+            dropped.iter().for_each(|parked| self.remove(&key_of(parked)));
         }
         Ok(Answer::Reported(Match::Parked))
     }
@@ -425,7 +430,7 @@ impl<'a> Turn<'a> {
         provider_ref: &ProviderRef,
     ) -> Result<(), StoreError> {
         for parked in self.memory.parked.take(channel, provider_ref) {
-            self.remove(&keys::parked(channel, provider_ref.name(), parked.report.status.name()));
+            self.remove(&key_of(&parked));
             let command = Command::Report {
                 message: message.ordinal(),
                 channel: channel.clone(),
@@ -463,6 +468,10 @@ impl<'a> Turn<'a> {
             kept.app = self.verification(id).map(|verification| verification.request.app.clone());
         }
         if standing == Standing::Stale {
+            return Ok(Answer::Kept);
+        }
+        if !self.memory.writers.admit(message.number, self.now) {
+            metrics::counter!("twotick_inbound_dropped_total").increment(1);
             return Ok(Answer::Kept);
         }
         match record::encode(&key, &kept) {
@@ -510,10 +519,20 @@ impl<'a> Turn<'a> {
     }
 
     fn alert(&mut self, alert: &Alert) {
-        let key = keys::alert(keys::position_of_alert(alert));
+        let position = keys::position_of_alert(alert);
+        let key = keys::alert(position);
         match record::encode(&key, alert) {
             Ok(row) => self.insert(&key, row),
-            Err(error) => tracing::error!(%error, code = alert.code, "an alert is too large to be kept"),
+            Err(error) => {
+                return tracing::error!(%error, code = alert.code, "an alert is too large to be kept");
+            }
+        }
+        self.memory.alerts.insert(position);
+        for _ in 0..self.memory.alerts.len().saturating_sub(MOST_ALERTS).min(DROPPED_AT_ONCE) {
+            if let Some(oldest) = self.memory.alerts.pop_first() {
+                metrics::counter!("twotick_alerts_dropped_total").increment(1);
+                self.remove(&keys::alert(oldest));
+            }
         }
     }
 
@@ -749,6 +768,10 @@ fn acted(
     };
     let (by, reason) = (by.clone(), reason.cloned());
     Audit { at, by, action: AuditAction::from(act), verification: Some(id), reason, detail }
+}
+
+fn key_of(parked: &Parked) -> Vec<u8> {
+    keys::parked(&parked.channel, parked.provider_ref.name(), parked.report.status.name())
 }
 
 /// Idempotency keys that are older are forgotten.
