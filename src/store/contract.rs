@@ -4,6 +4,7 @@
 //! wrote its intent, and a read is answered after the turns before it, so looking for an errand after a read needs no
 //! patience.
 
+mod bounds;
 mod found;
 mod staff;
 
@@ -32,6 +33,7 @@ use crate::verification::values::{
 };
 use crate::verification::{Command, Comparison, Event, Rejection};
 
+pub use bounds::*;
 pub use found::*;
 pub use staff::*;
 
@@ -84,6 +86,10 @@ macro_rules! contract {
             each_audit_record_seals_the_one_before_it_across_restarts
             the_audit_log_outlives_every_sweep
             a_reason_too_long_for_a_record_is_refused_and_leaves_nothing
+            a_backlog_of_one_app_pushes_no_message_of_another_past_its_deadline
+            reports_that_match_nothing_make_room_for_newer_ones
+            alerts_are_bounded_and_the_newest_stay
+            each_kind_has_its_share_of_a_sweep
         }
     };
 }

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod away;
 mod backup;
+#[cfg(test)]
+mod bounded;
 mod by_id;
 mod chain;
 mod cleaner;

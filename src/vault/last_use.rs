@@ -30,7 +30,11 @@ impl LastUse {
 
     pub fn note(&self, now: Timestamp) -> io::Result<()> {
         let noted = Timestamp::from_millis(self.noted.load(Ordering::Relaxed));
-        let Some(path) = self.path.as_ref().filter(|_| now.since(noted) >= NOTED_EVERY) else {
+        // The folder is made with the first key.
+        let is_wanted = |path: &&PathBuf| {
+            now.since(noted) >= NOTED_EVERY && path.parent().is_some_and(|folder| folder.exists())
+        };
+        let Some(path) = self.path.as_ref().filter(is_wanted) else {
             return Ok(());
         };
         let beside = path.with_extension("new");
