@@ -180,7 +180,7 @@ async fn a_step_whose_channel_was_removed_is_refused_and_the_next_one_goes_out()
     let verification = client.once(&id, |known| known["messages"][1]["state"] == "accepted").await;
     assert_eq!(verification["messages"][0]["error"]["code"], "unknown_channel");
     let timeline = client.timeline(&id).await;
-    let refused = timeline.iter().filter(|(kind, _)| kind == "send_refused").next_back().unwrap();
+    let refused = timeline.iter().rfind(|(kind, _)| kind == "send_refused").unwrap();
     assert_eq!(refused.1["error"]["code"], "unknown_channel");
     let fell_back = timeline.iter().find(|(kind, _)| kind == "fell_back").unwrap();
     assert_eq!(fell_back.1["reason"], "refused");

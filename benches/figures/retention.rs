@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use twotick::clock::{Clock, ManualClock};
+use twotick::clock::{Clock, ManualClock, Stopwatch};
 use twotick::store::{Retention, Store};
 use twotick::verification::values::Timestamp;
 
@@ -37,7 +37,7 @@ pub fn measure(folder: &Path, report: &mut Report) -> Outcome<()> {
             filler.finish_all(number..number + a_minute).await?;
             number += a_minute;
             time.advance(MINUTE);
-            let began = Instant::now();
+            let began = Stopwatch::start();
             removed += forget(&filler, time.now()).await?;
             longest = longest.max(began.elapsed());
         }
@@ -65,7 +65,7 @@ pub fn measure(folder: &Path, report: &mut Report) -> Outcome<()> {
         time.advance(Duration::from_secs(24 * 60 * 60));
         let (sweeping, now) = (Arc::clone(&filler), time.now());
         let sweeps = tokio::spawn(async move {
-            let began = Instant::now();
+            let began = Stopwatch::start();
             let removed = forget(&sweeping, now).await.map_err(|error| error.to_string())?;
             Ok::<_, String>((removed, began.elapsed()))
         });
@@ -115,7 +115,7 @@ async fn creates(filler: &Arc<Filler>, first: usize) -> Outcome<Duration> {
         beat.tick().await;
         let filler = Arc::clone(filler);
         waiting.push(tokio::spawn(async move {
-            let began = Instant::now();
+            let began = Stopwatch::start();
             let created = filler.create(number).await.map_err(|error| error.to_string());
             created.map(|()| began.elapsed())
         }));

@@ -431,9 +431,8 @@ impl<'a> Reading<'a> {
     }
 
     fn canceled(&self) -> End {
-        let abandoned = self.events.iter().find_map(|event| match event.fact {
-            Fact::Abandoned { reason } => Some(End::Abandoned(reason)),
-            _ => None,
+        let abandoned = self.events.iter().find_map(|event| {
+            if let Fact::Abandoned { reason } = event.fact { Some(End::Abandoned(reason)) } else { None }
         });
         if let Some(end) = abandoned {
             return end;
