@@ -284,7 +284,7 @@ async fn start(folder: &Path) -> Result<(App, Sandbox), Box<dyn Error>> {
     .await?;
     let text = config_text(public, admin, &sandbox.url(), folder);
     let config = Config::parse(&text, &Environment::default())?;
-    Ok((app::build(&config, Clock::System, listeners).await?, sandbox))
+    Ok((app::build(&config, Clock::System, listeners, app::KeyLoss::Refused).await?, sandbox))
 }
 
 fn free_address() -> std::io::Result<SocketAddr> {

@@ -5,6 +5,7 @@
 //! closed. Within [`STOP_LIMIT`].
 
 mod asked;
+mod custody;
 pub mod demo;
 mod descriptors;
 mod doctor;
@@ -42,16 +43,18 @@ use crate::store::sled::{self, OpenError, SledStore};
 use crate::store::{self, Errand, Store, StoreError};
 use crate::sweeps::{self, Keep, NeededTemplate, Sweeps};
 use crate::vault::{KeysError, Vault};
-use crate::verification::Policy;
 use crate::verification::policy::{Content, Step};
 use crate::verification::values::{AppName, ChannelName, UserName};
+use crate::verification::{Policy, Verification};
 
 pub use crate::sandbox;
+pub use custody::{KeyLoss, LostKeys};
 pub use doctor::{Finding, Health, examine};
 pub use erase::{Erased, Unreadable, erase};
 pub use master_key::KeyError;
 pub use offline::{
-    OfflineError, backup, erase_number, export, import, reindex, restore, verify, verify_audit,
+    OfflineError, backup, erase_number, export, import, reindex, restore, unreadable_verifications, verify,
+    verify_audit,
 };
 
 /// Of a whole stop. systemd and container runtimes kill after 10 s or later unless told otherwise.
@@ -120,6 +123,10 @@ pub enum StartError {
     #[error(transparent)]
     Keys(#[from] KeysError),
     #[error(transparent)]
+    LostKeys(LostKeys),
+    #[error("the loss of keys cannot be noted: {0}")]
+    KeyLossNotNoted(io::Error),
+    #[error(transparent)]
     Store(#[from] OpenError),
     #[error(transparent)]
     Channel(#[from] Unusable),
@@ -163,11 +170,16 @@ pub struct App {
 }
 
 /// Opens the store, starts every part and takes requests from then on. Needs a runtime with several threads.
-pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Result<App, StartError> {
+pub async fn build(
+    config: &Config,
+    clock: Clock,
+    listeners: Listeners,
+    key_loss: KeyLoss,
+) -> Result<App, StartError> {
     let watch = Stopwatch::start();
     let metrics = metrics::recorder()?;
     let channels = Arc::new(channels(config)?);
-    let (vault, store, errands) = open(config, clock.clone()).await?;
+    let (vault, store, errands) = open(config, clock.clone(), key_loss).await?;
     let (vault, rows) = (Arc::new(vault), store.clone());
     let store: Arc<dyn Store> = Arc::new(store);
     warn_of_stand_ins(config);
@@ -234,16 +246,21 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
 async fn open(
     config: &Config,
     clock: Clock,
+    key_loss: KeyLoss,
 ) -> Result<(Vault, SledStore, mpsc::UnboundedReceiver<Errand>), StartError> {
     let master = config.keys.master.clone();
     let path: PathBuf = match config.store.backend {
         config::Backend::Sled => config.store.path.clone(),
     };
     let rates = rates(config);
+    let apps: BTreeSet<_> = config.apps.iter().map(|app| AppName::new(&app.name)).collect();
     let opening = tokio::task::spawn_blocking(move || {
         let vault = Vault::with_keys(&*master_key::load(&master, &path)?, &path.join(KEYS))?;
         let settings = sled::Settings { path, rates, key_id: vault.key_id() };
-        let (store, errands) = sled::open(settings, clock)?;
+        let loaded = sled::load(settings)?;
+        custody::check(&vault, &loaded, key_loss)?;
+        let fate = |verification: &Verification| custody::fate(&vault, &apps, verification);
+        let (store, errands) = loaded.start(clock, fate)?;
         Ok((vault, store, errands))
     });
     opening.await.map_err(StartError::Panicked)?

@@ -52,7 +52,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server; also what happens without a command
-    Serve,
+    Serve(serve::Args),
     /// See it work: server, stand-in providers and phones in one process; nothing leaves this machine
     Demo(demo::Args),
     /// Run only the stand-in for Meta, the SMS carrier and the phones, for anybody's tests
@@ -120,7 +120,8 @@ impl From<Exit> for ExitCode {
 /// Carries out the command.
 pub fn run(cli: &Cli) -> Exit {
     match &cli.command {
-        None | Some(Command::Serve) => serve::run(cli),
+        None => serve::run(cli, &serve::Args::default()),
+        Some(Command::Serve(args)) => serve::run(cli, args),
         Some(Command::Demo(args)) => demo::run(args),
         Some(Command::Sandbox(args)) => sandbox::run(args),
         Some(Command::Config(command)) => config::run(cli, command),

@@ -10,6 +10,8 @@ mod changes;
 pub(crate) mod contract;
 mod filter;
 mod gate;
+mod inflow;
+mod parked;
 mod person;
 pub mod sled;
 

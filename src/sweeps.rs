@@ -13,11 +13,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::task::TaskTracker;
 
 use crate::channel::{Channel, Template, TemplatesUnknown};
-use crate::clock::Clock;
+use crate::clock::{Clock, Stopwatch};
 use crate::store::{Alert, Health, Order, Retention, Store, StoreError};
 use crate::vault::Vault;
 use crate::verification::values::{ChannelName, Timestamp};
@@ -29,9 +31,12 @@ const EVERY_MINUTE: &str = "30 * * * * *";
 /// Not at the full hour, when everybody asks.
 const EVERY_HOUR: &str = "10 7 * * * *";
 
-/// Calls of `sweep_old` in one minute. Each takes a bounded share, so that the rest of the store's work goes on
-/// between them; what is left waits for the next minute.
-const SHARES_A_MINUTE: usize = 100;
+/// How often keys are made and destroyed. By a timer and not by a cron expression: the scheduler goes by the machine's
+/// clock, and where somebody sets that back it does nothing until the time is reached again.
+const KEYS_EVERY: Duration = Duration::from_secs(15);
+/// How long one run of the retention goes on. The store takes its visits when it has nothing else to do; what is left
+/// waits for the next minute.
+const RETENTION_RUN: Duration = Duration::from_secs(50);
 
 /// What the jobs work with. All of them only look at the state, never at "my turn", so a turn that was lost or
 /// came twice changes nothing.
@@ -46,8 +51,9 @@ pub struct Sweeps {
     pub templates: Vec<NeededTemplate>,
     pub metrics: PrometheusHandle,
     complaints: Mutex<BTreeSet<(ChannelName, String, String)>>,
-    /// Until then nothing is forgotten.
+    /// Until then nothing is forgotten but what codes came from.
     hesitates_until: Timestamp,
+    stopping: AtomicBool,
 }
 
 /// How long things are kept.
@@ -83,8 +89,19 @@ impl Sweeps {
         metrics: PrometheusHandle,
     ) -> Self {
         let hesitates_until = hesitation(&vault, clock.now());
-        let complaints = Mutex::default();
-        Self { store, vault, channels, clock, keep, templates, metrics, complaints, hesitates_until }
+        let (complaints, stopping) = (Mutex::default(), AtomicBool::new(false));
+        Self {
+            store,
+            vault,
+            channels,
+            clock,
+            keep,
+            templates,
+            metrics,
+            complaints,
+            hesitates_until,
+            stopping,
+        }
     }
 
     /// The safety net of the agenda: carries out what was due and missed. How many there were.
@@ -97,7 +114,8 @@ impl Sweeps {
         Ok(missed)
     }
 
-    /// Makes keys that will soon be needed, and destroys those whose time is over. How many went.
+    /// Makes keys that will soon be needed, and destroys those whose time is over. How many went. Codes are good for
+    /// minutes, and whatever clock is right has ended them: their keys never wait.
     pub async fn keys(&self) -> io::Result<usize> {
         let (vault, now, keep) = (Arc::clone(&self.vault), self.clock.now(), self.keep.personal);
         let hesitates = now < self.hesitates_until;
@@ -105,15 +123,19 @@ impl Sweeps {
             if let Err(error) = vault.prepare(now) {
                 tracing::error!("{error}");
             }
+            if let Err(error) = vault.note_use(now) {
+                tracing::warn!(%error, "it cannot be noted that the keys are in use");
+            }
+            let codes = vault.forget_codes(now)?;
             if hesitates {
-                return Ok(0);
+                return Ok(codes);
             }
             let days = vault.forget_days(earlier(now, keep))?;
             if days > 0 {
                 tracing::info!(days, "keys of days past their retention were destroyed");
                 metrics::counter!("twotick_day_keys_destroyed_total").increment(days as u64);
             }
-            Ok(days + vault.forget_codes(now)?)
+            Ok(days + codes)
         };
         let gone = tokio::task::spawn_blocking(work).await.map_err(io::Error::other)??;
         metrics::gauge!("twotick_day_keys").set(self.vault.days().0 as f64);
@@ -131,17 +153,17 @@ impl Sweeps {
             inbound: earlier(now, self.keep.personal),
             audit: earlier(now, self.keep.audit),
         };
-        let mut removed = 0;
-        for _ in 0..SHARES_A_MINUTE {
+        let (mut removed, took) = (0, Stopwatch::start());
+        while !self.stopping.load(Ordering::Relaxed) {
             let swept = self.store.sweep_old(before).await?;
             removed += swept.removed;
-            if !swept.more {
+            metrics::counter!("twotick_verifications_removed_total").increment(swept.removed as u64);
+            if !swept.more || took.elapsed() >= RETENTION_RUN {
                 break;
             }
         }
         if removed > 0 {
             tracing::info!(removed, "verifications past their retention were removed");
-            metrics::counter!("twotick_verifications_removed_total").increment(removed as u64);
         }
         Ok(removed)
     }
@@ -254,14 +276,15 @@ const APPROVED: &str = "APPROVED";
 const MISSING: &str = "MISSING";
 
 /// What is forgotten does not come back, and a machine may start with a clock that is years ahead. So where the server
-/// seems to have been away for long, somebody has a day to notice.
+/// seems to have been away for long, somebody has a day to notice. A server that ran all the time and had nothing to do
+/// was not away.
 fn hesitation(vault: &Vault, now: Timestamp) -> Timestamp {
     const LONG: Duration = Duration::from_secs(7 * 24 * 60 * 60);
     const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
-    match vault.days().1 {
-        Some(youngest) if youngest + LONG < now => {
+    match vault.last_use() {
+        Some(last) if last + LONG < now => {
             tracing::warn!(
-                last_used = %youngest, %now,
+                last_used = %last, %now,
                 "by the clock this server was not used for long; nothing is forgotten for 24 h, in case the clock is wrong"
             );
             now + A_DAY
@@ -279,6 +302,8 @@ fn earlier(now: Timestamp, by: Duration) -> Timestamp {
 pub struct Running {
     scheduler: JobScheduler,
     jobs: TaskTracker,
+    keys: JoinHandle<()>,
+    sweeps: Arc<Sweeps>,
 }
 
 /// Starts every job. Needs a runtime with several threads, or the scheduler hangs.
@@ -297,13 +322,6 @@ pub async fn start(sweeps: Arc<Sweeps>) -> Result<Running, JobSchedulerError> {
         .add(clock("retention", EVERY_MINUTE).job(|sweeps| async move { log(sweeps.retention().await) })?)
         .await?;
     scheduler
-        .add(clock("keys", EVERY_15_SECONDS).job(|sweeps| async move {
-            if let Err(error) = sweeps.keys().await {
-                tracing::error!(%error, "keys whose time is over could not be destroyed");
-            }
-        })?)
-        .await?;
-    scheduler
         .add(clock("templates and size", EVERY_HOUR).job(|sweeps| async move {
             sweeps.size();
             sweeps.templates().await;
@@ -313,12 +331,32 @@ pub async fn start(sweeps: Arc<Sweeps>) -> Result<Running, JobSchedulerError> {
         .add(clock("gauges", EVERY_15_SECONDS).job(|sweeps| async move { sweeps.gauges().await })?)
         .await?;
     scheduler.start().await?;
-    Ok(Running { scheduler, jobs })
+    let keys = tokio::spawn(keep_keys(Arc::clone(&sweeps)));
+    Ok(Running { scheduler, jobs, keys, sweeps })
+}
+
+/// At once, and then for ever.
+async fn keep_keys(sweeps: Arc<Sweeps>) {
+    let mut beat = tokio::time::interval(KEYS_EVERY);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let busy = Arc::new(AtomicBool::new(false));
+    loop {
+        beat.tick().await;
+        let work = || async {
+            if let Err(error) = sweeps.keys().await {
+                tracing::error!(%error, "keys whose time is over could not be destroyed");
+            }
+        };
+        once("keys", Arc::clone(&busy), work).await;
+    }
 }
 
 impl Running {
     /// Starts no job any more, and waits for those at work, at most `patience`.
     pub async fn stop(mut self, patience: Duration) {
+        // What it has begun on the disk it finishes.
+        self.keys.abort();
+        self.sweeps.stopping.store(true, Ordering::Relaxed);
         if let Err(error) = self.scheduler.shutdown().await {
             tracing::warn!(%error, "the scheduler did not stop");
         }

@@ -6,6 +6,7 @@
 //! minute (`ring`), and those are kept beside the store (`file`) and destroyed in time.
 
 mod file;
+mod last_use;
 mod reference;
 mod ring;
 pub mod webhook;
@@ -32,10 +33,11 @@ use crate::verification::command::{CodeSource, Comparison, Jitter, Request};
 use crate::verification::values::{
     Alias, KnownAs, NumberIndex, NumberTail, Report, Sealed, Timestamp, VerificationId,
 };
+use last_use::LastUse;
 use ring::{Leaf, Ring, Secret};
 
 pub use file::KeysError;
-pub use ring::{CannotSeal, KeyId};
+pub use ring::{CannotSeal, KeyId, Whereabouts};
 
 /// 32 bytes: what HMAC-SHA-256 and XChaCha20 take whole.
 pub const MASTER_KEY_BYTES: usize = 32;
@@ -66,6 +68,8 @@ pub struct Vault {
     days: Ring,
     /// What codes come from.
     minutes: Ring,
+    /// Says when they were last in use.
+    last_use: LastUse,
 }
 
 /// Why a record stays closed.
@@ -101,17 +105,17 @@ const AHEAD: Duration = Duration::from_secs(30);
 impl Vault {
     /// One that keeps no keys but the master key: what it seals no other opens. For tests.
     pub fn new(master: &[u8; MASTER_KEY_BYTES]) -> Self {
-        Self::with(master, Ring::in_memory(DAY), Ring::in_memory(MINUTE))
+        Self::with(master, Ring::in_memory(DAY), Ring::in_memory(MINUTE), LastUse::nowhere())
     }
 
     /// With the keys that `folder` holds; it is made with the first of them. Blocks on the disk.
     pub fn with_keys(master: &[u8; MASTER_KEY_BYTES], folder: &Path) -> Result<Self, KeysError> {
         let days = Ring::open(DAY, folder.join("days"), subkey(master, "twotick days file 1"))?;
         let minutes = Ring::open(MINUTE, folder.join("codes"), subkey(master, "twotick codes file 1"))?;
-        Ok(Self::with(master, days, minutes))
+        Ok(Self::with(master, days, minutes, LastUse::in_file(folder.join("used"))))
     }
 
-    fn with(master: &[u8; MASTER_KEY_BYTES], days: Ring, minutes: Ring) -> Self {
+    fn with(master: &[u8; MASTER_KEY_BYTES], days: Ring, minutes: Ring, last_use: LastUse) -> Self {
         let seal_key = subkey(master, "twotick seal 1");
         let mut key_id = [0; KEY_ID_BYTES];
         key_id.copy_from_slice(&subkey(master, "twotick key id 1")[..KEY_ID_BYTES]);
@@ -124,6 +128,7 @@ impl Vault {
             key_id,
             days,
             minutes,
+            last_use,
         }
     }
 
@@ -316,9 +321,47 @@ impl Vault {
         rest.first_chunk().copied()
     }
 
+    /// What is known of the key that sealed something at `at`. What the master key sealed needs no other.
+    pub fn whereabouts(&self, sealed: &Sealed, at: Timestamp) -> Whereabouts {
+        let ring = match sealed.0.first() {
+            Some(&OF_DAY) => &self.days,
+            Some(&OF_MINUTE) if sealed.0.len() > SALT_BYTES => &self.minutes,
+            Some(_) | None => return Whereabouts::There,
+        };
+        // What is too short to name a key is damaged, which is found where it is opened.
+        sealed
+            .0
+            .get(1..)
+            .and_then(<[u8]>::first_chunk)
+            .map_or(Whereabouts::There, |&id| ring.whereabouts(id, at))
+    }
+
+    /// The same of what a verification cannot go on without: its number, then its code.
+    pub fn whereabouts_of(&self, request: &Request) -> [Whereabouts; 2] {
+        let (CodeSource::Derived { salt: code } | CodeSource::Custom { code }) = &request.code;
+        [&request.person, code].map(|sealed| self.whereabouts(sealed, request.id.created_at()))
+    }
+
+    /// Notes that what was sealed at `at` and before may lack its key. Blocks on the disk.
+    pub fn accept_loss(&self, at: Timestamp) -> io::Result<()> {
+        self.days.accept_loss(at)?;
+        self.minutes.accept_loss(at)
+    }
+
     /// How many days have a key, and when the youngest of them began.
     pub fn days(&self) -> (usize, Option<Timestamp>) {
         (self.days.len(), self.days.newest())
+    }
+
+    /// Notes that a server runs with these keys, whether it has something to seal or not. Writes once an hour. Blocks on
+    /// the disk.
+    pub fn note_use(&self, now: Timestamp) -> io::Result<()> {
+        self.last_use.note(now)
+    }
+
+    /// When a server last ran with these keys, as far as anything tells. Blocks on the disk.
+    pub fn last_use(&self) -> Option<Timestamp> {
+        self.last_use.read().max(self.days.newest())
     }
 
     /// Names the master key without telling anything about it; kept in the store, so that a wrong key is noticed.

@@ -14,7 +14,7 @@ use twotick::channel::webhook::Callback;
 use twotick::channel::{self, Basis, Settings, Timeouts, meta};
 use twotick::clock::{Clock, ManualClock, Stopwatch};
 use twotick::store::sled::{self, SledStore};
-use twotick::store::{Alert, Order, Store};
+use twotick::store::{Alert, Order, Retention, Store};
 use twotick::sweeps::{Keep, NeededTemplate, Sweeps, start};
 use twotick::vault::Vault;
 use twotick::verification::values::{Bucket, ChannelName, NumberIndex, Timestamp, VerificationId};
@@ -165,6 +165,37 @@ async fn what_is_old_is_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn monitoring_sees_how_far_retention_is_behind() {
+    let house = House::new().await;
+    let metrics = twotick::app::metrics::recorder().unwrap();
+    let behind = || {
+        let text = metrics.render();
+        let line = "twotick_retention_behind_seconds{kind=\"alerts\"} ";
+        text.split_once(line).map(|(_, rest)| rest.lines().next().unwrap().parse::<f64>().unwrap())
+    };
+    let alert = |n: u32| {
+        Order::Alert(Alert {
+            at: house.clock.now() + Duration::from_secs(n.into()),
+            channel: ChannelName::new("whatsapp"),
+            code: n.to_string(),
+            title: "undeliverable".to_owned(),
+            subject: None,
+            evidence: None,
+        })
+    };
+    house.store.execute((0..500).map(alert).collect()).await.unwrap();
+    house.clock.advance(DAY + Duration::from_secs(1_000));
+    let day_ago = Timestamp::from_millis(house.clock.now().as_millis() - 86_400_000);
+    let before = Retention { verifications: day_ago, inbound: day_ago, audit: day_ago };
+    assert!(house.store.sweep_old(before).await.unwrap().more);
+    let first = behind().unwrap();
+    assert!((900.0..=1_000.0).contains(&first), "{first}");
+    house.sweeps(&[]).retention().await.unwrap();
+    assert_eq!(behind(), Some(0.0), "one run does all of it");
+    assert!(house.alerts().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn missed_dues_are_swept_every_second_until_the_sweeps_stop() {
     let house = House::new().await;
     let spy = Arc::new(Spy::counting(house.store.clone()));
@@ -209,4 +240,48 @@ async fn keys_die_in_time_and_a_clock_that_is_far_ahead_is_not_believed_at_once(
     assert!(house.vault.open_reason(id, &young).is_ok());
     house.clock.advance(Duration::from_secs(2 * 3_600));
     assert_eq!(sweeps.keys().await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_codes_die_in_time_however_long_nothing_came() {
+    let mut house = House::new().await;
+    let keys = tempfile::tempdir().unwrap();
+    house.vault = Arc::new(Vault::with_keys(&[7; 32], keys.path()).unwrap());
+    let sweeps = house.sweeps(&[]);
+    let id = VerificationId::new(house.clock.now(), Bucket::new(1), 7);
+    let sealed = |at| house.vault.seal_reason(id, NumberIndex([1; 16]), at, "she called").unwrap();
+    let reason = sealed(house.clock.now());
+    house.vault.new_code(id).unwrap();
+    assert_eq!(sweeps.keys().await.unwrap(), 0);
+
+    // The server is away for ten days. Days are not forgotten at once, because the clock may be wrong.
+    house.clock.advance(10 * DAY);
+    let sweeps = house.sweeps(&[]);
+    assert!(sweeps.keys().await.unwrap() > 0, "what codes came from ten days ago");
+    assert_eq!(house.vault.forget_codes(house.clock.now()).unwrap(), 0);
+    assert_eq!(house.vault.open_reason(id, &reason).as_deref(), Ok("she called"));
+
+    // It runs for ten days and has nothing to do: it was not away, and nothing waits after the next start.
+    for _ in 0..10 {
+        house.clock.advance(DAY);
+        sweeps.keys().await.unwrap();
+    }
+    let sweeps = house.sweeps(&[]);
+    let reason = sealed(Timestamp::from_millis(house.clock.now().as_millis() - 3 * 86_400_000));
+    house.vault.new_code(VerificationId::new(house.clock.now(), Bucket::new(1), 8)).unwrap();
+    assert_eq!(sweeps.keys().await.unwrap(), 1, "the key of three days ago");
+    assert!(house.vault.open_reason(id, &reason).is_err());
+    house.clock.advance(Duration::from_secs(12 * 60));
+    assert!(sweeps.keys().await.unwrap() > 0, "what the code of twelve minutes ago came from");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_minded_as_soon_as_the_sweeps_start() {
+    let house = House::new().await;
+    house.vault.new_code(VerificationId::new(house.clock.now(), Bucket::new(1), 7)).unwrap();
+    house.clock.advance(Duration::from_secs(13 * 60));
+    let running = start(Arc::new(house.sweeps(&[]))).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    running.stop(Duration::from_secs(1)).await;
+    assert_eq!(house.vault.forget_codes(house.clock.now()).unwrap(), 0, "it went with the start");
 }

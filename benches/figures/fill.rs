@@ -203,6 +203,14 @@ impl Filler {
         Ok(events)
     }
 
+    /// Asks for one code, and waits until that is durable.
+    pub async fn create(&self, number: usize) -> Outcome<()> {
+        let request = self.request(number, &self.waiting);
+        let policy = Arc::clone(&self.waiting);
+        self.store.execute(vec![Order::Create { request, policy, idempotency: None }]).await?;
+        Ok(())
+    }
+
     /// Asks for codes under a policy, and records that WhatsApp took them.
     async fn accept(
         &self,

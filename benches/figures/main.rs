@@ -22,6 +22,7 @@ mod orders;
 mod polls;
 mod providers;
 mod report;
+mod retention;
 mod server;
 mod single;
 mod stock;
@@ -65,7 +66,7 @@ fn main() -> ExitCode {
 type Part = fn(&Path, &mut Report) -> Outcome<()>;
 
 /// In the order in which they run.
-const PARTS: [(&str, Part); 9] = [
+const PARTS: [(&str, Part); 10] = [
     ("single", single::measure),
     ("webhooks", webhooks::measure),
     ("day", day::measure),
@@ -75,6 +76,7 @@ const PARTS: [(&str, Part); 9] = [
     ("live", live::measure),
     ("stored", stored::measure),
     ("days", days::measure),
+    ("retention", retention::measure),
 ];
 
 fn measure(args: &[&str]) -> Outcome<()> {

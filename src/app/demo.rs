@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::SecretString;
 
 use super::sandbox::{self, Sandbox};
-use super::{App, Listeners, RunError, StartError, build};
+use super::{App, KeyLoss, Listeners, RunError, StartError, build};
 use crate::clock::Clock;
 use crate::config::{self, Config, Environment, Problems};
 use crate::console::password::{self, HashError};
@@ -66,7 +66,7 @@ pub async fn start(listen: Option<SocketAddr>) -> Result<Demo, DemoError> {
     let secrets = Secrets::new();
     let sandbox = start_sandbox(&listeners, &secrets).await?;
     let config = config(&listeners, &sandbox, &secrets, folder.path())?;
-    let app = build(&config, Clock::System, listeners).await?;
+    let app = build(&config, Clock::System, listeners, KeyLoss::Refused).await?;
     let (api_key, console_password) = (SecretString::from(secrets.api_key), secrets.console);
     Ok(Demo { app, sandbox, api_key, console_password, folder })
 }

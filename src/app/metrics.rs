@@ -134,6 +134,21 @@ fn describe_store() {
 }
 
 fn describe_upkeep() {
+    describe_gauge!(
+        "twotick_retention_behind_seconds",
+        Unit::Seconds,
+        "For how long the oldest data of a kind should have been removed. 0: the retention keeps up"
+    );
+    describe_gauge!("twotick_parked_reports", "Delivery reports kept because they match no message yet");
+    describe_counter!(
+        "twotick_parked_reports_dropped_total",
+        "Delivery reports that matched no message and made room for newer ones"
+    );
+    describe_counter!("twotick_alerts_dropped_total", "Old alerts that made room for newer ones");
+    describe_counter!(
+        "twotick_inbound_dropped_total",
+        "Messages that were not kept because one person had written too many that day"
+    );
     describe_gauge!("twotick_day_keys", "Keys of days under which personal data can still be opened");
     describe_counter!("twotick_day_keys_destroyed_total", "Keys of days destroyed by the retention");
     describe_counter!(

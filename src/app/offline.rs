@@ -44,6 +44,13 @@ pub fn verify_audit(config: &Config) -> Result<Chain, OfflineError> {
     Ok(sled::verify_audit(path, vault.key_id())?)
 }
 
+/// How many verifications are sealed by keys that are missing before their time was over. Blocks on the disk.
+pub fn unreadable_verifications(config: &Config) -> Result<u64, OfflineError> {
+    let (path, vault) = data(config)?;
+    let settings = sled::Settings { path: path.to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
+    Ok(super::custody::unreadable(&vault, &sled::load(settings)?)?)
+}
+
 /// Writes the whole store to `out`. Blocks on the disk.
 pub fn export(
     config: &Config,

@@ -190,9 +190,13 @@ fn delivery(report: &CarrierReport<'_>) -> Delivery {
     let reported_at =
         report.at.get().and_then(|text| text.parse::<Timestamp>().ok()).or(report.at.unix_time());
     let aliases = Vec::new();
-    delivery
-        .reports
-        .extend(status.map(|status| Report { status, reported_at, provider_ref, reference, aliases }));
+    delivery.reports.extend(status.map(|status| Report {
+        status,
+        reported_at,
+        provider_ref,
+        reference,
+        aliases,
+    }));
     delivery
 }
 

@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use metrics::{Counter, Histogram, counter, histogram};
 use tracing::{Level, enabled};
 
-use crate::verification::event::{FallbackReason, Standing};
+use crate::verification::event::{AbandonReason, FallbackReason, Standing};
 use crate::verification::state::Ending;
 use crate::verification::values::{
     ChannelName, DeliveryError, ErrorClass, Ordinal, ReportStatus, VerificationId,
@@ -64,6 +64,7 @@ enum Kind {
     Replied,
     Disowned,
     Ended(Ending),
+    Abandoned(AbandonReason),
     Erased,
 }
 
@@ -121,6 +122,7 @@ pub fn changes<'a>(
             Fact::ChecksExhausted => (None, Kind::Ended(Ending::Exhausted)),
             Fact::Expired => (None, Kind::Ended(Ending::Expired)),
             Fact::Canceled => (None, Kind::Ended(Ending::Canceled)),
+            Fact::Abandoned { reason } => (None, Kind::Abandoned(*reason)),
             Fact::Erased => (None, Kind::Erased),
         };
         let channel =
@@ -226,7 +228,7 @@ impl Kind {
             Self::Ended(Ending::Approved) => "check_passed",
             Self::Ended(Ending::Exhausted) => "checks_exhausted",
             Self::Ended(Ending::Expired) => "expired",
-            Self::Ended(Ending::Canceled) => "canceled",
+            Self::Ended(Ending::Canceled) | Self::Abandoned(_) => "canceled",
             Self::Erased => "erased",
         }
     }
@@ -253,7 +255,7 @@ impl Kind {
             Self::Ended(Ending::Approved) => "verification approved",
             Self::Ended(Ending::Exhausted) => "verification exhausted by wrong codes",
             Self::Ended(Ending::Expired) => "verification expired",
-            Self::Ended(Ending::Canceled) => "verification canceled",
+            Self::Ended(Ending::Canceled) | Self::Abandoned(_) => "verification canceled",
             Self::Erased => "personal data erased",
         }
     }
@@ -275,12 +277,19 @@ impl Kind {
             | Self::Replied
             | Self::Disowned
             | Self::Ended(_)
+            | Self::Abandoned(_)
             | Self::Erased => None,
         }
     }
 
     fn reason(&self) -> Option<&'static str> {
-        if let Self::FellBack(reason) = self { Some(reason.as_str()) } else { None }
+        if let Self::FellBack(reason) = self {
+            Some(reason.as_str())
+        } else if let Self::Abandoned(reason) = self {
+            Some(reason.as_str())
+        } else {
+            None
+        }
     }
 }
 
@@ -297,6 +306,10 @@ impl Meters {
     fn count(&mut self, change: &Change) {
         if let Kind::Ended(ending) = change.kind {
             counter!("twotick_verifications_ended_total", "status" => ending.as_str()).increment(1);
+        }
+        if let Kind::Abandoned(_) = change.kind {
+            let status = Ending::Canceled.as_str();
+            counter!("twotick_verifications_ended_total", "status" => status).increment(1);
         }
         if let Kind::FellBack(reason) = change.kind {
             counter!("twotick_fallbacks_total", "reason" => reason.as_str()).increment(1);
@@ -330,6 +343,7 @@ impl Meters {
             | Kind::Replied
             | Kind::Disowned
             | Kind::Ended(_)
+            | Kind::Abandoned(_)
             | Kind::Erased => return,
         };
         let country = self.country(change.request.country.as_deref());

@@ -4,6 +4,7 @@
 //! wrote its intent, and a read is answered after the turns before it, so looking for an errand after a read needs no
 //! patience.
 
+mod bounds;
 mod found;
 mod people;
 mod staff;
@@ -33,6 +34,7 @@ use crate::verification::values::{
 };
 use crate::verification::{Command, Comparison, Event, Rejection};
 
+pub use bounds::*;
 pub use found::*;
 pub use people::*;
 pub use staff::*;
@@ -101,6 +103,10 @@ macro_rules! contract {
             messages_are_kept_from_their_arrival_on
             names_go_with_what_taught_them
             a_person_of_many_records_is_erased_by_any_name
+            a_backlog_of_one_app_pushes_no_message_of_another_past_its_deadline
+            reports_that_match_nothing_make_room_for_newer_ones
+            alerts_are_bounded_and_the_newest_stay
+            each_kind_has_its_share_of_a_sweep
         }
     };
 }

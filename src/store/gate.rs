@@ -1,11 +1,11 @@
 //! Whether a channel may start a message now: its rate, its number of open requests, its breaker.
 //! In memory only: after a restart a channel begins rested and closed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::verification::Readiness;
-use crate::verification::values::{ChannelName, ErrorClass, Timestamp, VerificationId};
+use crate::verification::values::{AppName, ChannelName, ErrorClass, Timestamp, VerificationId};
 
 /// How long a channel whose sender was refused is left alone before one message probes it.
 const BREAKER_OPEN_FOR: Duration = Duration::from_secs(60);
@@ -40,7 +40,7 @@ impl Gates {
         for (name, gate) in &self.0 {
             let channel = metrics::SharedString::from(name.as_str().to_owned());
             metrics::gauge!("twotick_messages_waiting", "channel" => channel.clone())
-                .set(gate.waiting.len() as f64);
+                .set(gate.waiting.count as f64);
             let open = match gate.breaker {
                 Breaker::Closed => 0.0,
                 Breaker::Open { .. } => 1.0,
@@ -49,12 +49,15 @@ impl Gates {
         }
     }
 
-    /// One that waits and may start now, or must be told that it may not at all, and before which gate it stood.
-    pub fn next_waiting(&mut self, now: Timestamp) -> Option<(ChannelName, VerificationId)> {
+    /// One that waits and may start now, or must be told that it may not at all, and before which gate it waited.
+    /// `still_waits` says whether one that once waited there still does.
+    pub fn next_waiting(
+        &mut self,
+        now: Timestamp,
+        still_waits: impl Fn(&ChannelName, VerificationId) -> bool,
+    ) -> Option<VerificationId> {
         self.0.iter_mut().find_map(|(name, gate)| match gate.readiness(now) {
-            Readiness::Ready | Readiness::BreakerOpen => {
-                gate.waiting.pop_front().map(|id| (name.clone(), id))
-            }
+            Readiness::Ready | Readiness::BreakerOpen => gate.waiting.pop(|id| still_waits(name, id)),
             Readiness::Throttled => None,
         })
     }
@@ -67,8 +70,49 @@ pub struct Gate {
     next_slot_micros: i64,
     open: usize,
     breaker: Breaker,
-    /// First come, first served.
-    waiting: VecDeque<VerificationId>,
+    waiting: Waiting,
+}
+
+/// Apps take turns, so that the backlog of one does not delay the others: with n apps waiting each has an n-th of the
+/// rate. Within an app, first come, first served.
+#[derive(Default)]
+struct Waiting {
+    of_app: HashMap<AppName, VecDeque<VerificationId>>,
+    /// The apps that have messages waiting, the next one first.
+    turns: VecDeque<AppName>,
+    count: usize,
+}
+
+impl Waiting {
+    fn push(&mut self, app: &AppName, id: VerificationId) {
+        self.count += 1;
+        match self.of_app.get_mut(app) {
+            Some(waiting) => waiting.push_back(id),
+            None => {
+                self.of_app.insert(app.clone(), VecDeque::from([id]));
+                self.turns.push_back(app.clone());
+            }
+        }
+    }
+
+    /// The next one that still waits. Those that do not are dropped, and cost their app no turn.
+    fn pop(&mut self, still_waits: impl Fn(VerificationId) -> bool) -> Option<VerificationId> {
+        while let Some(app) = self.turns.pop_front() {
+            let Some(waiting) = self.of_app.get_mut(&app) else { continue };
+            let before = waiting.len();
+            let found = std::iter::from_fn(|| waiting.pop_front()).find(|&id| still_waits(id));
+            self.count -= before - waiting.len();
+            if waiting.is_empty() {
+                self.of_app.remove(&app);
+            } else {
+                self.turns.push_back(app);
+            }
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -95,11 +139,11 @@ impl Gate {
 
     /// `true` where somebody stands before it.
     pub fn has_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+        self.waiting.count > 0
     }
 
-    pub fn wait(&mut self, id: VerificationId) {
-        self.waiting.push_back(id);
+    pub fn wait(&mut self, app: &AppName, id: VerificationId) {
+        self.waiting.push(app, id);
     }
 
     pub fn started(&mut self, now: Timestamp) {
@@ -155,6 +199,10 @@ mod tests {
     use super::*;
     use crate::verification::values::Bucket;
 
+    fn shop() -> AppName {
+        AppName::new("shop")
+    }
+
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(1_795_000_000_000 + millis)
     }
@@ -209,12 +257,15 @@ mod tests {
         };
         assert_eq!(shown(|_| {}), [false, false]);
         assert_eq!(shown(|gate| gate.open_breaker(at(0))), [true, false]);
-        assert_eq!(shown(|gate| gate.wait(VerificationId::new(at(0), Bucket::new(1), 1))), [true, true]);
+        assert_eq!(
+            shown(|gate| gate.wait(&shop(), VerificationId::new(at(0), Bucket::new(1), 1))),
+            [true, true]
+        );
         assert_eq!(shown(|gate| gate.finished(Finished::Accepted, at(1))), [false, true]);
     }
 
     #[test]
-    fn open_requests_are_bounded_and_who_waits_is_served_in_order() {
+    fn open_requests_are_bounded_and_one_app_is_served_in_order() {
         let mut gates = Gates::default();
         let channel = ChannelName::new("sms");
         for _ in 0..MAX_OPEN {
@@ -223,9 +274,24 @@ mod tests {
         }
         assert_eq!(gates.of(&channel).readiness(at(0)), Readiness::Throttled);
         let ids: Vec<_> = (1..3).map(|n| VerificationId::new(at(0), Bucket::new(1), n)).collect();
-        ids.iter().for_each(|&id| gates.of(&channel).wait(id));
-        assert_eq!(gates.next_waiting(at(0)), None);
+        ids.iter().for_each(|&id| gates.of(&channel).wait(&shop(), id));
+        assert_eq!(gates.next_waiting(at(0), |_, _| true), None);
         gates.of(&channel).finished(Finished::InDoubt, at(0));
-        assert_eq!(gates.next_waiting(at(0)), Some((channel, ids[0])));
+        assert_eq!(gates.next_waiting(at(0), |_, _| true), Some(ids[0]));
+    }
+
+    #[test]
+    fn apps_take_turns_and_what_waits_no_more_costs_no_turn() {
+        let id = |n: u64| VerificationId::new(at(0), Bucket::new(1), n);
+        let (mut waiting, bank) = (Waiting::default(), AppName::new("bank"));
+        (0..6).for_each(|n| waiting.push(&shop(), id(n)));
+        (10..12).for_each(|n| waiting.push(&bank, id(n)));
+        let gone = [id(1), id(2)];
+        let mut served = Vec::new();
+        while let Some(next) = waiting.pop(|id| !gone.contains(&id)) {
+            served.push(next);
+        }
+        assert_eq!(served, [0, 10, 3, 11, 4, 5].map(id));
+        assert_eq!((waiting.count, waiting.of_app.len(), waiting.turns.len()), (0, 0, 0));
     }
 }

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod away;
 mod backup;
+#[cfg(test)]
+mod bounded;
 mod by_id;
 mod chain;
 mod cleaner;
@@ -19,6 +21,7 @@ mod journal;
 mod keys;
 mod live;
 mod load;
+mod loaded;
 #[cfg(test)]
 mod moved;
 mod offline;
@@ -31,9 +34,10 @@ mod restore;
 mod rows;
 mod waker;
 mod wal;
+mod watchers;
 mod writer;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
@@ -46,6 +50,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use backup::{Copied, Sum as CopySum, copy, head as copy_head};
 pub use export::{Exported, Way, export};
 pub use import::{Imported, checked_export, import};
+pub use loaded::{Loaded, load};
 pub use offline::{Chain, Progress, Reindexed, reindex, verify_audit};
 pub use open::OpenError;
 pub use restore::{Verified, restore, verify, verify_backup};
@@ -59,6 +64,7 @@ use crate::verification::values::{AppName, ChannelName, MessageId, NumberIndex, 
 use crate::verification::{Event, Policy, PolicyHash};
 use by_id::ById;
 use live::Live;
+use watchers::Watchers;
 use writer::{Asker, Job, Reader};
 
 /// Calls that may wait for the thread. At 128 connections a turn takes them all; this is room for a burst, and more
@@ -98,7 +104,7 @@ struct Shared {
     live: [RwLock<ById<Live>>; SHARDS],
     /// Also those that turns applied which are not durable yet: nothing leads there.
     policies: RwLock<Policies>,
-    watchers: Mutex<HashMap<VerificationId, watch::Sender<u32>>>,
+    watchers: Mutex<Watchers>,
     health: AtomicU8,
     size: AtomicU64,
     /// Milliseconds of `uptime` at which the turn in progress began, plus one; 0 between turns.
@@ -114,16 +120,7 @@ pub fn open(
     settings: Settings,
     clock: Clock,
 ) -> Result<(SledStore, mpsc::UnboundedReceiver<Errand>), OpenError> {
-    let (jobs, queue) = crossbeam_channel::bounded(QUEUE);
-    let (errands, courier) = mpsc::unbounded_channel();
-    let shared = Arc::new(Shared::new());
-    let waker = jobs.clone();
-    clock.on_advance(move || {
-        // A full queue means that the thread is about to look at the clock anyway.
-        let _ = waker.try_send(Job::Wake);
-    });
-    writer::start(settings, clock.clone(), queue, Arc::clone(&shared), errands)?;
-    Ok((SledStore { jobs, shared, clock }, courier))
+    load(settings)?.start(clock, |_| None)
 }
 
 impl SledStore {
@@ -265,7 +262,7 @@ impl Store for SledStore {
     fn watch(&self, id: VerificationId) -> watch::Receiver<u32> {
         let mut watchers = self.shared.watchers.lock().unwrap_or_else(PoisonError::into_inner);
         let version = self.shared.live(id).map_or(0, |live| live.head().version);
-        watchers.entry(id).or_insert_with(|| watch::channel(version).0).subscribe()
+        watchers.subscribe(id, version)
     }
 
     fn sweep_missed(&self) -> Reply<usize> {
@@ -283,7 +280,6 @@ impl Store for SledStore {
     }
 
     fn sweep_old(&self, before: Retention) -> Reply<Swept> {
-        self.shared.forget_watchers();
         self.ask(|reply| Job::SweepOld { before, reply })
     }
 
@@ -362,10 +358,7 @@ impl Shared {
                 None => shard.remove(&id),
             };
         }
-        let watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(watcher) = watchers.get(&id) {
-            watcher.send_replace(version);
-        }
+        self.watchers.lock().unwrap_or_else(PoisonError::into_inner).tell(id, version);
     }
 
     /// Those that wanted something more than a second before `now`.
@@ -377,11 +370,6 @@ impl Shared {
             overdue.extend(live.iter().filter(|(_, live)| is_overdue(live)).map(|(&id, _)| id));
         }
         overdue
-    }
-
-    fn forget_watchers(&self) {
-        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
-        watchers.retain(|_, watcher| watcher.receiver_count() > 0);
     }
 
     fn uptime_ms(&self) -> u64 {

@@ -1,7 +1,7 @@
 //! The lines in English, as the API tells them: what stands here is read by programs' logs too, so it changes rarely.
 
 use super::saying::{Asker, Saying};
-use crate::verification::event::{Aim, FallbackReason, Occasion, OperatorAction, Standing};
+use crate::verification::event::{AbandonReason, Aim, FallbackReason, Occasion, OperatorAction, Standing};
 use crate::verification::values::{DeliveryError, ReportStatus};
 
 /// Channels are called as the configuration calls them, as in every other field of the API.
@@ -86,6 +86,13 @@ pub(super) fn sentence(saying: &Saying<'_>) -> String {
         Saying::Canceled { asker } => format!("{} canceled the verification.", capital(who(*asker))),
         Saying::CanceledAsDisowned => {
             "The verification was canceled, because the person did not ask for it.".to_owned()
+        }
+        Saying::Abandoned { reason: AbandonReason::KeyLost } => {
+            "twotick canceled the verification, because the key for its number and code is missing."
+                .to_owned()
+        }
+        Saying::Abandoned { reason: AbandonReason::AppRemoved } => {
+            "twotick canceled the verification, because its app is no longer configured.".to_owned()
         }
     }
 }

@@ -4,7 +4,7 @@ use super::amounts::seconds;
 use super::saying::{Asker, Saying};
 use super::way::{Medium, Way};
 use crate::language::Language;
-use crate::verification::event::{Aim, FallbackReason, Occasion, OperatorAction, Standing};
+use crate::verification::event::{AbandonReason, Aim, FallbackReason, Occasion, OperatorAction, Standing};
 use crate::verification::values::{DeliveryError, ReportStatus};
 
 pub(super) fn sentence(saying: &Saying<'_>) -> String {
@@ -119,6 +119,13 @@ pub(super) fn sentence(saying: &Saying<'_>) -> String {
         }
         Saying::CanceledAsDisowned => {
             "Die Verifizierung wurde abgebrochen, weil die Person sie nicht angefordert hat.".to_owned()
+        }
+        Saying::Abandoned { reason: AbandonReason::KeyLost } => {
+            "twotick hat die Verifizierung abgebrochen, weil der Schlüssel für Nummer und Code fehlt."
+                .to_owned()
+        }
+        Saying::Abandoned { reason: AbandonReason::AppRemoved } => {
+            "twotick hat die Verifizierung abgebrochen, weil ihre App nicht mehr konfiguriert ist.".to_owned()
         }
     }
 }

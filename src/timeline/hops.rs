@@ -127,6 +127,7 @@ fn ended_in_vain(fact: &Fact) -> Option<HopKind> {
         | Fact::CodeDisowned { .. }
         | Fact::Expired
         | Fact::Canceled
+        | Fact::Abandoned { .. }
         | Fact::Erased => None,
     }
 }

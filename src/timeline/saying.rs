@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::way::Way;
-use crate::verification::event::{Aim, FallbackReason, Occasion, OperatorAction, Standing};
+use crate::verification::event::{AbandonReason, Aim, FallbackReason, Occasion, OperatorAction, Standing};
 use crate::verification::values::{DeliveryError, ReportStatus, UserName};
 
 pub(super) enum Saying<'a> {
@@ -71,6 +71,9 @@ pub(super) enum Saying<'a> {
         asker: Asker,
     },
     CanceledAsDisowned,
+    Abandoned {
+        reason: AbandonReason,
+    },
     Erased,
 }
 

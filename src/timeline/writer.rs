@@ -177,6 +177,10 @@ impl<'a> Now<'a> {
             },
             Fact::Expired => said(Kind::Expired, TWOTICK, Saying::Expired),
             Fact::Canceled => self.canceled(),
+            Fact::Abandoned { reason } => Told {
+                data: json!({ "reason": reason.as_str() }),
+                ..said(Kind::Canceled, TWOTICK, Saying::Abandoned { reason: *reason })
+            },
             Fact::Erased => said(Kind::Erased, OPERATOR, Saying::Erased),
         }
     }
@@ -298,6 +302,7 @@ fn standing(fact: &Fact) -> Standing {
         | Fact::OperatorActed { .. }
         | Fact::Expired
         | Fact::Canceled
+        | Fact::Abandoned { .. }
         | Fact::Erased => Standing::Applied,
     }
 }

@@ -16,7 +16,7 @@ use super::ring::{Key, Node, Secret};
 use crate::verification::values::Timestamp;
 
 /// What the file begins with; then a nonce, and all keys sealed as one, which is their checksum as well.
-const MAGIC: &[u8; 16] = b"twotick keys 1\n\0";
+const MAGIC: &[u8; 16] = b"twotick keys 2\n\0";
 const NONCE_BYTES: usize = 24;
 /// A day's key with a thousand numbers forgotten in it takes 3 MB; a mistaken file must not fill the memory.
 const LARGEST: u64 = 1024 * 1024 * 1024;
@@ -27,10 +27,21 @@ pub enum KeysError {
     #[error("the keys in {path} cannot be read: {source}")]
     Unreadable { path: PathBuf, source: io::Error },
     #[error(
-        "the keys in {path} are damaged, or were sealed with another master key. Put back the newest copy; \
-         without any, move the file away: then the numbers and texts that they sealed are lost, and nothing else"
+        "the keys in {path} are damaged, or were sealed with another master key. Put back the newest copy. \
+         Without any, move the file away and run `twotick serve --accept-lost-keys`: the numbers and texts that \
+         they sealed stay unreadable"
     )]
     Damaged { path: PathBuf },
+}
+
+/// What the file holds.
+#[derive(Clone, Default)]
+pub struct Kept {
+    pub keys: Vec<Arc<Key>>,
+    /// Keys of slots that were over by then have been destroyed on purpose.
+    pub forgotten: Timestamp,
+    /// An operator has accepted that keys of slots that were over by then are missing.
+    pub accepted: Timestamp,
 }
 
 pub struct KeyFile {
@@ -44,18 +55,18 @@ impl KeyFile {
     }
 
     /// No keys where there is no file.
-    pub fn read(&self) -> Result<Vec<Key>, KeysError> {
+    pub fn read(&self) -> Result<Kept, KeysError> {
         let mut bytes = Vec::new();
         let read = File::open(&self.path).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
         match read {
             Ok(_) => self.decode(&bytes).ok_or_else(|| KeysError::Damaged { path: self.path.clone() }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Kept::default()),
             Err(source) => Err(KeysError::Unreadable { path: self.path.clone(), source }),
         }
     }
 
     /// Durable when it returns, whole or not at all; what the file held before is overwritten.
-    pub fn write(&self, keys: &[Arc<Key>]) -> io::Result<()> {
+    pub fn write(&self, kept: &Kept) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         if !folder.exists() {
             DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
@@ -69,7 +80,7 @@ impl KeyFile {
         let beside = self.path.with_extension("new");
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-        file.write_all(&self.encode(keys)?)?;
+        file.write_all(&self.encode(kept)?)?;
         file.sync_all()?;
         fs::rename(&beside, &self.path)?;
         File::open(folder)?.sync_all()?;
@@ -80,10 +91,13 @@ impl KeyFile {
         Ok(())
     }
 
-    fn encode(&self, keys: &[Arc<Key>]) -> io::Result<Vec<u8>> {
+    fn encode(&self, Kept { keys, forgotten, accepted }: &Kept) -> io::Result<Vec<u8>> {
         let nodes: usize = keys.iter().map(|key| key.nodes.len()).sum();
         // Large enough from the start, so that growing leaves no copy behind.
-        let mut clear = Zeroizing::new(Vec::with_capacity(4 + keys.len() * KEY_BYTES + nodes * NODE_BYTES));
+        let mut clear =
+            Zeroizing::new(Vec::with_capacity(HEAD_BYTES + keys.len() * KEY_BYTES + nodes * NODE_BYTES));
+        clear.extend_from_slice(&forgotten.as_millis().to_be_bytes());
+        clear.extend_from_slice(&accepted.as_millis().to_be_bytes());
         clear.extend_from_slice(&count(keys.len())?);
         for key in keys {
             clear.extend_from_slice(&key.id);
@@ -102,18 +116,20 @@ impl KeyFile {
         Ok([&MAGIC[..], &nonce, &sealed].concat())
     }
 
-    fn decode(&self, bytes: &[u8]) -> Option<Vec<Key>> {
+    fn decode(&self, bytes: &[u8]) -> Option<Kept> {
         let rest = bytes.strip_prefix(MAGIC)?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>()?;
         let payload = Payload { msg: sealed, aad: MAGIC };
         let clear = Zeroizing::new(self.seal.decrypt(&XNonce::from(*nonce), payload).ok()?);
         let mut rest = &clear[..];
+        let (forgotten, accepted) = (read_time(&mut rest)?, read_time(&mut rest)?);
         let keys = read_count(&mut rest)?;
-        let keys = (0..keys).map(|_| read_key(&mut rest)).collect::<Option<Vec<_>>>()?;
-        rest.is_empty().then_some(keys)
+        let keys = (0..keys).map(|_| read_key(&mut rest).map(Arc::new)).collect::<Option<Vec<_>>>()?;
+        rest.is_empty().then_some(Kept { keys, forgotten, accepted })
     }
 }
 
+const HEAD_BYTES: usize = 8 + 8 + 4;
 const KEY_BYTES: usize = 8 + 8 + 4;
 const NODE_BYTES: usize = 1 + 8 + 32;
 
@@ -122,7 +138,7 @@ fn count(count: usize) -> io::Result<[u8; 4]> {
 }
 
 fn read_key(rest: &mut &[u8]) -> Option<Key> {
-    let (id, since) = (*take(rest)?, Timestamp::from_millis(i64::from_be_bytes(*take(rest)?)));
+    let (id, since) = (*take(rest)?, read_time(rest)?);
     let nodes = read_count(rest)?;
     let nodes = (0..nodes).map(|_| read_node(rest)).collect::<Option<Vec<_>>>()?;
     Some(Key { id, since, nodes })
@@ -132,6 +148,10 @@ fn read_node(rest: &mut &[u8]) -> Option<Node> {
     let [depth] = *take(rest)?;
     let first = u64::from_be_bytes(*take(rest)?);
     Some(Node { depth, first, secret: Zeroizing::new(*take(rest)?) })
+}
+
+fn read_time(rest: &mut &[u8]) -> Option<Timestamp> {
+    take(rest).copied().map(i64::from_be_bytes).map(Timestamp::from_millis)
 }
 
 fn read_count(rest: &mut &[u8]) -> Option<u32> {
@@ -165,11 +185,12 @@ mod tests {
 
     use super::*;
 
-    fn keys() -> Vec<Arc<Key>> {
+    fn kept() -> Kept {
         let node = |first| Node { depth: 3, first, secret: Zeroizing::new([9; 32]) };
         let key =
             |id: u8| Key { id: [id; 8], since: Timestamp::from_millis(5), nodes: vec![node(0), node(4)] };
-        vec![Arc::new(key(1)), Arc::new(key(2))]
+        let (forgotten, accepted) = (Timestamp::from_millis(3), Timestamp::from_millis(4));
+        Kept { keys: vec![Arc::new(key(1)), Arc::new(key(2))], forgotten, accepted }
     }
 
     #[test]
@@ -177,12 +198,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys/days");
         let file = KeyFile::new(path.clone(), Zeroizing::new([7; 32]));
-        assert!(file.read().unwrap().is_empty());
-        file.write(&keys()).unwrap();
+        assert!(file.read().unwrap().keys.is_empty());
+        file.write(&kept()).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
-        let read = file.read().unwrap();
-        assert_eq!((read.len(), read[1].id, read[1].nodes[1].first), (2, [2; 8], 4));
+        let Kept { keys, forgotten, accepted } = file.read().unwrap();
+        assert_eq!((keys.len(), keys[1].id, keys[1].nodes[1].first), (2, [2; 8], 4));
+        assert_eq!((forgotten.as_millis(), accepted.as_millis()), (3, 4));
 
         let whole = fs::read(&path).unwrap();
         assert!(!whole.windows(8).any(|bytes| bytes == [9; 8]), "no secret stands in it in clear");
@@ -204,15 +226,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("days");
         let file = KeyFile::new(path.clone(), Zeroizing::new([7; 32]));
-        file.write(&keys()).unwrap();
+        file.write(&kept()).unwrap();
         let before = fs::read(&path).unwrap();
         // A second name keeps the old file's blocks in sight.
         let seen = folder.path().join("seen");
         fs::hard_link(&path, &seen).unwrap();
-        file.write(&keys()[..1]).unwrap();
+        file.write(&Kept { keys: kept().keys[..1].to_vec(), ..kept() }).unwrap();
         let left = fs::read(&seen).unwrap();
         assert_eq!(left.len(), before.len());
         assert!(before.windows(8).all(|old| !left.windows(8).any(|new| new == old)));
-        assert_eq!(file.read().unwrap().len(), 1);
+        assert_eq!(file.read().unwrap().keys.len(), 1);
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::file::KeyFile;
+use super::file::{Kept, KeyFile};
 use super::{KeysError, random};
 use crate::verification::values::{NumberIndex, Timestamp};
 
@@ -74,6 +74,18 @@ pub struct Key {
     pub nodes: Vec<Node>,
 }
 
+/// What is known of the key that something was sealed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whereabouts {
+    There,
+    /// Its time was over.
+    Destroyed,
+    /// It is missing before its time was over.
+    Lost,
+    /// The same, and an operator knows.
+    LossAccepted,
+}
+
 /// A key could not be made durable, so nothing was sealed under it.
 #[derive(Debug, thiserror::Error)]
 #[error("no key can be kept to seal this with: {0}")]
@@ -84,21 +96,21 @@ pub struct Ring {
     slot: Duration,
     /// `None`: they are not kept, for tests.
     file: Option<KeyFile>,
-    keys: RwLock<Vec<Arc<Key>>>,
+    kept: RwLock<Kept>,
     /// Held by who changes them, until the change is durable.
     changing: Mutex<()>,
 }
 
 impl Ring {
     pub fn in_memory(slot: Duration) -> Self {
-        Self { slot, file: None, keys: RwLock::default(), changing: Mutex::default() }
+        Self { slot, file: None, kept: RwLock::default(), changing: Mutex::default() }
     }
 
     /// The keys that `path` holds; none where there is no file yet. Blocks on the disk.
     pub fn open(slot: Duration, path: PathBuf, file_key: Secret) -> Result<Self, KeysError> {
         let file = KeyFile::new(path, file_key);
-        let keys = file.read()?.into_iter().map(Arc::new).collect();
-        Ok(Self { slot, file: Some(file), keys: RwLock::new(keys), changing: Mutex::default() })
+        let kept = file.read()?;
+        Ok(Self { slot, file: Some(file), kept: RwLock::new(kept), changing: Mutex::default() })
     }
 
     /// The secret to seal something of `at` with, and the name of its key. The first time in a slot, and the first time
@@ -114,17 +126,17 @@ impl Ring {
         }
         let key = Key::new(since);
         let secret = (key.id, key.leaf(leaf).unwrap_or_default());
-        let mut keys = self.all();
-        keys.push(Arc::new(key));
-        self.replace(keys).map_err(CannotSeal)?;
+        let mut kept = self.kept();
+        kept.keys.push(Arc::new(key));
+        self.replace(kept).map_err(CannotSeal)?;
         Ok(secret)
     }
 
     /// `None`: the key is destroyed, or the number was forgotten in it.
     pub fn to_open(&self, id: KeyId, leaf: Leaf) -> Option<Secret> {
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let key = Arc::clone(keys.iter().rev().find(|key| key.id == id)?);
-        drop(keys);
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        let key = Arc::clone(kept.keys.iter().rev().find(|key| key.id == id)?);
+        drop(kept);
         key.leaf(leaf)
     }
 
@@ -132,7 +144,7 @@ impl Ring {
     /// it who has something to seal.
     pub fn prepare(&self, now: Timestamp, ahead: Duration) -> Result<(), CannotSeal> {
         let (this, next) = (self.slot_of(now), self.slot_of(now + ahead));
-        let has_key = |since| self.all().iter().any(|key| key.since == since);
+        let has_key = |since| self.kept().keys.iter().any(|key| key.since == since);
         if next != this && has_key(this) && !has_key(next) {
             self.to_seal(next, Leaf::NOBODYS)?;
         }
@@ -142,62 +154,86 @@ impl Ring {
     /// Destroys the keys of slots that were over by `before`. How many there were.
     pub fn forget_slots(&self, before: Timestamp) -> io::Result<usize> {
         let is_over = |key: &Arc<Key>| key.since + self.slot <= before;
-        if !self.all().iter().any(is_over) {
+        if !self.kept().keys.iter().any(is_over) {
             return Ok(0);
         }
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut keys = self.all();
-        let before = keys.len();
-        keys.retain(|key| !is_over(key));
-        let forgotten = before - keys.len();
-        self.replace(keys).map(|()| forgotten)
+        let mut kept = self.kept();
+        let count = kept.keys.len();
+        kept.keys.retain(|key| !is_over(key));
+        kept.forgotten = kept.forgotten.max(before);
+        let forgotten = count - kept.keys.len();
+        self.replace(kept).map(|()| forgotten)
     }
 
     /// Destroys what of these keys is sealed at these leaves. In how many of them there was something.
     pub fn forget_leaves(&self, leaves: &[Leaf], ids: &BTreeSet<KeyId>) -> io::Result<usize> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut keys = self.all();
+        let mut kept = self.kept();
         let mut forgotten = 0;
-        for key in keys.iter_mut().filter(|key| ids.contains(&key.id)) {
+        for key in kept.keys.iter_mut().filter(|key| ids.contains(&key.id)) {
             let key = Arc::make_mut(key);
             let given_up = leaves.iter().filter(|&&leaf| key.give_up(leaf)).count();
             forgotten += usize::from(given_up > 0);
         }
         if forgotten > 0 {
-            self.replace(keys)?;
+            self.replace(kept)?;
         }
         Ok(forgotten)
     }
 
+    /// What is known of the key with which something was sealed at `at`.
+    pub fn whereabouts(&self, id: KeyId, at: Timestamp) -> Whereabouts {
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        let end = self.slot_of(at) + self.slot;
+        if kept.keys.iter().rev().any(|key| key.id == id) {
+            Whereabouts::There
+        } else if end <= kept.forgotten {
+            Whereabouts::Destroyed
+        } else if end <= kept.accepted {
+            Whereabouts::LossAccepted
+        } else {
+            Whereabouts::Lost
+        }
+    }
+
+    /// Notes that keys of `at` and before may be missing. Blocks on the disk.
+    pub fn accept_loss(&self, at: Timestamp) -> io::Result<()> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept();
+        kept.accepted = kept.accepted.max(self.slot_of(at) + self.slot);
+        self.replace(kept)
+    }
+
     /// When the slot of the newest key begins.
     pub fn newest(&self) -> Option<Timestamp> {
-        self.all().iter().map(|key| key.since).max()
+        self.kept().keys.iter().map(|key| key.since).max()
     }
 
     /// How many keys there are.
     pub fn len(&self) -> usize {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.kept.read().unwrap_or_else(PoisonError::into_inner).keys.len()
     }
 
     fn current(&self, since: Timestamp, leaf: Leaf) -> Option<(KeyId, Secret)> {
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let candidates = keys.iter().rev().filter(|key| key.since == since);
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        let candidates = kept.keys.iter().rev().filter(|key| key.since == since);
         let key = candidates.into_iter().find(|key| key.covering(leaf).is_some())?;
         let key = Arc::clone(key);
-        drop(keys);
+        drop(kept);
         Some((key.id, key.leaf(leaf)?))
     }
 
-    fn all(&self) -> Vec<Arc<Key>> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn kept(&self) -> Kept {
+        self.kept.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Durable first, then used.
-    fn replace(&self, keys: Vec<Arc<Key>>) -> io::Result<()> {
+    fn replace(&self, kept: Kept) -> io::Result<()> {
         if let Some(file) = &self.file {
-            file.write(&keys)?;
+            file.write(&kept)?;
         }
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        *self.kept.write().unwrap_or_else(PoisonError::into_inner) = kept;
         Ok(())
     }
 
@@ -350,6 +386,30 @@ mod tests {
         assert_eq!(again.forget_slots(midnight).unwrap(), 2);
         assert_eq!(open().to_open(old, leaf(6)), None);
         assert!(open().to_open(young, leaf(5)).is_some());
+    }
+
+    #[test]
+    fn a_key_that_was_lost_is_told_from_one_that_was_destroyed_in_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys/days");
+        let open = || Ring::open(DAY, path.clone(), Zeroizing::new([7; 32])).unwrap();
+        let ring = open();
+        let (old, _) = ring.to_seal(NOON, leaf(5)).unwrap();
+        std::fs::copy(&path, folder.path().join("copy")).unwrap();
+        let (young, _) = ring.to_seal(NOON + DAY, leaf(5)).unwrap();
+        assert_eq!(ring.whereabouts(young, NOON + DAY), Whereabouts::There);
+        ring.forget_slots(NOON + DAY).unwrap();
+        assert_eq!(open().whereabouts(old, NOON), Whereabouts::Destroyed);
+
+        // A copy of the day before, and no file at all, lack the younger key.
+        std::fs::copy(folder.path().join("copy"), &path).unwrap();
+        assert_eq!(open().whereabouts(old, NOON), Whereabouts::There);
+        assert_eq!(open().whereabouts(young, NOON + DAY), Whereabouts::Lost);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(open().whereabouts(young, NOON + DAY), Whereabouts::Lost);
+        open().accept_loss(NOON + DAY).unwrap();
+        assert_eq!(open().whereabouts(young, NOON + DAY), Whereabouts::LossAccepted);
+        assert_eq!(open().whereabouts(young, NOON + 2 * DAY), Whereabouts::Lost, "the next loss is news");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use super::event::{Aim, Standing};
+use super::event::{AbandonReason, Aim, Standing};
 use super::policy::PolicyHash;
 use super::state::Ending;
 use super::values::{
@@ -45,6 +45,8 @@ pub enum Command {
     /// The next step now instead of at its deadline.
     Next,
     Cancel,
+    /// twotick cannot go on with it: a key or its app is gone.
+    Abandon(AbandonReason),
     /// The person is to be forgotten; what is pending is canceled with it.
     Erase,
     /// A person of the staff does by hand what an app could, or looks at what is hidden from others.

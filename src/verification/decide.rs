@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::command::{Command, Comparison, Jitter, OperatorAct, Readiness, Rejection, Request};
 use super::due::{Why, ripe};
-use super::event::{Aim, Event, Fact, FallbackReason, Occasion, OperatorAction, Standing};
+use super::event::{AbandonReason, Aim, Event, Fact, FallbackReason, Occasion, OperatorAction, Standing};
 use super::policy::{OnDoubt, Policy};
 use super::state::{
     ALIASES_KEPT, Ending, Message, Phase, Progress, REPLIES_KEPT, STALE_REPORTS_KEPT, Stage, State,
@@ -39,6 +39,7 @@ pub fn decide(
             | Command::Resend { .. }
             | Command::Next
             | Command::Cancel
+            | Command::Abandon(_)
             | Command::Erase
             | Command::ByOperator { .. }
             | Command::Reply { .. }
@@ -98,6 +99,7 @@ impl Rules<'_> {
             Command::Resend { channel } => self.resend(channel.as_ref()),
             Command::Next => self.next(),
             Command::Cancel => self.cancel(),
+            Command::Abandon(reason) => Ok(self.abandon(*reason)),
             Command::Erase => Ok(self.erase()),
             Command::ByOperator { by, reason, act } => self.by_operator(by, reason.as_ref(), act),
             Command::Reply { message, kind, standing } => Ok(self.reply(*message, kind, *standing)),
@@ -349,6 +351,14 @@ impl Rules<'_> {
                 ending: ending @ (Ending::Approved | Ending::Expired | Ending::Exhausted),
                 ..
             } => Err(Rejection::NotPending(ending)),
+        }
+    }
+
+    fn abandon(&self, reason: AbandonReason) -> Vec<Fact> {
+        match self.verification.phase {
+            Phase::Pending(_) if self.now >= self.verification.expires_at => vec![Fact::Expired],
+            Phase::Pending(_) => vec![Fact::Abandoned { reason }],
+            Phase::Ended { .. } => Vec::new(),
         }
     }
 

@@ -170,6 +170,12 @@ pub enum Fact {
     Expired,
     #[n(17)]
     Canceled,
+    /// twotick cannot go on with it and has canceled it.
+    #[n(20)]
+    Abandoned {
+        #[n(0)]
+        reason: AbandonReason,
+    },
     /// The person is forgotten: number, texts and reasons are shown and found no more, whatever of them can still be
     /// opened.
     #[n(19)]
@@ -185,6 +191,31 @@ pub enum Fact {
         #[n(2)]
         reason: Option<Sealed>,
     },
+}
+
+/// Why twotick cannot go on with a pending verification. Found at a start, when the configuration or the keys are not
+/// those with which it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Encode, Decode)]
+#[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
+pub enum AbandonReason {
+    /// The key that sealed its number or its code is missing, so the code can neither be sent nor checked.
+    #[n(0)]
+    KeyLost,
+    /// Its app is not configured any more, so nobody can check the code.
+    #[n(1)]
+    AppRemoved,
+}
+
+impl AbandonReason {
+    pub const ALL: [Self; 2] = [Self::KeyLost, Self::AppRemoved];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::KeyLost => "key_lost",
+            Self::AppRemoved => "app_removed",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Encode, Decode)]
@@ -344,6 +375,7 @@ pub fn effect(event: &Event) -> Option<Effect> {
         | Fact::CodeDisowned { .. }
         | Fact::Expired
         | Fact::Canceled
+        | Fact::Abandoned { .. }
         | Fact::Erased
         | Fact::OperatorActed { .. } => None,
     }

@@ -457,7 +457,7 @@ fn apply(verification: &mut Verification, at: Timestamp, fact: &Fact) {
             verification.replies = verification.replies.saturating_add(1);
         }
         Fact::Expired => verification.end(Ending::Expired, at),
-        Fact::Canceled => verification.end(Ending::Canceled, at),
+        Fact::Canceled | Fact::Abandoned { .. } => verification.end(Ending::Canceled, at),
         Fact::Erased => verification.erased = true,
         // What was done stands behind it, as facts of its own.
         Fact::OperatorActed { .. } => {}

@@ -7,8 +7,8 @@ use twotick::clock::Stopwatch;
 use twotick::verification::values::Outcome;
 
 use crate::support::{
-    APP_SECRET, Answered, BUSINESS_ACCOUNT_ID, PHONE_NUMBER_ID, REPORT_SECRET, SECOND_PHONE_NUMBER_ID, Server,
-    VERIFY_TOKEN, change, problem, server, server_with, statuses,
+    APP_SECRET, Answered, BUSINESS_ACCOUNT_ID, PHONE_NUMBER_ID, REPORT_SECRET, SECOND_PHONE_NUMBER_ID,
+    Server, VERIFY_TOKEN, change, problem, server, server_with, statuses,
 };
 
 fn signed(secret: &str, body: &[u8]) -> String {

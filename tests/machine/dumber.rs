@@ -229,8 +229,8 @@ impl Dumber {
                 OperatorAct::Next => return self.take(&Command::Next, now),
                 OperatorAct::Cancel => return self.take(&Command::Cancel, now),
             },
-            Command::Erase if self.ended.is_some() => {}
-            Command::Erase => self.end(if over { "expired" } else { "canceled" }),
+            Command::Abandon(_) | Command::Erase if self.ended.is_some() => {}
+            Command::Abandon(_) | Command::Erase => self.end(if over { "expired" } else { "canceled" }),
             Command::Reply { .. } => {}
             Command::Disown { aim: Aim::Perhaps, .. } => {}
             Command::Disown { .. } if self.ended.is_some() => {}

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use twotick::verification::command::CodeSource;
-use twotick::verification::event::{Aim, FallbackReason, Occasion, OperatorAction, Standing};
+use twotick::verification::event::{AbandonReason, Aim, FallbackReason, Occasion, OperatorAction, Standing};
 use twotick::verification::values::{
     Bucket, ChannelName, DeliveryError, ErrorClass, NumberIndex, NumberTail, Ordinal, ProviderRef,
     ReportStatus, Sealed, Timestamp, UserName, VerificationId,
@@ -16,7 +16,7 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::story::*;
 
 /// The names under which facts are kept, for ever.
-pub const KINDS: [&str; 20] = [
+pub const KINDS: [&str; 21] = [
     "requested",
     "message_queued",
     "send_started",
@@ -37,6 +37,7 @@ pub const KINDS: [&str; 20] = [
     "canceled",
     "operator_acted",
     "erased",
+    "abandoned",
 ];
 
 #[test]
@@ -159,6 +160,7 @@ fn kind(fact: &Fact) -> &'static str {
         Fact::Canceled => KINDS[17],
         Fact::OperatorActed { .. } => KINDS[18],
         Fact::Erased => KINDS[19],
+        Fact::Abandoned { .. } => KINDS[20],
     }
 }
 
@@ -177,6 +179,8 @@ fn fact() -> impl Strategy<Value = Fact> {
         Fact::ChecksExhausted,
         Fact::Expired,
         Fact::Canceled,
+        Fact::Abandoned { reason: AbandonReason::KeyLost },
+        Fact::Abandoned { reason: AbandonReason::AppRemoved },
         Fact::Erased,
     ]);
     let actions = prop::sample::select(vec![

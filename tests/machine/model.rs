@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use twotick::verification::event::Occasion;
+use twotick::verification::event::{AbandonReason, Occasion};
 use twotick::verification::policy::OnDoubt;
 use twotick::verification::state::{Message, Phase, Progress};
 use twotick::verification::values::ErrorClass::{Configuration, Fallback, Recipient, Retry, Sender};
@@ -134,6 +134,7 @@ fn asked() -> impl Strategy<Value = Asked> {
         4 => Just(Command::Next),
         1 => Just(Command::Cancel),
         1 => Just(Command::Erase),
+        1 => prop::sample::select(AbandonReason::ALL.to_vec()).prop_map(Command::Abandon),
         2 => prop::sample::select(vec![
             OperatorAct::Reveal,
             OperatorAct::Resend { channel: None },

@@ -2,7 +2,7 @@
 
 use twotick::verification::due::{due_of, due_while_throttled};
 use twotick::verification::event::FallbackReason::{Deadline, Failed, InDoubt, Refused, Requested};
-use twotick::verification::event::{Aim, Occasion, Standing};
+use twotick::verification::event::{AbandonReason, Aim, Occasion, Standing};
 use twotick::verification::policy::OnDoubt;
 use twotick::verification::state::{
     ALIASES_KEPT, Ending, Phase, Progress, REPLIES_KEPT, STALE_REPORTS_KEPT, Stage, StepLeft,
@@ -790,6 +790,17 @@ fn cancel_is_idempotent_and_undoes_no_other_end() {
         (requested().at(EXPIRY).given(tick()), Ending::Expired),
     ] {
         story.when(Command::Cancel).then_refused(Rejection::NotPending(ending));
+    }
+}
+
+#[test]
+fn what_cannot_go_on_is_canceled_once_and_an_end_stands() {
+    for reason in AbandonReason::ALL {
+        let abandon = || Command::Abandon(reason);
+        let story = requested().accepted().when(abandon()).then([Fact::Abandoned { reason }]);
+        story.when(abandon()).then_nothing().when(tick()).then_nothing();
+        requested().at(EXPIRY).when(abandon()).then([Fact::Expired]).when(abandon()).then_nothing();
+        requested().given(right_code()).when(abandon()).then_nothing();
     }
 }
 

@@ -10,6 +10,7 @@ use twotick::language::Language;
 use twotick::store::Snapshot;
 use twotick::timeline::{Hop, HopKind, Mood, hops, lines, verdict};
 use twotick::verification::command::OperatorAct;
+use twotick::verification::event::AbandonReason;
 use twotick::verification::policy::{Content, OnDoubt};
 use twotick::verification::values::ErrorClass::{Recipient, Retry, Sender};
 use twotick::verification::values::{
@@ -391,6 +392,8 @@ fn cases() -> Vec<(&'static str, Story)> {
             "disowned after it was approved",
             delivered().at(20_000).given(right_code()).at(30_000).given(disown()),
         ),
+        ("its key was lost", delivered().at(20_000).given(Command::Abandon(AbandonReason::KeyLost))),
+        ("its app was removed", delivered().at(20_000).given(Command::Abandon(AbandonReason::AppRemoved))),
         ("forgotten while it was pending", delivered().at(20_000).given(Command::Erase)),
         (
             "a status that nobody knows",

@@ -274,7 +274,10 @@ fn count(log: &Log, which: impl Fn(&Fact) -> bool) -> usize {
 }
 
 fn ends(fact: &Fact) -> bool {
-    matches!(fact, Fact::CheckPassed | Fact::ChecksExhausted | Fact::Expired | Fact::Canceled)
+    matches!(
+        fact,
+        Fact::CheckPassed | Fact::ChecksExhausted | Fact::Expired | Fact::Canceled | Fact::Abandoned { .. }
+    )
 }
 
 fn expiry(log: &Log) -> Option<Timestamp> {

@@ -83,10 +83,20 @@ impl Server {
 
     /// The same with these variables in its environment.
     pub fn start_with(config: &str, folder: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::begin(config, folder, &[], variables)
+    }
+
+    /// The same with these arguments of `serve`.
+    pub fn start_args(config: &str, folder: &Path, args: &[&str]) -> Self {
+        Self::begin(config, folder, args, &[])
+    }
+
+    fn begin(config: &str, folder: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let path = folder.join("config.toml");
         std::fs::write(&path, config).unwrap();
         let mut child = twotick()
             .args(["--config", path.to_str().unwrap(), "serve"])
+            .args(args)
             .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -80,7 +80,7 @@ impl Office {
         let sandbox = sandbox::start(options(public)).await.expect("a sandbox");
         let text = config_text(public, admin, &sandbox.url(), &folder, staff);
         let config = Config::parse(&text, &Environment::default()).expect("a good configuration");
-        let app = app::build(&config, clock, listeners).await.expect("a server");
+        let app = app::build(&config, clock, listeners, app::KeyLoss::Refused).await.expect("a server");
         let (api, admin) = (format!("http://{}", app.addr()), format!("http://{}", app.admin_addr()));
         let (stop, mut stopped) = watch::channel(());
         let server = tokio::spawn(app.run(async move {

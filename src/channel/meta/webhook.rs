@@ -398,8 +398,13 @@ impl Delivery {
         };
         let reported_at = item.timestamp.unix_seconds();
         let aliases = aliases(item.recipient_id.get(), item.recipient_user_id.get());
-        self.reports
-            .extend(status.map(|status| Report { status, reported_at, provider_ref, reference, aliases }));
+        self.reports.extend(status.map(|status| Report {
+            status,
+            reported_at,
+            provider_ref,
+            reference,
+            aliases,
+        }));
     }
 
     /// Of the account or number as a whole, not of one message.

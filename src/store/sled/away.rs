@@ -154,10 +154,14 @@ async fn kept_in(data: &Path, ids: [VerificationId; 2]) -> Result<Vec<Vec<Fact>>
     // Nothing is due that was not due before.
     let clock = ManualClock::starting_at(Timestamp::from_millis(1_795_000_000_000));
     let (store, _errands) = open(settings, Clock::Manual(clock))?;
-    let mut kept = Vec::new();
+    // The start notes which attempts were interrupted. Before this read is answered it has.
+    store.find(ChannelName::new("whatsapp"), "nobody".to_owned()).await.unwrap();
+    let mut kept: Vec<Vec<Fact>> = Vec::new();
     for id in ids {
         kept.push(store.timeline(id).await.unwrap().into_iter().map(|event| event.fact).collect());
     }
     store.close().await.unwrap();
+    let interrupted = kept[1].pop();
+    assert!(matches!(interrupted, Some(Fact::SendInDoubt { .. })), "its SMS was under way: {interrupted:?}");
     Ok(kept)
 }

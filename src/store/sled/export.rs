@@ -10,10 +10,10 @@ use sha2::{Digest, Sha256};
 
 use super::chain::Head;
 use super::keys::{self, Row};
-use super::load::Parked;
 use super::offline::{Trouble, span_thousandths};
 use super::open::{Disk, OpenError};
 use super::record;
+use crate::store::parked::Parked;
 use crate::store::{Alert, Idempotency, Inbound, StoreError};
 use crate::verification::values::{Timestamp, VerificationId};
 use crate::verification::{Event, Fact, Policy};

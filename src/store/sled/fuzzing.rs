@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 
 use super::chain::{Head, Link};
 use super::journal::{self, Entry, Page};
-use super::load::Parked;
 use super::rows::Rows;
 use super::{commits, record};
+use crate::store::parked::Parked;
 use crate::store::{Alert, Facets, Idempotency, Inbound, StoreError};
 use crate::verification::values::MessageId;
 use crate::verification::{Event, Policy, State};

@@ -9,9 +9,10 @@ use super::offline::Trouble;
 use super::open::{self, Disk, OpenError};
 use super::record::{self, damaged};
 use super::{commits, index};
-use crate::store::{Policies, StoreError};
+use crate::store::parked::Parked;
+use crate::store::{LogPosition, Policies, StoreError};
 use crate::verification::due::due_of;
-use crate::verification::values::{ChannelName, NumberIndex, ProviderRef, Report, Timestamp, VerificationId};
+use crate::verification::values::{NumberIndex, Timestamp, VerificationId};
 use crate::verification::{Event, State};
 
 /// Verifications that are gathered in one batch while no server runs, and rows of the journal removed in one.
@@ -22,6 +23,8 @@ pub struct Found {
     pub policies: Policies,
     pub live: Vec<FoundLive>,
     pub parked: Vec<Parked>,
+    /// Where the alerts stand.
+    pub alerts: Vec<LogPosition>,
     pub audit: Head,
     pub journal: Journal,
 }
@@ -42,15 +45,6 @@ pub struct FoundLive {
     pub is_interrupted: bool,
 }
 
-/// A report that matches nothing yet.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub struct Parked {
-    pub at: Timestamp,
-    pub channel: ChannelName,
-    pub provider_ref: ProviderRef,
-    pub report: Report,
-}
-
 impl Disk {
     /// Everything that must be in memory: policies, live verifications, parked reports. A live mark without a
     /// verification, or any record that cannot be read, is damage.
@@ -59,7 +53,8 @@ impl Disk {
             let policies = self.policies()?;
             let (live, journal) = self.live(&policies)?;
             open::free_what_was_replaced(live.len());
-            Ok(Found { policies, live, parked: self.parked()?, audit: self.audit_head()?, journal })
+            let (parked, alerts) = (self.parked()?, self.alerts()?);
+            Ok(Found { policies, live, parked, alerts, audit: self.audit_head()?, journal })
         })
     }
 
@@ -148,6 +143,14 @@ impl Disk {
             self.write(batch, some.len())?;
         }
         Ok(())
+    }
+
+    fn alerts(&self) -> Result<Vec<LogPosition>, StoreError> {
+        let position = |row: Result<(::sled::IVec, ::sled::IVec), StoreError>| {
+            let (key, _) = row?;
+            keys::trailing_id(&key).ok_or_else(|| damaged(&key, "it names no alert"))
+        };
+        self.scan(&[Row::Alert as u8]).map(position).collect()
     }
 
     fn parked(&self) -> Result<Vec<Parked>, StoreError> {

@@ -20,11 +20,13 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Select, TryRecvError};
 use tokio::sync::{mpsc, oneshot};
 
+use super::load::Found;
 use super::open::{Disk, OpenError, WriteError, has_room};
 use super::{CLOSED, FULL, READY, Settings, Shared};
 use crate::clock::{Clock, Stopwatch};
 use crate::failpoint;
 use crate::store::{Answer, Errand, Order, Retention, StoreError, Swept};
+use crate::verification::Command;
 use crate::verification::values::VerificationId;
 use ledger::Ledger;
 use memory::Memory;
@@ -39,6 +41,8 @@ const ORDERS_A_TURN: usize = 64;
 const DUES_A_TURN: usize = 64;
 /// Reads of one turn: they come after the writes that wait, and may not hold up the next ones.
 const READS_A_TURN: usize = 64;
+/// A sweep waits until the thread has nothing else to do, or for so long: then it takes one visit all the same.
+const SWEEP_PATIENCE: Duration = Duration::from_millis(100);
 /// While the disk is full: how often to look whether there is room again.
 const ROOM_CHECK: Duration = Duration::from_millis(250);
 
@@ -71,17 +75,25 @@ pub type Asker<T> = oneshot::Sender<Result<T, StoreError>>;
 /// It is told nothing while a disk that was full is opened anew.
 pub type Look = Box<dyn FnOnce(Option<&Reader<'_>>) + Send>;
 
-/// Opens the store and leaves it to a thread of its own.
+/// What the thread begins with.
+pub struct Start {
+    pub disk: Disk,
+    pub found: Found,
+    pub settings: Settings,
+    /// What ends before anything else is done.
+    pub abandoned: Vec<(VerificationId, Command)>,
+}
+
+/// Leaves the store to a thread of its own.
 pub fn start(
-    settings: Settings,
+    Start { disk, found, settings, abandoned: mut at_first }: Start,
     clock: Clock,
     queue: Receiver<Job>,
     shared: Arc<Shared>,
     errands: mpsc::UnboundedSender<Errand>,
 ) -> Result<(), OpenError> {
-    let disk = Disk::open(&settings.path, settings.key_id)?;
-    let found = disk.load()?;
-    let interrupted = found.interrupted();
+    // The last of them come first: an attempt that was interrupted is in doubt before its verification ends.
+    at_first.extend(found.interrupted().into_iter().map(|id| (id, Command::Interrupt)));
     let memory = Memory::new(found, &settings.rates, Arc::clone(&shared));
     let path = settings.path.clone();
     let io = |source| OpenError::Io { path: path.clone(), source };
@@ -100,7 +112,8 @@ pub fn start(
         turns: 0,
         waiting: VecDeque::new(),
         held: Held::default(),
-        interrupted,
+        sweeps: VecDeque::new(),
+        at_first,
         course: Course::Running,
         agenda: Agenda::Kept,
         demand: Demand::Busy,
@@ -136,8 +149,11 @@ struct Writer {
     /// Calls whose orders are not all carried out.
     waiting: VecDeque<Call>,
     held: Held,
-    /// Verifications whose attempts were under way when the process before this one ended.
-    interrupted: Vec<VerificationId>,
+    /// Visits of the retention sweep that wait until there is nothing else to do.
+    sweeps: VecDeque<Sweep>,
+    /// What is noted before anything new begins, the last of it first: which attempts were under way when the process
+    /// before this one ended, and which verifications cannot go on.
+    at_first: Vec<(VerificationId, Command)>,
     course: Course,
     agenda: Agenda,
     demand: Demand,
@@ -186,6 +202,12 @@ enum Course {
     Closing,
 }
 
+struct Sweep {
+    before: Retention,
+    reply: Asker<Swept>,
+    waited: Stopwatch,
+}
+
 struct Call {
     orders: std::vec::IntoIter<Order>,
     answers: Vec<Answer>,
@@ -220,6 +242,7 @@ impl Writer {
                 break;
             }
             self.take_more(&mut taken);
+            self.admit_sweep(&mut taken);
             self.shared.turn_begins();
             self.mind_sled(&mut taken);
             self.mind_the_room();
@@ -260,7 +283,7 @@ impl Writer {
 
     /// Sleeps until a job comes or something is due. `false`: nobody can ask any more.
     fn wait_for_work(&mut self, taken: &mut Taken) -> bool {
-        let has_work = !self.waiting.is_empty() || !self.interrupted.is_empty();
+        let has_work = !self.waiting.is_empty() || !self.at_first.is_empty() || !self.sweeps.is_empty();
         match self.course {
             Course::Running | Course::Closing if has_work => return true,
             Course::Running | Course::Closing | Course::Full | Course::FullAndStuck => {}
@@ -354,7 +377,9 @@ impl Writer {
             }),
             Job::Read(look) => taken.reads.push(look),
             Job::Attend { overdue, reply } => taken.attend.push((overdue, reply)),
-            Job::SweepOld { before, reply } => taken.sweeps.push((before, reply)),
+            Job::SweepOld { before, reply } => {
+                self.sweeps.push_back(Sweep { before, reply, waited: Stopwatch::start() });
+            }
             Job::Rest(reply) => {
                 self.agenda = Agenda::Rested;
                 let _ = reply.send(Ok(()));
@@ -372,12 +397,22 @@ impl Writer {
         }
     }
 
+    fn admit_sweep(&mut self, taken: &mut Taken) {
+        let is_idle = self.waiting.is_empty() && taken.reads.is_empty() && self.queue.is_empty();
+        let may_go = |sweep: &Sweep| is_idle || sweep.waited.elapsed() >= SWEEP_PATIENCE;
+        if self.sweeps.front().is_some_and(may_go)
+            && let Some(Sweep { before, reply, .. }) = self.sweeps.pop_front()
+        {
+            taken.sweeps.push((before, reply));
+        }
+    }
+
     fn orders_waiting(&self) -> usize {
         self.waiting.iter().map(|call| call.orders.len()).sum()
     }
 
     fn turn(&mut self, taken: &mut Taken) {
-        if let Err(error) = self.note_interrupted() {
+        if let Err(error) = self.note_what_was_found() {
             self.write_failed(error);
             return self.refuse_writes(taken);
         }
@@ -426,13 +461,19 @@ impl Writer {
     }
 
     /// Before anything else: what is started from now on was not interrupted.
-    fn note_interrupted(&mut self) -> Result<(), WriteError> {
-        while !self.interrupted.is_empty() {
+    fn note_what_was_found(&mut self) -> Result<(), WriteError> {
+        while !self.at_first.is_empty() {
             let took = Stopwatch::start();
-            let some = self.interrupted.split_off(self.interrupted.len().saturating_sub(DUES_A_TURN));
+            let some = self.at_first.split_off(self.at_first.len().saturating_sub(DUES_A_TURN));
             let Some(mut turn) = self.begin_turn() else { return Ok(()) };
-            turn.interrupt(&some);
-            let written = turn.write()?;
+            turn.note_what_was_found(&some);
+            let written = match turn.write() {
+                Ok(written) => written,
+                Err(error) => {
+                    self.at_first.extend(some);
+                    return Err(error);
+                }
+            };
             let (calls, attended, swept) = Default::default();
             self.hand_to_syncer(Finished { written, calls, attended, swept, took });
         }
@@ -540,7 +581,8 @@ impl Writer {
         self.turns = 0;
         // Attempts whose intent turned out to be durable although nobody was told to carry them out.
         let was_handed_out = |id: &VerificationId| self.memory.has_open_attempt(*id);
-        self.interrupted = found.interrupted().into_iter().filter(|id| !was_handed_out(id)).collect();
+        let interrupted = found.interrupted().into_iter().filter(|id| !was_handed_out(id));
+        self.at_first.extend(interrupted.map(|id| (id, Command::Interrupt)));
         self.memory = Memory::new(found, &self.settings.rates, Arc::clone(&self.shared));
         self.opened = Some(opened);
         Ok(())

@@ -6,7 +6,7 @@ use super::super::saying::Asker;
 use super::super::way::Way;
 use super::Mood;
 use crate::store::Snapshot;
-use crate::verification::event::{Aim, FallbackReason, Occasion, OperatorAction, Standing};
+use crate::verification::event::{AbandonReason, Aim, FallbackReason, Occasion, OperatorAction, Standing};
 use crate::verification::state::{Ending, Message, Phase, Progress, Stage};
 use crate::verification::values::{DeliveryError, Ordinal, Timestamp};
 use crate::verification::{Event, Fact, Verification};
@@ -132,6 +132,7 @@ pub(super) enum End {
     },
     Expired,
     Canceled(Asker),
+    Abandoned(AbandonReason),
     Disowned,
     Exhausted,
 }
@@ -234,7 +235,7 @@ impl<'a> Case<'a> {
             (End::Approved { .. }, Disowned::Yes) => Situation::ApprovedAndDisowned,
             (End::Approved { .. }, Disowned::No) => Situation::Approved,
             (End::Disowned, _) => Situation::Disowned,
-            (End::Canceled(_), _) => Situation::Canceled,
+            (End::Canceled(_) | End::Abandoned(_), _) => Situation::Canceled,
             (End::Exhausted, _) => Situation::Exhausted,
             (End::Expired, _) if self.delivered().is_empty() => Situation::ExpiredUndelivered,
             (End::Expired, _) => Situation::ExpiredDelivered,
@@ -430,6 +431,12 @@ impl<'a> Reading<'a> {
     }
 
     fn canceled(&self) -> End {
+        let abandoned = self.events.iter().find_map(|event| {
+            if let Fact::Abandoned { reason } = event.fact { Some(End::Abandoned(reason)) } else { None }
+        });
+        if let Some(end) = abandoned {
+            return end;
+        }
         let canceled = self.events.iter().position(|event| event.fact == Fact::Canceled).unwrap_or_default();
         let before = &self.events[..canceled];
         match before.last().map(|event| &event.fact) {

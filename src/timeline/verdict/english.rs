@@ -9,6 +9,7 @@ use super::super::way::{Medium, Way};
 use super::case::{Again, Case, Cause, Disowned, End, Fate, Situation, Turn, Went};
 use crate::explain::Actor;
 use crate::language::Language;
+use crate::verification::event::AbandonReason;
 use crate::verification::values::{DeliveryError, Timestamp};
 
 /// The sentence, what to tell the customer, and what to do.
@@ -168,6 +169,12 @@ impl Words<'_> {
                 });
             }
             End::Canceled(asker) => clauses.push(format!("{} canceled the verification", who(asker))),
+            End::Abandoned(AbandonReason::KeyLost) => clauses.push(
+                "the verification was canceled, because the key for its number and code is missing"
+                    .to_owned(),
+            ),
+            End::Abandoned(AbandonReason::AppRemoved) => clauses
+                .push("the verification was canceled, because its app is no longer configured".to_owned()),
             End::Disowned => clauses.push(
                 "the person said that they did not ask for a code, so the verification was canceled"
                     .to_owned(),
@@ -184,6 +191,7 @@ impl Words<'_> {
                 | End::Approved { .. }
                 | End::Expired
                 | End::Canceled(_)
+                | End::Abandoned(_)
                 | End::Exhausted,
                 Disowned::Yes,
             ) => clauses.push("the person said that they did not ask for a code".to_owned()),

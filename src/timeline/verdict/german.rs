@@ -9,6 +9,7 @@ use super::super::way::{Medium, Way};
 use super::case::{Again, Case, Cause, Disowned, End, Fate, Situation, Turn, Went};
 use crate::explain::Actor;
 use crate::language::Language;
+use crate::verification::event::AbandonReason;
 use crate::verification::values::Timestamp;
 
 /// The sentence, what to tell the customer, and what to do.
@@ -168,6 +169,10 @@ impl Words<'_> {
                 });
             }
             End::Canceled(asker) => clauses.push(format!("{} hat die Verifizierung abgebrochen", who(asker))),
+            End::Abandoned(AbandonReason::KeyLost) => clauses
+                .push("die Verifizierung wurde abgebrochen, weil der Schlüssel für Nummer und Code fehlt".to_owned()),
+            End::Abandoned(AbandonReason::AppRemoved) => clauses
+                .push("die Verifizierung wurde abgebrochen, weil ihre App nicht mehr konfiguriert ist".to_owned()),
             End::Disowned => clauses.push(
                 "die Person hat angegeben, dass sie keinen Code angefordert hat, und die Verifizierung wurde \
                  deshalb abgebrochen"
@@ -185,6 +190,7 @@ impl Words<'_> {
                 | End::Approved { .. }
                 | End::Expired
                 | End::Canceled(_)
+                | End::Abandoned(_)
                 | End::Exhausted,
                 Disowned::Yes,
             ) => {

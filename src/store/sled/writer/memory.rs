@@ -10,15 +10,20 @@ use super::super::by_id::ById;
 use super::super::chain::Head;
 use super::super::journal::Journal;
 use super::super::live::Live;
-use super::super::load::{Found, Parked};
+use super::super::load::Found;
+use crate::store::LogPosition;
 use crate::store::gate::Gates;
+use crate::store::inflow::Writers;
+use crate::store::parked::ParkedReports;
 use crate::verification::State;
 use crate::verification::Verification;
 use crate::verification::state::{Message, Progress};
-use crate::verification::values::{ChannelName, NumberIndex, ProviderRef, Timestamp, VerificationId};
+use crate::verification::values::{AppName, ChannelName, NumberIndex, Timestamp, VerificationId};
 
 /// The same alert of the same channel is raised once in this time.
 const ALERT_AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// Different alerts that are raised in that time; a provider chooses its codes.
+const MOST_ALERTED: usize = 1_000;
 
 pub struct Memory {
     /// What readers see, and so the live verifications as they are on the disk.
@@ -34,6 +39,9 @@ pub struct Memory {
     /// another channel leaves its place there to nobody.
     pub throttled: ById<ChannelName>,
     pub parked: ParkedReports,
+    /// Where the alerts stand, the oldest first.
+    pub alerts: BTreeSet<LogPosition>,
+    pub writers: Writers,
     /// The end of the audit log.
     pub audit: Head,
     pub journal: Journal,
@@ -59,6 +67,8 @@ impl Memory {
             gates: Gates::new(rates),
             throttled: ById::default(),
             parked: ParkedReports::default(),
+            alerts: found.alerts.into_iter().collect(),
+            writers: Writers::default(),
             audit: found.audit,
             journal: found.journal,
             pending: BTreeSet::new(),
@@ -70,7 +80,7 @@ impl Memory {
         memory.shared.replace_all(found.policies, found.live.into_iter().map(|found| (found.id, found.live)));
         let mut parked = found.parked;
         parked.sort_by_key(|report| report.at);
-        parked.into_iter().for_each(|report| memory.parked.put(report));
+        memory.parked = ParkedReports::found(parked);
         memory
     }
 
@@ -135,10 +145,10 @@ impl Memory {
         }
     }
 
-    /// It stands before a gate: the agenda holds it only for what else it wants.
-    pub fn throttle(&mut self, id: VerificationId, channel: &ChannelName) {
+    /// It waits before a gate: the agenda holds it only for what else is due.
+    pub fn throttle(&mut self, app: &AppName, id: VerificationId, channel: &ChannelName) {
         self.throttled.insert(id, channel.clone());
-        self.gates.of(channel).wait(id);
+        self.gates.of(channel).wait(app, id);
     }
 
     /// Whether what it wants to send waits for its channel.
@@ -151,18 +161,16 @@ impl Memory {
 
     /// One that stood before a gate and may pass it now.
     pub fn next_through_gate(&mut self, now: Timestamp) -> Option<VerificationId> {
-        while let Some((channel, id)) = self.gates.next_waiting(now) {
-            if self.throttled.get(&id) == Some(&channel) {
-                self.throttled.remove(&id);
-                return Some(id);
-            }
-        }
-        None
+        let throttled = &self.throttled;
+        let next = self.gates.next_waiting(now, |channel, id| throttled.get(&id) == Some(channel))?;
+        self.throttled.remove(&next);
+        Some(next)
     }
 
     /// Shows monitoring what is under way.
     pub fn measure(&self) {
         metrics::gauge!("twotick_verifications_live").set(self.live_in_order.len() as f64);
+        metrics::gauge!("twotick_parked_reports").set(self.parked.len() as f64);
         self.gates.measure();
     }
 
@@ -195,7 +203,7 @@ impl Memory {
     pub fn is_news(&mut self, channel: &ChannelName, code: &str, now: Timestamp) -> bool {
         self.alerted.retain(|_, told| now.since(*told) < ALERT_AGAIN_AFTER);
         let key = (channel.clone(), code.to_owned());
-        if self.alerted.contains_key(&key) {
+        if self.alerted.contains_key(&key) || self.alerted.len() >= MOST_ALERTED {
             return false;
         }
         self.alerted.insert(key, now);
@@ -234,51 +242,5 @@ impl AlertsTold {
             self.order.push_back((now, alert));
         }
         first
-    }
-}
-
-/// Reports that came before the send that they tell of was recorded, by what the provider calls its message.
-#[derive(Default)]
-pub struct ParkedReports {
-    waiting: HashMap<(ChannelName, ProviderRef), Vec<Parked>>,
-    /// In the order in which they came.
-    order: VecDeque<(Timestamp, ChannelName, ProviderRef)>,
-}
-
-/// An answer takes a minute at most, and then nothing can match by the provider's id alone any more.
-const PARKED_FOR: Duration = Duration::from_secs(60 * 60);
-/// A number that also sends what is not ours brings reports that never match: no more than this are kept.
-const MOST_PARKED: usize = 50_000;
-
-impl ParkedReports {
-    pub fn put(&mut self, report: Parked) {
-        let (at, channel, provider_ref) = (report.at, report.channel.clone(), report.provider_ref.clone());
-        self.waiting.entry((channel.clone(), provider_ref.clone())).or_default().push(report);
-        self.order.push_back((at, channel, provider_ref));
-    }
-
-    /// Whether the same report waits already.
-    pub fn holds(&self, report: &Parked) -> bool {
-        self.waiting
-            .get(&(report.channel.clone(), report.provider_ref.clone()))
-            .is_some_and(|reports| reports.iter().any(|other| other.report.status == report.report.status))
-    }
-
-    /// What waits for this message, in the order in which it came.
-    pub fn take(&mut self, channel: &ChannelName, provider_ref: &ProviderRef) -> Vec<Parked> {
-        self.waiting.remove(&(channel.clone(), provider_ref.clone())).unwrap_or_default()
-    }
-
-    /// What will never match, at most `limit`.
-    pub fn take_old(&mut self, now: Timestamp, limit: usize) -> Vec<Parked> {
-        let mut old = Vec::new();
-        while old.len() < limit
-            && let Some((at, _, _)) = self.order.front()
-            && (now.since(*at) > PARKED_FOR || self.order.len() > MOST_PARKED)
-            && let Some((_, channel, provider_ref)) = self.order.pop_front()
-        {
-            old.extend(self.take(&channel, &provider_ref));
-        }
-        old
     }
 }

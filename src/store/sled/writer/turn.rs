@@ -14,7 +14,6 @@ use super::super::chain;
 use super::super::index;
 use super::super::keys;
 use super::super::live::{Live, policy_of};
-use super::super::load::Parked;
 use super::super::record;
 use super::super::rows::Rows;
 use super::Agenda;
@@ -22,6 +21,8 @@ use super::ledger::Ledger;
 use super::memory::Memory;
 use crate::store::changes::Change;
 use crate::store::gate::{Finished, Gate};
+use crate::store::inflow::MOST_ALERTS;
+use crate::store::parked::Parked;
 use crate::store::{
     Alert, Answer, Audit, AuditAction, FirstAnswer, FirstOccasion, Idempotency, Link, Match, Order, Snapshot,
     StoreError, step,
@@ -43,6 +44,8 @@ pub use leaving::Written;
 const IDEMPOTENCY_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// Dues that one verification may have served in one turn: an expired step, its successor, and its start.
 const DUES_IN_A_ROW: usize = 4;
+/// Old alerts that make room for a new one: more than one only after a start with more than there may be.
+const DROPPED_AT_ONCE: usize = 64;
 /// Verifications for which a turn has room from the start.
 const USUAL_SIZE: usize = 64;
 /// The sealed parts of a request, written in base 64 with the rest of it, stay under the size of a record.
@@ -159,12 +162,12 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// What the process before this one had under way is in doubt.
-    pub fn interrupt(&mut self, interrupted: &[VerificationId]) {
-        for &id in interrupted {
+    /// Notes what opening the store has found, before anything new begins.
+    pub fn note_what_was_found(&mut self, found: &[(VerificationId, Command)]) {
+        for (id, command) in found {
             // It was read a moment ago, on opening.
-            if let Err(error) = self.run(id, &Command::Interrupt) {
-                tracing::error!(verification = %id, %error, "an interrupted attempt could not be noted");
+            if let Err(error) = self.run(*id, command) {
+                tracing::error!(verification = %id, %error, "what was found at the start could not be noted");
             }
         }
     }
@@ -423,7 +426,9 @@ impl<'a> Turn<'a> {
         if !self.memory.parked.holds(&parked) {
             let row = record::encode(&key, &parked)?;
             self.insert(&key, row);
-            self.memory.parked.put(parked);
+            let dropped = self.memory.parked.put(parked);
+            metrics::counter!("twotick_parked_reports_dropped_total").increment(dropped.len() as u64);
+            dropped.iter().for_each(|parked| self.remove(&key_of(parked)));
         }
         Ok(Answer::Reported(Match::Parked))
     }
@@ -436,7 +441,7 @@ impl<'a> Turn<'a> {
         provider_ref: &ProviderRef,
     ) -> Result<(), StoreError> {
         for parked in self.memory.parked.take(channel, provider_ref) {
-            self.remove(&keys::parked(channel, provider_ref.name(), parked.report.status.word()));
+            self.remove(&key_of(&parked));
             let command = Command::Report {
                 message: message.ordinal(),
                 channel: channel.clone(),
@@ -454,10 +459,20 @@ impl<'a> Turn<'a> {
         {
             return;
         }
-        let key = keys::alert(keys::position_of_alert(alert));
+        let position = keys::position_of_alert(alert);
+        let key = keys::alert(position);
         match record::encode(&key, alert) {
             Ok(row) => self.insert(&key, row),
-            Err(error) => tracing::error!(%error, code = alert.code, "an alert is too large to be kept"),
+            Err(error) => {
+                return tracing::error!(%error, code = alert.code, "an alert is too large to be kept");
+            }
+        }
+        self.memory.alerts.insert(position);
+        for _ in 0..self.memory.alerts.len().saturating_sub(MOST_ALERTS).min(DROPPED_AT_ONCE) {
+            if let Some(oldest) = self.memory.alerts.pop_first() {
+                metrics::counter!("twotick_alerts_dropped_total").increment(1);
+                self.remove(&keys::alert(oldest));
+            }
         }
     }
 
@@ -515,8 +530,10 @@ impl<'a> Turn<'a> {
             Readiness::Ready if gate.has_waiting() && self.called != Some(id) => Readiness::Throttled,
             readiness => readiness,
         };
-        if readiness == Readiness::Throttled {
-            self.memory.throttle(id, channel);
+        if readiness == Readiness::Throttled
+            && let Some(app) = self.verification(id).map(|verification| verification.request.app.clone())
+        {
+            self.memory.throttle(&app, id, channel);
         }
         readiness
     }
@@ -612,6 +629,7 @@ impl<'a> Turn<'a> {
             | Fact::CodeDisowned { .. }
             | Fact::Expired
             | Fact::Canceled
+            | Fact::Abandoned { .. }
             | Fact::OperatorActed { .. } => {}
         }
         Ok(())
@@ -702,6 +720,10 @@ fn acted(
     };
     let (by, reason) = (by.clone(), reason.cloned());
     Audit { at, by, action: AuditAction::from(act), verification: Some(id), reason, detail }
+}
+
+fn key_of(parked: &Parked) -> Vec<u8> {
+    keys::parked(&parked.channel, parked.provider_ref.name(), parked.report.status.word())
 }
 
 /// Idempotency keys that are older are forgotten.

@@ -71,6 +71,7 @@ impl Turn<'_> {
             self.tell_again(message, answered)?;
             return Ok(Answer::Kept);
         }
+        let is_kept = self.memory.writers.admit(message.number, self.now);
         let about = self.about(message)?;
         for &id in &about.perhaps {
             self.tell(id, message, None, Standing::Applied, Aim::Perhaps)?;
@@ -83,6 +84,10 @@ impl Turn<'_> {
             }
             kept.verification = Some(id);
             kept.app = self.verification(id).map(|verification| verification.request.app.clone());
+        }
+        if !is_kept {
+            metrics::counter!("twotick_inbound_dropped_total").increment(1);
+            return Ok(Answer::Kept);
         }
         self.new_inbound.insert(by_ref, kept.verification);
         let position = keys::position_of(&kept);

@@ -1,68 +1,112 @@
 //! What a turn forgets: what is older than it is to be kept, and what there is of one person.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::super::super::chain;
 use super::super::super::index;
 use super::super::super::keys::{self, Row};
 use super::super::super::record;
-use super::{Turn, idempotency_limit};
+use super::{Turn, idempotency_limit, key_of};
 use crate::store::{Answer, LogPosition, Retention, StoreError, Swept};
 use crate::verification::Command;
 use crate::verification::values::{NumberIndex, Timestamp, VerificationId};
 
-/// Rows that one visit of the retention sweep may remove.
+/// Rows of each kind that one visit of the retention sweep removes, and the verification that it is at: about a
+/// millisecond of the store's time.
 const ROWS_SWEPT: usize = 64;
+/// How long the next row of a kind should have been gone, where a visit ended before it; `None`: nothing is left.
+type Behind = Option<Duration>;
 /// Verifications and inbound messages of a number that one order forgets: each is read and folded.
 const FORGOTTEN_AT_ONCE: usize = 32;
 
 impl Turn<'_> {
-    /// Forgets what is older than asked, a bounded share.
+    /// Forgets what is older than asked: of each kind a bounded share, so that none waits for the others.
     pub fn sweep_old(&mut self, before: Retention) -> Result<Swept, StoreError> {
-        let mut swept = Swept::default();
-        let started = self.rows.len();
-        for parked in self.memory.parked.take_old(self.now, ROWS_SWEPT) {
-            self.remove(&keys::parked(
-                &parked.channel,
-                parked.provider_ref.name(),
-                parked.report.status.word(),
-            ));
+        let parked = self.sweep_parked();
+        let idempotency = self.sweep_idempotency()?;
+        let inbound = self.sweep_inbound(before.inbound)?;
+        let alerts = self.sweep_alerts(before.inbound)?;
+        let audit = self.sweep_audit(before.audit)?;
+        let (verifications, removed) = self.sweep_verifications(before.verifications)?;
+        let mut more = false;
+        for (kind, behind) in [
+            ("parked_reports", parked),
+            ("idempotency_keys", idempotency),
+            ("inbound", inbound),
+            ("alerts", alerts),
+            ("audit", audit),
+            ("verifications", verifications),
+        ] {
+            let seconds = behind.unwrap_or_default().as_secs_f64();
+            metrics::gauge!("twotick_retention_behind_seconds", "kind" => kind).set(seconds);
+            more |= behind.is_some();
         }
-        for key in self.keys_by_time(Row::IdempotencyByTime, 8, idempotency_limit(self.now))? {
-            if let Some(forgotten) = keys::trailing_id(&key)
+        Ok(Swept { removed, more })
+    }
+
+    fn sweep_parked(&mut self) -> Behind {
+        let old = self.memory.parked.take_old(self.now, ROWS_SWEPT);
+        old.iter().for_each(|parked| self.remove(&key_of(parked)));
+        (old.len() >= ROWS_SWEPT).then(|| self.memory.parked.overdue(self.now))
+    }
+
+    fn sweep_idempotency(&mut self) -> Result<Behind, StoreError> {
+        let limit = idempotency_limit(self.now);
+        let keys = self.keys_by_time(Row::IdempotencyByTime, 8, limit)?;
+        for key in &keys {
+            if let Some(forgotten) = keys::trailing_id(key)
                 && !self.is_remembered(forgotten)?
             {
                 self.remove(&keys::idempotency(forgotten));
             }
-            self.remove(&key);
+            self.remove(key);
         }
-        for key in self.keys_by_time(Row::InboundByArrival, 6, before.inbound)? {
-            if let Some((position, _)) = keys::arrived(&key) {
+        Ok(behind(&keys, 8, limit))
+    }
+
+    /// By arrival: the sender's clock says nothing about how long a message was kept.
+    fn sweep_inbound(&mut self, before: Timestamp) -> Result<Behind, StoreError> {
+        let keys = self.keys_by_time(Row::InboundByArrival, 6, before)?;
+        for key in &keys {
+            if let Some((position, _)) = keys::arrived(key) {
                 self.remove_inbound(position)?;
             }
-            self.remove(&key);
+            self.remove(key);
         }
-        for key in self.keys_by_time(Row::Alert, 6, before.inbound)? {
-            self.remove(&key);
+        Ok(behind(&keys, 6, before))
+    }
+
+    fn sweep_alerts(&mut self, before: Timestamp) -> Result<Behind, StoreError> {
+        let keys = self.keys_by_time(Row::Alert, 6, before)?;
+        for key in &keys {
+            self.remove(key);
+            if let Some(position) = keys::trailing_id(key) {
+                self.memory.alerts.remove(&position);
+            }
         }
-        self.sweep_audit(before.audit)?;
+        Ok(behind(&keys, 6, before))
+    }
+
+    fn sweep_verifications(&mut self, before: Timestamp) -> Result<(Behind, usize), StoreError> {
+        let (started, mut removed) = (self.rows.len(), 0);
         let mut oldest = self.ledger.sled()?.first_after(None)?;
-        while let Some(id) = oldest.filter(|id| id.created_at() < before.verifications) {
+        while let Some(id) = oldest.filter(|id| id.created_at() < before) {
             if self.rows.len() - started >= ROWS_SWEPT {
-                return Ok(Swept { more: true, ..swept });
+                return Ok((Some(before.since(id.created_at())), removed));
             }
             if !self.memory.is_live(id) && !self.working.contains_key(&id) {
                 self.remove_verification(id)?;
-                swept.removed += 1;
+                removed += 1;
             }
             oldest = self.ledger.sled()?.first_after(Some(id))?;
         }
-        Ok(Swept { more: self.rows.len() - started >= ROWS_SWEPT, ..swept })
+        Ok((None, removed))
     }
 
     /// The log is cut at its old end only, and what the rest follows is noted.
-    fn sweep_audit(&mut self, before: Timestamp) -> Result<(), StoreError> {
-        let mut anchor = None;
+    fn sweep_audit(&mut self, before: Timestamp) -> Result<Behind, StoreError> {
+        let (mut anchor, mut removed, mut last) = (None, 0, before);
         for row in self.ledger.sled()?.scan(&[Row::Audit as u8]).take(ROWS_SWEPT) {
             let (key, value) = row?;
             let record = chain::read(&key, &value)?;
@@ -70,13 +114,14 @@ impl Turn<'_> {
                 break;
             }
             anchor = Some(chain::Head { seq: record.seq, hash: record.hash });
+            (removed, last) = (removed + 1, record.entry.at);
             self.remove(&key);
         }
         if let Some(anchor) = anchor {
             let row = record::encode(&keys::AUDIT_ANCHOR, &anchor)?;
             self.insert(&keys::AUDIT_ANCHOR, row);
         }
-        Ok(())
+        Ok((removed >= ROWS_SWEPT).then(|| before.since(last)))
     }
 
     /// A share of what there is of a person. Names that are known through others go first, and of each name last what
@@ -172,4 +217,13 @@ impl Turn<'_> {
         rows?.into_iter().for_each(|(key, _)| self.remove(&key));
         Ok(())
     }
+}
+
+/// Of keys by time, their time in so many bytes: where they are a whole share, the last of them tells how far the rest is
+/// behind.
+fn behind(keys: &[Vec<u8>], width: usize, before: Timestamp) -> Behind {
+    let last = keys.last().filter(|_| keys.len() >= ROWS_SWEPT)?;
+    let mut millis = [0; 8];
+    millis[8 - width..].copy_from_slice(last.get(1..=width)?);
+    Some(before.since(Timestamp::from_millis(i64::from_be_bytes(millis))))
 }
