@@ -328,6 +328,7 @@ const WRONG: &[Wrong] = &[
     file(", deliver_within = \"30s\"", "", "login_code\" }", "profiles.login.steps[0].deliver_within", &["missing", "only the last step"]),
     file("text = \"otp\" }", "text = \"otp\", deliver_within = \"9s\" }", "9s", "profiles.login.steps[1].deliver_within", &["not allowed on the last step"]),
     file("deliver_within = \"30s\" },", "deliver_within = \"6m\" },\n  { channel = \"sms\", text = \"otp\", deliver_within = \"5m\" },", "steps = [", "profiles.login.steps", &["add up to 11m", "fit into code_ttl, 10m"]),
+    file("en = \"en_US\"", "DE = \"de\", en = \"en_US\"", "DE =", "templates.login_code.locales.de", &["same locale as DE"]),
     file("{ en = \"en_US\"", "{ nl = \"nl\"", "default_locale", "profiles.login.default_locale", &["template \"login_code\" has too: de, nl"]),
     file("en = \"{code} is", "nl = \"{code} is", "default_locale", "profiles.login.default_locale", &["text \"otp\" has too: de, nl"]),
     file("{code} ist Ihr Code.", "Ihr Code.", "Ihr Code.", "texts.otp.de", &["contains {code}"]),

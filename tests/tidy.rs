@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 /// Who may use whom. `cli`, `app` and `main` put things together and may use everything; nobody may use them but each
 /// other. A module may always use itself.
-const MAY_USE: [(&str, &[&str]); 19] = [
+const MAY_USE: [(&str, &[&str]); 20] = [
     ("verification", &[]),
     ("clock", &["verification"]),
     ("phone", &["verification"]),
     ("language", &[]),
     ("texts", &[]),
+    ("digits", &[]),
     ("failpoint", &[]),
     ("explain", &["verification", "language"]),
     ("config", &["language", "texts", "channel", "verification"]),
@@ -33,6 +34,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
             "explain",
             "timeline",
             "language",
+            "digits",
             "failpoint",
         ],
     ),
