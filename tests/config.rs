@@ -524,6 +524,16 @@ fn a_console_has_the_users_that_it_was_given_and_none_by_itself() {
     assert!(console.users.is_empty());
 }
 
+/// By BCP 47 look-up, as what an app asks for.
+#[test]
+fn a_default_locale_is_looked_up_among_the_texts() {
+    for locale in ["EN", "en-GB", "en_gb", "DE-at"] {
+        let text = GOOD.replace("default_locale = \"en\"", &format!("default_locale = \"{locale}\""));
+        let output = Place::with(&text).run(&["config", "check"]);
+        assert_eq!(output.status.code(), Some(0), "{locale}: {}", stderr(&output));
+    }
+}
+
 #[test]
 fn the_hash_that_the_command_makes_is_taken() {
     let place = Place::new();
@@ -746,6 +756,11 @@ fn doubtful_settings_are_warned_about_and_allowed() {
     let start = format!("warning  config.toml:{line}: profiles.login.steps[0].deliver_within: WhatsApp");
     assert!(warnings.len() == 1 && warnings[0].starts_with(&start), "{warnings:?}");
     assert!(warnings[0].contains("30 to 900 s"), "{warnings:?}");
+
+    let limits = "[server]\nmax_connections = 800\nmax_waiting_per_app = 701";
+    let warnings = warned(&GOOD.replace("[server]", limits));
+    assert!(warnings.len() == 1 && warnings[0].contains("no more than 700 count"), "{warnings:?}");
+    assert!(warned(&GOOD.replace("[server]", &limits.replace("701", "700"))).is_empty());
 
     let warnings = warned(&GOOD.replace("https://sms.", "http://sms."));
     assert!(warnings.len() == 1 && warnings[0].contains("channels.sms.url: is not https"), "{warnings:?}");

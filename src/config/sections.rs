@@ -86,7 +86,14 @@ fn server(mut section: Section<'_>) -> Option<Server> {
     }
     let public_url = section.defaulted("public_url").url(Address::Ours);
     let max_connections = section.defaulted("max_connections").integer(100..=1_000_000);
-    let max_waiting_per_app = section.defaulted("max_waiting_per_app").integer(1..=1_000_000);
+    let waiting = section.defaulted("max_waiting_per_app");
+    let max_waiting_per_app = waiting.integer(1..=1_000_000);
+    if let (Some(most), Some(of_app)) = (max_connections, max_waiting_per_app)
+        && !waiting.is_default()
+        && of_app > most - most / 8
+    {
+        waiting.warning(format!("no more than {} count, seven eighths of max_connections", most - most / 8));
+    }
     section.end();
     Some(Server {
         listen: listen?,
