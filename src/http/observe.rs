@@ -55,7 +55,7 @@ pub async fn observe<B: MessageBody>(
     let unrouted = (&*route == UNROUTED).then(|| redacted(request.path()));
     let line =
         Line { method, route, unrouted, counted: listener.zip(described), measured, request_id, watch };
-    if crowd.as_ref().is_some_and(|crowd| crowd.room() == Room::Full) && !has_kept_places(&line.route) {
+    if crowd.as_ref().is_some_and(|crowd| crowd.room() == Room::Full) && !is_frequent(&line.route) {
         let refusal = Crowd::refusal();
         line.write_without_request(refusal.status_code());
         return Err(closing(decorated(refusal.into(), line.request_id)));
@@ -155,11 +155,6 @@ fn closing(mut error: Error) -> Error {
     error
 }
 
-/// Providers and the programs that watch over the server are answered however crowded it is.
-fn has_kept_places(route: &str) -> bool {
-    matches!(route, "/webhooks/{channel}" | "/healthz" | "/readyz" | "/metrics")
-}
-
 /// A path as it may stand in a log: shortened, and without any run of digits that could be a number or a code.
 fn redacted(path: &str) -> String {
     let mut shown = String::with_capacity(path.len().min(MAX_LOGGED_PATH_CHARS));
@@ -255,7 +250,8 @@ fn is_read(method: &str, status: StatusCode) -> bool {
     matches!(method, "GET" | "HEAD") && !status.is_client_error()
 }
 
-/// Asked by machines all the time; a line for each would drown the others.
+/// Asked by providers and by the programs that watch over the server, all the time: a line for each would drown the
+/// others, and they are answered however crowded the listener is.
 fn is_frequent(route: &str) -> bool {
     route.starts_with("/webhooks/") || matches!(route, "/healthz" | "/readyz" | "/metrics")
 }
