@@ -29,7 +29,7 @@ pub enum Code {
     RequestTimeout,
     InvalidRequest,
     InvalidNumber,
-    CodeMalformed,
+    NotTried,
     UnknownProfile,
     ResendTooEarly,
     ResendLimit,
@@ -59,7 +59,7 @@ impl Code {
         Self::RequestTimeout,
         Self::InvalidRequest,
         Self::InvalidNumber,
-        Self::CodeMalformed,
+        Self::NotTried,
         Self::UnknownProfile,
         Self::ResendTooEarly,
         Self::ResendLimit,
@@ -156,7 +156,7 @@ impl Code {
                 "The phone number is not valid",
                 "Write it in E.164: `+`, country code, number, digits only.",
             ),
-            Self::CodeMalformed => (
+            Self::NotTried => (
                 "not_a_code",
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "This cannot be a code",

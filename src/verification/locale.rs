@@ -29,6 +29,11 @@ pub fn look_up<'a, V>(entries: &'a BTreeMap<String, V>, wanted: &str) -> Option<
     let wanted = canonical(wanted);
     let mut range = wanted.as_str();
     while !range.is_empty() {
+        if !range.contains('-')
+            && let Some(found) = other_form(&wanted).and_then(|form| find(&form))
+        {
+            return Some(found);
+        }
         let found = find(range).or_else(|| twins(range).find_map(|twin| find(&twin)));
         if found.is_some() {
             return found;
@@ -37,6 +42,26 @@ pub fn look_up<'a, V>(entries: &'a BTreeMap<String, V>, wanted: &str) -> Option<
     }
     None
 }
+
+/// Script and region stand in for each other: phones send `zh-Hant-TW` and `zh-TW` for the same, and providers name
+/// their languages by region. Tried last before the language alone.
+fn other_form(wanted: &str) -> Option<String> {
+    let mut subtags = wanted.split('-');
+    let (language, second, third) = (subtags.next()?, subtags.next()?, subtags.next());
+    match third {
+        Some(region) if second.len() == SCRIPT_LETTERS => Some(format!("{language}-{region}")),
+        Some(_) | None if language == "zh" => {
+            let script = CHINESE_SCRIPTS.iter().find(|(_, regions)| regions.contains(&second));
+            script.map(|(script, _)| format!("zh-{script}"))
+        }
+        Some(_) | None => None,
+    }
+}
+
+/// RFC 5646, section 2.2.3; no other second subtag has as many.
+const SCRIPT_LETTERS: usize = 4;
+/// CLDR, likely subtags.
+const CHINESE_SCRIPTS: [(&str, &[&str]); 2] = [("hant", &["tw", "hk", "mo"]), ("hans", &["cn", "sg", "my"])];
 
 /// One spelling for all of a tag: `pt_BR` and `PT-br` are `pt-br`.
 pub fn canonical(tag: &str) -> String {
@@ -88,6 +113,14 @@ mod tests {
             (&["en", "zh_hant", "zh"], "ZH-HANT-HK-x-private", Some("zh_hant")),
             (&["en", "zh"], "zh-Hant-TW", Some("zh")),
             (&["en", "sr_Latn_RS", "sr"], "sr-Latn-ME", Some("sr")),
+            // Script and region stand in for each other.
+            (&["en", "zh_TW", "zh"], "zh-Hant-TW", Some("zh_TW")),
+            (&["en", "zh-CN"], "zh-Hans-CN", Some("zh-CN")),
+            (&["en", "zh-Hant", "zh"], "zh_TW", Some("zh-Hant")),
+            (&["en", "zh-Hans", "zh-Hant"], "zh-SG", Some("zh-Hans")),
+            (&["en", "zh_TW", "zh-Hant"], "zh-Hant-TW", Some("zh-Hant")),
+            (&["en", "zh_TW"], "zh-Hans-CN", None),
+            (&["en", "uz_UZ"], "uz-Latn-UZ", Some("uz_UZ")),
             // Single letters go with what they introduce (RFC 4647, 3.4).
             (&["en", "de"], "de-u-co-phonebk", Some("de")),
             (&["zh-Hant-CN-x", "zh-Hant-CN"], "zh-Hant-CN-x-private1", Some("zh-Hant-CN")),

@@ -150,7 +150,7 @@ fn what_is_nobodys_is_left_alone_with_its_id_and_the_reason() {
         for at in &channels {
             let told = delivered(at, secret, &body(&entries)).unwrap();
             assert_eq!(shares(at, &told), [""; 0], "{what} at {}", at.me.name);
-            assert_eq!(told.own.foreign, [expected.clone()], "{what} at {}", at.me.name);
+            assert_eq!(told.own.foreign, std::slice::from_ref(&expected), "{what} at {}", at.me.name);
         }
     }
 }
