@@ -78,11 +78,15 @@ async fn after_any_other_end_no_answer_depends_on_the_code() {
                 }
             }
         }
-        let first = server.check(&id, &right).await;
-        assert_eq!(first["result"], ending);
-        for code in [&right, &wrong] {
-            assert_eq!(server.check(&id, code).await, first, "{ending}");
+        let left = server.check(&id, &right).await["checks_left"].clone();
+        for code in [&right, &wrong, &right] {
+            let checked = server.check(&id, code).await;
+            assert_eq!((&checked["result"], &checked["checks_left"]), (&json!(ending), &left));
+            assert_eq!(checked["verification"]["status"], ending);
         }
+        let types = server.types(&id).await;
+        let tried = types.iter().filter(|kind| *kind == "check_failed").count();
+        assert_eq!(tried, if ending == "exhausted" { 3 } else { 0 }, "{ending}");
     }
 }
 
