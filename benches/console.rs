@@ -193,7 +193,7 @@ fn approved(vault: &Vault, policy: &Arc<Policy>, number: usize) -> [Order; 2] {
         tail: Some(vault.number_tail(phone.last_four())),
         person: vault.seal_person(id, &person).unwrap(),
         country: phone.country().map(str::to_owned),
-        locale: "de".to_owned(),
+        locale: Some("de".to_owned()),
         client_ref: Some(format!("order-{number}")),
         code: vault.new_code(id).unwrap(),
     };
@@ -271,6 +271,7 @@ async fn start(folder: &Path) -> Result<(App, Sandbox), Box<dyn Error>> {
         admin_listen: admin,
         public_url: format!("http://{public}"),
         max_connections: 1_000,
+        max_waiting_per_app: 500,
     })?;
     let sandbox = sandbox::start(Options {
         listen: "127.0.0.1:0".parse()?,

@@ -124,7 +124,7 @@ fn create(vault: &Vault, policy: &Arc<Policy>) -> Order {
         tail: None,
         person: vault.seal_person(id, &person).unwrap(),
         country: Some("DE".to_owned()),
-        locale: "de".to_owned(),
+        locale: Some("de".to_owned()),
         client_ref: None,
         code: vault.new_code(id).unwrap(),
     });

@@ -212,13 +212,16 @@ pub async fn build(
         profiles: profiles(config),
         channels: channels.iter().map(|(name, channel)| (name.to_string(), Arc::clone(channel))).collect(),
         lifecycle: serving,
+        limits: http::Limits {
+            connections: descriptors::allow(config.server.max_connections as usize),
+            waiting_per_app: config.server.max_waiting_per_app as usize,
+        },
         metrics,
     });
     let addr = listeners.public.local_addr().map_err(StartError::Http)?;
     let admin_addr = listeners.admin.local_addr().map_err(StartError::Http)?;
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let most = descriptors::allow(config.server.max_connections as usize);
-    let public = http::serve_public(listeners.public, &shared, workers, most).map_err(StartError::Http)?;
+    let public = http::serve_public(listeners.public, &shared, workers).map_err(StartError::Http)?;
     let (door, notice) = door::open(&config.store.path, admin_addr, rows, vault, clock)?;
     let pages = move |pages: &mut ServiceConfig| {
         door::configure(pages, &door);

@@ -80,6 +80,8 @@ pub struct Server {
     pub public_url: String,
     /// Of the public listener, 100 to 1,000,000.
     pub max_connections: u32,
+    /// Long polls and streams of one app, 1 to 1,000,000.
+    pub max_waiting_per_app: u32,
 }
 
 #[derive(Debug, Clone)]

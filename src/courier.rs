@@ -128,7 +128,7 @@ impl Courier {
         let person = self.vault.person(verification).map_err(unreadable)?;
         let code = self.vault.code(request, policy.code_length).map_err(unreadable)?;
         let minutes = minutes_left(now, verification.expires_at);
-        let content = content(step, policy, &request.locale, &code, minutes)?;
+        let content = content(step, policy, request.locale.as_deref(), &code, minutes)?;
         Ok(Letter { channel, to: SecretString::from(person.to), code, content })
     }
 
@@ -221,11 +221,11 @@ impl Rendered<'_> {
 fn content<'a>(
     step: &'a Step,
     policy: &'a Policy,
-    locale: &str,
+    locale: Option<&str>,
     code: &SecretString,
     minutes: u64,
 ) -> Result<Rendered<'a>, Outcome> {
-    let wording = step.content.in_locale(locale, &policy.default_locale).ok_or_else(|| {
+    let (_, wording) = step.content.in_locale(locale, &policy.default_locale).ok_or_else(|| {
         let title = "the step has no wording for the profile's default locale";
         refused("no_wording", title, ErrorClass::Configuration)
     })?;

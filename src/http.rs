@@ -3,6 +3,8 @@
 
 mod api;
 mod auth;
+mod conditional;
+mod crowd;
 mod docs;
 mod error;
 mod input;
@@ -38,6 +40,7 @@ use crate::store::Store;
 use crate::vault::Vault;
 use crate::verification::Policy;
 use crate::verification::values::AppName;
+use crowd::Crowd;
 use meters::{ChannelMeters, Listener};
 
 pub use docs::document;
@@ -104,8 +107,18 @@ pub struct Services {
     /// By the channel's name.
     pub channels: BTreeMap<String, Arc<Channel>>,
     pub lifecycle: watch::Receiver<Lifecycle>,
+    pub limits: Limits,
     /// Rendered at `/metrics`. Whoever made it also runs its upkeep.
     pub metrics: PrometheusHandle,
+}
+
+/// How many may use the public listener at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections beyond these wait until one of them ends.
+    pub connections: usize,
+    /// Long polls and streams of one app.
+    pub waiting_per_app: usize,
 }
 
 /// Who may call the API.
@@ -142,6 +155,7 @@ pub struct Shared {
     admin: web::Data<Listener>,
     /// By the channel's name.
     webhooks: meters::Channels,
+    waiting: crowd::Waiting,
     /// Idempotency keys whose first request is under way.
     creating: Mutex<HashSet<[u8; 16]>>,
 }
@@ -152,9 +166,11 @@ pub fn share(services: Services) -> web::Data<Shared> {
     let of_channel =
         |(name, channel): (&String, &Arc<Channel>)| (name.clone(), ChannelMeters::new(channel.name()));
     let webhooks = services.channels.iter().map(of_channel).collect();
-    let [public, admin] =
-        [&*routes::PUBLIC, &*routes::ADMIN].map(|routes| web::Data::new(Listener::new(routes)));
-    web::Data::new(Shared { services, keys, public, admin, webhooks, creating: Mutex::default() })
+    let Limits { connections, waiting_per_app } = services.limits;
+    let [public, admin] = [(&*routes::PUBLIC, connections), (&*routes::ADMIN, ADMIN_CONNECTIONS)]
+        .map(|(routes, connections)| web::Data::new(Listener::new(routes, connections)));
+    let waiting = crowd::Waiting::new(connections, waiting_per_app);
+    web::Data::new(Shared { services, keys, public, admin, webhooks, waiting, creating: Mutex::default() })
 }
 
 /// Registers the public listener's routes; [`serve_public`] adds what surrounds them.
@@ -187,16 +203,15 @@ const ADMIN_WORKERS: usize = 1;
 /// Each costs some 10 KiB, so that a flood of them stays below 50 MiB.
 const ADMIN_CONNECTIONS: usize = 4_096;
 
-/// Serves the public listener with so many `workers` until it is stopped through the server's handle. Connections
-/// beyond `most` wait until one of them ends.
+/// Serves the public listener with so many `workers` until it is stopped through the server's handle.
 pub fn serve_public(
     listener: TcpListener,
     shared: &web::Data<Shared>,
     workers: usize,
-    most: usize,
 ) -> std::io::Result<Server> {
-    let shared = shared.clone();
-    serve(listener, workers, most.div_ceil(workers), move |config| public(config, &shared))
+    let (crowd, shared) = (Arc::clone(&shared.public.crowd), shared.clone());
+    let a_worker = shared.limits.connections.div_ceil(workers);
+    serve(listener, workers, a_worker, crowd, move |config| public(config, &shared))
 }
 
 /// Serves the admin listener until it is stopped through the server's handle. `pages` registers what stands beside
@@ -206,8 +221,8 @@ pub fn serve_admin(
     shared: &web::Data<Shared>,
     pages: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
-    let shared = shared.clone();
-    serve(listener, ADMIN_WORKERS, ADMIN_CONNECTIONS, move |config| {
+    let (crowd, shared) = (Arc::clone(&shared.admin.crowd), shared.clone());
+    serve(listener, ADMIN_WORKERS, ADMIN_CONNECTIONS, crowd, move |config| {
         pages(config);
         admin(config, &shared);
     })
@@ -217,6 +232,7 @@ fn serve(
     listener: TcpListener,
     workers: usize,
     connections_a_worker: usize,
+    crowd: Arc<Crowd>,
     configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
     let app = move || {
@@ -227,6 +243,7 @@ fn serve(
         .max_connections(connections_a_worker)
         .client_request_timeout(HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
+        .on_connect(move |_socket, connection| drop(connection.insert(crowd.enter())))
         .client_disconnect_timeout(LAST_WORD_TIMEOUT)
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .disable_signals()

@@ -23,6 +23,7 @@ pub mod config;
 pub mod console;
 #[cfg(not(fuzzing))]
 pub mod courier;
+pub mod digits;
 pub mod excerpt;
 pub mod explain;
 pub mod failpoint;

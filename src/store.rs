@@ -41,6 +41,14 @@ pub struct Snapshot {
     pub policy: Arc<Policy>,
 }
 
+impl Snapshot {
+    /// The locale in which the message queued last is sent.
+    pub fn locale(&self) -> &str {
+        let step = self.verification.current().map_or(0, |message| message.step);
+        self.policy.locale_of(step, self.verification.request.locale.as_deref())
+    }
+}
+
 /// What can be asked of a store. All answers of one call come together, when all of them are durable.
 #[derive(Clone, Debug)]
 pub enum Order {

@@ -338,6 +338,7 @@ const WRONG: &[Wrong] = &[
     file(", deliver_within = \"30s\"", "", "login_code\" }", "profiles.login.steps[0].deliver_within", &["missing", "only the last step"]),
     file("text = \"otp\" }", "text = \"otp\", deliver_within = \"9s\" }", "9s", "profiles.login.steps[1].deliver_within", &["not allowed on the last step"]),
     file("deliver_within = \"30s\" },", "deliver_within = \"6m\" },\n  { channel = \"sms\", text = \"otp\", deliver_within = \"5m\" },", "steps = [", "profiles.login.steps", &["add up to 11m", "fit into code_ttl, 10m"]),
+    file("en = \"en_US\"", "DE = \"de\", en = \"en_US\"", "DE =", "templates.login_code.locales.de", &["same locale as DE"]),
     file("{ en = \"en_US\"", "{ nl = \"nl\"", "default_locale", "profiles.login.default_locale", &["template \"login_code\" has too: de, nl"]),
     file("en = \"{code} is", "nl = \"{code} is", "default_locale", "profiles.login.default_locale", &["text \"otp\" has too: de, nl"]),
     file("{code} ist Ihr Code.", "Ihr Code.", "Ihr Code.", "texts.otp.de", &["contains {code}"]),
@@ -532,6 +533,16 @@ fn a_console_has_the_users_that_it_was_given_and_none_by_itself() {
     let console = Config::parse(&without, &environment).unwrap().console;
     assert_eq!((&*console.public_url, &*console.time_zone), ("http://127.0.0.1:8081", "UTC"));
     assert!(console.users.is_empty());
+}
+
+/// By BCP 47 look-up, as what an app asks for.
+#[test]
+fn a_default_locale_is_looked_up_among_the_texts() {
+    for locale in ["EN", "en-GB", "en_gb", "DE-at"] {
+        let text = GOOD.replace("default_locale = \"en\"", &format!("default_locale = \"{locale}\""));
+        let output = Place::with(&text).run(&["config", "check"]);
+        assert_eq!(output.status.code(), Some(0), "{locale}: {}", stderr(&output));
+    }
 }
 
 #[test]
@@ -759,6 +770,11 @@ fn doubtful_settings_are_warned_about_and_allowed() {
     let start = format!("warning  config.toml:{line}: profiles.login.steps[0].deliver_within: WhatsApp");
     assert!(warnings.len() == 1 && warnings[0].starts_with(&start), "{warnings:?}");
     assert!(warnings[0].contains("30 to 900 s"), "{warnings:?}");
+
+    let limits = "[server]\nmax_connections = 800\nmax_waiting_per_app = 701";
+    let warnings = warned(&GOOD.replace("[server]", limits));
+    assert!(warnings.len() == 1 && warnings[0].contains("no more than 700 count"), "{warnings:?}");
+    assert!(warned(&GOOD.replace("[server]", &limits.replace("701", "700"))).is_empty());
 
     let warnings = warned(&GOOD.replace("https://sms.", "http://sms."));
     assert!(warnings.len() == 1 && warnings[0].contains("channels.sms.url: is not https"), "{warnings:?}");

@@ -89,7 +89,7 @@ impl House {
             tail: None,
             person: self.vault.seal_person(id, &person).unwrap(),
             country: None,
-            locale: locale.to_owned(),
+            locale: Some(locale.to_owned()),
             client_ref: None,
             code: self.vault.new_code(id).unwrap(),
         });

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 /// Who may use whom. `cli`, `app` and `main` put things together and may use everything; nobody may use them but each
 /// other. A module may always use itself.
-const MAY_USE: [(&str, &[&str]); 20] = [
+const MAY_USE: [(&str, &[&str]); 21] = [
     ("verification", &[]),
     ("clock", &["verification"]),
     ("phone", &["verification"]),
     ("language", &[]),
     ("texts", &[]),
     ("excerpt", &[]),
+    ("digits", &[]),
     ("failpoint", &[]),
     ("explain", &["verification", "language"]),
     ("config", &["language", "texts", "channel", "verification"]),
@@ -34,6 +35,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
             "explain",
             "timeline",
             "language",
+            "digits",
             "failpoint",
         ],
     ),

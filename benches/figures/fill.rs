@@ -241,7 +241,7 @@ impl Filler {
                 .seal_person(id, &Person { to, metadata: BTreeMap::new() })
                 .expect("keys are in memory"),
             country: phone.country().map(str::to_owned),
-            locale: "en".to_owned(),
+            locale: Some("en".to_owned()),
             client_ref: None,
             code: self.vault.new_code(id).expect("keys are in memory"),
         })

@@ -174,6 +174,7 @@ listen = "{addr}"
 admin_listen = "{admin}"
 public_url = "http://{addr}"
 max_connections = {CONNECTIONS}
+max_waiting_per_app = {CONNECTIONS}
 [store]
 path = "{data}"
 [keys]

@@ -12,6 +12,7 @@ use super::values::format_duration;
 use super::{Autofill, Profile, Step, StepContent};
 use crate::channel::Carries;
 use crate::texts::Encoding;
+use crate::verification::locale::look_up;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -271,7 +272,7 @@ fn check_locale<'s>(slot: &Slot<'_>, locale: &str, steps: impl Iterator<Item = &
                 ("text", name, text.map(|text| &text.locales))
             }
         };
-        let Some(locales) = locales.filter(|locales| !locales.contains_key(locale)) else { continue };
+        let Some(locales) = locales.filter(|locales| look_up(locales, locale).is_none()) else { continue };
         if reported.insert((what, name)) {
             let there: Vec<&str> = locales.keys().map(String::as_str).collect();
             let there = there.join(", ");

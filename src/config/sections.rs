@@ -15,6 +15,7 @@ use super::tree::Table;
 use super::values::{Address, SecretRule};
 use super::{App, Backend, Button, Config, Keys, Retention, Server, Store, Template, Text};
 use crate::texts;
+use crate::verification::locale::canonical;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -85,12 +86,21 @@ fn server(mut section: Section<'_>) -> Option<Server> {
     }
     let public_url = section.defaulted("public_url").url(Address::Ours);
     let max_connections = section.defaulted("max_connections").integer(100..=1_000_000);
+    let waiting = section.defaulted("max_waiting_per_app");
+    let max_waiting_per_app = waiting.integer(1..=1_000_000);
+    if let (Some(most), Some(of_app)) = (max_connections, max_waiting_per_app)
+        && !waiting.is_default()
+        && of_app > most - most / 8
+    {
+        waiting.warning(format!("no more than {} count, seven eighths of max_connections", most - most / 8));
+    }
     section.end();
     Some(Server {
         listen: listen?,
         admin_listen: admin_listen?,
         public_url: public_url?,
         max_connections: max_connections?,
+        max_waiting_per_app: max_waiting_per_app?,
     })
 }
 
@@ -233,11 +243,14 @@ fn locales(
         section.problem("must have at least one locale, such as en");
         return None;
     }
+    let mut spelled = BTreeMap::<String, String>::new();
     let read: Vec<_> = entries
         .into_iter()
         .map(|(locale, slot)| {
             if !is_locale(&locale) {
                 slot.problem("the key must be a locale, such as en, de or pt-BR");
+            } else if let Some(first) = spelled.insert(canonical(&locale), locale.clone()) {
+                slot.problem(format!("is the same locale as {first}; case, - and _ make no difference"));
             }
             (locale, read(&slot))
         })

@@ -101,6 +101,22 @@ pub(super) static TABLE: &[Explanation] = &[
         ),
     ),
     ours(
+        "not_a_code",
+        Customer,
+        said("Not a code", "Kein Code"),
+        said(
+            "What was typed cannot be a code of this profile: it is empty, has letters, or another length. It was not \
+             compared and does not count as a try. Blanks, hyphens and dots make no difference.",
+            "Die Eingabe kann kein Code dieses Profils sein: Sie ist leer, enthält Buchstaben oder hat eine andere \
+             Länge. Sie wurde nicht verglichen und zählt nicht als Versuch. Leerzeichen, Bindestriche und Punkte \
+             spielen keine Rolle.",
+        ),
+        said(
+            "Type the code again, as it stands in the message.",
+            "Den Code noch einmal eingeben, wie er in der Nachricht steht.",
+        ),
+    ),
+    ours(
         "unknown_profile",
         App,
         said("No such profile", "Profil unbekannt"),
@@ -236,6 +252,40 @@ pub(super) static TABLE: &[Explanation] = &[
             "If it lasts, look at the disk's `fdatasync` time and at who sends so much.",
             "Wenn es anhält, prüfen Sie, wie lange `fdatasync` auf dem Datenträger dauert und wer so viel \
              sendet.",
+        ),
+    ),
+    ours(
+        "too_many_waiting",
+        App,
+        said("Too many long polls and streams", "Zu viele Long Polls und Streams"),
+        said(
+            "The app has as many long polls and streams open as `[server] max_waiting_per_app` allows, or all apps \
+             together hold seven eighths of `max_connections`.",
+            "Die App hält so viele Long Polls und Streams offen, wie `[server] max_waiting_per_app` erlaubt, oder \
+             alle Apps zusammen belegen sieben Achtel von `max_connections`.",
+        ),
+        said(
+            "Close streams when their `end` event comes, and try again after `Retry-After`. If the app needs more, \
+             raise the limit.",
+            "Schließen Sie Streams, sobald ihr Ereignis `end` kommt, und versuchen Sie es nach `Retry-After` erneut. \
+             Braucht die App mehr, erhöhen Sie die Grenze.",
+        ),
+    ),
+    ours(
+        "too_many_connections",
+        App,
+        said("Too many connections", "Zu viele Verbindungen"),
+        said(
+            "Nearly `[server] max_connections` connections are open; the last ones are kept for webhooks and health \
+             checks.",
+            "Fast `[server] max_connections` Verbindungen sind offen; die letzten bleiben Webhooks und \
+             Zustandsprüfungen vorbehalten.",
+        ),
+        said(
+            "Try again after `Retry-After`, and reuse connections. If it happens often, raise the limit or look for the \
+             caller that opens so many.",
+            "Versuchen Sie es nach `Retry-After` erneut und verwenden Sie Verbindungen mehrfach. Geschieht es oft, \
+             erhöhen Sie die Grenze oder suchen Sie den Aufrufer, der so viele öffnet.",
         ),
     ),
     ours(

@@ -3,6 +3,7 @@
 mod commands;
 mod creation;
 mod lists;
+mod typed;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, get, web};
@@ -14,8 +15,9 @@ pub use lists::{Cursors, inbound, list};
 
 use super::Shared;
 use super::auth::Caller;
+use super::conditional::KnownVersions;
 use super::docs::ApiProblems;
-use super::error::Problem;
+use super::error::{Document, Problem};
 use super::input::Query;
 use super::stream;
 use super::view::{View, etag};
@@ -35,8 +37,9 @@ use crate::verification::values::VerificationId;
         ("If-None-Match" = Option<String>, Header, description = "The `ETag` that is known, or several"),
     ),
     responses(
-        (status = 200, body = View, headers(("ETag" = String, description = "The version, quoted"))),
+        (status = 200, body = View, description = "The verification", headers(("ETag" = String, description = "The version, quoted"))),
         (status = 304, description = "Still the version that `If-None-Match` names"),
+        (status = 429, description = "`too_many_waiting`: this app has as many long polls and streams open as it may; with `Retry-After`", body = Document, content_type = "application/problem+json"),
         ApiProblems,
     ),
     security(("api_key" = [])),
@@ -50,28 +53,14 @@ pub async fn read(
     let mut query = Query::parse(&request)?;
     let wait = query.number("wait", 0..=stream::MAX_WAIT_SECONDS).unwrap_or(0);
     query.finish()?;
-    if request.headers().contains_key(header::IF_NONE_MATCH) {
-        let known = KnownVersions(&request);
-        let version = stream::other_version(&shared, &caller, path_id(&request)?, &known, wait).await?;
-        if known.contain(version) {
+    if let Some(known) = KnownVersions::of(&request) {
+        let id = path_id(&request)?;
+        if let Some(version) = stream::still_known(&shared, &caller, id, &known, wait).await? {
             return Ok(HttpResponse::NotModified().insert_header((header::ETAG, etag(version))).finish());
         }
     }
     let snapshot = owned(&shared, &caller, &request).await?;
     Ok(View::new(&snapshot, &shared.vault)?.respond(StatusCode::OK))
-}
-
-/// The versions that an `If-None-Match` names. Without the quotes that RFC 9110 asks for they are understood as well.
-pub struct KnownVersions<'a>(&'a HttpRequest);
-
-impl KnownVersions<'_> {
-    pub fn contain(&self, version: u32) -> bool {
-        let (quoted, bare) = (etag(version), version.to_string());
-        let values = self.0.headers().get_all(header::IF_NONE_MATCH);
-        let tags = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-        let mut tags = tags.map(|tag| tag.trim().trim_start_matches("W/"));
-        tags.any(|tag| tag == "*" || tag == quoted || tag == bare)
-    }
 }
 
 /// The verification that the path names, if it is the caller's own.

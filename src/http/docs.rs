@@ -36,6 +36,13 @@ fn describe() -> OpenApi {
         tag("operation", "For whoever runs it"),
     ]);
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("API key").build();
+    // A route for two methods has one description, and so one id for both.
+    for item in document.paths.paths.values_mut() {
+        let head = item.head.as_mut().and_then(|operation| operation.operation_id.as_mut());
+        if let Some(id) = head {
+            id.push_str("_head");
+        }
+    }
     let components = document.components.get_or_insert_with(Components::new);
     components.add_security_scheme("api_key", SecurityScheme::Http(bearer));
     document
@@ -71,7 +78,7 @@ pub enum ApiProblems {
     Failed(#[to_response] ProblemDocument),
     #[response(
         status = 503,
-        description = "`store_full`, `store_busy`, `draining`: try again after `Retry-After`"
+        description = "`store_full`, `store_busy`, `too_many_connections`, `draining`: try again after `Retry-After`"
     )]
     Unavailable(#[to_response] ProblemDocument),
 }
@@ -98,7 +105,7 @@ pub enum PublicProblems {
     Failed(#[to_response] ProblemDocument),
     #[response(
         status = 503,
-        description = "`store_full`, `store_busy`, `draining`: try again after `Retry-After`"
+        description = "`store_full`, `store_busy`, `too_many_connections`, `draining`: try again after `Retry-After`"
     )]
     Unavailable(#[to_response] ProblemDocument),
 }

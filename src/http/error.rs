@@ -29,6 +29,7 @@ pub enum Code {
     RequestTimeout,
     InvalidRequest,
     InvalidNumber,
+    NotTried,
     UnknownProfile,
     ResendTooEarly,
     ResendLimit,
@@ -37,6 +38,8 @@ pub enum Code {
     IdempotencyKeyReused,
     IdempotencyKeyInUse,
     ChallengeRefused,
+    TooManyWaiting,
+    TooManyConnections,
     StoreFull,
     StoreBusy,
     Draining,
@@ -45,7 +48,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::Unauthorized,
         Self::SignatureRefused,
         Self::NotFound,
@@ -56,6 +59,7 @@ impl Code {
         Self::RequestTimeout,
         Self::InvalidRequest,
         Self::InvalidNumber,
+        Self::NotTried,
         Self::UnknownProfile,
         Self::ResendTooEarly,
         Self::ResendLimit,
@@ -64,6 +68,8 @@ impl Code {
         Self::IdempotencyKeyReused,
         Self::IdempotencyKeyInUse,
         Self::ChallengeRefused,
+        Self::TooManyWaiting,
+        Self::TooManyConnections,
         Self::StoreFull,
         Self::StoreBusy,
         Self::Draining,
@@ -150,6 +156,12 @@ impl Code {
                 "The phone number is not valid",
                 "Write it in E.164: `+`, country code, number, digits only.",
             ),
+            Self::NotTried => (
+                "not_a_code",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "This cannot be a code",
+                "Ask the person to type the code again. It was not compared and does not count as a try.",
+            ),
             Self::UnknownProfile => (
                 "unknown_profile",
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -194,6 +206,18 @@ impl Code {
                 StatusCode::FORBIDDEN,
                 "The webhook's verify token is missing or wrong",
                 "Enter at the provider the verify token of this channel's configuration.",
+            ),
+            Self::TooManyWaiting => (
+                "too_many_waiting",
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many long polls and streams are open",
+                "Close those that are not needed, or ask without `wait`; try again after `Retry-After`.",
+            ),
+            Self::TooManyConnections => (
+                "too_many_connections",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too many connections are open",
+                "Nothing was done; try again after `Retry-After`. Use few connections for many requests.",
             ),
             Self::StoreFull => (
                 "store_full",

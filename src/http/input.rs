@@ -1,9 +1,10 @@
 //! Reading what a caller sends: bodies within a size and a time, JSON objects field by field so that everything
 //! wrong is said at once, and queries.
 
+mod json;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,10 +15,10 @@ use actix_web::http::header;
 use actix_web::web::{self, BytesMut};
 use actix_web::{HttpMessage, HttpRequest};
 use futures_util::StreamExt;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::error::{Code, FieldError, Problem};
+use json::Json;
 
 /// Of the API. The largest lawful request, with 16 pairs of metadata, has about 12 KiB.
 pub const API_BODY_LIMIT: usize = 64 * 1024;
@@ -134,7 +135,8 @@ pub enum Presence {
 
 pub fn require_json(request: &HttpRequest) -> Result<(), Problem> {
     let encoded = request.headers().get(header::CONTENT_ENCODING);
-    if encoded.is_some_and(|encoding| encoding.as_bytes() != b"identity") {
+    let encoded = encoded.map(|encoding| encoding.as_bytes().trim_ascii());
+    if encoded.is_some_and(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")) {
         return Err(Problem::new(Code::UnsupportedMediaType, "a compressed body is not taken"));
     }
     if request.content_type().trim().eq_ignore_ascii_case("application/json") {
@@ -152,20 +154,29 @@ pub struct Fields {
 }
 
 impl Fields {
+    /// A repeated name is refused wherever it stands, because the parsers of two programs may each believe another one
+    /// of the two.
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
-        let Object { values, repeated } = serde_json::from_slice(body).map_err(|error| {
-            if error.is_data() {
-                return Problem::field(Code::InvalidRequest, "", "the body must be a JSON object");
-            }
+        let Json { value, repeated } = json::read(body).map_err(|error| {
             // The position only: a message about a value would repeat it.
             let detail = format!("not JSON at line {} column {}", error.line(), error.column());
             Problem::new(Code::MalformedBody, detail)
         })?;
-        let mut fields = Self { values, ..Self::default() };
-        for name in repeated {
-            fields.refuse(Code::InvalidRequest, &pointer(&name), "the field comes more than once");
+        let Value::Object(values) = value else {
+            return Err(Problem::field(Code::InvalidRequest, "", "the body must be a JSON object"));
+        };
+        let mut wrong = Wrong::default();
+        for pointer in repeated {
+            wrong.add(Code::InvalidRequest, &pointer, "the name comes more than once");
         }
-        Ok(fields)
+        wrong.finish()?;
+        Ok(Self { values: values.into_iter().collect(), ..Self::default() })
+    }
+
+    /// All fields that are there and not null, in the order of their names.
+    pub fn given(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let given = self.values.iter().filter(|(_, value)| !value.is_null());
+        given.map(|(name, value)| (name.as_str(), value))
     }
 
     /// The text of a field; `None` where it is missing, null or (which is gathered) of another type.
@@ -241,39 +252,6 @@ impl Wrong {
 pub fn pointer(name: &str) -> String {
     let name: String = name.chars().take(MAX_NAME_CHARS).collect();
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
-}
-
-/// A JSON object. A repeated field is noticed, because the parsers of two programs may each believe another one of
-/// the two.
-struct Object {
-    values: BTreeMap<String, Value>,
-    repeated: Vec<String>,
-}
-
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ObjectVisitor)
-    }
-}
-
-struct ObjectVisitor;
-
-impl<'de> Visitor<'de> for ObjectVisitor {
-    type Value = Object;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-        let mut object = Object { values: BTreeMap::new(), repeated: Vec::new() };
-        while let Some((name, value)) = map.next_entry::<String, Value>()? {
-            if object.values.insert(name.clone(), value).is_some() {
-                object.repeated.push(name);
-            }
-        }
-        Ok(object)
-    }
 }
 
 /// The parameters of a query, taken one by one.

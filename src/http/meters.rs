@@ -2,11 +2,12 @@
 //! than to parse a webhook. Nothing is registered before it happens.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use actix_web::http::StatusCode;
 use metrics::{Counter, Gauge, Histogram, SharedString, counter, gauge, histogram};
 
+use super::crowd::Crowd;
 use super::metrics as names;
 use super::observe::Measured;
 use super::routes::{Route, Routes};
@@ -16,13 +17,15 @@ use crate::verification::values::{ChannelName, ReportStatus};
 /// A listener's routes, with what is counted of each.
 pub struct Listener {
     pub routes: &'static Routes,
+    pub crowd: Arc<Crowd>,
     /// By the number of the route.
     meters: Vec<RouteMeters>,
 }
 
 impl Listener {
-    pub fn new(routes: &'static Routes) -> Self {
-        Self { routes, meters: routes.all().map(|_| RouteMeters::default()).collect() }
+    pub fn new(routes: &'static Routes, connections: usize) -> Self {
+        let crowd = Arc::new(Crowd::new(connections));
+        Self { routes, crowd, meters: routes.all().map(|_| RouteMeters::default()).collect() }
     }
 
     pub fn meters(&self, route: &Route) -> Option<&RouteMeters> {

@@ -4,16 +4,18 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode, header};
+use actix_web::http::{ConnectionType, Method, StatusCode, header};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, web};
+use actix_web::{Error, HttpMessage, ResponseError, web};
 use metrics::SharedString;
 
+use super::crowd::{Crowd, Room};
 use super::error::Problem;
 use super::meters::{Listener, count_undescribed};
 use super::routes::{Route, UNROUTED};
@@ -49,13 +51,22 @@ pub async fn observe<B: MessageBody>(
     } else {
         Measured::Work
     };
+    let crowd = listener.as_ref().map(|listener| Arc::clone(&listener.crowd));
     let unrouted = (&*route == UNROUTED).then(|| redacted(request.path()));
     let line =
         Line { method, route, unrouted, counted: listener.zip(described), measured, request_id, watch };
+    if crowd.as_ref().is_some_and(|crowd| crowd.room() == Room::Full) && !is_frequent(&line.route) {
+        let refusal = Crowd::refusal();
+        line.write_without_request(refusal.status_code());
+        return Err(closing(decorated(refusal.into(), line.request_id)));
+    }
     match caught(next.call(request)).await {
         Ok(Ok(mut response)) => {
             line.write(response.status(), response.request());
             decorate(response.headers_mut(), &line.request_id);
+            if crowd.is_some_and(|crowd| crowd.room() != Room::Plenty) {
+                response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            }
             Ok(response)
         }
         Ok(Err(error)) => {
@@ -130,6 +141,15 @@ fn decorate(headers: &mut HeaderMap, request_id: &HeaderValue) {
 fn decorated(mut error: Error, request_id: HeaderValue) -> Error {
     error.add_response_mapper(move |mut response| {
         decorate(response.headers_mut(), &request_id);
+        response
+    });
+    error
+}
+
+/// The answer is the last of its connection.
+fn closing(mut error: Error) -> Error {
+    error.add_response_mapper(|mut response| {
+        response.head_mut().set_connection_type(ConnectionType::Close);
         response
     });
     error
@@ -230,7 +250,8 @@ fn is_read(method: &str, status: StatusCode) -> bool {
     matches!(method, "GET" | "HEAD") && !status.is_client_error()
 }
 
-/// Asked by machines all the time; a line for each would drown the others.
+/// Asked by providers and by the programs that watch over the server, all the time: a line for each would drown the
+/// others, and they are answered however crowded the listener is.
 fn is_frequent(route: &str) -> bool {
     route.starts_with("/webhooks/") || matches!(route, "/healthz" | "/readyz" | "/metrics")
 }

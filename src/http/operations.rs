@@ -24,7 +24,7 @@ use crate::verification::values::ChannelName;
     method(get, head), path = "/healthz",
     operation_id = "alive",
     tag = "operation",
-    responses((status = 200, body = Condition), PublicProblems),
+    responses((status = 200, body = Condition, description = "It is alive"), PublicProblems),
 )]
 #[route("/healthz", method = "GET", method = "HEAD")]
 pub async fn alive() -> HttpResponse {
@@ -39,7 +39,7 @@ pub async fn alive() -> HttpResponse {
     operation_id = "ready",
     tag = "operation",
     responses(
-        (status = 200, body = Condition),
+        (status = 200, body = Condition, description = "It takes work"),
         (status = 503, description = "`store_full`, `store_busy` or `draining`", body = Document, content_type = "application/problem+json"),
         PublicProblems,
     ),
@@ -84,7 +84,7 @@ pub async fn metrics(shared: web::Data<Shared>) -> HttpResponse {
         ("limit" = Option<u8>, Query, minimum = 1, maximum = 100),
         ("cursor" = Option<String>, Query),
     ),
-    responses((status = 200, body = AlertPage), PublicProblems),
+    responses((status = 200, body = AlertPage, description = "A page of them"), PublicProblems),
 )]
 #[get("/alerts")]
 pub async fn alerts(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {

@@ -10,14 +10,17 @@ use futures_util::stream::unfold;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
-use super::api::{KnownVersions, owned};
+use super::api::owned;
 use super::auth::Caller;
+use super::conditional::KnownVersions;
+use super::crowd::Waiter;
 use super::docs::ApiProblems;
-use super::error::{Code, Problem};
+use super::error::{Code, Document, Problem};
 use super::input::Query;
 use super::view::View;
 use super::{Lifecycle, Shared};
 use crate::store::Snapshot;
+use crate::verification::due::settles_at;
 use crate::verification::values::VerificationId;
 
 pub const MAX_WAIT_SECONDS: usize = 60;
@@ -33,28 +36,34 @@ pub fn may_wait(query: &str) -> bool {
     query.split('&').any(|pair| pair.starts_with("wait=") && pair != "wait=0")
 }
 
-/// The first version that is not `known`, or the one there is when `wait_seconds` are over. Whoever waits holds nothing
-/// of the verification: a hundred thousand may.
-pub async fn other_version(
+/// The version that there still is when `wait_seconds` are over, if it is a known one; `None` as soon as it is another.
+/// A caller that waits holds nothing of the verification: a hundred thousand may.
+pub async fn still_known(
     shared: &Shared,
     caller: &Caller,
     id: VerificationId,
     known: &KnownVersions<'_>,
     wait_seconds: usize,
-) -> Result<u32, Problem> {
-    let version = version(shared, caller, id).await?;
-    if wait_seconds == 0 || !known.contain(version) {
-        Ok(version)
-    } else {
-        wait(shared, caller, id, known, wait_seconds).await
+) -> Result<Option<u32>, Problem> {
+    let first = version(shared, caller, id).await?;
+    if !known.name(first) && !known.name_all() {
+        return Ok(None);
     }
+    if wait_seconds == 0 {
+        return Ok(Some(first));
+    }
+    let _waiter = shared.waiting.enter(&caller.0)?;
+    let now =
+        wait(shared, caller, id, |version| version == first || known.name(version), wait_seconds).await?;
+    Ok(Some(now).filter(|&now| now == first || known.name(now)))
 }
 
+/// The first version that is not known, or the one there is when the time is over.
 async fn wait(
     shared: &Shared,
     caller: &Caller,
     id: VerificationId,
-    known: &KnownVersions<'_>,
+    is_known: impl Fn(u32) -> bool,
     seconds: usize,
 ) -> Result<u32, Problem> {
     let mut versions = shared.store.watch(id);
@@ -64,7 +73,7 @@ async fn wait(
     loop {
         // Read after the watch began, so that nothing is missed in between.
         let now = version(shared, caller, id).await?;
-        if !known.contain(now) {
+        if !is_known(now) {
             return Ok(now);
         }
         tokio::select! {
@@ -82,7 +91,8 @@ async fn version(shared: &Shared, caller: &Caller, id: VerificationId) -> Result
 /// Follow it as server-sent events
 ///
 /// First the verification as it is (unless `Last-Event-ID` names that version), then each change. A comment comes
-/// every 15 s. After `event: bye` the client should connect again.
+/// every 15 s. When the verification has ended and nothing more is expected of its messages, `event: end` comes last and
+/// the stream ends; do not connect again. After `event: bye`, which comes when the server stops and once an hour, do.
 #[utoipa::path(
     operation_id = "stream_verification",
     tag = "verifications",
@@ -91,8 +101,9 @@ async fn version(shared: &Shared, caller: &Caller, id: VerificationId) -> Result
         ("Last-Event-ID" = Option<String>, Header, description = "The version that is known"),
     ),
     responses(
-        (status = 200, content_type = "text/event-stream", body = String, description = "`event: verification`, `id:` the version, `data:` the verification",
-         example = "event: verification\nid: 4\ndata: {\"id\":\"ver_06hzjqd1nbrm4q9a5c2kt7x80g\",\"status\":\"pending\"}\n\n"),
+        (status = 200, content_type = "text/event-stream", body = String, description = "`event: verification`, `id:` the version, `data:` the verification; at last `event: end`",
+         example = "event: verification\nid: 9\ndata: {\"id\":\"ver_06hzjqd1nbrm4q9a5c2kt7x80g\",\"status\":\"approved\"}\n\nevent: end\ndata: {}\n\n"),
+        (status = 429, description = "`too_many_waiting`: this app has as many long polls and streams open as it may; with `Retry-After`", body = Document, content_type = "application/problem+json"),
         ApiProblems,
     ),
     security(("api_key" = [])),
@@ -106,6 +117,7 @@ pub async fn events(
     Query::parse(&request)?.finish()?;
     let known = last_event_id(&request)?;
     let snapshot = owned(&shared, &caller, &request).await?;
+    let waiter = shared.waiting.enter(&caller.0)?;
     let mut heartbeat = interval(HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     heartbeat.reset();
@@ -117,11 +129,14 @@ pub async fn events(
         known,
         heartbeat,
         beats_left: LONGEST_STREAM_SECONDS / HEARTBEAT.as_secs(),
+        expected: Expected::More,
+        _waiter: waiter,
     };
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        // nginx would collect the events otherwise.
+        // A proxy that compresses would collect the events.
+        .insert_header((header::CACHE_CONTROL, "no-store, no-transform"))
+        // nginx would, too.
         .insert_header(("X-Accel-Buffering", "no"))
         .streaming(unfold(Some(follower), |follower| async move {
             let (text, follower) = follower?.next().await;
@@ -131,8 +146,11 @@ pub async fn events(
 
 fn last_event_id(request: &HttpRequest) -> Result<Option<u32>, Problem> {
     let Some(value) = request.headers().get("last-event-id") else { return Ok(None) };
-    let version = value.to_str().ok().and_then(|text| text.parse().ok());
-    version.map(Some).ok_or_else(|| {
+    let text = value.to_str().ok().map(str::trim);
+    if text == Some("") {
+        return Ok(None);
+    }
+    text.and_then(|text| text.parse().ok()).map(Some).ok_or_else(|| {
         Problem::field(Code::InvalidRequest, "/Last-Event-ID", "must be the id of an event of this stream")
     })
 }
@@ -146,9 +164,24 @@ struct Follower {
     known: Option<u32>,
     heartbeat: Interval,
     beats_left: u64,
+    expected: Expected,
+    _waiter: Waiter,
+}
+
+/// Whether another event of the verification may come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    More,
+    /// Nothing came for as long as something could.
+    Nothing,
 }
 
 impl Follower {
+    /// How long until nothing more is expected of the verification; `None` while that is not known.
+    fn settled_in(&self) -> Option<Duration> {
+        settles_at(&self.snapshot.verification).map(|at| at.since(self.shared.clock.now()))
+    }
+
     /// The next piece of the stream; without a follower it was the last.
     async fn next(mut self) -> (String, Option<Self>) {
         let id = self.snapshot.verification.id();
@@ -160,6 +193,7 @@ impl Follower {
             let version = self.snapshot.verification.version;
             if self.known != Some(version) {
                 self.known = Some(version);
+                self.expected = Expected::More;
                 return match View::new(&self.snapshot, &self.shared.vault) {
                     Ok(view) => (
                         format!("event: verification\nid: {version}\ndata: {}\n\n", view.to_json()),
@@ -168,9 +202,14 @@ impl Follower {
                     Err(_) => (bye(), None),
                 };
             }
+            let settled_in = self.settled_in();
+            if self.expected == Expected::Nothing || settled_in == Some(Duration::ZERO) {
+                return (END.to_owned(), None);
+            }
             tokio::select! {
                 changed = self.versions.changed() => if changed.is_err() { return (bye(), None) },
                 () = draining(&mut self.lifecycle) => return (bye(), None),
+                () = settled(settled_in) => self.expected = Expected::Nothing,
                 _ = self.heartbeat.tick() => {
                     self.beats_left = self.beats_left.saturating_sub(1);
                     if self.beats_left == 0 {
@@ -180,6 +219,17 @@ impl Follower {
                 }
             }
         }
+    }
+}
+
+/// After it nothing comes, and a client need not connect again.
+const END: &str = "event: end\ndata: {}\n\n";
+
+/// Ends when `wait` is over; without one never.
+async fn settled(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => sleep(wait).await,
+        None => std::future::pending().await,
     }
 }
 

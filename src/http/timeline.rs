@@ -24,7 +24,7 @@ use crate::verification::values::{EventId, MessageId, ProviderRef, VerificationI
     operation_id = "read_timeline",
     tag = "verifications",
     params(("id" = String, Path, description = "The verification's id")),
-    responses((status = 200, body = Timeline), ApiProblems),
+    responses((status = 200, body = Timeline, description = "Its events"), ApiProblems),
     security(("api_key" = [])),
 )]
 #[get("/v1/verifications/{id}/timeline")]

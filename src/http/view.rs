@@ -40,8 +40,12 @@ pub struct View {
     to: Option<String>,
     #[schema(example = "login")]
     profile: String,
+    /// The language in which the message queued last is sent, as the configuration names it.
     #[schema(example = "de")]
     locale: String,
+    /// The language that was asked for.
+    #[schema(example = "de-AT")]
+    requested_locale: Option<String>,
     #[schema(example = "order-17")]
     client_ref: Option<String>,
     metadata: BTreeMap<String, String>,
@@ -129,7 +133,8 @@ impl View {
             status: verification.status().as_str(),
             to,
             profile: snapshot.policy.profile.clone(),
-            locale: request.locale.clone(),
+            locale: snapshot.locale().to_owned(),
+            requested_locale: request.locale.clone(),
             // An app may have put a name or a number into it.
             client_ref: request.client_ref.clone().filter(|_| !verification.erased),
             metadata,

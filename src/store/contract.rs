@@ -180,7 +180,7 @@ impl<B: Backend> World<B> {
             tail: None,
             person: self.vault.seal_person(id, &person).unwrap(),
             country: Some("US".to_owned()),
-            locale: "en".to_owned(),
+            locale: Some("en".to_owned()),
             client_ref: None,
             code: self.vault.new_code(id).unwrap(),
         }

@@ -444,7 +444,7 @@ mod tests {
             tail: None,
             person: vault.seal_person(id, &person).unwrap(),
             country: None,
-            locale: "en".to_owned(),
+            locale: Some("en".to_owned()),
             client_ref: None,
             code: vault.new_code(id).unwrap(),
         });

@@ -65,7 +65,9 @@ impl<'a> Now<'a> {
     fn tell(&self, fact: &'a Fact) -> Told<'a> {
         match fact {
             Fact::Requested { request, expires_at } => Told {
-                data: json!({ "profile": self.policy.profile, "locale": request.locale,
+                data: json!({ "profile": self.policy.profile,
+                    "locale": self.policy.locale_of(0, request.locale.as_deref()),
+                    "requested_locale": request.locale,
                     "country": request.country, "expires_at": time(*expires_at) }),
                 ..said(Kind::Requested, APP, Saying::Requested { profile: &self.policy.profile })
             },

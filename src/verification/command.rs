@@ -103,8 +103,10 @@ pub struct Request {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[n(6)]
     pub country: Option<String>,
+    /// The language that the app asked for, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[n(7)]
-    pub locale: String,
+    pub locale: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[n(8)]
     pub client_ref: Option<String>,

@@ -302,9 +302,18 @@ impl Rules<'_> {
         new
     }
 
+    /// After an approval a wrong code still counts, so that nobody finds the right one by trying. At `max_checks` the
+    /// comparison no longer matters ([`Verification::may_compare`]).
     fn check(&self, comparison: Comparison) -> Vec<Fact> {
-        if !self.verification.is_pending() {
-            return Vec::new();
+        match self.verification.phase {
+            Phase::Pending(_) => {}
+            Phase::Ended { ending: Ending::Approved, .. } => {
+                let wrong = comparison == Comparison::Differ && self.verification.may_compare(self.policy);
+                return if wrong { vec![Fact::CheckFailed] } else { Vec::new() };
+            }
+            Phase::Ended { ending: Ending::Expired | Ending::Canceled | Ending::Exhausted, .. } => {
+                return Vec::new();
+            }
         }
         if self.now >= self.verification.expires_at {
             return vec![Fact::Expired];

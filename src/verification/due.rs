@@ -3,12 +3,18 @@
 use std::time::Duration;
 
 use super::command::Readiness;
-use super::state::{Phase, Progress, Stage, State, Verification};
+use super::state::{Message, Phase, Progress, Stage, State, Verification};
 use super::values::{Ordinal, Timestamp};
 
 /// An attempt without an outcome for so long is in doubt: whoever carried it out is gone.
 /// Twice the largest time-out that the configuration allows a channel.
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(120);
+
+/// How long after its expiry a code may still be reported on. WhatsApp gives up on an authentication template after
+/// 15 minutes at most, and reports nothing then.
+pub const REPORT_WAIT: Duration = Duration::from_secs(15 * 60);
+/// How long after its delivery a message may still be reported as read by somebody who is looking at it.
+pub const READ_WAIT: Duration = Duration::from_secs(3);
 
 /// In the order in which they are served when several are due: what ends comes before what sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,6 +77,26 @@ pub fn ripe(state: &State, readiness: Readiness, now: Timestamp) -> Option<(Time
             .filter(|(at, why)| *at <= now && (may_send || !is_send(*why)))
             .min_by_key(|&(at, why)| (why, at)),
     }
+}
+
+/// From when on nothing more is expected of a verification; `None` while it is pending or a request is under way.
+pub fn settles_at(verification: &Verification) -> Option<Timestamp> {
+    let Phase::Ended { at: ended_at, .. } = verification.phase else { return None };
+    if due_of(verification).is_some() {
+        return None;
+    }
+    let of_message = |message: &Message| match message.progress {
+        Progress::Queued { .. }
+        | Progress::Sending
+        | Progress::InDoubt { .. }
+        | Progress::Accepted
+        | Progress::Sent => None,
+        Progress::Delivered => message.delivered_at.map(|at| at + READ_WAIT),
+        Progress::Failed | Progress::Read | Progress::Dropped => Some(ended_at),
+    };
+    let silent_from = verification.expires_at + REPORT_WAIT;
+    let settled = verification.messages.iter().map(|message| of_message(message).unwrap_or(silent_from));
+    Some(settled.fold(ended_at, Timestamp::max))
 }
 
 fn is_send(why: Why) -> bool {

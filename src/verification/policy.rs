@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+use super::locale;
 use super::values::{ChannelName, Sealed};
 
 /// Everything the machine and the courier need to know of a profile.
@@ -54,11 +55,12 @@ pub enum Content {
 }
 
 impl Content {
-    /// The entry for `locale`, else for its language alone (`de` for `de-AT`), else for `default_locale`.
-    pub fn in_locale(&self, locale: &str, default_locale: &str) -> Option<&str> {
+    /// The entry that a request for `locale` gets, else that of `default_locale`: its name and what is sent.
+    pub fn in_locale(&self, locale: Option<&str>, default_locale: &str) -> Option<(&str, &str)> {
         let (Self::Template { languages: entries, .. } | Self::Text { by_locale: entries }) = self;
-        let language = locale.split(['-', '_']).next().unwrap_or(locale);
-        [locale, language, default_locale].iter().find_map(|&name| entries.get(name)).map(String::as_str)
+        let asked = locale.and_then(|locale| locale::look_up(entries, locale));
+        let found = asked.or_else(|| locale::look_up(entries, default_locale));
+        found.map(|(name, sent)| (name, sent.as_str()))
     }
 }
 
@@ -86,6 +88,13 @@ impl Policy {
     /// The first step on this channel.
     pub fn step_on(&self, channel: &ChannelName) -> Option<usize> {
         self.steps.iter().position(|step| step.channel == *channel)
+    }
+
+    /// The locale in which a step sends what was asked for in `requested`.
+    pub fn locale_of<'a>(&'a self, step: u8, requested: Option<&str>) -> &'a str {
+        let step = self.steps.get(usize::from(step));
+        let sent = step.and_then(|step| step.content.in_locale(requested, &self.default_locale));
+        sent.map_or(&self.default_locale, |(locale, _)| locale)
     }
 
     /// Wrong codes that may still be tried after `failed` ones.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::Request;
 use super::event::{Event, Fact, FallbackReason, Occasion, Standing};
+use super::policy::Policy;
 use super::values::{
     ChannelName, DeliveryError, MessageId, NumberIndex, Ordinal, ProviderRef, ReportStatus, Timestamp,
     VerificationId,
@@ -187,6 +188,17 @@ impl Verification {
 
     pub fn is_pending(&self) -> bool {
         matches!(self.phase, Phase::Pending(_))
+    }
+
+    /// Whether a try may still be compared with the code: while it is pending, and after an approval to tell whether the
+    /// right code came again. In both together at most `max_checks` wrong ones are.
+    pub fn may_compare(&self, policy: &Policy) -> bool {
+        match self.phase {
+            Phase::Pending(_) | Phase::Ended { ending: Ending::Approved, .. } => {
+                self.failed_checks < policy.max_checks
+            }
+            Phase::Ended { ending: Ending::Expired | Ending::Canceled | Ending::Exhausted, .. } => false,
+        }
     }
 
     /// When the next step starts unless something is delivered first.

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use twotick::clock::Stopwatch;
 
-use crate::support::{KEY, NUMBER, OTHER_APPS_KEY, SECOND_KEY, problem, server};
+use crate::support::{KEY, NUMBER, OTHER_APPS_KEY, SECOND_KEY, pointers, problem, server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_right_key_comes_in() {
@@ -121,6 +121,15 @@ async fn a_body_has_a_type_a_form_and_a_size() {
     }
     let twice = b"{\"to\":\"+12025550100\",\"to\":\"+12025550101\",\"profile\":\"login\"}".to_vec();
     problem(post(json, twice).await.unwrap(), 422, "invalid_request").await;
+    for (twice, pointer) in [
+        (r#"{"to":"+12025550100","profile":"login","metadata":{"a":"1","b":"2","a":"3"}}"#, "/metadata/a"),
+        (r#"{"to":"+12025550100","profile":"login","metadata":{"a":"1","\u0061":"1"}}"#, "/metadata/a"),
+        (r#"{"to":"+12025550100","profile":"login","metadata":{},"metadata":{}}"#, "/metadata"),
+        (r#"{"to":"+12025550100","profile":"login","other":[{"x/y":1,"x/y":1}]}"#, "/other/0/x~1y"),
+    ] {
+        let refused = problem(post(json, twice.into()).await.unwrap(), 422, "invalid_request").await;
+        assert_eq!(pointers(&refused), [pointer], "{twice}");
+    }
     let limit = 64 * 1024;
     let exactly = format!("{}{}", " ".repeat(limit - good.len()), String::from_utf8(good.clone()).unwrap());
     let utf8 = Some("Application/JSON; charset=utf-8");

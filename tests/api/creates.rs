@@ -1,5 +1,8 @@
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
+use twotick::phone::Phone;
+use twotick::store::{Order, Store};
+use twotick::verification::values::ErrorClass;
 
 use crate::support::{Answered, NUMBER, OTHER_APPS_KEY, Server, pointers, problem, server, server_with};
 
@@ -25,7 +28,7 @@ async fn a_verification_is_answered_whole() {
         body,
         json!({
             "id": id, "status": "pending", "to": NUMBER, "profile": "login", "locale": "de",
-            "client_ref": "order-17", "metadata": { "cart": "9" },
+            "requested_locale": "de", "client_ref": "order-17", "metadata": { "cart": "9" },
             "created_at": "2026-11-18T14:13:20.000Z", "expires_at": "2026-11-18T14:23:20.000Z", "checks_left": 3,
             "delivery": { "state": message["state"], "channel": "whatsapp", "delivered_by": null,
                 "fallback_at": "2026-11-18T14:13:50.000Z" },
@@ -35,9 +38,18 @@ async fn a_verification_is_answered_whole() {
             "version": body["version"],
         })
     );
-    let order =
-        ["id", "status", "to", "profile", "locale", "client_ref", "metadata", "created_at", "expires_at"]
-            .map(|name| text.find(&format!("\"{name}\":")).unwrap());
+    let order = [
+        "id",
+        "status",
+        "to",
+        "profile",
+        "locale",
+        "requested_locale",
+        "client_ref",
+        "metadata",
+        "created_at",
+    ]
+    .map(|name| text.find(&format!("\"{name}\":")).unwrap());
     assert!(order.is_sorted(), "the fields come in the contract's order: {text}");
 }
 
@@ -47,6 +59,34 @@ async fn what_is_left_out_gets_its_default() {
     let body = server.create(json!({ "to": NUMBER })).await;
     assert_eq!((&body["profile"], &body["locale"]), (&json!("login"), &json!("en")));
     assert_eq!((&body["client_ref"], &body["metadata"]), (&json!(null), &json!({})));
+    assert_eq!(body["requested_locale"], json!(null));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locale_is_looked_up_and_the_one_that_is_sent_is_shown() {
+    let mut server = server().await;
+    for (n, (asked, by_whatsapp, by_sms)) in [
+        ("pt-BR", "pt_BR", "pt"),
+        ("PT_br", "pt_BR", "pt"),
+        ("DE", "de", "en"),
+        ("de-ch", "de", "de_CH"),
+        ("zh-Hant-TW", "zh-Hant", "en"),
+        ("he-IL", "iw", "en"),
+        ("fr", "en", "en"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let to = format!("+1202555{:04}", 200 + n);
+        let body = server.create(json!({ "to": to, "profile": "login", "locale": asked })).await;
+        assert_eq!((&body["locale"], &body["requested_locale"]), (&json!(by_whatsapp), &json!(asked)));
+        let id = body["id"].as_str().unwrap();
+        assert_eq!(server.timeline(id).await[0]["data"]["locale"], by_whatsapp);
+        server.refuse("131026", ErrorClass::Recipient).await;
+        server.accept().await;
+        let body = server.read(id).await;
+        assert_eq!((&body["locale"], &body["requested_locale"]), (&json!(by_sms), &json!(asked)), "by SMS");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -213,6 +253,81 @@ async fn an_idempotency_key_brings_the_first_answer_again_byte_for_byte() {
         .header("idempotency-key", "order-17")
         .body(other.to_string());
     assert_eq!(other_app.send().await.unwrap().status(), StatusCode::CREATED, "a key belongs to its app");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_values_are_the_same_request_however_they_are_written() {
+    let server = server_with(&["login"]).await;
+    let send = |text: &str| {
+        let request = server.request(reqwest::Method::POST, "/v1/verifications");
+        let request = request.header("content-type", "application/json").header("idempotency-key", "k");
+        request.body(text.to_owned()).send()
+    };
+    let first = send(r#"{"to":"+12025550100","client_ref":"ü","metadata":{"a":"1","b":"2"}}"#).await.unwrap();
+    assert_eq!(first.status(), StatusCode::CREATED);
+    let text = first.text().await.unwrap();
+    for same in [
+        r#"{"metadata":{"b":"2","a":"1"},"client_ref":"ü","to":"+12025550100"}"#,
+        "{ \"to\" : \"+12025550100\",\r\n\t\"client_ref\": \"\\u00fc\", \"metadata\": {\"a\":\"\\u0031\", \"b\":\"2\"} }",
+        r#"{"t\u006f":"+12025550100","client_ref":"\u00FC","metadata":{"a":"1","b":"2"}}"#,
+        r#"{"to":"+12025550100","client_ref":"ü","metadata":{"a":"1","b":"2"},"locale":null,"code":null}"#,
+        r#"{"to":"+12025550100","profile":"login","client_ref":"ü","metadata":{"a":"1","b":"2"}}"#,
+    ] {
+        let again = send(same).await.unwrap();
+        assert_eq!(again.headers()["idempotent-replayed"], "true", "{same}");
+        assert_eq!(again.text().await.unwrap(), text, "{same}");
+    }
+    for other in [
+        r#"{"to":"+12025550101","client_ref":"ü","metadata":{"a":"1","b":"2"}}"#,
+        r#"{"to":"+12025550100","client_ref":"u","metadata":{"a":"1","b":"2"}}"#,
+        r#"{"to":"+12025550100","client_ref":"ü","metadata":{"a":"2","b":"1"}}"#,
+        r#"{"to":"+12025550100","client_ref":"ü"}"#,
+        r#"{"to":"+12025550100","client_ref":"ü","metadata":{"a":"1","b":"2"},"locale":"de"}"#,
+        r#"{"to":"+12025550100","client_ref":"ü","metadata":{"a":"1","b":2}}"#,
+    ] {
+        problem(send(other).await.unwrap(), 422, "idempotency_key_reused").await;
+    }
+    problem(send(r#"{"to":"+12025550100","to":"+12025550100"}"#).await.unwrap(), 422, "invalid_request")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_metadata_is_as_good_as_with_none() {
+    let server = server().await;
+    let bodies = [
+        json!({ "to": NUMBER, "profile": "login" }),
+        json!({ "to": NUMBER, "profile": "login", "metadata": {} }),
+        json!({ "to": NUMBER, "profile": "login", "metadata": null, "client_ref": null }),
+    ];
+    for body in &bodies {
+        assert_eq!(with_key(&server, "k", body).await.status(), StatusCode::CREATED);
+    }
+}
+
+/// A person who was forgotten does not come back with a repeated request.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_answer_leaves_out_what_was_erased_meanwhile() {
+    let server = server().await;
+    let body =
+        json!({ "to": NUMBER, "profile": "login", "client_ref": "order-17", "metadata": { "name": "Ada" } });
+    let first: Value = with_key(&server, "k", &body).await.value().await;
+    assert_eq!((&first["to"], &first["metadata"]["name"]), (&json!(NUMBER), &json!("Ada")));
+    let number = server.vault.number_index(&Phone::parse(NUMBER).unwrap());
+    server.store.execute(vec![Order::Forget(number)]).await.unwrap();
+    let again = with_key(&server, "k", &body).await;
+    assert_eq!(
+        (again.status(), &again.headers()["idempotent-replayed"]),
+        (StatusCode::CREATED, &"true".parse().unwrap())
+    );
+    let again: Value = again.value().await;
+    assert_eq!(
+        (&again["to"], &again["client_ref"], &again["metadata"]),
+        (&json!(null), &json!(null), &json!({}))
+    );
+    assert_eq!(
+        (&again["id"], &again["version"], &again["status"]),
+        (&first["id"], &first["version"], &first["status"])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

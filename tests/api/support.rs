@@ -18,7 +18,7 @@ use twotick::app::metrics;
 use twotick::channel::webhook::Callback;
 use twotick::channel::{self, Basis, Channel, Settings, Timeouts, http_sms, meta, signature};
 use twotick::clock::{Clock, ManualClock};
-use twotick::http::{self, CustomCode, Lifecycle, Profile, Services};
+use twotick::http::{self, CustomCode, Lifecycle, Limits, Profile, Services};
 use twotick::store::sled::{self, SledStore};
 use twotick::store::{Errand, Order, Store};
 use twotick::vault::{self, Vault};
@@ -62,6 +62,10 @@ pub async fn server() -> Server {
 }
 
 pub async fn server_with(profiles: &[&str]) -> Server {
+    server_within(profiles, Limits { connections: 1_000, waiting_per_app: 500 }).await
+}
+
+pub async fn server_within(profiles: &[&str], limits: Limits) -> Server {
     let folder = tempfile::tempdir().unwrap();
     let clock = ManualClock::starting_at(Timestamp::from_millis(START));
     let vault = Arc::new(Vault::new(&MASTER));
@@ -78,14 +82,13 @@ pub async fn server_with(profiles: &[&str]) -> Server {
         profiles: profiles.iter().map(|name| ((*name).to_owned(), profile(name))).collect(),
         channels: channels(),
         lifecycle: serving,
+        limits,
         metrics: metrics::recorder().unwrap(),
     });
     let (public, admin) = (listener(), listener());
     let (addr, admin_addr) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
-    let servers = [
-        http::serve_public(public, &shared, 2, 1_000).unwrap(),
-        http::serve_admin(admin, &shared, |_| {}).unwrap(),
-    ];
+    let servers =
+        [http::serve_public(public, &shared, 2).unwrap(), http::serve_admin(admin, &shared, |_| {}).unwrap()];
     let handles = servers.iter().map(actix_web::dev::Server::handle).collect();
     servers.into_iter().for_each(|server| drop(tokio::spawn(server)));
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
@@ -317,9 +320,11 @@ fn app(name: &str, keys: &[&str]) -> http::App {
 }
 
 fn profile(name: &str) -> Profile {
-    let step = |channel: &str, deliver_within: Option<u64>| Step {
+    let step = |channel: &str, locales: &[&str], deliver_within: Option<u64>| Step {
         channel: ChannelName::new(channel),
-        content: Content::Text { by_locale: BTreeMap::from([("en".to_owned(), "{code}".to_owned())]) },
+        content: Content::Text {
+            by_locale: locales.iter().map(|locale| ((*locale).to_owned(), "{code}".to_owned())).collect(),
+        },
         deliver_within: deliver_within.map(Duration::from_secs),
         in_doubt_wait: Duration::from_secs(15),
         on_doubt: OnDoubt::ResendOnce,
@@ -332,7 +337,14 @@ fn profile(name: &str) -> Profile {
         max_checks: 3,
         resend_after_ms: vec![30_000, 60_000],
         default_locale: "en".to_owned(),
-        steps: vec![step(if name == "second" { name } else { "whatsapp" }, Some(30)), step("sms", None)],
+        steps: vec![
+            step(
+                if name == "second" { name } else { "whatsapp" },
+                &["en", "de", "pt_BR", "zh-Hant", "iw"],
+                Some(30),
+            ),
+            step("sms", &["en", "de_CH", "pt"], None),
+        ],
     };
     let custom_code = if name == "bring" { CustomCode::Allowed } else { CustomCode::Refused };
     Profile { policy: Arc::new(policy), custom_code }

@@ -66,7 +66,7 @@ impl Whole {
             let path = format!("/v1/verifications/{id}");
             let (path, body) = match n % 3 {
                 0 => (format!("{path}/cancel"), json!({})),
-                _ => (format!("{path}/check"), json!({ "code": "wrong" })),
+                _ => (format!("{path}/check"), json!({ "code": "000000" })),
             };
             assert_eq!(home.post(&path, &body, None).await.unwrap().0, 200);
             ids.push(id);

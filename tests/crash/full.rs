@@ -43,7 +43,7 @@ fn ballast(path: &Path) {
 async fn is_full(home: &Home, id: &str) {
     let bodies = [
         ("/v1/verifications".to_owned(), json!({ "to": "+4915229999999" })),
-        (format!("/v1/verifications/{id}/check"), json!({ "code": "wrong" })),
+        (format!("/v1/verifications/{id}/check"), json!({ "code": "000000" })),
         (format!("/v1/verifications/{id}/cancel"), json!({})),
     ];
     for (path, body) in bodies {

@@ -186,7 +186,8 @@ impl Worker {
         let typed = if self.chance.below(5) == 0 { Typed::Right } else { Typed::Wrong };
         let code = match typed {
             Typed::Right => seen.code,
-            Typed::Wrong => "wrong".to_owned(),
+            Typed::Wrong if seen.code == "000000" => "000001".to_owned(),
+            Typed::Wrong => "000000".to_owned(),
         };
         let path = format!("/v1/verifications/{}/check", of.id);
         // Written down before it is asked: a server that stands still may have counted it.

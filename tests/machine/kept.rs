@@ -260,7 +260,7 @@ fn a_request() -> impl Strategy<Value = Request> {
     ];
     let text = || prop::option::of(".{0,40}");
     let hashes = any::<([[u8; 16]; 2], Option<u16>)>();
-    (moment(), any::<(u16, u64)>(), hashes, sealed(), text(), ".{0,10}", text(), code).prop_map(
+    (moment(), any::<(u16, u64)>(), hashes, sealed(), text(), text(), text(), code).prop_map(
         |(at, (bucket, random), ([policy, number], tail), person, country, locale, client_ref, code)| {
             Request {
                 id: VerificationId::new(at, Bucket::new(bucket), random),

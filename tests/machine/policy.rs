@@ -17,12 +17,36 @@ fn a_text_is_in_the_locale_else_in_its_language_else_in_the_default() {
             ("de-CH", "in de"),
             ("de_CH", "in de"),
             ("de", "in de"),
+            ("DE-at", "in de-AT"),
+            ("de-Latn-AT", "in de"),
             ("fr-FR", "in en"),
         ] {
-            assert_eq!(content.in_locale(locale, "en"), Some(found), "{locale}");
+            let name = found.trim_start_matches("in ");
+            assert_eq!(content.in_locale(Some(locale), "en"), Some((name, found)), "{locale}");
         }
-        assert_eq!(content.in_locale("fr", "nl"), None);
+        assert_eq!(content.in_locale(None, "EN"), Some(("en", "in en")));
+        assert_eq!(content.in_locale(Some("fr"), "nl"), None);
     }
+}
+
+#[test]
+fn each_step_is_sent_in_the_locale_that_it_has() {
+    let text = |locales: &[&str]| Content::Text {
+        by_locale: locales.iter().map(|locale| ((*locale).to_owned(), "{code}".to_owned())).collect(),
+    };
+    let mut policy = policy();
+    policy.steps[0].content = text(&["en", "pt_BR"]);
+    policy.steps[1].content = text(&["en_GB", "en", "pt"]);
+    for (requested, sent) in [
+        (Some("pt-BR"), ["pt_BR", "pt"]),
+        (Some("PT-pt"), ["en", "pt"]),
+        (Some("en-gb"), ["en", "en_GB"]),
+        (Some("fr"), ["en", "en"]),
+        (None, ["en", "en"]),
+    ] {
+        assert_eq!([0, 1].map(|step| policy.locale_of(step, requested)), sent, "{requested:?}");
+    }
+    assert_eq!(policy.locale_of(7, Some("pt")), "en", "of a step that there is not, the default");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What follows from what: one case or more for each rule of the machine, in the order of its table.
 
-use twotick::verification::due::{due_of, due_while_throttled};
+use twotick::verification::due::{READ_WAIT, REPORT_WAIT, due_of, due_while_throttled, settles_at};
 use twotick::verification::event::FallbackReason::{Deadline, Failed, InDoubt, Refused, Requested};
 use twotick::verification::event::{AbandonReason, Aim, Occasion, Standing};
 use twotick::verification::policy::OnDoubt;
@@ -858,7 +858,47 @@ fn the_right_code_at_the_last_try_is_approved_once() {
     let story = requested().given(wrong_code()).given(wrong_code());
     let story = story.when(right_code()).then([Fact::CheckPassed]);
     assert_eq!(story.ending(), Some(Ending::Approved));
-    story.when(right_code()).then_nothing().when(wrong_code()).then_nothing();
+    story.when(right_code()).then_nothing();
+}
+
+#[test]
+fn after_an_approval_wrong_codes_still_count_and_no_more_than_are_allowed() {
+    let story = requested().given(wrong_code()).given(right_code());
+    assert!(story.verification().may_compare(&story.policy));
+    let story = story.when(wrong_code()).then([Fact::CheckFailed]).when(right_code()).then_nothing();
+    let story = story.when(wrong_code()).then([Fact::CheckFailed]).when(wrong_code()).then_nothing();
+    assert_eq!((story.ending(), story.verification().failed_checks), (Some(Ending::Approved), MAX_CHECKS));
+    assert!(!story.verification().may_compare(&story.policy));
+    story.at(EXPIRY).when(right_code()).then_nothing().when(wrong_code()).then_nothing();
+}
+
+#[test]
+fn after_any_other_end_nothing_is_compared() {
+    let exhausted = requested().given(wrong_code()).given(wrong_code()).given(wrong_code());
+    for story in [exhausted, requested().given(Command::Cancel), requested().at(EXPIRY).given(tick())] {
+        assert!(!story.verification().may_compare(&story.policy));
+        story.when(right_code()).then_nothing().when(wrong_code()).then_nothing();
+    }
+}
+
+#[test]
+fn an_ended_verification_is_settled_when_nothing_more_is_expected_of_its_messages() {
+    let settled = |story: &Story| settles_at(story.verification()).map(since_request);
+    let (read_wait, report_wait) = (READ_WAIT.as_millis() as i64, REPORT_WAIT.as_millis() as i64);
+    assert_eq!(settled(&requested()), None, "it is pending");
+    assert_eq!(settled(&requested().at(7).given(Command::Cancel)), Some(7), "nothing was sent");
+    let under_way = requested().started().at(5).given(Command::Cancel);
+    assert_eq!(settled(&under_way), None, "a request is under way");
+    let silent = requested().accepted().at(9).given(right_code());
+    assert_eq!(settled(&silent), Some(EXPIRY + report_wait));
+    let failed_late = silent.clone().at(20).given(report(1, failed()));
+    assert_eq!(settled(&failed_late), Some(9));
+    let delivered = silent.at(20).given(report(1, ReportStatus::Delivered));
+    assert_eq!(settled(&delivered), Some(20 + read_wait));
+    assert_eq!(settled(&delivered.at(30).given(report(1, ReportStatus::Read))), Some(9));
+    let late =
+        requested().accepted().given(report(1, ReportStatus::Delivered)).at(60_000).given(right_code());
+    assert_eq!(settled(&late), Some(60_000));
 }
 
 #[test]

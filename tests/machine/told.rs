@@ -509,6 +509,17 @@ fn lines_are_worded_as_written_down() {
 }
 
 #[test]
+fn a_wrong_code_after_the_approval_is_not_told_as_one_before_it() {
+    let sentence = |story: &Story| {
+        verdict(&snapshot(story), &story.events, time(story.now), Language::English, &clock).sentence
+    };
+    let story = delivered().at(9_000).given(wrong_code()).given(right_code());
+    let before = sentence(&story);
+    assert!(before.contains("a wrong code was entered once, then the right one"), "{before}");
+    assert_eq!(sentence(&story.given(wrong_code())), before);
+}
+
+#[test]
 fn who_acted_by_hand_is_told_and_not_taken_for_the_app() {
     let sources = |story: &Story| -> Vec<String> {
         let lines = lines(&snapshot(story), &story.events, Language::English);

@@ -107,12 +107,15 @@ pub fn i4_approved_at_most_once(log: &Log, _: &Witness) -> Result<(), String> {
 
 pub fn i5_tries_are_at_most_max_checks(log: &Log, witness: &Witness) -> Result<(), String> {
     let wrong = count(log, |fact| matches!(fact, Fact::CheckFailed));
-    let tries = wrong + count(log, |fact| matches!(fact, Fact::CheckPassed));
+    let passed = log.events.iter().position(|event| matches!(event.fact, Fact::CheckPassed));
+    let tries = wrong + usize::from(passed.is_some());
     let max = usize::from(log.policy.max_checks);
     let exhausted = count(log, |fact| matches!(fact, Fact::ChecksExhausted)) == 1;
-    if tries > max || witness.tries_answered > tries {
+    let before = Log { policy: log.policy, events: &log.events[..passed.unwrap_or(0)] };
+    let wrong_before = count(&before, |fact| matches!(fact, Fact::CheckFailed));
+    if wrong > max || wrong_before >= max || witness.tries_answered > tries {
         Err(format!("{tries} of {max} are in the log, {} were answered", witness.tries_answered))
-    } else if exhausted != (wrong == max) {
+    } else if exhausted != (wrong == max && passed.is_none()) {
         Err(format!("{wrong} wrong codes of {max}, exhausted: {exhausted}"))
     } else {
         Ok(())

@@ -75,6 +75,7 @@ impl Office {
             admin_listen: admin,
             public_url: format!("http://{public}"),
             max_connections: 1_000,
+            max_waiting_per_app: 500,
         })
         .expect("ports that were free a moment ago");
         let sandbox = sandbox::start(options(public)).await.expect("a sandbox");

@@ -71,7 +71,7 @@ pub fn request(policy: &Policy) -> Arc<Request> {
         tail: None,
         person: Sealed(Box::from(*b"sealed person")),
         country: Some("DE".to_owned()),
-        locale: "de".to_owned(),
+        locale: Some("de".to_owned()),
         client_ref: Some("order-17".to_owned()),
         code: CodeSource::Derived { salt: Sealed(Box::from(*b"salt")) },
     })

@@ -561,7 +561,7 @@ async fn create_in_store(server: &Server, policy: &Arc<Policy>, script: &Script)
         tail: None,
         person: server.vault.seal_person(id, &person).unwrap(),
         country: None,
-        locale: "en".to_owned(),
+        locale: Some("en".to_owned()),
         client_ref: Some(script.provider_ref.clone()),
         code: server.vault.new_code(id).unwrap(),
     });

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use metrics::counter;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use utoipa::ToSchema;
+use zeroize::Zeroizing;
 
 use super::super::auth::Caller;
 use super::super::docs::ApiProblems;
@@ -14,7 +16,7 @@ use super::super::error::{Code, Document, Problem};
 use super::super::input::{Fields, Presence, Query, read_fields};
 use super::super::view::{View, checks_left};
 use super::super::{Shared, metrics as names};
-use super::{execute, owned, path_id, wrong_answer};
+use super::{execute, owned, path_id, typed, wrong_answer};
 use crate::store::{Answer, Order, Snapshot};
 use crate::vault::{CannotOpen, Vault};
 use crate::verification::command::Comparison;
@@ -24,13 +26,23 @@ use crate::verification::{Command, Event, Fact};
 
 /// Try a code
 ///
-/// The count and the result are one commit, and the answer leaves only when that is durable.
+/// Admit the person if `result` is `approved` or `already_approved`, and in no other case. `already_approved` is the
+/// answer to the right code once more, so that a request can be repeated whose answer was lost; any other code is
+/// `wrong_code` after an approval too. The count and the result are one commit, and the answer leaves only when that is
+/// durable.
+///
+/// Digits of any script count as digits, and blanks, hyphens, dots and invisible marks between them are dropped; an
+/// app's own code is compared as it is, without blanks at its ends. An input that cannot be a code of this profile is
+/// refused with 422 `not_a_code` and does not count as a try.
 #[utoipa::path(
     operation_id = "check_code",
     tag = "verifications",
     params(("id" = String, Path, description = "The verification's id")),
     request_body = CheckCode,
-    responses((status = 200, body = Checked), ApiProblems),
+    responses(
+        (status = 200, body = Checked, description = "What became of the try"),
+        ApiProblems,
+    ),
     security(("api_key" = [])),
 )]
 #[post("/v1/verifications/{id}/check")]
@@ -42,10 +54,20 @@ pub async fn check(
 ) -> Result<HttpResponse, Problem> {
     Query::parse(&request)?.finish()?;
     let snapshot = owned(&shared, &caller, &request).await?;
-    let typed = typed_code(read_fields(&request, payload, Presence::Required).await?)?;
-    let command = Command::Check(compared(&shared.vault, &snapshot, &typed)?);
-    let (snapshot, events) = done(&shared, &caller, &request, command).await?;
-    let result = CheckResult::of(&snapshot, &events);
+    let fields = read_fields(&request, payload, Presence::Required).await?;
+    let typed = typed_code(fields, &snapshot)?;
+    let (snapshot, result) = match compared(&shared.vault, &snapshot, &typed)? {
+        Some(comparison) => {
+            let command = Command::Check(comparison);
+            let (snapshot, events) = done(&shared, &caller, &request, command).await?;
+            let result = CheckResult::of(&snapshot, &events, comparison);
+            (snapshot, result)
+        }
+        None => {
+            let result = CheckResult::of(&snapshot, &[], Comparison::Differ);
+            (snapshot, result)
+        }
+    };
     counter!(names::CHECKS, "result" => result.as_str()).increment(1);
     Ok(HttpResponse::Ok().json(Checked {
         result,
@@ -54,11 +76,11 @@ pub async fn check(
     }))
 }
 
-/// Once a verification has ended its code is gone, and no answer depends on it any more.
-fn compared(vault: &Vault, snapshot: &Snapshot, typed: &str) -> Result<Comparison, Problem> {
+/// `None` where the verification has ended so long ago that its code is gone: then nothing admits anybody.
+fn compared(vault: &Vault, snapshot: &Snapshot, typed: &SecretString) -> Result<Option<Comparison>, Problem> {
     match vault.code(&snapshot.verification.request, snapshot.policy.code_length) {
-        Ok(code) => Ok(Vault::compare(&code, typed)),
-        Err(CannotOpen::Removed) if !snapshot.verification.is_pending() => Ok(Comparison::Differ),
+        Ok(code) => Ok(Some(Vault::compare(&code, typed.expose_secret()))),
+        Err(CannotOpen::Removed) if !snapshot.verification.is_pending() => Ok(None),
         Err(error @ (CannotOpen::Removed | CannotOpen::Damaged)) => Err(error.into()),
     }
 }
@@ -67,8 +89,8 @@ fn compared(vault: &Vault, snapshot: &Snapshot, typed: &str) -> Result<Compariso
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only described; `typed_code` reads the field")]
 pub struct CheckCode {
-    /// What the person typed.
-    #[schema(max_length = 64, example = "493817")]
+    /// What the person typed, as it was typed.
+    #[schema(example = "493 817")]
     code: String,
 }
 
@@ -76,26 +98,32 @@ pub struct CheckCode {
 #[schema(as = CheckedCode)]
 struct Checked {
     result: CheckResult,
-    /// Wrong codes that may still be tried.
+    /// Wrong codes that may still be tried. After an approval: that are still compared.
     checks_left: u8,
     verification: View,
 }
 
+/// `approved` and `already_approved` admit the person, nothing else does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum CheckResult {
+    /// The code is right.
     Approved,
+    /// The code is wrong.
     WrongCode,
+    /// The time of the code is over. Says nothing about the code.
     Expired,
+    /// The verification was canceled. Says nothing about the code.
     Canceled,
-    /// Too many wrong codes, this one among them or an earlier one.
+    /// Too many wrong codes, this one among them or an earlier one. Says nothing about the code.
     Exhausted,
+    /// The code is right, and was approved before.
     AlreadyApproved,
 }
 
 impl CheckResult {
     /// From what is durable: what this check made or, where it made nothing, how the verification had ended before.
-    fn of(snapshot: &Snapshot, made: &[Event]) -> Self {
+    fn of(snapshot: &Snapshot, made: &[Event], comparison: Comparison) -> Self {
         let has_made = |fact: &Fact| made.iter().any(|event| event.fact == *fact);
         if has_made(&Fact::CheckPassed) {
             return Self::Approved;
@@ -104,9 +132,13 @@ impl CheckResult {
         } else if has_made(&Fact::CheckFailed) {
             return Self::WrongCode;
         }
-        match snapshot.verification.phase {
+        let verification = &snapshot.verification;
+        match verification.phase {
             Phase::Pending(_) => Self::WrongCode,
-            Phase::Ended { ending: Ending::Approved, .. } => Self::AlreadyApproved,
+            Phase::Ended { ending: Ending::Approved, .. } => match comparison {
+                Comparison::Match if verification.may_compare(&snapshot.policy) => Self::AlreadyApproved,
+                Comparison::Match | Comparison::Differ => Self::WrongCode,
+            },
             Phase::Ended { ending: Ending::Expired, .. } => Self::Expired,
             Phase::Ended { ending: Ending::Canceled, .. } => Self::Canceled,
             Phase::Ended { ending: Ending::Exhausted, .. } => Self::Exhausted,
@@ -125,16 +157,16 @@ impl CheckResult {
     }
 }
 
-const MAX_TYPED_CHARS: usize = 64;
-
-fn typed_code(mut fields: Fields) -> Result<String, Problem> {
-    let typed = fields.required_text("code");
-    if typed.as_ref().is_some_and(|typed| typed.chars().count() > MAX_TYPED_CHARS) {
-        let detail = format!("must have at most {MAX_TYPED_CHARS} characters");
-        fields.refuse(Code::InvalidRequest, "/code", detail);
+fn typed_code(mut fields: Fields, snapshot: &Snapshot) -> Result<SecretString, Problem> {
+    let typed = fields.required_text("code").map(Zeroizing::new);
+    let request = &snapshot.verification.request;
+    let code = typed.map(|typed| typed::code(request, snapshot.policy.code_length, &typed));
+    if let Some(Err(form)) = &code {
+        fields.refuse(Code::NotTried, "/code", form.clone());
     }
     fields.finish()?;
-    Ok(typed.unwrap_or_default())
+    // Without a code, `finish` has refused.
+    code.and_then(Result::ok).ok_or_else(Problem::internal)
 }
 
 /// Send the same code once more
@@ -146,7 +178,7 @@ fn typed_code(mut fields: Fields) -> Result<String, Problem> {
     params(("id" = String, Path, description = "The verification's id")),
     request_body(content = Option<ResendCode>),
     responses(
-        (status = 202, body = View),
+        (status = 202, body = View, description = "The verification; the code goes out once more"),
         (status = 409, description = "`not_pending`", body = Document, content_type = "application/problem+json"),
         (status = 429, description = "`resend_too_early` with `Retry-After`, or `resend_limit`", body = Document, content_type = "application/problem+json"),
         ApiProblems,
@@ -188,7 +220,7 @@ pub struct ResendCode {
     tag = "verifications",
     params(("id" = String, Path, description = "The verification's id")),
     responses(
-        (status = 202, body = View),
+        (status = 202, body = View, description = "The verification, at its next step"),
         (status = 409, description = "`no_next_step` or `not_pending`", body = Document, content_type = "application/problem+json"),
         ApiProblems,
     ),
@@ -212,7 +244,7 @@ pub async fn next(
     tag = "verifications",
     params(("id" = String, Path, description = "The verification's id")),
     responses(
-        (status = 200, body = View),
+        (status = 200, body = View, description = "The canceled verification"),
         (status = 409, description = "`not_pending`", body = Document, content_type = "application/problem+json"),
         ApiProblems,
     ),

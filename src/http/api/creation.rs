@@ -16,7 +16,7 @@ use super::super::error::{Code, Problem};
 use super::super::input::{API_BODY_LIMIT, Fields, Query, pointer, read_body, require_json};
 use super::super::view::View;
 use super::super::{CustomCode, Profile, Shared, metrics as names};
-use super::{execute, note, wrong_answer};
+use super::{execute, note, typed, wrong_answer};
 use crate::phone::Phone;
 use crate::store::{Answer, FirstOccasion, Idempotency, Order, Snapshot};
 use crate::vault::{self, Person};
@@ -30,7 +30,7 @@ use crate::verification::values::VerificationId;
 #[utoipa::path(
     operation_id = "create_verification",
     tag = "verifications",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible characters, remembered for 24 h: the same request gets the first answer again", example = "0f2c7e9a-order-17")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible characters, remembered for 24 h: the same request (the same values, however they are written) gets the first answer again", example = "0f2c7e9a-order-17")),
     request_body = CreateVerification,
     responses(
         (status = 201, body = View, description = "A new verification", headers(("Location" = String), ("ETag" = String), ("Idempotent-Replayed" = Option<String>, description = "`true` on a repeated answer"))),
@@ -52,17 +52,18 @@ pub async fn create(
     let key = idempotency_key(&shared, &caller, &request)?;
     let body = read_body(&request, payload, API_BODY_LIMIT).await?;
     require_json(&request)?;
+    let fields = Fields::parse(&body)?;
     let Some(key) = key else {
-        let order = wanted(&shared, &caller, &body)?.order(&shared, &caller, None)?;
+        let order = wanted(&shared, &caller, fields)?.order(&shared, &caller, None)?;
         return carry_out(&shared, &request, order, [0; 16]).await;
     };
     let _under_way = UnderWay::enter(&shared.creating, key)?;
-    let fingerprint = shared.vault.fingerprint("idempotent body", &body);
+    let fingerprint = shared.vault.fingerprint("idempotent request", &asked(&fields, &shared.profiles));
     if let Some(first) = shared.store.idempotency(key).await? {
         return replay(&shared, &request, &first, fingerprint).await;
     }
     let idempotency = Idempotency { key, fingerprint, at: shared.clock.now(), answer: None };
-    let order = wanted(&shared, &caller, &body)?.order(&shared, &caller, Some(idempotency))?;
+    let order = wanted(&shared, &caller, fields)?.order(&shared, &caller, Some(idempotency))?;
     carry_out(&shared, &request, order, fingerprint).await
 }
 
@@ -79,7 +80,8 @@ pub struct CreateVerification {
     to: String,
     /// A profile of the configuration; may be left out where there is only one.
     profile: Option<String>,
-    /// Language of the message, such as `de` or `pt_BR`; the profile's default where there is no text for it.
+    /// Language of the message, such as `de` or `pt-BR`. Looked up as in BCP 47: case does not matter, `-` and `_` are
+    /// alike, a shorter tag is found for a longer one. The profile's default where there is no text for it.
     locale: Option<String>,
     /// The app's own name for it, to find it by.
     #[schema(max_length = 128)]
@@ -100,21 +102,32 @@ const MAX_METADATA_VALUE_CHARS: usize = 512;
 const MAX_METADATA_BYTES: usize = 8 * 1024;
 /// The longest registered language tags have 35 (RFC 5646, section 4.4.1).
 const MAX_LOCALE_CHARS: usize = 35;
-const CUSTOM_CODE_CHARS: std::ops::RangeInclusive<usize> = 4..=10;
 const MAX_IDEMPOTENCY_KEY_CHARS: usize = 255;
 
 /// What the app wants, checked.
 struct Wanted<'a> {
     to: Phone,
     profile: &'a Profile,
-    locale: String,
+    locale: Option<String>,
     client_ref: Option<String>,
     code: Option<String>,
     metadata: BTreeMap<String, String>,
 }
 
-fn wanted<'a>(shared: &'a Shared, caller: &Caller, body: &[u8]) -> Result<Wanted<'a>, Problem> {
-    let mut fields = Fields::parse(body)?;
+/// The same bytes for the same values, however they were written: a field that is null or holds its default is as good
+/// as none.
+fn asked(fields: &Fields, profiles: &BTreeMap<String, Profile>) -> Vec<u8> {
+    let is_said = |(name, value): &(&str, &Value)| match *name {
+        "metadata" => value.as_object().is_none_or(|pairs| !pairs.is_empty()),
+        "profile" => profiles.len() != 1 || value.as_str().is_none_or(|name| !profiles.contains_key(name)),
+        _ => true,
+    };
+    let said: BTreeMap<_, _> = fields.given().filter(is_said).collect();
+    // Maps of strings always serialize.
+    serde_json::to_vec(&said).unwrap_or_default()
+}
+
+fn wanted<'a>(shared: &'a Shared, caller: &Caller, mut fields: Fields) -> Result<Wanted<'a>, Problem> {
     let to = number(&mut fields);
     let profile = profile(&mut fields, &shared.profiles);
     let locale = locale(&mut fields);
@@ -127,7 +140,6 @@ fn wanted<'a>(shared: &'a Shared, caller: &Caller, body: &[u8]) -> Result<Wanted
         tracing::error!(app = %caller.0, "a request without number or profile was not refused");
         return Err(Problem::internal());
     };
-    let locale = locale.unwrap_or_else(|| profile.policy.default_locale.clone());
     Ok(Wanted { to, profile, locale, client_ref, code, metadata })
 }
 
@@ -222,10 +234,10 @@ fn code(fields: &mut Fields, profile: Option<&Profile>) -> Option<String> {
         fields.refuse(Code::InvalidRequest, "/code", detail);
         return None;
     }
-    if CUSTOM_CODE_CHARS.contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+    if typed::is_custom_code(&code) {
         return Some(code);
     }
-    fields.refuse(Code::InvalidRequest, "/code", "must be 4 to 10 of `0-9A-Za-z`");
+    fields.refuse(Code::InvalidRequest, "/code", typed::CUSTOM_CODE);
     None
 }
 
@@ -312,7 +324,8 @@ fn first_answer(
     })
 }
 
-/// The first answer again, byte for byte, because it is made of the verification as it was then.
+/// The first answer again, byte for byte, because it is made of the verification as it was then; less what was erased
+/// meanwhile.
 async fn replay(
     shared: &Shared,
     request: &HttpRequest,
@@ -320,11 +333,14 @@ async fn replay(
     fingerprint: [u8; 16],
 ) -> Result<HttpResponse, Problem> {
     if first.fingerprint != fingerprint {
-        let detail = "this key came first with another body; nothing was done";
+        let detail = "this key came first with other values; nothing was done";
         return Err(Problem::new(Code::IdempotencyKeyReused, detail));
     }
     let Some(answer) = first.answer else { return Err(wrong_answer("an idempotency key without one")) };
-    let snapshot = shared.store.read_at(answer.id, answer.version).await?.ok_or_else(Problem::not_found)?;
+    let now = shared.store.read(answer.id).await?.ok_or_else(Problem::not_found)?;
+    let then = shared.store.read_at(answer.id, answer.version).await?.ok_or_else(Problem::not_found)?;
+    let mut snapshot = Snapshot::clone(&then);
+    snapshot.verification.erased = now.verification.erased;
     let mut response = first_answer(shared, request, &snapshot, answer.occasion)?;
     response.headers_mut().insert(
         header::HeaderName::from_static("idempotent-replayed"),

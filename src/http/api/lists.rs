@@ -37,7 +37,7 @@ const MAX_CLIENT_REF_CHARS: usize = 128;
         ("limit" = Option<u8>, Query, minimum = 1, maximum = 100, description = "20 where it is left out"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before; belongs to the filters that it came with"),
     ),
-    responses((status = 200, body = VerificationPage), ApiProblems),
+    responses((status = 200, body = VerificationPage, description = "A page of them"), ApiProblems),
     security(("api_key" = [])),
 )]
 #[get("/v1/verifications")]
@@ -82,7 +82,7 @@ struct VerificationPage {
         ("limit" = Option<u8>, Query, minimum = 1, maximum = 100, description = "20 where it is left out"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before; belongs to the filters that it came with"),
     ),
-    responses((status = 200, body = InboundPage), ApiProblems),
+    responses((status = 200, body = InboundPage, description = "A page of them"), ApiProblems),
     security(("api_key" = [])),
 )]
 #[get("/v1/inbound")]

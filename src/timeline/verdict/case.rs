@@ -180,6 +180,13 @@ pub(super) enum Situation {
     QueuedTooLong,
 }
 
+/// A wrong code after an approval says nothing about how the person came to it.
+fn wrong_before_the_right_one(events: &[Event]) -> u8 {
+    let before = events.iter().take_while(|event| event.fact != Fact::CheckPassed);
+    let wrong = before.filter(|event| event.fact == Fact::CheckFailed).count();
+    u8::try_from(wrong).unwrap_or(u8::MAX)
+}
+
 impl<'a> Case<'a> {
     pub fn of(snapshot: &'a Snapshot, events: &'a [Event], now: Timestamp) -> Self {
         let Snapshot { verification, policy } = snapshot;
@@ -203,7 +210,7 @@ impl<'a> Case<'a> {
             fate,
             arrivals: arrivals.collect(),
             end: reading.end(),
-            wrong: verification.failed_checks,
+            wrong: wrong_before_the_right_one(events),
             left: policy.checks_left(verification.failed_checks),
             expires_at: verification.expires_at,
             fallback: verification.fallback_at().zip(next),

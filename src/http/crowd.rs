@@ -1,0 +1,181 @@
+//! Who may take connections when there are many. Long polls and streams hold theirs, so each app has a share of them;
+//! when the listener is crowded a connection is closed with its answer; and the last places are for providers and for
+//! the programs that watch over the server.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::error::{Code, Problem};
+use crate::verification::values::AppName;
+
+/// For who was refused a place. Long polls end within 60 s, so some places are always about to become free.
+const COME_AGAIN: Duration = Duration::from_secs(5);
+
+/// The connections of a listener.
+pub struct Crowd {
+    open: AtomicUsize,
+    /// From so many on a connection is not kept after its answer. A quarter of the places then turns over at the pace
+    /// of the requests, however many idle connections there were before.
+    crowded_from: usize,
+    /// Beyond so many only webhooks and health checks are answered. A sixteenth of the default limit is 1,250 places; a
+    /// provider comes with a few dozen connections.
+    full_beyond: usize,
+}
+
+/// How crowded a listener is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    Plenty,
+    Crowded,
+    /// Only the kept places are left.
+    Full,
+}
+
+impl Crowd {
+    /// Of a listener that takes at most `most` connections.
+    pub fn new(most: usize) -> Self {
+        Self {
+            open: AtomicUsize::new(0),
+            crowded_from: most - most / 4,
+            full_beyond: most - (most / 16).max(1).min(most),
+        }
+    }
+
+    pub fn room(&self) -> Room {
+        let open = self.open.load(Ordering::Relaxed);
+        if open > self.full_beyond {
+            Room::Full
+        } else if open >= self.crowded_from {
+            Room::Crowded
+        } else {
+            Room::Plenty
+        }
+    }
+
+    /// A connection, counted for as long as what is returned lives.
+    pub fn enter(self: &Arc<Self>) -> Place {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Place(Arc::clone(self))
+    }
+
+    pub fn refusal() -> Problem {
+        let detail = "too many connections are open; nothing was done";
+        Problem::new(Code::TooManyConnections, detail).retry_after(COME_AGAIN)
+    }
+}
+
+pub struct Place(Arc<Crowd>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How many long polls and streams are open, by app.
+pub struct Waiting {
+    by_app: Mutex<BTreeMap<AppName, Arc<AtomicUsize>>>,
+    all: Arc<AtomicUsize>,
+    /// Of one app.
+    most_of_one: usize,
+    /// Of all apps: an eighth of the connections is left for requests that do not wait.
+    most_of_all: usize,
+}
+
+impl Waiting {
+    pub fn new(connections: usize, most_of_one: usize) -> Self {
+        let most_of_all = connections - connections / 8;
+        Self {
+            by_app: Mutex::default(),
+            all: Arc::default(),
+            most_of_one: most_of_one.min(most_of_all),
+            most_of_all,
+        }
+    }
+
+    /// A place for one more of `app`, taken for as long as what is returned lives.
+    pub fn enter(&self, app: &AppName) -> Result<Waiter, Problem> {
+        let of_app = {
+            let mut by_app = self.by_app.lock().unwrap_or_else(PoisonError::into_inner);
+            match by_app.get(app) {
+                Some(of_app) => Arc::clone(of_app),
+                None => Arc::clone(by_app.entry(app.clone()).or_default()),
+            }
+        };
+        let of_app = Counted::one_more(of_app, self.most_of_one);
+        let of_all = Counted::one_more(Arc::clone(&self.all), self.most_of_all);
+        match (of_app, of_all) {
+            (Some(of_app), Some(of_all)) => Ok(Waiter { _of_app: of_app, _of_all: of_all }),
+            (None, _) => Err(Self::refusal("this app has as many long polls and streams open as it may")),
+            (Some(_), None) => Err(Self::refusal("as many long polls and streams are open as there may be")),
+        }
+    }
+
+    fn refusal(detail: &'static str) -> Problem {
+        Problem::new(Code::TooManyWaiting, detail).retry_after(COME_AGAIN)
+    }
+}
+
+/// One long poll or stream.
+pub struct Waiter {
+    _of_app: Counted,
+    _of_all: Counted,
+}
+
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn one_more(count: Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        let below = |now: usize| (now < most).then_some(now + 1);
+        count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, below).ok()?;
+        Some(Self(count))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_places_are_kept_and_those_before_are_not_held() {
+        for (most, crowded, full) in [(20_000, 15_000, 18_751), (64, 48, 61), (16, 12, 16), (1, 1, 1)] {
+            let crowd = Arc::new(Crowd::new(most));
+            let mut places = Vec::new();
+            for open in 1..=most {
+                places.push(crowd.enter());
+                let right = match open {
+                    open if open >= full => Room::Full,
+                    open if open >= crowded => Room::Crowded,
+                    _ => Room::Plenty,
+                };
+                assert_eq!(crowd.room(), right, "{open} of {most}");
+            }
+            places.clear();
+            assert_eq!(crowd.room(), Room::Plenty);
+        }
+    }
+
+    #[test]
+    fn an_app_has_its_share_and_leaves_the_others_theirs() {
+        let [shop, bank, club] = ["shop", "bank", "club"].map(AppName::new);
+        let waiting = Waiting::new(16, 8);
+        let of_shop: Vec<_> = (0..8).map(|_| waiting.enter(&shop).ok().unwrap()).collect();
+        assert!(waiting.enter(&shop).is_err());
+        let of_bank: Vec<_> = (0..6).map(|_| waiting.enter(&bank).ok().unwrap()).collect();
+        assert!(waiting.enter(&club).is_err(), "an eighth is left for requests that do not wait");
+        drop(of_shop);
+        assert!(waiting.enter(&club).is_ok() && waiting.enter(&shop).is_ok());
+        drop(of_bank);
+        let again: Vec<_> = (0..8).map(|_| waiting.enter(&bank).ok().unwrap()).collect();
+        assert!(waiting.enter(&bank).is_err(), "a refusal takes no place");
+        drop(again);
+    }
+}
