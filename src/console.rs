@@ -42,6 +42,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::clock::Clock;
 use crate::http::Lifecycle;
+use crate::phone::HomeCountry;
 use crate::store::{Audit, AuditAction, Order, Store};
 use crate::vault::Vault;
 use crate::verification::values::{AppName, ChannelName, UserName};
@@ -85,6 +86,8 @@ pub struct Services {
     pub users: Vec<User>,
     /// Times are shown in it unless a user chooses another.
     pub time_zone: TimeZone,
+    /// In its notation staff may write numbers without a country code.
+    pub home_country: Option<HomeCountry>,
     /// How browsers reach the console, without a slash at its end. Where it is https, cookies are bound to that.
     pub public_url: String,
     /// To choose from in the list's filters.

@@ -14,7 +14,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("texts", &[]),
     ("failpoint", &[]),
     ("explain", &["verification", "language"]),
-    ("config", &["language", "texts", "channel", "verification"]),
+    ("config", &["language", "phone", "texts", "channel", "verification"]),
     ("vault", &["verification", "phone"]),
     ("store", &["verification", "clock", "failpoint"]),
     ("channel", &["verification", "explain", "clock", "failpoint"]),

@@ -99,7 +99,7 @@ pub async fn ask(
     let question = Question::new(|name| posted.text(name));
     let leads_to =
         |address: String| HttpResponse::SeeOther().insert_header((header::LOCATION, address)).finish();
-    if !matches!(Meaning::of(&question.typed), Meaning::Number(_)) {
+    if !matches!(Meaning::of(&question.typed, console.home_country), Meaning::Number(_)) {
         return Ok(leads_to(question.address()));
     }
     let found = Searcher::new(&console, &signed, &question).search(&question.typed).await?;
@@ -166,7 +166,7 @@ impl<'a> Searcher<'a> {
 
     async fn search(&self, typed: &str) -> Result<Found, Refusal> {
         let words = self.words;
-        match Meaning::of(typed) {
+        match Meaning::of(typed, self.console.home_country) {
             Meaning::Verification(id) => self.one(words.verification, Some(id)).await,
             Meaning::Message(id) => self.one(words.message, Some(id.verification())).await,
             Meaning::Number(_) | Meaning::LastFour(_) if !self.signed.may(Action::SearchByNumber) => {
