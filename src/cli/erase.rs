@@ -1,12 +1,11 @@
 //! `twotick erase NUMBER`: forgets everything of a number.
 
-use super::{Cli, Exit, load_config, print};
+use super::{Cli, Exit, load_config, number, print};
 use crate::app::{self, Unreadable};
-use crate::phone::Phone;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// E.164, such as +4915228817386
+    /// With + and country code, such as +4915228817386, or as it is written in console.home_country
     number: String,
     /// Destroy what of the keys is of this number, so that nobody can read it any more in any file or backup; without
     /// it that comes with the retention of its days
@@ -19,12 +18,9 @@ pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
-    let phone = match Phone::parse(&args.number) {
+    let phone = match number::meant(&args.number, || Ok(loaded.config.console.home_country)) {
         Ok(phone) => phone,
-        Err(error) => {
-            eprintln!("{error}");
-            return Exit::Usage;
-        }
+        Err(exit) => return exit,
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
