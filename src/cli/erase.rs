@@ -19,7 +19,11 @@ pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
         Err(exit) => return exit,
     };
     let phone = match number::meant(&args.number, || Ok(loaded.config.console.home_country)) {
-        Ok(phone) => phone,
+        Ok(Some(phone)) => phone,
+        Ok(None) => {
+            eprintln!("{}", number::NOT_CLEAR);
+            return Exit::Usage;
+        }
         Err(exit) => return exit,
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::client::{Answer, Api, Server, Unreachable, with_api};
 use super::{Cli, Exit, load_config, number};
-use crate::phone::Phone;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -27,14 +26,19 @@ pub(super) struct Args {
 
 pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
     let to = match number::meant(&args.number, || Ok(load_config(cli)?.config.console.home_country)) {
-        Ok(to) => to,
+        Ok(Some(to)) => to.as_e164().to_owned(),
+        // The API says what is wrong with it.
+        Ok(None) => {
+            eprintln!("{}", number::NOT_CLEAR);
+            args.number.clone()
+        }
         Err(exit) => return exit,
     };
     with_api(cli, &args.server, async |api| send(api, args, &to).await)
 }
 
-async fn send(api: &Api, args: &Args, to: &Phone) -> Result<Exit, Unreachable> {
-    let mut request = json!({ "to": to.as_e164() });
+async fn send(api: &Api, args: &Args, to: &str) -> Result<Exit, Unreachable> {
+    let mut request = json!({ "to": to });
     for (key, value) in [("profile", &args.profile), ("locale", &args.locale)] {
         if let Some(value) = value {
             request[key] = json!(value);

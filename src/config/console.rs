@@ -27,7 +27,12 @@ pub(super) fn console(mut section: Section<'_>, apps: Option<&[App]>) -> Option<
     let users = section.optional("users");
     let users = if users.is_set() { read_users(&users, apps) } else { Some(Vec::new()) };
     section.end();
-    Some(Console { public_url: public_url?, time_zone: time_zone?, home_country: home_country?, users: users? })
+    Some(Console {
+        public_url: public_url?,
+        time_zone: time_zone?,
+        home_country: home_country?,
+        users: users?,
+    })
 }
 
 /// An ISO 3166 code; lower case and what people say instead of one lead to a suggestion.

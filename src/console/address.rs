@@ -116,7 +116,9 @@ mod tests {
             assert_eq!(wording.written(), text);
             assert_eq!(Wording::read(&vault, text), Some(wording));
         }
-        for text in ["order 49 1522 8817386", "5550100", "٠١٥٢٢٨٨١٧٣٨٦", "wamid.HBgLMTIwMjU1NTAxMDA", "~tilde"] {
+        for text in
+            ["order 49 1522 8817386", "5550100", "٠١٥٢٢٨٨١٧٣٨٦", "wamid.HBgLMTIwMjU1NTAxMDA", "~tilde"]
+        {
             let wording = Wording::new(&vault, text.to_owned());
             assert!(wording.written().starts_with('~') && !wording.written().contains(text), "{text}");
             let read = Wording::read(&vault, wording.written()).unwrap();
@@ -138,13 +140,19 @@ mod tests {
             ("/console?ref=%D9%A0%D9%A1%D9%A5%D9%A2", "/console?ref=%D9%A0%D9%A1%D9%A5%D9%A2"),
             ("/console?ref=%D9%A0%D9%A1%D9%A5%D9%A2%D9%A2%D9%A1%D9%A7", "/console"),
             ("/console?number=4915228817386&app=shop", "/console?app=shop"),
-            ("/console?number=000102030405060708090a0b0c0d0e0f", "/console?number=000102030405060708090a0b0c0d0e0f"),
+            (
+                "/console?number=000102030405060708090a0b0c0d0e0f",
+                "/console?number=000102030405060708090a0b0c0d0e0f",
+            ),
             ("/console?since=2026-11-22T20:00:00.000Z", "/console?since=2026-11-22T20:00:00.000Z"),
             ("/console?since=4915228817386", "/console"),
             ("/console?before=4915228817386", "/console"),
             ("/console?4915228817386", "/console"),
             ("/console/verifications/+4915228817386", "/console"),
-            ("/console/conversations/000102030405060708090a0b0c0d0e0f", "/console/conversations/000102030405060708090a0b0c0d0e0f"),
+            (
+                "/console/conversations/000102030405060708090a0b0c0d0e0f",
+                "/console/conversations/000102030405060708090a0b0c0d0e0f",
+            ),
         ] {
             assert_eq!(without_numbers(asked), kept, "{asked}");
         }

@@ -8,9 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::ConstantTimeEq;
 
+use super::Console;
 use super::cookies::{self, Life};
 use super::sessions::Token;
-use super::Console;
 use crate::vault::Vault;
 use crate::verification::values::{Timestamp, UserName};
 

@@ -426,8 +426,16 @@ mod tests {
             seen.take(sample(10, newest));
             let vitals = seen.vitals(at(10), store::Health::Ready);
             let channel = &vitals.channels[0];
-            assert_eq!((channel.error_rate, vitals.alarms.len()), (rate, alarms), "{accepted} {failed} {unreached}");
-            assert_eq!(channel.is_fine(), rate.is_none_or(|rate| rate < 0.095), "{accepted} {failed} {unreached}");
+            assert_eq!(
+                (channel.error_rate, vitals.alarms.len()),
+                (rate, alarms),
+                "{accepted} {failed} {unreached}"
+            );
+            assert_eq!(
+                channel.is_fine(),
+                rate.is_none_or(|rate| rate < 0.095),
+                "{accepted} {failed} {unreached}"
+            );
             assert!(vitals.alarms.iter().all(|alarm| !alarm.is_severe()), "amber");
         }
     }

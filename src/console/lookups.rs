@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use super::{Console, Refusal, Signed};
 use crate::store::{Alert, Audit, AuditAction, Order};
-use crate::verification::values::{ChannelName, NumberIndex, NumberTail, Timestamp, UserName, VerificationId};
+use crate::verification::values::{
+    ChannelName, NumberIndex, NumberTail, Timestamp, UserName, VerificationId,
+};
 
 /// The same look-up of the same person within this time is one.
 const ONE: Duration = Duration::from_secs(10 * 60);
@@ -79,7 +81,10 @@ enum Noted {
     Again,
     First,
     /// No more for so long; the first time in an hour an operator should know.
-    TooMany { wait: Duration, is_news: bool },
+    TooMany {
+        wait: Duration,
+        is_news: bool,
+    },
 }
 
 impl Lookups {
@@ -137,7 +142,8 @@ impl Console {
                     Lookup::Number(_) | Lookup::Tail(_) | Lookup::Digits(_) => (AuditAction::Searched, None),
                 };
                 let by = signed.name.clone();
-                let entry = Audit { at: now, by, action, verification, reason: None, detail: lookup.detail() };
+                let entry =
+                    Audit { at: now, by, action, verification, reason: None, detail: lookup.detail() };
                 let written = self.store.execute(vec![Order::Audit(entry)]).await;
                 if written.is_err() {
                     self.lookups.forget(&signed.name, lookup);
@@ -210,7 +216,10 @@ mod tests {
         assert_eq!(lookups.note(&ada(), number(998), later), Noted::TooMany { wait, is_news: false });
         assert_eq!(lookups.note(&ada(), number(3), later), Noted::Again, "what was found stays");
         let tail = Lookup::Tail(NumberTail(7));
-        assert!(matches!(lookups.note(&ada(), tail, later), Noted::TooMany { .. }), "all kinds count together");
+        assert!(
+            matches!(lookups.note(&ada(), tail, later), Noted::TooMany { .. }),
+            "all kinds count together"
+        );
         let bob = UserName::parse("bob").unwrap();
         assert_eq!(lookups.note(&bob, number(999), later), Noted::First, "each user has a limit");
         assert_eq!(lookups.note(&ada(), number(999), START + MINUTE), Noted::First);

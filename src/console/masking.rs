@@ -125,7 +125,8 @@ impl Letters {
     fn is_apart(&self, last: usize, at: usize, gap: usize) -> bool {
         let between = self.all[last + 1..at].iter().map(|(letter, _)| *letter);
         let seen: Vec<char> = between.filter(|letter| !is_invisible(*letter)).collect();
-        seen.len() > gap || seen.iter().any(|letter| matches!(letter, '\n' | ',' | ';' | ':' | '!' | '?' | '+'))
+        seen.len() > gap
+            || seen.iter().any(|letter| matches!(letter, '\n' | ',' | ';' | ':' | '!' | '?' | '+'))
     }
 
     /// `30.11.2026`, `2026-11-30 12`, with one sort of separator.
@@ -144,11 +145,16 @@ impl Letters {
         }
         let (Some(first), Some(second)) = (gaps.first(), gaps.get(1)) else { return false };
         let is_separated = first == second && matches!(first.trim(), "." | "/" | "-");
-        let number = |at: usize| groups.get(at).and_then(|group: &String| group.parse::<u32>().ok()).unwrap_or(9_999);
+        let number =
+            |at: usize| groups.get(at).and_then(|group: &String| group.parse::<u32>().ok()).unwrap_or(9_999);
         let is_day = |at: usize| (1..=31).contains(&number(at));
-        let is_year = |at: usize| groups.get(at).is_some_and(|group| group.len() == 4) && (1900..=2100).contains(&number(at));
+        let is_year = |at: usize| {
+            groups.get(at).is_some_and(|group| group.len() == 4) && (1900..=2100).contains(&number(at))
+        };
         let is_hour = groups.len() == 3 || groups.len() == 4 && number(3) < 24;
-        is_separated && is_hour && (is_year(0) && is_day(1) && is_day(2) || is_day(0) && is_day(1) && is_year(2))
+        is_separated
+            && is_hour
+            && (is_year(0) && is_day(1) && is_day(2) || is_day(0) && is_day(1) && is_year(2))
     }
 
     fn shown(&self, masks: &[bool]) -> String {
@@ -162,7 +168,9 @@ mod tests {
 
     fn masker() -> Masker {
         let phone = Phone::parse("+4915228817386").unwrap();
-        Masker::default().with_number(&phone).with_codes(&[SecretString::from("297018"), SecretString::from("Kq7Z")])
+        Masker::default()
+            .with_number(&phone)
+            .with_codes(&[SecretString::from("297018"), SecretString::from("Kq7Z")])
     }
 
     #[test]
@@ -212,7 +220,10 @@ mod tests {
     #[test]
     fn other_numbers_are_hidden_too_and_dates_and_short_rows_stay() {
         for (text, shown) in [
-            ("Ada changed from +4915228817386 to +43 660 1234567", "Ada changed from +••••••••••••• to +•• ••• •••••••"),
+            (
+                "Ada changed from +4915228817386 to +43 660 1234567",
+                "Ada changed from +••••••••••••• to +•• ••• •••••••",
+            ),
             ("call 555-0100", "call •••-••••"),
             ("call 0660/1234567, please", "call ••••/•••••••, please"),
             ("20 12 34 56", "•• •• •• ••"),

@@ -138,7 +138,9 @@ impl Queue {
         if of_origin >= most {
             return false;
         }
-        if matches!(origin, Origin::Address(_)) && rows.iter().map(|row| row.waiting.len()).sum::<usize>() >= WAITING {
+        if matches!(origin, Origin::Address(_))
+            && rows.iter().map(|row| row.waiting.len()).sum::<usize>() >= WAITING
+        {
             // Who has the longest row gives one place up, unless that is the newcomer's.
             let longest = rows.iter_mut().max_by_key(|row| row.waiting.len());
             let Some(longest) = longest.filter(|row| row.waiting.len() > of_origin + 1) else { return false };
@@ -208,7 +210,11 @@ mod tests {
         let (checker, made) = (Checker::default(), SecretString::from(made));
         assert_eq!(checker.check(&made, password, at(1)).await, Verdict::Right);
         for wrong in ["correct horse batterz", "", &"x".repeat(MOST_BYTES + 1)] {
-            assert_eq!(checker.check(&made, SecretString::from(wrong), at(1)).await, Verdict::Wrong, "{wrong}");
+            assert_eq!(
+                checker.check(&made, SecretString::from(wrong), at(1)).await,
+                Verdict::Wrong,
+                "{wrong}"
+            );
         }
     }
 
@@ -220,7 +226,10 @@ mod tests {
     }
 
     /// Takes all places, and as many in the row of each address as `waiting` says.
-    async fn crowded(checker: &Checker, waiting: &[(u8, usize)]) -> (Vec<Place>, Vec<oneshot::Receiver<Place>>) {
+    async fn crowded(
+        checker: &Checker,
+        waiting: &[(u8, usize)],
+    ) -> (Vec<Place>, Vec<oneshot::Receiver<Place>>) {
         let mut places = Vec::new();
         for _ in 0..AT_ONCE {
             places.push(checker.place(at(0)).await.unwrap());
@@ -272,7 +281,10 @@ mod tests {
         let (places, mut crowd) = crowded(&checker, &full).await;
         let (sender, mut newcomer) = oneshot::channel();
         assert!(lock(&checker.queue).line_up(at(9), sender));
-        assert_eq!(lock(&checker.queue).addresses.iter().map(|row| row.waiting.len()).sum::<usize>(), WAITING);
+        assert_eq!(
+            lock(&checker.queue).addresses.iter().map(|row| row.waiting.len()).sum::<usize>(),
+            WAITING
+        );
         crowd.clear();
         drop(places);
         let place = newcomer.try_recv().expect("all others have gone");

@@ -120,7 +120,12 @@ impl SlowDown {
 
 impl Tables {
     /// All that a try counts for.
-    fn counted(&mut self, name: &UserName, origin: Origin, now: Timestamp) -> Vec<(&mut Tries, &'static Rule)> {
+    fn counted(
+        &mut self,
+        name: &UserName,
+        origin: Origin,
+        now: Timestamp,
+    ) -> Vec<(&mut Tries, &'static Rule)> {
         match origin {
             Origin::Device(device) => vec![(entry(&mut self.devices, device, now), &ONE)],
             Origin::Address(network) => vec![
@@ -234,7 +239,10 @@ mod tests {
         for _ in 0..5 {
             assert_eq!(slow_down.try_once(&name("ada"), device, START), Ok(()));
         }
-        assert!(slow_down.try_once(&name("ada"), device, START).is_err(), "a stolen device guesses no better");
+        assert!(
+            slow_down.try_once(&name("ada"), device, START).is_err(),
+            "a stolen device guesses no better"
+        );
         let another = Origin::Device(Device::new());
         assert_eq!(slow_down.try_once(&name("ada"), another, START), Ok(()));
     }
@@ -243,7 +251,8 @@ mod tests {
     fn an_address_that_tries_many_names_slows_down() {
         let slow_down = SlowDown::new([name("ada")].into_iter());
         let here = at("192.0.2.1");
-        let tried = (0..100).filter(|n| slow_down.try_once(&name(&format!("n{n}")), here, START).is_ok()).count();
+        let tried =
+            (0..100).filter(|n| slow_down.try_once(&name(&format!("n{n}")), here, START).is_ok()).count();
         assert_eq!(tried, 40);
         assert_eq!(slow_down.try_once(&name("ada"), at("192.0.2.2"), START), Ok(()));
     }
@@ -254,7 +263,10 @@ mod tests {
             [4, 5, 6, 7, 12, 13, 40, u32::MAX].map(|count| ONE.wait_after(count).as_secs()),
             [0, 5, 10, 20, 640, 900, 900, 900]
         );
-        assert_eq!([39, 40, 45, 46, u32::MAX].map(|count| NAME.wait_after(count).as_secs()), [0, 1, 32, 60, 60]);
+        assert_eq!(
+            [39, 40, 45, 46, u32::MAX].map(|count| NAME.wait_after(count).as_secs()),
+            [0, 1, 32, 60, 60]
+        );
         let slow_down = SlowDown::new([name("ada")].into_iter());
         for _ in 0..5 {
             assert_eq!(slow_down.try_once(&name("ada"), at("192.0.2.1"), START), Ok(()));

@@ -77,7 +77,8 @@ mod tests {
         drop((of_ada, bob));
         assert!(lock(&streams.open).by_user.is_empty() && lock(&streams.open).all == 0);
         let names: Vec<_> = (0..20).map(|n| user(&format!("user{n}"))).collect();
-        let all: Vec<_> = names.iter().flat_map(|name| (0..MOST_OF_A_USER).filter_map(|_| streams.take(name))).collect();
+        let all: Vec<_> =
+            names.iter().flat_map(|name| (0..MOST_OF_A_USER).filter_map(|_| streams.take(name))).collect();
         assert_eq!(all.len(), MOST);
     }
 }

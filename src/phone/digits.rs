@@ -57,7 +57,9 @@ mod tests {
 
     #[test]
     fn digits_of_every_script_are_digits() {
-        for written in ["0123456789", "０１２３４５６７８９", "٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹", "०१२३४५६७८९", "০১২৩৪৫৬৭৮৯"] {
+        for written in
+            ["0123456789", "０１２３４５６７８９", "٠١٢٣٤٥٦٧٨٩", "۰۱۲۳۴۵۶۷۸۹", "०१२३४५६७८९", "০১২৩৪৫৬৭৮৯"]
+        {
             let folded: String = written.chars().filter_map(digit).collect();
             assert_eq!(folded, "0123456789", "{written}");
         }

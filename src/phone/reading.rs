@@ -24,16 +24,101 @@ const MOST_OF_AN_EXTENSION: usize = 7;
 
 /// What may stand before or after a number without being part of it.
 const LABELS: [&str; 73] = [
-    "tel", "telefon", "telephone", "telefono", "teléfono", "téléphone", "telefone", "telefonnummer", "telnr", "phone",
-    "ph", "fon", "fone", "mobile", "mobil", "mobiltelefon", "mobilnummer", "mob", "móvil", "movil", "cell", "cellphone",
-    "cellulare", "cel", "celular", "portable", "handy", "handynummer", "rufnummer", "nummer", "number", "numero",
-    "número", "numéro", "no", "nr", "num", "fax", "sms", "smsto", "callto", "facetime", "sip", "sips", "skype", "viber",
-    "signal", "whatsapp", "wa", "call", "contact", "kontakt", "privat", "private", "home", "work", "office", "büro",
-    "t", "m", "p", "my", "is", "тел", "телефон", "моб", "мобильный", "τηλ", "电话", "手机", "電話", "携帯", "전화",
+    "tel",
+    "telefon",
+    "telephone",
+    "telefono",
+    "teléfono",
+    "téléphone",
+    "telefone",
+    "telefonnummer",
+    "telnr",
+    "phone",
+    "ph",
+    "fon",
+    "fone",
+    "mobile",
+    "mobil",
+    "mobiltelefon",
+    "mobilnummer",
+    "mob",
+    "móvil",
+    "movil",
+    "cell",
+    "cellphone",
+    "cellulare",
+    "cel",
+    "celular",
+    "portable",
+    "handy",
+    "handynummer",
+    "rufnummer",
+    "nummer",
+    "number",
+    "numero",
+    "número",
+    "numéro",
+    "no",
+    "nr",
+    "num",
+    "fax",
+    "sms",
+    "smsto",
+    "callto",
+    "facetime",
+    "sip",
+    "sips",
+    "skype",
+    "viber",
+    "signal",
+    "whatsapp",
+    "wa",
+    "call",
+    "contact",
+    "kontakt",
+    "privat",
+    "private",
+    "home",
+    "work",
+    "office",
+    "büro",
+    "t",
+    "m",
+    "p",
+    "my",
+    "is",
+    "тел",
+    "телефон",
+    "моб",
+    "мобильный",
+    "τηλ",
+    "电话",
+    "手机",
+    "電話",
+    "携帯",
+    "전화",
 ];
 const EXTENSIONS: [&str; 20] = [
-    "ext", "extn", "extension", "x", "xtn", "app", "apparat", "durchwahl", "dw", "nst", "nebenstelle", "anexo", "int",
-    "interno", "ramal", "poste", "доб", "isub", "anschluss", "toestel",
+    "ext",
+    "extn",
+    "extension",
+    "x",
+    "xtn",
+    "app",
+    "apparat",
+    "durchwahl",
+    "dw",
+    "nst",
+    "nebenstelle",
+    "anexo",
+    "int",
+    "interno",
+    "ramal",
+    "poste",
+    "доб",
+    "isub",
+    "anschluss",
+    "toestel",
 ];
 
 /// In which country's notation somebody writes a number that has no country code.
@@ -53,8 +138,10 @@ impl HomeCountry {
 
     /// All codes that [`HomeCountry::parse`] takes.
     pub fn all() -> Vec<String> {
-        let mut codes: Vec<_> =
-            PHONE_NUMBER_UTIL.get_supported_regions().map(|region| region.as_region_str().to_string()).collect();
+        let mut codes: Vec<_> = PHONE_NUMBER_UTIL
+            .get_supported_regions()
+            .map(|region| region.as_region_str().to_string())
+            .collect();
         codes.retain(|code| Self::parse(code).is_some());
         codes.sort();
         codes
@@ -145,19 +232,20 @@ impl Written {
         let end = end_of_number(number);
         let (number, rest) = number.split_at(end);
         let context = country_of(rest)?;
-        let (before, after) = number.rsplit_once('+').map_or((None, number), |(before, after)| (Some(before), after));
+        let (before, after) =
+            number.rsplit_once('+').map_or((None, number), |(before, after)| (Some(before), after));
         // Nothing but zeros and parentheses stands before the country code.
-        if before.is_some_and(|before| before.contains(|letter: char| letter.is_ascii_digit() && letter != '0')) {
+        if before
+            .is_some_and(|before| before.contains(|letter: char| letter.is_ascii_digit() && letter != '0'))
+        {
             return None;
         }
         let context = if before.is_some() { String::new() } else { context };
         let says_country = before.is_some() || is_link || !context.is_empty() || rest.starts_with('@');
-        let digits = |text: &str| context.chars().chain(text.chars()).filter(char::is_ascii_digit).collect::<String>();
-        let written = Self {
-            digits: digits(after),
-            without_zero: digits(&without_trunk(after)),
-            says_country,
-        };
+        let digits =
+            |text: &str| context.chars().chain(text.chars()).filter(char::is_ascii_digit).collect::<String>();
+        let written =
+            Self { digits: digits(after), without_zero: digits(&without_trunk(after)), says_country };
         DIGITS.contains(&written.digits.len()).then_some(written)
     }
 

@@ -100,7 +100,8 @@ fn items(
 ) -> Vec<Item> {
     let mut items = Vec::new();
     for channel in &vitals.channels {
-        let mut alarms = vitals.alarms.iter().filter(|alarm| alarm.channel() == Some(&channel.name)).peekable();
+        let mut alarms =
+            vitals.alarms.iter().filter(|alarm| alarm.channel() == Some(&channel.name)).peekable();
         let is_fine = alarms.peek().is_none() && channel.is_fine();
         let (class, icon) = match (is_fine, alarms.any(Alarm::is_severe)) {
             (true, _) => ("good", "i-good"),
@@ -207,7 +208,9 @@ mod tests {
             error_rate: Some(rate),
             ..vitals(Vec::new()).channels.remove(0)
         };
-        for (rate, class) in [(0.0, "good"), (0.094, "good"), (0.096, "waiting"), (0.29, "waiting"), (1.0, "waiting")] {
+        for (rate, class) in
+            [(0.0, "good"), (0.094, "good"), (0.096, "waiting"), (0.29, "waiting"), (1.0, "waiting")]
+        {
             let vitals = Vitals { channels: vec![good(rate)], ..vitals(Vec::new()) };
             let items = items(&vitals, at(0), Language::English, Words::of(Language::English), Sight::All);
             assert_eq!(items[0].class, class, "{}", items[0].value);
@@ -267,7 +270,10 @@ mod tests {
             Alarm::TemplatesNotApproved { count: 2 },
         ];
         for language in Language::ALL {
-            for alarm in [Sight::All, Sight::Bound].into_iter().flat_map(|sight| shown(&alarms, at(90), language, sight)) {
+            for alarm in [Sight::All, Sight::Bound]
+                .into_iter()
+                .flat_map(|sight| shown(&alarms, at(90), language, sight))
+            {
                 assert!(!alarm.text.contains(['{', '}']) && alarm.text.ends_with('.'), "{}", alarm.text);
                 assert!(alarm.fix.len() > 20, "{}", alarm.text);
             }

@@ -69,7 +69,13 @@ pub async fn download(
         Some(_) => {
             let detail = format!("{asked_for} rows>={}", first.items.len());
             console.record(&signed, AuditAction::ExportedList, Some(detail)).await?;
-            Some(Ledger { console: console.clone(), by: signed.name.clone(), asked_for, rows: 0, is_whole: false })
+            Some(Ledger {
+                console: console.clone(),
+                by: signed.name.clone(),
+                asked_for,
+                rows: 0,
+                is_whole: false,
+            })
         }
     };
     let mark = if asked("mark") == "yes" { MARK } else { "" };
@@ -214,12 +220,18 @@ fn harmless(cell: &str) -> String {
 }
 
 fn is_risky(letter: char) -> bool {
-    matches!(letter, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠' | '|' | '%' | '\u{2212}')
+    matches!(
+        letter,
+        '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠' | '|' | '%' | '\u{2212}'
+    )
 }
 
 /// Cells, for one spreadsheet or another and its language.
 fn separates(letter: char) -> bool {
-    matches!(letter, ',' | ';' | '\t' | '|' | ':' | '\r' | '\n' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+    matches!(
+        letter,
+        ',' | ';' | '\t' | '|' | ':' | '\r' | '\n' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+    )
 }
 
 fn is_quote(letter: char) -> bool {

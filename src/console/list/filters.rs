@@ -130,7 +130,13 @@ impl Filters {
         let hashed = |text: &str| in_hex(&vault.fingerprint("console filter", text.as_bytes()));
         let shown = |(name, value): (&'static str, String)| match name {
             "ref" => pair(name, &self.reference.as_ref().map(|text| hashed(&text.text)).unwrap_or_default()),
-            "error" => pair(name, self.error.as_ref().filter(|error| error.text == error.written()).map_or("…", |error| &error.text)),
+            "error" => pair(
+                name,
+                self.error
+                    .as_ref()
+                    .filter(|error| error.text == error.written())
+                    .map_or("…", |error| &error.text),
+            ),
             _ => pair(name, &value),
         };
         let pairs: Vec<_> = self.pairs().map(shown).collect();
@@ -396,7 +402,10 @@ mod tests {
             let (filters, is_canonical) = read(query);
             assert!(!is_canonical, "the browser is sent to an address without it");
             let address = filters.query();
-            assert!(address.starts_with(&format!("?{name}=%7E")) || address.starts_with(&format!("?{name}=~")), "{address}");
+            assert!(
+                address.starts_with(&format!("?{name}=%7E")) || address.starts_with(&format!("?{name}=~")),
+                "{address}"
+            );
             assert!(!address.contains("8817386"), "{address}");
             let (again, is_canonical) = read(&address[1..]);
             assert!(is_canonical);

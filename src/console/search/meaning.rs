@@ -113,11 +113,14 @@ mod tests {
 
     #[test]
     fn everything_else_is_the_end_of_a_number_or_a_text() {
-        for typed in [" 7386 ", "７３８６", "٧٣٨٦", "\u{202a}7386\u{202c}", "+49 152 ••••• 7386", "••••• 7386"] {
+        for typed in
+            [" 7386 ", "７３８６", "٧٣٨٦", "\u{202a}7386\u{202c}", "+49 152 ••••• 7386", "••••• 7386"]
+        {
             assert!(matches!(meaning(typed), Meaning::LastFour(digits) if digits == "7386"), "{typed}");
         }
         assert!(matches!(meaning("wamid.HBgL"), Meaning::Wamid(_)));
-        for text in ["order-17", "12345", "order 4915228817386", "<script>", "ver_1", "２０２５/17", "•••••"] {
+        for text in ["order-17", "12345", "order 4915228817386", "<script>", "ver_1", "２０２５/17", "•••••"]
+        {
             assert!(matches!(meaning(text), Meaning::Text(_)), "{text}");
         }
         assert!(matches!(meaning(&"x".repeat(9_999)), Meaning::Text(text) if text.len() == MOST_CHARS));

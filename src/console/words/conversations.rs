@@ -72,8 +72,12 @@ impl Words {
         };
         match (kind, text) {
             // As the channel writes the answer down, whose type is that of a choice otherwise.
-            ("interactive", Some("call_permission_reply: accept")) => (Some(kinds.call_permitted.to_owned()), None),
-            ("interactive", Some("call_permission_reply: reject")) => (Some(kinds.call_refused.to_owned()), None),
+            ("interactive", Some("call_permission_reply: accept")) => {
+                (Some(kinds.call_permitted.to_owned()), None)
+            }
+            ("interactive", Some("call_permission_reply: reject")) => {
+                (Some(kinds.call_refused.to_owned()), None)
+            }
             ("text" | "button" | "interactive", Some(_)) => (None, text),
             ("text", None) => (Some(kinds.empty.to_owned()), None),
             (_, Some(_)) => (named(&kinds.with_text).or_else(|| named(&kinds.labels)), text),
@@ -139,7 +143,10 @@ const ENGLISH: Words = Words {
             ("button", "Pressed a button."),
             ("interactive", "Answered with a button or a form."),
             ("request_welcome", "Opened the chat for the first time."),
-            ("unsupported", "Sent something that WhatsApp does not pass on, such as a poll or a group invitation."),
+            (
+                "unsupported",
+                "Sent something that WhatsApp does not pass on, such as a poll or a group invitation.",
+            ),
             ("ephemeral", "Sent a message that disappears."),
             ("unknown", "Sent something that WhatsApp does not name."),
         ],
@@ -203,7 +210,10 @@ const GERMAN: Words = Words {
             ("button", "Hat eine Schaltfläche gedrückt."),
             ("interactive", "Hat mit einer Schaltfläche oder einem Formular geantwortet."),
             ("request_welcome", "Hat den Chat zum ersten Mal geöffnet."),
-            ("unsupported", "Hat etwas gesendet, das WhatsApp nicht weitergibt, etwa eine Umfrage oder eine Gruppeneinladung."),
+            (
+                "unsupported",
+                "Hat etwas gesendet, das WhatsApp nicht weitergibt, etwa eine Umfrage oder eine Gruppeneinladung.",
+            ),
             ("ephemeral", "Hat eine Nachricht gesendet, die wieder verschwindet."),
             ("unknown", "Hat etwas gesendet, das WhatsApp nicht benennt."),
         ],
@@ -243,14 +253,18 @@ mod tests {
     #[test]
     fn every_kind_of_message_has_plain_words_in_both_languages() {
         for words in [&ENGLISH, &GERMAN] {
-            for kind in words.kinds.labels.map(|(kind, _)| kind).into_iter().chain(["text", "poll_creation"]) {
+            for kind in words.kinds.labels.map(|(kind, _)| kind).into_iter().chain(["text", "poll_creation"])
+            {
                 let (label, text) = words.said(kind, None);
                 let label = label.unwrap_or_else(|| panic!("{kind}"));
                 assert!(label.ends_with('.') && !label.contains('{') && text.is_none(), "{label}");
             }
             for kind in words.kinds.with_text.map(|(kind, _)| kind) {
                 let (label, text) = words.said(kind, Some("what it says"));
-                assert!(label.is_some_and(|label| label.ends_with(':')) && text == Some("what it says"), "{kind}");
+                assert!(
+                    label.is_some_and(|label| label.ends_with(':')) && text == Some("what it says"),
+                    "{kind}"
+                );
             }
             assert_eq!(words.said("text", Some("hello")), (None, Some("hello")));
         }

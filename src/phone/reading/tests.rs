@@ -80,7 +80,10 @@ fn a_number_with_its_country_code_is_read_in_any_notation() {
         ("https://wa.me/4915228817386?text=Hi%202026", "+4915228817386"),
         ("https://wa.me/+4915228817386", "+4915228817386"),
         ("https://api.whatsapp.com/send?phone=4915228817386", "+4915228817386"),
-        ("https://api.whatsapp.com/send/?text=Hi&phone=%2B49%201522%208817386&app_absent=0", "+4915228817386"),
+        (
+            "https://api.whatsapp.com/send/?text=Hi&phone=%2B49%201522%208817386&app_absent=0",
+            "+4915228817386",
+        ),
         ("whatsapp://send?phone=4915228817386", "+4915228817386"),
         // Extensions.
         ("+49 1522 8817386 ext. 5", "+4915228817386"),
@@ -96,7 +99,11 @@ fn a_number_with_its_country_code_is_read_in_any_notation() {
         ("tel:1522-8817386;phone-context=+49", "+4915228817386"),
     ] {
         assert_eq!(read_as(written, None).as_deref(), Some(meant), "{written:?}");
-        assert_eq!(Phone::meant(written, None).map(|phone| phone.as_e164().to_owned()).as_deref(), Some(meant), "{written:?}");
+        assert_eq!(
+            Phone::meant(written, None).map(|phone| phone.as_e164().to_owned()).as_deref(),
+            Some(meant),
+            "{written:?}"
+        );
     }
 }
 
@@ -142,7 +149,9 @@ fn a_home_country_is_any_that_has_numbers_and_every_one_reads_its_own_example() 
     for wrong in ["", "de", "DEU", "UK", "XX", "001", "ZZ"] {
         assert_eq!(HomeCountry::parse(wrong), None, "{wrong}");
     }
-    for (code, example) in [("VN", "0912 345 678"), ("NG", "0802 123 4567"), ("CL", "9 6123 4567"), ("CN", "131 2345 6789")] {
+    for (code, example) in
+        [("VN", "0912 345 678"), ("NG", "0802 123 4567"), ("CL", "9 6123 4567"), ("CN", "131 2345 6789")]
+    {
         let phone = Phone::meant(example, home(code)).unwrap_or_else(|| panic!("{code} {example}"));
         assert_eq!(phone.country(), Some(code));
     }

@@ -221,8 +221,12 @@ fn chosen(interactive: &RawValue) -> Option<String> {
     let kind = string(interactive, &["type"])?;
     match kind.as_str() {
         "button_reply" | "list_reply" => string(interactive, &[&kind, "title"]),
-        "nfm_reply" => string(interactive, &[&kind, "body"]).or_else(|| string(interactive, &[&kind, "name"])),
-        CALL_PERMISSION => string(interactive, &[&kind, "response"]).map(|response| format!("{kind}: {response}")),
+        "nfm_reply" => {
+            string(interactive, &[&kind, "body"]).or_else(|| string(interactive, &[&kind, "name"]))
+        }
+        CALL_PERMISSION => {
+            string(interactive, &[&kind, "response"]).map(|response| format!("{kind}: {response}"))
+        }
         // Those to come mostly have one of these.
         _ => ["title", "body", "text"].into_iter().find_map(|field| string(interactive, &[&kind, field])),
     }
