@@ -406,6 +406,7 @@ fn console_services(
         users: config.console.users.iter().filter_map(console_user).collect(),
         // Its name was checked.
         time_zone: TimeZone::get(&config.console.time_zone).unwrap_or(TimeZone::UTC),
+        home_country: config.console.home_country,
         public_url: config.console.public_url.clone(),
         apps: config.apps.iter().map(|app| AppName::new(&app.name)).collect(),
         channels: config.channels.keys().map(|name| ChannelName::new(name)).collect(),

@@ -12,6 +12,7 @@ mod explain;
 mod export;
 mod healthcheck;
 mod logging;
+mod number;
 mod reindex;
 mod sandbox;
 mod send;

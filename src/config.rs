@@ -40,6 +40,7 @@ pub use reader::Shown;
 
 use crate::channel::{self, Timeouts};
 use crate::language::Language;
+use crate::phone::HomeCountry;
 use crate::texts::{self, Cost};
 use crate::verification::policy::OnDoubt;
 
@@ -138,6 +139,8 @@ pub struct Console {
     pub public_url: String,
     /// IANA name of the zone that times are shown in unless a user chooses another.
     pub time_zone: String,
+    /// In which country's notation staff may write numbers without a country code.
+    pub home_country: Option<HomeCountry>,
     /// Without any the console shows nothing but how to make one. Names differ.
     pub users: Vec<ConsoleUser>,
 }

@@ -7,17 +7,21 @@
 //! A page is a template in `console/templates` that extends `base.html`, a struct with a [`Frame`] and a table of
 //! `words`, and a route in `routes`.
 
+mod address;
 mod alerts;
 mod assets;
 mod audit;
 mod case;
 mod conversations;
 mod cookies;
+mod device;
 mod frame;
 mod guard;
 mod health;
 mod list;
 mod look;
+mod lookups;
+mod masking;
 pub mod password;
 mod plain;
 mod posted;
@@ -29,6 +33,7 @@ mod sign_in;
 mod signed;
 mod slow_down;
 mod spans;
+mod streams;
 mod users;
 mod words;
 
@@ -38,10 +43,11 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use jiff::tz::TimeZone;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::http::Lifecycle;
+use crate::phone::HomeCountry;
 use crate::store::{Audit, AuditAction, Order, Store};
 use crate::vault::Vault;
 use crate::verification::values::{AppName, ChannelName, UserName};
@@ -61,6 +67,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(sign_in::sign_out_everywhere)
         .service(preferences::change)
         .service(list::page)
+        .service(list::filter)
         .service(list::follow)
         .service(list::download)
         .service(search::page)
@@ -85,6 +92,8 @@ pub struct Services {
     pub users: Vec<User>,
     /// Times are shown in it unless a user chooses another.
     pub time_zone: TimeZone,
+    /// In its notation staff may write numbers without a country code.
+    pub home_country: Option<HomeCountry>,
     /// How browsers reach the console, without a slash at its end. Where it is https, cookies are bound to that.
     pub public_url: String,
     /// To choose from in the list's filters.
@@ -99,8 +108,9 @@ pub struct Console {
     sessions: sessions::Sessions,
     passwords: password::Checker,
     slow_down: slow_down::SlowDown,
-    /// Pages that follow the list.
-    streams: Arc<Semaphore>,
+    lookups: lookups::Lookups,
+    /// Pages that are followed.
+    streams: streams::Streams,
     monitor: Arc<health::Monitor>,
 }
 
@@ -120,7 +130,8 @@ pub fn share(services: Services) -> web::Data<Console> {
         sessions: sessions::Sessions::default(),
         passwords: password::Checker::default(),
         slow_down,
-        streams: Arc::new(Semaphore::new(list::STREAMS)),
+        lookups: lookups::Lookups::default(),
+        streams: streams::Streams::default(),
         monitor,
     })
 }

@@ -103,7 +103,7 @@ impl Courier {
         let sent = letter.channel.send(&submission).await;
         failpoint::reach("send.after");
         let took = watch.elapsed();
-        metrics::counter!("twotick_sends_total", "channel" => name.clone(), "outcome" => word(&sent.outcome))
+        metrics::counter!("twotick_sends_total", "channel" => name.clone(), "outcome" => word(&sent.outcome), "class" => class(&sent.outcome))
             .increment(1);
         metrics::histogram!("twotick_send_duration_seconds", "channel" => name.clone()).record(took);
         log(errand, &name, &sent.outcome, took);
@@ -275,6 +275,14 @@ fn refused(code: &str, title: &str, class: ErrorClass) -> Outcome {
 
 fn in_doubt(code: &str, title: &str) -> Outcome {
     Outcome::InDoubt { error: error(code, title, ErrorClass::InDoubt) }
+}
+
+/// Why it was refused: a single recipient's trouble says nothing about the channel.
+fn class(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Refused { error, .. } => error.class.as_str(),
+        Outcome::Accepted { .. } | Outcome::Held { .. } | Outcome::InDoubt { .. } => "none",
+    }
 }
 
 fn word(outcome: &Outcome) -> &'static str {

@@ -30,10 +30,14 @@ pub fn is_separator(letter: char) -> bool {
 
 /// Whether nothing is seen of a character: blanks of every width, zero included, and format characters.
 pub fn is_blank(letter: char) -> bool {
-    CodePointSetData::new::<WhiteSpace>().contains(letter)
-        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(letter)
+    CodePointSetData::new::<WhiteSpace>().contains(letter) || is_invisible(letter) || letter == BRAILLE_BLANK
+}
+
+/// Whether a character takes no room: marks that turn the direction of writing, soft hyphens, joiners, byte order marks
+/// and the like, which are copied along unseen.
+pub fn is_invisible(letter: char) -> bool {
+    CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(letter)
         || CodePointMapData::<GeneralCategory>::new().get(letter) == GeneralCategory::Format
-        || letter == BRAILLE_BLANK
 }
 
 /// A symbol by its category, and empty.

@@ -2,9 +2,14 @@
 
 use std::fmt;
 
-use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumberFormat, Region};
+use rlibphonenumber::{NumberLengthType, PHONE_NUMBER_UTIL, PhoneNumberFormat};
 
 use crate::verification::values::{Alias, InvalidValue};
+
+pub mod digits;
+mod reading;
+
+pub use reading::HomeCountry;
 
 /// A number in its one canonical spelling, `+` and at most 15 digits.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -66,63 +71,21 @@ impl Phone {
         Self { e164: e164.to_owned(), country: country.filter(|region| region.len() == 2) }
     }
 
-    /// What a person may mean by a number as people write it, the likeliest first: without `+` it may be international
-    /// all the same, or a national one of a country that callers are likely from. Empty where it is no number.
-    pub fn readings(text: &str) -> Vec<Self> {
-        use Region::{AT, BE, CH, DE, ES, FR, GB, IE, IT, NL, PL, US};
-        const NATIONAL: [Region; 12] = [DE, AT, CH, US, GB, FR, NL, IT, ES, BE, PL, IE];
-        let text = text.strip_prefix("tel:").unwrap_or(text);
-        let is_written_so =
-            |letter: char| letter.is_ascii_digit() || letter.is_whitespace() || "+()-./‐‑–".contains(letter);
-        let digits = text.chars().filter(char::is_ascii_digit).count();
-        if !(7..=20).contains(&digits) || !text.chars().all(is_written_so) {
-            return Vec::new();
-        }
-        let plain: String = text.chars().filter(|letter| letter.is_ascii_digit() || *letter == '+').collect();
-        // The zero in +49 (0)1522 is dialled only at home.
-        let without_zero: String = text
-            .replace("(0)", "")
-            .chars()
-            .filter(|letter| letter.is_ascii_digit() || *letter == '+')
-            .collect();
-        let international = match (without_zero.strip_prefix('+'), without_zero.strip_prefix("00")) {
-            (Some(_), _) => Some(without_zero.clone()),
-            (None, Some(rest)) => Some(format!("+{rest}")),
-            (None, None) => None,
-        };
-        let mut readings: Vec<Self> = Vec::new();
-        let mut add = |phone: Option<Self>| readings.extend(phone);
-        if let Some(international) = international {
-            add(Self::parse(&international).ok());
-            return readings;
-        }
-        for region in NATIONAL {
-            let Ok(number) = PHONE_NUMBER_UTIL.parse(&plain, Some(region)) else { continue };
-            if PHONE_NUMBER_UTIL.is_valid_number(&number) {
-                add(Self::parse(&PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::E164)).ok());
-            }
-        }
-        if !plain.starts_with('0') {
-            add(Self::parse(&format!("+{plain}")).ok());
-        }
-        readings
-    }
-
     /// In full: for the provider, the owner's app and the vault, never for a log.
     pub fn as_e164(&self) -> &str {
         &self.e164
     }
 
-    /// For people who need not know it: `+49 151 ••••• 386`. Country code and last three digits, and of a long number
-    /// the three after the country code.
+    /// For people who need not know it: `+49 151 ••••• 5386`. Country code and the last four digits, by which the console
+    /// finds it; of a long number the three after the country code too, so that three or more always stay hidden.
     pub fn masked(&self) -> String {
         let code = PHONE_NUMBER_UTIL.parse(&self.e164, None).map(|number| number.country_code.to_string());
         let code = code.unwrap_or_default();
         let national = self.e164.get(1 + code.len()..).unwrap_or_default();
-        let end = national.get(national.len().saturating_sub(3)..).unwrap_or_default();
+        let end = national.get(national.len().saturating_sub(4)..).unwrap_or_default();
         match national.get(..3) {
-            Some(start) if national.len() >= 9 => format!("+{code} {start} ••••• {end}"),
-            Some(_) if national.len() >= 6 => format!("+{code} ••••• {end}"),
+            Some(start) if national.len() >= 10 => format!("+{code} {start} ••••• {end}"),
+            Some(_) if national.len() >= 7 => format!("+{code} ••••• {end}"),
             Some(_) | None => format!("+{code} •••••"),
         }
     }
@@ -223,10 +186,10 @@ mod tests {
     #[test]
     fn a_masked_number_keeps_the_ends_alone() {
         for (number, masked) in [
-            ("+4915112345386", "+49 151 ••••• 386"),
-            ("+12025550100", "+1 202 ••••• 100"),
-            ("+447700900123", "+44 770 ••••• 123"),
-            ("+35315550123", "+353 ••••• 123"),
+            ("+4915112345386", "+49 151 ••••• 5386"),
+            ("+12025550100", "+1 202 ••••• 0100"),
+            ("+447700900123", "+44 770 ••••• 0123"),
+            ("+35315550123", "+353 ••••• 0123"),
             ("+29022158", "+290 •••••"),
         ] {
             assert_eq!(Phone::parse(number).unwrap().masked(), masked, "{number}");

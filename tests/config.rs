@@ -312,6 +312,10 @@ const WRONG: &[Wrong] = &[
     // The console.
     file("time_zone =", "timezone =", "timezone =", "console.timezone", &["unknown key", "did you mean \"time_zone\"?"]),
     file("\"Europe/Berlin\"", "\"Mars/Olympus\"", "time_zone", "console.time_zone", &["name of a time zone", "Europe/Berlin"]),
+    file("\"Europe/Berlin\"", "\"Europe/Berlin\"\nhome_country = \"de\"", "home_country", "console.home_country", &["two-letter code", "did you mean \"DE\"?"]),
+    file("\"Europe/Berlin\"", "\"Europe/Berlin\"\nhome_country = \"UK\"", "home_country", "console.home_country", &["did you mean \"GB\"?"]),
+    file("\"Europe/Berlin\"", "\"Europe/Berlin\"\nhome_country = \"49\"", "home_country", "console.home_country", &["two-letter code"]),
+    file("\"Europe/Berlin\"", "\"Europe/Berlin\"\nhomecountry = \"DE\"", "homecountry", "console.homecountry", &["unknown key", "did you mean \"home_country\"?"]),
     file("\"https://console.example.com\"", "\"http://console.example.com\"", "http://console", "console.public_url", &["https address"]),
     file("name = \"ada\"", "name = \"Ada Lovelace\"", "Ada Lovelace", "console.users[0].name", &["1 to 64 of a-z"]),
     file("name = \"bob\"", "name = \"ada\"", "ada\"\nrole = \"viewer\"", "console.users[1].name", &["another user has this name"]),

@@ -85,7 +85,10 @@ fn describe_verifications() {
 }
 
 fn describe_channels() {
-    describe_counter!("twotick_sends_total", "Attempts to send, by channel and outcome");
+    describe_counter!(
+        "twotick_sends_total",
+        "Attempts to send, by channel, outcome and the class of a refusal"
+    );
     describe_histogram!(
         "twotick_send_duration_seconds",
         Unit::Seconds,

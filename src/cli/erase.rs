@@ -1,12 +1,12 @@
 //! `twotick erase NUMBER`: forgets everything of the person who has this number.
 
-use super::{Cli, Exit, load_config, print};
+use super::{Cli, Exit, load_config, number, print};
 use crate::app::{self, Unreadable};
 use crate::phone::Phone;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// E.164, such as +4915228817386
+    /// With + and country code, such as +4915228817386, or as it is written in console.home_country
     number: String,
     /// Destroy what of the keys is of this number, so that nobody can read it any more in any file or backup; without
     /// it that comes with the retention of its days
@@ -19,15 +19,16 @@ pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
-    // What WhatsApp calls a person is theirs although the tables of numbers may refuse it.
+    let meant = number::meant(&args.number, || Ok(loaded.config.console.home_country));
+    // WhatsApp's number for a person belongs to them although the tables of numbers may refuse it.
     let with_plus = args.number.starts_with('+').then_some(args.number.as_str());
-    let phone = match Phone::parse(&args.number) {
-        Ok(phone) => phone,
-        Err(_) if let Some(phone) = with_plus.and_then(Phone::reported) => phone,
-        Err(error) => {
-            eprintln!("{error}");
+    let phone = match meant.map(|phone| phone.or_else(|| with_plus.and_then(Phone::reported))) {
+        Ok(Some(phone)) => phone,
+        Ok(None) => {
+            eprintln!("{}", number::NOT_CLEAR);
             return Exit::Usage;
         }
+        Err(exit) => return exit,
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

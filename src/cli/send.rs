@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::client::{Answer, Api, Server, Unreachable, with_api};
-use super::{Cli, Exit};
+use super::{Cli, Exit, load_config, number};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// E.164 with `+`, such as +4915228817386
+    /// With + and country code, such as +4915228817386, or as it is written in console.home_country
     number: String,
     /// The profile of the configuration [default: the only one]
     #[arg(long)]
@@ -25,11 +25,20 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
-    with_api(cli, &args.server, async |api| send(api, args).await)
+    let to = match number::meant(&args.number, || Ok(load_config(cli)?.config.console.home_country)) {
+        Ok(Some(to)) => to.as_e164().to_owned(),
+        // The API says what is wrong with it.
+        Ok(None) => {
+            eprintln!("{}", number::NOT_CLEAR);
+            args.number.clone()
+        }
+        Err(exit) => return exit,
+    };
+    with_api(cli, &args.server, async |api| send(api, args, &to).await)
 }
 
-async fn send(api: &Api, args: &Args) -> Result<Exit, Unreachable> {
-    let mut request = json!({ "to": args.number });
+async fn send(api: &Api, args: &Args, to: &str) -> Result<Exit, Unreachable> {
+    let mut request = json!({ "to": to });
     for (key, value) in [("profile", &args.profile), ("locale", &args.locale)] {
         if let Some(value) = value {
             request[key] = json!(value);

@@ -10,6 +10,7 @@ use super::reader::{Section, Slot};
 use super::values::{Address, SecretRule};
 use super::{App, Console, ConsoleUser, Role};
 use crate::language::Language;
+use crate::phone::HomeCountry;
 
 const USERS: &str = "a list of at most 1000 tables: [[console.users]] with name, role and password_hash";
 const USER_NAME: &str = "1 to 64 of a-z, 0-9, . _ and -";
@@ -21,10 +22,37 @@ pub(super) fn console(mut section: Section<'_>, apps: Option<&[App]>) -> Option<
     let time_zone = time_zone.text("the name of a time zone, such as \"UTC\" or \"Europe/Berlin\"", |name| {
         jiff::tz::TimeZone::get(name).ok().map(|_| name.to_owned())
     });
+    let home_slot = section.optional("home_country");
+    let home_country = if home_slot.is_set() { home_country(&home_slot).map(Some) } else { Some(None) };
     let users = section.optional("users");
     let users = if users.is_set() { read_users(&users, apps) } else { Some(Vec::new()) };
     section.end();
-    Some(Console { public_url: public_url?, time_zone: time_zone?, users: users? })
+    Some(Console {
+        public_url: public_url?,
+        time_zone: time_zone?,
+        home_country: home_country?,
+        users: users?,
+    })
+}
+
+/// An ISO 3166 code; lower case and what people say instead of one lead to a suggestion.
+fn home_country(slot: &Slot<'_>) -> Option<HomeCountry> {
+    const ALLOWED: &str = "the two-letter code of a country (ISO 3166), such as \"DE\" or \"US\"";
+    let text = slot.raw_text(ALLOWED)?;
+    let Some(home) = HomeCountry::parse(text) else {
+        let upper = text.trim().to_ascii_uppercase();
+        let meant = match &*upper {
+            "UK" => Some("GB".to_owned()),
+            _ if HomeCountry::parse(&upper).is_some() => Some(upper),
+            // `DEU`, `Germany`: the start is right more often than not, and the message says what is allowed.
+            _ => HomeCountry::all().into_iter().find(|code| upper.len() > 2 && upper.starts_with(&**code)),
+        };
+        let suggestion = meant.map(|code| format!("; did you mean \"{code}\"?")).unwrap_or_default();
+        slot.problem(format!("must be {ALLOWED}{suggestion}"));
+        return None;
+    };
+    slot.show(text.into());
+    Some(home)
 }
 
 fn read_users(slot: &Slot<'_>, apps: Option<&[App]>) -> Option<Vec<ConsoleUser>> {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::plain::plain;
 use super::words::audit::Words;
 use super::{Action, Console, Frame, Place, Refusal, Signed};
-use crate::store::{Audit, AuditAction, AuditRecord, StoreError};
+use crate::store::{AuditAction, AuditRecord, StoreError};
 use crate::vault::CannotOpen;
 use crate::verification::values::{Timestamp, UserName, VerificationId};
 
@@ -22,6 +22,7 @@ struct Page {
     words: &'static Words,
     rows: Vec<Row>,
     is_further: bool,
+    is_bound: bool,
     next: Option<u64>,
 }
 
@@ -46,10 +47,17 @@ pub async fn page(
     let before = before(request.query_string())?;
     let kept = console.store.audit(ENTRIES_A_PAGE, before).await?;
     let words = Words::of(signed.look.language);
+    let mut rows = Vec::new();
+    for record in kept.items {
+        if let Some(seen) = Seen::of(&console, &signed, record).await? {
+            rows.push(Row::of(words, seen));
+        }
+    }
     super::page(&Page {
         frame: Frame::of(&console, &request, &signed, Place::Audit, words.title),
         words,
-        rows: kept.items.into_iter().map(|record| Row::of(&console, words, record)).collect(),
+        rows,
+        is_bound: signed.apps.is_some(),
         is_further: before.is_some(),
         next: kept.next,
     })
@@ -59,16 +67,17 @@ pub async fn page(
 #[get("/audit.ndjson")]
 pub async fn download(console: web::Data<Console>, signed: Signed) -> Result<HttpResponse, Refusal> {
     signed.require(Action::ReadAudit)?;
-    console.record(&signed, AuditAction::ExportedAudit, None).await?;
+    let newest = console.store.audit(1, None).await?.items.first().map_or(0, |record| record.seq);
+    console.record(&signed, AuditAction::ExportedAudit, Some(format!("up to no. {newest}"))).await?;
     let name = format!("attachment; filename=\"twotick-audit-{}.ndjson\"", day(console.clock.now()));
-    let start = Some((console, None));
+    let start = Some((console, signed, None));
     Ok(HttpResponse::Ok()
         .content_type("application/x-ndjson; charset=utf-8")
         .insert_header((header::CONTENT_DISPOSITION, name))
         .streaming(unfold(start, |state| async move {
-            let (console, before) = state?;
-            match lines(&console, before).await {
-                Ok((text, next)) => Some((Ok(text), next.map(|next| (console, Some(next))))),
+            let (console, signed, before) = state?;
+            match lines(&console, &signed, before).await {
+                Ok((text, next)) => Some((Ok(text), next.map(|next| (console, signed, Some(next))))),
                 // The download breaks off instead of looking whole.
                 Err(error) => Some((Err(error), None)),
             }
@@ -83,15 +92,50 @@ fn before(query: &str) -> Result<Option<u64>, Refusal> {
     query.strip_prefix("before=").and_then(|seq| seq.parse().ok()).map(Some).ok_or(Refusal::BadRequest)
 }
 
-async fn lines(console: &Console, before: Option<u64>) -> Result<(web::Bytes, Option<u64>), StoreError> {
+async fn lines(
+    console: &Console,
+    signed: &Signed,
+    before: Option<u64>,
+) -> Result<(web::Bytes, Option<u64>), StoreError> {
     let kept = console.store.audit(ENTRIES_A_PAGE, before).await?;
     let mut text = String::new();
-    for record in &kept.items {
+    for record in kept.items {
+        let Some(seen) = Seen::of(console, signed, record).await? else { continue };
         // Strings and numbers have no part that cannot be written.
-        text.push_str(&serde_json::to_string(&Exported::of(console, record)).unwrap_or_default());
+        text.push_str(&serde_json::to_string(&Exported::of(&seen)).unwrap_or_default());
         text.push('\n');
     }
     Ok((web::Bytes::from(text), kept.next))
+}
+
+/// An entry that the user may read, with its reason as it is now.
+struct Seen {
+    record: AuditRecord,
+    reason: Option<Result<String, CannotOpen>>,
+}
+
+impl Seen {
+    /// Who is bound to apps reads what was done to their verifications, and what they did themselves. A reason of
+    /// somebody who was erased since is gone, whatever its key could still open.
+    async fn of(console: &Console, signed: &Signed, record: AuditRecord) -> Result<Option<Self>, StoreError> {
+        let entry = &record.entry;
+        let is_asked = entry.reason.is_some() || signed.apps.is_some();
+        let snapshot = match entry.verification.filter(|_| is_asked) {
+            Some(id) => console.store.read(id).await?,
+            None => None,
+        };
+        let of_app = snapshot.as_ref().map(|snapshot| signed.sees(&snapshot.verification.request.app));
+        let is_own = entry.verification.is_none() && entry.by == signed.name;
+        if signed.apps.is_some() && !of_app.unwrap_or(is_own) {
+            return Ok(None);
+        }
+        let is_kept = snapshot.is_some_and(|snapshot| !snapshot.verification.erased);
+        let reason = entry.verification.zip(entry.reason.as_ref()).map(|(id, reason)| match is_kept {
+            true => console.vault.open_reason(id, reason),
+            false => Err(CannotOpen::Removed),
+        });
+        Ok(Some(Self { record, reason }))
+    }
 }
 
 #[derive(Serialize)]
@@ -108,7 +152,8 @@ struct Exported<'a> {
 }
 
 impl<'a> Exported<'a> {
-    fn of(console: &Console, record: &'a AuditRecord) -> Self {
+    fn of(seen: &'a Seen) -> Self {
+        let Seen { record, reason } = seen;
         let entry = &record.entry;
         Self {
             seq: record.seq,
@@ -116,7 +161,7 @@ impl<'a> Exported<'a> {
             by: &entry.by,
             action: entry.action.as_str(),
             verification: entry.verification,
-            reason: reason(console, entry).and_then(Result::ok),
+            reason: reason.as_ref().and_then(|reason| reason.as_ref().ok()).cloned(),
             detail: entry.detail.as_deref(),
             hash: hexadecimal(&record.hash),
         }
@@ -124,9 +169,9 @@ impl<'a> Exported<'a> {
 }
 
 impl Row {
-    fn of(console: &Console, words: &'static Words, record: AuditRecord) -> Self {
-        let AuditRecord { seq, entry, hash } = record;
-        let reason = reason(console, &entry).map(|reason| match reason {
+    fn of(words: &'static Words, seen: Seen) -> Self {
+        let Seen { record: AuditRecord { seq, entry, hash }, reason } = seen;
+        let reason = reason.map(|reason| match reason {
             Ok(text) => plain(&text),
             Err(CannotOpen::Removed) => words.removed.to_owned(),
             Err(CannotOpen::Damaged) => words.cannot_open.to_owned(),
@@ -147,10 +192,6 @@ impl Row {
     fn short_hash(&self) -> &str {
         self.hash.get(..12).unwrap_or_default()
     }
-}
-
-fn reason(console: &Console, entry: &Audit) -> Option<Result<String, CannotOpen>> {
-    entry.verification.zip(entry.reason.as_ref()).map(|(id, reason)| console.vault.open_reason(id, reason))
 }
 
 fn hexadecimal(hash: &[u8]) -> String {

@@ -14,6 +14,7 @@ use actix_web::web::ServiceConfig;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use askama::Template;
 
+use super::lookups::Lookup;
 use super::words::case::Words;
 use super::{Action, Console, Frame, Place, Refusal, Signed};
 use crate::phone::Phone;
@@ -77,6 +78,7 @@ pub async fn page(
     signed: Signed,
 ) -> Result<HttpResponse, Refusal> {
     let case = Case::load(&console, &signed, &id).await?;
+    console.looked_up(&signed, Lookup::Verification(case.snapshot.verification.id())).await?;
     let words = Words::of(signed.look.language);
     let was_done = request.query_string() == DONE;
     let note = was_done.then(|| Note::done(words));

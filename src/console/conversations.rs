@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use askama::Template;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use super::alerts::{position, sixteen_bytes};
 use super::case::hexadecimal;
+use super::masking::Masker;
 use super::plain::plain;
 use super::words::conversations::Words;
 use super::{Action, Console, Frame, Place, Refusal, Signed};
@@ -58,7 +59,8 @@ struct Writer {
 struct Message {
     at: Timestamp,
     channel: ChannelName,
-    kind: String,
+    /// What it is, where it is more or less than a text.
+    label: Option<String>,
     text: Option<String>,
     is_disowned: bool,
     verification: Option<VerificationId>,
@@ -76,7 +78,7 @@ pub async fn list(
     let words = Words::of(signed.look.language);
     let mut people: Vec<PersonRow> = Vec::new();
     let mut persons: HashMap<NumberIndex, Person> = HashMap::new();
-    for message in kept.items.into_iter().filter(|message| is_seen(&signed, message)) {
+    for message in seen(&console, &signed, kept.items).await? {
         let number = message.writer();
         let key = match number {
             Some(name) if let Some(person) = persons.get(&name) => Some(person.key()),
@@ -86,7 +88,8 @@ pub async fn list(
             }
             None => None,
         };
-        let (mut who, mut message) = opened(&console, words, message);
+        let codes = codes(&console, number, message.verification).await?;
+        let (mut who, message) = opened(&console, words, message, &codes);
         let known = people.iter_mut().find(|person| person.key.is_some() && person.key == key);
         match known {
             Some(person) => {
@@ -95,9 +98,6 @@ pub async fn list(
             }
             None => {
                 let has_disowned = message.is_disowned;
-                let codes = codes(&console, number).await?;
-                hide(&mut who.name, &codes);
-                hide(&mut message.text, &codes);
                 if who.number == words.hidden_number
                     && let Some(name) = number
                     && let Some(known) = known_number(&console, &signed, name, words).await?
@@ -157,13 +157,11 @@ pub async fn of_person(
     let kept = console.store.inbound(None, Some(number), MESSAGES_A_PAGE, before).await?;
     let filter = Filter { number: Some(number), apps: signed.apps.clone(), ..Filter::default() };
     let page = console.store.list(filter, VERIFICATIONS_SHOWN, None).await?;
-    let codes = codes(&console, Some(number)).await?;
+    let codes = codes(&console, Some(number), None).await?;
     let mut who = None;
     let mut messages = Vec::new();
-    for message in kept.items.into_iter().filter(|message| is_seen(&signed, message)) {
-        let (mut writer, mut message) = opened(&console, words, message);
-        hide(&mut writer.name, &codes);
-        hide(&mut message.text, &codes);
+    for message in seen(&console, &signed, kept.items).await? {
+        let (writer, message) = opened(&console, words, message, &codes);
         who.get_or_insert(writer);
         messages.push(message);
     }
@@ -192,12 +190,49 @@ pub async fn of_person(
     })
 }
 
-/// What answers no verification is everybody's, as for apps.
-fn is_seen(signed: &Signed, message: &store::Inbound) -> bool {
-    message.app.as_ref().is_none_or(|app| signed.sees(app))
+/// Those that the user may read. Who is bound to apps reads what answers their verifications, and what answers none of
+/// people who have verifications with their apps and with no other.
+async fn seen(
+    console: &Console,
+    signed: &Signed,
+    messages: Vec<store::Inbound>,
+) -> Result<Vec<store::Inbound>, Refusal> {
+    let mut people: HashMap<NumberIndex, bool> = HashMap::new();
+    let mut seen = Vec::with_capacity(messages.len());
+    for message in messages {
+        let is_seen = match (&message.app, message.writer()) {
+            (Some(app), _) => signed.sees(app),
+            (None, _) if signed.apps.is_none() => true,
+            (None, None) => false,
+            (None, Some(number)) => match people.get(&number) {
+                Some(is_theirs) => *is_theirs,
+                None => {
+                    let is_theirs = is_of_their_apps(console, signed, number).await?;
+                    people.insert(number, is_theirs);
+                    is_theirs
+                }
+            },
+        };
+        if is_seen {
+            seen.push(message);
+        }
+    }
+    Ok(seen)
 }
 
-fn opened(console: &Console, words: &'static Words, message: store::Inbound) -> (Writer, Message) {
+async fn is_of_their_apps(console: &Console, signed: &Signed, number: NumberIndex) -> Result<bool, Refusal> {
+    let filter = Filter { number: Some(number), ..Filter::default() };
+    let page = console.store.list(filter, VERIFICATIONS_SHOWN, None).await?;
+    let mut apps = page.items.iter().map(|snapshot| &snapshot.verification.request.app);
+    Ok(!page.items.is_empty() && apps.all(|app| signed.sees(app)))
+}
+
+fn opened(
+    console: &Console,
+    words: &'static Words,
+    message: store::Inbound,
+    codes: &[SecretString],
+) -> (Writer, Message) {
     let place = inbound_place(&message.channel, &message.provider_ref);
     let content = InboundContent::open(&console.vault, &place, &message.content);
     let (content, trouble) = match content {
@@ -206,44 +241,43 @@ fn opened(console: &Console, words: &'static Words, message: store::Inbound) -> 
         Err(CannotOpen::Damaged) => (InboundContent::default(), Some(words.cannot_open.to_owned())),
     };
     let phone = content.from.as_deref().and_then(Phone::reported);
-    let digits = phone.as_ref().map(|phone| SecretString::from(phone.as_e164().trim_start_matches('+')));
-    let mut writer = Writer {
+    let masker = phone.iter().fold(Masker::default(), Masker::with_number).with_codes(codes);
+    let shown = |text: &str| masker.hide(&plain(text));
+    let writer = Writer {
         number: phone.map_or_else(|| words.hidden_number.to_owned(), |phone| phone.masked()),
-        name: content.profile_name.as_deref().map(plain),
+        name: content.profile_name.as_deref().map(shown),
     };
-    let mut message = Message {
+    let (label, text) = words.said(&message.kind, content.text.as_deref());
+    let message = Message {
         at: message.at,
         channel: message.channel,
-        kind: plain(&message.kind),
-        text: trouble.or_else(|| content.text.as_deref().map(plain)),
+        label: label.filter(|_| trouble.is_none()),
+        text: trouble.or_else(|| text.map(shown)),
         is_disowned: message.intent == Intent::CodeDisowned,
         verification: message.verification,
     };
-    hide(&mut writer.name, digits.as_slice());
-    hide(&mut message.text, digits.as_slice());
     (writer, message)
 }
 
-/// The codes that this number got lately: people quote them, and no page shows one.
-async fn codes(console: &Console, number: Option<NumberIndex>) -> Result<Vec<SecretString>, Refusal> {
-    if number.is_none() {
-        return Ok(Vec::new());
+/// The codes that this number got lately, and that of the verification that is answered: people quote them, and no page
+/// shows one.
+async fn codes(
+    console: &Console,
+    number: Option<NumberIndex>,
+    answered: Option<VerificationId>,
+) -> Result<Vec<SecretString>, Refusal> {
+    let mut snapshots = Vec::new();
+    if number.is_some() {
+        let filter = Filter { number, ..Filter::default() };
+        snapshots = console.store.list(filter, VERIFICATIONS_SHOWN, None).await?.items;
     }
-    let filter = Filter { number, ..Filter::default() };
-    let page = console.store.list(filter, VERIFICATIONS_SHOWN, None).await?;
+    if let Some(id) = answered.filter(|id| snapshots.iter().all(|known| known.verification.id() != *id)) {
+        snapshots.extend(console.store.read(id).await?);
+    }
     let code = |snapshot: &Arc<Snapshot>| {
         console.vault.code(&snapshot.verification.request, snapshot.policy.code_length).ok()
     };
-    Ok(page.items.iter().filter_map(code).collect())
-}
-
-/// Puts dots in place of what nobody may read.
-fn hide(text: &mut Option<String>, secrets: &[SecretString]) {
-    for secret in secrets.iter().map(ExposeSecret::expose_secret) {
-        if let Some(text) = text.as_mut().filter(|text| text.contains(secret)) {
-            *text = text.replace(secret, &"•".repeat(secret.chars().count()));
-        }
-    }
+    Ok(snapshots.iter().filter_map(code).collect())
 }
 
 /// The number, masked, of a writer whom the provider does not tell it of, where a code went to them.

@@ -8,6 +8,8 @@ use super::Console;
 pub const SESSION: &str = "twotick";
 /// Of a browser that is not signed in, so that its forms can be told from forged ones.
 pub const VISIT: &str = "twotick-visit";
+/// Of a browser at which somebody signed in before.
+pub const DEVICE: &str = "twotick-device";
 /// Language, theme and zone.
 pub const LOOK: &str = "twotick-look";
 
@@ -33,6 +35,8 @@ pub enum Life {
     Browser,
     /// 400 days, the longest that browsers grant (RFC 6265bis, draft 20, section 5.5).
     Long,
+    /// As long as a known device is one.
+    Device,
     /// Removes it.
     Over,
 }
@@ -42,9 +46,10 @@ pub fn write(console: &Console, cookie: &str, value: &str, life: Life) -> Header
     let name = name(console, cookie);
     let secure = if console.is_https() { "; Secure" } else { "" };
     let age = match life {
-        Life::Browser => "",
-        Life::Long => "; Max-Age=34560000",
-        Life::Over => "; Max-Age=0",
+        Life::Browser => String::new(),
+        Life::Long => "; Max-Age=34560000".to_owned(),
+        Life::Device => format!("; Max-Age={}", super::device::LASTS.as_secs()),
+        Life::Over => "; Max-Age=0".to_owned(),
     };
     let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{age}");
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))

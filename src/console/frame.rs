@@ -64,12 +64,12 @@ impl Frame {
         let path = if request.method().is_safe() { path } else { "/console" };
         Self {
             words: Words::of(look.language),
-            strip: signed.map(|_| Strip::now(console, look.language)),
+            strip: signed.map(|signed| Strip::now(console, signed)),
             title: title.into(),
             place,
             signed: signed.cloned(),
             searched: String::new(),
-            path: path.to_owned(),
+            path: super::address::without_numbers(path),
             configured_zone: super::look::Zone::new(console.time_zone.clone()).name().to_owned(),
             look,
         }

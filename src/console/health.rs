@@ -20,7 +20,7 @@ use crate::verification::values::{ChannelName, Timestamp};
 
 pub use sample::Breaker;
 use sample::{ChannelSample, Sample};
-pub use strip::{ShownAlarm, Strip, fragment, shown};
+pub use strip::{ShownAlarm, Sight, Strip, fragment, shown};
 
 /// Between two samples.
 const BEAT: Duration = Duration::from_secs(10);
@@ -34,8 +34,11 @@ const SILENCE: Duration = Duration::from_secs(60);
 const UNHEARD_SENDS: u64 = 3;
 /// Below this a share says nothing.
 const FEWEST_SENDS: u64 = 10;
-/// Numbers that a channel cannot reach are refused every day; when half of all requests fail, it is something else.
-const HIGH_ERROR_RATE: f64 = 0.5;
+/// Numbers that a channel cannot reach are refused every day and are not counted; when so many percent of the others
+/// fail, somebody should look …
+const MUCH_FAILS: f64 = 10.0;
+/// … and when so many fail, most codes do not go out.
+const MOST_FAILS: f64 = 50.0;
 /// In seconds. A fallback is meant to be a few milliseconds late; people notice half a second.
 const LATE: f64 = 0.5;
 /// In seconds. A `Date` is only good to one.
@@ -113,9 +116,13 @@ pub struct ChannelVitals {
     /// Within the window.
     pub signatures_refused: u64,
     pub breaker: Breaker,
-    /// Requests with an outcome within the window.
+    /// Requests with an outcome within the window, but for those refused because of a single recipient.
     pub sends: u64,
-    /// Which share of them was refused or is in doubt; `None` where there was none.
+    /// How many of them were refused or are in doubt.
+    pub failed: u64,
+    /// Refused because of a single recipient.
+    pub unreached: u64,
+    /// Which share of `sends` failed; `None` where there was none.
     pub error_rate: Option<f64>,
 }
 
@@ -147,8 +154,8 @@ impl Alarm {
     pub fn is_severe(&self) -> bool {
         match self {
             Self::WebhooksStopped { .. } | Self::StoreNotReady(_) | Self::BreakerOpen(_) => true,
+            Self::ErrorRate { share, .. } => percent(*share) > MOST_FAILS,
             Self::SignaturesRefused { .. }
-            | Self::ErrorRate { .. }
             | Self::Late { .. }
             | Self::LittleRoom { .. }
             | Self::ClockWrong { .. }
@@ -252,8 +259,7 @@ impl Seen {
         }));
         alarms.extend(of_channels(|channel| {
             let sends = channel.sends;
-            let high = |share: &f64| *share > HIGH_ERROR_RATE && sends >= FEWEST_SENDS;
-            let share = channel.error_rate.filter(high)?;
+            let share = channel.error_rate.filter(|_| channel.much_fails() && sends >= FEWEST_SENDS)?;
             Some(Alarm::ErrorRate { channel: channel.name.clone(), share, sends })
         }));
         alarms.extend(vitals.lateness_p99.filter(|&late| late > LATE).map(|seconds| Alarm::Late { seconds }));
@@ -299,9 +305,28 @@ impl ChannelVitals {
             signatures_refused: newest.signatures_refused.saturating_sub(oldest.signatures_refused),
             breaker: newest.breaker,
             sends,
+            failed,
+            unreached: newest.unreached.saturating_sub(oldest.unreached),
             error_rate: (sends > 0).then(|| failed as f64 / sends as f64),
         }
     }
+}
+
+impl ChannelVitals {
+    /// However few were sent: a bad figure never looks good, also where it is too early for an alarm.
+    pub fn much_fails(&self) -> bool {
+        self.error_rate.is_some_and(|share| percent(share) >= MUCH_FAILS)
+    }
+
+    /// Whether nothing that is shown of it is bad.
+    pub fn is_fine(&self) -> bool {
+        !self.much_fails() && self.signatures_refused == 0 && self.breaker == Breaker::Closed
+    }
+}
+
+/// As it is shown, so that what is shown as 10 % is judged as 10 %.
+fn percent(share: f64) -> f64 {
+    (share * 100.0).round()
 }
 
 /// The bound that 99 of 100 of what came between two samples stayed within.
@@ -381,6 +406,38 @@ mod tests {
         assert_eq!(vitals.channels[0].sends, 330);
         assert_eq!(vitals.channels[0].error_rate, Some(30.0 / 330.0));
         assert_eq!(vitals.alarms, []);
+    }
+
+    #[test]
+    fn a_tenth_that_fails_is_an_alarm_and_single_recipients_are_not_counted() {
+        for (accepted, failed, unreached, rate, alarms) in [
+            (9, 0, 5, Some(0.0), 0),
+            (0, 0, 14, None, 0),
+            (91, 9, 0, Some(0.09), 0),
+            (905, 95, 0, Some(0.095), 1),
+            (90, 10, 0, Some(0.1), 1),
+            (10, 3, 1, Some(3.0 / 13.0), 1),
+            (10, 4, 0, Some(4.0 / 14.0), 1),
+            (5, 4, 0, Some(4.0 / 9.0), 0),
+        ] {
+            let mut seen = seen();
+            seen.take(sample(0, counts(0, 0, 0)));
+            let newest = ChannelSample { unreached, ..counts(accepted, failed, 1) };
+            seen.take(sample(10, newest));
+            let vitals = seen.vitals(at(10), store::Health::Ready);
+            let channel = &vitals.channels[0];
+            assert_eq!(
+                (channel.error_rate, vitals.alarms.len()),
+                (rate, alarms),
+                "{accepted} {failed} {unreached}"
+            );
+            assert_eq!(
+                channel.is_fine(),
+                rate.is_none_or(|rate| rate < 0.095),
+                "{accepted} {failed} {unreached}"
+            );
+            assert!(vitals.alarms.iter().all(|alarm| !alarm.is_severe()), "amber");
+        }
     }
 
     #[test]

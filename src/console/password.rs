@@ -1,10 +1,15 @@
 //! Passwords: their hashes are made and checked here, with argon2id, away from the threads that serve.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
+
+use super::slow_down::Origin;
 
 /// A new password has at least so many characters.
 pub const LEAST_CHARS: usize = 12;
@@ -16,8 +21,12 @@ const PASSES: u32 = 2;
 const LANES: u32 = 1;
 /// Hashes that are computed at once; each takes 19 MiB.
 const AT_ONCE: usize = 2;
-/// That may wait for them.
-const WAITING: usize = 16;
+/// That may wait for them, all together: they wait some seconds at most, and hold little.
+const WAITING: usize = 256;
+/// Of one address.
+const WAITING_OF_AN_ADDRESS: usize = 64;
+/// Of one device at which somebody signed in before; these come first, and are never pushed out.
+const WAITING_OF_A_DEVICE: usize = 4;
 
 /// The hash of a new password as a PHC string, for `password_hash` in `[[console.users]]`.
 pub fn hash(password: &SecretString) -> Result<String, HashError> {
@@ -44,10 +53,29 @@ pub enum HashError {
     Failed,
 }
 
-/// Checks passwords, a few at once.
+/// Checks passwords, a few at once. Whoever waits does so in the row of their address, and the rows take turns, so that
+/// many sign-ins from one address do not take all places.
+#[derive(Default)]
 pub struct Checker {
-    running: Semaphore,
-    admitted: Semaphore,
+    queue: Arc<Mutex<Queue>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    running: usize,
+    /// The row whose turn it is comes first. No row is empty.
+    devices: VecDeque<Row>,
+    addresses: VecDeque<Row>,
+}
+
+struct Row {
+    origin: Origin,
+    waiting: VecDeque<oneshot::Sender<Place>>,
+}
+
+/// The right to compute one hash; dropping it lets the next one in.
+struct Place {
+    queue: Arc<Mutex<Queue>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,22 +86,17 @@ pub enum Verdict {
     Busy,
 }
 
-impl Default for Checker {
-    fn default() -> Self {
-        Self { running: Semaphore::new(AT_ONCE), admitted: Semaphore::new(AT_ONCE + WAITING) }
-    }
-}
-
 impl Checker {
     /// Compares with a hash in PHC form.
-    pub async fn check(&self, hash: &SecretString, password: SecretString) -> Verdict {
+    pub async fn check(&self, hash: &SecretString, password: SecretString, origin: Origin) -> Verdict {
         if password.expose_secret().len() > MOST_BYTES {
             return Verdict::Wrong;
         }
-        let Ok(_admitted) = self.admitted.try_acquire() else { return Verdict::Busy };
-        let Ok(_running) = self.running.acquire().await else { return Verdict::Busy };
+        let Some(place) = self.place(origin).await else { return Verdict::Busy };
         let hash = hash.clone();
         let is_right = tokio::task::spawn_blocking(move || {
+            // Kept while it is computed, also where nobody waits for the answer any more.
+            let _place = place;
             PasswordHash::new(hash.expose_secret()).is_ok_and(|hash| {
                 Argon2::default().verify_password(password.expose_secret().as_bytes(), &hash).is_ok()
             })
@@ -83,11 +106,100 @@ impl Checker {
             Ok(false) | Err(_) => Verdict::Wrong,
         }
     }
+
+    /// `None` where too many wait.
+    async fn place(&self, origin: Origin) -> Option<Place> {
+        let waiting = {
+            let mut queue = lock(&self.queue);
+            if queue.running < AT_ONCE {
+                queue.running += 1;
+                return Some(Place { queue: Arc::clone(&self.queue) });
+            }
+            let (sender, receiver) = oneshot::channel();
+            if !queue.line_up(origin, sender) {
+                return None;
+            }
+            receiver
+        };
+        waiting.await.ok()
+    }
+}
+
+impl Queue {
+    /// Whether there was room.
+    fn line_up(&mut self, origin: Origin, sender: oneshot::Sender<Place>) -> bool {
+        let (rows, most) = match origin {
+            Origin::Device(_) => (&mut self.devices, WAITING_OF_A_DEVICE),
+            Origin::Address(_) => (&mut self.addresses, WAITING_OF_AN_ADDRESS),
+        };
+        rows.iter_mut().for_each(|row| row.waiting.retain(|sender| !sender.is_closed()));
+        rows.retain(|row| !row.waiting.is_empty());
+        let of_origin = rows.iter().find(|row| row.origin == origin).map_or(0, |row| row.waiting.len());
+        if of_origin >= most {
+            return false;
+        }
+        if matches!(origin, Origin::Address(_))
+            && rows.iter().map(|row| row.waiting.len()).sum::<usize>() >= WAITING
+        {
+            // Who has the longest row gives one place up, unless that is the newcomer's.
+            let longest = rows.iter_mut().max_by_key(|row| row.waiting.len());
+            let Some(longest) = longest.filter(|row| row.waiting.len() > of_origin + 1) else { return false };
+            longest.waiting.pop_back();
+        }
+        match rows.iter_mut().find(|row| row.origin == origin) {
+            Some(row) => row.waiting.push_back(sender),
+            None => rows.push_back(Row { origin, waiting: VecDeque::from([sender]) }),
+        }
+        true
+    }
+
+    /// Known devices first; each row lets one in and goes to the end.
+    fn next(&mut self) -> Option<oneshot::Sender<Place>> {
+        for rows in [&mut self.devices, &mut self.addresses] {
+            while let Some(mut row) = rows.pop_front() {
+                let next = row.waiting.pop_front();
+                if !row.waiting.is_empty() {
+                    rows.push_back(row);
+                }
+                if let Some(next) = next.filter(|next| !next.is_closed()) {
+                    return Some(next);
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let next = {
+            let mut queue = lock(&self.queue);
+            let next = queue.next();
+            if next.is_none() {
+                queue.running = queue.running.saturating_sub(1);
+            }
+            next
+        };
+        if let Some(next) = next {
+            // Who has gone meanwhile gives the place back by dropping it.
+            let _ = next.send(Place { queue: Arc::clone(&self.queue) });
+        }
+    }
+}
+
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::console::device::Device;
+    use crate::console::slow_down::Network;
+
+    fn at(last: u8) -> Origin {
+        Origin::Address(Network::of(std::net::Ipv4Addr::new(192, 0, 2, last).into()))
+    }
 
     #[tokio::test]
     async fn a_hash_knows_its_password_and_no_other() {
@@ -96,9 +208,13 @@ mod tests {
         assert!(made.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{made}");
         assert_ne!(made, hash(&password).unwrap(), "each has a salt of its own");
         let (checker, made) = (Checker::default(), SecretString::from(made));
-        assert_eq!(checker.check(&made, password).await, Verdict::Right);
+        assert_eq!(checker.check(&made, password, at(1)).await, Verdict::Right);
         for wrong in ["correct horse batterz", "", &"x".repeat(MOST_BYTES + 1)] {
-            assert_eq!(checker.check(&made, SecretString::from(wrong)).await, Verdict::Wrong, "{wrong}");
+            assert_eq!(
+                checker.check(&made, SecretString::from(wrong), at(1)).await,
+                Verdict::Wrong,
+                "{wrong}"
+            );
         }
     }
 
@@ -109,11 +225,70 @@ mod tests {
         assert_eq!(hash(&SecretString::from("x".repeat(MOST_BYTES + 1))), Err(HashError::TooLong));
     }
 
+    /// Takes all places, and as many in the row of each address as `waiting` says.
+    async fn crowded(
+        checker: &Checker,
+        waiting: &[(u8, usize)],
+    ) -> (Vec<Place>, Vec<oneshot::Receiver<Place>>) {
+        let mut places = Vec::new();
+        for _ in 0..AT_ONCE {
+            places.push(checker.place(at(0)).await.unwrap());
+        }
+        let mut receivers = Vec::new();
+        for &(address, count) in waiting {
+            for _ in 0..count {
+                let (sender, receiver) = oneshot::channel();
+                assert!(lock(&checker.queue).line_up(at(address), sender), "{address}");
+                receivers.push(receiver);
+            }
+        }
+        (places, receivers)
+    }
+
     #[tokio::test]
     async fn more_than_can_wait_are_turned_away() {
         let checker = Checker::default();
-        let _all = checker.admitted.acquire_many((AT_ONCE + WAITING) as u32).await.unwrap();
+        let _all = crowded(&checker, &[(1, WAITING_OF_AN_ADDRESS)]).await;
         let hash = SecretString::from("$argon2id$");
-        assert_eq!(checker.check(&hash, SecretString::from("whatever it is")).await, Verdict::Busy);
+        let password = || SecretString::from("whatever it is");
+        assert_eq!(checker.check(&hash, password(), at(1)).await, Verdict::Busy);
+    }
+
+    #[tokio::test]
+    async fn rows_take_turns_and_a_known_device_comes_first() {
+        let checker = Checker::default();
+        let (mut places, mut crowd) = crowded(&checker, &[(1, 24), (2, 1), (3, 2)]).await;
+        let (sender, mut device) = oneshot::channel();
+        assert!(lock(&checker.queue).line_up(Origin::Device(Device::new()), sender));
+        places.pop();
+        let place = device.try_recv().expect("the device is let in at once");
+        drop(place);
+        // One of each address before the second of the first one.
+        let mut let_in = vec![crowd[0].try_recv().expect("the first address")];
+        let_in.pop();
+        let_in.push(crowd[24].try_recv().expect("the second address, although 24 came before"));
+        let_in.pop();
+        let_in.push(crowd[25].try_recv().expect("the third address"));
+        let_in.pop();
+        assert!(crowd[1].try_recv().is_ok() && crowd[26].try_recv().is_ok());
+    }
+
+    #[tokio::test]
+    async fn when_all_is_full_the_longest_row_makes_room_and_who_left_takes_no_place() {
+        let checker = Checker::default();
+        let full: Vec<_> = (1..=4).map(|address| (address, WAITING_OF_AN_ADDRESS)).collect();
+        assert_eq!(full.iter().map(|(_, count)| count).sum::<usize>(), WAITING);
+        let (places, mut crowd) = crowded(&checker, &full).await;
+        let (sender, mut newcomer) = oneshot::channel();
+        assert!(lock(&checker.queue).line_up(at(9), sender));
+        assert_eq!(
+            lock(&checker.queue).addresses.iter().map(|row| row.waiting.len()).sum::<usize>(),
+            WAITING
+        );
+        crowd.clear();
+        drop(places);
+        let place = newcomer.try_recv().expect("all others have gone");
+        drop(place);
+        assert_eq!(lock(&checker.queue).running, 0);
     }
 }

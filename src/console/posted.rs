@@ -22,6 +22,12 @@ pub struct Posted {
 }
 
 impl Posted {
+    /// Every field but the token.
+    pub fn pairs(&self) -> Vec<(String, String)> {
+        let fields = self.fields.iter().filter(|(name, _)| *name != "csrf");
+        fields.map(|(name, value)| (name.clone(), (**value).clone())).collect()
+    }
+
     /// The text of a field, empty where it is not there.
     pub fn text(&self, name: &str) -> &str {
         self.fields.get(name).map_or("", |text| text)

@@ -39,6 +39,9 @@ pub enum Refusal {
     MethodNotAllowed,
     #[error("too many requests; next in {0:?}")]
     Busy(Duration),
+    /// More numbers, or more verifications, than a person looks up.
+    #[error("too many look-ups; next in {0:?}")]
+    TooManyLookups(Duration),
     #[error("the store is closed")]
     Stopping,
     #[error("no room on the disk")]
@@ -93,6 +96,7 @@ impl ResponseError for Refusal {
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooManyLookups(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NoUsers | Self::Busy(_) | Self::Stopping | Self::Full => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -140,7 +144,7 @@ pub fn page(console: &Console, request: &HttpRequest, refusal: &Refusal) -> Http
     let frame = Frame::new(console, request, signed.as_ref(), look, Place::Elsewhere, message.title);
     let body = Page { frame, words, message, details: &details }.render();
     let mut response = HttpResponseBuilder::new(refusal.status_code());
-    if let Refusal::Busy(wait) = refusal {
+    if let Refusal::Busy(wait) | Refusal::TooManyLookups(wait) = refusal {
         response.insert_header((header::RETRY_AFTER, wait.as_secs().max(1)));
     }
     match body {

@@ -9,13 +9,15 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use askama::Template;
 
+use super::address::{self, Wording};
 use super::list::{self, Filters, ROWS, Row};
+use super::lookups::Lookup;
 use super::posted::Posted;
 use super::words::{list as list_words, search::Words};
 use super::{Action, Console, Frame, Place, Refusal, Signed};
-use crate::phone::Phone;
+use crate::phone::{Phone, digits};
 use crate::store::{Filter, Snapshot};
-use crate::verification::values::{NumberIndex, ProviderRef, VerificationId};
+use crate::verification::values::{NumberIndex, NumberTail, ProviderRef, VerificationId};
 use meaning::Meaning;
 
 /// How far back the last four digits are looked for.
@@ -30,7 +32,7 @@ struct Page {
     frame: Frame,
     words: &'static Words,
     list_words: &'static list_words::Words,
-    /// What was typed, to be sent again with another range.
+    /// What was typed, to be sent again with another range; sealed where it may hold a number.
     typed: String,
     found: Option<Found>,
     ranges: Vec<Range>,
@@ -64,31 +66,38 @@ struct Range {
 
 /// What was asked.
 struct Question {
-    typed: String,
+    typed: Wording,
     range: usize,
     /// The blind index of a number that was typed before, and its country.
     number: Option<(NumberIndex, Option<String>)>,
 }
 
 impl Question {
-    fn new<'a>(parameter: impl Fn(&str) -> &'a str) -> Self {
-        // Nothing that is searched for holds a control character, and nothing is to put one back into the page.
-        let typed: String =
-            parameter("q").chars().filter(|letter| !letter.is_control()).take(MOST_TYPED).collect();
+    /// From an address, where a text may stand sealed.
+    fn asked<'a>(console: &Console, parameter: impl Fn(&str) -> &'a str) -> Result<Self, Refusal> {
+        let read = Wording::read(&console.vault, parameter("q")).ok_or(Refusal::BadRequest)?;
+        Ok(Self::new(console, read.text.as_str(), &parameter))
+    }
+
+    fn new<'a>(console: &Console, typed: &str, parameter: &impl Fn(&str) -> &'a str) -> Self {
+        // Nothing that is searched for holds a control character, and nothing is to put one back into the page. Tabs
+        // and line ends come with what is pasted.
+        let typed = typed.chars().map(|letter| if letter.is_whitespace() { ' ' } else { letter });
+        let typed: String = typed.filter(|letter| !letter.is_control()).take(MOST_TYPED).collect();
         let range = RANGES.iter().position(|(value, _)| *value == parameter("range")).unwrap_or(0);
         let is_code = |code: &str| code.len() == 2 && code.bytes().all(|letter| letter.is_ascii_uppercase());
         let country = Some(parameter("country")).filter(|code| is_code(code)).map(str::to_owned);
         let number = list::number_index(parameter("number")).map(|index| (index, country));
-        Self { typed: typed.trim().to_owned(), range, number }
+        Self { typed: Wording::new(&console.vault, typed.trim().to_owned()), range, number }
     }
 
     fn address(&self) -> String {
-        let (typed, range) = (list::encoded(&self.typed), RANGES[self.range].0);
-        format!("/console/search?q={typed}&range={range}")
+        format!("/console/search?{}&range={}", address::pair("q", self.typed.written()), RANGES[self.range].0)
     }
 }
 
-/// What the box was filled with. A number goes no further: the page that follows has its blind index in the address.
+/// What the box was filled with. The page that follows has the blind index of a number in its address, and every other
+/// text that may hold one sealed.
 #[post("/search")]
 pub async fn ask(
     console: web::Data<Console>,
@@ -96,13 +105,13 @@ pub async fn ask(
     signed: Signed,
     posted: Posted,
 ) -> Result<HttpResponse, Refusal> {
-    let question = Question::new(|name| posted.text(name));
+    let question = Question::new(&console, posted.text("q"), &|name| posted.text(name));
     let leads_to =
         |address: String| HttpResponse::SeeOther().insert_header((header::LOCATION, address)).finish();
-    if !matches!(Meaning::of(&question.typed), Meaning::Number(_)) {
+    if !matches!(Meaning::of(&question.typed.text, console.home_country), Meaning::Number(_)) {
         return Ok(leads_to(question.address()));
     }
-    let found = Searcher::new(&console, &signed, &question).search(&question.typed).await?;
+    let found = Searcher::new(&console, &signed, &question).search(&question.typed.text).await?;
     match found.address {
         Some(address) => Ok(leads_to(address)),
         None => show(&console, &request, &signed, question, Some(found)),
@@ -118,12 +127,12 @@ pub async fn page(
     let query = web::Query::<Vec<(String, String)>>::from_query(request.query_string());
     let query = query.map_err(|_| Refusal::BadRequest)?.into_inner();
     let parameter = |name: &str| query.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value);
-    let question = Question::new(parameter);
+    let question = Question::asked(&console, parameter)?;
     let searcher = Searcher::new(&console, &signed, &question);
     let found = match &question.number {
         Some((index, country)) => Some(searcher.numbered(*index, country.as_deref()).await?),
-        None if question.typed.is_empty() => None,
-        None => Some(searcher.search(&question.typed).await?),
+        None if question.typed.text.is_empty() => None,
+        None => Some(searcher.search(&question.typed.text).await?),
     };
     show(&console, &request, &signed, question, found)
 }
@@ -138,7 +147,7 @@ fn show(
     let language = signed.look.language;
     let words = Words::of(language);
     let mut frame = Frame::of(console, request, signed, Place::Verifications, words.title);
-    frame.searched = question.typed.clone();
+    frame.searched = question.typed.text.clone();
     let ranges = RANGES.iter().zip(words.ranges).enumerate();
     let ranges =
         ranges.map(|(at, ((value, _), label))| Range { value, label, is_chosen: at == question.range });
@@ -146,10 +155,36 @@ fn show(
         frame,
         words,
         list_words: list_words::Words::of(language),
-        typed: question.typed,
+        typed: question.typed.written().to_owned(),
         found,
         ranges: ranges.collect(),
     })
+}
+
+/// Whose verifications a filter is about.
+pub enum Who {
+    Number(NumberIndex),
+    Tail(NumberTail),
+}
+
+/// What somebody typed into the filters' field for a number; `None` where it is none.
+pub async fn who(console: &Console, signed: &Signed, typed: &str) -> Result<Option<Who>, Refusal> {
+    match Meaning::of(typed, console.home_country) {
+        Meaning::LastFour(digits) => Ok(Some(Who::Tail(console.vault.number_tail(&digits)))),
+        Meaning::Number(readings) => {
+            let indexes: Vec<_> = readings.iter().map(|phone| console.vault.number_index(phone)).collect();
+            let Some(likeliest) = indexes.first().copied() else { return Ok(None) };
+            console.looked_up(signed, Lookup::Number(likeliest)).await?;
+            for number in indexes {
+                let filter = Filters { number: Some(number), ..Filters::default() }.of_store(signed);
+                if !console.store.list(filter, 1, None).await?.items.is_empty() {
+                    return Ok(Some(Who::Number(number)));
+                }
+            }
+            Ok(Some(Who::Number(likeliest)))
+        }
+        Meaning::Verification(_) | Meaning::Message(_) | Meaning::Wamid(_) | Meaning::Text(_) => Ok(None),
+    }
 }
 
 struct Searcher<'a> {
@@ -166,7 +201,7 @@ impl<'a> Searcher<'a> {
 
     async fn search(&self, typed: &str) -> Result<Found, Refusal> {
         let words = self.words;
-        match Meaning::of(typed) {
+        match Meaning::of(typed, self.console.home_country) {
             Meaning::Verification(id) => self.one(words.verification, Some(id)).await,
             Meaning::Message(id) => self.one(words.message, Some(id.verification())).await,
             Meaning::Number(_) | Meaning::LastFour(_) if !self.signed.may(Action::SearchByNumber) => {
@@ -179,7 +214,14 @@ impl<'a> Searcher<'a> {
                 let id = self.by_provider(&text).await?;
                 self.one(words.wamid, id).await
             }
-            Meaning::Text(text) => self.text(text).await,
+            Meaning::Text(text) => {
+                // Digits that were not recognised may be a number of ours in an app's reference.
+                if digits::may_hold_a_number(&text) {
+                    let hash = self.console.vault.fingerprint("console search", text.as_bytes());
+                    self.console.looked_up(self.signed, Lookup::Digits(hash)).await?;
+                }
+                self.text(text).await
+            }
         }
     }
 
@@ -195,8 +237,9 @@ impl<'a> Searcher<'a> {
 
     /// All that the digits may mean; the first that is known, else the likeliest.
     async fn number(&self, readings: &[Phone]) -> Result<Found, Refusal> {
+        self.note(readings).await?;
         for phone in readings {
-            let found = self.numbered(self.console.vault.number_index(phone), phone.country()).await?;
+            let found = self.of_number(self.console.vault.number_index(phone), phone.country()).await?;
             if !found.rows.is_empty() {
                 return Ok(found);
             }
@@ -207,7 +250,19 @@ impl<'a> Searcher<'a> {
         }
     }
 
+    /// One search, however many numbers the digits may mean.
+    async fn note(&self, readings: &[Phone]) -> Result<(), Refusal> {
+        let Some(likeliest) = readings.first() else { return Ok(()) };
+        let index = self.console.vault.number_index(likeliest);
+        self.console.looked_up(self.signed, Lookup::Number(index)).await
+    }
+
     async fn numbered(&self, index: NumberIndex, country: Option<&str>) -> Result<Found, Refusal> {
+        self.console.looked_up(self.signed, Lookup::Number(index)).await?;
+        self.of_number(index, country).await
+    }
+
+    async fn of_number(&self, index: NumberIndex, country: Option<&str>) -> Result<Found, Refusal> {
         let filters = Filters { number: Some(index), ..Filters::default() };
         let address = format!(
             "/console/search{}&country={}",
@@ -234,6 +289,7 @@ impl<'a> Searcher<'a> {
             now.as_millis().saturating_sub(i64::try_from(back.as_millis()).unwrap_or(i64::MAX)),
         );
         let tail = self.console.vault.number_tail(digits);
+        self.console.looked_up(self.signed, Lookup::Tail(tail)).await?;
         let filters = Filters { tail: Some(tail), since: Some(since), ..Filters::default() };
         let found = self.listed(self.words.last_four.to_owned(), filters).await?;
         Ok(Found { shows_range: true, ..found })
@@ -249,7 +305,8 @@ impl<'a> Searcher<'a> {
     }
 
     async fn reference(&self, text: String) -> Result<Found, Refusal> {
-        let filters = Filters { reference: Some(text), ..Filters::default() };
+        let reference = Some(Wording::new(&self.console.vault, text));
+        let filters = Filters { reference, ..Filters::default() };
         self.listed(self.words.reference.to_owned(), filters).await
     }
 

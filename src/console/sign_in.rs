@@ -5,14 +5,18 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, get, post, rt, web};
 use askama::Template;
 use secrecy::SecretString;
+use std::net::IpAddr;
 use std::time::Duration;
 
+use super::address::without_numbers;
 use super::cookies::{self, Life};
+use super::device::Device;
 use super::frame::{Frame, Place};
 use super::look::Look;
 use super::password::Verdict;
 use super::posted::Posted;
 use super::sessions::Token;
+use super::slow_down::{Network, Origin};
 use super::words::sign_in::Words;
 use super::{Console, Refusal, Signed, signed};
 use crate::store::AuditAction;
@@ -65,16 +69,18 @@ pub async fn submit(
     let next = safe_return(posted.text("next"));
     let typed = posted.text("name").trim();
     let password = SecretString::from(posted.text("password"));
-    match let_in(&console, typed, password).await {
-        Ok(name) => {
+    match let_in(&console, &request, typed, password).await {
+        Ok((name, device)) => {
             if let Some(old) = Signed::of(&console, request.headers(), signed::Touch::Leave) {
                 console.sessions.close(old.session());
             }
             record(&console, name.clone(), AuditAction::SignedIn).await;
+            let device = device.cookie(&console, &name);
             let token = console.sessions.open(name, console.clock.now());
             let session = cookies::write(&console, cookies::SESSION, &token.to_text(), Life::Browser);
             Ok(HttpResponse::SeeOther()
                 .append_header((header::SET_COOKIE, session))
+                .append_header((header::SET_COOKIE, device))
                 .append_header((header::SET_COOKIE, cookies::write(&console, cookies::VISIT, "", Life::Over)))
                 .insert_header((header::LOCATION, next))
                 .finish())
@@ -83,26 +89,30 @@ pub async fn submit(
     }
 }
 
-/// Takes as long for a name that nobody has as for one that somebody has.
+/// Takes as long for a name that nobody has as for one that somebody has. With the name comes the device, which is known
+/// from now on.
 async fn let_in(
     console: &web::Data<Console>,
+    request: &HttpRequest,
     typed: &str,
     password: SecretString,
-) -> Result<UserName, Trouble> {
+) -> Result<(UserName, Device), Trouble> {
     let name = UserName::parse(typed).map_err(|_| Trouble::Wrong)?;
     let now = console.clock.now();
-    if let Err(wait) = console.slow_down.try_once(&name, now) {
+    let device = Device::known(console, request.headers(), &name);
+    let origin = device.map_or_else(|| Origin::Address(network(request)), Origin::Device);
+    if let Err(wait) = console.slow_down.try_once(&name, origin, now) {
         return Err(Trouble::Slow(wait));
     }
     let user = console.users.iter().find(|user| user.name == name);
     let Some(compared) = user.or(console.users.first()) else { return Err(Trouble::Wrong) };
-    match (console.passwords.check(&compared.password_hash, password).await, user) {
+    match (console.passwords.check(&compared.password_hash, password, origin).await, user) {
         (Verdict::Right, Some(user)) => {
-            console.slow_down.forget(&name);
-            Ok(user.name.clone())
+            console.slow_down.forget(&name, origin, now);
+            Ok((user.name.clone(), device.unwrap_or_else(Device::new)))
         }
         (Verdict::Busy, _) => {
-            console.slow_down.give_back(&name);
+            console.slow_down.give_back(&name, origin, now);
             Err(Trouble::Busy)
         }
         (Verdict::Right, None) => Err(Trouble::Wrong),
@@ -116,6 +126,18 @@ async fn let_in(
             Err(Trouble::Wrong)
         }
     }
+}
+
+/// Where the browser is. A proxy on this machine says it in the last entry of `X-Forwarded-For`; what anybody else says
+/// is not believed.
+fn network(request: &HttpRequest) -> Network {
+    let peer = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
+    let said = || {
+        let lines = request.headers().get_all("x-forwarded-for").filter_map(|line| line.to_str().ok());
+        lines.last()?.rsplit(',').next()?.trim().parse().ok()
+    };
+    let forwarded: Option<IpAddr> = if peer.to_canonical().is_loopback() { said() } else { None };
+    Network::of(forwarded.unwrap_or(peer))
 }
 
 fn show(
@@ -166,6 +188,7 @@ pub async fn sign_out_everywhere(
     signed: Signed,
     _posted: Posted,
 ) -> HttpResponse {
+    record(&console, signed.name.clone(), AuditAction::SignedOutEverywhere).await;
     console.sessions.close_all(&signed.name);
     signed_out(&console)
 }
@@ -187,6 +210,7 @@ fn signed_out(console: &Console) -> HttpResponse {
 /// To the form, and from there back to what was asked for.
 pub fn redirect(request: &HttpRequest) -> HttpResponse {
     let wanted = request.uri().path_and_query().map_or(HOME, |path| path.as_str());
+    let wanted = &*without_numbers(wanted);
     let place = if wanted == HOME {
         "/console/sign-in".to_owned()
     } else {
@@ -201,7 +225,7 @@ pub fn safe_return(wanted: &str) -> String {
     let is_plain =
         wanted.len() <= 2_048 && wanted.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let loops = wanted.starts_with("/console/sign-") || wanted.contains("..");
-    if is_ours && is_plain && !loops { wanted.to_owned() } else { HOME.to_owned() }
+    if is_ours && is_plain && !loops { without_numbers(wanted) } else { HOME.to_owned() }
 }
 
 #[cfg(test)]

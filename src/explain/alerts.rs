@@ -22,6 +22,23 @@ pub(super) static TABLE: &[Explanation] = &[
         ),
     ),
     ours(
+        "lookup_limit",
+        Operator,
+        said("Too many look-ups at the console", "Zu viele Abfragen in der Konsole"),
+        said(
+            "One user searched for more numbers, or opened more verifications, than a person does. Somebody may be \
+             trying out masked numbers, or using another person's session.",
+            "Jemand hat mehr Nummern gesucht oder mehr Verifizierungen geöffnet, als eine Person es tut. \
+             Möglicherweise werden verdeckte Nummern durchprobiert, oder eine fremde Sitzung wird benutzt.",
+        ),
+        said(
+            "Read what the user did in the audit log. If it was not that person, change the password and restart \
+             twotick, which ends all sessions.",
+            "Lesen Sie im Prüfprotokoll, was getan wurde. War es nicht diese Person, ändern Sie das Passwort und \
+             starten Sie twotick neu: das beendet alle Sitzungen.",
+        ),
+    ),
+    ours(
         "template_missing",
         Operator,
         said("Template does not exist", "Vorlage gibt es nicht"),

@@ -35,6 +35,10 @@ pub enum AuditAction {
     Canceled,
     ExportedList,
     ExportedAudit,
+    /// Searched by a number or its end. `detail` is a keyed hash of it.
+    Searched,
+    /// Opened the page of a verification.
+    Opened,
     /// A number was forgotten. `detail` is its blind index in hexadecimal.
     Erased,
 }
@@ -52,6 +56,8 @@ impl AuditAction {
             Self::Canceled => "canceled",
             Self::ExportedList => "exported_list",
             Self::ExportedAudit => "exported_audit",
+            Self::Searched => "searched",
+            Self::Opened => "opened",
             Self::Erased => "erased",
         }
     }

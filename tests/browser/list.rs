@@ -23,7 +23,7 @@ pub async fn a_filter_is_shared_by_its_address(world: Shared) {
     browser.click("details.tool summary").await;
     browser.run("document.querySelector('select[name=channel]').value = 'sms'").await;
     browser.run("document.querySelector('select[name=fallback]').value = 'deadline'").await;
-    browser.click("form[action='/console'] button.main").await;
+    browser.click("form[action='/console/filters'] button.main").await;
     browser.until("new URLSearchParams(location.search).get('fallback') === 'deadline'").await;
     let shown = rows(&browser).await;
     assert!(shown.contains(&by_sms.to_owned()) && !shown.contains(&read.to_owned()), "{shown:?}");
@@ -86,12 +86,17 @@ pub async fn the_search_box_says_what_it_recognised(world: Shared) {
         assert!(recognised.to_lowercase().contains(&said.to_lowercase()), "{typed}: {recognised}");
         assert!(rows(&browser).await.contains(found), "{typed}: {recognised}");
         let asked = browser.run("return new URLSearchParams(location.search).get('q')").await;
-        assert_eq!(
-            browser.run("return document.querySelector('#q').value").await,
-            asked.as_str().unwrap_or("")
-        );
-        let is_number = said == "phone number";
-        assert_eq!(asked == typed, !is_number, "{typed}: a number stands in no address, all else does");
+        let shown = browser.run("return document.querySelector('#q').value").await;
+        assert_eq!(shown, if said == "phone number" { "" } else { typed });
+        // A wamid holds the number under its base 64, and a long row of digits may be one: they stand in the address
+        // sealed, and the box shows them.
+        let asked = asked.as_str().unwrap_or("").to_owned();
+        if said == "phone number" {
+            assert_eq!(asked, "", "{typed}: a number stands in no address");
+        } else if !asked.starts_with('~') {
+            assert_eq!(asked, typed);
+            assert!(said != "WhatsApp", "{typed}");
+        }
     }
     browser.fill("#q", "nothing of this name").await;
     browser.press_key(Key::Enter).await;

@@ -7,7 +7,8 @@ use crate::office::{Office, SHOP_KEY, Staff, to};
 use crate::visitor::{Visitor, form};
 
 /// Every route that changes something, below `/console`, with what its form would send besides the token.
-const CHANGING: [(&str, &[(&str, &str)]); 7] = [
+const CHANGING: [(&str, &[(&str, &str)]); 8] = [
+    ("/filters", &[("status", "pending")]),
     ("/preferences", &[("theme", "dark")]),
     ("/sign-out", &[]),
     ("/sign-out-everywhere", &[]),

@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use twotick::app::{self, Listeners, RunError};
+use twotick::app::{self, Listeners, RunError, Unreadable};
 use twotick::channel::signature;
 use twotick::clock::Clock;
 use twotick::config::{self, Config, Environment};
+use twotick::phone::Phone;
 use twotick::sandbox::{self, Options, Sandbox};
 
 use crate::hostile::{self, Business, Hostile};
@@ -61,6 +62,7 @@ pub struct Office {
     /// The same of the admin listener.
     pub admin: String,
     pub client: reqwest::Client,
+    config: Config,
     stop: watch::Sender<()>,
     server: JoinHandle<Result<(), RunError>>,
     _folder: TempDir,
@@ -89,13 +91,19 @@ impl Office {
         }));
         let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         let client = client.build().expect("a client");
-        Self { sandbox, api, admin, client, stop, server, _folder: folder }
+        Self { sandbox, api, admin, client, config, stop, server, _folder: folder }
     }
 
     pub async fn close(self) {
         self.stop.send_replace(());
         self.server.await.expect("it stops").expect("it ran well");
         self.sandbox.stop().await;
+    }
+
+    /// Forgets a number, as `twotick erase` does while the server runs.
+    pub async fn erase(&self, number: &str) {
+        let phone = Phone::parse(number).expect("a number");
+        app::erase_number(&self.config, &phone, Unreadable::InTime).await.expect("it is erased");
     }
 
     /// A new verification of the app `shop`; its id.

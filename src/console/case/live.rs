@@ -1,18 +1,19 @@
 //! The page grows while it is open: new rows, and the pieces that changed, as server-sent events.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use futures_util::stream::unfold;
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::Case;
 use super::pieces::{Known, Pieces};
+use crate::console::lookups::Lookup;
+use crate::console::streams::Place;
 use crate::console::{Console, Refusal, Watching};
 use crate::http::Lifecycle;
 use crate::verification::values::VerificationId;
@@ -31,10 +32,9 @@ pub async fn events(
     watching: Watching,
 ) -> Result<HttpResponse, Refusal> {
     let case = Case::load(&console, &watching.0, &id).await?;
-    let Ok(place) = Arc::clone(&console.streams).try_acquire_owned() else {
-        return Err(Refusal::Busy(BEAT));
-    };
     let id = case.snapshot.verification.id();
+    console.looked_up(&watching.0, Lookup::Verification(id)).await?;
+    let place = console.streams.take(&watching.0.name).ok_or(Refusal::Busy(BEAT))?;
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     beat.reset();
@@ -80,7 +80,7 @@ struct Follower {
     beat: Interval,
     beats_left: u32,
     /// Among the streams that may be open at once.
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// What changes with time alone, as it was last sent.

@@ -5,6 +5,7 @@ use askama::Template;
 use super::Case;
 use super::bar::{self, Segment};
 use super::rows::{self, Row};
+use crate::console::list::reference;
 use crate::console::look::Look;
 use crate::console::plain::plain;
 use crate::console::spans::span;
@@ -13,6 +14,9 @@ use crate::console::{Action, Console, Refusal, Signed};
 use crate::timeline::{self, Mood, Verdict, hops, lines};
 use crate::verification::values::{ChannelName, Timestamp, VerificationId};
 use crate::verification::{Event, Fact};
+
+/// As long as an app can make it.
+const LONGEST_REFERENCE: usize = 128;
 
 /// Each as HTML.
 pub struct Pieces {
@@ -122,6 +126,8 @@ fn reason(console: &Console, signed: &Signed, case: &Case, event: &Event) -> Opt
 #[derive(Template)]
 #[template(path = "case_facts.html")]
 struct FactsPiece<'a> {
+    /// Where the app gave one.
+    client_ref: Option<String>,
     words: &'static Words,
     look: &'a Look,
     case: &'a Case,
@@ -133,12 +139,6 @@ struct FactsPiece<'a> {
 impl FactsPiece<'_> {
     fn plain(&self, text: &str) -> String {
         plain(text)
-    }
-
-    /// An app may have put a name or a number into it.
-    fn client_ref(&self) -> Option<&str> {
-        let verification = &self.case.snapshot.verification;
-        verification.request.client_ref.as_deref().filter(|_| !verification.erased)
     }
 }
 
@@ -161,7 +161,9 @@ fn facts(console: &Console, case: &Case, look: &Look, words: &'static Words) -> 
             .and_then(|reference| console.vault.shown_ref(verification.id(), reference))
             .map(|reference| rows::shortened(&reference)),
     });
+    let client_ref = reference(console, &case.snapshot, LONGEST_REFERENCE);
     let piece = FactsPiece {
+        client_ref: Some(client_ref).filter(|reference| !reference.is_empty()),
         words,
         look,
         case,

@@ -23,8 +23,10 @@ pub struct Sample {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChannelSample {
     pub accepted: u64,
-    /// Refused, or in doubt.
+    /// Refused, or in doubt, but for `unreached`.
     pub failed: u64,
+    /// Refused because of a single recipient, which says nothing about the channel.
+    pub unreached: u64,
     /// Rightly signed and stored.
     pub webhooks: u64,
     pub signatures_refused: u64,
@@ -85,6 +87,9 @@ impl ChannelSample {
     fn take(&mut self, name: &str, line: &Line<'_>) {
         match (name, line.label("outcome").or(line.label("result"))) {
             ("sends_total", Some("accepted" | "held")) => self.accepted += line.count(),
+            ("sends_total", Some("refused")) if line.label("class") == Some("recipient") => {
+                self.unreached += line.count();
+            }
             ("sends_total", Some(_)) => self.failed += line.count(),
             ("webhooks_received_total", Some("stored" | "unreadable")) => self.webhooks += line.count(),
             ("webhooks_received_total", Some("signature_refused")) => self.signatures_refused = line.count(),
@@ -101,7 +106,7 @@ impl ChannelSample {
     }
 }
 
-/// `twotick_sends_total{channel="sms",outcome="accepted"} 3`
+/// `twotick_sends_total{channel="sms",outcome="accepted",class="none"} 3`
 struct Line<'a> {
     /// Without our prefix.
     name: &'a str,
@@ -147,11 +152,18 @@ mod tests {
         let builder = PrometheusBuilder::new().set_buckets_for_metric(name, &[0.002, 0.05, 10.0]).unwrap();
         let recorder = builder.build_recorder();
         metrics::with_local_recorder(&recorder, || {
-            for (outcome, times) in [("accepted", 7), ("held", 1), ("refused", 2), ("in_doubt", 1)] {
-                counter!("twotick_sends_total", "channel" => "whatsapp", "outcome" => outcome)
+            for (outcome, class, times) in [
+                ("accepted", "none", 7),
+                ("held", "none", 1),
+                ("refused", "configuration", 2),
+                ("refused", "recipient", 4),
+                ("in_doubt", "none", 1),
+            ] {
+                counter!("twotick_sends_total", "channel" => "whatsapp", "outcome" => outcome, "class" => class)
                     .increment(times);
             }
-            counter!("twotick_sends_total", "channel" => "sms", "outcome" => "accepted").increment(3);
+            counter!("twotick_sends_total", "channel" => "sms", "outcome" => "accepted", "class" => "none")
+                .increment(3);
             for (result, times) in [("stored", 9), ("signature_refused", 4), ("not_read", 1)] {
                 counter!("twotick_webhooks_received_total", "channel" => "whatsapp", "result" => result)
                     .increment(times);
@@ -174,6 +186,7 @@ mod tests {
         let whatsapp = ChannelSample {
             accepted: 8,
             failed: 3,
+            unreached: 4,
             webhooks: 9,
             signatures_refused: 4,
             last_webhook: Some(Timestamp::from_millis(1_795_000_000_250)),

@@ -6,7 +6,7 @@ use askama::Template;
 use super::{Alarm, Breaker, Vitals};
 use crate::console::spans::ago;
 use crate::console::words::health::Words;
-use crate::console::{Console, Refusal, Watching};
+use crate::console::{Console, Refusal, Signed, Watching};
 use crate::language::Language;
 use crate::verification::values::Timestamp;
 
@@ -40,50 +40,82 @@ struct Item {
 
 impl Strip {
     /// As things were at the last sample.
-    pub fn now(console: &Console, language: Language) -> Self {
-        Self::of(&console.monitor.vitals(), console.clock.now(), language)
+    pub fn now(console: &Console, signed: &Signed) -> Self {
+        Self::of(&console.monitor.vitals(), console.clock.now(), signed.look.language, Sight::of(signed))
     }
 
-    fn of(vitals: &Vitals, now: Timestamp, language: Language) -> Self {
+    fn of(vitals: &Vitals, now: Timestamp, language: Language, sight: Sight) -> Self {
         let words = Words::of(language);
-        let alarms = shown(&vitals.alarms, now, language);
+        let alarms = shown(&vitals.alarms, now, language, sight);
         let more_alarms = alarms.len().saturating_sub(1);
         let alarm = alarms.into_iter().next();
-        Self { words, alarm, more_alarms, items: items(vitals, now, language, words) }
+        Self { words, alarm, more_alarms, items: items(vitals, now, language, words, sight) }
     }
 }
 
 /// For who keeps a page open; a script puts it in place of the one that stands there.
 #[get("/health")]
 pub async fn fragment(console: web::Data<Console>, watching: Watching) -> Result<HttpResponse, Refusal> {
-    let strip = Strip::now(&console, watching.0.look.language);
+    let strip = Strip::now(&console, &watching.0);
     Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(strip.render()?))
 }
 
+/// How much of the installation somebody sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    All,
+    /// Bound to apps: that something is wrong, but no figure in which others' traffic is.
+    Bound,
+}
+
+impl Sight {
+    pub fn of(signed: &Signed) -> Self {
+        if signed.apps.is_some() { Self::Bound } else { Self::All }
+    }
+}
+
 /// Every alarm in words, the worst first.
-pub fn shown(alarms: &[Alarm], now: Timestamp, language: Language) -> Vec<ShownAlarm> {
+pub fn shown(alarms: &[Alarm], now: Timestamp, language: Language, sight: Sight) -> Vec<ShownAlarm> {
     let words = Words::of(language);
     let shown = |alarm: &Alarm| ShownAlarm {
         class: if alarm.is_severe() { "bad" } else { "waiting" },
-        text: words.alarm(alarm, now, language),
-        fix: words.fix(alarm),
+        text: match sight {
+            Sight::All => words.alarm(alarm, now, language),
+            Sight::Bound => words.bound_alarm(alarm),
+        },
+        fix: match sight {
+            Sight::All => words.fix(alarm),
+            Sight::Bound => words.bound_fix,
+        },
     };
     alarms.iter().map(shown).collect()
 }
 
-fn items(vitals: &Vitals, now: Timestamp, language: Language, words: &'static Words) -> Vec<Item> {
+fn items(
+    vitals: &Vitals,
+    now: Timestamp,
+    language: Language,
+    words: &'static Words,
+    sight: Sight,
+) -> Vec<Item> {
     let mut items = Vec::new();
     for channel in &vitals.channels {
-        let is_alarming = vitals.alarms.iter().any(|alarm| alarm.channel() == Some(&channel.name));
-        let (class, icon) = if is_alarming { ("bad", "i-trouble") } else { ("good", "i-good") };
+        let mut alarms =
+            vitals.alarms.iter().filter(|alarm| alarm.channel() == Some(&channel.name)).peekable();
+        let is_fine = alarms.peek().is_none() && channel.is_fine();
+        let (class, icon) = match (is_fine, alarms.any(Alarm::is_severe)) {
+            (true, _) => ("good", "i-good"),
+            (false, true) => ("bad", "i-trouble"),
+            (false, false) => ("waiting", "i-trouble"),
+        };
         let mut value = match channel.last_webhook {
             Some(at) => words.webhook_ago(&ago(now.since(at), language)),
             None => words.no_webhook.to_owned(),
         };
-        if let Some(rate) = channel.error_rate {
+        if let Some(rate) = channel.error_rate.filter(|_| sight == Sight::All) {
             value.push_str(&format!(", {}", words.errors(rate)));
         }
-        if channel.signatures_refused > 0 {
+        if channel.signatures_refused > 0 && sight == Sight::All {
             value.push_str(&format!(", {} {}", channel.signatures_refused, words.signatures_refused));
         }
         match channel.breaker {
@@ -92,6 +124,9 @@ fn items(vitals: &Vitals, now: Timestamp, language: Language, words: &'static Wo
         }
         let name = channel.name.to_string();
         items.push(Item { class, icon, name, value, at: channel.last_webhook, is_calm: false });
+    }
+    if sight == Sight::Bound {
+        return items;
     }
     let mut calm = |name: &str, value: String, alarming: fn(&Alarm) -> bool| {
         let is_calm = !vitals.alarms.iter().any(alarming);
@@ -128,6 +163,8 @@ mod tests {
             signatures_refused: 2,
             breaker: Breaker::Open,
             sends: 40,
+            failed: 1,
+            unreached: 0,
             error_rate: Some(0.004),
         };
         Vitals {
@@ -143,7 +180,7 @@ mod tests {
     }
 
     fn rendered(vitals: &Vitals, language: Language) -> String {
-        Strip::of(vitals, at(25), language).render().unwrap()
+        Strip::of(vitals, at(25), language, Sight::All).render().unwrap()
     }
 
     #[test]
@@ -161,6 +198,42 @@ mod tests {
         assert!(!english.contains("class=\"alarm"), "{english}");
         let german = rendered(&vitals(Vec::new()), Language::German);
         assert!(german.contains("Webhook vor 25 s, 1 % Fehler, 2 falsch signiert, ruht"), "{german}");
+    }
+
+    #[test]
+    fn no_tick_stands_beside_a_bad_figure() {
+        let good = |rate| ChannelVitals {
+            signatures_refused: 0,
+            breaker: Breaker::Closed,
+            error_rate: Some(rate),
+            ..vitals(Vec::new()).channels.remove(0)
+        };
+        for (rate, class) in
+            [(0.0, "good"), (0.094, "good"), (0.096, "waiting"), (0.29, "waiting"), (1.0, "waiting")]
+        {
+            let vitals = Vitals { channels: vec![good(rate)], ..vitals(Vec::new()) };
+            let items = items(&vitals, at(0), Language::English, Words::of(Language::English), Sight::All);
+            assert_eq!(items[0].class, class, "{}", items[0].value);
+        }
+        let alarm = |share| Alarm::ErrorRate { channel: ChannelName::new("whatsapp"), share, sends: 20 };
+        for (share, class) in [(0.29, "waiting"), (0.75, "bad")] {
+            let vitals = Vitals { channels: vec![good(share)], ..vitals(vec![alarm(share)]) };
+            let items = items(&vitals, at(0), Language::English, Words::of(Language::English), Sight::All);
+            assert_eq!(items[0].class, class);
+        }
+    }
+
+    #[test]
+    fn who_is_bound_to_apps_sees_that_something_is_wrong_and_no_figure() {
+        let alarm = Alarm::ErrorRate { channel: ChannelName::new("whatsapp"), share: 0.75, sends: 4_711 };
+        let vitals = vitals(vec![alarm]);
+        for language in Language::ALL {
+            let strip = Strip::of(&vitals, at(25), language, Sight::Bound).render().unwrap();
+            assert!(strip.contains("whatsapp") && strip.contains("alarm bad"), "{strip}");
+            for figure in ["4711", "75", "12 ", " 3 ", "46 GB", "1 %"] {
+                assert!(!strip.contains(figure), "{figure}: {strip}");
+            }
+        }
     }
 
     #[test]
@@ -197,7 +270,10 @@ mod tests {
             Alarm::TemplatesNotApproved { count: 2 },
         ];
         for language in Language::ALL {
-            for alarm in shown(&alarms, at(90), language) {
+            for alarm in [Sight::All, Sight::Bound]
+                .into_iter()
+                .flat_map(|sight| shown(&alarms, at(90), language, sight))
+            {
                 assert!(!alarm.text.contains(['{', '}']) && alarm.text.ends_with('.'), "{}", alarm.text);
                 assert!(alarm.fix.len() > 20, "{}", alarm.text);
             }

@@ -1,15 +1,17 @@
 //! The list as CSV: streamed, numbers masked, and nothing in it that a spreadsheet would take for a formula.
 
+use std::sync::Arc;
+
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, get, web};
+use actix_web::{HttpRequest, HttpResponse, get, rt, web};
 use futures_util::stream::unfold;
 
 use super::super::{Action, Console, Refusal, Signed};
 use super::filters::{Filters, pairs};
-use super::row::{self, shown};
+use super::row;
 use crate::console::words::list::Words;
 use crate::store::{self, AuditAction, Snapshot};
-use crate::verification::values::VerificationId;
+use crate::verification::values::{UserName, VerificationId};
 
 /// Verifications that are read at once.
 const CHUNK: usize = 200;
@@ -41,7 +43,7 @@ pub async fn download(
 ) -> Result<HttpResponse, Refusal> {
     signed.require(Action::ExportList)?;
     let query = pairs(request.query_string())?;
-    let filters = Filters::read(&query, &signed.look);
+    let filters = Filters::read(&query, &signed.look, &console.vault);
     if !filters.unreadable.is_empty() {
         return Err(Refusal::BadRequest);
     }
@@ -51,12 +53,35 @@ pub async fn download(
         "semicolon" => b';',
         _ => return Err(Refusal::BadRequest),
     };
-    console.record(&signed, AuditAction::ExportedList, Some(filters.query())).await?;
+    for lookup in filters.lookups() {
+        console.looked_up(&signed, lookup).await?;
+    }
+    let filter = filters.of_store(&signed);
+    let first = console.store.list(filter.clone(), CHUNK, None).await?;
+    let asked_for = filters.for_audit(&console.vault);
+    // A short list is whole here; how long another one became is written when it ends.
+    let ledger = match first.next {
+        None => {
+            let detail = format!("{asked_for} rows={}", first.items.len());
+            console.record(&signed, AuditAction::ExportedList, Some(detail)).await?;
+            None
+        }
+        Some(_) => {
+            let detail = format!("{asked_for} rows>={}", first.items.len());
+            console.record(&signed, AuditAction::ExportedList, Some(detail)).await?;
+            Some(Ledger {
+                console: console.clone(),
+                by: signed.name.clone(),
+                asked_for,
+                rows: 0,
+                is_whole: false,
+            })
+        }
+    };
     let mark = if asked("mark") == "yes" { MARK } else { "" };
     let head = format!("{mark}{}", line(separator, HEAD.map(str::to_owned).as_slice()));
     let words = Words::of(signed.look.language);
-    let filter = filters.of_store(&signed);
-    let export = Export { filter, console, words, separator, place: Place::Head(head) };
+    let export = Export { filter, console, words, separator, place: Place::Head(head, first), ledger };
     Ok(HttpResponse::Ok()
         .content_type("text/csv; charset=utf-8")
         .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"verifications.csv\""))
@@ -72,12 +97,38 @@ struct Export {
     filter: store::Filter,
     separator: u8,
     place: Place,
+    /// Of a list that goes on after its first part.
+    ledger: Option<Ledger>,
 }
 
 enum Place {
-    Head(String),
-    Rows(Option<VerificationId>),
+    Head(String, Listed),
+    Rows(VerificationId),
     End,
+}
+
+type Listed = store::Page<Arc<Snapshot>, VerificationId>;
+
+/// Writes into the audit log how many rows went out, also where the download breaks off.
+struct Ledger {
+    console: web::Data<Console>,
+    by: UserName,
+    asked_for: String,
+    rows: usize,
+    is_whole: bool,
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        let end = if self.is_whole { "" } else { ", broken off" };
+        let detail = format!("{} rows={}{end}", self.asked_for, self.rows);
+        let (console, by) = (self.console.clone(), self.by.clone());
+        rt::spawn(async move {
+            if console.record_of(by, AuditAction::ExportedList, Some(detail)).await.is_err() {
+                tracing::error!("the audit log could not be written at the end of an export");
+            }
+        });
+    }
 }
 
 impl Export {
@@ -85,22 +136,26 @@ impl Export {
     async fn next(&mut self) -> Option<Result<web::Bytes, Refusal>> {
         match std::mem::replace(&mut self.place, Place::End) {
             Place::End => None,
-            Place::Head(head) => {
-                self.place = Place::Rows(None);
-                Some(Ok(web::Bytes::from(head)))
-            }
+            Place::Head(head, first) => Some(Ok(self.lines(head, &first))),
             Place::Rows(before) => {
-                let page = match self.console.store.list(self.filter.clone(), CHUNK, before).await {
-                    Ok(page) => page,
-                    Err(error) => return Some(Err(error.into())),
-                };
-                if let Some(next) = page.next {
-                    self.place = Place::Rows(Some(next));
+                match self.console.store.list(self.filter.clone(), CHUNK, Some(before)).await {
+                    Ok(page) => Some(Ok(self.lines(String::new(), &page))),
+                    Err(error) => Some(Err(error.into())),
                 }
-                let lines = page.items.iter().map(|snapshot| self.line(snapshot));
-                Some(Ok(web::Bytes::from(lines.collect::<String>())))
             }
         }
+    }
+
+    fn lines(&mut self, mut text: String, page: &Listed) -> web::Bytes {
+        page.items.iter().for_each(|snapshot| text.push_str(&self.line(snapshot)));
+        if let Some(ledger) = &mut self.ledger {
+            ledger.rows += page.items.len();
+            ledger.is_whole = page.next.is_none();
+        }
+        if let Some(next) = page.next {
+            self.place = Place::Rows(next);
+        }
+        web::Bytes::from(text)
     }
 
     fn line(&self, snapshot: &Snapshot) -> String {
@@ -127,12 +182,7 @@ impl Export {
                 fallbacks.join(" "),
                 verification.errors.join(" "),
                 verification.failed_checks.to_string(),
-                request
-                    .client_ref
-                    .as_deref()
-                    .filter(|_| !verification.erased)
-                    .map(|text| shown(text, 128))
-                    .unwrap_or_default(),
+                row::reference(&self.console, snapshot, 128),
             ],
         )
     }
@@ -150,14 +200,42 @@ fn line(separator: u8, cells: &[String]) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-/// A cell that begins like a formula gets an apostrophe in front, which spreadsheets take for "text" (OWASP, "CSV
-/// Injection").
+/// What begins like a formula gets an apostrophe in front, which spreadsheets take for "text" (OWASP, "CSV Injection").
+/// A spreadsheet may split cells elsewhere than we do, so that is looked at after everything that separates cells
+/// somewhere, with quotes and blanks in between.
 fn harmless(cell: &str) -> String {
-    let risky = |letter: char| {
-        matches!(letter, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠' | '|' | '%')
-    };
-    let begins = cell.trim_start().chars().next().is_some_and(risky) || cell.starts_with(risky);
-    if begins { format!("'{cell}") } else { cell.to_owned() }
+    let mut out = String::with_capacity(cell.len() + 1);
+    if cell.starts_with(is_risky) || cell.trim_start().starts_with(is_risky) {
+        out.push('\'');
+    }
+    let mut is_start = false;
+    for letter in cell.chars() {
+        if is_start && is_risky(letter) {
+            out.push('\'');
+        }
+        out.push(letter);
+        is_start = separates(letter) || is_start && (letter.is_whitespace() || is_quote(letter));
+    }
+    out
+}
+
+fn is_risky(letter: char) -> bool {
+    matches!(
+        letter,
+        '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠' | '|' | '%' | '\u{2212}'
+    )
+}
+
+/// Cells, for one spreadsheet or another and its language.
+fn separates(letter: char) -> bool {
+    matches!(
+        letter,
+        ',' | ';' | '\t' | '|' | ':' | '\r' | '\n' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+    )
+}
+
+fn is_quote(letter: char) -> bool {
+    matches!(letter, '"' | '\'' | '“' | '”' | '„')
 }
 
 #[cfg(test)]
@@ -174,8 +252,21 @@ mod tests {
         for harmless_text in ["order-17", "a=b", "", "49 151"] {
             assert_eq!(harmless(harmless_text), harmless_text);
         }
+        for (cell, written) in [
+            ("order;=1+1", "order;'=1+1"),
+            ("order,+49", "order,'+49"),
+            ("order\t@SUM(A1)", "order\t'@SUM(A1)"),
+            ("a|-2", "a|'-2"),
+            ("a; \"=1", "a; \"'=1"),
+            ("a\";\"=1", "a\";\"'=1"),
+            ("a;;=1", "a;;'=1"),
+            ("a\r=1", "a\r'=1"),
+            ("a;b=1", "a;b=1"),
+        ] {
+            assert_eq!(harmless(cell), written);
+        }
         let cells = ["a;b".to_owned(), "c,d".to_owned(), "say \"hi\"\r\n=x".to_owned(), String::new()];
-        assert_eq!(line(b';', &cells), "\"a;b\";c,d;\"say \"\"hi\"\"\r\n=x\";\r\n");
-        assert_eq!(line(b',', &cells), "a;b,\"c,d\",\"say \"\"hi\"\"\r\n=x\",\r\n");
+        assert_eq!(line(b';', &cells), "\"a;b\";c,d;\"say \"\"hi\"\"\r'\n'=x\";\r\n");
+        assert_eq!(line(b',', &cells), "a;b,\"c,d\",\"say \"\"hi\"\"\r'\n'=x\",\r\n");
     }
 }

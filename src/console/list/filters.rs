@@ -2,10 +2,14 @@
 
 use actix_web::web;
 
+use super::super::address::{Wording, pair};
 use super::super::look::Look;
+use super::super::lookups::Lookup;
 use super::super::words::list::Words;
 use super::super::{Console, Refusal, Signed};
+use crate::phone::digits::may_hold_a_number;
 use crate::store::{self, DeliveryState, Status};
+use crate::vault::Vault;
 use crate::verification::event::FallbackReason;
 use crate::verification::values::{AppName, ChannelName, NumberIndex, NumberTail, Timestamp, VerificationId};
 
@@ -16,7 +20,7 @@ pub struct Filters {
     pub delivery: Option<DeliveryState>,
     pub channel: Option<ChannelName>,
     pub fallback: Option<FallbackReason>,
-    pub error: Option<String>,
+    pub error: Option<Wording>,
     pub country: Option<String>,
     pub profile: Option<String>,
     pub app: Option<AppName>,
@@ -26,7 +30,7 @@ pub struct Filters {
     pub number: Option<NumberIndex>,
     /// A keyed hash too.
     pub tail: Option<NumberTail>,
-    pub reference: Option<String>,
+    pub reference: Option<Wording>,
     /// Where the page begins.
     pub before: Option<VerificationId>,
     /// Names of parameters whose value means nothing.
@@ -44,9 +48,12 @@ pub fn pairs(query: &str) -> Result<Vec<(String, String)>, Refusal> {
 
 impl Filters {
     /// Times may come as RFC 3339 or as a field of the form writes them, in the reader's zone.
-    pub fn read(pairs: &[(String, String)], look: &Look) -> Self {
+    pub fn read(pairs: &[(String, String)], look: &Look, vault: &Vault) -> Self {
         let mut reader = Reader { pairs, unreadable: Vec::new() };
-        let known = |name: &str| name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_graphic());
+        let known = |name: &str| {
+            name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_graphic()) && !may_hold_a_number(name)
+        };
+        let worded = |text: &str| Wording::read(vault, text).filter(|wording| is_short(&wording.text));
         let instant = |text: &str| text.parse().ok().or_else(|| look.instant(text));
         Self {
             status: reader.take("status", |text| Status::ALL.into_iter().find(|one| one.as_str() == text)),
@@ -55,18 +62,18 @@ impl Filters {
             channel: reader.take("channel", |text| known(text).then(|| ChannelName::new(text))),
             fallback: reader
                 .take("fallback", |text| FallbackReason::ALL.into_iter().find(|one| one.as_str() == text)),
-            error: reader.take("error", short),
+            error: reader.take("error", worded),
             country: reader.take("country", |text| {
                 let is_code = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
                 is_code.then(|| text.to_ascii_uppercase())
             }),
-            profile: reader.take("profile", short),
+            profile: reader.take("profile", |text| known(text).then(|| text.to_owned())),
             app: reader.take("app", |text| known(text).then(|| AppName::new(text))),
             since: reader.take("since", instant),
             until: reader.take("until", instant),
             number: reader.take("number", number_index),
             tail: reader.take("tail", |text| hex::<2>(text).map(u16::from_be_bytes).map(NumberTail)),
-            reference: reader.take("ref", short),
+            reference: reader.take("ref", worded),
             before: reader.take("before", |text| text.parse().ok()),
             unreadable: reader.unreadable,
         }
@@ -82,12 +89,12 @@ impl Filters {
             apps,
             number: self.number,
             tail: self.tail,
-            client_ref: self.reference.clone(),
+            client_ref: self.reference.as_ref().map(|reference| reference.text.clone()),
             status: self.status,
             delivery: self.delivery,
             channel: self.channel.clone(),
             fallback: self.fallback,
-            error: self.error.clone(),
+            error: self.error.as_ref().map(|error| error.text.clone()),
             country: self.country.clone(),
             profile: self.profile.clone(),
             since: self.since,
@@ -97,7 +104,7 @@ impl Filters {
 
     /// Empty, or `?` and the parameters, always in the same order and spelling.
     pub fn query(&self) -> String {
-        let pairs: Vec<_> = self.pairs().map(|(name, value)| format!("{name}={}", encoded(&value))).collect();
+        let pairs: Vec<_> = self.pairs().map(|(name, value)| pair(name, &value)).collect();
         if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
     }
 
@@ -117,6 +124,30 @@ impl Filters {
         self.pairs().collect()
     }
 
+    /// What an export was asked for, for the audit log: texts as keyed hashes, because an app may have put anything
+    /// into a reference, and what stands in that log stays.
+    pub fn for_audit(&self, vault: &Vault) -> String {
+        let hashed = |text: &str| in_hex(&vault.fingerprint("console filter", text.as_bytes()));
+        let shown = |(name, value): (&'static str, String)| match name {
+            "ref" => pair(name, &self.reference.as_ref().map(|text| hashed(&text.text)).unwrap_or_default()),
+            "error" => pair(
+                name,
+                self.error
+                    .as_ref()
+                    .filter(|error| error.text == error.written())
+                    .map_or("…", |error| &error.text),
+            ),
+            _ => pair(name, &value),
+        };
+        let pairs: Vec<_> = self.pairs().map(shown).collect();
+        if pairs.is_empty() { "all".to_owned() } else { pairs.join("&") }
+    }
+
+    /// The look-ups of a person that these filters are.
+    pub fn lookups(&self) -> impl Iterator<Item = Lookup> {
+        [self.number.map(Lookup::Number), self.tail.map(Lookup::Tail)].into_iter().flatten()
+    }
+
     /// Whether new verifications can come to stand on this page.
     pub fn is_live(&self) -> bool {
         self.before.is_none() && self.until.is_none()
@@ -128,7 +159,7 @@ impl Filters {
             ("delivery", self.delivery.map(|state| state.as_str().to_owned())),
             ("channel", self.channel.as_ref().map(|channel| channel.to_string())),
             ("fallback", self.fallback.map(|reason| reason.as_str().to_owned())),
-            ("error", self.error.clone()),
+            ("error", self.error.as_ref().map(|error| error.written().to_owned())),
             ("country", self.country.clone()),
             ("profile", self.profile.clone()),
             ("app", self.app.as_ref().map(|app| app.to_string())),
@@ -136,7 +167,7 @@ impl Filters {
             ("until", self.until.map(|until| until.to_string())),
             ("number", self.number.map(|number| in_hex(&number.0))),
             ("tail", self.tail.map(|tail| in_hex(&tail.0.to_be_bytes()))),
-            ("ref", self.reference.clone()),
+            ("ref", self.reference.as_ref().map(|reference| reference.written().to_owned())),
             ("before", self.before.map(|before| before.to_string())),
         ]
         .into_iter()
@@ -173,6 +204,8 @@ impl Filters {
             "since" => self.since.map_or(value, |since| look.date_time(since)),
             "until" => self.until.map_or(value, |until| look.date_time(until)),
             "number" | "tail" => words.as_searched.to_owned(),
+            "error" => self.error.as_ref().map_or(value, |error| super::row::shown(&error.text, 40)),
+            "ref" => self.reference.as_ref().map_or(value, |text| super::row::shown(&text.text, 40)),
             _ => super::row::shown(&value, 40),
         };
         let filters = self.pairs().filter(|(name, _)| *name != "before");
@@ -220,7 +253,7 @@ impl Filters {
             ),
             profiles: named(console.profiles.clone(), self.profile.as_deref()),
             apps: named(visible.map(ToString::to_string).collect(), self.app.as_ref().map(AppName::as_str)),
-            error: self.error.clone().unwrap_or_default(),
+            error: self.error.as_ref().map(|error| error.text.clone()).unwrap_or_default(),
             country: self.country.clone().unwrap_or_default(),
             since: self.since.map(|since| look.input(since)).unwrap_or_default(),
             until: self.until.map(|until| look.input(until)).unwrap_or_default(),
@@ -282,9 +315,8 @@ impl Reader<'_> {
     }
 }
 
-fn short(text: &str) -> Option<String> {
-    let fits = text.chars().count() <= MOST_CHARS && !text.chars().any(char::is_control);
-    fits.then(|| text.to_owned())
+fn is_short(text: &str) -> bool {
+    text.chars().count() <= MOST_CHARS && !text.chars().any(char::is_control)
 }
 
 fn in_hex(bytes: &[u8]) -> String {
@@ -325,7 +357,7 @@ mod tests {
 
     fn read(query: &str) -> (Filters, bool) {
         let pairs = pairs(query).unwrap();
-        let filters = Filters::read(&pairs, &Look::plain());
+        let filters = Filters::read(&pairs, &Look::plain(), &Vault::new(&[7; 32]));
         let is_canonical = filters.is_canonical(&pairs);
         (filters, is_canonical)
     }
@@ -344,7 +376,7 @@ mod tests {
         assert_eq!(filters.query(), format!("?{query}"));
         assert!(is_canonical);
         assert_eq!(filters.status, Some(Status::Ended(Ending::Approved)));
-        assert_eq!(filters.reference.as_deref(), Some("order =+ä"));
+        assert_eq!(filters.reference.as_ref().map(|reference| &*reference.text), Some("order =+ä"));
         assert_eq!(filters.pairs().count(), 14, "a new filter belongs into this test");
         let names: Vec<_> = filters.pairs().map(|(name, _)| name).collect();
         for name in names.into_iter().filter(|name| *name != "before") {
@@ -365,6 +397,29 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_may_be_a_number_is_sealed_in_the_address_and_hashed_in_the_audit_log() {
+        for (query, name) in [("ref=%2B49+1522+8817386", "ref"), ("error=01522-8817386", "error")] {
+            let (filters, is_canonical) = read(query);
+            assert!(!is_canonical, "the browser is sent to an address without it");
+            let address = filters.query();
+            assert!(
+                address.starts_with(&format!("?{name}=%7E")) || address.starts_with(&format!("?{name}=~")),
+                "{address}"
+            );
+            assert!(!address.contains("8817386"), "{address}");
+            let (again, is_canonical) = read(&address[1..]);
+            assert!(is_canonical);
+            assert_eq!(again, filters);
+            let vault = Vault::new(&[7; 32]);
+            assert!(!filters.for_audit(&vault).contains("8817386"));
+        }
+        let (plain, _) = read("ref=order-17&status=pending");
+        let audited = plain.for_audit(&Vault::new(&[7; 32]));
+        assert!(audited.starts_with("status=pending&ref=") && !audited.contains("order"), "{audited}");
+        assert_eq!(read("").0.for_audit(&Vault::new(&[7; 32])), "all");
+    }
+
+    #[test]
     fn nonsense_is_told_and_filters_nothing() {
         let long = format!("error={}", "x".repeat(4_096));
         for (query, name) in [
@@ -377,6 +432,10 @@ mod tests {
                 "number",
             ),
             ("tail=5386", ""),
+            ("profile=%2B4915112345386", "profile"),
+            ("app=4915112345386", "app"),
+            ("channel=0151-12345386", "channel"),
+            ("ref=~forged", "ref"),
             ("country=DEU", "country"),
             ("status=pending&status=approved", "status"),
             ("error=%1B%5B31m", "error"),

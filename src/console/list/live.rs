@@ -1,15 +1,15 @@
 //! How many verifications have come since the page was made, as server-sent events.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use futures_util::stream::unfold;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use super::super::streams::Place;
 use super::super::words::list::Words;
 use super::super::{Console, Refusal, Signed, Watching};
 use super::filters::{Filters, pairs};
@@ -23,8 +23,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const MOST_NEW: usize = 50;
 /// After this the browser connects again, which also asks anew who is signed in.
 const LONGEST: u32 = 30 * 60 / 2;
-/// Pages that are followed at once.
-pub const STREAMS: usize = 64;
 
 /// Where the page asks.
 pub fn url(filters: &Filters, newest: Option<VerificationId>) -> String {
@@ -42,11 +40,12 @@ pub async fn follow(
 ) -> Result<HttpResponse, Refusal> {
     let signed = watching.0;
     let query = pairs(request.query_string())?;
-    let filters = Filters::read(&query, &signed.look);
+    let filters = Filters::read(&query, &signed.look, &console.vault);
     let after = query.iter().find(|(name, _)| name == "after").and_then(|(_, value)| value.parse().ok());
-    let Ok(permit) = Arc::clone(&console.streams).try_acquire_owned() else {
-        return Err(Refusal::Busy(Duration::from_secs(30)));
-    };
+    for lookup in filters.lookups() {
+        console.looked_up(&signed, lookup).await?;
+    }
+    let place = console.streams.take(&signed.name).ok_or(Refusal::Busy(Duration::from_secs(30)))?;
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let follower = Follower {
@@ -59,7 +58,7 @@ pub async fn follow(
         told: 0,
         ticks,
         looks_left: LONGEST,
-        _permit: permit,
+        _place: place,
     };
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
@@ -83,7 +82,7 @@ struct Follower {
     told: usize,
     ticks: Interval,
     looks_left: u32,
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Follower {

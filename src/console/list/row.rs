@@ -1,6 +1,7 @@
 //! One verification as a row.
 
 use super::super::Console;
+use super::super::masking::Masker;
 use super::super::plain::plain;
 use super::super::words::list::Words;
 use crate::phone::Phone;
@@ -52,12 +53,7 @@ impl Row {
             errors: verification.errors.iter().map(|code| shown(code, 24)).collect(),
             app: request.app.to_string(),
             profile: snapshot.policy.profile.clone(),
-            reference: request
-                .client_ref
-                .as_deref()
-                .filter(|_| !verification.erased)
-                .map(|text| shown(text, REFERENCE_CHARS))
-                .unwrap_or_default(),
+            reference: reference(console, snapshot, REFERENCE_CHARS),
         }
     }
 }
@@ -71,6 +67,16 @@ pub fn number(console: &Console, words: &'static Words, snapshot: &Snapshot) -> 
     };
     let phone = person.and_then(|person| Phone::parse(&person.to).ok());
     phone.map_or_else(|| "•••••".to_owned(), |phone| phone.masked())
+}
+
+/// What the app calls the verification. Some apps put the person's number there.
+pub fn reference(console: &Console, snapshot: &Snapshot, most: usize) -> String {
+    let verification = &snapshot.verification;
+    let text = verification.request.client_ref.as_deref().filter(|_| !verification.erased);
+    let person = console.vault.person(verification).ok();
+    let phone = person.and_then(|person| Phone::parse(&person.to).ok());
+    let masker = phone.iter().fold(Masker::default(), Masker::with_number);
+    text.map(|text| shown(&masker.hide_known(text), most)).unwrap_or_default()
 }
 
 /// What a stranger wrote, on one line and cut.

@@ -1,6 +1,6 @@
 //! What somebody may have meant by what was typed.
 
-use crate::phone::Phone;
+use crate::phone::{HomeCountry, Phone, digits};
 use crate::verification::values::{MessageId, VerificationId};
 
 pub enum Meaning {
@@ -21,7 +21,7 @@ const MOST_CHARS: usize = 512;
 
 impl Meaning {
     /// Takes quotes and an address of the console around an id for what people copy along.
-    pub fn of(typed: &str) -> Self {
+    pub fn of(typed: &str, home: Option<HomeCountry>) -> Self {
         let bare = typed.trim().trim_matches(['"', '\'', '`', '<', '>', '„', '“', '”', ',', ';']).trim();
         let last = bare.split(['?', '#']).next().unwrap_or(bare).trim_end_matches('/');
         let last = last.rsplit('/').next().unwrap_or(last).to_ascii_lowercase();
@@ -31,13 +31,13 @@ impl Meaning {
         if let Ok(id) = last.parse() {
             return Self::Message(id);
         }
-        if bare.len() == 4 && bare.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Self::LastFour(bare.to_owned());
+        if let Some(digits) = last_four(bare) {
+            return Self::LastFour(digits);
         }
         if bare.starts_with("wamid.") {
             return Self::Wamid(bare.to_owned());
         }
-        let readings = Phone::readings(bare);
+        let readings = Phone::readings(bare, home);
         if !readings.is_empty() {
             return Self::Number(readings);
         }
@@ -45,10 +45,22 @@ impl Meaning {
     }
 }
 
+/// Four digits of any script, or a number as a page of ours masks it.
+fn last_four(text: &str) -> Option<String> {
+    let seen = text.rsplit('•').next().unwrap_or(text);
+    let letters = seen.chars().filter(|letter| !letter.is_whitespace() && !digits::is_invisible(*letter));
+    let digits: Option<String> = letters.map(digits::digit).collect();
+    digits.filter(|digits| digits.len() == 4)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::verification::values::{Bucket, Ordinal, Timestamp};
+
+    fn meaning(typed: &str) -> Meaning {
+        Meaning::of(typed, None)
+    }
 
     fn id() -> VerificationId {
         VerificationId::new(Timestamp::from_millis(1_795_011_200_000), Bucket::new(5), 77)
@@ -66,12 +78,12 @@ mod tests {
             format!("/console/verifications/{id}/"),
         ] {
             assert!(
-                matches!(Meaning::of(&typed), Meaning::Verification(found) if found.to_string() == id),
+                matches!(meaning(&typed), Meaning::Verification(found) if found.to_string() == id),
                 "{typed}"
             );
         }
         let message = self::id().message(Ordinal::FIRST).to_string();
-        assert!(matches!(Meaning::of(&message), Meaning::Message(found) if found.to_string() == message));
+        assert!(matches!(meaning(&message), Meaning::Message(found) if found.to_string() == message));
     }
 
     #[test]
@@ -86,23 +98,31 @@ mod tests {
             "4915228817386",
             "+49\u{a0}1522\u{a0}8817386",
         ] {
-            let Meaning::Number(readings) = Meaning::of(typed) else { panic!("{typed}") };
+            let Meaning::Number(readings) = meaning(typed) else { panic!("{typed}") };
             assert!(
                 readings.iter().any(|phone| phone.as_e164() == "+4915228817386"),
                 "{typed}: {readings:?}"
             );
         }
-        let Meaning::Number(readings) = Meaning::of("(202) 555-0100") else { panic!("a number") };
+        let home = HomeCountry::parse("MX");
+        let read = Meaning::of("55 1234 0123", home);
+        assert!(matches!(read, Meaning::Number(readings) if readings[0].as_e164() == "+525512340123"));
+        let Meaning::Number(readings) = meaning("(202) 555-0100") else { panic!("a number") };
         assert!(readings.iter().any(|phone| phone.as_e164() == "+12025550100"), "{readings:?}");
     }
 
     #[test]
     fn everything_else_is_the_end_of_a_number_or_a_text() {
-        assert!(matches!(Meaning::of(" 7386 "), Meaning::LastFour(digits) if digits == "7386"));
-        assert!(matches!(Meaning::of("wamid.HBgL"), Meaning::Wamid(_)));
-        for text in ["order-17", "12345", "order 4915228817386", "<script>", "ver_1", "２０２５"] {
-            assert!(matches!(Meaning::of(text), Meaning::Text(_)), "{text}");
+        for typed in
+            [" 7386 ", "７３８６", "٧٣٨٦", "\u{202a}7386\u{202c}", "+49 152 ••••• 7386", "••••• 7386"]
+        {
+            assert!(matches!(meaning(typed), Meaning::LastFour(digits) if digits == "7386"), "{typed}");
         }
-        assert!(matches!(Meaning::of(&"x".repeat(9_999)), Meaning::Text(text) if text.len() == MOST_CHARS));
+        assert!(matches!(meaning("wamid.HBgL"), Meaning::Wamid(_)));
+        for text in ["order-17", "12345", "order 4915228817386", "<script>", "ver_1", "２０２５/17", "•••••"]
+        {
+            assert!(matches!(meaning(text), Meaning::Text(_)), "{text}");
+        }
+        assert!(matches!(meaning(&"x".repeat(9_999)), Meaning::Text(text) if text.len() == MOST_CHARS));
     }
 }

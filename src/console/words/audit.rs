@@ -21,6 +21,8 @@ pub struct Words {
     pub cannot_open: &'static str,
     pub older: &'static str,
     pub newest: &'static str,
+    /// For who is bound to apps.
+    pub bound: &'static str,
     actions: Actions,
 }
 
@@ -35,6 +37,8 @@ struct Actions {
     canceled: &'static str,
     exported_list: &'static str,
     exported_audit: &'static str,
+    searched: &'static str,
+    opened: &'static str,
     erased: &'static str,
 }
 
@@ -59,6 +63,8 @@ impl Words {
             AuditAction::Canceled => actions.canceled,
             AuditAction::ExportedList => actions.exported_list,
             AuditAction::ExportedAudit => actions.exported_audit,
+            AuditAction::Searched => actions.searched,
+            AuditAction::Opened => actions.opened,
             AuditAction::Erased => actions.erased,
         }
     }
@@ -81,6 +87,7 @@ const ENGLISH: Words = Words {
     cannot_open: "cannot be opened: another master key, or damaged",
     older: "Older",
     newest: "Back to the newest",
+    bound: "You see entries about your apps and your own.",
     actions: Actions {
         signed_in: "signed in",
         sign_in_refused: "was refused at sign-in",
@@ -92,6 +99,8 @@ const ENGLISH: Words = Words {
         canceled: "canceled",
         exported_list: "downloaded a list",
         exported_audit: "downloaded this log",
+        searched: "searched by number",
+        opened: "opened a verification",
         erased: "erased a number",
     },
 };
@@ -113,6 +122,7 @@ const GERMAN: Words = Words {
     cannot_open: "lässt sich nicht öffnen: anderer Hauptschlüssel oder beschädigt",
     older: "Ältere",
     newest: "Zurück zu den neuesten",
+    bound: "Sie sehen Einträge zu Ihren Apps und Ihre eigenen.",
     actions: Actions {
         signed_in: "meldete sich an",
         sign_in_refused: "wurde bei der Anmeldung abgewiesen",
@@ -124,6 +134,8 @@ const GERMAN: Words = Words {
         canceled: "brach ab",
         exported_list: "lud eine Liste herunter",
         exported_audit: "lud dieses Protokoll herunter",
+        searched: "suchte nach einer Nummer",
+        opened: "öffnete eine Verifizierung",
         erased: "löschte eine Nummer",
     },
 };

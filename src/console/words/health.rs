@@ -19,6 +19,12 @@ pub struct Words {
     pub breaker_open: &'static str,
     pub more_alarms: &'static str,
     pub all_good: &'static str,
+    /// Where figures are bad and it is too early for an alarm.
+    pub some_fail: &'static str,
+    pub unreached: &'static str,
+    /// For who is bound to apps: why there is nothing else, and what to do.
+    pub bound: &'static str,
+    pub bound_fix: &'static str,
     pub title: &'static str,
     pub now: &'static str,
     pub now_lead: &'static str,
@@ -71,6 +77,9 @@ struct Phrases {
     little_room: &'static str,
     clock_wrong: &'static str,
     templates: &'static str,
+    /// `{channel}`
+    bound_channel: &'static str,
+    bound_server: &'static str,
 }
 
 /// What to do about each alarm.
@@ -157,6 +166,14 @@ impl Words {
         }
     }
 
+    /// For who is bound to apps: without figures, in which others' traffic is.
+    pub fn bound_alarm(&self, alarm: &Alarm) -> String {
+        match alarm.channel() {
+            Some(channel) => self.phrases.bound_channel.replace("{channel}", channel.as_str()),
+            None => self.phrases.bound_server.to_owned(),
+        }
+    }
+
     pub fn fix(&self, alarm: &Alarm) -> &'static str {
         let fixes = &self.fixes;
         match alarm {
@@ -201,6 +218,10 @@ const ENGLISH: Words = Words {
     breaker_open: "resting",
     more_alarms: "and more",
     all_good: "Nothing needs attention.",
+    some_fail: "Some of the few messages of the last minutes failed: see below.",
+    unreached: "Person not reachable",
+    bound: "You look after single apps. What providers reported, and figures, concern all apps and are shown to operators of all of them.",
+    bound_fix: "Tell an operator who looks after all apps.",
     title: "Alerts",
     now: "Now",
     now_lead: "The last five minutes, measured every ten seconds.",
@@ -247,6 +268,8 @@ const ENGLISH: Words = Words {
         little_room: "The disk is nearly full: {room} left.",
         clock_wrong: "The clock of this server is wrong: {off}.",
         templates: "{count} templates are not approved at Meta; messages with them are refused.",
+        bound_channel: "{channel} does not work as it should.",
+        bound_server: "The server does not work as it should.",
     },
     fixes: Fixes {
         webhooks_stopped: "Check that the provider still has the right webhook address, that it can reach it from outside (firewall, certificate, DNS), and that its subscription is active. Until then no delivery is known and every code also goes out by the next channel.",
@@ -274,6 +297,10 @@ const GERMAN: Words = Words {
     breaker_open: "ruht",
     more_alarms: "und weitere",
     all_good: "Nichts verlangt Aufmerksamkeit.",
+    some_fail: "Von den wenigen Nachrichten der letzten Minuten sind einige gescheitert: siehe unten.",
+    unreached: "Person nicht erreichbar",
+    bound: "Sie betreuen einzelne Apps. Meldungen der Anbieter und Zahlen betreffen alle Apps; der Betrieb aller Apps sieht sie.",
+    bound_fix: "Sagen Sie es jemandem vom Betrieb, der alle Apps betreut.",
     title: "Meldungen",
     now: "Jetzt",
     now_lead: "Die letzten fünf Minuten, alle zehn Sekunden gemessen.",
@@ -320,6 +347,8 @@ const GERMAN: Words = Words {
         little_room: "Die Festplatte ist fast voll: noch {room}.",
         clock_wrong: "Die Uhr dieses Servers ist falsch: sie {off}.",
         templates: "{count} Vorlagen sind bei Meta nicht freigegeben; Nachrichten damit werden abgelehnt.",
+        bound_channel: "{channel} arbeitet nicht, wie es sollte.",
+        bound_server: "Der Server arbeitet nicht, wie er sollte.",
     },
     fixes: Fixes {
         webhooks_stopped: "Prüfen Sie, ob der Anbieter noch die richtige Webhook-Adresse hat, ob er sie von außen erreicht (Firewall, Zertifikat, DNS) und ob sein Abonnement aktiv ist. Bis dahin ist keine Zustellung bekannt, und jeder Code geht auch über den nächsten Kanal hinaus.",

@@ -19,6 +19,7 @@ pub struct Words {
     too_large: Message,
     method_not_allowed: Message,
     busy: Message,
+    too_many_lookups: Message,
     stopping: Message,
     full: Message,
     internal: Message,
@@ -49,6 +50,7 @@ impl Words {
             Refusal::TooLarge => &self.too_large,
             Refusal::MethodNotAllowed => &self.method_not_allowed,
             Refusal::Busy(_) => &self.busy,
+            Refusal::TooManyLookups(_) => &self.too_many_lookups,
             Refusal::Stopping => &self.stopping,
             Refusal::Full => &self.full,
             Refusal::Internal => &self.internal,
@@ -100,6 +102,10 @@ const ENGLISH: Words = Words {
     busy: Message {
         title: "Too busy at this moment",
         text: "More is being asked than can be answered. Please try again in a few seconds.",
+    },
+    too_many_lookups: Message {
+        title: "Too many searches",
+        text: "You searched for more numbers, or opened more verifications, than one person usually does. Please wait a minute. Operators have been told.",
     },
     stopping: Message {
         title: "twotick is being stopped",
@@ -159,6 +165,10 @@ const GERMAN: Words = Words {
     busy: Message {
         title: "Im Augenblick überlastet",
         text: "Es wird mehr gefragt, als beantwortet werden kann. Bitte versuchen Sie es in einigen Sekunden noch einmal.",
+    },
+    too_many_lookups: Message {
+        title: "Zu viele Suchen",
+        text: "Sie haben mehr Nummern gesucht oder mehr Verifizierungen geöffnet, als eine Person es üblicherweise tut. Bitte warten Sie eine Minute. Der Betrieb wurde benachrichtigt.",
     },
     stopping: Message {
         title: "twotick wird gerade beendet",

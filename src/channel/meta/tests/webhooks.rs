@@ -171,7 +171,7 @@ fn every_documented_type_of_message() {
         ("message_button_reply", "interactive", Some("Yes"), Some(OTP)),
         ("message_list_reply", "interactive", Some("Morning"), Some(OTP)),
         ("message_flow_reply", "interactive", Some("Sent"), Some(OTP)),
-        ("message_call_permission_reply", "interactive", None, Some(OTP)),
+        ("message_call_permission_reply", "interactive", Some("call_permission_reply: accept"), Some(OTP)),
         ("message_reaction", "reaction", Some("👍"), Some(OTP)),
         ("message_reaction_removed", "reaction", None, Some(OTP)),
         ("message_image", "image", Some("Das steht da"), None),
@@ -180,7 +180,7 @@ fn every_documented_type_of_message() {
         ("message_audio", "audio", None, None),
         ("message_sticker", "sticker", None, None),
         ("message_location", "location", Some("Brandenburger Tor"), None),
-        ("message_contacts", "contacts", None, None),
+        ("message_contacts", "contacts", Some("Jo"), None),
         ("message_order", "order", Some("bitte schnell"), None),
         ("message_unsupported", "unsupported", None, None),
         ("message_edit", "edit", Some("corrected"), Some("wamid.T3JpZ2luYWw=")),
@@ -197,6 +197,75 @@ fn every_documented_type_of_message() {
         assert_eq!(message.profile_name.as_deref(), Some("Amélie Brückner"), "{name}");
         assert_eq!((message.at, message.intent), (seconds(1_795_363_400), Intent::Reply), "{name}");
         assert_eq!(message.provider_ref.as_str(), "wamid.SW5ib3VuZC0x", "{name}");
+    }
+}
+
+#[test]
+fn what_is_shared_ordered_or_edited_has_words() {
+    let contact = |name: serde_json::Value| json!({ "name": name, "phones": [{ "phone": "+49 30 1234" }] });
+    let many: Vec<_> = (0..12).map(|n| contact(json!({ "formatted_name": format!("P{n}") }))).collect();
+    for (kind, body, text) in [
+        (
+            "contacts",
+            json!([contact(json!({ "formatted_name": "Jo" })), contact(json!({ "formatted_name": "Li" }))]),
+            "Jo, Li",
+        ),
+        ("contacts", json!([contact(json!({ "first_name": "Jo", "last_name": "Li" }))]), "Jo Li"),
+        ("contacts", json!([{ "org": { "company": "Acme" } }, contact(json!({}))]), "Acme, +49 30 1234"),
+        ("contacts", json!(many), "P0, P1, P2, P3, P4, P5, P6, P7, P8, P9, …"),
+        ("location", json!({ "latitude": 52.516_272, "longitude": 13.377_722 }), "52.516272, 13.377722"),
+        ("location", json!({ "latitude": "-33.8", "longitude": 151, "name": " " }), "-33.8, 151"),
+        (
+            "location",
+            json!({ "latitude": 1.5, "longitude": 2.5, "address": "Pariser Platz" }),
+            "Pariser Platz",
+        ),
+        (
+            "order",
+            json!({ "text": "", "product_items": [{ "product_retailer_id": "lamp-7", "quantity": 2 }, { "product_retailer_id": 8 }] }),
+            "2 × lamp-7, 1 × 8",
+        ),
+        (
+            "interactive",
+            json!({ "type": "call_permission_reply", "call_permission_reply": { "response": "reject" } }),
+            "call_permission_reply: reject",
+        ),
+        ("interactive", json!({ "type": "new_reply", "new_reply": { "title": "Later" } }), "Later"),
+        (
+            "edit",
+            json!({ "original_message_id": "wamid.1", "message": { "type": "image", "image": { "caption": "new caption" } } }),
+            "new caption",
+        ),
+        (
+            "edit",
+            json!({ "original_message_id": "wamid.1", "message": { "type": "text", "text": { "body": "new text" } } }),
+            "new text",
+        ),
+        (
+            "edit",
+            json!({ "original_message_id": "wamid.1", "message": { "text": { "body": "without a type" } } }),
+            "without a type",
+        ),
+        ("audio", json!({ "caption": "listen" }), "listen"),
+    ] {
+        let mut message =
+            json!({ "id": "wamid.2", "from": "491713920011", "timestamp": "1795363400", "type": kind });
+        message[kind] = body;
+        let delivery = parse(envelope(&json!({ "messages": [message] })).as_bytes());
+        assert_eq!(delivery.inbound[0].text.as_deref(), Some(text), "{message}");
+    }
+    for (kind, body) in [
+        ("contacts", json!({})),
+        ("contacts", json!([1, {}])),
+        ("location", json!({ "latitude": "north" })),
+        ("order", json!({ "product_items": 5 })),
+        ("edit", json!({ "message": { "type": "edit", "edit": { "message": { "type": "edit" } } } })),
+    ] {
+        let mut message =
+            json!({ "id": "wamid.2", "from": "491713920011", "timestamp": "1795363400", "type": kind });
+        message[kind] = body;
+        let delivery = parse(envelope(&json!({ "messages": [message] })).as_bytes());
+        assert_eq!(delivery.inbound[0].text, None, "{message}");
     }
 }
 

@@ -11,6 +11,9 @@ use crate::channel::{Delivery, Inbound, Intent, Unknown, scrub};
 use crate::excerpt;
 use crate::verification::values::{Alias, ProviderRef};
 
+/// The type of an interactive message that is no choice among texts: its answer is only told with this word.
+const CALL_PERMISSION: &str = "call_permission_reply";
+
 /// The payload of Meta's button "I didn't request a code"; its text is in the person's language.
 const DID_NOT_REQUEST_CODE: &str = "DID_NOT_REQUEST_CODE";
 
@@ -43,6 +46,10 @@ pub(super) struct Message<'a> {
     video: Option<&'a RawValue>,
     #[serde(borrow, default)]
     document: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    audio: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    contacts: Option<&'a RawValue>,
     #[serde(borrow, default)]
     location: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -118,8 +125,7 @@ fn said(message: &Message<'_>, kind: &str) -> Option<Said> {
         }
         "edit" => {
             let about = message.edit.and_then(|raw| reference(raw, "original_message_id"));
-            let text = message.edit.and_then(|raw| string(raw, &["message", "text", "body"]));
-            return Some(Said { text, about, disowns: false });
+            return Some(Said { text: message.edit.and_then(edited), about, disowns: false });
         }
         "revoke" => {
             let about = message.revoke.and_then(|raw| reference(raw, "original_message_id"));
@@ -128,10 +134,12 @@ fn said(message: &Message<'_>, kind: &str) -> Option<Said> {
         "image" => words(message.image, "caption"),
         "video" => words(message.video, "caption"),
         "document" => words(message.document, "caption").or_else(|| words(message.document, "filename")),
-        "location" => words(message.location, "name").or_else(|| words(message.location, "address")),
-        "order" => words(message.order, "text"),
+        "audio" => words(message.audio, "caption"),
+        "location" => message.location.and_then(place),
+        "order" => message.order.and_then(ordered),
+        "contacts" => message.contacts.and_then(shared),
         "system" => words(message.system, "body"),
-        "audio" | "sticker" | "contacts" | "unsupported" | "request_welcome" => None,
+        "sticker" | "unsupported" | "request_welcome" => None,
         _ => return None,
     };
     Some(Said { text, ..Said::default() })
@@ -146,13 +154,83 @@ fn pressed(button: Option<&RawValue>) -> Said {
     }
 }
 
-/// The title of a reply button or list row, or the text of a flow's answer.
+/// The message as it is after it was edited: its text, or the new caption of what it shows.
+fn edited(edit: &RawValue) -> Option<String> {
+    let message: Message<'_> = read(member(edit, "message")?)?;
+    let kind = message.kind.get().unwrap_or("text");
+    // An edit in an edit would go on without end.
+    (kind != "edit").then(|| said(&message, kind)).flatten()?.text
+}
+
+/// Name and address; of a bare one where it is.
+fn place(location: &RawValue) -> Option<String> {
+    let name = string(location, &["name"]).filter(|name| !name.trim().is_empty());
+    let address = string(location, &["address"]).filter(|address| !address.trim().is_empty());
+    let degrees = || Some(format!("{}, {}", number(location, "latitude")?, number(location, "longitude")?));
+    name.or(address).or_else(degrees).or_else(|| string(location, &["url"]))
+}
+
+/// A number as it was written, so that no digit is lost.
+fn number(object: &RawValue, field: &str) -> Option<String> {
+    let raw = member(object, field)?.get().trim().trim_matches('"');
+    raw.parse::<f64>().ok().filter(|number| number.is_finite()).map(|_| raw.to_owned())
+}
+
+/// What somebody wrote with an order, else how many of what.
+fn ordered(order: &RawValue) -> Option<String> {
+    if let Some(text) = string(order, &["text"]).filter(|text| !text.trim().is_empty()) {
+        return Some(text);
+    }
+    let items: Vec<&RawValue> = read(member(order, "product_items")?)?;
+    let item = |item: &&RawValue| {
+        let id: Text<'_> = read(member(item, "product_retailer_id")?)?;
+        let count = number(item, "quantity").unwrap_or_else(|| "1".to_owned());
+        Some(format!("{count} × {}", id.get()?))
+    };
+    listed(items.iter().filter_map(item))
+}
+
+/// The names of shared contacts; of one without a name its company, else a number.
+fn shared(contacts: &RawValue) -> Option<String> {
+    let contacts: Vec<&RawValue> = read(contacts)?;
+    let name = |contact: &&RawValue| {
+        let named = |field| string(contact, &["name", field]).filter(|name| !name.trim().is_empty());
+        let parts = || {
+            let parts: Vec<_> = ["first_name", "last_name"].into_iter().filter_map(named).collect();
+            Some(parts.join(" ")).filter(|name| !name.is_empty())
+        };
+        let phone = || {
+            let phones: Vec<&RawValue> = read(member(contact, "phones")?)?;
+            string(phones.first()?, &["phone"])
+        };
+        named("formatted_name").or_else(parts).or_else(|| string(contact, &["org", "company"])).or_else(phone)
+    };
+    listed(contacts.iter().filter_map(name))
+}
+
+/// With commas; of a long list the beginning.
+fn listed(items: impl Iterator<Item = String>) -> Option<String> {
+    const MOST: usize = 10;
+    let mut items: Vec<_> = items.take(MOST + 1).collect();
+    if items.len() > MOST {
+        items[MOST] = "…".to_owned();
+    }
+    Some(items.join(", ")).filter(|text| !text.is_empty())
+}
+
+/// The title of a reply button or list row, the text of a flow's answer, or whether calls are allowed.
 fn chosen(interactive: &RawValue) -> Option<String> {
     let kind = string(interactive, &["type"])?;
     match kind.as_str() {
         "button_reply" | "list_reply" => string(interactive, &[&kind, "title"]),
-        "nfm_reply" => string(interactive, &[&kind, "body"]),
-        _ => None,
+        "nfm_reply" => {
+            string(interactive, &[&kind, "body"]).or_else(|| string(interactive, &[&kind, "name"]))
+        }
+        CALL_PERMISSION => {
+            string(interactive, &[&kind, "response"]).map(|response| format!("{kind}: {response}"))
+        }
+        // Those to come mostly have one of these.
+        _ => ["title", "body", "text"].into_iter().find_map(|field| string(interactive, &[&kind, field])),
     }
 }
 

@@ -1,0 +1,160 @@
+//! What stands in addresses: never what may be a phone number. Addresses end up in histories, bookmarks and the logs of
+//! proxies. A text that may hold a number travels sealed.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::list::encoded;
+use crate::phone::digits::may_hold_a_number;
+use crate::vault::Vault;
+use crate::verification::values::{MessageId, Sealed, VerificationId};
+
+/// What a sealed text begins with in an address.
+const SEALED: char = '~';
+/// Parameters of our pages that hold times, positions and keyed hashes, each read by its own strict form.
+const STRUCTURED: [&str; 6] = ["since", "until", "number", "tail", "before", "after"];
+
+/// A text of a person, as it stands in addresses.
+#[derive(Clone, Debug)]
+pub struct Wording {
+    pub text: String,
+    written: String,
+}
+
+impl Wording {
+    pub fn new(vault: &Vault, text: String) -> Self {
+        let written = if is_harmless(&text) { text.clone() } else { sealed(vault, &text) };
+        Self { text, written }
+    }
+
+    /// Of a value in an address. `None` for one that was sealed with another key, or is none.
+    pub fn read(vault: &Vault, value: &str) -> Option<Self> {
+        let Some(token) = value.strip_prefix(SEALED) else { return Some(Self::new(vault, value.to_owned())) };
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let clear = vault.open(PLACE, &Sealed(bytes.into())).ok()?;
+        let text = String::from_utf8(clear.to_vec()).ok()?;
+        // One spelling for one text, so that an address stays as it is.
+        let written = if is_harmless(&text) { text.clone() } else { value.to_owned() };
+        Some(Self { text, written })
+    }
+
+    pub fn written(&self) -> &str {
+        &self.written
+    }
+}
+
+/// By what it says; it is sealed otherwise each time.
+impl PartialEq for Wording {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Wording {}
+
+const PLACE: &[u8] = b"console address";
+
+fn sealed(vault: &Vault, text: &str) -> String {
+    format!("{SEALED}{}", URL_SAFE_NO_PAD.encode(vault.seal(PLACE, text.as_bytes()).0))
+}
+
+/// A wamid holds the number of the person under its base 64.
+fn is_harmless(text: &str) -> bool {
+    !may_hold_a_number(text) && !text.to_ascii_lowercase().contains("wamid.") && !text.starts_with(SEALED)
+}
+
+/// An address of the console without what may be a number, for links and redirects back to a page that somebody asked
+/// for.
+pub fn without_numbers(address: &str) -> String {
+    let (path, query) = address.split_once('?').unwrap_or((address, ""));
+    let names_one = |part: &str| may_hold_a_number(&decoded(part)) && !is_id(part);
+    if path.split('/').any(names_one) {
+        return "/console".to_owned();
+    }
+    let is_kept = |pair: &&str| {
+        let (name, value) = pair.split_once('=').unwrap_or(("", pair));
+        let value = decoded(value);
+        is_id(&value) || value.starts_with(SEALED) || is_harmless(&value) || is_structured(name, &value)
+    };
+    let kept: Vec<_> = query.split('&').filter(|pair| !pair.is_empty()).filter(is_kept).collect();
+    if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
+}
+
+fn is_structured(name: &str, value: &str) -> bool {
+    let is_time = || value.contains('T') && value.contains(':');
+    let is_hash = || value.len() == 32 && value.bytes().all(|byte| byte.is_ascii_hexdigit());
+    STRUCTURED.contains(&name) && (is_time() || is_hash())
+}
+
+/// Ids of ours, and blind indexes.
+fn is_id(text: &str) -> bool {
+    let is_hash = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash || text.parse::<VerificationId>().is_ok() || text.parse::<MessageId>().is_ok()
+}
+
+fn decoded(text: &str) -> String {
+    let pair = format!("q={text}");
+    let pairs = actix_web::web::Query::<Vec<(String, String)>>::from_query(&pair);
+    let decoded = pairs.ok().and_then(|pairs| pairs.into_inner().into_iter().next());
+    decoded.map_or_else(|| text.to_owned(), |(_, value)| value)
+}
+
+/// `name=value`, percent-encoded.
+pub fn pair(name: &str, value: &str) -> String {
+    format!("{name}={}", encoded(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_may_hold_a_number_is_sealed_and_comes_back() {
+        let vault = Vault::new(&[7; 32]);
+        for text in ["order-17", "12345", "Tür 7", ""] {
+            let wording = Wording::new(&vault, text.to_owned());
+            assert_eq!(wording.written(), text);
+            assert_eq!(Wording::read(&vault, text), Some(wording));
+        }
+        for text in
+            ["order 49 1522 8817386", "5550100", "٠١٥٢٢٨٨١٧٣٨٦", "wamid.HBgLMTIwMjU1NTAxMDA", "~tilde"]
+        {
+            let wording = Wording::new(&vault, text.to_owned());
+            assert!(wording.written().starts_with('~') && !wording.written().contains(text), "{text}");
+            let read = Wording::read(&vault, wording.written()).unwrap();
+            assert_eq!((&*read.text, read.written()), (text, wording.written()));
+        }
+        for forged in ["~", "~abc", "~AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+            assert_eq!(Wording::read(&vault, forged), None, "{forged}");
+        }
+    }
+
+    #[test]
+    fn an_address_to_come_back_to_holds_no_number() {
+        for (asked, kept) in [
+            ("/console", "/console"),
+            ("/console?status=pending&country=DE", "/console?status=pending&country=DE"),
+            ("/console/search?q=%2B4915228817386&range=7d", "/console/search?range=7d"),
+            ("/console/search?q=01522+8817386", "/console/search"),
+            ("/console/search?q=order-17", "/console/search?q=order-17"),
+            ("/console?ref=%D9%A0%D9%A1%D9%A5%D9%A2", "/console?ref=%D9%A0%D9%A1%D9%A5%D9%A2"),
+            ("/console?ref=%D9%A0%D9%A1%D9%A5%D9%A2%D9%A2%D9%A1%D9%A7", "/console"),
+            ("/console?number=4915228817386&app=shop", "/console?app=shop"),
+            (
+                "/console?number=000102030405060708090a0b0c0d0e0f",
+                "/console?number=000102030405060708090a0b0c0d0e0f",
+            ),
+            ("/console?since=2026-11-22T20:00:00.000Z", "/console?since=2026-11-22T20:00:00.000Z"),
+            ("/console?since=4915228817386", "/console"),
+            ("/console?before=4915228817386", "/console"),
+            ("/console?4915228817386", "/console"),
+            ("/console/verifications/+4915228817386", "/console"),
+            (
+                "/console/conversations/000102030405060708090a0b0c0d0e0f",
+                "/console/conversations/000102030405060708090a0b0c0d0e0f",
+            ),
+        ] {
+            assert_eq!(without_numbers(asked), kept, "{asked}");
+        }
+    }
+}

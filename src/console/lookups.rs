@@ -1,0 +1,239 @@
+//! What the staff looks up: each search by number and each opened verification stands in the audit log, and nobody may
+//! look up more than a person can.
+//!
+//! A masked number hides few digits, so whoever may search without end can try them all. The log is kept small by
+//! writing only the first of the same look-ups within ten minutes; these count only once, too.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{Console, Refusal, Signed};
+use crate::store::{Alert, Audit, AuditAction, Order};
+use crate::verification::values::{
+    ChannelName, NumberIndex, NumberTail, Timestamp, UserName, VerificationId,
+};
+
+/// The same look-up of the same person within this time is one.
+const ONE: Duration = Duration::from_secs(10 * 60);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// Different numbers that one person may search for in a minute: a caller is rarely served in less than 3 s.
+const SEARCHES_A_MINUTE: usize = 20;
+/// The same in an hour, so that 1,000 hidden numbers take five hours and five alerts.
+const SEARCHES_AN_HOUR: usize = 200;
+/// Verifications that one person may open: reading one takes longer, and more at once is an export, which is audited
+/// as one.
+const OPENED_A_MINUTE: usize = 120;
+const OPENED_AN_HOUR: usize = 1_200;
+/// Between two alerts about one person.
+const ALARM_EVERY: Duration = HOUR;
+
+/// What is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lookup {
+    Number(NumberIndex),
+    /// The last four digits.
+    Tail(NumberTail),
+    /// Digits that may be a number of ours in a notation that was not recognised, as a keyed hash.
+    Digits([u8; 16]),
+    Verification(VerificationId),
+}
+
+impl Lookup {
+    fn is_search(&self) -> bool {
+        !matches!(self, Self::Verification(_))
+    }
+
+    /// For the audit log: keyed hashes alone.
+    fn detail(&self) -> Option<String> {
+        match self {
+            Self::Number(index) => Some(format!("number={}", hexadecimal(&index.0))),
+            Self::Tail(tail) => Some(format!("tail={}", hexadecimal(&tail.0.to_be_bytes()))),
+            Self::Digits(hash) => Some(format!("digits={}", hexadecimal(hash))),
+            Self::Verification(_) => None,
+        }
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Who looked up what lately.
+#[derive(Default)]
+pub struct Lookups {
+    by_user: Mutex<HashMap<UserName, History>>,
+}
+
+#[derive(Default)]
+struct History {
+    /// The oldest first; each is the first of its kind.
+    searches: VecDeque<(Timestamp, Lookup)>,
+    opened: VecDeque<(Timestamp, Lookup)>,
+    alarmed: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Noted {
+    /// The same was looked up a short time ago.
+    Again,
+    First,
+    /// No more for so long; the first time in an hour an operator should know.
+    TooMany {
+        wait: Duration,
+        is_news: bool,
+    },
+}
+
+impl Lookups {
+    fn note(&self, user: &UserName, lookup: Lookup, now: Timestamp) -> Noted {
+        let mut table = self.table();
+        let history = table.entry(user.clone()).or_default();
+        let (kept, limits) = if lookup.is_search() {
+            (&mut history.searches, [(MINUTE, SEARCHES_A_MINUTE), (HOUR, SEARCHES_AN_HOUR)])
+        } else {
+            (&mut history.opened, [(MINUTE, OPENED_A_MINUTE), (HOUR, OPENED_AN_HOUR)])
+        };
+        while kept.front().is_some_and(|(at, _)| now.since(*at) >= HOUR) {
+            kept.pop_front();
+        }
+        if kept.iter().any(|(at, known)| *known == lookup && now.since(*at) < ONE) {
+            return Noted::Again;
+        }
+        for (window, most) in limits {
+            let within = kept.iter().filter(|(at, _)| now.since(*at) < window);
+            let oldest = within.clone().next().map(|(at, _)| *at);
+            if let Some(oldest) = oldest.filter(|_| within.count() >= most) {
+                let is_news = history.alarmed.is_none_or(|at| now.since(at) >= ALARM_EVERY);
+                if is_news {
+                    history.alarmed = Some(now);
+                }
+                return Noted::TooMany { wait: (oldest + window).since(now), is_news };
+            }
+        }
+        kept.push_back((now, lookup));
+        Noted::First
+    }
+
+    /// It was not written down after all, so the next one is the first.
+    fn forget(&self, user: &UserName, lookup: Lookup) {
+        if let Some(history) = self.table().get_mut(user) {
+            history.searches.retain(|(_, known)| *known != lookup);
+            history.opened.retain(|(_, known)| *known != lookup);
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, HashMap<UserName, History>> {
+        self.by_user.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Console {
+    /// Writes a look-up to the audit log before anything is shown of it. Refuses more than a person can do.
+    pub async fn looked_up(&self, signed: &Signed, lookup: Lookup) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        match self.lookups.note(&signed.name, lookup, now) {
+            Noted::Again => Ok(()),
+            Noted::First => {
+                let (action, verification) = match lookup {
+                    Lookup::Verification(id) => (AuditAction::Opened, Some(id)),
+                    Lookup::Number(_) | Lookup::Tail(_) | Lookup::Digits(_) => (AuditAction::Searched, None),
+                };
+                let by = signed.name.clone();
+                let entry =
+                    Audit { at: now, by, action, verification, reason: None, detail: lookup.detail() };
+                let written = self.store.execute(vec![Order::Audit(entry)]).await;
+                if written.is_err() {
+                    self.lookups.forget(&signed.name, lookup);
+                }
+                written?;
+                Ok(())
+            }
+            Noted::TooMany { wait, is_news } => {
+                if is_news {
+                    self.alarm(&signed.name, now).await;
+                }
+                Err(Refusal::TooManyLookups(wait))
+            }
+        }
+    }
+
+    async fn alarm(&self, user: &UserName, now: Timestamp) {
+        tracing::warn!(%user, "a user of the console looks up more than a person can");
+        let alert = Alert {
+            at: now,
+            channel: ChannelName::new("console"),
+            code: "lookup_limit".to_owned(),
+            title: "somebody at the console looked up more than a person can".to_owned(),
+            subject: Some(user.to_string()),
+            fingerprint: None,
+            evidence: None,
+        };
+        if let Err(error) = self.store.execute(vec![Order::Alert(alert)]).await {
+            tracing::error!(%error, "an alert could not be kept");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_millis(1_795_000_000_000);
+
+    fn number(n: usize) -> Lookup {
+        let mut index = [0; 16];
+        index[..8].copy_from_slice(&n.to_be_bytes());
+        Lookup::Number(NumberIndex(index))
+    }
+
+    fn ada() -> UserName {
+        UserName::parse("ada").unwrap()
+    }
+
+    #[test]
+    fn the_same_lookup_is_one_for_ten_minutes_and_counts_once() {
+        let lookups = Lookups::default();
+        assert_eq!(lookups.note(&ada(), number(1), START), Noted::First);
+        for _ in 0..1_000 {
+            assert_eq!(lookups.note(&ada(), number(1), START + Duration::from_secs(599)), Noted::Again);
+        }
+        assert_eq!(lookups.note(&ada(), number(1), START + ONE), Noted::First);
+        lookups.forget(&ada(), number(1));
+        assert_eq!(lookups.note(&ada(), number(1), START + ONE), Noted::First, "what was not written");
+    }
+
+    #[test]
+    fn searches_are_limited_by_user_and_minute_and_an_alarm_is_given_once() {
+        let lookups = Lookups::default();
+        for n in 0..SEARCHES_A_MINUTE {
+            assert_eq!(lookups.note(&ada(), number(n), START), Noted::First);
+        }
+        let later = START + Duration::from_secs(10);
+        let wait = Duration::from_secs(50);
+        assert_eq!(lookups.note(&ada(), number(999), later), Noted::TooMany { wait, is_news: true });
+        assert_eq!(lookups.note(&ada(), number(998), later), Noted::TooMany { wait, is_news: false });
+        assert_eq!(lookups.note(&ada(), number(3), later), Noted::Again, "what was found stays");
+        let tail = Lookup::Tail(NumberTail(7));
+        assert!(
+            matches!(lookups.note(&ada(), tail, later), Noted::TooMany { .. }),
+            "all kinds count together"
+        );
+        let bob = UserName::parse("bob").unwrap();
+        assert_eq!(lookups.note(&bob, number(999), later), Noted::First, "each user has a limit");
+        assert_eq!(lookups.note(&ada(), number(999), START + MINUTE), Noted::First);
+    }
+
+    #[test]
+    fn an_hour_has_a_limit_too_so_that_patience_does_not_help() {
+        let lookups = Lookups::default();
+        let mut done = 0;
+        for n in 0..1_000 {
+            let at = START + Duration::from_millis(3_599 * n as u64);
+            done += usize::from(lookups.note(&ada(), number(n), at) == Noted::First);
+        }
+        assert_eq!(done, SEARCHES_AN_HOUR);
+    }
+}

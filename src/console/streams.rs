@@ -1,0 +1,84 @@
+//! Pages that grow while they are open: how many at once, and how many of one user.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::verification::values::UserName;
+
+/// Each asks the store every few seconds.
+const MOST: usize = 64;
+/// As many as somebody looks at; the others do without, and read the page all the same.
+const MOST_OF_A_USER: usize = 8;
+
+#[derive(Default)]
+pub struct Streams {
+    open: Arc<Mutex<Open>>,
+}
+
+#[derive(Default)]
+struct Open {
+    all: usize,
+    by_user: HashMap<UserName, usize>,
+}
+
+/// One of the places; dropping it gives it back.
+pub struct Place {
+    open: Arc<Mutex<Open>>,
+    user: UserName,
+}
+
+impl Streams {
+    /// `None` where all places, or all of this user, are taken.
+    pub fn take(&self, user: &UserName) -> Option<Place> {
+        let mut open = lock(&self.open);
+        let of_user = open.by_user.get(user).copied().unwrap_or_default();
+        if open.all >= MOST || of_user >= MOST_OF_A_USER {
+            return None;
+        }
+        open.all += 1;
+        open.by_user.insert(user.clone(), of_user + 1);
+        Some(Place { open: Arc::clone(&self.open), user: user.clone() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = lock(&self.open);
+        open.all = open.all.saturating_sub(1);
+        let left = open.by_user.get(&self.user).copied().unwrap_or_default().saturating_sub(1);
+        match left {
+            0 => drop(open.by_user.remove(&self.user)),
+            left => drop(open.by_user.insert(self.user.clone(), left)),
+        }
+    }
+}
+
+fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(name: &str) -> UserName {
+        UserName::parse(name).unwrap()
+    }
+
+    #[test]
+    fn one_user_takes_only_a_share_and_what_is_closed_is_free_again() {
+        let streams = Streams::default();
+        let mut of_ada: Vec<_> = (0..MOST).filter_map(|_| streams.take(&user("ada"))).collect();
+        assert_eq!(of_ada.len(), MOST_OF_A_USER);
+        let bob = streams.take(&user("bob"));
+        assert!(bob.is_some(), "others have their places");
+        of_ada.pop();
+        assert!(streams.take(&user("ada")).is_some());
+        drop((of_ada, bob));
+        assert!(lock(&streams.open).by_user.is_empty() && lock(&streams.open).all == 0);
+        let names: Vec<_> = (0..20).map(|n| user(&format!("user{n}"))).collect();
+        let all: Vec<_> =
+            names.iter().flat_map(|name| (0..MOST_OF_A_USER).filter_map(|_| streams.take(name))).collect();
+        assert_eq!(all.len(), MOST);
+    }
+}
