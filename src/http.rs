@@ -1,6 +1,7 @@
 //! The HTTP side: the public listener (API for apps, webhooks of providers) and the admin listener (metrics, docs).
 //! A handler reads the store or hands it orders, and answers when they are durable. It never calls a provider.
 
+mod admin;
 mod api;
 mod auth;
 mod docs;
@@ -23,7 +24,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_web::dev::{HttpServiceFactory, Server};
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App as ActixApp, HttpServer};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -32,6 +33,7 @@ use tokio::sync::watch;
 use utoipa_actix_web::OpenApiFactory;
 use utoipa_actix_web::service_config::ServiceConfig as DescribedConfig;
 
+use crate::changing::Changing;
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::store::Store;
@@ -40,6 +42,7 @@ use crate::verification::Policy;
 use crate::verification::values::AppName;
 use meters::{ChannelMeters, Listener};
 
+pub use admin::Hosts;
 pub use docs::document;
 
 /// All routes of the public listener. A route is registered together with its description, so the OpenAPI document
@@ -102,9 +105,9 @@ pub struct Services {
     pub clock: Clock,
     pub apps: Vec<App>,
     /// By the profile's name.
-    pub profiles: BTreeMap<String, Profile>,
-    /// By the channel's name.
-    pub channels: BTreeMap<String, Arc<Channel>>,
+    pub profiles: Changing<BTreeMap<String, Profile>>,
+    /// By the channel's name. Their names never change.
+    pub channels: Changing<BTreeMap<String, Arc<Channel>>>,
     pub lifecycle: watch::Receiver<Lifecycle>,
     /// Rendered at `/metrics`. Whoever made it also runs its upkeep.
     pub metrics: PrometheusHandle,
@@ -139,7 +142,7 @@ pub enum Lifecycle {
 /// [`Services`] with what the handlers of all workers share besides. One for both listeners.
 pub struct Shared {
     services: Services,
-    keys: auth::KeyRing,
+    keys: Changing<auth::KeyRing>,
     public: web::Data<Listener>,
     admin: web::Data<Listener>,
     /// By the channel's name.
@@ -150,10 +153,10 @@ pub struct Shared {
 
 pub fn share(services: Services) -> web::Data<Shared> {
     metrics::describe();
-    let keys = auth::KeyRing::new(&services.vault, &services.apps);
+    let keys = Changing::new(auth::KeyRing::new(&services.vault, &services.apps));
     let of_channel =
         |(name, channel): (&String, &Arc<Channel>)| (name.clone(), ChannelMeters::new(channel.name()));
-    let webhooks = services.channels.iter().map(of_channel).collect();
+    let webhooks = services.channels.now().iter().map(of_channel).collect();
     let [public, admin] =
         [&*routes::PUBLIC, &*routes::ADMIN].map(|routes| web::Data::new(Listener::new(routes)));
     web::Data::new(Shared { services, keys, public, admin, webhooks, creating: Mutex::default() })
@@ -197,7 +200,7 @@ pub fn serve_public(
     most: usize,
 ) -> std::io::Result<Server> {
     let shared = shared.clone();
-    serve(listener, workers, most.div_ceil(workers), move |config| public(config, &shared))
+    serve(listener, workers, most.div_ceil(workers), Side::Public, move |config| public(config, &shared))
 }
 
 /// Serves the admin listener until it is stopped through the server's handle. `pages` registers what stands beside
@@ -205,25 +208,41 @@ pub fn serve_public(
 pub fn serve_admin(
     listener: TcpListener,
     shared: &web::Data<Shared>,
+    hosts: Hosts,
     pages: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
-    let shared = shared.clone();
-    serve(listener, ADMIN_WORKERS, ADMIN_CONNECTIONS, move |config| {
+    let (shared, hosts) = (shared.clone(), web::Data::new(hosts));
+    serve(listener, ADMIN_WORKERS, ADMIN_CONNECTIONS, Side::Admin, move |config| {
+        config.app_data(hosts.clone());
         pages(config);
         admin(config, &shared);
     })
+}
+
+/// Which of the two listeners.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Public,
+    Admin,
 }
 
 fn serve(
     listener: TcpListener,
     workers: usize,
     connections_a_worker: usize,
+    side: Side,
     configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
     let app = move || {
-        ActixApp::new().wrap(from_fn(observe::observe)).wrap(from_fn(unread::hang_up)).configure(&configure)
+        ActixApp::new()
+            .wrap(Condition::new(side == Side::Admin, from_fn(admin::guard)))
+            .wrap(from_fn(observe::observe))
+            .wrap(from_fn(unread::hang_up))
+            .configure(&configure)
     };
-    let server = HttpServer::new(app)
+    let server = HttpServer::new(app);
+    let server = if side == Side::Admin { server.on_connect(admin::connected) } else { server };
+    let server = server
         .workers(workers)
         .max_connections(connections_a_worker)
         .client_request_timeout(HEAD_TIMEOUT)
@@ -234,6 +253,13 @@ fn serve(
         .listen(listener)?
         .run();
     Ok(server)
+}
+
+impl Shared {
+    /// From the next request on only these apps are let in, with these keys.
+    pub fn admit(&self, apps: &[App]) {
+        self.keys.change_to(auth::KeyRing::new(&self.vault, apps));
+    }
 }
 
 impl std::ops::Deref for Shared {

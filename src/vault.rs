@@ -292,6 +292,11 @@ impl Vault {
         rest.first_chunk().copied()
     }
 
+    /// Whether the key that this was sealed under is still kept. The master key always is.
+    pub fn keeps_key_of(&self, sealed: &Sealed) -> bool {
+        Self::day_key_of(sealed).is_none_or(|key| self.days.holds(key))
+    }
+
     /// How many days have a key, and when the youngest of them began.
     pub fn days(&self) -> (usize, Option<Timestamp>) {
         (self.days.len(), self.days.newest())

@@ -89,6 +89,7 @@ fn listeners(listen: Option<SocketAddr>) -> Result<Listeners, StartError> {
             admin_listen: admin,
             public_url,
             max_connections: 1_000,
+            admin_hosts: Vec::new(),
         })
     };
     let [public, admin, _] = USUAL.map(address);

@@ -23,6 +23,7 @@ pub enum Code {
     SignatureRefused,
     NotFound,
     MethodNotAllowed,
+    HostNotAllowed,
     MalformedBody,
     UnsupportedMediaType,
     BodyTooLarge,
@@ -45,11 +46,12 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Unauthorized,
         Self::SignatureRefused,
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::HostNotAllowed,
         Self::MalformedBody,
         Self::UnsupportedMediaType,
         Self::BodyTooLarge,
@@ -113,6 +115,12 @@ impl Code {
                 StatusCode::METHOD_NOT_ALLOWED,
                 "This path does not take this method",
                 "Use one of the methods in the header `Allow`.",
+            ),
+            Self::HostNotAllowed => (
+                "host_not_allowed",
+                StatusCode::MISDIRECTED_REQUEST,
+                "The admin listener is not known by this name",
+                "Call it by a loopback name or by the host of `console.public_url`, or add the name to `admin_hosts`.",
             ),
             Self::MalformedBody => (
                 "malformed_body",

@@ -167,6 +167,11 @@ impl Ring {
         Ok(forgotten)
     }
 
+    /// Whether there is a key of this name, whatever of it was given up.
+    pub fn holds(&self, id: KeyId) -> bool {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).iter().any(|key| key.id == id)
+    }
+
     /// When the slot of the newest key begins.
     pub fn newest(&self) -> Option<Timestamp> {
         self.all().iter().map(|key| key.since).max()

@@ -85,13 +85,15 @@ impl Server {
     pub fn start_with(config: &str, folder: &Path, variables: &[(&str, &str)]) -> Self {
         let path = folder.join("config.toml");
         std::fs::write(&path, config).unwrap();
-        let mut child = twotick()
-            .args(["--config", path.to_str().unwrap(), "serve"])
-            .envs(variables.iter().copied())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary runs");
+        let mut command = twotick();
+        command.args(["--config", path.to_str().unwrap(), "serve"]).envs(variables.iter().copied());
+        Self::start_by(command)
+    }
+
+    /// Returns once the server that this command starts is up.
+    pub fn start_by(mut command: Command) -> Self {
+        let mut child =
+            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary runs");
         let (told, up) = mpsc::channel();
         let log = Arc::new(Mutex::new(String::new()));
         let kept = Arc::clone(&log);

@@ -75,6 +75,7 @@ impl Office {
             admin_listen: admin,
             public_url: format!("http://{public}"),
             max_connections: 1_000,
+            admin_hosts: Vec::new(),
         })
         .expect("ports that were free a moment ago");
         let sandbox = sandbox::start(options(public)).await.expect("a sandbox");

@@ -52,8 +52,9 @@ pub async fn create(
     let key = idempotency_key(&shared, &caller, &request)?;
     let body = read_body(&request, payload, API_BODY_LIMIT).await?;
     require_json(&request)?;
+    let profiles = shared.profiles.now();
     let Some(key) = key else {
-        let order = wanted(&shared, &caller, &body)?.order(&shared, &caller, None)?;
+        let order = wanted(&profiles, &caller, &body)?.order(&shared, &caller, None)?;
         return carry_out(&shared, &request, order, [0; 16]).await;
     };
     let _under_way = UnderWay::enter(&shared.creating, key)?;
@@ -62,7 +63,7 @@ pub async fn create(
         return replay(&shared, &request, &first, fingerprint).await;
     }
     let idempotency = Idempotency { key, fingerprint, at: shared.clock.now(), answer: None };
-    let order = wanted(&shared, &caller, &body)?.order(&shared, &caller, Some(idempotency))?;
+    let order = wanted(&profiles, &caller, &body)?.order(&shared, &caller, Some(idempotency))?;
     carry_out(&shared, &request, order, fingerprint).await
 }
 
@@ -113,10 +114,14 @@ struct Wanted<'a> {
     metadata: BTreeMap<String, String>,
 }
 
-fn wanted<'a>(shared: &'a Shared, caller: &Caller, body: &[u8]) -> Result<Wanted<'a>, Problem> {
+fn wanted<'a>(
+    profiles: &'a BTreeMap<String, Profile>,
+    caller: &Caller,
+    body: &[u8],
+) -> Result<Wanted<'a>, Problem> {
     let mut fields = Fields::parse(body)?;
     let to = number(&mut fields);
-    let profile = profile(&mut fields, &shared.profiles);
+    let profile = profile(&mut fields, profiles);
     let locale = locale(&mut fields);
     let client_ref = client_ref(&mut fields);
     let code = code(&mut fields, profile);
