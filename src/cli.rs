@@ -160,6 +160,11 @@ fn load_config_for(cli: &Cli, secrets: &'static [&'static str]) -> Result<Loaded
 
 fn load(cli: &Cli, needs: Needs) -> Result<Loaded, Exit> {
     ConfigPlace::of(cli)?.read(needs).map_err(|problems| {
+        let other = cli.config.as_deref().and_then(input::Input::other_than_configuration);
+        if let Some(other) = other {
+            eprintln!("no configuration: {other}");
+            return Exit::Usage;
+        }
         eprintln!("{problems}");
         let built_in = |problem: &Problem| matches!(problem.origin, crate::config::Origin::BuiltIn { .. });
         if problems.iter().any(built_in) {

@@ -271,6 +271,11 @@ pub fn check_access(config: &Config, purpose: Purpose) -> Result<(), FolderError
     Ok(())
 }
 
+/// The same of a user who is not root and only asks the server that uses the folder.
+pub fn check_reach(config: &Config) -> Result<(), FolderError> {
+    if geteuid().is_root() { Ok(()) } else { check_access(config, Purpose::Check) }
+}
+
 /// The files and folders in the data folder that twotick made, in order of their names.
 fn own_files(data: &Path) -> Result<Vec<PathBuf>, FolderError> {
     const STORE: [&str; 6] = ["db", "conf", "blobs", "lock", "wal.0", "wal.1"];

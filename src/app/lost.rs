@@ -117,3 +117,61 @@ pub async fn tell(
         Err(error) => tracing::warn!(%error, "it was not counted what was sealed by keys that are missing"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phone::Phone;
+    use crate::store::contract::World;
+    use crate::store::sled::Sled;
+    use crate::store::{Answer, Order};
+
+    const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+    #[tokio::test]
+    async fn only_what_should_be_readable_and_is_not_is_lost() {
+        let world = World::<Sled>::new();
+        let mut ids = Vec::new();
+        for day in 0..4 {
+            world.time.advance(DAY);
+            for number in 0..=day {
+                ids.push(world.created(&format!("+1202555{day}1{number:02}")).await);
+            }
+        }
+        let now = world.time.now();
+        // The same master key, and none of the keys of days.
+        let other = Vault::new(&[7; 32]);
+        let count = async |vault: &Vault, personal: Duration| {
+            in_store(&*world.store, Expected { vault, now, personal }).await.unwrap()
+        };
+        assert_eq!(count(&world.vault, MONTH).await, 0);
+        assert_eq!(count(&other, MONTH).await, 10);
+        // Retention has destroyed the keys of the days before: nothing is wrong with that.
+        assert_eq!(count(&other, DAY).await, 4 + 3);
+        let number = world.vault.number_index(&Phone::parse("+12025553100").unwrap());
+        while let Answer::Forgotten(1..) = world.execute(Order::Forget(number)).await {}
+        assert_eq!(count(&other, DAY).await, 3 + 3, "what was erased is no loss");
+        let mut file = Count::new(Expected { vault: &other, now, personal: DAY });
+        for id in [&ids[..], &ids[..]].concat() {
+            let snapshot = world.store.read(id).await.unwrap().unwrap();
+            file.look_at(id, &snapshot.verification.request.person);
+        }
+        assert_eq!(file.lost(), 4 + 3, "one that is shown twice is one");
+    }
+
+    #[test]
+    fn a_server_says_how_many() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let world = World::<Sled>::new();
+                world.created("+12025550100").await;
+                let (store, now) = (std::sync::Arc::clone(&world.store), world.time.now());
+                tell(store, std::sync::Arc::new(Vault::new(&[7; 32])), now, MONTH).await;
+            });
+        });
+        assert!(handle.render().lines().any(|line| line == format!("{METRIC} 1")), "{}", handle.render());
+    }
+}

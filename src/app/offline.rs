@@ -10,7 +10,7 @@ use super::KEYS;
 use super::asked::{AskError, Running};
 use super::door::EraseRequest;
 use super::erase::{EraseError, Erased, Unreadable, erase};
-use super::folder::{FolderError, Purpose, as_owner, data_path};
+use super::folder::{FolderError, Purpose, as_owner, check_reach, data_path};
 use super::lost::{Count, Expected};
 use super::master_key::{self, KeyError};
 use crate::clock::Clock;
@@ -120,6 +120,7 @@ pub fn backup(
     out: &mut (dyn Write + Send),
     progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<u64, OfflineError> {
+    check_reach(config)?;
     let asked = runtime()?.block_on(async {
         match running(config).await? {
             Some(server) => server.backup(&mut *out, &mut *progress).await.map(Some),
@@ -167,6 +168,7 @@ pub fn verify(config: &Config, progress: &mut (dyn FnMut(u64) + Send)) -> Result
 
 /// Forgets a number: by the server where one runs, else here. Blocks.
 pub fn erase_number(config: &Config, phone: &Phone, unreadable: Unreadable) -> Result<Erased, OfflineError> {
+    check_reach(config)?;
     let asked = runtime()?.block_on(async {
         match running(config).await? {
             Some(server) => {

@@ -176,7 +176,10 @@ fn take_texts(config: &mut Config, new: &Config) -> (Vec<String>, Vec<String>) {
     let names: BTreeSet<String> = config.texts.keys().chain(new.texts.keys()).cloned().collect();
     for name in names {
         let content = StepContent::Text(name.clone());
-        let users = config.profiles.values().filter(|profile| profile.steps.iter().any(|step| step.content == content));
+        let users = config
+            .profiles
+            .values()
+            .filter(|profile| profile.steps.iter().any(|step| step.content == content));
         let needed: Vec<&String> = users.map(|profile| &profile.default_locale).collect();
         match new.texts.get(&name) {
             Some(text) if needed.iter().all(|locale| text.locales.contains_key(*locale)) => {

@@ -99,6 +99,23 @@ impl Input {
         ExportFile { name: &self.path, open }
     }
 
+    /// What a file is that was named as a configuration and is something else of ours.
+    pub(super) fn other_than_configuration(path: &Path) -> Option<String> {
+        let input = Self::read(path).ok()?;
+        match input.kind {
+            Kind::Configuration | Kind::Empty | Kind::Unknown | Kind::Zstd | Kind::Gzip | Kind::Folder => {
+                None
+            }
+            Kind::Backup
+            | Kind::NewerBackup
+            | Kind::Export
+            | Kind::DataFolder
+            | Kind::Keys
+            | Kind::MasterKey
+            | Kind::PartOfStore => Some(input.refusal("verify")),
+        }
+    }
+
     fn refusal(&self, command: &str) -> String {
         let file = self.path.display();
         let (what, advice) = match self.kind {

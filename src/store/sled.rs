@@ -45,6 +45,8 @@ use futures_util::future::ready;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use backup::{Copied, Sum as CopySum, copy, head as copy_head};
+#[cfg(test)]
+pub(crate) use damage::Sled;
 pub use export::{Exported, Way, export};
 pub use import::{ExportFile, Imported, checked_export, import, people_of_export};
 pub use offline::{Chain, Progress, Reindexed, reindex, verify_audit};

@@ -53,6 +53,21 @@ fn each_file_is_called_what_it_is_with_the_command_that_takes_it() {
             assert!(!stdout(&output).contains("not whole"), "it is nothing that could be whole");
         }
     }
+    for file in [
+        &backup,
+        &unpacked,
+        &export,
+        &packed,
+        &at("master.key"),
+        &at("data/keys/days"),
+        &at("data"),
+        &at("data/lock"),
+    ] {
+        let output = run(&["--config", file.to_str().unwrap(), "config", "check"]);
+        assert_eq!(output.status.code(), Some(2));
+        let told = stderr(&output);
+        assert!(told.starts_with(&format!("no configuration: {} is ", file.display())), "{told}");
+    }
     for (file, what) in
         [(&backup, "a backup"), (&unpacked, "a backup"), (&export, "an export"), (&packed, "an export")]
     {

@@ -165,10 +165,16 @@ fn a_refusal_names_the_file_and_both_users() {
     let Some(house) = House::new("files that a user may not open") else { return };
     stop(house.serve());
     let data = house.home.join("data");
-    let stranger = house.as_user(UID + 1, &["verify"]).output().unwrap();
-    let told = failed(&stranger);
-    for word in [house.home.to_str().unwrap(), &format!("user id {UID}"), &format!("user id {}", UID + 1)] {
-        assert!(told.contains(word), "{word} in {told}");
+    let copy = std::env::temp_dir().join("twotick-of-a-stranger.backup");
+    for command in
+        [&["verify"][..], &["backup", copy.to_str().unwrap()], &["erase", "+12025550100"], &["serve"]]
+    {
+        let stranger = house.as_user(UID + 1, command).output().unwrap();
+        let told = failed(&stranger);
+        for word in [house.home.to_str().unwrap(), &format!("user id {UID}"), &format!("user id {}", UID + 1)]
+        {
+            assert!(told.contains(word), "{command:?}: {word} in {told}");
+        }
     }
     for name in ["db", "conf", "lock", "wal.0", "keys/codes"] {
         let path = data.join(name);
