@@ -123,6 +123,8 @@ async fn what_was_moved_is_there_again_and_nothing_is_sent() {
     let stranger = tempfile::tempdir().unwrap();
     let text = config(address, "http://127.0.0.1:9", stranger.path());
     fs::write(stranger.path().join("config.toml"), &text).unwrap();
+    // A copy first, for the mode that a key must have.
+    fs::copy(folder.path().join("master.key"), stranger.path().join("master.key")).unwrap();
     fs::write(stranger.path().join("master.key"), STANDARD.encode([7; 32])).unwrap();
     for (command, file) in [("import", &export), ("restore", &backup)] {
         let refused = offline(stranger.path(), &[command, file.to_str().unwrap(), "--accept-lost-keys"]);

@@ -17,7 +17,7 @@ use actix_web::error::PayloadError;
 use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::web::{self, Bytes};
-use actix_web::{Error, HttpMessage, rt};
+use actix_web::{Error, HttpMessage, ResponseError, rt};
 use futures_util::Stream;
 use tokio::time::Sleep;
 
@@ -94,7 +94,7 @@ pub async fn guard<B: MessageBody + 'static>(
     };
     if !is_ours {
         let detail = "the admin listener is not called by this name; [server] admin_hosts adds one";
-        return Err(Problem::new(Code::HostNotAllowed, detail).into());
+        return Ok(request.error_response(Problem::new(Code::HostNotAllowed, detail)));
     }
     let is_late = Rc::new(Cell::new(false));
     if !matches!(request.parts().1, Payload::None) {
@@ -103,8 +103,9 @@ pub async fn guard<B: MessageBody + 'static>(
     }
     let response = next.call(request).await?;
     if is_late.get() {
+        // An answer and no error: the body is held until the answer has left (`unread`).
         let detail = format!("it took more than {} s", BODY_TIMEOUT.as_secs());
-        return Err(Problem::new(Code::RequestTimeout, detail).into());
+        return Ok(response.into_response(Problem::new(Code::RequestTimeout, detail).error_response()));
     }
     Ok(response.map_into_boxed_body())
 }
