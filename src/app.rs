@@ -11,9 +11,12 @@ mod descriptors;
 mod doctor;
 mod door;
 mod erase;
+mod folder;
+mod lost;
 mod master_key;
 pub mod metrics;
 mod offline;
+mod reload;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -22,8 +25,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::HttpResponse;
 use actix_web::dev::ServerHandle;
-use actix_web::web::ServiceConfig;
+use actix_web::http::header;
+use actix_web::web::{self, ServiceConfig};
 use jiff::tz::TimeZone;
 use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
 use sd_notify::NotifyState;
@@ -32,13 +37,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_cron_scheduler::JobSchedulerError;
 
+use crate::changing::Changing;
 use crate::channel::webhook::Callback;
-use crate::channel::{self, Basis, Unusable};
+use crate::channel::{self, Basis, Channel, Unusable};
 use crate::clock::{Clock, Stopwatch};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Loaded};
 use crate::console;
 use crate::courier::{Channels, Courier};
-use crate::http::{self, CustomCode, Lifecycle, Services};
+use crate::http::{self, CustomCode, Hosts, Lifecycle, Services};
 use crate::store::sled::{self, OpenError, SledStore};
 use crate::store::{self, Errand, Store, StoreError};
 use crate::sweeps::{self, Keep, NeededTemplate, Sweeps};
@@ -46,16 +52,18 @@ use crate::vault::{KeysError, Vault};
 use crate::verification::policy::{Content, Step};
 use crate::verification::values::{AppName, ChannelName, UserName};
 use crate::verification::{Policy, Verification};
+use reload::Changeable;
 
 pub use crate::sandbox;
 pub use custody::{KeyLoss, LostKeys};
 pub use doctor::{Finding, Health, examine};
 pub use erase::{Erased, Unreadable, erase};
+pub use folder::{FolderError, become_owner};
 pub use master_key::KeyError;
 pub use offline::{
-    OfflineError, backup, erase_number, export, import, reindex, restore, unreadable_verifications, verify,
-    verify_audit,
+    OfflineError, backup, erase_number, export, import, reindex, restore, verify, verify_audit,
 };
+pub use reload::{Reloaded, Reloader};
 
 /// Of a whole stop. systemd and container runtimes kill after 10 s or later unless told otherwise.
 pub const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -119,6 +127,8 @@ pub enum StartError {
     #[error("{}", listen_trouble(key, *addr, source))]
     Listen { key: &'static str, addr: SocketAddr, source: io::Error },
     #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
     Key(#[from] KeyError),
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -167,6 +177,7 @@ pub struct App {
     sweeps: sweeps::Running,
     /// Tells the command line where the server is.
     notice: door::Notice,
+    changeable: Changeable,
 }
 
 /// Opens the store, starts every part and takes requests from then on. Needs a runtime with several threads.
@@ -178,7 +189,7 @@ pub async fn build(
 ) -> Result<App, StartError> {
     let watch = Stopwatch::start();
     let metrics = metrics::recorder()?;
-    let channels = Arc::new(channels(config)?);
+    let channels = Arc::new(Changing::new(channels(config)?));
     let (vault, store, errands) = open(config, clock.clone(), key_loss).await?;
     let (vault, rows) = (Arc::new(vault), store.clone());
     let store: Arc<dyn Store> = Arc::new(store);
@@ -202,15 +213,19 @@ pub async fn build(
     )))
     .await?;
 
+    let counting = lost::tell(Arc::clone(&store), Arc::clone(&vault), clock.now(), config.retention.personal);
+    tokio::spawn(counting);
+
     let (lifecycle, serving) = watch::channel(Lifecycle::Serving);
     let console = console::share(console_services(config, &store, &vault, &clock, &serving, &metrics));
+    let pages_console = console.clone();
     let shared = http::share(Services {
         store: Arc::clone(&store),
         vault: Arc::clone(&vault),
         clock: clock.clone(),
         apps: apps(config),
-        profiles: profiles(config),
-        channels: channels.iter().map(|(name, channel)| (name.to_string(), Arc::clone(channel))).collect(),
+        profiles: Changing::new(profiles(config)),
+        channels: Changing::new(by_text(&channels.now())),
         lifecycle: serving,
         limits: http::Limits {
             connections: descriptors::allow(config.server.max_connections as usize),
@@ -224,10 +239,12 @@ pub async fn build(
     let public = http::serve_public(listeners.public, &shared, workers).map_err(StartError::Http)?;
     let (door, notice) = door::open(&config.store.path, admin_addr, rows, vault, clock)?;
     let pages = move |pages: &mut ServiceConfig| {
+        pages.route("/", web::get().to(to_console));
         door::configure(pages, &door);
-        console::configure(pages, &console);
+        console::configure(pages, &pages_console);
     };
-    let admin = http::serve_admin(listeners.admin, &shared, pages).map_err(StartError::Http)?;
+    let admin =
+        http::serve_admin(listeners.admin, &shared, hosts(config), pages).map_err(StartError::Http)?;
     let handles = [public.handle(), admin.handle()];
     let mut servers = JoinSet::new();
     servers.spawn(public);
@@ -242,7 +259,20 @@ pub async fn build(
         took_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX),
         "twotick is up"
     );
-    Ok(App { addr, admin_addr, store, lifecycle, servers, handles, courier, sending, sweeps, notice })
+    let changeable = Changeable { http: shared, console, channels };
+    Ok(App {
+        addr,
+        admin_addr,
+        store,
+        lifecycle,
+        servers,
+        handles,
+        courier,
+        sending,
+        sweeps,
+        notice,
+        changeable,
+    })
 }
 
 /// Key and store, both from the disk.
@@ -251,13 +281,11 @@ async fn open(
     clock: Clock,
     key_loss: KeyLoss,
 ) -> Result<(Vault, SledStore, mpsc::UnboundedReceiver<Errand>), StartError> {
-    let master = config.keys.master.clone();
-    let path: PathBuf = match config.store.backend {
-        config::Backend::Sled => config.store.path.clone(),
-    };
-    let rates = rates(config);
+    let (config, rates) = (config.clone(), rates(config));
     let apps: BTreeSet<_> = config.apps.iter().map(|app| AppName::new(&app.name)).collect();
     let opening = tokio::task::spawn_blocking(move || {
+        folder::prepare(&config)?;
+        let (master, path) = (config.keys.master.clone(), folder::data_path(&config).to_owned());
         let vault = Vault::with_keys(&*master_key::load(&master, &path)?, &path.join(KEYS))?;
         let settings = sled::Settings { path, rates, key_id: vault.key_id() };
         let loaded = sled::load(settings)?;
@@ -282,6 +310,11 @@ impl App {
 
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// What follows changes of the configuration that this was built of.
+    pub fn reloader(&self, loaded: Loaded) -> Reloader {
+        Reloader::new(self.changeable.clone(), loaded)
     }
 
     /// Runs until `shutdown` is ready, and then stops in order. Tells systemd of both, where it asks.
@@ -403,15 +436,28 @@ fn console_services(
         clock: clock.clone(),
         metrics: metrics.clone(),
         lifecycle: lifecycle.clone(),
-        users: config.console.users.iter().filter_map(console_user).collect(),
+        users: Changing::new(console_users(config)),
         // Its name was checked.
         time_zone: TimeZone::get(&config.console.time_zone).unwrap_or(TimeZone::UTC),
         home_country: config.console.home_country,
         public_url: config.console.public_url.clone(),
-        apps: config.apps.iter().map(|app| AppName::new(&app.name)).collect(),
+        apps: Changing::new(app_names(config)),
         channels: config.channels.keys().map(|name| ChannelName::new(name)).collect(),
         profiles: config.profiles.keys().cloned().collect(),
     }
+}
+
+fn console_users(config: &Config) -> Vec<console::User> {
+    config.console.users.iter().filter_map(console_user).collect()
+}
+
+fn app_names(config: &Config) -> Vec<AppName> {
+    config.apps.iter().map(|app| AppName::new(&app.name)).collect()
+}
+
+/// As the HTTP side looks them up.
+fn by_text(channels: &Channels) -> BTreeMap<String, Arc<Channel>> {
+    channels.iter().map(|(name, channel)| (name.to_string(), Arc::clone(channel))).collect()
 }
 
 /// `None` only for a name that the configuration's check lets nobody have.
@@ -427,6 +473,21 @@ fn console_user(user: &config::ConsoleUser) -> Option<console::User> {
         language: user.language,
         apps: user.apps.as_ref().map(|apps| apps.iter().map(|app| AppName::new(app)).collect()),
     })
+}
+
+/// Under which names the admin listener is called.
+fn hosts(config: &Config) -> Hosts {
+    let of_console = reqwest::Url::parse(&config.console.public_url).ok();
+    let of_console =
+        of_console.and_then(|url| url.host_str().map(|host| host.trim_matches(['[', ']']).to_owned()));
+    let listen = config.server.admin_listen.ip();
+    let own = (!listen.is_unspecified()).then(|| listen.to_string());
+    Hosts::new(config.server.admin_hosts.iter().cloned().chain(of_console).chain(own))
+}
+
+/// The front page of the admin listener.
+async fn to_console() -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, "/console")).finish()
 }
 
 fn profiles(config: &Config) -> BTreeMap<String, http::Profile> {

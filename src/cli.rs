@@ -11,6 +11,7 @@ mod erase;
 mod explain;
 mod export;
 mod healthcheck;
+mod input;
 mod logging;
 mod number;
 mod reindex;
@@ -30,7 +31,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::{Config, Environment, Loaded, Problem, Source, secrets};
+use crate::config::{Config, Environment, Loaded, Needs, Problem, Problems, Source, secrets};
 
 /// Gets a one-time passcode to a person by WhatsApp, by SMS when that is not delivered in time, and knows
 /// what became of it.
@@ -146,20 +147,27 @@ pub fn run(cli: &Cli) -> Exit {
     }
 }
 
-/// The configuration that the flags, the environment and the file make. Without one, says on stderr what is
-/// wrong and how the command ends.
+/// The secret that every command on the data uses.
+const MASTER_KEY: &str = "keys.master";
+
+/// The configuration that the flags, the environment and the file make, with every secret. Without one, says on stderr
+/// what is wrong and how the command ends.
 fn load_config(cli: &Cli) -> Result<Loaded, Exit> {
-    let environment = Environment::from_process();
-    let mut overrides = Vec::new();
-    for setting in &cli.set {
-        let Some((key, value)) = setting.split_once('=') else {
-            eprintln!("--set needs KEY=VALUE, such as --set server.listen=127.0.0.1:9000");
-            return Err(Exit::Usage);
-        };
-        overrides.push((key.to_owned(), value.to_owned()));
-    }
-    let source = Source { file: cli.config.clone(), overrides, environment: &environment };
-    Config::load(&source).map_err(|problems| {
+    load(cli, Needs::Every)
+}
+
+/// The same for a command that uses only these secrets: others may be missing.
+fn load_config_for(cli: &Cli, secrets: &'static [&'static str]) -> Result<Loaded, Exit> {
+    load(cli, Needs::Only(secrets))
+}
+
+fn load(cli: &Cli, needs: Needs) -> Result<Loaded, Exit> {
+    ConfigPlace::of(cli)?.read(needs).map_err(|problems| {
+        let other = cli.config.as_deref().and_then(input::Input::other_than_configuration);
+        if let Some(other) = other {
+            eprintln!("no configuration: {other}");
+            return Exit::Usage;
+        }
         eprintln!("{problems}");
         let built_in = |problem: &Problem| matches!(problem.origin, crate::config::Origin::BuiltIn { .. });
         if problems.iter().any(built_in) {
@@ -167,6 +175,33 @@ fn load_config(cli: &Cli) -> Result<Loaded, Exit> {
         }
         Exit::Usage
     })
+}
+
+/// Where a configuration is read from, as often as it is asked for.
+#[derive(Clone)]
+struct ConfigPlace {
+    file: Option<PathBuf>,
+    overrides: Vec<(String, String)>,
+}
+
+impl ConfigPlace {
+    fn of(cli: &Cli) -> Result<Self, Exit> {
+        let mut overrides = Vec::new();
+        for setting in &cli.set {
+            let Some((key, value)) = setting.split_once('=') else {
+                eprintln!("--set needs KEY=VALUE, such as --set server.listen=127.0.0.1:9000");
+                return Err(Exit::Usage);
+            };
+            overrides.push((key.to_owned(), value.to_owned()));
+        }
+        Ok(Self { file: cli.config.clone(), overrides })
+    }
+
+    fn read(&self, needs: Needs) -> Result<Loaded, Problems> {
+        let environment = Environment::from_process();
+        let (file, overrides) = (self.file.clone(), self.overrides.clone());
+        Config::load_for(&Source { file, overrides, environment: &environment }, needs)
+    }
 }
 
 /// A secret from the command line or its variable, which `name` is; says on stderr what is wrong with it.

@@ -13,6 +13,8 @@
 
 mod channels;
 mod console;
+mod differences;
+mod doubts;
 mod environment;
 mod problem;
 mod profiles;
@@ -44,6 +46,7 @@ use crate::phone::HomeCountry;
 use crate::texts::{self, Cost};
 use crate::verification::policy::OnDoubt;
 
+use differences::Fingerprints;
 use environment::Unusable;
 use reader::{Findings, Section};
 use tree::Table;
@@ -83,6 +86,9 @@ pub struct Server {
     pub max_connections: u32,
     /// Long polls and streams of one app, 1 to 1,000,000.
     pub max_waiting_per_app: u32,
+    /// Names, besides those of loopback and of `console.public_url`, under which the admin listener is called; lower
+    /// case, without a port.
+    pub admin_hosts: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -303,10 +309,22 @@ pub struct Source<'e> {
     pub environment: &'e Environment,
 }
 
+/// Which secrets must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// For a server, and to check a configuration.
+    Every,
+    /// Only those with these keys, such as `keys.master`: the others may be missing or wrong, and are empty then.
+    Only(&'static [&'static str]),
+}
+
 /// A configuration that may be used, and what there is to say about it.
 #[derive(Debug)]
 pub struct Loaded {
     pub config: Config,
+    /// What is wrong with secrets that are not needed.
+    pub unresolved: Vec<Problem>,
+    fingerprints: Fingerprints,
     /// Lawful but doubtful settings.
     pub warnings: Vec<Problem>,
     /// The file that was read; `None` when there is none and the built-in default was taken.
@@ -318,12 +336,17 @@ pub struct Loaded {
 impl Config {
     /// Finds, reads and checks a configuration. `Err` holds everything that is wrong with it.
     pub fn load(source: &Source<'_>) -> Result<Loaded, Problems> {
+        Self::load_for(source, Needs::Every)
+    }
+
+    /// As [`Config::load`], for a command that uses only some of the secrets.
+    pub fn load_for(source: &Source<'_>, needs: Needs) -> Result<Loaded, Problems> {
         let Some(path) = source.find() else {
-            return load(DEFAULT_FILE, &Document::BuiltIn, source);
+            return load(DEFAULT_FILE, &Document::BuiltIn, source, needs);
         };
         let document = Document::File(Arc::from(path.as_path()));
         let text = read_file(&path, &document)?;
-        let loaded = load(&text, &document, source)?;
+        let loaded = load(&text, &document, source, needs)?;
         Ok(Loaded { file: Some(path), ..loaded })
     }
 
@@ -331,7 +354,7 @@ impl Config {
     pub fn parse(text: &str, environment: &Environment) -> Result<Config, Problems> {
         let document = Document::File(Arc::from(Path::new("config.toml")));
         let source = Source { file: None, overrides: Vec::new(), environment };
-        load(text, &document, &source).map(|loaded| loaded.config)
+        load(text, &document, &source, Needs::Every).map(|loaded| loaded.config)
     }
 }
 
@@ -386,7 +409,7 @@ fn read_file(path: &Path, document: &Document) -> Result<String, Problems> {
     })
 }
 
-fn load(text: &str, document: &Document, source: &Source<'_>) -> Result<Loaded, Problems> {
+fn load(text: &str, document: &Document, source: &Source<'_>, needs: Needs) -> Result<Loaded, Problems> {
     let (mut tree, mut problems) = Table::parse(text, |line| document.line(line));
     if problems.iter().any(|problem| problem.key.is_empty()) {
         // What is left of a broken text would only bring up problems that are none.
@@ -395,17 +418,22 @@ fn load(text: &str, document: &Document, source: &Source<'_>) -> Result<Loaded, 
     let (built_in, _) = Table::parse(DEFAULT_FILE, |line| Origin::BuiltIn { line });
     problems.extend(overlay(&mut tree, source));
 
-    let findings = Findings::new(source.environment);
+    let findings = Findings::new(source.environment, needs);
     let root = Section::root(&findings, document.line(1), &tree, &built_in);
     let config = sections::config(root, &built_in);
     problems.append(&mut findings.problems.take());
     match config {
-        Some(config) if problems.is_empty() => Ok(Loaded {
-            config,
-            warnings: findings.warnings.take(),
-            file: None,
-            effective: findings.shown.take(),
-        }),
+        Some(config) if problems.is_empty() => {
+            doubts::look_for(&config, &findings, source);
+            Ok(Loaded {
+                config,
+                unresolved: findings.unresolved.take(),
+                fingerprints: findings.fingerprints.take(),
+                warnings: findings.warnings.take(),
+                file: None,
+                effective: findings.shown.take(),
+            })
+        }
         Some(_) | None => {
             debug_assert!(!problems.is_empty(), "a key was refused without saying why");
             Err(problems.into())

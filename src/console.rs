@@ -43,8 +43,10 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use jiff::tz::TimeZone;
 use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::ExposeSecret;
 use tokio::sync::watch;
 
+use crate::changing::Changing;
 use crate::clock::Clock;
 use crate::http::Lifecycle;
 use crate::phone::HomeCountry;
@@ -89,7 +91,7 @@ pub struct Services {
     pub metrics: PrometheusHandle,
     pub lifecycle: watch::Receiver<Lifecycle>,
     /// Without any, every page only says how to make one.
-    pub users: Vec<User>,
+    pub users: Changing<Vec<User>>,
     /// Times are shown in it unless a user chooses another.
     pub time_zone: TimeZone,
     /// In its notation staff may write numbers without a country code.
@@ -97,7 +99,7 @@ pub struct Services {
     /// How browsers reach the console, without a slash at its end. Where it is https, cookies are bound to that.
     pub public_url: String,
     /// To choose from in the list's filters.
-    pub apps: Vec<AppName>,
+    pub apps: Changing<Vec<AppName>>,
     pub channels: Vec<ChannelName>,
     pub profiles: Vec<String>,
 }
@@ -123,8 +125,8 @@ pub fn share(services: Services) -> web::Data<Console> {
         services.channels.iter().cloned(),
     ));
     tokio::spawn(Arc::clone(&monitor).run(services.lifecycle.clone()));
-    let users = services.users.iter().map(|user| user.name.clone());
-    let slow_down = slow_down::SlowDown::new(users);
+    let users = services.users.now();
+    let slow_down = slow_down::SlowDown::new(users.iter().map(|user| user.name.clone()));
     web::Data::new(Console {
         services,
         sessions: sessions::Sessions::default(),
@@ -148,6 +150,22 @@ pub fn configure(config: &mut ServiceConfig, console: &web::Data<Console>) {
 }
 
 impl Console {
+    /// From the next request on these are the users. Sessions of those who are gone, or whose password is another, end.
+    pub fn admit(&self, users: Vec<User>) {
+        let before = self.users.now();
+        self.slow_down.know(users.iter().map(|user| user.name.clone()));
+        let is_as_before = |user: &&User| {
+            let now = users.iter().find(|now| now.name == user.name);
+            now.is_some_and(|now| now.password_hash.expose_secret() == user.password_hash.expose_secret())
+        };
+        let gone: Vec<_> =
+            before.iter().filter(|user| !is_as_before(user)).map(|user| user.name.clone()).collect();
+        self.users.change_to(users);
+        for name in gone {
+            self.sessions.close_all(&name);
+        }
+    }
+
     /// Writes to the audit log what a user does, before it is done. For what has no verification: a command to one
     /// writes its own entry. `detail` holds nothing personal.
     pub async fn record(

@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::task::TaskTracker;
 
+use crate::changing::Changing;
 use crate::channel::{self, Channel, Sent, Submission};
 use crate::clock::{Clock, Stopwatch};
 use crate::failpoint;
@@ -35,14 +36,19 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Courier {
     store: Arc<dyn Store>,
-    channels: Arc<Channels>,
+    channels: Arc<Changing<Channels>>,
     vault: Arc<Vault>,
     clock: Clock,
     open: TaskTracker,
 }
 
 impl Courier {
-    pub fn new(store: Arc<dyn Store>, channels: Arc<Channels>, vault: Arc<Vault>, clock: Clock) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        channels: Arc<Changing<Channels>>,
+        vault: Arc<Vault>,
+        clock: Clock,
+    ) -> Self {
         Self { store, channels, vault, clock, open: TaskTracker::new() }
     }
 
@@ -132,10 +138,10 @@ impl Courier {
         Ok(Letter { channel, to: SecretString::from(person.to), code, content })
     }
 
-    fn step<'a>(&'a self, errand: &'a Errand) -> Result<(&'a Channel, &'a Step), Outcome> {
+    fn step<'a>(&self, errand: &'a Errand) -> Result<(Arc<Channel>, &'a Step), Outcome> {
         let message = errand.snapshot.verification.message(errand.message);
         let step = message.and_then(|message| errand.snapshot.policy.steps.get(usize::from(message.step)));
-        let channel = step.and_then(|step| self.channels.get(&step.channel)).map(|channel| &**channel);
+        let channel = step.and_then(|step| self.channels.now().get(&step.channel).cloned());
         channel.zip(step).ok_or_else(|| {
             let title = "the channel of this step is not configured any more";
             refused("unknown_channel", title, ErrorClass::Configuration)
@@ -198,7 +204,7 @@ impl Courier {
 
 /// Everything that one request is made of. Without `Debug`, because it holds a number and a code.
 struct Letter<'a> {
-    channel: &'a Channel,
+    channel: Arc<Channel>,
     to: SecretString,
     code: SecretString,
     content: Rendered<'a>,

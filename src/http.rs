@@ -1,6 +1,7 @@
 //! The HTTP side: the public listener (API for apps, webhooks of providers) and the admin listener (metrics, docs).
 //! A handler reads the store or hands it orders, and answers when they are durable. It never calls a provider.
 
+mod admin;
 mod api;
 mod auth;
 mod conditional;
@@ -25,7 +26,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_web::dev::{HttpServiceFactory, Server};
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App as ActixApp, HttpServer};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -34,6 +35,7 @@ use tokio::sync::watch;
 use utoipa_actix_web::OpenApiFactory;
 use utoipa_actix_web::service_config::ServiceConfig as DescribedConfig;
 
+use crate::changing::Changing;
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::store::Store;
@@ -43,6 +45,7 @@ use crate::verification::values::AppName;
 use crowd::Crowd;
 use meters::{ChannelMeters, Listener};
 
+pub use admin::Hosts;
 pub use docs::document;
 
 /// All routes of the public listener. A route is registered together with its description, so the OpenAPI document
@@ -103,9 +106,9 @@ pub struct Services {
     pub clock: Clock,
     pub apps: Vec<App>,
     /// By the profile's name.
-    pub profiles: BTreeMap<String, Profile>,
-    /// By the channel's name.
-    pub channels: BTreeMap<String, Arc<Channel>>,
+    pub profiles: Changing<BTreeMap<String, Profile>>,
+    /// By the channel's name. Their names never change.
+    pub channels: Changing<BTreeMap<String, Arc<Channel>>>,
     pub lifecycle: watch::Receiver<Lifecycle>,
     pub limits: Limits,
     /// Rendered at `/metrics`. Whoever made it also runs its upkeep.
@@ -150,7 +153,7 @@ pub enum Lifecycle {
 /// [`Services`] with what the handlers of all workers share besides. One for both listeners.
 pub struct Shared {
     services: Services,
-    keys: auth::KeyRing,
+    keys: Changing<auth::KeyRing>,
     public: web::Data<Listener>,
     admin: web::Data<Listener>,
     /// By the channel's name.
@@ -162,10 +165,10 @@ pub struct Shared {
 
 pub fn share(services: Services) -> web::Data<Shared> {
     metrics::describe();
-    let keys = auth::KeyRing::new(&services.vault, &services.apps);
+    let keys = Changing::new(auth::KeyRing::new(&services.vault, &services.apps));
     let of_channel =
         |(name, channel): (&String, &Arc<Channel>)| (name.clone(), ChannelMeters::new(channel.name()));
-    let webhooks = services.channels.iter().map(of_channel).collect();
+    let webhooks = services.channels.now().iter().map(of_channel).collect();
     let Limits { connections, waiting_per_app } = services.limits;
     let [public, admin] = [(&*routes::PUBLIC, connections), (&*routes::ADMIN, ADMIN_CONNECTIONS)]
         .map(|(routes, connections)| web::Data::new(Listener::new(routes, connections)));
@@ -211,7 +214,7 @@ pub fn serve_public(
 ) -> std::io::Result<Server> {
     let (crowd, shared) = (Arc::clone(&shared.public.crowd), shared.clone());
     let a_worker = shared.limits.connections.div_ceil(workers);
-    serve(listener, workers, a_worker, crowd, move |config| public(config, &shared))
+    serve(listener, workers, a_worker, crowd, Side::Public, move |config| public(config, &shared))
 }
 
 /// Serves the admin listener until it is stopped through the server's handle. `pages` registers what stands beside
@@ -219,13 +222,23 @@ pub fn serve_public(
 pub fn serve_admin(
     listener: TcpListener,
     shared: &web::Data<Shared>,
+    hosts: Hosts,
     pages: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
     let (crowd, shared) = (Arc::clone(&shared.admin.crowd), shared.clone());
-    serve(listener, ADMIN_WORKERS, ADMIN_CONNECTIONS, crowd, move |config| {
+    let hosts = web::Data::new(hosts);
+    serve(listener, ADMIN_WORKERS, ADMIN_CONNECTIONS, crowd, Side::Admin, move |config| {
+        config.app_data(hosts.clone());
         pages(config);
         admin(config, &shared);
     })
+}
+
+/// Which of the two listeners.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Public,
+    Admin,
 }
 
 fn serve(
@@ -233,12 +246,19 @@ fn serve(
     workers: usize,
     connections_a_worker: usize,
     crowd: Arc<Crowd>,
+    side: Side,
     configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
     let app = move || {
-        ActixApp::new().wrap(from_fn(observe::observe)).wrap(from_fn(unread::hang_up)).configure(&configure)
+        ActixApp::new()
+            .wrap(Condition::new(side == Side::Admin, from_fn(admin::guard)))
+            .wrap(from_fn(observe::observe))
+            .wrap(from_fn(unread::hang_up))
+            .configure(&configure)
     };
-    let server = HttpServer::new(app)
+    let server = HttpServer::new(app);
+    let server = if side == Side::Admin { server.on_connect(admin::connected) } else { server };
+    let server = server
         .workers(workers)
         .max_connections(connections_a_worker)
         .client_request_timeout(HEAD_TIMEOUT)
@@ -250,6 +270,13 @@ fn serve(
         .listen(listener)?
         .run();
     Ok(server)
+}
+
+impl Shared {
+    /// From the next request on only these apps are let in, with these keys.
+    pub fn admit(&self, apps: &[App]) {
+        self.keys.change_to(auth::KeyRing::new(&self.vault, apps));
+    }
 }
 
 impl std::ops::Deref for Shared {

@@ -14,6 +14,7 @@
 
 #[cfg(not(fuzzing))]
 pub mod app;
+pub mod changing;
 pub mod channel;
 #[cfg(not(fuzzing))]
 pub mod cli;

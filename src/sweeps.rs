@@ -18,6 +18,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::task::TaskTracker;
 
+use crate::changing::Changing;
 use crate::channel::{Channel, Template, TemplatesUnknown};
 use crate::clock::{Clock, Stopwatch};
 use crate::store::{Alert, Health, Order, Retention, Store, StoreError};
@@ -42,7 +43,7 @@ const RETENTION_RUN: Duration = Duration::from_secs(50);
 /// came twice changes nothing.
 pub struct Sweeps {
     pub store: Arc<dyn Store>,
-    pub channels: Arc<BTreeMap<ChannelName, Arc<Channel>>>,
+    pub channels: Arc<Changing<BTreeMap<ChannelName, Arc<Channel>>>>,
     pub clock: Clock,
     /// Holds the keys that are destroyed in time.
     pub vault: Arc<Vault>,
@@ -82,7 +83,7 @@ impl Sweeps {
     pub fn new(
         store: Arc<dyn Store>,
         vault: Arc<Vault>,
-        channels: Arc<BTreeMap<ChannelName, Arc<Channel>>>,
+        channels: Arc<Changing<BTreeMap<ChannelName, Arc<Channel>>>>,
         clock: Clock,
         keep: Keep,
         templates: Vec<NeededTemplate>,
@@ -174,8 +175,9 @@ impl Sweeps {
         let mut found = BTreeSet::new();
         let names: BTreeSet<_> =
             self.templates.iter().map(|needed| (&needed.channel, &needed.name)).collect();
+        let channels = self.channels.now();
         for (channel, name) in names {
-            let Some(channel) = self.channels.get(channel) else { continue };
+            let Some(channel) = channels.get(channel) else { continue };
             let Some(there) = channel.templates(name).await else { continue };
             found.extend(self.complaints_about(channel.name(), name, there)?);
         }

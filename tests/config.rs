@@ -832,6 +832,143 @@ fn weak_secrets_are_warned_about_by_their_key_and_not_shown() {
 }
 
 #[test]
+fn what_is_probably_not_meant_is_warned_about() {
+    let warned = |place: &Place| {
+        let output = place.run(&["config", "check"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let warnings = |line: &str| line.strip_prefix("warning  ").map(str::to_owned);
+        stdout(&output).lines().filter_map(warnings).collect::<Vec<_>>()
+    };
+    let with = |from: &str, to: &str| {
+        assert!(GOOD.contains(from), "{from}");
+        warned(&Place::with(&GOOD.replacen(from, to, 1)))
+    };
+    let listen = "listen = \"127.0.0.1:8080\"";
+    let admin = |address: &str| with(listen, &format!("{listen}\nadmin_listen = \"{address}\""));
+    for open in
+        ["0.0.0.0:8081", "[::]:8081", "203.0.113.7:8081", "[2001:db8::7]:8081", "[::ffff:203.0.113.7]:8081"]
+    {
+        let warnings = admin(open);
+        assert!(warnings.len() == 1 && warnings[0].contains("server.admin_listen: "), "{open}: {warnings:?}");
+    }
+    for closed in [
+        "127.0.0.2:8081",
+        "[::1]:8081",
+        "10.1.2.3:8081",
+        "172.20.0.2:8081",
+        "192.168.1.5:8081",
+        "100.64.0.9:8081",
+        "169.254.1.1:8081",
+        "[fd00::7]:8081",
+        "[fe80::7]:8081",
+        "[::ffff:10.0.0.1]:8081",
+    ] {
+        assert_eq!(admin(closed), [""; 0], "{closed}");
+    }
+
+    let local = "public_url = \"https://otp.example.com\"";
+    for address in [
+        "http://127.0.0.1:8080",
+        "http://localhost:8080",
+        "https://[::1]",
+        "http://127.9.9.9",
+        "https://a.localhost",
+    ] {
+        let warnings = with(local, &format!("public_url = \"{address}\""));
+        assert!(warnings.len() == 1, "{address}: {warnings:?}");
+        assert!(
+            warnings[0].contains("config.toml:3: server.public_url: ") && warnings[0].contains("whatsapp"),
+            "{warnings:?}"
+        );
+    }
+    let at_home = GOOD
+        .replace(local, "public_url = \"http://127.0.0.1:8080\"")
+        .replace("kind = \"meta\"", "kind = \"meta\"\ngraph_url = \"http://127.0.0.1:8090\"")
+        .replace("https://sms.example.com/send", "http://127.0.0.1:8090/sms/send");
+    assert_eq!(warned(&Place::with(&at_home)), [""; 0], "with stand-ins it is right");
+
+    let more = "[templates.old]\nlocales = { en = \"en\" }\nbutton = \"copy_code\"\n[texts.old]\nen = \"{code}\"\n\
+                [channels.old]\nkind = \"http\"\nurl = \"https://old.example.com\"\nfrom = \"A\"\nbearer = \"CANARY-1\"\n\
+                report_secret = \"CANARY-a-report-secret\"\n[profiles.login]";
+    let warnings = with("[profiles.login]", more);
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    for key in ["channels.old", "templates.old", "texts.old"] {
+        let told = format!("{key}: is used by no step");
+        assert!(warnings.iter().any(|warning| warning.contains(&told)), "{key}: {warnings:?}");
+    }
+}
+
+#[test]
+fn variables_that_are_nearly_ours_are_pointed_out() {
+    let warned = |name: &str, value: &str| {
+        let mut place = Place::with(GOOD);
+        let output = place.set(name, value).run(&["config", "check"]);
+        assert_eq!(output.status.code(), Some(0), "{name}: {}", stderr(&output));
+        let lines = stdout(&output);
+        lines.lines().filter(|line| line.starts_with("warning")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    for (name, meant) in [
+        ("TWOTICK_SERVER_LISTEN", "TWOTICK__SERVER__LISTEN"),
+        ("TWOTICK_SERVER__LISTEN", "TWOTICK__SERVER__LISTEN"),
+        ("TWOTICKSERVERLISTEN", "TWOTICK__SERVER__LISTEN"),
+        ("twotick__server__listen", "TWOTICK__SERVER__LISTEN"),
+        ("TWOTICK.SERVER.LISTEN", "TWOTICK__SERVER__LISTEN"),
+        ("TWO_TICK__SERVER__LISTEN", "TWOTICK__SERVER__LISTEN"),
+        ("TWOTIK__SERVER__LISTEN", "TWOTICK__SERVER__LISTEN"),
+        ("TWOTICK_SERVER_LISTN", "TWOTICK__SERVER__LISTEN"),
+        ("TWOTICK_SERVER_ADMIN_LISTEN", "TWOTICK__SERVER__ADMIN_LISTEN"),
+        ("TWOTICK_STORE_PATH", "TWOTICK__STORE__PATH"),
+        ("TWOTICK_CHANNELS_SMS_TIMEOUT", "TWOTICK__CHANNELS__SMS__TIMEOUT"),
+        ("TWOTICK_APPS", "TWOTICK__APPS"),
+        ("TWOTICK_CONFG", "TWOTICK_CONFIG"),
+        ("TWOTICK_APIKEY", "TWOTICK_API_KEY"),
+    ] {
+        let warnings = warned(name, "CANARY");
+        let told = format!("warning  environment variable {name}: is not read; {meant} would be");
+        assert_eq!(warnings, [told], "{name}");
+    }
+    // What others set, and what is read.
+    for name in [
+        "TWOTICK_SERVICE_HOST",
+        "TWOTICK_PORT_8080_TCP_ADDR",
+        "TWOTICK_SHOP_KEY",
+        "TWOTICK_LOG",
+        "TWITTER_SERVER_LISTEN",
+        "SERVER_LISTEN",
+    ] {
+        assert_eq!(warned(name, "x"), [""; 0], "{name}");
+    }
+    let mut place =
+        Place::with(&GOOD.replace("{ env = \"SHOP_KEY\" }", "{ env = \"TWOTICK_SERVER_LISTEN\" }"));
+    let output = place.set("TWOTICK_SERVER_LISTEN", "CANARY-shop-key-1234").run(&["config", "check"]);
+    assert!(!stdout(&output).contains("warning"), "a secret comes from it: {}", stdout(&output));
+}
+
+#[test]
+fn names_of_the_admin_listener_are_names() {
+    let with = |hosts: &str| {
+        let text = GOOD.replace("[keys]", &format!("admin_hosts = {hosts}\n[keys]"));
+        Config::parse(&text, &SECRETS.into_iter().collect())
+    };
+    let place = Place::new();
+    let token = place.path().join("sms.token");
+    let good = |hosts: &str| {
+        let text = GOOD
+            .replace("[keys]", &format!("admin_hosts = {hosts}\n[keys]"))
+            .replace("sms.token", token.to_str().unwrap());
+        Config::parse(&text, &SECRETS.into_iter().collect()).map(|config| config.server.admin_hosts)
+    };
+    assert_eq!(good("[]").unwrap(), [""; 0]);
+    assert_eq!(
+        good("[\"Twotick.internal\", \"10.0.0.7\", \"fd00::7\"]").unwrap(),
+        ["twotick.internal", "10.0.0.7", "fd00::7"]
+    );
+    for wrong in ["[\"\"]", "[\"a:80\"]", "[\"http://a\"]", "[\"*\"]", "[\"a b\"]", "\"a\"", "[7]"] {
+        assert!(with(wrong).unwrap_err().to_string().contains("server.admin_hosts"), "{wrong}");
+    }
+}
+
+#[test]
 fn the_effective_values_name_their_origin_in_the_library_too() {
     let environment: Environment = DEFAULT_VARIABLES.into_iter().collect();
     let folder = tempfile::tempdir().unwrap();

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use spy::Spy;
 use tokio::sync::mpsc;
+use twotick::changing::Changing;
 use twotick::channel::webhook::Callback;
 use twotick::channel::{self, Basis, Settings, Timeouts, http_sms, meta};
 use twotick::clock::{Clock, ManualClock};
@@ -59,7 +60,7 @@ impl House {
     fn courier_with(&self, store: Arc<dyn Store>, vault: Arc<Vault>) -> Courier {
         Courier::new(
             store,
-            Arc::new(channels(&self.provider.uri())),
+            Arc::new(Changing::new(channels(&self.provider.uri()))),
             vault,
             Clock::Manual(self.clock.clone()),
         )

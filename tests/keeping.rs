@@ -123,8 +123,11 @@ async fn what_was_moved_is_there_again_and_nothing_is_sent() {
     let stranger = tempfile::tempdir().unwrap();
     let text = config(address, "http://127.0.0.1:9", stranger.path());
     fs::write(stranger.path().join("config.toml"), &text).unwrap();
+    // A copy first, for the mode that a key must have.
+    fs::copy(folder.path().join("master.key"), stranger.path().join("master.key")).unwrap();
+    fs::write(stranger.path().join("master.key"), STANDARD.encode([7; 32])).unwrap();
     for (command, file) in [("import", &export), ("restore", &backup)] {
-        let refused = offline(stranger.path(), &[command, file.to_str().unwrap()]);
+        let refused = offline(stranger.path(), &[command, file.to_str().unwrap(), "--accept-lost-keys"]);
         assert_eq!(refused.status.code(), FAILED);
         assert!(stderr(&refused).contains("another master key"), "{}", stderr(&refused));
     }
@@ -256,7 +259,9 @@ async fn a_doctor_says_what_is_wrong_and_what_is_not() {
     fs::write(folder.path().join("config.toml"), text.replace("[store]", "[sotre]")).unwrap();
     let output = offline(folder.path(), &["doctor"]);
     assert_eq!(output.status.code(), FAILED);
-    assert!(stderr(&output).contains("did you mean \"store\""), "{}", stderr(&output));
+    assert!(stdout(&output).contains("did you mean \"store\""), "{}", stdout(&output));
+    let (is_well, health) = well(&offline(folder.path(), &["doctor", "--json"]));
+    assert_eq!((is_well, &*health["config"]), (false, "wrong"), "that is a finding too");
 }
 
 /// What must stand nowhere.

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use support::{KEY, Server, config, http_client};
+use twotick::channel::signature::sign;
 use twotick::clock::Stopwatch;
 use wiremock::matchers::method;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -182,4 +184,153 @@ async fn systemd_is_told_when_the_server_is_up_that_it_lives_and_when_it_stops()
     server.signal("-TERM");
     assert!(std::iter::repeat_with(told).take(20).any(|state| state == "STOPPING=1"));
     assert_eq!(server.ended().0.code(), Some(0));
+}
+
+/// Waits until the log has a line with all of these.
+fn logged(server: &Server, words: &[&str]) -> String {
+    for _ in 0..400 {
+        let log = server.log.lock().unwrap().clone();
+        if let Some(line) = log.lines().find(|line| words.iter().all(|word| line.contains(word))) {
+            return line.to_owned();
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    panic!("{words:?} in {}", server.log.lock().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_changes_what_it_can_and_says_what_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let provider = slow_provider().await;
+    let old = config("127.0.0.1:0".parse().unwrap(), &provider.uri(), folder.path());
+    let users = "[[console.users]]\nname = \"ada\"\nrole = \"viewer\"\npassword_hash = 'HASH'\n[store]";
+    let hash =
+        "$argon2id$v=19$m=19456,t=2,p=1$QUFBQUFBQUFBQUFBQUFBQQ$QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE";
+    let old = old.replace("[store]", &users.replace("HASH", hash));
+    let path = folder.path().join("config.toml");
+    let mut server = Server::start(&old, folder.path());
+    let (client, url) = (http_client(), server.url());
+    let status = async |key: &str| {
+        let answer = client.get(format!("{url}/v1/verifications")).bearer_auth(key).send().await;
+        answer.expect("an answer").status().as_u16()
+    };
+    let signed = async |secret: &str| {
+        let body = "{\"object\":\"whatsapp_business_account\",\"entry\":[]}";
+        let signature = sign(&SecretString::from(secret), body.as_bytes());
+        let request =
+            client.post(format!("{url}/webhooks/whatsapp")).header("x-hub-signature-256", signature);
+        request.body(body).send().await.expect("an answer").status().as_u16()
+    };
+    let id = create(&client, &url, "+12025550100").await.expect("it is created");
+    let stream =
+        client.get(format!("{url}/v1/verifications/{id}/stream")).bearer_auth(KEY).send().await.unwrap();
+    assert_eq!((status(KEY).await, status("new-key-0123456789").await), (200, 401));
+
+    // What is wrong changes nothing.
+    for (broken, told) in [
+        (old.replace("[store]", "[sotre]"), "did you mean"),
+        (old.replace(&format!("\"{KEY}\""), "\"short\""), "at least 16"),
+        ("this is no TOML".to_owned(), "not valid TOML"),
+    ] {
+        std::fs::write(&path, broken).unwrap();
+        server.signal("-HUP");
+        let line = logged(&server, &["the configuration is wrong; the one before stays", told]);
+        assert!(line.contains("\"ERROR\"") && !line.contains("short\""), "{line}");
+    }
+    assert_eq!((status(KEY).await, signed("test-app-secret-0123").await), (200, 200));
+
+    let new = old
+        .replace(&format!("[\"{KEY}\"]"), "[\"new-key-0123456789\"]")
+        .replace("test-app-secret-0123", "new-app-secret-0123")
+        .replace("name = \"ada\"", "name = \"bob\"")
+        .replace("{code} is your {brand} code.", "{brand}: {code}")
+        .replace(
+            "[channels.whatsapp]",
+            "[[apps]]\nname = \"bank\"\napi_keys = [\"bank-key-0123456789\"]\n[channels.whatsapp]",
+        )
+        .replace("messages_per_second = 1000", "messages_per_second = 999")
+        .replace("code_ttl = \"10m\"", "code_ttl = \"9m\"");
+    std::fs::write(&path, &new).unwrap();
+    server.signal("-HUP");
+    let done = logged(&server, &["the configuration was reloaded", "apps.shop"]);
+    for name in [
+        "apps.bank (new)",
+        "channels.whatsapp.app_secrets",
+        "console.users.ada (removed)",
+        "console.users.bob (new)",
+        "texts.otp",
+    ] {
+        assert!(done.contains(name), "{name} in {done}");
+    }
+    let waits = logged(&server, &["need a restart"]);
+    assert!(waits.contains("channels.whatsapp.messages_per_second, profiles.login.code_ttl"), "{waits}");
+    assert!(!waits.contains("texts") && !waits.contains("apps"), "{waits}");
+    assert_eq!(
+        (status(KEY).await, status("new-key-0123456789").await, status("bank-key-0123456789").await),
+        (401, 200, 200)
+    );
+    assert_eq!((signed("test-app-secret-0123").await, signed("new-app-secret-0123").await), (401, 200));
+    // What was open goes on.
+    assert_eq!(stream.status(), 200);
+    let cancel = client
+        .post(format!("{url}/v1/verifications/{id}/cancel"))
+        .bearer_auth("new-key-0123456789")
+        .send()
+        .await;
+    assert_eq!(cancel.unwrap().status(), 200);
+    let events = tokio::time::timeout(Duration::from_secs(10), async {
+        let (mut stream, mut text) = (stream, String::new());
+        while !text.contains("\"status\":\"canceled\"") {
+            text += &String::from_utf8_lossy(&stream.chunk().await.unwrap().expect("more"));
+        }
+    });
+    events.await.expect("the stream that was open goes on");
+    // A text that a profile cannot do without stays.
+    std::fs::write(
+        &path,
+        new.replace("en = \"{brand}", "de = \"{brand}")
+            .replace("code_ttl = \"9m\"", "default_locale = \"de\"")
+            .replace("en = \"en_US\"", "de = \"de\""),
+    )
+    .unwrap();
+    server.signal("-HUP");
+    let waits = logged(&server, &["need a restart", "texts.otp"]);
+    assert!(waits.contains("profiles.login.default_locale"), "{waits}");
+
+    server.signal("-TERM");
+    assert_eq!(server.ended().0.code(), Some(0));
+    let log = server.log.lock().unwrap().clone();
+    for secret in [KEY, "new-key-0123456789", "bank-key-0123456789", "app-secret-0123", "argon2id"] {
+        assert!(!log.contains(secret), "no secret stands in the log");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn systemd_is_told_when_a_reload_begins_and_when_it_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let systemd = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    systemd.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let told = || {
+        let mut text = [0; 128];
+        let length = systemd.recv(&mut text).expect("systemd is told something");
+        String::from_utf8(text[..length].to_vec()).unwrap().trim_end().to_owned()
+    };
+    let config = config("127.0.0.1:0".parse().unwrap(), "http://127.0.0.1:9", folder.path());
+    let server = Server::start_with(&config, folder.path(), &[("NOTIFY_SOCKET", path.to_str().unwrap())]);
+    assert_eq!(told(), "READY=1");
+    for file in [config.as_str(), "broken"] {
+        std::fs::write(folder.path().join("config.toml"), file).unwrap();
+        server.signal("-HUP");
+        let begun = told();
+        assert!(begun.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{begun}");
+        assert_eq!(told(), "READY=1", "also where it was refused");
+    }
+    let unit =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/twotick.service")).unwrap();
+    let reload: Vec<_> = unit.lines().filter(|line| line.starts_with("ExecReload=")).collect();
+    assert_eq!(
+        reload,
+        ["ExecReload=/usr/local/bin/twotick config check", "ExecReload=/bin/kill -HUP $MAINPID"]
+    );
 }

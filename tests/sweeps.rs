@@ -10,6 +10,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::json;
 use spy::Spy;
+use twotick::changing::Changing;
 use twotick::channel::webhook::Callback;
 use twotick::channel::{self, Basis, Settings, Timeouts, meta};
 use twotick::clock::{Clock, ManualClock, Stopwatch};
@@ -66,7 +67,7 @@ impl House {
         Sweeps::new(
             Arc::new(self.store.clone()),
             Arc::clone(&self.vault),
-            Arc::new(channel::all([(basis, meta)]).unwrap()),
+            Arc::new(Changing::new(channel::all([(basis, meta)]).unwrap())),
             Clock::Manual(Arc::clone(&self.clock)),
             Keep { personal: DAY, timelines: 3 * DAY, audit: 5 * DAY, alarm_bytes: u64::MAX },
             languages.iter().map(needed).collect(),

@@ -1,70 +1,134 @@
 //! The other side of the door: what is asked of a server that runs.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::path::Path;
 use std::time::Duration;
 
-use reqwest::ClientBuilder;
 use reqwest::redirect::Policy;
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
+use secrecy::ExposeSecret;
 
-use super::door::EraseRequest;
+use super::door::{self, EraseRequest, Known, NONCE};
 use super::erase::Erased;
+use crate::store::sled::{self, OpenError};
 
+/// A server that has a turn under way answers later than at once.
+const PROOF_WITHIN: Duration = Duration::from_secs(10);
+/// A proof is shorter; another program may answer with anything.
+const LONGEST_PROOF: usize = 256;
 /// A number may have some thousand records.
 const TIMEOUT: Duration = Duration::from_secs(300);
 /// A visit to the store takes a millisecond, and waits for the turns before it.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// `None`: nobody listens there; the server is gone, and only its notice was left.
-pub async fn erase(
-    url: &str,
-    secret: &SecretString,
-    request: &EraseRequest,
-) -> Result<Option<Erased>, String> {
-    let client = client().timeout(TIMEOUT).build().map_err(|error| error.to_string())?;
-    let body = serde_json::to_string(request).map_err(|error| error.to_string())?;
-    let asked = client
-        .post(format!("{url}/operator/erase"))
-        .bearer_auth(secret.expose_secret())
-        .header("content-type", "application/json")
-        .body(body);
-    let answer = match asked.send().await {
-        Ok(answer) => answer,
-        Err(error) if error.is_connect() => return Ok(None),
-        Err(error) => return Err(error.without_url().to_string()),
-    };
-    let status = answer.status();
-    let text = answer.text().await.map_err(|error| error.without_url().to_string())?;
-    if !status.is_success() {
-        return Err(format!("it answered {status} {text}"));
-    }
-    serde_json::from_str(&text).map(Some).map_err(|error| error.to_string())
+/// Why a server that uses the folder cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    #[error("the server that uses the data cannot be asked: {}: {source}", path.display())]
+    Notice { path: std::path::PathBuf, source: io::Error },
+    #[error(
+        "{folder} is in use by another process, and what answers at {url} is not the server that uses it. Nothing was \
+         done; stop the process that uses the folder and try again"
+    )]
+    Stranger { folder: String, url: String },
+    #[error("the server that uses the data was asked and failed: {0}")]
+    Failed(String),
 }
 
-/// Writes a copy of the server's store to `out`. `None`: nobody listens there.
-pub async fn backup(
-    url: &str,
-    secret: &SecretString,
-    out: &mut dyn Write,
-    progress: &mut dyn FnMut(u64),
-) -> Result<Option<u64>, String> {
-    let client = client().read_timeout(SILENCE).build().map_err(|error| error.to_string())?;
-    let asked = client.post(format!("{url}/operator/backup")).bearer_auth(secret.expose_secret());
-    let mut answer = match asked.send().await {
-        Ok(answer) => answer,
-        Err(error) if error.is_connect() => return Ok(None),
-        Err(error) => return Err(error.without_url().to_string()),
-    };
-    if !answer.status().is_success() {
-        return Err(format!("it answered {}", answer.status()));
+/// A server that uses the data folder and has proven that it does.
+pub struct Running(Known);
+
+impl Running {
+    /// `None`: nobody uses the folder, whatever an old notice in it says.
+    ///
+    /// # Errors
+    /// Where another process uses it that cannot be asked, or another program answers in its place.
+    pub async fn find(data: &Path) -> Result<Option<Self>, AskError> {
+        // A folder that nobody uses has no server, and one that a stranger could play.
+        if !sled::is_in_use(data)? {
+            return Ok(None);
+        }
+        let in_use = || AskError::Store(OpenError::InUse { path: data.to_owned() });
+        let known =
+            door::find(data).map_err(|source| AskError::Notice { path: data.join("operator"), source })?;
+        let known = known.ok_or_else(in_use)?;
+        let client = client().timeout(PROOF_WITHIN).build().map_err(failed)?;
+        let nonce = Known::nonce();
+        let asked = client.get(format!("{}/operator/hello", known.url)).header(NONCE, &nonce);
+        let is_proven = match asked.send().await {
+            Ok(answer) => is_proof(&known, &nonce, answer).await,
+            // Another command holds the folder, or a server that is just starting or stopping.
+            Err(error) if error.is_connect() => return Err(in_use()),
+            Err(error) if error.is_timeout() => return Err(failed(error)),
+            // It does not even speak HTTP.
+            Err(_) => false,
+        };
+        if is_proven {
+            Ok(Some(Self(known)))
+        } else {
+            Err(AskError::Stranger { folder: data.display().to_string(), url: known.url })
+        }
     }
-    let mut bytes = 0;
-    while let Some(chunk) = answer.chunk().await.map_err(|error| error.without_url().to_string())? {
-        out.write_all(&chunk).map_err(|error| error.to_string())?;
-        bytes += chunk.len() as u64;
-        progress(bytes);
+
+    /// Where its admin listener is.
+    pub fn url(&self) -> &str {
+        &self.0.url
     }
-    Ok(Some(bytes))
+
+    pub async fn erase(&self, request: &EraseRequest) -> Result<Erased, AskError> {
+        let client = client().timeout(TIMEOUT).build().map_err(failed)?;
+        let body = serde_json::to_string(request).map_err(|error| AskError::Failed(error.to_string()))?;
+        let asked = self.post(&client, "erase").header("content-type", "application/json").body(body);
+        let answer = asked.send().await.map_err(failed)?;
+        let status = answer.status();
+        let text = answer.text().await.map_err(failed)?;
+        if !status.is_success() {
+            return Err(AskError::Failed(format!("it answered {status} {text}")));
+        }
+        serde_json::from_str(&text).map_err(|error| AskError::Failed(error.to_string()))
+    }
+
+    /// Writes a copy of the server's store to `out`. How many bytes.
+    pub async fn backup(
+        &self,
+        out: &mut (dyn Write + Send),
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<u64, AskError> {
+        let client = client().read_timeout(SILENCE).build().map_err(failed)?;
+        let mut answer = self.post(&client, "backup").send().await.map_err(failed)?;
+        if !answer.status().is_success() {
+            return Err(AskError::Failed(format!("it answered {}", answer.status())));
+        }
+        let mut bytes = 0;
+        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+            out.write_all(&chunk).map_err(|error| AskError::Failed(error.to_string()))?;
+            bytes += chunk.len() as u64;
+            progress(bytes);
+        }
+        Ok(bytes)
+    }
+
+    fn post(&self, client: &Client, what: &str) -> RequestBuilder {
+        client.post(format!("{}/operator/{what}", self.0.url)).bearer_auth(self.0.secret.expose_secret())
+    }
+}
+
+async fn is_proof(known: &Known, nonce: &str, mut answer: Response) -> bool {
+    let mut proof = Vec::new();
+    while let Ok(Some(chunk)) = answer.chunk().await {
+        proof.extend_from_slice(&chunk);
+        if proof.len() > LONGEST_PROOF {
+            return false;
+        }
+    }
+    answer.status().is_success()
+        && std::str::from_utf8(&proof).is_ok_and(|proof| known.is_proven(nonce, proof))
+}
+
+fn failed(error: reqwest::Error) -> AskError {
+    AskError::Failed(error.without_url().to_string())
 }
 
 fn client() -> ClientBuilder {

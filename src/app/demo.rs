@@ -90,6 +90,7 @@ fn listeners(listen: Option<SocketAddr>) -> Result<Listeners, StartError> {
             public_url,
             max_connections: 1_000,
             max_waiting_per_app: 500,
+            admin_hosts: Vec::new(),
         })
     };
     let [public, admin, _] = USUAL.map(address);

@@ -1,16 +1,20 @@
 //! Whether everything that a server needs is there and answers: a look from outside, that changes nothing.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::offline::{data_path, vault};
-use super::{channels, door, needed_templates};
+use super::asked::{AskError, Running};
+use super::folder::{Purpose, as_owner, check_access, data_path};
+use super::offline::{OfflineError, expected, vault_of_data};
+use super::{KEYS, channels, lost, needed_templates};
 use crate::channel::Settings;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 use crate::courier::Channels;
+use crate::store::Store;
 use crate::store::sled::{self, Chain, OpenError};
 use crate::sweeps::NeededTemplate;
 use crate::vault::Vault;
@@ -26,7 +30,7 @@ const APPROVED: &str = "APPROVED";
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// `config`, `keys`, `clock`, `store`, `channel sms`, `template login_code/de`.
+    /// `config`, `data folder`, `keys`, `clock`, `store`, `channel sms`, `template login_code/de`.
     pub what: String,
     pub health: Health,
     /// One line; never a secret.
@@ -42,26 +46,35 @@ pub enum Health {
     Wrong,
 }
 
-/// Looks at everything beside the configuration, which has been checked. Asks the providers, sends nothing.
-pub async fn examine(config: &Config) -> Vec<Finding> {
+/// Looks at everything beside the configuration, which has been read. Asks the providers, sends nothing, writes nothing.
+/// A secret that is missing closes what needs it, and is not told again.
+pub async fn examine(loaded: &Loaded) -> Vec<Finding> {
+    let config = &loaded.config;
     let now = Clock::System.now();
     let path = data_path(config);
-    // The key is made by the first start and by nothing else.
-    let is_new = !path.join("db").exists();
-    let vault = (!is_new).then(|| vault(config, path).map_err(|error| error.to_string()));
-    let mut findings = vec![keys(vault.as_ref()), clock(vault.as_ref(), now)];
-    findings.push(match vault {
+    let mut findings = Vec::new();
+    if let Err(error) = check_access(config, Purpose::Write) {
+        findings.push(wrong("data folder", error.to_string()));
+    }
+    let read = if loaded.unresolved.iter().any(|problem| problem.key == "keys.master") {
+        Some(Err("the master key is missing".to_owned()))
+    } else {
+        sealed(config).await
+    };
+    findings.push(keys(read.as_ref()));
+    findings.push(clock(read.as_ref(), now));
+    findings.push(match read {
         None => {
             doubtful("store", format!("there is no data in {} yet; the first start makes it", path.display()))
         }
         Some(Err(_)) => doubtful("store", "not looked at without its keys".to_owned()),
-        Some(Ok(vault)) => store(config, vault).await,
+        Some(Ok(_)) => store(config).await,
     });
-    match channels(config) {
+    for (name, settings) in &config.channels {
+        findings.push(reachable(name, &settings.kind).await);
+    }
+    match channels(&without_incomplete(loaded)) {
         Ok(channels) => {
-            for (name, kind) in config.channels.iter().map(|(name, channel)| (name, &channel.kind)) {
-                findings.push(reachable(name, kind).await);
-            }
             for (name, needed) in by_template(needed_templates(config)) {
                 findings.extend(templates(&channels, &name, &needed).await);
             }
@@ -71,17 +84,55 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
     findings
 }
 
-fn keys(vault: Option<&Result<Vault, String>>) -> Finding {
-    match vault {
+/// The configuration without the channels that lack a secret: their providers would only refuse.
+fn without_incomplete(loaded: &Loaded) -> Config {
+    let mut config = loaded.config.clone();
+    let lacks = |name: &str| {
+        let prefix = format!("channels.{name}.");
+        loaded.unresolved.iter().any(|problem| problem.key.starts_with(&prefix))
+    };
+    config.channels.retain(|name, _| !lacks(name));
+    config
+}
+
+/// What the keys say of themselves.
+struct Keys {
+    days: usize,
+    youngest: Option<Timestamp>,
+}
+
+/// `None` where there is no data yet: the key is made by the first start and by nothing else.
+async fn sealed(config: &Config) -> Option<Result<Keys, String>> {
+    let config = config.clone();
+    let looking = tokio::task::spawn_blocking(move || {
+        as_owner(&config, Purpose::Check, |path| match path.join("db").try_exists() {
+            Ok(false) => None,
+            Ok(true) => Some(vault_of_data(&config, path).map_err(|error| error.to_string())),
+            Err(error) => Some(Err(format!("{}: {error}", path.display()))),
+        })
+    });
+    let found = match looking.await {
+        Ok(Ok(found)) => found?,
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    Some(found.map(|vault| {
+        let (days, youngest) = vault.days();
+        Keys { days, youngest }
+    }))
+}
+
+fn keys(read: Option<&Result<Keys, String>>) -> Finding {
+    match read {
         None => doubtful("keys", "none yet; the first start makes the master key".to_owned()),
         Some(Err(error)) => wrong("keys", error.clone()),
-        Some(Ok(vault)) => good("keys", format!("the master key, and keys of {} days", vault.days().0)),
+        Some(Ok(keys)) => good("keys", format!("the master key, and keys of {} days", keys.days)),
     }
 }
 
-fn clock(vault: Option<&Result<Vault, String>>, now: Timestamp) -> Finding {
+fn clock(read: Option<&Result<Keys, String>>, now: Timestamp) -> Finding {
     const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
-    let youngest = vault.and_then(|vault| vault.as_ref().ok()).and_then(|vault| vault.days().1);
+    let youngest = read.and_then(|keys| keys.as_ref().ok()).and_then(|keys| keys.youngest);
     match youngest {
         _ if now < NOT_BEFORE => {
             wrong("clock", format!("it says {now}, which was before there was this program"))
@@ -93,40 +144,93 @@ fn clock(vault: Option<&Result<Vault, String>>, now: Timestamp) -> Finding {
     }
 }
 
-/// By the server that uses it, or by opening it.
-async fn store(config: &Config, vault: Vault) -> Finding {
-    let path = data_path(config).to_owned();
-    if let Ok(Some((url, _))) = door::find(&path)
-        && let Some(finding) = serving(config, &url).await
-    {
-        return finding;
+/// By the server that uses it, or by opening a copy of it.
+async fn store(config: &Config) -> Finding {
+    match Running::find(data_path(config)).await {
+        Ok(Some(server)) => return serving(config, server.url()).await,
+        Ok(None) => {}
+        Err(AskError::Store(OpenError::InUse { .. })) => {
+            return doubtful("store", "in use by another process that cannot be asked".to_owned());
+        }
+        Err(error) => return wrong("store", error.to_string()),
     }
-    let audited = tokio::task::spawn_blocking(move || sled::verify_audit(&path, vault.key_id())).await;
-    match audited {
-        Ok(Ok(Chain::Whole { records, .. })) => {
-            good("store", format!("it opens; no server runs; audit entries, whole: {records}"))
-        }
-        Ok(Ok(Chain::Broken { seq, reason })) => {
-            wrong("store", format!("the audit log is broken at number {seq}: {reason}"))
-        }
-        Ok(Err(OpenError::InUse { .. })) => doubtful("store", "in use by another process".to_owned()),
+    let config = config.clone();
+    match tokio::task::spawn_blocking(move || as_owner(&config, Purpose::Check, |path| closed(&config, path)))
+        .await
+    {
+        Ok(Ok(finding)) => finding,
         Ok(Err(error)) => wrong("store", error.to_string()),
         Err(error) => wrong("store", error.to_string()),
     }
 }
 
-/// What a server that runs says of itself; `None`: none runs.
-async fn serving(config: &Config, admin: &str) -> Option<Finding> {
-    get(&format!("{admin}/metrics")).await.ok()?;
+/// A store that no server uses: its audit log, and whether a server could open it and read what is in it.
+fn closed(config: &Config, path: &Path) -> Finding {
+    let vault = match vault_of_data(config, path) {
+        Ok(vault) => vault,
+        Err(error) => return wrong("store", error.to_string()),
+    };
+    let records = match sled::verify_audit(path, vault.key_id()) {
+        Ok(Chain::Whole { records, .. }) => records,
+        Ok(Chain::Broken { seq, reason }) => {
+            return wrong("store", format!("the audit log is broken at number {seq}: {reason}"));
+        }
+        Err(error) => return wrong("store", error.to_string()),
+    };
+    match lost_of_closed(config, path, &vault) {
+        Ok(0) => good("store", format!("it opens; no server runs; audit entries, whole: {records}")),
+        Ok(lost) => wrong("store", of_lost(lost)),
+        Err(error) => wrong("store", error.to_string()),
+    }
+}
+
+fn lost_of_closed(config: &Config, path: &Path, vault: &Vault) -> Result<u64, OfflineError> {
+    let scratch = sled::Scratch::of(path)?;
+    let settings =
+        sled::Settings { path: scratch.path().to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
+    let (store, _errands) = sled::open(settings, Clock::System).map_err(|error| scratch.told(error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(OfflineError::Threads)?.block_on(async {
+        store.rest().await?;
+        let lost = lost::in_store(&store, expected(config, vault)).await;
+        store.close().await?;
+        Ok(lost?)
+    })
+}
+
+fn of_lost(lost: u64) -> String {
+    format!(
+        "verifications whose number nobody can read, because the key that sealed it is missing: {lost}. Put the newest \
+         copy of the folder `{KEYS}` back into the data folder"
+    )
+}
+
+/// What a server that runs says of itself.
+async fn serving(config: &Config, admin: &str) -> Finding {
+    let lost = match text_of(&format!("{admin}/metrics")).await {
+        Ok(metrics) => gauge(&metrics, lost::METRIC),
+        Err(error) => {
+            return wrong("store", format!("a server runs on it but its metrics do not come: {error}"));
+        }
+    };
+    if let Some(lost) = lost.filter(|lost| *lost > 0) {
+        return wrong("store", of_lost(lost));
+    }
     if config.server.listen.port() == 0 {
-        return Some(good("store", "a server runs on it".to_owned()));
+        return good("store", "a server runs on it".to_owned());
     }
     let ready = get(&format!("http://{}/readyz", super::local(config.server.listen))).await;
-    Some(match ready {
+    match ready {
         Ok(200) => good("store", "a server runs on it and takes work".to_owned()),
         Ok(status) => wrong("store", format!("a server runs on it but takes no work: /readyz says {status}")),
         Err(error) => wrong("store", format!("a server runs on it but does not answer: {error}")),
-    })
+    }
+}
+
+/// The value of a gauge without labels.
+fn gauge(metrics: &str, name: &str) -> Option<u64> {
+    let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+    value.trim().parse::<f64>().ok().map(|value| value as u64)
 }
 
 async fn reachable(name: &str, kind: &Settings) -> Finding {
@@ -168,20 +272,29 @@ async fn templates(channels: &Channels, name: &str, needed: &[NeededTemplate]) -
 
 /// The status of an answer, whatever it is.
 async fn get(url: &str) -> Result<u16, String> {
+    answer(url).await.map(|answer| answer.status().as_u16())
+}
+
+/// What a successful answer says.
+async fn text_of(url: &str) -> Result<String, String> {
+    let answer = answer(url).await?.error_for_status().map_err(|error| error.without_url().to_string())?;
+    answer.text().await.map_err(|error| error.without_url().to_string())
+}
+
+async fn answer(url: &str) -> Result<reqwest::Response, String> {
     // Fails when one is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
     // Without TLS no certificates are needed on the machine.
     let client = if url.starts_with("http://") { client.no_proxy().tls_certs_only([]) } else { client };
     let client = client.build().map_err(|error| error.to_string())?;
-    let answer = client.get(url).send().await.map_err(|error| {
+    client.get(url).send().await.map_err(|error| {
         let mut cause: &dyn std::error::Error = &error;
         while let Some(deeper) = cause.source() {
             cause = deeper;
         }
         cause.to_string()
-    })?;
-    Ok(answer.status().as_u16())
+    })
 }
 
 fn good(what: &str, text: String) -> Finding {

@@ -1,5 +1,9 @@
-//! What the command line does with a server that runs: on the admin listener, for who can read the file `operator` in the
-//! data folder. It holds the address and a secret that is new at each start.
+//! What the command line does with a server that runs: on the admin listener, for users who can read the file `operator`
+//! in the data folder. It holds the address and a secret that is new at each start.
+//!
+//! The file may be left over from a server that was killed, and another program may listen at its address by now. So a
+//! command asks first whether the folder is in use at all, and then lets the server prove that it knows the secret, before
+//! it tells it anything.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -9,10 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actix_web::http::header;
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::{self, BytesMut, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::StreamExt;
 use futures_util::stream::unfold;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -20,6 +25,7 @@ use subtle::ConstantTimeEq;
 
 use super::StartError;
 use super::erase::{Unreadable, erase};
+use crate::channel::signature;
 use crate::clock::Clock;
 use crate::phone::Phone;
 use crate::store::StoreError;
@@ -28,13 +34,41 @@ use crate::vault::{self, Vault};
 
 /// Beside the store; gone after an orderly stop.
 const FILE: &str = "operator";
+/// What the server proves its knowledge of the secret over: 32 bytes in base 64, new for each question.
+pub const NONCE: &str = "x-twotick-nonce";
+const LONGEST_NONCE: usize = 64;
+/// The largest body that is taken: a number and a word.
+const MOST_BYTES: usize = 4 * 1024;
 
 /// What the handlers work with.
 pub struct Door {
-    secret: SecretString,
+    notice: Known,
     store: SledStore,
     vault: Arc<Vault>,
     clock: Clock,
+}
+
+/// Where a server is reached, and the secret that both sides know.
+pub struct Known {
+    /// `http://127.0.0.1:8081`
+    pub url: String,
+    pub secret: SecretString,
+}
+
+impl Known {
+    /// What only a server that knows the secret, at this address, can answer to `nonce`.
+    pub fn proof(&self, nonce: &str) -> String {
+        signature::sign(&self.secret, format!("twotick operator 1\n{}\n{nonce}", self.url).as_bytes())
+    }
+
+    /// A question that was never asked before.
+    pub fn nonce() -> String {
+        URL_SAFE_NO_PAD.encode(*vault::new_token())
+    }
+
+    pub fn is_proven(&self, nonce: &str, proof: &str) -> bool {
+        self.proof(nonce).as_bytes().ct_eq(proof.trim_end().as_bytes()).into()
+    }
 }
 
 /// The file, removed when the server stops.
@@ -42,19 +76,21 @@ pub struct Notice(PathBuf);
 
 impl Drop for Notice {
     fn drop(&mut self) {
-        // Who finds an old one meets a closed door.
+        // A command that finds an old one sees that nobody uses the folder.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// Where a server that uses this folder is reached, and by which secret. `None`: none says that it runs.
-pub fn find(data: &Path) -> io::Result<Option<(String, SecretString)>> {
+/// What the file says of the server that wrote it. `None`: there is no file, or it is not one of ours.
+pub fn find(data: &Path) -> io::Result<Option<Known>> {
     let text = match fs::read_to_string(data.join(FILE)) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    Ok(text.split_once(' ').map(|(url, secret)| (url.to_owned(), secret.trim_end().into())))
+    Ok(text
+        .split_once(' ')
+        .map(|(url, secret)| Known { url: url.to_owned(), secret: secret.trim_end().into() }))
 }
 
 /// Writes the file for a server whose admin listener is at `addr`.
@@ -66,10 +102,11 @@ pub fn open(
     clock: Clock,
 ) -> Result<(web::Data<Door>, Notice), StartError> {
     let secret = SecretString::from(URL_SAFE_NO_PAD.encode(*vault::new_token()));
+    let notice = Known { url: format!("http://{}", super::local(addr)), secret };
     let path = data.join(FILE);
-    let text = format!("http://{} {}\n", super::local(addr), secret.expose_secret());
+    let text = format!("{} {}\n", notice.url, notice.secret.expose_secret());
     put(&path, &text).map_err(|source| StartError::Door { path: path.clone(), source })?;
-    Ok((web::Data::new(Door { secret, store, vault, clock }), Notice(path)))
+    Ok((web::Data::new(Door { notice, store, vault, clock }), Notice(path)))
 }
 
 /// In one go, so that nobody reads half of it.
@@ -85,6 +122,7 @@ pub fn configure(config: &mut ServiceConfig, door: &web::Data<Door>) {
     config.service(
         web::scope("/operator")
             .app_data(door.clone())
+            .route("/hello", web::get().to(prove))
             .route("/erase", web::post().to(erase_number))
             .route("/backup", web::post().to(back_up)),
     );
@@ -98,25 +136,47 @@ pub struct EraseRequest {
     pub unreadable: Unreadable,
 }
 
-async fn erase_number(
-    door: web::Data<Door>,
-    request: HttpRequest,
-    body: web::Json<EraseRequest>,
-) -> HttpResponse {
+/// Anybody may ask: the answer says nothing to who does not know the secret.
+async fn prove(door: web::Data<Door>, request: HttpRequest) -> HttpResponse {
+    let nonce = request.headers().get(NONCE).and_then(|nonce| nonce.to_str().ok());
+    match nonce.filter(|nonce| (1..=LONGEST_NONCE).contains(&nonce.len())) {
+        Some(nonce) => HttpResponse::Ok().content_type("text/plain").body(door.notice.proof(nonce)),
+        None => HttpResponse::BadRequest().finish(),
+    }
+}
+
+/// The secret first: a stranger cannot make the server wait for a body.
+async fn erase_number(door: web::Data<Door>, request: HttpRequest, body: web::Payload) -> HttpResponse {
     if !door.admits(&request) {
         return HttpResponse::Unauthorized().finish();
     }
-    let Some(phone) = Phone::reported(&body.number) else {
+    let Some(body) = read(body).await else { return HttpResponse::BadRequest().finish() };
+    let Ok(wanted) = serde_json::from_slice::<EraseRequest>(&body) else {
+        return HttpResponse::BadRequest().finish();
+    };
+    let Some(phone) = Phone::reported(&wanted.number) else {
         return HttpResponse::UnprocessableEntity().finish();
     };
     let number = door.vault.number_index(&phone);
-    match erase(&door.store, &door.vault, &door.clock, number, body.unreadable).await {
+    match erase(&door.store, &door.vault, &door.clock, number, wanted.unreadable).await {
         Ok(erased) => HttpResponse::Ok().json(erased),
         Err(error) => {
             tracing::error!(%error, "a number could not be erased");
             HttpResponse::ServiceUnavailable().body(error.to_string())
         }
     }
+}
+
+/// `None` where it is too large or does not end; how long it may take is the listener's rule.
+async fn read(mut payload: web::Payload) -> Option<BytesMut> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        body.extend_from_slice(&chunk.ok()?);
+        if body.len() > MOST_BYTES {
+            return None;
+        }
+    }
+    Some(body)
 }
 
 /// Every row, as of the moment at which the answer ends. One that breaks off has no end.
@@ -155,6 +215,6 @@ impl Door {
     fn admits(&self, request: &HttpRequest) -> bool {
         let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-        given.as_bytes().ct_eq(self.secret.expose_secret().as_bytes()).into()
+        given.as_bytes().ct_eq(self.notice.secret.expose_secret().as_bytes()).into()
     }
 }

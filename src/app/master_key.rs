@@ -1,8 +1,8 @@
 //! The master key: inline, or in a file that is made on first start.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -33,27 +33,57 @@ pub enum KeyError {
          without it nobody can read that data"
     )]
     Missing { key: PathBuf, data: PathBuf },
+    #[error(
+        "the master key {key} is missing{}. Neither a backup nor an export holds keys: put the copies of both in \
+         their places first; nothing was written", also_missing(keys.as_deref())
+    )]
+    NotPutBack {
+        key: PathBuf,
+        /// The folder of the keys of days, where that is missing as well.
+        keys: Option<PathBuf>,
+    },
 }
 
 type Key = Zeroizing<[u8; MASTER_KEY_BYTES]>;
 
+fn also_missing(keys: Option<&Path>) -> String {
+    keys.map_or_else(String::new, |keys| format!(", and so are the keys of days in {}", keys.display()))
+}
+
 /// The key that `master` names. A file that is missing is created, readable by its owner alone, unless `data`
 /// holds something that an earlier key sealed. Blocks on the disk.
 pub fn load(master: &MasterKey, data: &Path) -> Result<Key, KeyError> {
+    let path = match existing(master)? {
+        Ok(key) => return Ok(key),
+        Err(missing) => missing,
+    };
+    if data.join("db").exists() || data.join(super::KEYS).exists() {
+        return Err(KeyError::Missing { key: path.to_owned(), data: data.to_owned() });
+    }
+    create(path).map_err(|source| KeyError::NotCreated { path: path.to_owned(), source })?;
+    // Read back what is there now: another process may have been first.
+    read(path)
+}
+
+/// The key that data which are brought from elsewhere were sealed with: it must have been put in its place before.
+pub fn put_back(master: &MasterKey, data: &Path) -> Result<Key, KeyError> {
+    existing(master)?.map_err(|missing| {
+        let keys = data.join(super::KEYS);
+        let keys = (!keys.join("days").exists()).then_some(keys);
+        KeyError::NotPutBack { key: missing.to_owned(), keys }
+    })
+}
+
+/// The key, or the file that it should be in and is not.
+fn existing(master: &MasterKey) -> Result<Result<Key, &Path>, KeyError> {
     let path = match master {
-        MasterKey::Inline(text) => return decode(text.expose_secret(), "in the configuration"),
+        MasterKey::Inline(text) => return decode(text.expose_secret(), "in the configuration").map(Ok),
         MasterKey::File(path) => path,
     };
     match read(path) {
-        Err(KeyError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
-        found => return found,
+        Err(KeyError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(Err(path)),
+        found => found.map(Ok),
     }
-    if data.join("db").exists() {
-        return Err(KeyError::Missing { key: path.clone(), data: data.to_owned() });
-    }
-    create(path).map_err(|source| KeyError::NotCreated { path: path.clone(), source })?;
-    // Read back what is there now: another process may have been first.
-    read(path)
 }
 
 fn read(path: &Path) -> Result<Key, KeyError> {
@@ -78,7 +108,7 @@ fn create(path: &Path) -> io::Result<()> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         Some(_) | None => Path::new("."),
     };
-    fs::create_dir_all(folder)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.new", std::process::id()));
     let written = write(Path::new(&beside)).and_then(|()| link(Path::new(&beside), path));
@@ -120,11 +150,14 @@ mod tests {
     #[test]
     fn a_key_that_is_missing_beside_data_is_not_made_anew() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("db"), "").unwrap();
         let path = folder.path().join("master.key");
-        let refused = load(&MasterKey::File(path.clone()), folder.path()).unwrap_err();
-        assert!(matches!(refused, KeyError::Missing { .. }), "{refused}");
-        assert!(!path.exists());
+        for sealed in ["db", super::super::KEYS] {
+            fs::write(folder.path().join(sealed), "").unwrap();
+            let refused = load(&MasterKey::File(path.clone()), folder.path()).unwrap_err();
+            assert!(matches!(refused, KeyError::Missing { .. }), "{sealed}: {refused}");
+            assert!(!path.exists());
+            fs::remove_file(folder.path().join(sealed)).unwrap();
+        }
     }
 
     #[test]

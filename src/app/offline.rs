@@ -1,23 +1,33 @@
-//! What is done to the data while no server runs, or by one that does.
+//! What is done to the data while no server runs, or by one that does. All of it is done as the owner of the data folder
+//! (`folder`), and a check writes nothing.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::KEYS;
+use super::asked::{AskError, Running};
+use super::custody::KeyLoss;
+use super::door::EraseRequest;
 use super::erase::{EraseError, Erased, Unreadable, erase};
+use super::folder::{FolderError, Purpose, as_owner, check_reach, data_path};
+use super::lost::{Count, Expected};
 use super::master_key::{self, KeyError};
-use super::{KEYS, door};
 use crate::clock::Clock;
-use crate::config::{Backend, Config};
+use crate::config::Config;
 use crate::phone::Phone;
-use crate::store::sled::{self, Chain, Exported, Imported, OpenError, Progress, Reindexed, Verified, Way};
+use crate::store::sled::{
+    self, Chain, ExportFile, Exported, Imported, OpenError, Progress, Reindexed, Verified, Way,
+};
 use crate::store::{Store, StoreError};
 use crate::vault::{self, KeysError, Vault};
 
 /// Why the data could not be worked on. Never quotes a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum OfflineError {
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error(transparent)]
@@ -28,128 +38,190 @@ pub enum OfflineError {
     Erase(#[from] EraseError),
     #[error(transparent)]
     Work(#[from] StoreError),
-    #[error("the server that uses the data cannot be asked: {0}")]
-    Server(String),
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    #[error("no threads can be started: {0}")]
+    Threads(std::io::Error),
+    #[error(
+        "the keys of {lost} of the verifications in the file are missing in {}{}: without them their numbers and texts \
+         cannot be read. Put the newest copy of that folder in its place first, or accept the loss with \
+         --accept-lost-keys; nothing was written", keys.display(),
+        if keys.exists() { "" } else { ", which does not exist" }
+    )]
+    LostKeys { lost: u64, keys: std::path::PathBuf },
 }
 
-/// Makes every row anew by which verifications and messages are found and listed. Blocks on the disk.
-pub fn reindex(config: &Config, progress: &mut dyn FnMut(Progress)) -> Result<Reindexed, OfflineError> {
-    let (path, vault) = data(config)?;
-    Ok(sled::reindex(path, vault.key_id(), progress)?)
+/// How many bytes of how many are done.
+type Share<'p> = &'p mut (dyn FnMut(u64, u64) + Send);
+
+/// Makes every row again by which verifications and messages are found and listed. Blocks on the disk.
+pub fn reindex(
+    config: &Config,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Reindexed, OfflineError> {
+    as_owner(config, Purpose::Write, |path| {
+        let vault = vault_of_data(config, path)?;
+        Ok(sled::reindex(path, vault.key_id(), progress)?)
+    })?
 }
 
 /// Checks every link of the audit log. Blocks on the disk.
 pub fn verify_audit(config: &Config) -> Result<Chain, OfflineError> {
-    let (path, vault) = data(config)?;
-    Ok(sled::verify_audit(path, vault.key_id())?)
-}
-
-/// How many verifications are sealed by keys that are missing before their time was over. Blocks on the disk.
-pub fn unreadable_verifications(config: &Config) -> Result<u64, OfflineError> {
-    let (path, vault) = data(config)?;
-    let settings = sled::Settings { path: path.to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
-    Ok(super::custody::unreadable(&vault, &sled::load(settings)?)?)
+    as_owner(config, Purpose::Check, |path| {
+        let vault = vault_of_data(config, path)?;
+        Ok(sled::verify_audit(path, vault.key_id())?)
+    })?
 }
 
 /// Writes the whole store to `out`. Blocks on the disk.
 pub fn export(
     config: &Config,
-    out: &mut dyn Write,
-    progress: &mut dyn FnMut(Way),
+    out: &mut (dyn Write + Send),
+    progress: &mut (dyn FnMut(Way) + Send),
 ) -> Result<Exported, OfflineError> {
-    let (path, vault) = data(config)?;
-    let name = format!("{:016x}", vault::id_bits());
-    Ok(sled::export(path, vault.key_id(), &name, Clock::System.now(), out, progress)?)
+    as_owner(config, Purpose::Write, |path| {
+        let vault = vault_of_data(config, path)?;
+        let name = format!("{:016x}", vault::id_bits());
+        Ok(sled::export(path, vault.key_id(), &name, Clock::System.now(), out, progress)?)
+    })?
 }
 
 /// Reads an export into an empty data folder. Blocks on the disk.
-pub fn import(config: &Config, file: &Path, progress: &mut dyn FnMut(Way)) -> Result<Imported, OfflineError> {
-    let path = data_path(config);
-    let vault = vault(config, path)?;
-    Ok(sled::import(path, vault.key_id(), file, Clock::System.now(), progress)?)
+pub fn import<R: Read>(
+    config: &Config,
+    file: &ExportFile<'_, R>,
+    key_loss: KeyLoss,
+    progress: &mut (dyn FnMut(Way) + Send),
+) -> Result<Imported, OfflineError> {
+    as_owner(config, Purpose::Write, |path| {
+        let vault = vault_put_back(config, path)?;
+        let now = Clock::System.now();
+        let mut count = Count::new(expected(config, &vault));
+        // What is wrong with the file is said by what reads it, with its line.
+        if key_loss == KeyLoss::Refused && sled::checked_export(file).is_ok() {
+            sled::people_of_export(file, vault.key_id(), &mut |id, person| count.look_at(id, person))?;
+            refuse_lost(&count, path)?;
+        }
+        Ok(sled::import(path, vault.key_id(), file, now, progress)?)
+    })?
 }
 
 /// Writes a copy of every row to `out`: by the server where one runs, as of the moment at which it ends, else here.
 /// How many bytes. Blocks.
 pub fn backup(
     config: &Config,
-    out: &mut dyn Write,
-    progress: &mut dyn FnMut(u64),
+    out: &mut (dyn Write + Send),
+    progress: &mut (dyn FnMut(u64) + Send),
 ) -> Result<u64, OfflineError> {
-    let path = data_path(config);
-    let unaskable = |error: std::io::Error| OfflineError::Server(error.to_string());
-    if let Some((url, secret)) = door::find(path).map_err(unaskable)? {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unaskable)?;
-        let asked = runtime.block_on(super::asked::backup(&url, &secret, out, progress));
-        if let Some(bytes) = asked.map_err(OfflineError::Server)? {
-            return Ok(bytes);
+    check_reach(config)?;
+    let asked = runtime()?.block_on(async {
+        match running(config).await? {
+            Some(server) => server.backup(&mut *out, &mut *progress).await.map(Some),
+            None => Ok(None),
         }
+    })?;
+    if let Some(bytes) = asked {
+        return Ok(bytes);
     }
-    let (path, vault) = data(config)?;
-    Ok(sled::copy(path, vault.key_id(), Clock::System.now(), out, progress)?)
+    as_owner(config, Purpose::Write, |path| {
+        let vault = vault_of_data(config, path)?;
+        Ok(sled::copy(path, vault.key_id(), Clock::System.now(), out, progress)?)
+    })?
 }
 
 /// Reads a backup into an empty data folder. `open` opens it from its beginning, unpacked. Blocks on the disk.
 pub fn restore<R: Read>(
     config: &Config,
-    open: impl Fn() -> std::io::Result<R>,
-    progress: &mut dyn FnMut(u64, u64),
+    open: &(dyn Fn() -> std::io::Result<R> + Sync),
+    key_loss: KeyLoss,
+    progress: Share<'_>,
 ) -> Result<Imported, OfflineError> {
-    let path = data_path(config);
-    let vault = vault(config, path)?;
-    Ok(sled::restore(path, vault.key_id(), open, Clock::System.now(), progress)?)
+    as_owner(config, Purpose::Write, |path| {
+        let vault = vault_put_back(config, path)?;
+        let now = Clock::System.now();
+        let mut count = Count::new(expected(config, &vault));
+        let looked_at = |count: &mut Count<'_>| {
+            sled::people_of_backup(open()?, vault.key_id(), &mut |id, person| count.look_at(id, person))
+        };
+        // What is wrong with the file is said by what reads it.
+        if key_loss == KeyLoss::Refused && looked_at(&mut count).is_ok() {
+            refuse_lost(&count, path)?;
+        }
+        Ok(sled::restore(path, vault.key_id(), open, now, progress)?)
+    })?
 }
 
 /// Checks every row, what follows from others, and the audit log. Blocks on the disk.
-pub fn verify(config: &Config, progress: &mut dyn FnMut(u64)) -> Result<Verified, OfflineError> {
-    let (path, vault) = data(config)?;
-    Ok(sled::verify(path, vault.key_id(), progress)?)
+pub fn verify(config: &Config, progress: &mut (dyn FnMut(u64) + Send)) -> Result<Verified, OfflineError> {
+    as_owner(config, Purpose::Check, |path| {
+        let vault = vault_of_data(config, path)?;
+        Ok(sled::verify(path, vault.key_id(), progress)?)
+    })?
 }
 
-/// Forgets a number: by the server where one runs, else here.
-pub async fn erase_number(
-    config: &Config,
-    phone: &Phone,
-    unreadable: Unreadable,
-) -> Result<Erased, OfflineError> {
-    let path = data_path(config);
-    let unaskable = |error: std::io::Error| OfflineError::Server(error.to_string());
-    if let Some((url, secret)) = door::find(path).map_err(unaskable)? {
-        let request = door::EraseRequest { number: phone.as_e164().to_owned(), unreadable };
-        if let Some(erased) =
-            super::asked::erase(&url, &secret, &request).await.map_err(OfflineError::Server)?
-        {
-            return Ok(erased);
+/// Forgets a number: by the server where one runs, else here. Blocks.
+pub fn erase_number(config: &Config, phone: &Phone, unreadable: Unreadable) -> Result<Erased, OfflineError> {
+    check_reach(config)?;
+    let asked = runtime()?.block_on(async {
+        match running(config).await? {
+            Some(server) => {
+                let request = EraseRequest { number: phone.as_e164().to_owned(), unreadable };
+                server.erase(&request).await.map(Some)
+            }
+            None => Ok(None),
         }
+    })?;
+    if let Some(erased) = asked {
+        return Ok(erased);
     }
-    let (path, vault) = data(config)?;
-    let vault = Arc::new(vault);
-    let settings = sled::Settings { path: path.to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
-    let (store, _errands) = sled::open(settings, Clock::System)?;
-    // Nothing is begun here that nobody would carry out.
-    store.rest().await?;
-    let erased = erase(&store, &vault, &Clock::System, vault.number_index(phone), unreadable).await;
-    store.close().await?;
-    Ok(erased?)
+    as_owner(config, Purpose::Write, |path| {
+        let vault = Arc::new(vault_of_data(config, path)?);
+        let settings =
+            sled::Settings { path: path.to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
+        let (store, _errands) = sled::open(settings, Clock::System)?;
+        // Its threads have this one's identity.
+        runtime()?.block_on(async {
+            // Nothing is begun here that nobody would carry out.
+            store.rest().await?;
+            let number = vault.number_index(phone);
+            let erased = erase(&store, &vault, &Clock::System, number, unreadable).await;
+            store.close().await?;
+            Ok(erased?)
+        })
+    })?
 }
 
-/// Of a folder that there is.
-fn data(config: &Config) -> Result<(&Path, Vault), OfflineError> {
-    let path = data_path(config);
-    // Before the key, which is made where there is neither key nor data.
-    if !path.join("db").exists() {
+/// A server that uses the data folder, where there is one and it has data.
+async fn running(config: &Config) -> Result<Option<Running>, AskError> {
+    Running::find(data_path(config)).await
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, OfflineError> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(OfflineError::Threads)
+}
+
+/// What should be readable by this vault now.
+pub fn expected<'v>(config: &Config, vault: &'v Vault) -> Expected<'v> {
+    Expected { vault, now: Clock::System.now(), personal: config.retention.personal }
+}
+
+fn refuse_lost(count: &Count<'_>, data: &Path) -> Result<(), OfflineError> {
+    match count.lost() {
+        0 => Ok(()),
+        lost => Err(OfflineError::LostKeys { lost, keys: data.join(KEYS) }),
+    }
+}
+
+/// Of a folder that has data. The key is never made here.
+pub fn vault_of_data(config: &Config, path: &Path) -> Result<Vault, OfflineError> {
+    let io = |source| OpenError::Io { path: path.to_owned(), source };
+    if !path.join("db").try_exists().map_err(io)? {
         return Err(OpenError::Missing { path: path.to_owned() }.into());
     }
-    Ok((path, vault(config, path)?))
-}
-
-pub fn data_path(config: &Config) -> &Path {
-    match config.store.backend {
-        Backend::Sled => config.store.path.as_path(),
-    }
-}
-
-pub fn vault(config: &Config, path: &Path) -> Result<Vault, OfflineError> {
     Ok(Vault::with_keys(&*master_key::load(&config.keys.master, path)?, &path.join(KEYS))?)
+}
+
+/// Of data that are brought here: with the keys that were put back before.
+fn vault_put_back(config: &Config, path: &Path) -> Result<Vault, OfflineError> {
+    Ok(Vault::with_keys(&*master_key::put_back(&config.keys.master, path)?, &path.join(KEYS))?)
 }

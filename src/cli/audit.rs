@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Subcommand;
 
-use super::{Cli, Exit, load_config, print};
+use super::{Cli, Exit, MASTER_KEY, load_config_for, print};
 use crate::app;
 use crate::store::sled::Chain;
 
@@ -21,7 +21,7 @@ pub(super) fn run(cli: &Cli, command: &Command) -> Exit {
 }
 
 fn verify(cli: &Cli) -> Exit {
-    let loaded = match load_config(cli) {
+    let loaded = match load_config_for(cli, &[MASTER_KEY]) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };

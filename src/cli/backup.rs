@@ -1,15 +1,16 @@
 //! `twotick backup`, `restore` and `verify`: a copy of the store, also of one that runs, and whether it is whole.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::export::whole;
-use super::{Cli, Exit, load_config, print};
-use crate::app::{self, OfflineError};
-use crate::store::sled::{Verified, checked_export, verify_backup};
+use super::input::Input;
+use super::{Cli, Exit, MASTER_KEY, load_config_for, print};
+use crate::app::{self, KeyLoss, OfflineError};
+use crate::config::Config;
+use crate::store::sled::{OpenError, Verified, checked_export, verify_backup};
+use crate::vault::KeysError;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct BackupArgs {
@@ -21,6 +22,9 @@ pub(super) struct BackupArgs {
 pub(super) struct RestoreArgs {
     /// What `twotick backup` wrote
     file: PathBuf,
+    /// Go on although keys that sealed something are gone; what they sealed stays unreadable
+    #[arg(long)]
+    accept_lost_keys: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -31,11 +35,9 @@ pub(super) struct VerifyArgs {
 
 /// Quick, and half as large as the rows: what is sealed does not get smaller.
 const LEVEL: i32 = 3;
-/// What every zstd file begins with (RFC 8878, section 3.1.1).
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 pub(super) fn backup(cli: &Cli, args: &BackupArgs) -> Exit {
-    let loaded = match load_config(cli) {
+    let loaded = match load_config_for(cli, &[MASTER_KEY]) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
@@ -50,7 +52,8 @@ pub(super) fn backup(cli: &Cli, args: &BackupArgs) -> Exit {
         Ok(bytes)
     });
     // Also what a server that stopped half-way left is found out here.
-    let done = done.and_then(|_| open(&args.file).and_then(verify_backup).map_err(|error| error.to_string()));
+    let written = |_| Input::read(&args.file).and_then(|file| file.unpacked()).and_then(verify_backup);
+    let done = done.and_then(|bytes| written(bytes).map_err(|error| error.to_string()));
     bar.finish_and_clear();
     match done {
         Ok(verified) => print(&format!("backed up and verified; {}\n", in_words(&verified))),
@@ -62,12 +65,17 @@ pub(super) fn backup(cli: &Cli, args: &BackupArgs) -> Exit {
 }
 
 pub(super) fn restore(cli: &Cli, args: &RestoreArgs) -> Exit {
-    let loaded = match load_config(cli) {
+    let loaded = match load_config_for(cli, &[MASTER_KEY]) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
+    let file = match Input::open(&args.file, "restore", Input::is_backup) {
+        Ok(file) => file,
+        Err(exit) => return exit,
+    };
+    let key_loss = if args.accept_lost_keys { KeyLoss::Accepted } else { KeyLoss::Refused };
     let bar = bar();
-    let done = app::restore(&loaded.config, || open(&args.file), &mut |done, all| {
+    let done = app::restore(&loaded.config, &|| file.unpacked(), key_loss, &mut |done, all| {
         bar.set_length(all);
         bar.set_position(done);
     });
@@ -85,45 +93,73 @@ pub(super) fn restore(cli: &Cli, args: &RestoreArgs) -> Exit {
     }
 }
 
+/// What was looked at and is not as it was written, or could not be looked at.
+enum Unverified {
+    NotWhole(String),
+    NotLookedAt(String),
+}
+
 pub(super) fn verify(cli: &Cli, args: &VerifyArgs) -> Exit {
     let found = match &args.file {
-        Some(file) => of_file(file),
-        None => match load_config(cli) {
-            Ok(loaded) => of_store(&loaded.config).map_err(|error| error.to_string()),
+        Some(file) => {
+            match Input::open(file, "verify", |input| Input::is_backup(input) || Input::is_export(input)) {
+                Ok(input) => of_file(&input),
+                Err(exit) => return exit,
+            }
+        }
+        None => match load_config_for(cli, &[MASTER_KEY]) {
+            Ok(loaded) => of_store(&loaded.config),
             Err(exit) => return exit,
         },
     };
     match found {
         Ok(text) => print(&format!("whole; {text}\n")),
-        Err(error) => match print(&format!("not whole: {error}\n")) {
+        Err(Unverified::NotWhole(reason)) => match print(&format!("not whole: {reason}\n")) {
             Exit::Done => Exit::Failed,
             other => other,
         },
+        Err(Unverified::NotLookedAt(reason)) => {
+            eprintln!("{reason}");
+            Exit::Failed
+        }
     }
 }
 
-fn of_store(config: &crate::config::Config) -> Result<String, OfflineError> {
+fn of_store(config: &Config) -> Result<String, Unverified> {
     let bar = spinner();
     let found = app::verify(config, &mut |done| bar.set_message(format!("{done} verifications")));
     bar.finish_and_clear();
-    found.map(|verified| in_words(&verified))
+    found.map(|verified| in_words(&verified)).map_err(|error| match error {
+        OfflineError::Keys(KeysError::Damaged { .. })
+        | OfflineError::Store(
+            OpenError::Damaged { .. }
+            | OpenError::Input { .. }
+            | OpenError::Unindexed { .. }
+            | OpenError::HalfImported { .. },
+        ) => Unverified::NotWhole(error.to_string()),
+        OfflineError::Keys(_)
+        | OfflineError::Store(_)
+        | OfflineError::Folder(_)
+        | OfflineError::Key(_)
+        | OfflineError::Erase(_)
+        | OfflineError::Work(_)
+        | OfflineError::Ask(_)
+        | OfflineError::Threads(_)
+        | OfflineError::LostKeys { .. } => Unverified::NotLookedAt(error.to_string()),
+    })
 }
 
-fn of_file(file: &Path) -> Result<String, String> {
-    let mut first = [0; 4];
-    let unreadable = |error: io::Error| format!("{}: {error}", file.display());
-    File::open(file).and_then(|mut file| file.read_exact(&mut first)).map_err(unreadable)?;
-    if first == ZSTD {
-        open(file).and_then(verify_backup).map(|verified| in_words(&verified)).map_err(unreadable)
+fn of_file(file: &Input) -> Result<String, Unverified> {
+    let found = if file.is_backup() {
+        let read = file.unpacked().and_then(verify_backup);
+        read.map(|verified| in_words(&verified))
+            .map_err(|error| format!("{}: {error}", file.name().display()))
     } else {
-        checked_export(file)
+        checked_export(&file.as_export(&|| file.unpacked()))
             .map(|lines| format!("an export; lines: {lines}"))
             .map_err(|error| error.to_string())
-    }
-}
-
-fn open(file: &Path) -> io::Result<impl Read + use<>> {
-    Ok(BufReader::new(zstd::Decoder::new(File::open(file)?)?))
+    };
+    found.map_err(Unverified::NotWhole)
 }
 
 fn in_words(verified: &Verified) -> String {

@@ -9,7 +9,8 @@ use reqwest::{Client, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::{Cli, Exit, load_config, secret};
+use super::{Cli, Exit, load_config_for, secret};
+use crate::config::Config;
 
 /// Longer than the longest that the server holds a request (60 s).
 const TIMEOUT: Duration = Duration::from_secs(75);
@@ -53,13 +54,26 @@ pub(super) struct Unreachable {
     reason: String,
 }
 
-/// Runs `work` with the API; says on stderr what is wrong where there is none.
+/// Runs `work` with the API, as an app; says on stderr what is wrong where there is none.
 pub(super) fn with_api(
     cli: &Cli,
     server: &Server,
     work: impl AsyncFnOnce(&Api) -> Result<Exit, Unreachable>,
 ) -> Exit {
-    let api = match Api::new(cli, server) {
+    with(Api::new(cli, server), work)
+}
+
+/// The same as nobody, for what needs no key.
+pub(super) fn with_public_api(
+    cli: &Cli,
+    server: &Server,
+    work: impl AsyncFnOnce(&Api) -> Result<Exit, Unreachable>,
+) -> Exit {
+    with(Api::without_key(cli, server), work)
+}
+
+fn with(api: Result<Api, Exit>, work: impl AsyncFnOnce(&Api) -> Result<Exit, Unreachable>) -> Exit {
+    let api = match api {
         Ok(api) => api,
         Err(exit) => return exit,
     };
@@ -82,17 +96,26 @@ impl Api {
         let url = server.url.clone();
         let (base, key) = match (url, key) {
             (Some(url), Some(key)) => (url, key),
-            (url, key) => {
-                let config = load_config(cli)?.config;
-                let first = config.apps.first().and_then(|app| app.api_keys.first()).cloned();
-                let Some(key) = key.or(first) else {
-                    eprintln!("no API key: give --key or TWOTICK_API_KEY");
-                    return Err(Exit::Usage);
-                };
-                (url.unwrap_or_else(|| local_url(config.server.listen, &config.server.public_url)), key)
+            (Some(url), None) => (url, first_key(&load_config_for(cli, &[FIRST_KEY])?.config)?),
+            (None, Some(key)) => (address(&load_config_for(cli, &[])?.config), key),
+            (None, None) => {
+                let config = load_config_for(cli, &[FIRST_KEY])?.config;
+                (address(&config), first_key(&config)?)
             }
         };
-        Self::at(&base, key).map_err(|error| {
+        Self::usable(&base, key)
+    }
+
+    fn without_key(cli: &Cli, server: &Server) -> Result<Self, Exit> {
+        let base = match &server.url {
+            Some(url) => url.clone(),
+            None => address(&load_config_for(cli, &[])?.config),
+        };
+        Self::usable(&base, SecretString::from(""))
+    }
+
+    fn usable(base: &str, key: SecretString) -> Result<Self, Exit> {
+        Self::at(base, key).map_err(|error| {
             eprintln!("{error}");
             Exit::Usage
         })
@@ -143,7 +166,8 @@ impl Api {
     }
 
     async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Answer, Unreachable> {
-        let request = request.bearer_auth(self.key.expose_secret());
+        let key = self.key.expose_secret();
+        let request = if key.is_empty() { request } else { request.bearer_auth(key) };
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         let etag = response.headers().get(ETAG).cloned();
@@ -158,6 +182,21 @@ impl Api {
         }
         Unreachable { base: self.base.clone(), reason: cause.to_string() }
     }
+}
+
+/// The first key of the first app.
+const FIRST_KEY: &str = "apps[0].api_keys[0]";
+
+fn first_key(config: &Config) -> Result<SecretString, Exit> {
+    let first = config.apps.first().and_then(|app| app.api_keys.first()).cloned();
+    first.ok_or_else(|| {
+        eprintln!("no API key: give --key or TWOTICK_API_KEY");
+        Exit::Usage
+    })
+}
+
+fn address(config: &Config) -> String {
+    local_url(config.server.listen, &config.server.public_url)
 }
 
 /// Where a server with this configuration is reached from the same machine.

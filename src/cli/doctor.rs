@@ -1,11 +1,13 @@
 //! `twotick doctor`: whether everything that a server needs is there and answers.
 
 use std::fmt::Write as _;
+use std::io;
 
 use serde_json::json;
 
-use super::{Cli, Exit, load_config, print};
+use super::{Cli, ConfigPlace, Exit, print};
 use crate::app::{Finding, Health, examine};
+use crate::config::{Loaded, Needs, Problem};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -14,34 +16,41 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// Done only when nothing is wrong. A configuration that is wrong ends as everywhere else, with its problems.
+/// Done only when nothing is wrong. A configuration that is wrong is a finding too, and the only one.
 pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
-    let loaded = match load_config(cli) {
-        Ok(loaded) => loaded,
-        // Also that is something wrong, and the exit code of this command says only that.
-        Err(_) => return Exit::Failed,
+    let place = match ConfigPlace::of(cli) {
+        Ok(place) => place,
+        Err(exit) => return exit,
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("no threads can be started: {error}");
-            return Exit::Failed;
-        }
+    let findings = match place.read(Needs::Only(&[])) {
+        Ok(loaded) => match look(&loaded) {
+            Ok(findings) => findings,
+            Err(error) => {
+                eprintln!("no threads can be started: {error}");
+                return Exit::Failed;
+            }
+        },
+        Err(problems) => problems.iter().map(|problem| of_config(Health::Wrong, problem)).collect(),
     };
-    let warnings = loaded.warnings.iter().map(|warning| Finding {
-        what: "config".to_owned(),
-        health: Health::Doubtful,
-        text: warning.to_string(),
-    });
-    let file =
-        loaded.file.as_ref().map_or("the built-in default".to_owned(), |path| path.display().to_string());
-    let read = Finding { what: "config".to_owned(), health: Health::Good, text: file };
-    let mut findings = vec![read];
-    findings.extend(warnings);
-    findings.extend(runtime.block_on(examine(&loaded.config)));
     let printed = print(&if args.json { as_json(&findings) } else { as_lines(&findings) });
     let is_well = findings.iter().all(|finding| finding.health != Health::Wrong);
     if is_well { printed } else { Exit::Failed }
+}
+
+fn look(loaded: &Loaded) -> io::Result<Vec<Finding>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let file =
+        loaded.file.as_ref().map_or("the built-in default".to_owned(), |path| path.display().to_string());
+    let mut findings = vec![Finding { what: "config".to_owned(), health: Health::Good, text: file }];
+    // A server does not start without them.
+    findings.extend(loaded.unresolved.iter().map(|problem| of_config(Health::Wrong, problem)));
+    findings.extend(loaded.warnings.iter().map(|warning| of_config(Health::Doubtful, warning)));
+    findings.extend(runtime.block_on(examine(loaded)));
+    Ok(findings)
+}
+
+fn of_config(health: Health, problem: &Problem) -> Finding {
+    Finding { what: "config".to_owned(), health, text: problem.to_string() }
 }
 
 fn as_lines(findings: &[Finding]) -> String {

@@ -1,6 +1,6 @@
 //! `twotick erase NUMBER`: forgets everything of the person who has this number.
 
-use super::{Cli, Exit, load_config, number, print};
+use super::{Cli, Exit, MASTER_KEY, load_config_for, number, print};
 use crate::app::{self, Unreadable};
 use crate::phone::Phone;
 
@@ -15,7 +15,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
-    let loaded = match load_config(cli) {
+    let loaded = match load_config_for(cli, &[MASTER_KEY]) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
@@ -30,15 +30,8 @@ pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
         }
         Err(exit) => return exit,
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("no threads can be started: {error}");
-            return Exit::Failed;
-        }
-    };
     let unreadable = if args.now { Unreadable::Now } else { Unreadable::InTime };
-    match runtime.block_on(app::erase_number(&loaded.config, &phone, unreadable)) {
+    match app::erase_number(&loaded.config, &phone, unreadable) {
         Ok(erased) => print(&match unreadable {
             Unreadable::Now => {
                 format!("erased; records: {}, days of keys: {}\n", erased.records, erased.days)

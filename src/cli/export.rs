@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Cli, Exit, load_config, print};
-use crate::app;
+use super::input::Input;
+use super::{Cli, Exit, MASTER_KEY, load_config_for, print};
+use crate::app::{self, KeyLoss};
 use crate::store::sled::Way;
 
 #[derive(Debug, clap::Args)]
@@ -18,12 +19,15 @@ pub(super) struct ExportArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ImportArgs {
-    /// What `twotick export` wrote
+    /// What `twotick export` wrote, also packed with zstd
     file: PathBuf,
+    /// Go on although keys that sealed something are gone; what they sealed stays unreadable
+    #[arg(long)]
+    accept_lost_keys: bool,
 }
 
 pub(super) fn export(cli: &Cli, args: &ExportArgs) -> Exit {
-    let loaded = match load_config(cli) {
+    let loaded = match load_config_for(cli, &[MASTER_KEY]) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
@@ -34,7 +38,7 @@ pub(super) fn export(cli: &Cli, args: &ExportArgs) -> Exit {
             app::export(&loaded.config, out, &mut progress).map_err(|error| error.to_string())
         }),
         None => {
-            let mut out = BufWriter::new(io::stdout().lock());
+            let mut out = BufWriter::new(io::stdout());
             app::export(&loaded.config, &mut out, &mut progress).map_err(|error| error.to_string())
         }
     };
@@ -56,12 +60,19 @@ pub(super) fn export(cli: &Cli, args: &ExportArgs) -> Exit {
 }
 
 pub(super) fn import(cli: &Cli, args: &ImportArgs) -> Exit {
-    let loaded = match load_config(cli) {
+    let loaded = match load_config_for(cli, &[MASTER_KEY]) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
+    let file = match Input::open(&args.file, "import", Input::is_export) {
+        Ok(file) => file,
+        Err(exit) => return exit,
+    };
+    let key_loss = if args.accept_lost_keys { KeyLoss::Accepted } else { KeyLoss::Refused };
     let bar = bar();
-    let done = app::import(&loaded.config, &args.file, &mut |way| show(&bar, way));
+    let done = app::import(&loaded.config, &file.as_export(&|| file.unpacked()), key_loss, &mut |way| {
+        show(&bar, way)
+    });
     bar.finish_and_clear();
     match done {
         Ok(done) => print(&format!(
@@ -79,13 +90,17 @@ pub(super) fn import(cli: &Cli, args: &ImportArgs) -> Exit {
 /// The file is there only when all of it is durable, and only for its owner.
 pub(super) fn whole<T>(
     path: &Path,
-    work: impl FnOnce(&mut dyn Write) -> Result<T, String>,
+    work: impl FnOnce(&mut (dyn Write + Send)) -> Result<T, String>,
 ) -> Result<T, String> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut beside = path.as_os_str().to_owned();
     beside.push(".part");
     let beside = PathBuf::from(beside);
     let unwritable = |error: io::Error| format!("{} cannot be written: {error}", path.display());
+    // What is renamed to its name would take a device's or a folder's place.
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(format!("{} is there and no regular file; name a new one", path.display()));
+    }
     let mut options = File::options();
     let file =
         options.write(true).create(true).truncate(true).mode(0o600).open(&beside).map_err(unwritable)?;

@@ -1,6 +1,6 @@
 //! `twotick healthcheck`: for containers, which have no `curl`.
 
-use super::client::{Api, Server, Unreachable, with_api};
+use super::client::{Api, Server, Unreachable, with_public_api};
 use super::{Cli, Exit};
 
 #[derive(Debug, clap::Args)]
@@ -10,7 +10,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
-    with_api(cli, &args.server, async |api| alive(api, args).await)
+    with_public_api(cli, &args.server, async |api| alive(api, args).await)
 }
 
 async fn alive(api: &Api, args: &Args) -> Result<Exit, Unreachable> {

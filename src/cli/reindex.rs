@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Cli, Exit, load_config, print};
+use super::{Cli, Exit, MASTER_KEY, load_config_for, print};
 use crate::app;
 use crate::store::sled::Progress;
 
@@ -10,7 +10,7 @@ use crate::store::sled::Progress;
 const WHOLE: u64 = 1_000;
 
 pub(super) fn run(cli: &Cli) -> Exit {
-    let loaded = match load_config(cli) {
+    let loaded = match load_config_for(cli, &[MASTER_KEY]) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };

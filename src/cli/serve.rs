@@ -1,10 +1,14 @@
 //! `twotick serve`: the server.
 
-use super::signals::Signals;
-use super::{Cli, Exit, load_config, logging};
-use crate::app::{self, KeyLoss, Listeners, StartError};
+use std::sync::Arc;
+
+use tokio::signal::unix::Signal;
+
+use super::signals::{self, Signals};
+use super::{Cli, ConfigPlace, Exit, load_config, logging};
+use crate::app::{self, KeyLoss, Listeners, Reloader, StartError};
 use crate::clock::Clock;
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, Loaded, Needs};
 
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Args {
@@ -17,15 +21,26 @@ pub(super) struct Args {
 pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
     let key_loss = if args.accept_lost_keys { KeyLoss::Accepted } else { KeyLoss::Refused };
     logging::start(&Environment::from_process(), "info");
-    let loaded = match load_config(cli) {
-        Ok(loaded) => loaded,
+    let (place, loaded) = match ConfigPlace::of(cli).and_then(|place| Ok((place, load_config(cli)?))) {
+        Ok(read) => read,
         Err(exit) => return exit,
     };
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    // Before there is any other thread.
+    match app::become_owner(&loaded.config) {
+        Ok(None) => {}
+        Ok(Some(uid)) => {
+            tracing::info!(uid, "started by root: going on as the owner of the data folder");
+        }
+        Err(error) => {
+            tracing::error!("not started: {error}");
+            return Exit::Failed;
+        }
+    }
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(serve(&loaded.config, key_loss)),
+        Ok(runtime) => runtime.block_on(serve(loaded, place, key_loss)),
         Err(error) => {
             eprintln!("no threads can be started: {error}");
             Exit::Failed
@@ -33,26 +48,42 @@ pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
     }
 }
 
-async fn serve(config: &Config, key_loss: KeyLoss) -> Exit {
-    let signals = match Signals::listen() {
+async fn serve(loaded: Loaded, place: ConfigPlace, key_loss: KeyLoss) -> Exit {
+    // Before the start, during which a signal to reload must not end the process.
+    let signals = Signals::listen().and_then(|signals| Ok((signals, signals::hangups()?)));
+    let (signals, hangups) = match signals {
         Ok(signals) => signals,
         Err(error) => {
             eprintln!("signals cannot be listened for: {error}");
             return Exit::Failed;
         }
     };
-    let app = match start(config, key_loss).await {
+    let app = match start(&loaded.config, key_loss).await {
         Ok(app) => app,
         Err(error) => {
             tracing::error!("not started: {error}");
             return Exit::Failed;
         }
     };
-    match app.run(signals.stop_asked()).await {
+    let reloading = tokio::spawn(reload_on(hangups, Arc::new(app.reloader(loaded)), place));
+    let ended = app.run(signals.stop_asked()).await;
+    reloading.abort();
+    match ended {
         Ok(()) => Exit::Done,
         Err(error) => {
             tracing::error!("{error}");
             Exit::Failed
+        }
+    }
+}
+
+/// SIGHUP: what can change without a restart is read again.
+async fn reload_on(mut hangups: Signal, reloader: Arc<Reloader>, place: ConfigPlace) {
+    while hangups.recv().await.is_some() {
+        let (reloader, place) = (Arc::clone(&reloader), place.clone());
+        let reload = move || reloader.reload(|| place.read(Needs::Every));
+        if let Err(error) = tokio::task::spawn_blocking(reload).await {
+            tracing::error!(%error, "the configuration was not reloaded");
         }
     }
 }

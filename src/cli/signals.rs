@@ -2,11 +2,16 @@
 
 use std::io;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Exit;
+
+/// SIGHUP, which asks for the configuration to be read again. From here on it does not end the process. Needs a runtime.
+pub(super) fn hangups() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
 
 /// Listens from its making on. Dropping it stops listening.
 pub(super) struct Signals {

@@ -84,6 +84,7 @@ fn user(slot: &Slot<'_>, before: &[ConsoleUser], apps: Option<&[App]>) -> Option
     let hash_slot = section.required("password_hash");
     let password_hash = hash_slot.secret(SecretRule::PASSWORD_HASH);
     if let Some(hash) = &password_hash
+        && !hash.expose_secret().is_empty()
         && !is_argon2id(hash.expose_secret())
     {
         hash_slot.problem("must be an argon2id hash; `twotick user hash` makes one of a password");

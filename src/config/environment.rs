@@ -47,6 +47,11 @@ impl Environment {
         }
     }
 
+    /// The names of all variables, in order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.variables.keys().map(String::as_str)
+    }
+
     /// The variables whose names begin with `prefix`, in order of their names.
     pub(super) fn starting_with(&self, prefix: &str) -> impl Iterator<Item = (&str, Result<&str, Unusable>)> {
         let names = self.variables.keys().filter(move |name| name.starts_with(prefix));

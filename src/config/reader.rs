@@ -2,10 +2,13 @@
 //! first. A key that is asked for is by that allowed; a section's leftovers are its unknown keys.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
+use super::Needs;
+use super::differences::Fingerprints;
 use super::environment::Environment;
 use super::problem::{Origin, Problem, printable, suggestion};
 use super::tree::{Node, Table};
@@ -13,6 +16,12 @@ use super::tree::{Node, Table};
 /// What reading has turned up so far.
 pub(super) struct Findings<'e> {
     pub(super) environment: &'e Environment,
+    needs: Needs,
+    /// Of secrets that nobody needs.
+    pub(super) unresolved: RefCell<Vec<Problem>>,
+    pub(super) fingerprints: RefCell<Fingerprints>,
+    /// Names of the variables that secrets come from.
+    pub(super) variables: RefCell<BTreeSet<String>>,
     pub(super) problems: RefCell<Vec<Problem>>,
     pub(super) warnings: RefCell<Vec<Problem>>,
     pub(super) shown: RefCell<Vec<Shown>>,
@@ -32,12 +41,23 @@ pub struct Shown {
 }
 
 impl<'e> Findings<'e> {
-    pub(super) fn new(environment: &'e Environment) -> Self {
+    pub(super) fn new(environment: &'e Environment, needs: Needs) -> Self {
         Self {
             environment,
+            needs,
+            unresolved: RefCell::default(),
+            fingerprints: RefCell::default(),
+            variables: RefCell::default(),
             problems: RefCell::default(),
             warnings: RefCell::default(),
             shown: RefCell::default(),
+        }
+    }
+
+    fn needs(&self, key: &str) -> bool {
+        match self.needs {
+            Needs::Every => true,
+            Needs::Only(keys) => keys.contains(&key),
         }
     }
 
@@ -209,6 +229,32 @@ impl<'t> Slot<'t> {
 
     pub(super) fn environment(&self) -> &'t Environment {
         self.findings.environment
+    }
+
+    /// Notes by what a change of this secret will be seen.
+    pub(super) fn note_fingerprint(&self, secret: &str) {
+        self.findings.fingerprints.borrow_mut().note(&self.key, secret);
+    }
+
+    /// Notes that a secret comes from this variable.
+    pub(super) fn reads_variable(&self, name: &str) {
+        self.findings.variables.borrow_mut().insert(name.to_owned());
+    }
+
+    /// What `read` finds of a secret; where it finds none and nobody needs it, `stand_in`, and what is wrong is noted.
+    pub(super) fn if_needed<T>(
+        &self,
+        read: impl FnOnce() -> Option<T>,
+        stand_in: impl FnOnce() -> T,
+    ) -> Option<T> {
+        let before = self.findings.problems.borrow().len();
+        let found = read();
+        if found.is_some() || self.findings.needs(&self.key) {
+            return found;
+        }
+        let unresolved = self.findings.problems.borrow_mut().split_off(before);
+        self.findings.unresolved.borrow_mut().extend(unresolved);
+        Some(stand_in())
     }
 
     /// The node, or `None` after saying that it is missing and what was wanted.

@@ -94,6 +94,7 @@ fn server(mut section: Section<'_>) -> Option<Server> {
     {
         waiting.warning(format!("no more than {} count, seven eighths of max_connections", most - most / 8));
     }
+    let admin_hosts = hosts(&section.defaulted("admin_hosts"));
     section.end();
     Some(Server {
         listen: listen?,
@@ -101,7 +102,23 @@ fn server(mut section: Section<'_>) -> Option<Server> {
         public_url: public_url?,
         max_connections: max_connections?,
         max_waiting_per_app: max_waiting_per_app?,
+        admin_hosts: admin_hosts?,
     })
+}
+
+fn hosts(slot: &Slot<'_>) -> Option<Vec<String>> {
+    let slots = slot.list("a list of 0 to 32 names of hosts, such as [\"metrics.internal\"]", 0..=32)?;
+    let hosts: Vec<_> = slots
+        .iter()
+        .map(|slot| {
+            slot.text("the name or IP address of a host, without a port", |text| {
+                let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+                let is_name = (1..=253).contains(&text.len()) && text.bytes().all(fits);
+                (is_name || text.parse::<std::net::Ipv6Addr>().is_ok()).then(|| text.to_ascii_lowercase())
+            })
+        })
+        .collect();
+    hosts.into_iter().collect()
 }
 
 fn clash(a: SocketAddr, b: SocketAddr) -> bool {
@@ -166,7 +183,10 @@ fn app(slot: &Slot<'_>, before: &[App]) -> Option<App> {
     }
     let keys_slot = section.required("api_keys");
     let keys = secrets(&keys_slot, SecretRule::API_KEY, |slot, key| {
-        let same = |other: &SecretString| other.expose_secret() == key.expose_secret();
+        // Empty is one that is missing and not needed.
+        let same = |other: &SecretString| {
+            other.expose_secret() == key.expose_secret() && !key.expose_secret().is_empty()
+        };
         if let Some(other) = before.iter().find(|app| app.api_keys.iter().any(same)) {
             slot.problem(format!("the same key as one of app \"{}\"; each app needs its own", other.name));
         }

@@ -171,8 +171,14 @@ impl Slot<'_> {
         self.text("a path", |text| usable(text).then(|| PathBuf::from(text)))
     }
 
-    /// A secret, fetched from where it is kept.
+    /// A secret, fetched from where it is kept; empty where it is missing and not needed.
     pub(super) fn secret(&self, rule: SecretRule) -> Option<SecretString> {
+        let secret = self.if_needed(|| self.found_secret(rule), || SecretString::from(""))?;
+        self.note_fingerprint(secret.expose_secret());
+        Some(secret)
+    }
+
+    fn found_secret(&self, rule: SecretRule) -> Option<SecretString> {
         let (secret, place, secret_from) = match self.secret_reference()? {
             Reference::Inline(text) => (SecretString::from(text), String::new(), None),
             Reference::Variable(name) => {
@@ -199,6 +205,15 @@ impl Slot<'_> {
 
     /// The master key, or the file that holds it or will once the server has started.
     pub(super) fn master_key(&self) -> Option<MasterKey> {
+        let key = self.if_needed(|| self.found_master_key(), || MasterKey::Inline("".into()))?;
+        match &key {
+            MasterKey::Inline(text) => self.note_fingerprint(text.expose_secret()),
+            MasterKey::File(path) => self.note_fingerprint(&path.to_string_lossy()),
+        }
+        Some(key)
+    }
+
+    fn found_master_key(&self) -> Option<MasterKey> {
         let checked = |secret: &str, whose: &str| {
             let key = secrets::trimmed(secret).map(MasterKey::decode);
             match &key {
@@ -280,6 +295,7 @@ impl Slot<'_> {
     }
 
     fn variable(&self, name: &str) -> Option<&str> {
+        self.reads_variable(name);
         let found = self.environment().look_up(name);
         let why = match found {
             Ok(_) => None,
@@ -337,7 +353,7 @@ pub(super) enum Address {
     Endpoint,
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address: Result<IpAddr, _> = host.trim_start_matches('[').trim_end_matches(']').parse();
     host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(|ip| ip.is_loopback())

@@ -163,7 +163,7 @@ fn wants_page(request: &HttpRequest) -> bool {
 }
 
 pub async fn unrouted(console: web::Data<Console>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
-    if console.users.is_empty() {
+    if console.users.now().is_empty() {
         return Err(Refusal::NoUsers);
     }
     // Who is not signed in does not learn which pages there are.

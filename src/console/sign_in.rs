@@ -45,7 +45,7 @@ enum Trouble {
 
 #[get("/sign-in")]
 pub async fn form(console: web::Data<Console>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
-    if console.users.is_empty() {
+    if console.users.now().is_empty() {
         return Err(Refusal::NoUsers);
     }
     let query = web::Query::<Vec<(String, String)>>::from_query(request.query_string());
@@ -63,7 +63,7 @@ pub async fn submit(
     request: HttpRequest,
     posted: Posted,
 ) -> Result<HttpResponse, Refusal> {
-    if console.users.is_empty() {
+    if console.users.now().is_empty() {
         return Err(Refusal::NoUsers);
     }
     let next = safe_return(posted.text("next"));
@@ -104,8 +104,9 @@ async fn let_in(
     if let Err(wait) = console.slow_down.try_once(&name, origin, now) {
         return Err(Trouble::Slow(wait));
     }
-    let user = console.users.iter().find(|user| user.name == name);
-    let Some(compared) = user.or(console.users.first()) else { return Err(Trouble::Wrong) };
+    let users = console.users.now();
+    let user = users.iter().find(|user| user.name == name);
+    let Some(compared) = user.or(users.first()) else { return Err(Trouble::Wrong) };
     match (console.passwords.check(&compared.password_hash, password, origin).await, user) {
         (Verdict::Right, Some(user)) => {
             console.slow_down.forget(&name, origin, now);

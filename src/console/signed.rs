@@ -45,7 +45,8 @@ impl Signed {
             Touch::Use => console.sessions.used(session, now),
             Touch::Leave => console.sessions.seen(session, now),
         }?;
-        let user = console.users.iter().find(|user| user.name == name)?;
+        let users = console.users.now();
+        let user = users.iter().find(|user| user.name == name)?;
         Some(Self {
             name,
             role: user.role,
@@ -88,7 +89,7 @@ pub fn csrf(vault: &Vault, token: &Token) -> String {
 
 fn extract(request: &HttpRequest, touch: Touch) -> Result<Signed, Refusal> {
     let console = request.app_data::<web::Data<Console>>().ok_or(Refusal::Internal)?;
-    if console.users.is_empty() {
+    if console.users.now().is_empty() {
         return Err(Refusal::NoUsers);
     }
     Signed::of(console, request.headers(), touch).ok_or(Refusal::SignInFirst)

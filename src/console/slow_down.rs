@@ -83,6 +83,15 @@ impl SlowDown {
         Self { tables: Mutex::new(Tables { known, ..Tables::default() }) }
     }
 
+    /// Those who may use the console from now on, beside those who might before.
+    pub fn know(&self, users: impl Iterator<Item = UserName>) {
+        let mut tables = self.tables();
+        for name in users {
+            let tries = tables.unknown.remove(&name).unwrap_or_default();
+            tables.known.entry(name).or_insert(tries);
+        }
+    }
+
     /// Takes one try for this name, before its password is looked at, so that many at once gain nothing. `Err` says
     /// how long to wait; that try then does not count.
     pub fn try_once(&self, name: &UserName, origin: Origin, now: Timestamp) -> Result<(), Duration> {

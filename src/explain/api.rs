@@ -50,6 +50,23 @@ pub(super) static TABLE: &[Explanation] = &[
         ),
     ),
     ours(
+        "host_not_allowed",
+        Operator,
+        said("Unknown name of the admin listener", "Unbekannter Name des Admin-Zugangs"),
+        said(
+            "The admin listener was called by a host name that the configuration does not know. It answers only to \
+             names it is known by, so that no web page can reach it through somebody's browser.",
+            "Der Admin-Zugang wurde unter einem Hostnamen aufgerufen, den die Konfiguration nicht kennt. Er antwortet \
+             nur unter bekannten Namen, damit keine Webseite ihn über den Browser eines Benutzers erreicht.",
+        ),
+        said(
+            "Call it by localhost, its IP address or the host of `console.public_url`, or add the name to \
+             `admin_hosts` in `[server]`.",
+            "Rufen Sie ihn unter localhost, seiner IP-Adresse oder dem Host aus `console.public_url` auf, oder tragen \
+             Sie den Namen unter `[server] admin_hosts` ein.",
+        ),
+    ),
+    ours(
         "unsupported_media_type",
         App,
         said("Body is not JSON", "Inhalt ist kein JSON"),

@@ -68,7 +68,7 @@ fn authenticate(request: &HttpRequest) -> Option<Caller> {
     if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() || key.len() > MAX_KEY_BYTES {
         return None;
     }
-    let app = shared.keys.owner(&shared.vault, key)?;
+    let app = shared.keys.now().owner(&shared.vault, key).cloned()?;
     request.extensions_mut().insert(app.clone());
-    Some(Caller(app.clone()))
+    Some(Caller(app))
 }

@@ -23,6 +23,7 @@ pub enum Code {
     SignatureRefused,
     NotFound,
     MethodNotAllowed,
+    HostNotAllowed,
     MalformedBody,
     UnsupportedMediaType,
     BodyTooLarge,
@@ -48,11 +49,12 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Unauthorized,
         Self::SignatureRefused,
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::HostNotAllowed,
         Self::MalformedBody,
         Self::UnsupportedMediaType,
         Self::BodyTooLarge,
@@ -119,6 +121,12 @@ impl Code {
                 StatusCode::METHOD_NOT_ALLOWED,
                 "This path does not take this method",
                 "Use one of the methods in the header `Allow`.",
+            ),
+            Self::HostNotAllowed => (
+                "host_not_allowed",
+                StatusCode::MISDIRECTED_REQUEST,
+                "The admin listener is not known by this name",
+                "Call it by a loopback name or by the host of `console.public_url`, or add the name to `admin_hosts`.",
             ),
             Self::MalformedBody => (
                 "malformed_body",

@@ -13,8 +13,6 @@ use super::input::Query;
 use super::view::Time;
 use super::{Lifecycle, Shared};
 use crate::store::{self, Health};
-use crate::vault::Vault;
-use crate::vault::webhook::evidence_place;
 use crate::verification::values::ChannelName;
 
 /// Whether the process is alive
@@ -76,7 +74,9 @@ pub async fn metrics(shared: web::Data<Shared>) -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(shared.metrics.render())
 }
 
-/// What an operator should know, newest first, unreadable webhooks among it
+/// What an operator should know, newest first
+///
+/// Without the evidence: that may hold numbers and texts, and is shown to operators who have signed in to the console.
 #[utoipa::path(
     operation_id = "list_alerts",
     tag = "operation",
@@ -95,7 +95,7 @@ pub async fn alerts(shared: web::Data<Shared>, request: HttpRequest) -> Result<H
     query.finish()?;
     let page = shared.store.alerts(limit, before).await?;
     Ok(HttpResponse::Ok().json(AlertPage {
-        data: page.items.into_iter().map(|alert| Alert::new(&shared.vault, alert)).collect(),
+        data: page.items.into_iter().map(Alert::from).collect(),
         next_cursor: page.next.map(|next| cursors.seal(next)),
     }))
 }
@@ -115,25 +115,10 @@ struct Alert {
     #[schema(example = "unreadable_webhook")]
     code: String,
     title: String,
-    subject: Option<String>,
-    /// The beginning of an unreadable webhook.
-    evidence: Option<String>,
 }
 
-impl Alert {
-    fn new(vault: &Vault, alert: store::Alert) -> Self {
-        let evidence =
-            alert.evidence.map(|sealed| match vault.open(&evidence_place(&alert.channel), &sealed) {
-                Ok(clear) => String::from_utf8_lossy(&clear).into_owned(),
-                Err(error) => error.to_string(),
-            });
-        Self {
-            at: Time(alert.at),
-            channel: alert.channel,
-            code: alert.code,
-            title: alert.title,
-            subject: alert.subject,
-            evidence,
-        }
+impl From<store::Alert> for Alert {
+    fn from(alert: store::Alert) -> Self {
+        Self { at: Time(alert.at), channel: alert.channel, code: alert.code, title: alert.title }
     }
 }

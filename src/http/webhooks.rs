@@ -1,5 +1,6 @@
 //! What providers tell us: raw bytes → signature → parse → one order to the store → 200 when all of it is durable.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -97,6 +98,7 @@ async fn hear(
     payload: Option<web::Payload>,
 ) -> Result<HttpResponse, Problem> {
     let (channel, meters) = channel(shared, request)?;
+    let channel = &*channel;
     let body = match payload {
         Some(payload) => read_body(request, payload, BODY_LIMIT).await,
         None => Ok(web::Bytes::new()),
@@ -158,14 +160,14 @@ fn answer(reply: Reply) -> HttpResponse {
 fn channel<'a>(
     shared: &'a Shared,
     request: &HttpRequest,
-) -> Result<(&'a Channel, &'a ChannelMeters), Problem> {
+) -> Result<(Arc<Channel>, &'a ChannelMeters), Problem> {
     let name = request.match_info().get("channel");
     let known = name.and_then(|name| named(shared, name));
     known.ok_or_else(|| Problem::new(Code::NotFound, "there is no such channel"))
 }
 
-fn named<'a>(shared: &'a Shared, name: &str) -> Option<(&'a Channel, &'a ChannelMeters)> {
-    Some((&**shared.channels.get(name)?, shared.webhooks.get(name)?))
+fn named<'a>(shared: &'a Shared, name: &str) -> Option<(Arc<Channel>, &'a ChannelMeters)> {
+    Some((shared.channels.now().get(name).cloned()?, shared.webhooks.get(name)?))
 }
 
 /// What one webhook says, channel by channel.
@@ -208,7 +210,8 @@ impl Deliveries<'_> {
             meters.received_at(now);
         }
         heard_of.iter().for_each(|(_, meters)| meters.received_at(now));
-        for (channel, meters) in heard_of.into_iter().chain([(channel, meters)]) {
+        let heard_of = heard_of.iter().map(|(channel, meters)| (&**channel, *meters));
+        for (channel, meters) in heard_of.chain([(channel, meters)]) {
             if channel.stored() > 0 {
                 meters.refused_in_a_row(0);
             }

@@ -32,6 +32,7 @@ mod rebuilt;
 mod record;
 mod restore;
 mod rows;
+mod scratch;
 mod waker;
 mod wal;
 mod watchers;
@@ -48,12 +49,15 @@ use futures_util::future::ready;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use backup::{Copied, Sum as CopySum, copy, head as copy_head};
+#[cfg(test)]
+pub(crate) use damage::Sled;
 pub use export::{Exported, Way, export};
-pub use import::{Imported, checked_export, import};
+pub use import::{ExportFile, Imported, checked_export, import, people_of_export};
 pub use loaded::{Loaded, load};
 pub use offline::{Chain, Progress, Reindexed, reindex, verify_audit};
 pub use open::OpenError;
-pub use restore::{Verified, restore, verify, verify_backup};
+pub use restore::{Verified, people_of_backup, restore, verify, verify_backup};
+pub use scratch::{Scratch, is_in_use};
 
 use super::{
     Alert, Answer, AuditRecord, Errand, Filter, Health, Idempotency, Inbound, LogPosition, Order, Page,

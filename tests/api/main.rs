@@ -1,5 +1,6 @@
 //! The HTTP interfaces from the outside: a real server on a real socket over a real store, in virtual time.
 
+mod admin;
 mod bad_input;
 mod checks;
 mod commands;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use actix_web::web::{self, ServiceConfig};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -15,10 +16,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use twotick::app::metrics;
+use twotick::changing::Changing;
 use twotick::channel::webhook::Callback;
 use twotick::channel::{self, Basis, Channel, Settings, Timeouts, http_sms, meta, signature};
 use twotick::clock::{Clock, ManualClock};
-use twotick::http::{self, CustomCode, Lifecycle, Limits, Profile, Services};
+use twotick::http::{self, CustomCode, Hosts, Lifecycle, Limits, Profile, Services};
 use twotick::store::sled::{self, SledStore};
 use twotick::store::{Errand, Order, Store};
 use twotick::vault::{self, Vault};
@@ -79,16 +81,18 @@ pub async fn server_within(profiles: &[&str], limits: Limits) -> Server {
         vault: Arc::clone(&vault),
         clock: Clock::Manual(Arc::clone(&clock)),
         apps: vec![app("shop", &[KEY, SECOND_KEY]), app("bank", &[OTHER_APPS_KEY])],
-        profiles: profiles.iter().map(|name| ((*name).to_owned(), profile(name))).collect(),
-        channels: channels(),
+        profiles: Changing::new(profiles.iter().map(|name| ((*name).to_owned(), profile(name))).collect()),
+        channels: Changing::new(channels()),
         lifecycle: serving,
         limits,
         metrics: metrics::recorder().unwrap(),
     });
     let (public, admin) = (listener(), listener());
     let (addr, admin_addr) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
-    let servers =
-        [http::serve_public(public, &shared, 2).unwrap(), http::serve_admin(admin, &shared, |_| {}).unwrap()];
+    let servers = [
+        http::serve_public(public, &shared, 2).unwrap(),
+        http::serve_admin(admin, &shared, Hosts::default(), pages).unwrap(),
+    ];
     let handles = servers.iter().map(actix_web::dev::Server::handle).collect();
     servers.into_iter().for_each(|server| drop(tokio::spawn(server)));
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
@@ -105,6 +109,11 @@ pub async fn server_within(profiles: &[&str], limits: Limits) -> Server {
         sent: 0,
         _folder: folder,
     }
+}
+
+/// A page that reads what is posted to it, as a form does.
+fn pages(config: &mut ServiceConfig) {
+    config.route("/slow", web::post().to(async |body: web::Bytes| format!("{} bytes", body.len())));
 }
 
 impl Server {

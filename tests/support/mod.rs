@@ -94,14 +94,18 @@ impl Server {
     fn begin(config: &str, folder: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let path = folder.join("config.toml");
         std::fs::write(&path, config).unwrap();
-        let mut child = twotick()
+        let mut command = twotick();
+        command
             .args(["--config", path.to_str().unwrap(), "serve"])
             .args(args)
-            .envs(variables.iter().copied())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary runs");
+            .envs(variables.iter().copied());
+        Self::start_by(command)
+    }
+
+    /// Returns once the server that this command starts is up.
+    pub fn start_by(mut command: Command) -> Self {
+        let mut child =
+            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary runs");
         let (told, up) = mpsc::channel();
         let log = Arc::new(Mutex::new(String::new()));
         let kept = Arc::clone(&log);

@@ -78,6 +78,7 @@ impl Office {
             public_url: format!("http://{public}"),
             max_connections: 1_000,
             max_waiting_per_app: 500,
+            admin_hosts: Vec::new(),
         })
         .expect("ports that were free a moment ago");
         let sandbox = sandbox::start(options(public)).await.expect("a sandbox");

@@ -230,7 +230,8 @@ impl Filters {
             let since = Self { since: Some(Timestamp::from_millis(since)), until: None, ..self.before(None) };
             format!("/console{}", since.query())
         };
-        let visible = console.apps.iter().filter(|app| signed.sees(app));
+        let apps = console.apps.now();
+        let visible = apps.iter().filter(|app| signed.sees(app));
         Form {
             statuses: Status::ALL.map(|status| Choice {
                 value: status.as_str().to_owned(),

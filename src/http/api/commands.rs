@@ -196,7 +196,7 @@ pub async fn resend(
     path_id(&request)?;
     let mut fields = read_fields(&request, payload, Presence::Optional).await?;
     let channel = fields.text("channel");
-    if channel.as_ref().is_some_and(|name| !shared.channels.contains_key(name)) {
+    if channel.as_ref().is_some_and(|name| !shared.channels.now().contains_key(name)) {
         fields.refuse(Code::InvalidRequest, "/channel", "there is no such channel");
     }
     fields.finish()?;

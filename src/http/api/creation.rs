@@ -53,17 +53,18 @@ pub async fn create(
     let body = read_body(&request, payload, API_BODY_LIMIT).await?;
     require_json(&request)?;
     let fields = Fields::parse(&body)?;
+    let profiles = shared.profiles.now();
     let Some(key) = key else {
-        let order = wanted(&shared, &caller, fields)?.order(&shared, &caller, None)?;
+        let order = wanted(&profiles, &caller, fields)?.order(&shared, &caller, None)?;
         return carry_out(&shared, &request, order, [0; 16]).await;
     };
     let _under_way = UnderWay::enter(&shared.creating, key)?;
-    let fingerprint = shared.vault.fingerprint("idempotent request", &asked(&fields, &shared.profiles));
+    let fingerprint = shared.vault.fingerprint("idempotent request", &asked(&fields, &profiles));
     if let Some(first) = shared.store.idempotency(key).await? {
         return replay(&shared, &request, &first, fingerprint).await;
     }
     let idempotency = Idempotency { key, fingerprint, at: shared.clock.now(), answer: None };
-    let order = wanted(&shared, &caller, fields)?.order(&shared, &caller, Some(idempotency))?;
+    let order = wanted(&profiles, &caller, fields)?.order(&shared, &caller, Some(idempotency))?;
     carry_out(&shared, &request, order, fingerprint).await
 }
 
@@ -127,9 +128,13 @@ fn asked(fields: &Fields, profiles: &BTreeMap<String, Profile>) -> Vec<u8> {
     serde_json::to_vec(&said).unwrap_or_default()
 }
 
-fn wanted<'a>(shared: &'a Shared, caller: &Caller, mut fields: Fields) -> Result<Wanted<'a>, Problem> {
+fn wanted<'a>(
+    profiles: &'a BTreeMap<String, Profile>,
+    caller: &Caller,
+    mut fields: Fields,
+) -> Result<Wanted<'a>, Problem> {
     let to = number(&mut fields);
-    let profile = profile(&mut fields, &shared.profiles);
+    let profile = profile(&mut fields, profiles);
     let locale = locale(&mut fields);
     let client_ref = client_ref(&mut fields);
     let code = code(&mut fields, profile);

@@ -2,8 +2,7 @@
 //! an import that stopped goes on where it was. Nothing that was under way is taken up again: the server that was exported
 //! may have gone on since, so what was pending is expired or canceled, and nothing is sent.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -18,8 +17,8 @@ use super::open::{Disk, OpenError};
 use super::record;
 use crate::store::{Policies, StoreError, step};
 use crate::verification::due::due;
-use crate::verification::values::{Timestamp, VerificationId};
-use crate::verification::{Command, Comparison, Event, State};
+use crate::verification::values::{Sealed, Timestamp, VerificationId};
+use crate::verification::{Command, Comparison, Event, Fact, State};
 
 /// Rows that are made durable at once. Tests have few and want many batches.
 const ROWS_AT_ONCE: usize = if cfg!(test) { 10 } else { 1_000 };
@@ -52,15 +51,23 @@ pub fn is_half_done(disk: &Disk) -> Result<bool, StoreError> {
     Ok(note(disk)?.is_some_and(|note| !note.whole))
 }
 
+/// An export that is read from its beginning as often as it is asked for.
+pub struct ExportFile<'a, R> {
+    /// For what is said about it.
+    pub name: &'a Path,
+    /// Opens it, unpacked.
+    pub open: &'a (dyn Fn() -> io::Result<R> + Sync),
+}
+
 /// Reads the export in `file` into the store in `path`, which is made; or goes on with that. Doing so again changes
 /// nothing.
 ///
 /// # Errors
 /// Where the file is not whole, or was made under another master key, or the store holds something else.
-pub fn import(
+pub fn import<R: Read>(
     path: &Path,
     key_id: [u8; 4],
-    file: &Path,
+    file: &ExportFile<'_, R>,
     now: Timestamp,
     progress: &mut dyn FnMut(Way),
 ) -> Result<Imported, OpenError> {
@@ -85,8 +92,42 @@ pub fn import(
 }
 
 /// Checks all there is to check of an export without a store. How many lines there are.
-pub fn checked_export(file: &Path) -> Result<u64, OpenError> {
+pub fn checked_export<R: Read>(file: &ExportFile<'_, R>) -> Result<u64, OpenError> {
     checked(file).map(|(_, lines)| lines)
+}
+
+/// Shows `visit` each verification of an export with what was sealed of its person. None of one that was made under
+/// another master key.
+pub fn people_of_export<R: Read>(
+    file: &ExportFile<'_, R>,
+    key_id: [u8; 4],
+    visit: &mut dyn FnMut(VerificationId, &Sealed),
+) -> Result<(), OpenError> {
+    let mut lines = Lines::open(file).map_err(|source| file.unreadable(&source))?;
+    while let Some(text) = lines.next().map_err(|source| file.unreadable(&source))? {
+        let line = parsed(&text).map_err(|reason| file.wrong(lines.number, &reason))?;
+        let commits = match line {
+            Line::Verification { commits, .. } => commits,
+            Line::Twotick(heading) if heading.key_id != key_id => return Ok(()),
+            _other => continue,
+        };
+        let first = commits.first().and_then(|commit| commit.facts.first());
+        if let Some(Fact::Requested { request, .. }) = first {
+            visit(request.id, &request.person);
+        }
+    }
+    Ok(())
+}
+
+impl<R> ExportFile<'_, R> {
+    fn wrong(&self, number: u64, reason: &str) -> OpenError {
+        let name = self.name.display();
+        OpenError::Input { reason: format!("{name}, line {number}: {reason}; nothing was imported") }
+    }
+
+    fn unreadable(&self, source: &io::Error) -> OpenError {
+        OpenError::Input { reason: format!("{} cannot be read: {source}", self.name.display()) }
+    }
 }
 
 /// Where to go on with what is called so; only in a store that holds nothing else.
@@ -151,13 +192,11 @@ fn note(disk: &Disk) -> Result<Option<Note>, StoreError> {
 }
 
 /// Reads every line of a file and checks all there is to check of it without a store. How many lines there are.
-fn checked(file: &Path) -> Result<(Heading, u64), OpenError> {
-    let wrong = |number: u64, reason: &str| OpenError::Input {
-        reason: format!("{}, line {number}: {reason}; nothing was imported", file.display()),
-    };
-    let mut lines = Lines::open(file).map_err(|source| unreadable(file, source))?;
+fn checked<R: Read>(file: &ExportFile<'_, R>) -> Result<(Heading, u64), OpenError> {
+    let wrong = |number: u64, reason: &str| file.wrong(number, reason);
+    let mut lines = Lines::open(file).map_err(|source| file.unreadable(&source))?;
     let (mut heading, mut ended, mut hash) = (None, false, Sha256::new());
-    while let Some(text) = lines.next().map_err(|source| unreadable(file, source))? {
+    while let Some(text) = lines.next().map_err(|source| file.unreadable(&source))? {
         let number = lines.number;
         let line = parsed(&text).map_err(|reason| wrong(number, &reason))?;
         match line {
@@ -186,10 +225,6 @@ fn checked(file: &Path) -> Result<(Heading, u64), OpenError> {
     }
 }
 
-fn unreadable(file: &Path, source: io::Error) -> OpenError {
-    OpenError::Input { reason: format!("{} cannot be read: {source}", file.display()) }
-}
-
 fn parsed(text: &str) -> Result<Line, String> {
     // Only the kind of the error: its text could quote what is personal.
     let unclear = |error: serde_json::Error| format!("it cannot be read ({:?})", error.classify());
@@ -200,15 +235,15 @@ fn parsed(text: &str) -> Result<Line, String> {
     serde_json::from_str(framed.line.get()).map_err(unclear)
 }
 
-struct Lines {
-    reader: BufReader<File>,
+struct Lines<R> {
+    reader: BufReader<R>,
     /// Of the line that was read last, from 1.
     number: u64,
 }
 
-impl Lines {
-    fn open(file: &Path) -> io::Result<Self> {
-        Ok(Self { reader: BufReader::new(File::open(file)?), number: 0 })
+impl<R: Read> Lines<R> {
+    fn open(file: &ExportFile<'_, R>) -> io::Result<Self> {
+        Ok(Self { reader: BufReader::new((file.open)()?), number: 0 })
     }
 
     /// With its end.
@@ -231,9 +266,9 @@ struct Import<'a> {
 }
 
 impl Import<'_> {
-    fn run(&mut self, file: &Path, lines: u64) -> Result<(), Trouble> {
+    fn run<R: Read>(&mut self, file: &ExportFile<'_, R>, lines: u64) -> Result<(), Trouble> {
         let unreadable =
-            |error: io::Error| Trouble::Input(format!("{} cannot be read: {error}", file.display()));
+            |error: io::Error| Trouble::Input(format!("{} cannot be read: {error}", file.name.display()));
         let mut read = Lines::open(file).map_err(unreadable)?;
         // From here until the end the store is not opened for anything else.
         self.note_and_write()?;

@@ -9,8 +9,8 @@ use super::open::Disk;
 use super::rebuilt::{Life, key_id, rows};
 use super::record;
 use super::{
-    Chain, CopySum, Exported, Imported, OpenError, Settings, copy_head, export, import, open, reindex,
-    restore, verify, verify_audit, verify_backup,
+    Chain, CopySum, ExportFile, Exported, Imported, OpenError, Settings, Way, copy_head, export, import,
+    open, reindex, restore, verify, verify_audit, verify_backup,
 };
 use crate::clock::{Clock, ManualClock};
 use crate::store::contract::policy;
@@ -40,7 +40,18 @@ async fn moved(seed: u64, steps: usize) -> Moved {
 }
 
 fn read_in(into: &Path, file: &Path, now: Timestamp) -> Result<Imported, OpenError> {
-    import(&into.join("data"), key_id(), file, now, &mut |_| {})
+    read_as(key_id(), &into.join("data"), file, now, &mut |_| {})
+}
+
+fn read_as(
+    key_id: [u8; 4],
+    data: &Path,
+    file: &Path,
+    now: Timestamp,
+    progress: &mut dyn FnMut(Way),
+) -> Result<Imported, OpenError> {
+    let open = || std::fs::File::open(file);
+    import(data, key_id, &ExportFile { name: file, open: &open }, now, progress)
 }
 
 #[tokio::test]
@@ -114,7 +125,7 @@ async fn an_import_that_stopped_anywhere_goes_on_and_its_store_is_not_used_befor
             assert!(calls < 1, "the process dies here");
             calls += 1;
         };
-        if let Ok(done) = import(&path, key_id(), &file, now, &mut dies) {
+        if let Ok(done) = read_as(key_id(), &path, &file, now, &mut dies) {
             assert_eq!(done, expected);
             break;
         }
@@ -155,7 +166,7 @@ async fn a_file_that_is_not_whole_of_another_key_or_for_a_store_in_use_changes_n
         assert!(matches!(refused, OpenError::Input { .. }), "{what}: {refused}");
         assert!(!into.path().join("data").exists(), "{what}");
     }
-    let other = import(&into.path().join("data"), [1; 4], &file, now, &mut |_| {}).unwrap_err();
+    let other = read_as([1; 4], &into.path().join("data"), &file, now, &mut |_| {}).unwrap_err();
     assert!(other.to_string().contains("another master key"), "{other}");
     let refused = read_in(life.world.folder.path(), &file, now).unwrap_err();
     assert!(refused.to_string().contains("in use already"), "{refused}");

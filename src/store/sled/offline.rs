@@ -7,6 +7,7 @@ use super::index::{self, Entry};
 use super::keys::{self, Row};
 use super::open::{Disk, OpenError, WriteError};
 use super::record;
+use super::scratch::Scratch;
 use crate::store::{ChainHash, Inbound, Policies, StoreError};
 use crate::verification::values::VerificationId;
 
@@ -68,10 +69,11 @@ pub fn reindex_of(disk: &Disk, progress: &mut dyn FnMut(Progress)) -> Result<Rei
     Rebuild { disk, batch: ::sled::Batch::default(), rows: 0, progress }.run()
 }
 
-/// Checks every link of the audit log and names the first that is broken.
+/// Checks every link of the audit log and names the first that is broken. The store is left as it is.
 pub fn verify_audit(path: &Path, key_id: [u8; 4]) -> Result<Chain, OpenError> {
-    let disk = Disk::open_existing(path, key_id)?;
-    disk.guarded(|| Ok(follow_all(&disk)?))
+    let scratch = Scratch::of(path)?;
+    let disk = Disk::open_existing(scratch.path(), key_id).map_err(|error| scratch.told(error))?;
+    disk.guarded(|| Ok(follow_all(&disk)?)).map_err(|error| scratch.told(error))
 }
 
 pub fn follow_all(disk: &Disk) -> Result<Chain, StoreError> {

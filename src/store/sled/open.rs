@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,10 +51,15 @@ const FLUSHED_AFTER: usize = if cfg!(test) { 1024 } else { 32 * 1024 };
 pub const LOCK: &str = "lock";
 /// sled gives its own lock back only when the last of its threads is done, a few milliseconds after it was dropped.
 const LET_GO_WITHIN: Duration = Duration::from_secs(2);
+/// A command that only asks whether the folder is in use holds the lock for some microseconds.
+const LOOKED_AT_WITHIN: Duration = Duration::from_millis(100);
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("{path} is in use by another process: only one twotick may use a data folder")]
+    #[error(
+        "{path} is in use by another process, and only one twotick may use a data folder. Stop the server first; \
+         `twotick backup`, which also verifies the copy, and `twotick erase` work while it runs"
+    )]
     InUse { path: PathBuf },
     #[error("{path} cannot be used: {source}")]
     Io { path: PathBuf, source: io::Error },
@@ -81,6 +87,26 @@ pub enum OpenError {
     HalfImported { path: PathBuf },
     #[error("the data in {path} was written under another master key: check [keys] master")]
     OtherKey { path: PathBuf },
+}
+
+impl OpenError {
+    /// The same error of the data in `path`.
+    pub fn of(self, path: &Path) -> Self {
+        let path = path.to_owned();
+        match self {
+            Self::InUse { .. } => Self::InUse { path },
+            Self::Io { source, .. } => Self::Io { path, source },
+            Self::Full { .. } => Self::Full { path },
+            Self::Damaged { reason, .. } => Self::Damaged { path, reason },
+            Self::Format { found, .. } => Self::Format { path, found },
+            Self::Unindexed { .. } => Self::Unindexed { path },
+            Self::Missing { .. } => Self::Missing { path },
+            Self::HalfImported { .. } => Self::HalfImported { path },
+            Self::OtherKey { .. } => Self::OtherKey { path },
+            Self::Output(source) => Self::Output(source),
+            Self::Input { reason } => Self::Input { reason },
+        }
+    }
 }
 
 /// sled, with the descriptor by which its file is synced.
@@ -172,7 +198,8 @@ impl Disk {
     }
 
     fn open_unindexed(path: &Path, key_id: [u8; 4]) -> Result<Self, OpenError> {
-        fs::create_dir_all(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
         let lock = lock(path)?;
         failpoint::reach("open.locked");
         let io = |source| OpenError::Io { path: path.to_owned(), source };
@@ -625,15 +652,22 @@ fn senseless(path: &Path) -> OpenError {
 /// Held as long as the folder is in use, and before anything in it is touched: sled has a lock of its own, but takes
 /// it after unfinished snapshots must be gone, and one that another process is just writing must stay.
 fn lock(path: &Path) -> Result<File, OpenError> {
-    let file = File::options().read(true).write(true).create(true).truncate(false).open(path.join(LOCK));
+    let mut options = File::options();
+    let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path.join(LOCK));
     let file = file.map_err(|source| match source.kind() {
         io::ErrorKind::StorageFull => OpenError::Full { path: path.to_owned() },
         _ => OpenError::Io { path: path.to_owned(), source },
     })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(OpenError::Io { path: path.to_owned(), source }),
+    let waiting = Stopwatch::start();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if waiting.elapsed() < LOOKED_AT_WITHIN => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(OpenError::Io { path: path.to_owned(), source }),
+        }
     }
 }
 
@@ -646,7 +680,7 @@ pub fn has_room(path: &Path) -> bool {
 }
 
 /// Room on the disk of `path` for who is not root, in bytes.
-fn free_room(path: &Path) -> io::Result<u64> {
+pub fn free_room(path: &Path) -> io::Result<u64> {
     let stat = rustix::fs::statvfs(path)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }

@@ -4,14 +4,18 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::backup::Rows;
+use super::commits;
 use super::import::{self, Imported, Note};
 use super::index;
+use super::journal;
 use super::keys::{self, Row};
 use super::offline::{Chain, Trouble, follow_all, reindex_of};
 use super::open::{Disk, OpenError};
 use super::record;
+use super::scratch::Scratch;
 use crate::store::{Inbound, StoreError};
-use crate::verification::values::{Timestamp, VerificationId};
+use crate::verification::values::{Sealed, Timestamp, VerificationId};
+use crate::verification::{Event, Fact};
 
 /// Rows that are made durable at once.
 const ROWS_AT_ONCE: usize = if cfg!(test) { 20 } else { 1_000 };
@@ -102,6 +106,37 @@ fn put_all<R: Read>(
     }
 }
 
+/// Shows `visit` each verification that a backup holds, with what was sealed of its person; perhaps more than once. None of
+/// one that was made under another master key.
+pub fn people_of_backup(
+    from: impl Read,
+    key_id: [u8; 4],
+    visit: &mut dyn FnMut(VerificationId, &Sealed),
+) -> io::Result<()> {
+    let mut rows = Rows::open(from)?;
+    if rows.key_id != key_id {
+        return Ok(());
+    }
+    let mut first_of = |events: &[Event]| {
+        if let Some(Fact::Requested { request, .. }) = events.first().map(|event| &event.fact) {
+            visit(request.id, &request.person);
+        }
+    };
+    while let Some((key, value)) = rows.next()? {
+        let Some(value) = value else { continue };
+        if key.first() == Some(&(Row::Events as u8)) {
+            first_of(&record::decode_events(&key, &value).map_err(io::Error::other)?);
+        } else if key.first() == Some(&(Row::Journal as u8)) {
+            for entry in journal::read(&key, &value).map_err(io::Error::other)? {
+                if let journal::Entry::Added { first: 1, commits, .. } = entry {
+                    first_of(&commits::read(commits).map_err(io::Error::other)?);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Checks a backup: that nothing is missing, and every row as it was written.
 pub fn verify_backup(from: impl Read) -> io::Result<Verified> {
     let mut rows = Rows::open(from)?;
@@ -114,9 +149,14 @@ pub fn verify_backup(from: impl Read) -> io::Result<Verified> {
 }
 
 /// Checks a store that no server uses: every row as it was written, what follows from others equal to what follows,
-/// and the audit log whole. The first thing that is wrong is the error.
+/// and the audit log whole. The first thing that is wrong is the error. The store is left as it is.
 pub fn verify(path: &Path, key_id: [u8; 4], progress: &mut dyn FnMut(u64)) -> Result<Verified, OpenError> {
-    let disk = Disk::open_existing(path, key_id)?;
+    let scratch = Scratch::of(path)?;
+    let disk = Disk::open_existing(scratch.path(), key_id).map_err(|error| scratch.told(error))?;
+    verify_disk(&disk, progress).map_err(|error| scratch.told(error))
+}
+
+fn verify_disk(disk: &Disk, progress: &mut dyn FnMut(u64)) -> Result<Verified, OpenError> {
     disk.guarded(|| {
         disk.gather_all()?;
         let mut verified = Verified::default();
@@ -129,13 +169,13 @@ pub fn verify(path: &Path, key_id: [u8; 4], progress: &mut dyn FnMut(u64)) -> Re
             verified.rows += 1;
             derived += u64::from(index::DERIVED.iter().any(|&kind| key.first() == Some(&(kind as u8))));
         }
-        let following = follow(&disk, &mut verified, progress)?;
+        let following = follow(disk, &mut verified, progress)?;
         if following != derived {
             let reason =
                 format!("{derived} rows should follow from others, but {following} do; `twotick reindex`");
             return Err(Trouble::Input(reason));
         }
-        match follow_all(&disk)? {
+        match follow_all(disk)? {
             Chain::Whole { records, .. } => verified.audit = records,
             Chain::Broken { seq, reason } => {
                 return Err(Trouble::Input(format!("the audit log is broken at number {seq}: {reason}")));

@@ -1,37 +1,12 @@
-//! What is done to the data while no server runs, by the real binary.
-
-mod support;
+//! Rows that are made again, and a log that is checked.
 
 use std::path::Path;
-use std::process::Output;
 
-use support::{KEY, Server, config, run, stderr, stdout};
+use crate::support::{Server, config, stderr, stdout};
+use crate::world::{DONE, FAILED, offline, stopped};
 
-const DONE: Option<i32> = Some(0);
-const FAILED: Option<i32> = Some(1);
 /// The row that says that all derived rows are there.
 const INDEX: [u8; 2] = *b"xv";
-
-fn offline(folder: &Path, command: &[&str]) -> Output {
-    let path = folder.join("config.toml");
-    run(&[&["--config", path.to_str().unwrap()], command].concat())
-}
-
-/// A server on this folder that sent one code and was stopped.
-fn stopped(folder: &Path) -> String {
-    let config = config("127.0.0.1:0".parse().unwrap(), "http://127.0.0.1:9", folder);
-    let mut server = Server::start(&config, folder);
-    let sent = run(&["send", "+12025550100", "--url", &server.url(), "--key", KEY]);
-    assert_eq!(sent.status.code(), DONE, "{}", stderr(&sent));
-    for command in [&["reindex"][..], &["audit", "verify"]] {
-        let output = offline(folder, command);
-        assert_eq!((output.status.code(), stdout(&output).as_str()), (FAILED, ""), "{command:?}");
-        assert!(stderr(&output).contains("another process"), "{}", stderr(&output));
-    }
-    server.signal("-TERM");
-    assert!(server.ended().0.success());
-    config
-}
 
 fn tamper(folder: &Path, change: impl FnOnce(&sled::Db)) {
     let db = sled::open(folder.join("data")).unwrap();

@@ -1,0 +1,400 @@
+//! The data folder and the user that it belongs to.
+//!
+//! The server must be able to open every file in it, so all of them belong to the owner of the folder. A command that an
+//! administrator runs as root takes the identity of that owner before it touches the folder: there is no moment at which
+//! a file of root's stands in it, also where the command is killed, and a link that the owner planted there leads root
+//! nowhere.
+
+use std::fs::{self, Metadata, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Gid, Uid, getegid, geteuid, getgroups, umask};
+
+use crate::config::{Backend, Config, MasterKey};
+
+/// Nothing that twotick writes there is for others.
+const PRIVATE_UMASK: u32 = 0o077;
+const READ: u32 = 0o4;
+const WRITE: u32 = 0o2;
+const ENTER: u32 = 0o1;
+
+/// What is done to the folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Only reads.
+    Check,
+    Write,
+}
+
+/// Why the folder is not touched.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    #[error(
+        "{} belongs to user id {owner} (mode {mode:04o}), and twotick runs as user id {user}, which may not \
+         {wanted} it: {remedy}", path.display()
+    )]
+    Denied { path: PathBuf, owner: u32, mode: u32, user: u32, wanted: &'static str, remedy: String },
+    #[error("{} cannot be looked at: {source}", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error(
+        "the files in {} belong to user id {uid}, and root may not take that identity here: {source}. Run it as that \
+         user: setpriv --reuid={uid} --regid={gid} --clear-groups twotick …", path.display()
+    )]
+    Identity { path: PathBuf, uid: u32, gid: u32, source: io::Error },
+}
+
+pub fn data_path(config: &Config) -> &Path {
+    match config.store.backend {
+        Backend::Sled => config.store.path.as_path(),
+    }
+}
+
+/// A user with its groups.
+struct User {
+    uid: u32,
+    gids: Vec<u32>,
+}
+
+impl User {
+    fn current() -> Self {
+        let mut gids: Vec<u32> = getgroups().unwrap_or_default().into_iter().map(Gid::as_raw).collect();
+        gids.push(getegid().as_raw());
+        Self { uid: geteuid().as_raw(), gids }
+    }
+
+    /// Root passes every check.
+    fn may(&self, wanted: u32, file: &Metadata) -> bool {
+        let shift = if file.uid() == self.uid {
+            6
+        } else if self.gids.contains(&file.gid()) {
+            3
+        } else {
+            0
+        };
+        self.uid == 0 || (file.mode() >> shift) & wanted == wanted
+    }
+}
+
+/// Carries out `work` with the identity of the folder's owner where this process is root's and the folder is not, else
+/// as the user that runs it. What is written is for that user alone. The threads that `work` starts share its identity.
+///
+/// # Errors
+/// Where a file of the folder, or the key that the configuration names, may not be used by that user.
+pub fn as_owner<T: Send>(
+    config: &Config,
+    purpose: Purpose,
+    work: impl FnOnce(&Path) -> T + Send,
+) -> Result<T, FolderError> {
+    let data = data_path(config);
+    let owner = owner_to_become(data)?;
+    if let (Some(owner), Purpose::Write) = (&owner, purpose) {
+        hand_over(config, owner);
+    }
+    check_access(config, purpose)?;
+    umask(Mode::from_raw_mode(PRIVATE_UMASK));
+    let work = move || {
+        if purpose == Purpose::Write {
+            make_private(data);
+        }
+        work(data)
+    };
+    let Some(owner) = owner else { return Ok(work()) };
+    let working = |()| -> Result<T, FolderError> {
+        borrow_identity(&owner).map_err(|source| owner.refused(data, source))?;
+        Ok(work())
+    };
+    thread::scope(|scope| match scope.spawn(move || working(())).join() {
+        Ok(done) => done,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
+}
+
+/// Gives up root's identity for that of the folder's owner, for as long as the process runs. Before any other thread is
+/// started. The user id that was taken, if one was.
+pub fn become_owner(config: &Config) -> Result<Option<u32>, FolderError> {
+    let data = data_path(config);
+    umask(Mode::from_raw_mode(PRIVATE_UMASK));
+    let Some(owner) = owner_to_become(data)? else { return Ok(None) };
+    hand_over(config, &owner);
+    take_identity(&owner).map_err(|source| owner.refused(data, source))?;
+    Ok(Some(owner.uid))
+}
+
+/// For a server, as the user that it runs as.
+pub fn prepare(config: &Config) -> Result<(), FolderError> {
+    check_access(config, Purpose::Write)?;
+    umask(Mode::from_raw_mode(PRIVATE_UMASK));
+    make_private(data_path(config));
+    Ok(())
+}
+
+struct Owner {
+    uid: u32,
+    gid: u32,
+}
+
+impl Owner {
+    fn refused(&self, data: &Path, source: io::Error) -> FolderError {
+        FolderError::Identity { path: data.to_owned(), uid: self.uid, gid: self.gid, source }
+    }
+}
+
+/// `None` where this process is not root's, or the folder is.
+fn owner_to_become(data: &Path) -> Result<Option<Owner>, FolderError> {
+    if !geteuid().is_root() {
+        return Ok(None);
+    }
+    let (path, mut there) = nearest(data)?;
+    if there.uid() == 0 && path == data && !data.join("db").exists() {
+        // An administrator has made it to put the keys there. It becomes the server's, like the folder that it is in.
+        let around = data.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        there = nearest(around)?.1;
+    }
+    if there.uid() == 0 {
+        return Ok(None);
+    }
+    Ok(Some(Owner { uid: there.uid(), gid: there.gid() }))
+}
+
+/// Gives the owner what an administrator has copied there as root: keys before a restore, or files of an older version.
+/// What somebody else owns, or what has a second name elsewhere, is left alone.
+fn hand_over(config: &Config, owner: &Owner) {
+    let data = data_path(config);
+    let mut files = own_files(data).unwrap_or_default();
+    files.push(data.to_owned());
+    if let MasterKey::File(key) = &config.keys.master
+        && key
+            .parent()
+            .and_then(|folder| fs::metadata(folder).ok())
+            .is_some_and(|there| there.uid() == owner.uid)
+    {
+        files.push(key.clone());
+    }
+    for path in files {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let Ok(file) = rustix::fs::open(&path, flags, Mode::empty()).map(fs::File::from) else { continue };
+        let Ok(about) = file.metadata() else { continue };
+        if about.uid() == 0 && (about.is_dir() || (about.is_file() && about.nlink() == 1)) {
+            // One that stays root's is named by the check that follows.
+            let _ = std::os::unix::fs::fchown(&file, Some(owner.uid), Some(owner.gid));
+        }
+    }
+}
+
+/// The folder, or where it does not exist yet the one that it will be made in.
+fn nearest(data: &Path) -> Result<(PathBuf, Metadata), FolderError> {
+    let mut path = data;
+    loop {
+        match fs::metadata(path) {
+            Ok(there) => return Ok((path.to_owned(), there)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(closed(path, error)),
+            Err(source) => return Err(FolderError::Unreadable { path: path.to_owned(), source }),
+        }
+        path = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            Some(_) | None if path == Path::new(".") => Path::new("/"),
+            Some(_) | None => Path::new("."),
+        };
+    }
+}
+
+/// Which folder on the way to `path` this user may not enter.
+fn closed(path: &Path, source: io::Error) -> FolderError {
+    let user = User::current();
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut ancestors: Vec<&Path> = absolute.ancestors().skip(1).collect();
+    ancestors.reverse();
+    for folder in ancestors {
+        match fs::metadata(folder) {
+            Ok(there) if !user.may(ENTER, &there) => {
+                return denied(folder, &there, &user, "enter", "run it as that user or as root".to_owned());
+            }
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    FolderError::Unreadable { path: path.to_owned(), source }
+}
+
+fn denied(path: &Path, file: &Metadata, user: &User, wanted: &'static str, remedy: String) -> FolderError {
+    let mode = file.mode() & 0o7777;
+    FolderError::Denied { path: path.to_owned(), owner: file.uid(), mode, user: user.uid, wanted, remedy }
+}
+
+/// Whether the user that will work on the folder may use every file of the store in it, its keys and the master key:
+/// the folder's owner where this process is root's, else the user that runs it.
+pub fn check_access(config: &Config, purpose: Purpose) -> Result<(), FolderError> {
+    let data = data_path(config);
+    let (path, there) = nearest(data)?;
+    let user = match geteuid() {
+        Uid::ROOT => User { uid: there.uid(), gids: vec![there.gid()] },
+        _ => User::current(),
+    };
+    let wanted_of = |file: &Metadata| {
+        let change = if purpose == Purpose::Write { WRITE } else { 0 };
+        READ | change | if file.is_dir() { ENTER } else { 0 }
+    };
+    let check = |path: &Path, file: &Metadata, wanted: u32| {
+        if user.may(wanted, file) {
+            return Ok(());
+        }
+        let word = if user.may(READ, file) { "write" } else { "read" };
+        let remedy = if file.uid() == there.uid() {
+            "run it as that user or as root".to_owned()
+        } else {
+            format!("as root, chown --reference={} {}", data.display(), path.display())
+        };
+        Err(denied(path, file, &user, word, remedy))
+    };
+    if path != data {
+        // Only what is going to be made needs a folder that can be written.
+        return if purpose == Purpose::Write { check(&path, &there, WRITE | ENTER) } else { Ok(()) };
+    }
+    check(data, &there, wanted_of(&there))?;
+    for path in own_files(data)? {
+        match fs::metadata(&path) {
+            Ok(file) => check(&path, &file, wanted_of(&file))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(FolderError::Unreadable { path, source }),
+        }
+    }
+    if let MasterKey::File(key) = &config.keys.master
+        && let Ok(file) = fs::metadata(key)
+    {
+        check(key, &file, READ)?;
+    }
+    Ok(())
+}
+
+/// The same of a user who is not root and only asks the server that uses the folder.
+pub fn check_reach(config: &Config) -> Result<(), FolderError> {
+    if geteuid().is_root() { Ok(()) } else { check_access(config, Purpose::Check) }
+}
+
+/// The files and folders in the data folder that twotick made, in order of their names.
+fn own_files(data: &Path) -> Result<Vec<PathBuf>, FolderError> {
+    const STORE: [&str; 6] = ["db", "conf", "blobs", "lock", "wal.0", "wal.1"];
+    let unreadable = |source| FolderError::Unreadable { path: data.to_owned(), source };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(data).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if STORE.contains(&&*name) || name.starts_with("snap.") {
+            files.push(entry.path());
+        }
+    }
+    let keys = data.join(super::KEYS);
+    if let Ok(entries) = fs::read_dir(&keys) {
+        files.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
+    }
+    files.push(keys);
+    files.sort();
+    Ok(files)
+}
+
+/// Closes to others what an earlier umask or a copy left open. What belongs to somebody else is left alone.
+fn make_private(data: &Path) {
+    let files = own_files(data).unwrap_or_default();
+    for path in files.iter().map(PathBuf::as_path).chain([data]) {
+        let Ok(file) = fs::symlink_metadata(path) else { continue };
+        let mode = file.mode() & 0o7777;
+        if (file.is_file() || file.is_dir()) && mode & PRIVATE_UMASK != 0 {
+            let _ = fs::set_permissions(path, Permissions::from_mode(mode & !PRIVATE_UMASK));
+        }
+    }
+}
+
+/// For this thread and those that it starts. It goes on to read what root may read, because the way to the folder may
+/// lead through one that only root can enter, as `/var/lib/private` of systemd's dynamic users; it writes as the owner.
+#[cfg(target_os = "linux")]
+fn borrow_identity(owner: &Owner) -> io::Result<()> {
+    use rustix::thread::{
+        CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_thread_groups, set_thread_res_gid,
+        set_thread_res_uid,
+    };
+    let CapabilitySets { permitted, inheritable, .. } = capabilities(None)?;
+    let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+    set_thread_groups(&[gid])?;
+    set_thread_res_gid(gid, gid, gid)?;
+    set_thread_res_uid(Uid::ROOT, uid, Uid::ROOT)?;
+    let effective = permitted & CapabilitySet::DAC_READ_SEARCH;
+    Ok(set_capabilities(None, CapabilitySets { effective, permitted, inheritable })?)
+}
+
+#[cfg(target_os = "linux")]
+fn take_identity(owner: &Owner) -> io::Result<()> {
+    use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+    let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+    set_thread_groups(&[gid])?;
+    set_thread_res_gid(gid, gid, gid)?;
+    Ok(set_thread_res_uid(uid, uid, uid)?)
+}
+
+/// Elsewhere an identity is the whole process's.
+#[cfg(not(target_os = "linux"))]
+fn borrow_identity(_owner: &Owner) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn take_identity(_owner: &Owner) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_may_what_the_bits_of_its_class_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "").unwrap();
+        let (uid, gid) = fs::metadata(&path).map(|file| (file.uid(), file.gid())).unwrap();
+        let (owner, member, other) = (
+            User { uid: uid.max(1), gids: vec![gid + 1] },
+            User { uid: uid + 7, gids: vec![gid] },
+            User { uid: uid + 7, gids: vec![gid + 1] },
+        );
+        for (mode, wanted, expected) in [
+            (0o600, READ | WRITE, [true, false, false]),
+            (0o640, READ, [true, true, false]),
+            (0o640, WRITE, [true, false, false]),
+            (0o604, READ, [true, false, true]),
+            (0o077, READ, [false, true, true]),
+        ] {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let file = fs::metadata(&path).unwrap();
+            let found = [&owner, &member, &other].map(|user| user.may(wanted, &file));
+            // Where root runs the test, the file is root's, and root is a user of its own.
+            let of_owner = if uid == 0 { found[0] } else { expected[0] };
+            assert_eq!([of_owner, found[1], found[2]], [of_owner, expected[1], expected[2]], "{mode:o}");
+            assert!(User { uid: 0, gids: Vec::new() }.may(wanted, &file), "root");
+        }
+    }
+
+    #[test]
+    fn what_is_open_to_others_is_closed_and_nothing_else_is_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        fs::create_dir_all(data.join("keys")).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        for name in ["db", "snap.0001", "wal.1", "keys/days", "notes.txt"] {
+            fs::write(data.join(name), "").unwrap();
+            fs::set_permissions(data.join(name), Permissions::from_mode(0o644)).unwrap();
+        }
+        fs::set_permissions(&data, Permissions::from_mode(0o755)).unwrap();
+        make_private(&data);
+        for name in ["db", "snap.0001", "wal.1", "keys/days"] {
+            assert_eq!(mode(&data.join(name)), 0o600, "{name}");
+        }
+        assert_eq!((mode(&data), mode(&data.join("keys"))), (0o700, 0o700));
+        assert_eq!(mode(&data.join("notes.txt")), 0o644, "not ours");
+    }
+}

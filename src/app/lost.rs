@@ -1,0 +1,179 @@
+//! What was sealed by keys that are not there. A key that retention destroyed is meant to be gone; one that is missing
+//! before its time was lost, and with it every number and text that it sealed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::store::{Filter, Store, StoreError};
+use crate::vault::{Vault, Whereabouts};
+use crate::verification::values::{Sealed, Timestamp, VerificationId};
+
+/// What a server that runs has counted.
+pub const METRIC: &str = "twotick_verifications_without_key";
+/// Each day (UTC) has a key of its own.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Verifications that are read at once.
+const PAGE: usize = 200;
+
+/// Which keys should be there.
+#[derive(Clone, Copy)]
+pub struct Expected<'a> {
+    pub vault: &'a Vault,
+    pub now: Timestamp,
+    /// How long personal data are kept, from the end of their day.
+    pub personal: Duration,
+}
+
+impl Expected<'_> {
+    /// The beginning of the oldest day whose key retention has not destroyed.
+    fn oldest_day(&self) -> Timestamp {
+        let kept_from = self.now.as_millis().saturating_sub(millis(self.personal));
+        Timestamp::from_millis(kept_from.div_euclid(millis(DAY)) * millis(DAY))
+    }
+
+    /// Whether the person of the verification should be readable, and the key is missing.
+    pub fn is_lost(&self, id: VerificationId, person: &Sealed) -> bool {
+        let whereabouts = self.vault.whereabouts(person, id.created_at());
+        let is_missing = matches!(whereabouts, Whereabouts::Lost | Whereabouts::LossAccepted);
+        is_missing && id.created_at() >= self.oldest_day()
+    }
+}
+
+/// Counts the verifications of a file whose keys are missing; one may be shown to it several times.
+pub struct Count<'a> {
+    expected: Expected<'a>,
+    lost: BTreeSet<VerificationId>,
+}
+
+impl<'a> Count<'a> {
+    pub fn new(expected: Expected<'a>) -> Self {
+        Self { expected, lost: BTreeSet::new() }
+    }
+
+    pub fn look_at(&mut self, id: VerificationId, person: &Sealed) {
+        if self.expected.is_lost(id, person) {
+            self.lost.insert(id);
+        }
+    }
+
+    pub fn lost(&self) -> u64 {
+        self.lost.len() as u64
+    }
+}
+
+/// How many verifications of the store have a person that nobody can read because the key was lost. Reads one
+/// verification a day, and all of a day whose newest is lost.
+pub async fn in_store(store: &dyn Store, expected: Expected<'_>) -> Result<u64, StoreError> {
+    let (mut lost, mut day) = (0, expected.oldest_day());
+    while day <= expected.now {
+        let next = day + DAY;
+        let filter = Filter { since: Some(day), until: Some(next), ..Filter::default() };
+        let (mut before, mut limit) = (None, 1);
+        loop {
+            let page = store.list(filter.clone(), limit, before).await?;
+            let here = page.items.iter().map(|snapshot| &snapshot.verification);
+            let here: Vec<_> = here.filter(|verification| !verification.erased).collect();
+            let lost_here =
+                here.iter().filter(|one| expected.is_lost(one.id(), &one.request.person)).count() as u64;
+            lost += lost_here;
+            let is_newest_whole = limit == 1 && !here.is_empty() && lost_here == 0;
+            before = page.next;
+            if before.is_none() || is_newest_whole {
+                break;
+            }
+            // An erased one says nothing about the key: the next may.
+            limit = if lost > 0 || !here.is_empty() { PAGE } else { 1 };
+        }
+        day = next;
+    }
+    Ok(lost)
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).max(1)
+}
+
+/// Counts them once for a server that has started, and says so in the log and the metrics.
+pub async fn tell(
+    store: std::sync::Arc<dyn Store>,
+    vault: std::sync::Arc<Vault>,
+    now: Timestamp,
+    personal: Duration,
+) {
+    metrics::describe_gauge!(
+        METRIC,
+        "Verifications whose number was sealed by a key that was missing at the start"
+    );
+    match in_store(&*store, Expected { vault: &vault, now, personal }).await {
+        Ok(lost) => {
+            metrics::gauge!(METRIC).set(lost as f64);
+            if lost > 0 {
+                tracing::error!(
+                    verifications = lost,
+                    "keys are missing in the data folder: nobody can read the numbers of these verifications. Put the \
+                     newest copy of the folder `keys` back"
+                );
+            }
+        }
+        Err(StoreError::Closed) => {}
+        Err(error) => tracing::warn!(%error, "it was not counted what was sealed by keys that are missing"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phone::Phone;
+    use crate::store::contract::World;
+    use crate::store::sled::Sled;
+    use crate::store::{Answer, Order};
+
+    const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+    #[tokio::test]
+    async fn only_what_should_be_readable_and_is_not_is_lost() {
+        let world = World::<Sled>::new();
+        let mut ids = Vec::new();
+        for day in 0..4 {
+            world.time.advance(DAY);
+            for number in 0..=day {
+                ids.push(world.created(&format!("+1202555{day}1{number:02}")).await);
+            }
+        }
+        let now = world.time.now();
+        // The same master key, and none of the keys of days.
+        let other = Vault::new(&[7; 32]);
+        let count = async |vault: &Vault, personal: Duration| {
+            in_store(&*world.store, Expected { vault, now, personal }).await.unwrap()
+        };
+        assert_eq!(count(&world.vault, MONTH).await, 0);
+        assert_eq!(count(&other, MONTH).await, 10);
+        // Retention has destroyed the keys of the days before: nothing is wrong with that.
+        assert_eq!(count(&other, DAY).await, 4 + 3);
+        let number = world.vault.number_index(&Phone::parse("+12025553100").unwrap());
+        while let Answer::Forgotten(1..) = world.execute(Order::Forget(number)).await {}
+        assert_eq!(count(&other, DAY).await, 3 + 3, "what was erased is no loss");
+        let mut file = Count::new(Expected { vault: &other, now, personal: DAY });
+        for id in [&ids[..], &ids[..]].concat() {
+            let snapshot = world.store.read(id).await.unwrap().unwrap();
+            file.look_at(id, &snapshot.verification.request.person);
+        }
+        assert_eq!(file.lost(), 4 + 3, "one that is shown twice is one");
+    }
+
+    #[test]
+    fn a_server_says_how_many() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let world = World::<Sled>::new();
+                world.created("+12025550100").await;
+                let (store, now) = (std::sync::Arc::clone(&world.store), world.time.now());
+                tell(store, std::sync::Arc::new(Vault::new(&[7; 32])), now, MONTH).await;
+            });
+        });
+        assert!(handle.render().lines().any(|line| line == format!("{METRIC} 1")), "{}", handle.render());
+    }
+}

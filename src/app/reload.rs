@@ -1,0 +1,208 @@
+//! A configuration that changes while the server runs. Apps with their keys, channels with their secrets, console users
+//! and texts change at once, for what begins from then on; everything else waits for a restart. A configuration that is
+//! wrong changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actix_web::web;
+use sd_notify::NotifyState;
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+
+use super::{StartError, app_names, apps, by_text, channels, console_users, notify, profiles};
+use crate::changing::Changing;
+use crate::config::{self, Config, Loaded, StepContent};
+use crate::console::Console;
+use crate::courier::Channels;
+use crate::http::Shared;
+
+/// What can change.
+#[derive(Clone)]
+pub struct Changeable {
+    pub http: web::Data<Shared>,
+    pub console: web::Data<Console>,
+    pub channels: Arc<Changing<Channels>>,
+}
+
+/// Follows changes of the configuration of a server that runs.
+pub struct Reloader {
+    changeable: Changeable,
+    running: Mutex<Loaded>,
+}
+
+/// What a reload did. Keys and names, never a value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    pub changed: Vec<String>,
+    /// Differs from what the server started with, and counts after the next start.
+    pub waiting: Vec<String>,
+}
+
+impl Reloader {
+    pub fn new(changeable: Changeable, loaded: Loaded) -> Self {
+        Self { changeable, running: Mutex::new(loaded) }
+    }
+
+    /// Puts what `read` reads in the place of what counts now, as far as it can change, and tells systemd and the log. Where
+    /// `read` finds nothing usable everything stays as it is. Blocks on the disk.
+    pub fn reload<E: std::fmt::Display>(&self, read: impl FnOnce() -> Result<Loaded, E>) {
+        let begun = NotifyState::monotonic_usec_now().map(|now| vec![NotifyState::Reloading, now]);
+        notify(&begun.unwrap_or_else(|_| vec![NotifyState::Reloading]));
+        let done = match read() {
+            Ok(loaded) => self.follow(loaded).map_err(|error| error.to_string()),
+            Err(problems) => Err(problems.to_string()),
+        };
+        match done {
+            Ok(Reloaded { changed, waiting }) => {
+                tracing::info!(changed = changed.join(", "), "the configuration was reloaded");
+                if !waiting.is_empty() {
+                    tracing::warn!(
+                        keys = waiting.join(", "),
+                        "these keys have changed too and need a restart"
+                    );
+                }
+            }
+            Err(problems) => {
+                let problems = problems.replace('\n', "; ");
+                tracing::error!(problems, "the configuration is wrong; the one before stays");
+            }
+        }
+        notify(&[NotifyState::Ready]);
+    }
+
+    /// What came of a configuration that is right.
+    fn follow(&self, loaded: Loaded) -> Result<Reloaded, StartError> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let (config, reloaded) = merged(&running, &loaded);
+        let of_channels = reloaded.changed.iter().any(|name| name.starts_with("channels."));
+        let new_channels = of_channels.then(|| channels(&config)).transpose()?;
+        let Changeable { http, console, channels } = &self.changeable;
+        http.admit(&apps(&config));
+        http.profiles.change_to(profiles(&config));
+        if let Some(new_channels) = new_channels {
+            http.channels.change_to(by_text(&new_channels));
+            channels.change_to(new_channels);
+        }
+        console.apps.change_to(app_names(&config));
+        if reloaded.changed.iter().any(|name| name.starts_with("console.users")) {
+            console.admit(console_users(&config));
+        }
+        // What was taken over is not told again; what waits is, as long as it waits.
+        let waits = |key: &String| reloaded.waiting.contains(key);
+        running.take_over(&loaded, |key| !waits(key));
+        running.config = config;
+        Ok(reloaded)
+    }
+}
+
+/// The configuration that counts from now on, and how it differs from the one before.
+fn merged(running: &Loaded, loaded: &Loaded) -> (Config, Reloaded) {
+    let (old, new) = (&running.config, &loaded.config);
+    let mut config = old.clone();
+    let mut told = Reloaded::default();
+    config.apps = new.apps.clone();
+    told.changed.extend(changes(
+        "apps",
+        old.apps.iter().map(|app| (&app.name, app)),
+        new.apps.iter().map(|app| (&app.name, app)),
+        |old, new| all_same(&old.api_keys, &new.api_keys),
+    ));
+    config.console.users = new.console.users.clone();
+    told.changed.extend(changes(
+        "console.users",
+        old.console.users.iter().map(|user| (&user.name, user)),
+        new.console.users.iter().map(|user| (&user.name, user)),
+        |old, new| {
+            (old.role, old.language, &old.apps) == (new.role, new.language, &new.apps)
+                && same(&old.password_hash, &new.password_hash)
+        },
+    ));
+    let (changed, kept) = take_texts(&mut config, new);
+    told.changed.extend(changed);
+
+    let swapped = take_channels(&mut config, new);
+    let is_of = |table: &str, key: &str| {
+        key.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    for key in running.differences(loaded) {
+        let of_channel = swapped.iter().any(|name| is_of(&format!("channels.{name}"), &key));
+        if of_channel && !key.ends_with(".messages_per_second") {
+            told.changed.push(key);
+        } else if !["apps", "console.users", "texts"].iter().any(|table| is_of(table, &key)) {
+            told.waiting.push(key);
+        }
+    }
+    told.waiting.extend(kept);
+    (config, told)
+}
+
+/// Names of what was added, removed or is not as before.
+fn changes<'c, T: 'c>(
+    table: &str,
+    old: impl Iterator<Item = (&'c String, &'c T)>,
+    new: impl Iterator<Item = (&'c String, &'c T)>,
+    is_same: impl Fn(&T, &T) -> bool,
+) -> Vec<String> {
+    let (old, new): (BTreeMap<_, _>, BTreeMap<_, _>) = (old.collect(), new.collect());
+    let names: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+    let change = |name: &&String| match (old.get(*name), new.get(*name)) {
+        (Some(old), Some(new)) if is_same(old, new) => None,
+        (Some(_), Some(_)) => Some(format!("{table}.{name}")),
+        (None, _) => Some(format!("{table}.{name} (new)")),
+        (Some(_), None) => Some(format!("{table}.{name} (removed)")),
+    };
+    names.into_iter().filter_map(|name| change(&name)).collect()
+}
+
+/// Takes over every channel that is still of the same kind, but for its rate, which the store keeps. Their names.
+fn take_channels(config: &mut Config, new: &Config) -> Vec<String> {
+    let mut taken = Vec::new();
+    for (name, channel) in &mut config.channels {
+        let Some(new) = new.channels.get(name) else { continue };
+        if new.kind.word() == channel.kind.word() {
+            let messages_per_second = channel.messages_per_second;
+            *channel = config::Channel { messages_per_second, ..new.clone() };
+            taken.push(name.clone());
+        }
+    }
+    taken
+}
+
+/// Takes over the texts; which have changed, and which must stay as they are, because a profile that has not changed
+/// cannot do without them.
+fn take_texts(config: &mut Config, new: &Config) -> (Vec<String>, Vec<String>) {
+    let (mut changed, mut kept) = (Vec::new(), Vec::new());
+    let names: BTreeSet<String> = config.texts.keys().chain(new.texts.keys()).cloned().collect();
+    for name in names {
+        let content = StepContent::Text(name.clone());
+        let users = config
+            .profiles
+            .values()
+            .filter(|profile| profile.steps.iter().any(|step| step.content == content));
+        let needed: Vec<&String> = users.map(|profile| &profile.default_locale).collect();
+        match new.texts.get(&name) {
+            Some(text) if needed.iter().all(|locale| text.locales.contains_key(*locale)) => {
+                let is_new = config.texts.get(&name).is_none_or(|old| old.locales != text.locales);
+                if is_new {
+                    config.texts.insert(name.clone(), text.clone());
+                    changed.push(format!("texts.{name}"));
+                }
+            }
+            None if needed.is_empty() => {
+                config.texts.remove(&name);
+                changed.push(format!("texts.{name} (removed)"));
+            }
+            Some(_) | None => kept.push(format!("texts.{name}")),
+        }
+    }
+    (changed, kept)
+}
+
+fn same(old: &SecretString, new: &SecretString) -> bool {
+    old.expose_secret().as_bytes().ct_eq(new.expose_secret().as_bytes()).into()
+}
+
+fn all_same(old: &[SecretString], new: &[SecretString]) -> bool {
+    old.len() == new.len() && old.iter().zip(new).all(|(old, new)| same(old, new))
+}

@@ -1,0 +1,223 @@
+//! A file that somebody gives to a command, and what it is: a backup and an export are easily taken for each other, and for
+//! what stands beside them.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek};
+use std::path::{Path, PathBuf};
+
+use super::Exit;
+use crate::config::MasterKey;
+use crate::store::sled::ExportFile;
+
+/// What every zstd file begins with (RFC 8878, section 3.1.1).
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// So much of the beginning tells what a file is: a configuration may begin with a long comment.
+const BEGINNING: u64 = 64 * 1024;
+
+/// What a file is, by its beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Backup,
+    NewerBackup,
+    Export,
+    /// Packed, but with something else in it.
+    Zstd,
+    Gzip,
+    Empty,
+    DataFolder,
+    Folder,
+    /// The keys of days or of codes.
+    Keys,
+    MasterKey,
+    /// One of the files of the store itself.
+    PartOfStore,
+    Configuration,
+    Unknown,
+}
+
+/// A file that was opened once, by who runs the command: what works on the data may run as another user.
+pub(super) struct Input {
+    path: PathBuf,
+    file: File,
+    kind: Kind,
+    is_packed: bool,
+}
+
+impl Input {
+    /// Opens a file for a command that takes what `is_taken` accepts; else says on stderr what the file is, which command
+    /// takes it, and how the command ends.
+    pub(super) fn open(path: &Path, command: &str, is_taken: impl Fn(&Self) -> bool) -> Result<Self, Exit> {
+        let refused = |reason: String| {
+            eprintln!("{reason}");
+            Exit::Failed
+        };
+        let input = Self::read(path).map_err(|error| refused(format!("{}: {error}", path.display())))?;
+        if is_taken(&input) { Ok(input) } else { Err(refused(input.refusal(command))) }
+    }
+
+    pub(super) fn read(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        if file.metadata()?.is_dir() {
+            let kind = if path.join("db").exists() { Kind::DataFolder } else { Kind::Folder };
+            return Ok(Self { path: path.to_owned(), file, kind, is_packed: false });
+        }
+        let beginning = beginning(&file)?;
+        let is_packed = beginning.starts_with(&ZSTD);
+        let kind = if is_packed { inside(&file)? } else { kind_of(&beginning, path) };
+        Ok(Self { path: path.to_owned(), file, kind, is_packed })
+    }
+
+    pub(super) fn is_backup(&self) -> bool {
+        self.kind == Kind::Backup
+    }
+
+    pub(super) fn is_export(&self) -> bool {
+        self.kind == Kind::Export
+    }
+
+    pub(super) fn name(&self) -> &Path {
+        &self.path
+    }
+
+    /// The whole content from its beginning, unpacked. Only one reader at a time.
+    pub(super) fn unpacked(&self) -> io::Result<Box<dyn Read>> {
+        let mut file = self.file.try_clone()?;
+        file.rewind()?;
+        Ok(if self.is_packed {
+            Box::new(BufReader::new(zstd::Decoder::new(file)?))
+        } else {
+            Box::new(BufReader::new(file))
+        })
+    }
+
+    /// For what reads exports; `open` is [`Input::unpacked`].
+    pub(super) fn as_export<'a>(
+        &'a self,
+        open: &'a (dyn Fn() -> io::Result<Box<dyn Read>> + Sync),
+    ) -> ExportFile<'a, Box<dyn Read>> {
+        ExportFile { name: &self.path, open }
+    }
+
+    /// What a file is that was named as a configuration and is something else of ours.
+    pub(super) fn other_than_configuration(path: &Path) -> Option<String> {
+        let input = Self::read(path).ok()?;
+        match input.kind {
+            Kind::Configuration | Kind::Empty | Kind::Unknown | Kind::Zstd | Kind::Gzip | Kind::Folder => {
+                None
+            }
+            Kind::Backup
+            | Kind::NewerBackup
+            | Kind::Export
+            | Kind::DataFolder
+            | Kind::Keys
+            | Kind::MasterKey
+            | Kind::PartOfStore => Some(input.refusal("verify")),
+        }
+    }
+
+    fn refusal(&self, command: &str) -> String {
+        let file = self.path.display();
+        let (what, advice) = match self.kind {
+            Kind::Backup => ("a backup", format!("`twotick restore {file}` takes it")),
+            Kind::NewerBackup => ("a backup of a newer twotick", "that version takes it".to_owned()),
+            Kind::Export => ("an export", format!("`twotick import {file}` takes it")),
+            Kind::Zstd => ("a zstd file with something else in it", takes(command)),
+            Kind::Gzip => ("a gzip file", format!("unpack it first; {}", takes(command))),
+            Kind::Empty => ("empty", takes(command)),
+            Kind::DataFolder => (
+                "a data folder",
+                "name it by [store] path or --set store.path=…: `twotick verify` checks it, `twotick backup` and \
+                 `twotick export` copy it"
+                    .to_owned(),
+            ),
+            Kind::Folder => ("a folder", takes(command)),
+            Kind::Keys => (
+                "a file of keys",
+                "it belongs into the folder `keys` of the data folder; no command reads it".to_owned(),
+            ),
+            Kind::MasterKey => ("a master key", "[keys] master of the configuration names it".to_owned()),
+            Kind::PartOfStore => (
+                "one file of a store",
+                "the folder that it stands in is the data folder: `twotick verify` without a file checks it".to_owned(),
+            ),
+            Kind::Configuration => {
+                ("a configuration", format!("`twotick --config {file} config check` checks it"))
+            }
+            Kind::Unknown => ("none of twotick's files", takes(command)),
+        };
+        format!("{file} is {what}: {advice}")
+    }
+}
+
+fn takes(command: &str) -> String {
+    let what = match command {
+        "restore" => "what `twotick backup` wrote",
+        "import" => "what `twotick export` wrote",
+        _ => "what `twotick backup` or `twotick export` wrote",
+    };
+    format!("`twotick {command}` takes {what}")
+}
+
+fn beginning(mut file: &File) -> io::Result<Vec<u8>> {
+    file.rewind()?;
+    let mut beginning = Vec::new();
+    file.take(BEGINNING).read_to_end(&mut beginning)?;
+    Ok(beginning)
+}
+
+/// What a zstd file holds. One whose beginning is damaged is taken for a backup, which says what is wrong with it.
+fn inside(mut file: &File) -> io::Result<Kind> {
+    file.rewind()?;
+    let mut beginning = Vec::new();
+    let read = zstd::Decoder::new(file)
+        .and_then(|unpacked| unpacked.take(BEGINNING).read_to_end(&mut beginning).map(drop));
+    Ok(match kind_of(&beginning, Path::new("")) {
+        kind @ (Kind::Backup | Kind::NewerBackup | Kind::Export) => kind,
+        _ if read.is_err() => Kind::Backup,
+        _ => Kind::Zstd,
+    })
+}
+
+fn kind_of(beginning: &[u8], path: &Path) -> Kind {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let is_in_store =
+        path.parent().is_some_and(|folder| folder.join("db").is_file() && folder.join("conf").is_file());
+    let is_store_name =
+        name.starts_with("snap.") || ["db", "conf", "lock", "wal.0", "wal.1"].contains(&name.as_str());
+    if is_in_store && is_store_name {
+        return Kind::PartOfStore;
+    }
+    if beginning.is_empty() {
+        return Kind::Empty;
+    }
+    if beginning.starts_with(b"twotick copy 1\n") {
+        return Kind::Backup;
+    }
+    if beginning.starts_with(b"twotick copy ") {
+        return Kind::NewerBackup;
+    }
+    if beginning.starts_with(b"twotick keys ") {
+        return Kind::Keys;
+    }
+    if beginning.starts_with(&GZIP) {
+        return Kind::Gzip;
+    }
+    let Ok(text) =
+        std::str::from_utf8(beginning.utf8_chunks().next().map_or(&[], |chunk| chunk.valid().as_bytes()))
+    else {
+        return Kind::Unknown;
+    };
+    let first_line = text.lines().next().unwrap_or_default();
+    if first_line.starts_with("{\"sum\":") {
+        return Kind::Export;
+    }
+    if MasterKey::decode(text).is_some() {
+        return Kind::MasterKey;
+    }
+    let tables = ["[server]", "[store]", "[[apps]]", "[channels.", "[profiles.", "[keys]"];
+    if text.lines().any(|line| tables.iter().any(|table| line.trim_start().starts_with(table))) {
+        return Kind::Configuration;
+    }
+    Kind::Unknown
+}

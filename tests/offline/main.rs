@@ -1,0 +1,11 @@
+//! What is done to the data while no server runs, by the real binary.
+
+mod door;
+mod files;
+mod keys;
+mod owner;
+mod rows;
+mod secrets;
+#[path = "../support/mod.rs"]
+mod support;
+mod world;
