@@ -262,7 +262,7 @@ async fn the_audit_log_is_cut_at_its_old_end_and_still_verifies() {
 #[tokio::test]
 async fn a_copy_taken_while_the_store_goes_on_is_of_the_moment_at_which_it_ends() {
     let mut life = Life::new(17);
-    for _ in 0..800 {
+    for _ in 0..600 {
         life.goes_on().await;
     }
     life.world.store.close().await.unwrap();
@@ -309,7 +309,7 @@ async fn a_copy_taken_while_the_store_goes_on_is_of_the_moment_at_which_it_ends(
         })
     };
     let mut stops = 0;
-    while read_in(2).is_err() {
+    while read_in(1).is_err() {
         stops += 1;
     }
     assert!(stops > 3, "only {stops} stops");

@@ -127,32 +127,32 @@ impl Turn<'_> {
     /// A share of what there is of a person. Names that are known through others go first, and of each name last what
     /// teaches that it is the person's: so what is left is found again, also after a crash.
     pub(super) fn forget(&mut self, name: NumberIndex) -> Result<Answer, StoreError> {
-        let mut forgotten = 0;
         let person = self.person(name)?;
         for (name, through) in person.ways().rev() {
-            let room = FORGOTTEN_AT_ONCE - forgotten;
-            let (mut messages, mut ids) = self.some_of(name, room + 1)?;
+            // One more than goes at once, so that something is left beside the teacher.
+            let (mut messages, mut ids) = self.some_of(name, FORGOTTEN_AT_ONCE + 1)?;
             if let Some(teacher) = self.teacher_of(name, through)?
                 && messages.len() + ids.len() > 1
             {
                 messages.retain(|position| *position != teacher);
                 ids.retain(|id| id.to_bytes() != teacher);
             }
-            for position in messages.into_iter().take(room) {
-                self.remove_inbound(position)?;
-                forgotten += 1;
-            }
-            for id in ids.into_iter().take(FORGOTTEN_AT_ONCE - forgotten) {
+            messages.truncate(FORGOTTEN_AT_ONCE);
+            let mut forgotten = messages.len();
+            for id in ids.into_iter().take(FORGOTTEN_AT_ONCE - messages.len()) {
                 forgotten +=
                     usize::from(self.run(id, &Command::Erase)?.is_ok_and(|events| !events.is_empty()));
                 // Also where an earlier version of its rows was left over.
                 self.remove(&keys::number(name, id));
             }
+            for position in messages {
+                self.remove_inbound(position)?;
+            }
             if forgotten > 0 {
-                break;
+                return Ok(Answer::Forgotten(forgotten));
             }
         }
-        Ok(Answer::Forgotten(forgotten))
+        Ok(Answer::Forgotten(0))
     }
 
     /// Inbound messages and verifications of one name, at most so many of each.
