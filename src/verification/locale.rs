@@ -27,10 +27,12 @@ pub fn look_up<'a, V>(entries: &'a BTreeMap<String, V>, wanted: &str) -> Option<
         return Some(found);
     }
     let wanted = canonical(wanted);
+    let other = || other_form(&wanted).and_then(|form| find(&form));
     let mut range = wanted.as_str();
     while !range.is_empty() {
-        if !range.contains('-')
-            && let Some(found) = other_form(&wanted).and_then(|form| find(&form))
+        // `zh` alone is nearly always in the other script than `zh-Hant-TW` asks for.
+        if range == "zh"
+            && let Some(found) = other()
         {
             return Some(found);
         }
@@ -40,11 +42,11 @@ pub fn look_up<'a, V>(entries: &'a BTreeMap<String, V>, wanted: &str) -> Option<
         }
         range = shorter(range);
     }
-    None
+    other()
 }
 
 /// Script and region stand in for each other: phones send `zh-Hant-TW` and `zh-TW` for the same, and providers name
-/// their languages by region. Tried last before the language alone.
+/// their languages by region. Tried where the look-up itself finds nothing.
 fn other_form(wanted: &str) -> Option<String> {
     let mut subtags = wanted.split('-');
     let (language, second, third) = (subtags.next()?, subtags.next()?, subtags.next());
@@ -121,6 +123,7 @@ mod tests {
             (&["en", "zh_TW", "zh-Hant"], "zh-Hant-TW", Some("zh-Hant")),
             (&["en", "zh_TW"], "zh-Hans-CN", None),
             (&["en", "uz_UZ"], "uz-Latn-UZ", Some("uz_UZ")),
+            (&["en", "de", "de-AT"], "de-Latn-AT", Some("de")),
             // Single letters go with what they introduce (RFC 4647, 3.4).
             (&["en", "de"], "de-u-co-phonebk", Some("de")),
             (&["zh-Hant-CN-x", "zh-Hant-CN"], "zh-Hant-CN-x-private1", Some("zh-Hant-CN")),
