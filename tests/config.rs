@@ -793,8 +793,8 @@ fn a_final_newline_is_no_part_of_a_secret_however_it_is_given() {
         DEFAULT_VARIABLES.into_iter().map(|(name, secret)| (name, format!("{secret}\r\n"))).collect();
     let text = DEFAULT_FILE.replace("{ env = \"META_VERIFY_TOKEN\" }", "\"CANARY-verify\\n\"");
     let config = Config::parse(&text, &environment).unwrap();
-    let ChannelKind::Meta(meta) = &config.channels["whatsapp"].kind else { panic!("it is of kind meta") };
-    let ChannelKind::Http(http) = &config.channels["sms"].kind else { panic!("it is of kind http") };
+    let Settings::Meta(meta) = &config.channels["whatsapp"].kind else { panic!("it is of kind meta") };
+    let Settings::Http(http) = &config.channels["sms"].kind else { panic!("it is of kind http") };
     for (secret, expected) in [
         (&meta.access_token, "CANARY-access-token"),
         (&meta.app_secrets[0], "CANARY-app-secret-1234"),
