@@ -271,6 +271,7 @@ async fn start(folder: &Path) -> Result<(App, Sandbox), Box<dyn Error>> {
         admin_listen: admin,
         public_url: format!("http://{public}"),
         max_connections: 1_000,
+        admin_hosts: Vec::new(),
     })?;
     let sandbox = sandbox::start(Options {
         listen: "127.0.0.1:0".parse()?,
