@@ -272,6 +272,7 @@ async fn start(folder: &Path) -> Result<(App, Sandbox), Box<dyn Error>> {
         public_url: format!("http://{public}"),
         max_connections: 1_000,
         max_waiting_per_app: 500,
+        admin_hosts: Vec::new(),
     })?;
     let sandbox = sandbox::start(Options {
         listen: "127.0.0.1:0".parse()?,

@@ -152,7 +152,7 @@ fn changes<'c, T: 'c>(
         (None, _) => Some(format!("{table}.{name} (new)")),
         (Some(_), None) => Some(format!("{table}.{name} (removed)")),
     };
-    names.into_iter().filter_map(|name| change(&name)).collect()
+    names.into_iter().filter_map(change).collect()
 }
 
 /// Takes over every channel that is still of the same kind, but for its rate, which the store keeps. Their names.

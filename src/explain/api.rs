@@ -63,7 +63,7 @@ pub(super) static TABLE: &[Explanation] = &[
             "Call it by localhost, its IP address or the host of `console.public_url`, or add the name to \
              `admin_hosts` in `[server]`.",
             "Rufen Sie ihn unter localhost, seiner IP-Adresse oder dem Host aus `console.public_url` auf, oder tragen \
-             Sie den Namen unter `[server] admin_hosts` ein.",
+             Sie den Namen unter `admin_hosts` in `[server]` ein.",
         ),
     ),
     ours(

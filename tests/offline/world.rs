@@ -56,8 +56,11 @@ pub fn stopped(folder: &Path) -> String {
     config
 }
 
-/// Everything below a folder: owner, group, mode, size, time of the last change and content.
-pub fn files(folder: &Path) -> BTreeMap<PathBuf, (u32, u32, u32, u64, i128, Vec<u8>)> {
+/// Of a file: owner, group, mode, size, time of the last change and content.
+pub type Facts = (u32, u32, u32, u64, i128, Vec<u8>);
+
+/// Everything below a folder.
+pub fn files(folder: &Path) -> BTreeMap<PathBuf, Facts> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -72,11 +75,7 @@ pub fn files(folder: &Path) -> BTreeMap<PathBuf, (u32, u32, u32, u64, i128, Vec<
     found
 }
 
-fn note(
-    found: &mut BTreeMap<PathBuf, (u32, u32, u32, u64, i128, Vec<u8>)>,
-    path: &Path,
-    about: &fs::Metadata,
-) {
+fn note(found: &mut BTreeMap<PathBuf, Facts>, path: &Path, about: &fs::Metadata) {
     let content = if about.is_file() { fs::read(path).unwrap() } else { Vec::new() };
     let changed = i128::from(about.mtime()) * 1_000_000_000 + i128::from(about.mtime_nsec());
     let facts = (about.uid(), about.gid(), about.mode() & 0o7777, about.len(), changed, content);
