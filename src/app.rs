@@ -24,7 +24,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::web::ServiceConfig;
 use jiff::tz::TimeZone;
-use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
+use metrics_exporter_prometheus::BuildError;
 use sd_notify::NotifyState;
 use tokio::net::TcpSocket;
 use tokio::sync::{mpsc, watch};
@@ -37,6 +37,7 @@ use crate::clock::{Clock, Stopwatch};
 use crate::config::{self, Config};
 use crate::console;
 use crate::courier::{Channels, Courier};
+use crate::health::Monitor;
 use crate::http::{self, CustomCode, Lifecycle, Services};
 use crate::store::sled::{self, OpenError, SledStore};
 use crate::store::{self, Errand, Store, StoreError};
@@ -191,7 +192,10 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
     .await?;
 
     let (lifecycle, serving) = watch::channel(Lifecycle::Serving);
-    let console = console::share(console_services(config, &store, &vault, &clock, &serving, &metrics));
+    let monitor =
+        Arc::new(Monitor::new(metrics.clone(), Arc::clone(&store), clock.clone(), channels.keys().cloned()));
+    tokio::spawn(Arc::clone(&monitor).run(draining(serving.clone())));
+    let console = console::share(console_services(config, &store, &vault, &clock, &serving, &monitor));
     let shared = http::share(Services {
         store: Arc::clone(&store),
         vault: Arc::clone(&vault),
@@ -201,6 +205,7 @@ pub async fn build(config: &Config, clock: Clock, listeners: Listeners) -> Resul
         channels: channels.iter().map(|(name, channel)| (name.to_string(), Arc::clone(channel))).collect(),
         lifecycle: serving,
         metrics,
+        monitor,
     });
     let addr = listeners.public.local_addr().map_err(StartError::Http)?;
     let admin_addr = listeners.admin.local_addr().map_err(StartError::Http)?;
@@ -375,13 +380,13 @@ fn console_services(
     vault: &Arc<Vault>,
     clock: &Clock,
     lifecycle: &watch::Receiver<Lifecycle>,
-    metrics: &PrometheusHandle,
+    monitor: &Arc<Monitor>,
 ) -> console::Services {
     console::Services {
         store: Arc::clone(store),
         vault: Arc::clone(vault),
         clock: clock.clone(),
-        metrics: metrics.clone(),
+        monitor: Arc::clone(monitor),
         lifecycle: lifecycle.clone(),
         users: config.console.users.iter().filter_map(console_user).collect(),
         // Its name was checked.
@@ -391,6 +396,12 @@ fn console_services(
         channels: config.channels.keys().map(|name| ChannelName::new(name)).collect(),
         profiles: config.profiles.keys().cloned().collect(),
     }
+}
+
+/// Ready when the server begins to stop.
+async fn draining(mut lifecycle: watch::Receiver<Lifecycle>) {
+    // An error means that the process ends anyway.
+    let _ = lifecycle.wait_for(|phase| *phase == Lifecycle::Draining).await;
 }
 
 /// `None` only for a name that the configuration's check lets nobody have.

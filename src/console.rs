@@ -15,7 +15,6 @@ mod conversations;
 mod cookies;
 mod frame;
 mod guard;
-mod health;
 mod list;
 mod look;
 pub mod password;
@@ -29,6 +28,7 @@ mod sign_in;
 mod signed;
 mod slow_down;
 mod spans;
+mod strip;
 mod users;
 mod words;
 
@@ -37,10 +37,10 @@ use std::sync::Arc;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use jiff::tz::TimeZone;
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Semaphore, watch};
 
 use crate::clock::Clock;
+use crate::health::Monitor;
 use crate::http::Lifecycle;
 use crate::store::{Audit, AuditAction, Order, Store};
 use crate::vault::Vault;
@@ -66,7 +66,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(search::page)
         .service(search::ask)
         .configure(case::routes)
-        .service(health::fragment)
+        .service(strip::fragment)
         .service(alerts::page)
         .service(conversations::list)
         .service(conversations::of_person)
@@ -79,7 +79,8 @@ pub struct Services {
     pub store: Arc<dyn Store>,
     pub vault: Arc<Vault>,
     pub clock: Clock,
-    pub metrics: PrometheusHandle,
+    /// How twotick itself is.
+    pub monitor: Arc<Monitor>,
     pub lifecycle: watch::Receiver<Lifecycle>,
     /// Without any, every page only says how to make one.
     pub users: Vec<User>,
@@ -101,18 +102,10 @@ pub struct Console {
     slow_down: slow_down::SlowDown,
     /// Pages that follow the list.
     streams: Arc<Semaphore>,
-    monitor: Arc<health::Monitor>,
 }
 
-/// One for all workers. Begins to watch over the metrics, and so needs a runtime.
+/// One for all workers.
 pub fn share(services: Services) -> web::Data<Console> {
-    let monitor = Arc::new(health::Monitor::new(
-        services.metrics.clone(),
-        Arc::clone(&services.store),
-        services.clock.clone(),
-        services.channels.iter().cloned(),
-    ));
-    tokio::spawn(Arc::clone(&monitor).run(services.lifecycle.clone()));
     let users = services.users.iter().map(|user| user.name.clone());
     let slow_down = slow_down::SlowDown::new(users);
     web::Data::new(Console {
@@ -121,7 +114,6 @@ pub fn share(services: Services) -> web::Data<Console> {
         passwords: password::Checker::default(),
         slow_down,
         streams: Arc::new(Semaphore::new(list::STREAMS)),
-        monitor,
     })
 }
 

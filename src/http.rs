@@ -34,6 +34,7 @@ use utoipa_actix_web::service_config::ServiceConfig as DescribedConfig;
 
 use crate::channel::Channel;
 use crate::clock::Clock;
+use crate::health::Monitor;
 use crate::store::Store;
 use crate::vault::Vault;
 use crate::verification::Policy;
@@ -108,6 +109,8 @@ pub struct Services {
     pub lifecycle: watch::Receiver<Lifecycle>,
     /// Rendered at `/metrics`. Whoever made it also runs its upkeep.
     pub metrics: PrometheusHandle,
+    /// How twotick itself is; its alarms stand in `/alerts`.
+    pub monitor: Arc<Monitor>,
 }
 
 /// Who may call the API.

@@ -26,6 +26,8 @@ pub mod courier;
 pub mod explain;
 pub mod failpoint;
 #[cfg(not(fuzzing))]
+pub mod health;
+#[cfg(not(fuzzing))]
 pub mod http;
 pub mod language;
 pub mod phone;

@@ -1,9 +1,10 @@
 //! Whether everything that a server needs is there and answers: a look from outside, that changes nothing.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::offline::{data_path, vault};
 use super::{channels, door, needed_templates};
@@ -57,6 +58,7 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
         Some(Err(_)) => doubtful("store", "not looked at without its keys".to_owned()),
         Some(Ok(vault)) => store(config, vault).await,
     });
+    findings.extend(alarms(path).await);
     match channels(config) {
         Ok(channels) => {
             for (name, kind) in config.channels.iter().map(|(name, channel)| (name, &channel.kind)) {
@@ -129,6 +131,72 @@ async fn serving(config: &Config, admin: &str) -> Option<Finding> {
     })
 }
 
+/// What a running server says of itself: each alarm that goes on now, and whether there were alerts of late.
+async fn alarms(data: &Path) -> Vec<Finding> {
+    let Ok(Some((url, _))) = door::find(data) else { return Vec::new() };
+    let alerts = match get_text(&format!("{url}/alerts?limit=100")).await {
+        Ok(text) => serde_json::from_str::<Alerts>(&text).map_err(|error| error.to_string()),
+        Err(error) => Err(error),
+    };
+    match alerts {
+        Ok(alerts) => alerts.findings(Clock::System.now()),
+        // No server runs: the finding about the store says so.
+        Err(_) if get(&format!("{url}/metrics")).await.is_err() => Vec::new(),
+        Err(error) => vec![doubtful("alarms", format!("the running server does not list them: {error}"))],
+    }
+}
+
+/// `/alerts` of the admin listener, as far as it is needed here.
+#[derive(Deserialize)]
+struct Alerts {
+    data: Vec<Listed>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    at: String,
+    channel: Option<String>,
+    code: String,
+    title: String,
+    ongoing: bool,
+    severe: bool,
+}
+
+impl Alerts {
+    fn findings(&self, now: Timestamp) -> Vec<Finding> {
+        /// An alert that is older was dealt with, or never will be.
+        const RECENT: i64 = 24 * 60 * 60 * 1_000;
+        let (ongoing, kept): (Vec<_>, Vec<_>) = self.data.iter().partition(|listed| listed.ongoing);
+        let mut findings: Vec<_> = ongoing.iter().map(|alarm| alarm.finding()).collect();
+        if findings.is_empty() {
+            findings.push(good("alarms", "the running server has none".to_owned()));
+        }
+        let is_recent = |listed: &&&Listed| {
+            let at = listed.at.parse::<jiff::Timestamp>();
+            at.is_ok_and(|at| now.as_millis() - at.as_millisecond() < RECENT)
+        };
+        let recent: Vec<_> = kept.iter().filter(is_recent).collect();
+        if let Some(newest) = recent.first() {
+            let (count, channel) = (recent.len(), newest.channel.as_deref().unwrap_or("twotick"));
+            let newest = format!("the newest is {} from {channel}: {}", newest.code, newest.title);
+            let text = format!("{count} in the last 24 hours; {newest}; see /console/alerts");
+            findings.push(doubtful("alerts", text));
+        }
+        findings
+    }
+}
+
+impl Listed {
+    fn finding(&self) -> Finding {
+        let what = match &self.channel {
+            Some(channel) => format!("alarm of channel {channel}"),
+            None => "alarm".to_owned(),
+        };
+        let text = format!("{}; since {}; `twotick explain {}`", self.title, self.at, self.code);
+        if self.severe { wrong(&what, text) } else { doubtful(&what, text) }
+    }
+}
+
 async fn reachable(name: &str, kind: &Settings) -> Finding {
     let what = format!("channel {name}");
     // Only its root: whatever it answers, it is there, and nothing is sent by that.
@@ -168,20 +236,32 @@ async fn templates(channels: &Channels, name: &str, needed: &[NeededTemplate]) -
 
 /// The status of an answer, whatever it is.
 async fn get(url: &str) -> Result<u16, String> {
+    Ok(ask(url).await?.status().as_u16())
+}
+
+/// The body of an answer that is a success.
+async fn get_text(url: &str) -> Result<String, String> {
+    let answer = ask(url).await?;
+    match answer.status() {
+        status if status.is_success() => answer.text().await.map_err(|error| error.without_url().to_string()),
+        status => Err(format!("it answers {status}")),
+    }
+}
+
+async fn ask(url: &str) -> Result<reqwest::Response, String> {
     // Fails when one is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
     // Without TLS no certificates are needed on the machine.
     let client = if url.starts_with("http://") { client.no_proxy().tls_certs_only([]) } else { client };
     let client = client.build().map_err(|error| error.to_string())?;
-    let answer = client.get(url).send().await.map_err(|error| {
+    client.get(url).send().await.map_err(|error| {
         let mut cause: &dyn std::error::Error = &error;
         while let Some(deeper) = cause.source() {
             cause = deeper;
         }
         cause.to_string()
-    })?;
-    Ok(answer.status().as_u16())
+    })
 }
 
 fn good(what: &str, text: String) -> Finding {
@@ -194,4 +274,39 @@ fn doubtful(what: &str, text: String) -> Finding {
 
 fn wrong(what: &str, text: String) -> Finding {
     Finding { what: what.to_owned(), health: Health::Wrong, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alarms_that_go_on_are_findings_and_alerts_of_the_day_are_counted() {
+        let text = r#"{"data": [
+            {"at": "2026-11-30T10:00:00Z", "channel": "whatsapp", "code": "signatures_refused", "title": "3 webhooks",
+             "ongoing": true, "severe": true, "evidence": null},
+            {"at": "2026-11-30T10:00:00Z", "channel": null, "code": "disk_nearly_full", "title": "4 MB",
+             "ongoing": true, "severe": false},
+            {"at": "2026-11-30T09:00:00Z", "channel": "sms", "code": "http_401", "title": "refused",
+             "ongoing": false, "severe": false},
+            {"at": "2026-11-20T09:00:00Z", "channel": "sms", "code": "http_402", "title": "refused",
+             "ongoing": false, "severe": false}
+        ]}"#;
+        let alerts: Alerts = serde_json::from_str(text).unwrap();
+        let now = "2026-11-30T11:00:00Z".parse::<jiff::Timestamp>().unwrap();
+        let findings = alerts.findings(Timestamp::from_millis(now.as_millisecond()));
+        let told: Vec<_> = findings.iter().map(|one| (one.what.as_str(), one.health)).collect();
+        assert_eq!(
+            told,
+            [
+                ("alarm of channel whatsapp", Health::Wrong),
+                ("alarm", Health::Doubtful),
+                ("alerts", Health::Doubtful)
+            ]
+        );
+        assert!(findings[0].text.contains("`twotick explain signatures_refused`"), "{}", findings[0].text);
+        assert!(findings[2].text.starts_with("1 in the last 24 hours; the newest is http_401 from sms"));
+        let quiet = Alerts { data: Vec::new() }.findings(Timestamp::default());
+        assert_eq!((quiet.len(), quiet[0].health), (1, Health::Good));
+    }
 }

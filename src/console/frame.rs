@@ -5,7 +5,7 @@ use std::borrow::Borrow;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::health::Strip;
+use super::strip::Strip;
 use super::look::{Look, Theme};
 use super::words::frame::Words;
 use super::{Action, Console, Refusal, Signed, assets};

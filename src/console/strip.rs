@@ -3,10 +3,10 @@
 use actix_web::{HttpResponse, get, web};
 use askama::Template;
 
-use super::{Alarm, Breaker, Vitals};
-use crate::console::spans::ago;
-use crate::console::words::health::Words;
-use crate::console::{Console, Refusal, Watching};
+use super::spans::ago;
+use super::words::health::Words;
+use super::{Console, Refusal, Watching};
+use crate::health::{Alarm, Breaker, Vitals};
 use crate::language::Language;
 use crate::verification::values::Timestamp;
 
@@ -112,8 +112,8 @@ fn items(vitals: &Vitals, now: Timestamp, language: Language, words: &'static Wo
 mod tests {
     use std::time::Duration;
 
-    use super::super::ChannelVitals;
     use super::*;
+    use crate::health::ChannelVitals;
     use crate::store::Health;
     use crate::verification::values::ChannelName;
 
@@ -125,6 +125,7 @@ mod tests {
         let channel = ChannelVitals {
             name: ChannelName::new("whatsapp"),
             last_webhook: Some(at(0)),
+            webhooks: 4,
             signatures_refused: 2,
             breaker: Breaker::Open,
             sends: 40,
@@ -189,7 +190,7 @@ mod tests {
             Alarm::StoreNotReady(Health::Stuck),
             Alarm::StoreNotReady(Health::Closed),
             Alarm::BreakerOpen(channel()),
-            Alarm::SignaturesRefused { channel: channel(), times: 2 },
+            Alarm::SignaturesRefused { channel: channel(), times: 2, fitting: 0 },
             Alarm::ErrorRate { channel: channel(), share: 0.75, sends: 20 },
             Alarm::Late { seconds: f64::INFINITY },
             Alarm::LittleRoom { bytes: 4_000_000 },
@@ -197,6 +198,9 @@ mod tests {
             Alarm::TemplatesNotApproved { count: 2 },
         ];
         for language in Language::ALL {
+            for alarm in &alarms {
+                assert!(crate::explain::explain(alarm.code()).is_some(), "{}", alarm.code());
+            }
             for alarm in shown(&alarms, at(90), language) {
                 assert!(!alarm.text.contains(['{', '}']) && alarm.text.ends_with('.'), "{}", alarm.text);
                 assert!(alarm.fix.len() > 20, "{}", alarm.text);
