@@ -7,7 +7,7 @@ use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::super::client::{Answer, Api, Unreachable};
+use super::super::client::{Answer, Api, Unreachable, WAIT_SECONDS};
 use super::super::send::id_of;
 use super::super::timeline::{Look, Paint, events_of, instant, line};
 use super::verdict::Expected;
@@ -106,7 +106,7 @@ impl Player<'_> {
             }
             let known = HeaderValue::from_str(&format!("\"{}\"", scene.verification["version"]));
             let known = known.unwrap_or_else(|_| HeaderValue::from_static("\"0\""));
-            latest = self.api.get_changed(path, &known).await?;
+            latest = self.api.get_changed(path, &known, WAIT_SECONDS).await?;
         }
     }
 
