@@ -17,6 +17,7 @@ mod environment;
 mod problem;
 mod profiles;
 mod reader;
+pub mod sandbox;
 mod sections;
 mod tree;
 mod values;

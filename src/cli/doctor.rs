@@ -9,7 +9,7 @@ use crate::app::{Finding, Health, examine};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
