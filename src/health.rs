@@ -241,7 +241,9 @@ impl fmt::Display for Alarm {
             Self::ClockWrong { ahead } if *ahead > 0.0 => {
                 write!(f, "the clock of this machine is {ahead:.0} s ahead")
             }
-            Self::ClockWrong { ahead } => write!(f, "the clock of this machine is {:.0} s behind", ahead.abs()),
+            Self::ClockWrong { ahead } => {
+                write!(f, "the clock of this machine is {:.0} s behind", ahead.abs())
+            }
             Self::TemplatesNotApproved { count } => {
                 write!(f, "{count} templates in use are not approved at Meta")
             }
@@ -297,10 +299,8 @@ impl Seen {
         self.newest = place;
         let alarms = self.vitals(now, store).alarms;
         let mut before = std::mem::take(&mut self.began);
-        self.began = alarms
-            .iter()
-            .map(|alarm| (alarm.key(), before.remove(&alarm.key()).unwrap_or(now)))
-            .collect();
+        self.began =
+            alarms.iter().map(|alarm| (alarm.key(), before.remove(&alarm.key()).unwrap_or(now))).collect();
     }
 
     fn vitals(&self, now: Timestamp, store: store::Health) -> Vitals {
@@ -613,7 +613,10 @@ mod tests {
         let codes: std::collections::BTreeSet<_> = alarms.iter().map(Alarm::code).collect();
         assert_eq!(codes.len(), alarms.len());
         let lines: Vec<_> = alarms.iter().map(ToString::to_string).collect();
-        assert_eq!(lines[0], format!("whatsapp accepted 5 messages, but no webhook has come since {}", at(0)));
+        assert_eq!(
+            lines[0],
+            format!("whatsapp accepted 5 messages, but no webhook has come since {}", at(0))
+        );
         assert_eq!(lines[4], "whatsapp: 75 % of the last 20 requests failed");
         assert_eq!(lines[7], "the clock of this machine is 9 s behind");
         assert!(lines.iter().all(|line| !line.contains("inf")));

@@ -308,7 +308,8 @@ async fn a_wrong_app_secret_is_seen_from_everywhere() {
     .unwrap();
     let text = config(address, &sandbox.url(), folder.path()).replace("\"30s\"", "\"1s\"");
     let server = Server::start(&text, folder.path());
-    let sent = run(&["send", "+12025550100", "--wait", "--timeout", "4", "--url", &server.url(), "--key", KEY]);
+    let sent =
+        run(&["send", "+12025550100", "--wait", "--timeout", "4", "--url", &server.url(), "--key", KEY]);
     assert_eq!(sent.status.code(), FAILED, "{}", stderr(&sent));
     let told = stderr(&sent);
     for (what, times) in [
@@ -321,7 +322,8 @@ async fn a_wrong_app_secret_is_seen_from_everywhere() {
         assert_eq!(told.matches(what).count(), times, "{what}: {told}");
     }
 
-    let alerts = support::http_client().get(format!("http://{}/alerts", server.admin_addr)).send().await.unwrap();
+    let alerts =
+        support::http_client().get(format!("http://{}/alerts", server.admin_addr)).send().await.unwrap();
     let alerts: Value = serde_json::from_slice(&alerts.bytes().await.unwrap()).unwrap();
     let of = |channel: &str| {
         let alerts = alerts["data"].as_array().unwrap();
@@ -330,7 +332,11 @@ async fn a_wrong_app_secret_is_seen_from_everywhere() {
     };
     for channel in ["whatsapp", "sms"] {
         let alert = of(channel);
-        assert_eq!((&alert["code"], &alert["severe"]), (&"signatures_refused".into(), &true.into()), "{alert}");
+        assert_eq!(
+            (&alert["code"], &alert["severe"]),
+            (&"signatures_refused".into(), &true.into()),
+            "{alert}"
+        );
     }
 
     let config = folder.path().join("config.toml");
@@ -348,7 +354,8 @@ async fn a_wrong_app_secret_is_seen_from_everywhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_file_for_the_sandbox_runs_against_it() {
     let folder = tempfile::tempdir().unwrap();
-    let written = twotick().args(["config", "init", "--sandbox"]).current_dir(folder.path()).output().unwrap();
+    let written =
+        twotick().args(["config", "init", "--sandbox"]).current_dir(folder.path()).output().unwrap();
     assert_eq!(written.status.code(), DONE, "{}", stderr(&written));
     let checked = twotick().args(["config", "check"]).current_dir(folder.path()).output().unwrap();
     assert_eq!(checked.status.code(), DONE, "{}", stderr(&checked));
@@ -375,7 +382,8 @@ async fn the_file_for_the_sandbox_runs_against_it() {
         .collect();
     let sandbox_url = printed[0].strip_prefix("Phones    ").unwrap().trim_end_matches('/').to_owned();
     let text = std::fs::read_to_string(folder.path().join("config.toml")).unwrap();
-    let (listen, data, key) = (address.to_string(), folder.path().join("data"), folder.path().join("master.key"));
+    let (listen, data, key) =
+        (address.to_string(), folder.path().join("data"), folder.path().join("master.key"));
     let mut set: Vec<(&str, &str)> =
         variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     set.extend([
@@ -387,15 +395,58 @@ async fn the_file_for_the_sandbox_runs_against_it() {
     let server = Server::start_with(&text, folder.path(), &set);
     let config = folder.path().join("config.toml");
     let sent = twotick()
-        .args(["--config", config.to_str().unwrap(), "send", "+12025550100", "--wait", "--url", &server.url()])
+        .args([
+            "--config",
+            config.to_str().unwrap(),
+            "send",
+            "+12025550100",
+            "--wait",
+            "--url",
+            &server.url(),
+        ])
         .output()
         .unwrap();
     assert_eq!(sent.status.code(), DONE, "{}", stderr(&sent));
-    let phone = support::http_client().get(format!("{sandbox_url}/handsets/+12025550100")).send().await.unwrap();
+    let phone =
+        support::http_client().get(format!("{sandbox_url}/handsets/+12025550100")).send().await.unwrap();
     let phone: Value = serde_json::from_slice(&phone.bytes().await.unwrap()).unwrap();
     assert_eq!(phone[0]["code"].as_str().map(str::len), Some(6), "the code is on the phone");
     sandbox.kill().unwrap();
     sandbox.wait().unwrap();
+}
+
+/// The README's section "In your tests", as a shell runs it. The ports are others, because many tests run.
+#[test]
+fn the_readmes_ten_lines_work() {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let (_, section) = readme.split_once("## In your tests").unwrap();
+    let (_, script) = section.split_once("```sh\n").unwrap();
+    let (script, _) = script.split_once("```").unwrap();
+    assert!(script.lines().count() <= 10, "{script}");
+    let (server, phones) = (free_address(), free_address());
+    let sandbox = format!(
+        "twotick sandbox --listen {phones} --webhook-url http://{server}/webhooks/whatsapp \
+         --report-url http://{server}/webhooks/sms &"
+    );
+    let script = script
+        .replace("twotick sandbox &", &sandbox)
+        .replace("127.0.0.1:8080", &server.to_string())
+        .replace("127.0.0.1:8090", &phones.to_string());
+    let folder = tempfile::tempdir().unwrap();
+    let bin = std::path::Path::new(env!("CARGO_BIN_EXE_twotick")).parent().unwrap();
+    let script = format!("PATH=\"{}:$PATH\"\ntrap 'kill $(jobs -p)' EXIT\nset -e\n{script}", bin.display());
+    let mut shell = Command::new("timeout");
+    shell.args(["60", "bash", "-c", &script]).current_dir(folder.path());
+    for (name, value) in [
+        ("TWOTICK__SERVER__LISTEN", server.to_string()),
+        ("TWOTICK__SERVER__ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
+        ("TWOTICK__CHANNELS__WHATSAPP__GRAPH_URL", format!("http://{phones}")),
+        ("TWOTICK__CHANNELS__SMS__URL", format!("http://{phones}/sms/send")),
+    ] {
+        shell.env(name, value);
+    }
+    let output = shell.output().unwrap();
+    assert_eq!(stdout(&output).lines().last(), Some("approved"), "{}{}", stdout(&output), stderr(&output));
 }
 
 #[test]

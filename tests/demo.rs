@@ -53,7 +53,8 @@ fn on_a_terminal_the_demo_fills_twelve_rows_in_place() {
     let screen = Screen::of(&shown);
     // A line that is wider than the terminal would go on in the next row, and begin there as no line does.
     let goes_on = |row: &&String| !row.is_empty() && !row.starts_with([' ', '✓']) && row.len() < 20;
-    let broken: Vec<_> = screen.rows.iter().filter(goes_on).filter(|row| !HEADINGS.contains(&row.as_str())).collect();
+    let broken: Vec<_> =
+        screen.rows.iter().filter(goes_on).filter(|row| !HEADINGS.contains(&row.as_str())).collect();
     assert!(broken.is_empty(), "{broken:?}: {screen}");
     let rows: Vec<_> = screen.rows.iter().filter(|row| row.starts_with(['✓', '✗'])).collect();
     assert_eq!(rows.len(), 12, "{screen}");

@@ -39,7 +39,8 @@ fn the_alert_rules_are_valid_and_fire_when_they_should() {
     assert!(names.len() > 10, "{names:?}");
     for name in names {
         let cases: Vec<_> = tests.split("alertname: ").filter(|case| case.starts_with(name)).collect();
-        let calm = cases.iter().filter(|case| case.lines().nth(1).unwrap().trim() == "exp_alerts: []").count();
+        let calm =
+            cases.iter().filter(|case| case.lines().nth(1).unwrap().trim() == "exp_alerts: []").count();
         assert!(cases.len() > calm && calm > 0, "{name} has {} cases, {calm} of them calm", cases.len());
     }
 }
@@ -66,7 +67,8 @@ fn every_metric_of_rules_and_dashboard_is_described_in_the_code() {
         let constant = constant.and_then(|line| line.split("const ").nth(1)?.split(':').next());
         let is_described = code.split("describe_").skip(1).any(|call| {
             let argument = call.split_once("!(").map(|(_, rest)| rest.trim_start()).unwrap_or_default();
-            argument.starts_with(&named) || constant.is_some_and(|name| argument.starts_with(&format!("{name},")))
+            argument.starts_with(&named)
+                || constant.is_some_and(|name| argument.starts_with(&format!("{name},")))
         });
         assert!(is_described, "{metric} is described nowhere");
     }
@@ -98,7 +100,8 @@ fn the_dashboard_is_one() {
     let mut rules = "groups:\n  - name: dashboard\n    rules:\n".to_owned();
     let mut queries = 0;
     for query in panels.iter().flat_map(|panel| panel["targets"].as_array().into_iter().flatten()) {
-        let query = query["expr"].as_str().unwrap().replace("$__rate_interval", "5m").replace("$instance", ".*");
+        let query =
+            query["expr"].as_str().unwrap().replace("$__rate_interval", "5m").replace("$instance", ".*");
         assert!(!query.contains('$'), "{query}");
         rules.push_str(&format!("      - record: query_{queries}\n        expr: >-\n          {query}\n"));
         queries += 1;
@@ -127,7 +130,9 @@ fn the_units_are_what_systemd_takes() {
         for (command, at) in commands {
             let at = fs::canonicalize(at).unwrap();
             for key in ["ExecStart", "ExecStartPre"] {
-                let line = |with: &str| text.replace(&format!("{key}={command}{with}"), &format!("{key}={}{with}", at.display()));
+                let line = |with: &str| {
+                    text.replace(&format!("{key}={command}{with}"), &format!("{key}={}{with}", at.display()))
+                };
                 text = if command == "twotick" { line(" ") } else { line("") };
             }
         }
@@ -163,7 +168,7 @@ fn the_package_holds_what_is_there() {
     }
     let targets: Vec<String> = assets.iter().map(|asset| format!("/{}", word(asset, 1))).collect();
     for file in deb["conf-files"].as_array().unwrap() {
-        assert!(targets.iter().any(|target| target == file.as_str().unwrap()), "{file}");
+        assert!(targets.iter().any(|target| target == file.as_str().unwrap()), "{file:?}");
     }
     for file in ["LICENSE-MIT", "LICENSE-APACHE", "CHANGELOG.md", "docs/UPGRADING.md", ".dockerignore"] {
         assert!(read(file).len() > 100, "{file}");
@@ -188,9 +193,9 @@ async fn the_backup_brings_its_keys_along() {
     let (backups, copy) = (folder.path().join("backups"), folder.path().join("keys-copy"));
     let back_up = || {
         let bin = Path::new(env!("CARGO_BIN_EXE_twotick")).parent().unwrap();
-        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-        let output = Command::new("deploy/twotick-backup")
-            .env("PATH", path)
+        let script = "PATH=\"$0:$PATH\" exec deploy/twotick-backup";
+        let output = Command::new("sh")
+            .args(["-c", script, bin.to_str().unwrap()])
             .env("TWOTICK_CONFIG", folder.path().join("config.toml"))
             .env("TWOTICK_DATA", folder.path().join("data"))
             .env("TWOTICK_MASTER_KEY", folder.path().join("master.key"))
@@ -203,15 +208,18 @@ async fn the_backup_brings_its_keys_along() {
     back_up();
     back_up();
     let names = |path: &Path| {
-        let mut names: Vec<_> =
-            fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = fs::read_dir(path)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     };
     let stored = names(&backups);
     assert!(stored.len() <= 2 && stored.iter().all(|name| name.ends_with(".zst")), "{stored:?}");
     assert_eq!(names(&copy), ["keys", "master.key"]);
-    let beside: Vec<_> = names(folder.path()).into_iter().filter(|name| name.starts_with("keys-copy")).collect();
+    let beside: Vec<_> =
+        names(folder.path()).into_iter().filter(|name| name.starts_with("keys-copy")).collect();
     assert_eq!(beside, ["keys-copy"], "an older copy of the keys would undo what was forgotten");
 
     // Elsewhere: both keys in their places, then the store.
@@ -282,7 +290,7 @@ async fn behind_nginx_events_leave_at_once_and_the_host_is_kept() {
     let sample = house.upstreams(&sample);
     let places = folder.path().display();
     let whole = format!(
-        "daemon off;\npid {places}/nginx.pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n\
+        "daemon off;\nmaster_process off;\npid {places}/nginx.pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n\
          client_body_temp_path {places}/a;\nproxy_temp_path {places}/b;\nfastcgi_temp_path {places}/c;\n\
          uwsgi_temp_path {places}/d;\nscgi_temp_path {places}/e;\n{sample}\n}}\n"
     );
@@ -291,7 +299,8 @@ async fn behind_nginx_events_leave_at_once_and_the_host_is_kept() {
     let path = path.to_str().unwrap();
     let checked = program("nginx", &["-t", "-q", "-c", path]);
     assert!(checked.status.success(), "{}", stderr(&checked));
-    let started = Command::new("nginx").args(["-c", path]).stderr(Stdio::null()).spawn().unwrap();
+    let started =
+        Command::new("nginx").args(["-c", path]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let _nginx = Proxy(started);
     listens(api).await;
     house.proves(&format!("https://{api}"), &format!("https://{console}")).await;
@@ -318,6 +327,7 @@ async fn behind_caddy_events_leave_at_once_and_the_host_is_kept() {
     let started = Command::new("caddy")
         .args(["run", "--adapter", "caddyfile", "--config", path.to_str().unwrap()])
         .env("HOME", folder.path())
+        .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
@@ -401,7 +411,10 @@ impl House {
         assert!(head.contains(&format!("\r\nhost: {host}\r\n")), "{head}");
         assert!(head.contains("\r\nx-forwarded-for: 127.0.0.1\r\n"), "{head}");
         let root = client.get(format!("{console}/")).send().await.unwrap();
-        assert_eq!((root.status().as_u16(), &root.headers()["location"]), (302, &"/console".parse().unwrap()));
+        assert_eq!(
+            (root.status().as_u16(), &root.headers()["location"]),
+            (302, &"/console".parse().unwrap())
+        );
     }
 }
 

@@ -66,7 +66,8 @@ fn listed(format: Format) -> String {
     match format {
         Format::Text(language) => {
             let width = all().map(|entry| entry.code().len()).max().unwrap_or_default();
-            let line = |entry: &Explanation| format!("{:width$}  {}\n", entry.code(), entry.text(language).title);
+            let line =
+                |entry: &Explanation| format!("{:width$}  {}\n", entry.code(), entry.text(language).title);
             all().map(line).collect()
         }
         Format::Json => {

@@ -116,7 +116,8 @@ impl Follower {
         let reach = if self.since_whole.elapsed() >= rest { Reach::Whole } else { Reach::New };
         let watch = Stopwatch::start();
         let items = self.items(api, reach).await?;
-        let changed = items.iter().filter(|item| self.handed_out(item).is_some_and(|_| self.is_changed(item)));
+        let changed =
+            items.iter().filter(|item| self.handed_out(item).is_some_and(|_| self.is_changed(item)));
         let timelines = stream::iter(changed).map(|item| timeline(api, item)).buffered(AT_ONCE);
         let timelines: Vec<_> = timelines.collect().await;
         let timelines = timelines.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -186,7 +187,9 @@ impl Follower {
     fn handed_out(&self, item: &Item) -> Option<u64> {
         match self.known.get(&item.id) {
             Some(known) => Some(known.handed_out),
-            None if self.begin.is_none_or(|begin| item.created >= begin) && self.is_followed(item.created) => {
+            None if self.begin.is_none_or(|begin| item.created >= begin)
+                && self.is_followed(item.created) =>
+            {
                 Some(0)
             }
             None => None,

@@ -198,13 +198,16 @@ mod tests {
 
     #[test]
     fn only_what_was_delivered_counts_as_delivered() {
-        let states = ["queued", "sending", "accepted", "sent", "in_doubt", "delivered", "read", "undelivered"];
+        let states =
+            ["queued", "sending", "accepted", "sent", "in_doubt", "delivered", "read", "undelivered"];
         for status in ["pending", "approved", "expired", "canceled", "exhausted"] {
             for state in states {
                 let verification = json!({ "status": status, "delivery": { "state": state } });
                 let expected = match (state, status) {
                     ("delivered" | "read", _) | (_, "approved") => Standing::Delivered,
-                    ("queued" | "sending" | "accepted" | "sent" | "in_doubt", "pending") => Standing::UnderWay,
+                    ("queued" | "sending" | "accepted" | "sent" | "in_doubt", "pending") => {
+                        Standing::UnderWay
+                    }
                     _ => Standing::NotDelivered,
                 };
                 assert_eq!(Standing::of(&verification), expected, "{status} {state}");

@@ -72,7 +72,8 @@ mod tests {
             assert_eq!(count, 1, "config.toml says `{from}` once; it becomes `{to}`");
             assert!(!text.lines().any(|line| line == from), "{from}");
         }
-        let config = Config::parse(&text, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}"));
+        let config =
+            Config::parse(&text, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}"));
         match &config.channels["whatsapp"].kind {
             ChannelKind::Meta(meta) => assert_eq!(meta.graph_url, URL),
             ChannelKind::Http(_) => panic!("it is Meta's"),

@@ -113,10 +113,7 @@ pub(super) static TABLE: &[Explanation] = &[
             "The clock of this machine differs from that of every provider.",
             "Die Uhr dieses Servers weicht von der Uhr jedes Anbieters ab.",
         ),
-        said(
-            "Switch on time synchronisation (NTP).",
-            "Schalten Sie die Zeitsynchronisation (NTP) ein.",
-        ),
+        said("Switch on time synchronisation (NTP).", "Schalten Sie die Zeitsynchronisation (NTP) ein."),
     ),
     ours(
         "templates_not_approved",

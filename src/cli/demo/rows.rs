@@ -21,7 +21,8 @@ impl Rows {
     pub(super) fn new(look: Look) -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
         // A terminal with less room than a row cuts the row.
-        let style = ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style =
+            ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
         let bars = SCENARIOS.iter().map(|scenario| {
             let bar = all.add(ProgressBar::new_spinner().with_style(style.clone()));
             bar.set_message(row(scenario, &Value::Null, &Value::Null));
@@ -92,8 +93,7 @@ mod tests {
         let event = |at: &str| json!({ "at": at });
         let timeline =
             json!({ "events": [event("2026-11-30T10:00:00.000Z"), event("2026-11-30T10:09:59.990Z")] });
-        let verification =
-            json!({ "status": "pending", "delivery": { "state": "in_doubt", "channel": "a-channel-with-a-long-name" } });
+        let verification = json!({ "status": "pending", "delivery": { "state": "in_doubt", "channel": "a-channel-with-a-long-name" } });
         for scenario in &SCENARIOS {
             for verification in [&Value::Null, &verification, &json!({ "status": "exhausted" })] {
                 let row = format!("✓ {}", row(scenario, verification, &timeline));
@@ -101,9 +101,6 @@ mod tests {
             }
         }
         let shown = row(&SCENARIOS[11], &json!({ "status": "approved" }), &timeline);
-        assert_eq!(
-            shown,
-            "0111  delivered; two wrong codes typed, t…  approved                  +599.99 s"
-        );
+        assert_eq!(shown, "0111  delivered; two wrong codes typed, t…  approved                  +599.99 s");
     }
 }
