@@ -136,7 +136,8 @@ fn the_units_are_what_systemd_takes() {
                 text = if command == "twotick" { line(" ") } else { line("") };
             }
         }
-        assert!(!text.contains("=twotick"), "a command that is not known: {text}");
+        let unknown = text.lines().find(|line| line.starts_with("Exec") && line.contains("=twotick"));
+        assert_eq!(unknown, None, "a command whose path is not known");
         let copy = folder.path().join(unit.file_name().unwrap());
         fs::write(&copy, text).unwrap();
         copies.push(copy.to_str().unwrap().to_owned());
@@ -359,6 +360,8 @@ impl House {
 
     /// The API with its streams and long polls, the console, and that nothing else of the admin listener is there.
     async fn proves(&self, api: &str, console: &str) {
+        // Installs what TLS needs.
+        support::http_client();
         let client = reqwest::Client::builder()
             .no_proxy()
             .tls_danger_accept_invalid_certs(true)

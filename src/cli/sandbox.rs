@@ -174,12 +174,10 @@ mod tests {
         let source =
             crate::config::Source { file: Some(file), overrides: Vec::new(), environment: &environment };
         let loaded = Config::load(&source).unwrap_or_else(|problems| panic!("{problems}"));
-        match &loaded.config.channels["whatsapp"].kind {
-            crate::config::ChannelKind::Meta(meta) => {
-                assert_eq!(meta.app_secrets[0].expose_secret(), "a-real-secret-of-somebody");
-            }
-            crate::config::ChannelKind::Http(_) => panic!("it is Meta's"),
-        }
+        let crate::channel::Settings::Meta(meta) = &loaded.config.channels["whatsapp"].kind else {
+            panic!("it is Meta's")
+        };
+        assert_eq!(meta.app_secrets[0].expose_secret(), "a-real-secret-of-somebody");
     }
 
     #[test]
