@@ -272,7 +272,7 @@ async fn listens(address: std::net::SocketAddr) {
 async fn behind_nginx_events_leave_at_once_and_the_host_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let house = House::new(folder.path()).await;
-    let (api, console, plain) = (free_address(), free_address(), free_address());
+    let [api, console, plain, outside] = [(); 4].map(|()| free_address());
     let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let (pem, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
     fs::write(&pem, certificate.cert.pem()).unwrap();
@@ -288,7 +288,7 @@ async fn behind_nginx_events_leave_at_once_and_the_host_is_kept() {
         .replacen("listen 443 ssl http2;", &format!("listen {api} ssl http2;"), 1)
         .replacen("listen 443 ssl http2;", &format!("listen {console} ssl http2;"), 1)
         .replace("listen 80;", &format!("listen {plain};"));
-    let sample = house.upstreams(&sample);
+    let sample = house.upstreams(&House::seen_from_outside(&sample, console, outside));
     let places = folder.path().display();
     let whole = format!(
         "daemon off;\nmaster_process off;\npid {places}/nginx.pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n\
@@ -304,7 +304,8 @@ async fn behind_nginx_events_leave_at_once_and_the_host_is_kept() {
         Command::new("nginx").args(["-c", path]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let _nginx = Proxy(started);
     listens(api).await;
-    house.proves(&format!("https://{api}"), &format!("https://{console}")).await;
+    let [api, console, outside] = [api, console, outside].map(|at| format!("https://{at}"));
+    house.proves(&api, &console, &outside).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -318,13 +319,14 @@ async fn behind_caddy_events_leave_at_once_and_the_host_is_kept() {
         .unwrap_or_else(|error| panic!("caddy: {error}; tests/run installs what is needed"));
     assert!(validated.status.success(), "{}", stderr(&validated));
     let house = House::new(folder.path()).await;
-    let (api, console) = (free_address(), free_address());
+    let [api, console, outside] = [(); 3].map(|()| free_address());
     // Without certificates, which Caddy would ask the internet for.
     let sample = read(sample)
         .replace("codes.example.com {", &format!("http://{api} {{\n\tbind {}", api.ip()))
         .replace("console.example.com {", &format!("http://{console} {{\n\tbind {}", console.ip()));
     let path = folder.path().join("Caddyfile");
-    fs::write(&path, format!("{{\n\tadmin off\n\tauto_https off\n}}\n{}", house.upstreams(&sample))).unwrap();
+    let sample = house.upstreams(&House::seen_from_outside(&sample, console, outside));
+    fs::write(&path, format!("{{\n\tadmin off\n\tauto_https off\n}}\n{sample}")).unwrap();
     let started = Command::new("caddy")
         .args(["run", "--adapter", "caddyfile", "--config", path.to_str().unwrap()])
         .env("HOME", folder.path())
@@ -334,7 +336,8 @@ async fn behind_caddy_events_leave_at_once_and_the_host_is_kept() {
         .unwrap();
     let _caddy = Proxy(started);
     listens(api).await;
-    house.proves(&format!("http://{api}"), &format!("http://{console}")).await;
+    let [api, console, outside] = [api, console, outside].map(|at| format!("http://{at}"));
+    house.proves(&api, &console, &outside).await;
 }
 
 /// A server with the sandbox, and in place of its admin listener one that notes how it is asked.
@@ -352,6 +355,18 @@ impl House {
         Self { server, admin: std::net::TcpListener::bind("127.0.0.1:0").unwrap(), _sandbox: sandbox }
     }
 
+    /// The sample, and the console once more on another port, where we are outside of what is allowed.
+    fn seen_from_outside(
+        sample: &str,
+        console: std::net::SocketAddr,
+        outside: std::net::SocketAddr,
+    ) -> String {
+        let (_, block) = sample.split_once("# The console for staff").unwrap();
+        let block = block.replace(&console.to_string(), &outside.to_string());
+        assert!(block.contains("127.0.0.0/8"), "{block}");
+        format!("{sample}\n# {}", block.replace("127.0.0.0/8", "192.0.2.0/24"))
+    }
+
     /// The sample with our addresses in place of the usual ones.
     fn upstreams(&self, sample: &str) -> String {
         let sample = sample.replace("127.0.0.1:8080", &self.server.addr.to_string());
@@ -359,7 +374,7 @@ impl House {
     }
 
     /// The API with its streams and long polls, the console, and that nothing else of the admin listener is there.
-    async fn proves(&self, api: &str, console: &str) {
+    async fn proves(&self, api: &str, console: &str, outside: &str) {
         // Installs what TLS needs.
         support::http_client();
         let client = reqwest::Client::builder()
@@ -414,10 +429,10 @@ impl House {
         assert!(head.contains(&format!("\r\nhost: {host}\r\n")), "{head}");
         assert!(head.contains("\r\nx-forwarded-for: 127.0.0.1\r\n"), "{head}");
         let root = client.get(format!("{console}/")).send().await.unwrap();
-        assert_eq!(
-            (root.status().as_u16(), &root.headers()["location"]),
-            (302, &"/console".parse().unwrap())
-        );
+        let location = root.headers()["location"].to_str().unwrap();
+        assert!(root.status() == 302 && location.ends_with("/console"), "{location}");
+        let stranger = client.get(format!("{outside}/console")).send().await.unwrap();
+        assert_eq!(stranger.status(), 403, "whoever is outside sees nothing of the console");
     }
 }
 
