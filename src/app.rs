@@ -30,7 +30,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::http::header;
 use actix_web::web::{self, ServiceConfig};
 use jiff::tz::TimeZone;
-use metrics_exporter_prometheus::{BuildError, PrometheusHandle};
+use metrics_exporter_prometheus::BuildError;
 use sd_notify::NotifyState;
 use tokio::net::TcpSocket;
 use tokio::sync::{mpsc, watch};
@@ -44,6 +44,7 @@ use crate::clock::{Clock, Stopwatch};
 use crate::config::{self, Config, Loaded};
 use crate::console;
 use crate::courier::{Channels, Courier};
+use crate::health::Monitor;
 use crate::http::{self, CustomCode, Hosts, Lifecycle, Services};
 use crate::store::sled::{self, OpenError, SledStore};
 use crate::store::{self, Errand, Store, StoreError};
@@ -217,7 +218,10 @@ pub async fn build(
     tokio::spawn(counting);
 
     let (lifecycle, serving) = watch::channel(Lifecycle::Serving);
-    let console = console::share(console_services(config, &store, &vault, &clock, &serving, &metrics));
+    let names: Vec<_> = channels.now().keys().cloned().collect();
+    let monitor = Arc::new(Monitor::new(metrics.clone(), Arc::clone(&store), clock.clone(), names));
+    tokio::spawn(Arc::clone(&monitor).run(draining(serving.clone())));
+    let console = console::share(console_services(config, &store, &vault, &clock, &serving, &monitor));
     let pages_console = console.clone();
     let shared = http::share(Services {
         store: Arc::clone(&store),
@@ -232,6 +236,7 @@ pub async fn build(
             waiting_per_app: config.server.max_waiting_per_app as usize,
         },
         metrics,
+        monitor,
     });
     let addr = listeners.public.local_addr().map_err(StartError::Http)?;
     let admin_addr = listeners.admin.local_addr().map_err(StartError::Http)?;
@@ -428,13 +433,13 @@ fn console_services(
     vault: &Arc<Vault>,
     clock: &Clock,
     lifecycle: &watch::Receiver<Lifecycle>,
-    metrics: &PrometheusHandle,
+    monitor: &Arc<Monitor>,
 ) -> console::Services {
     console::Services {
         store: Arc::clone(store),
         vault: Arc::clone(vault),
         clock: clock.clone(),
-        metrics: metrics.clone(),
+        monitor: Arc::clone(monitor),
         lifecycle: lifecycle.clone(),
         users: Changing::new(console_users(config)),
         // Its name was checked.
@@ -458,6 +463,12 @@ fn app_names(config: &Config) -> Vec<AppName> {
 /// As the HTTP side looks them up.
 fn by_text(channels: &Channels) -> BTreeMap<String, Arc<Channel>> {
     channels.iter().map(|(name, channel)| (name.to_string(), Arc::clone(channel))).collect()
+}
+
+/// Ready when the server begins to stop.
+async fn draining(mut lifecycle: watch::Receiver<Lifecycle>) {
+    // An error means that the process ends anyway.
+    let _ = lifecycle.wait_for(|phase| *phase == Lifecycle::Draining).await;
 }
 
 /// `None` only for a name that the configuration's check lets nobody have.

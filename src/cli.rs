@@ -4,15 +4,18 @@ mod audit;
 mod backup;
 mod check;
 mod client;
+mod completions;
 mod config;
 mod demo;
 mod doctor;
 mod erase;
 mod explain;
 mod export;
+mod follow;
 mod healthcheck;
 mod input;
 mod logging;
+mod man;
 mod number;
 mod reindex;
 mod sandbox;
@@ -33,17 +36,17 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{Config, Environment, Loaded, Needs, Problem, Problems, Source, secrets};
 
-/// Gets a one-time passcode to a person by WhatsApp, by SMS when that is not delivered in time, and knows
-/// what became of it.
+/// Sends one-time passcodes by WhatsApp, falls back to SMS when a code is not delivered in time, and records
+/// what happened to each.
 #[derive(Debug, Parser)]
-#[command(name = "twotick", version)]
+#[command(name = "twotick", version, after_help = ABOUT_ALL)]
 pub struct Cli {
     /// Configuration file [default: $TWOTICK_CONFIG, ./config.toml, /etc/twotick/config.toml]
     #[arg(long, global = true, value_name = "PATH")]
     config: Option<PathBuf>,
 
-    /// Set a key over file and environment, such as --set server.listen=127.0.0.1:9000. Others on this
-    /// machine can read it: set no secret so
+    /// Set a key, such as --set server.listen=127.0.0.1:9000. It wins over file and environment. Other users of
+    /// this machine can read it, so set no secret this way
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     set: Vec<String>,
 
@@ -51,52 +54,75 @@ pub struct Cli {
     command: Option<Command>,
 }
 
+/// What holds for every command.
+const ABOUT_ALL: &str = "\
+Exit codes:
+  0  done
+  1  failed
+  2  wrong usage or configuration
+  3  the server does not answer
+
+Environment:
+  TWOTICK_CONFIG    configuration file
+  TWOTICK_URL       address of the server, for send, check, status, timeline and tail
+  TWOTICK_API_KEY   API key, for the same commands
+  TWOTICK_LOG       what is logged: error, warn, info (default), debug, or a filter
+                    such as info,twotick::courier=debug
+  TWOTICK__A__B     sets the key a.b of the configuration
+  NO_COLOR          no colours
+
+Results go to stdout, logs and progress to stderr.";
+
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the server; also what happens without a command
+    /// Run the server. The default command
     Serve(serve::Args),
-    /// See it work: server, stand-in providers and phones in one process; nothing leaves this machine
+    /// Show twotick at work: server, stand-in providers and phones in one process. Sends nothing to the outside
     Demo(demo::Args),
-    /// Run only the stand-in for Meta, the SMS carrier and the phones, for anybody's tests
+    /// Run only the stand-ins for Meta, the SMS carrier and the phones, for tests
     Sandbox(sandbox::Args),
     /// Check, show or write the configuration
     #[command(subcommand)]
     Config(config::Command),
     /// Send a code to a number
     Send(send::Args),
-    /// Check a code that somebody typed
+    /// Check a code. Exit code 0 only if it is right
     Check(check::Args),
-    /// Show how a verification stands
+    /// Show the state of a verification
     Status(status::Args),
     /// Show everything that happened to a verification
     Timeline(timeline::Args),
-    /// Follow what happens to all verifications of the app until ctrl-c
+    /// Print what happens to all verifications of the app, until ctrl-c
     Tail(tail::Args),
-    /// Users of the console
+    /// Make password hashes for users of the console
     #[command(subcommand)]
     User(user::Command),
-    /// Say what an error code means, who has to act, and how to fix it
+    /// Explain an error code: what it means, who has to act, how to fix it. Without a code, list all codes
     Explain(explain::Args),
-    /// Make anew by what verifications and messages are found; the server must be stopped
+    /// Rebuild the index of the store. The server must be stopped
     Reindex,
-    /// Say whether everything a server needs is there and answers; exit code 1 if anything is wrong
+    /// Check configuration, keys, clock, store, channels, templates and alarms. Exit code 1 if anything is wrong
     Doctor(doctor::Args),
-    /// Forget everything of a number; while the server runs or not
+    /// Forget everything about a number, whether the server runs or not
     Erase(erase::Args),
-    /// Write the whole store as lines of JSON, without keys; the server must be stopped
+    /// Write the whole store as lines of JSON, without keys. The server must be stopped
     Export(export::ExportArgs),
-    /// Read an export into an empty data folder, or go on with one that stopped; nothing is sent
+    /// Read an export into an empty data folder, or resume an import that stopped. Sends nothing
     Import(export::ImportArgs),
-    /// Copy the store into a file, also of a server that runs, without keys
+    /// Copy the store into a file, without keys, whether the server runs or not
     Backup(backup::BackupArgs),
-    /// Read a backup into an empty data folder, or go on with one that stopped; nothing is sent
+    /// Read a backup into an empty data folder, or resume a restore that stopped. Sends nothing
     Restore(backup::RestoreArgs),
-    /// Check a store, a backup or an export: that nothing is missing and nothing was changed
+    /// Check that a store, a backup or an export is complete and unchanged
     Verify(backup::VerifyArgs),
-    /// Check the log of what the staff did
+    /// Check the audit log of what staff did
     #[command(subcommand)]
     Audit(audit::Command),
-    /// Say whether the server is alive, for a container's health check
+    /// Print the completions for a shell
+    Completions(completions::Args),
+    /// Print the manual page, or write one for each command
+    Man(man::Args),
+    /// Report whether the server is alive, for a container's health check
     #[command(hide = true)]
     Healthcheck(healthcheck::Args),
 }
@@ -143,6 +169,8 @@ pub fn run(cli: &Cli) -> Exit {
         Some(Command::Restore(args)) => backup::restore(cli, args),
         Some(Command::Verify(args)) => backup::verify(cli, args),
         Some(Command::Audit(command)) => audit::run(cli, command),
+        Some(Command::Completions(args)) => completions::run(args),
+        Some(Command::Man(args)) => man::run(args),
         Some(Command::Healthcheck(args)) => healthcheck::run(cli, args),
     }
 }

@@ -19,6 +19,7 @@ mod environment;
 mod problem;
 mod profiles;
 mod reader;
+pub mod sandbox;
 pub mod secrets;
 mod sections;
 mod tree;

@@ -17,7 +17,6 @@ mod cookies;
 mod device;
 mod frame;
 mod guard;
-mod health;
 mod list;
 mod look;
 mod lookups;
@@ -34,6 +33,7 @@ mod signed;
 mod slow_down;
 mod spans;
 mod streams;
+mod strip;
 mod users;
 mod words;
 
@@ -42,12 +42,12 @@ use std::sync::Arc;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use jiff::tz::TimeZone;
-use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
 
 use crate::changing::Changing;
 use crate::clock::Clock;
+use crate::health::Monitor;
 use crate::http::Lifecycle;
 use crate::phone::HomeCountry;
 use crate::store::{Audit, AuditAction, Order, Store};
@@ -75,7 +75,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(search::page)
         .service(search::ask)
         .configure(case::routes)
-        .service(health::fragment)
+        .service(strip::fragment)
         .service(alerts::page)
         .service(conversations::list)
         .service(conversations::of_person)
@@ -88,7 +88,8 @@ pub struct Services {
     pub store: Arc<dyn Store>,
     pub vault: Arc<Vault>,
     pub clock: Clock,
-    pub metrics: PrometheusHandle,
+    /// How twotick itself is.
+    pub monitor: Arc<Monitor>,
     pub lifecycle: watch::Receiver<Lifecycle>,
     /// Without any, every page only says how to make one.
     pub users: Changing<Vec<User>>,
@@ -113,18 +114,10 @@ pub struct Console {
     lookups: lookups::Lookups,
     /// Pages that are followed.
     streams: streams::Streams,
-    monitor: Arc<health::Monitor>,
 }
 
-/// One for all workers. Begins to watch over the metrics, and so needs a runtime.
+/// One for all workers.
 pub fn share(services: Services) -> web::Data<Console> {
-    let monitor = Arc::new(health::Monitor::new(
-        services.metrics.clone(),
-        Arc::clone(&services.store),
-        services.clock.clone(),
-        services.channels.iter().cloned(),
-    ));
-    tokio::spawn(Arc::clone(&monitor).run(services.lifecycle.clone()));
     let users = services.users.now();
     let slow_down = slow_down::SlowDown::new(users.iter().map(|user| user.name.clone()));
     web::Data::new(Console {
@@ -134,7 +127,6 @@ pub fn share(services: Services) -> web::Data<Console> {
         slow_down,
         lookups: lookups::Lookups::default(),
         streams: streams::Streams::default(),
-        monitor,
     })
 }
 

@@ -1,6 +1,7 @@
 //! What every code that twotick shows means, who has to act and how to fix it, in every language of the staff. One
 //! table: the command line, the console, problem documents and the classing of Meta's errors all read it.
 
+mod alarms;
 mod alerts;
 mod api;
 mod attempts;
@@ -165,7 +166,7 @@ pub fn meta_code(number: u32) -> Option<&'static Explanation> {
 
 /// Every entry: ours, then Meta's.
 pub fn all() -> impl Iterator<Item = &'static Explanation> + Clone {
-    api::TABLE.iter().chain(attempts::TABLE).chain(alerts::TABLE).chain(meta::all())
+    api::TABLE.iter().chain(attempts::TABLE).chain(alerts::TABLE).chain(alarms::TABLE).chain(meta::all())
 }
 
 /// The known code that looks most like `code`, if any does.

@@ -38,6 +38,7 @@ use utoipa_actix_web::service_config::ServiceConfig as DescribedConfig;
 use crate::changing::Changing;
 use crate::channel::Channel;
 use crate::clock::Clock;
+use crate::health::Monitor;
 use crate::store::Store;
 use crate::vault::Vault;
 use crate::verification::Policy;
@@ -113,6 +114,8 @@ pub struct Services {
     pub limits: Limits,
     /// Rendered at `/metrics`. Whoever made it also runs its upkeep.
     pub metrics: PrometheusHandle,
+    /// How twotick itself is; its alarms stand in `/alerts`.
+    pub monitor: Arc<Monitor>,
 }
 
 /// How many may use the public listener at once.

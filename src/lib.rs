@@ -29,6 +29,8 @@ pub mod excerpt;
 pub mod explain;
 pub mod failpoint;
 #[cfg(not(fuzzing))]
+pub mod health;
+#[cfg(not(fuzzing))]
 pub mod http;
 pub mod language;
 pub mod phone;

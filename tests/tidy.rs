@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Who may use whom. `cli`, `app` and `main` put things together and may use everything; nobody may use them but each
 /// other. A module may always use itself.
-const MAY_USE: [(&str, &[&str]); 22] = [
+const MAY_USE: [(&str, &[&str]); 23] = [
     ("verification", &[]),
     ("clock", &["verification"]),
     ("phone", &["verification", "digits"]),
@@ -23,6 +23,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ("channel", &["verification", "explain", "excerpt", "clock", "failpoint"]),
     ("courier", &["store", "channel", "vault", "verification", "clock", "failpoint", "changing"]),
     ("sweeps", &["store", "channel", "vault", "verification", "clock", "changing"]),
+    ("health", &["store", "verification", "clock"]),
     ("timeline", &["store", "verification", "language", "explain"]),
     (
         "http",
@@ -39,6 +40,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "digits",
             "failpoint",
             "changing",
+            "health",
         ],
     ),
     (
@@ -55,6 +57,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "clock",
             "http",
             "changing",
+            "health",
         ],
     ),
     ("sandbox", &["channel", "clock"]),

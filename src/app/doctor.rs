@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::asked::{AskError, Running};
 use super::folder::{Purpose, as_owner, check_access, data_path};
@@ -73,6 +73,7 @@ pub async fn examine(loaded: &Loaded) -> Vec<Finding> {
     for (name, settings) in &config.channels {
         findings.push(reachable(name, &settings.kind).await);
     }
+    findings.extend(alarms(path).await);
     match channels(&without_incomplete(loaded)) {
         Ok(channels) => {
             for (name, needed) in by_template(needed_templates(config)) {
@@ -233,6 +234,71 @@ fn gauge(metrics: &str, name: &str) -> Option<u64> {
     value.trim().parse::<f64>().ok().map(|value| value as u64)
 }
 
+/// What a running server says of itself: each alarm that goes on now, and whether there were alerts of late.
+async fn alarms(data: &Path) -> Vec<Finding> {
+    // Where none runs that can be asked, the finding about the store says so.
+    let Ok(Some(server)) = Running::find(data).await else { return Vec::new() };
+    let alerts = match text_of(&format!("{}/alerts?limit=100", server.url())).await {
+        Ok(text) => serde_json::from_str::<Alerts>(&text).map_err(|error| error.to_string()),
+        Err(error) => Err(error),
+    };
+    match alerts {
+        Ok(alerts) => alerts.findings(Clock::System.now()),
+        Err(error) => vec![doubtful("alarms", format!("the running server does not list them: {error}"))],
+    }
+}
+
+/// `/alerts` of the admin listener, as far as it is needed here.
+#[derive(Deserialize)]
+struct Alerts {
+    data: Vec<Listed>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    at: String,
+    channel: Option<String>,
+    code: String,
+    title: String,
+    ongoing: bool,
+    severe: bool,
+}
+
+impl Alerts {
+    fn findings(&self, now: Timestamp) -> Vec<Finding> {
+        /// An alert that is older was dealt with, or never will be.
+        const RECENT: i64 = 24 * 60 * 60 * 1_000;
+        let (ongoing, kept): (Vec<_>, Vec<_>) = self.data.iter().partition(|listed| listed.ongoing);
+        let mut findings: Vec<_> = ongoing.iter().map(|alarm| alarm.finding()).collect();
+        if findings.is_empty() {
+            findings.push(good("alarms", "the running server has none".to_owned()));
+        }
+        let is_recent = |listed: &&&Listed| {
+            let at = listed.at.parse::<jiff::Timestamp>();
+            at.is_ok_and(|at| now.as_millis() - at.as_millisecond() < RECENT)
+        };
+        let recent: Vec<_> = kept.iter().filter(is_recent).collect();
+        if let Some(newest) = recent.first() {
+            let (count, channel) = (recent.len(), newest.channel.as_deref().unwrap_or("twotick"));
+            let newest = format!("the newest is {} from {channel}: {}", newest.code, newest.title);
+            let text = format!("{count} in the last 24 hours; {newest}; see /console/alerts");
+            findings.push(doubtful("alerts", text));
+        }
+        findings
+    }
+}
+
+impl Listed {
+    fn finding(&self) -> Finding {
+        let what = match &self.channel {
+            Some(channel) => format!("alarm of channel {channel}"),
+            None => "alarm".to_owned(),
+        };
+        let text = format!("{}; since {}; `twotick explain {}`", self.title, self.at, self.code);
+        if self.severe { wrong(&what, text) } else { doubtful(&what, text) }
+    }
+}
+
 async fn reachable(name: &str, kind: &Settings) -> Finding {
     let what = format!("channel {name}");
     // Only its root: whatever it answers, it is there, and nothing is sent by that.
@@ -275,10 +341,13 @@ async fn get(url: &str) -> Result<u16, String> {
     answer(url).await.map(|answer| answer.status().as_u16())
 }
 
-/// What a successful answer says.
+/// The body of an answer that is a success.
 async fn text_of(url: &str) -> Result<String, String> {
-    let answer = answer(url).await?.error_for_status().map_err(|error| error.without_url().to_string())?;
-    answer.text().await.map_err(|error| error.without_url().to_string())
+    let answer = answer(url).await?;
+    match answer.status() {
+        status if status.is_success() => answer.text().await.map_err(|error| error.without_url().to_string()),
+        status => Err(format!("it answers {status}")),
+    }
 }
 
 async fn answer(url: &str) -> Result<reqwest::Response, String> {
@@ -307,4 +376,39 @@ fn doubtful(what: &str, text: String) -> Finding {
 
 fn wrong(what: &str, text: String) -> Finding {
     Finding { what: what.to_owned(), health: Health::Wrong, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alarms_that_go_on_are_findings_and_alerts_of_the_day_are_counted() {
+        let text = r#"{"data": [
+            {"at": "2026-11-30T10:00:00Z", "channel": "whatsapp", "code": "signatures_refused", "title": "3 webhooks",
+             "ongoing": true, "severe": true, "evidence": null},
+            {"at": "2026-11-30T10:00:00Z", "channel": null, "code": "disk_nearly_full", "title": "4 MB",
+             "ongoing": true, "severe": false},
+            {"at": "2026-11-30T09:00:00Z", "channel": "sms", "code": "http_401", "title": "refused",
+             "ongoing": false, "severe": false},
+            {"at": "2026-11-20T09:00:00Z", "channel": "sms", "code": "http_402", "title": "refused",
+             "ongoing": false, "severe": false}
+        ]}"#;
+        let alerts: Alerts = serde_json::from_str(text).unwrap();
+        let now = "2026-11-30T11:00:00Z".parse::<jiff::Timestamp>().unwrap();
+        let findings = alerts.findings(Timestamp::from_millis(now.as_millisecond()));
+        let told: Vec<_> = findings.iter().map(|one| (one.what.as_str(), one.health)).collect();
+        assert_eq!(
+            told,
+            [
+                ("alarm of channel whatsapp", Health::Wrong),
+                ("alarm", Health::Doubtful),
+                ("alerts", Health::Doubtful)
+            ]
+        );
+        assert!(findings[0].text.contains("`twotick explain signatures_refused`"), "{}", findings[0].text);
+        assert!(findings[2].text.starts_with("1 in the last 24 hours; the newest is http_401 from sms"));
+        let quiet = Alerts { data: Vec::new() }.findings(Timestamp::default());
+        assert_eq!((quiet.len(), quiet[0].health), (1, Health::Good));
+    }
 }

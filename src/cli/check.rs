@@ -7,9 +7,9 @@ use super::{Cli, Exit};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Of the verification, `ver_…`
+    /// The id of the verification, ver_…
     id: String,
-    /// What the person typed
+    /// The code that the person typed
     code: String,
     #[command(flatten)]
     server: Server,

@@ -15,7 +15,7 @@ use crate::config::Config;
 /// Longer than the longest that the server holds a request (60 s).
 const TIMEOUT: Duration = Duration::from_secs(75);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long one request waits for a change, in seconds.
+/// How long one request waits for a change at most, in seconds.
 pub(super) const WAIT_SECONDS: u32 = 25;
 
 /// Which server, and as which app.
@@ -145,9 +145,14 @@ impl Api {
         self.ask(self.client.get(self.address(path))).await
     }
 
-    /// Waits on the server until there is another version than `known`; 304 when there was none.
-    pub(super) async fn get_changed(&self, path: &str, known: &HeaderValue) -> Result<Answer, Unreachable> {
-        let address = format!("{}?wait={WAIT_SECONDS}", self.address(path));
+    /// Waits on the server, at most so many seconds, until there is another version than `known`; 304 when there was none.
+    pub(super) async fn get_changed(
+        &self,
+        path: &str,
+        known: &HeaderValue,
+        seconds: u32,
+    ) -> Result<Answer, Unreachable> {
+        let address = format!("{}?wait={seconds}", self.address(path));
         self.ask(self.client.get(address).header(IF_NONE_MATCH, known)).await
     }
 

@@ -10,24 +10,28 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{Cli, Exit, load_config, print};
+use crate::config::sandbox::sandbox_file;
 use crate::config::{DEFAULT_FILE, Loaded, Profile, Shown, StepContent};
 use crate::texts::Cost;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Check everything and print all problems; exit code 2 if there are any
+    /// Check everything and print all problems. Exit code 2 if there are any
     Check,
-    /// Print every effective value and where it comes from; secrets as ***
+    /// Print every effective value and its origin, with secrets as ***
     Show {
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Write the commented default
+    /// Write a commented configuration file
     Init {
-        /// Where to [default: what --config says, else config.toml]
+        /// The file to write [default: the one of --config, else config.toml]
         path: Option<PathBuf>,
-        /// Replace a file that is there
+        /// Write one that runs against `twotick sandbox` as it is
+        #[arg(long)]
+        sandbox: bool,
+        /// Replace an existing file
         #[arg(long)]
         force: bool,
     },
@@ -38,9 +42,15 @@ pub(super) fn run(cli: &Cli, command: &Command) -> Exit {
         Command::Check => with_config(cli, check),
         Command::Show { json: false } => with_config(cli, show),
         Command::Show { json: true } => with_config(cli, show_json),
-        Command::Init { path, force } => {
+        Command::Init { path, sandbox, force } => {
             let path = path.as_deref().or(cli.config.as_deref()).unwrap_or(Path::new("config.toml"));
-            init(path, if *force { Existing::Replace } else { Existing::Keep })
+            let existing = if *force { Existing::Replace } else { Existing::Keep };
+            if *sandbox {
+                let next = "next: `twotick sandbox` in one terminal, `twotick serve` in another";
+                init(path, existing, &sandbox_file(), next)
+            } else {
+                init(path, existing, DEFAULT_FILE, "next: edit it, then `twotick config check`")
+            }
         }
     }
 }
@@ -149,14 +159,14 @@ enum Existing {
     Replace,
 }
 
-fn init(path: &Path, existing: Existing) -> Exit {
+fn init(path: &Path, existing: Existing, text: &str, next: &str) -> Exit {
     let file = match existing {
         Existing::Keep => File::create_new(path),
         Existing::Replace => File::create(path),
     };
-    let written = file.and_then(|mut file| file.write_all(DEFAULT_FILE.as_bytes()));
+    let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
     match written {
-        Ok(()) => print(&format!("wrote {}; next: edit it, then `twotick config check`\n", path.display())),
+        Ok(()) => print(&format!("wrote {}; {next}\n", path.display())),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             eprintln!("{} exists; --force replaces it", path.display());
             Exit::Failed

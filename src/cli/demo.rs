@@ -1,30 +1,42 @@
 //! `twotick demo`: everything in one process, for someone who has just cloned it.
 
 mod play;
+mod rows;
 mod verdict;
 
+use std::collections::HashSet;
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use secrecy::ExposeSecret;
-use tokio::sync::mpsc;
+use serde_json::Value;
 
 use super::client::Api;
+use super::follow::{Follower, News};
 use super::logging::{self, Stream};
+use super::send::id_of;
 use super::signals::Signals;
-use super::timeline::{Look, Paint, rendered};
+use super::timeline::{Look, Paint, line_within, rendered_within};
 use super::{Exit, print};
 use crate::app::demo::{self, DELIVER_WITHIN, Demo};
 use crate::app::sandbox::scenario::SCENARIOS;
 use crate::config::Environment;
 use play::{Player, Scene};
+use rows::Rows;
+
+/// What a terminal has at least; nothing is printed wider.
+const COLUMNS: usize = 80;
+/// Between two looks at the codes that somebody sends.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Print the finished timelines and end: 0 if every scenario went as it should, else 1
+    /// Print the finished timelines and end. Exit code 0 if every scenario ended as it should, else 1
     #[arg(long)]
     once: bool,
-    /// Where the API listens [default: port 8080, or any free one]
+    /// The address of the API [default: port 8080, or any free one]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
 }
@@ -57,28 +69,6 @@ async fn demonstrate(args: &Args) -> Exit {
         }
     };
     let place = Place::of(&demo);
-    let shown = tokio::select! {
-        shown = show(args, &demo, &place) => shown,
-        () = signals.stop_asked() => Exit::Failed,
-    };
-    let stop = async {
-        if !args.once && shown == Exit::Done {
-            signals.stop_asked().await;
-            eprintln!("stopping; the demo's data is thrown away");
-        }
-    };
-    match demo.run(stop).await {
-        Ok(()) => shown,
-        Err(error) => {
-            eprintln!("{error}");
-            Exit::Failed
-        }
-    }
-}
-
-/// Plays all scenarios and says what became of them.
-async fn show(args: &Args, demo: &Demo, place: &Place) -> Exit {
-    let look = Look::of(Stream::Stdout);
     let api = match Api::at(&place.api, demo.api_key.clone()) {
         Ok(api) => api,
         Err(error) => {
@@ -86,50 +76,107 @@ async fn show(args: &Args, demo: &Demo, place: &Place) -> Exit {
             return Exit::Failed;
         }
     };
-    let scenes = if args.once {
-        eprintln!("playing {} scenarios; this takes about 8 seconds …", SCENARIOS.len());
-        play_all(&api, demo, None).await
-    } else {
-        print(&place.welcome(look));
-        play_all(&api, demo, Some(look)).await
+    // Before the first code, so that none that somebody sends is missed.
+    let follower = Follower::start(&api).await;
+    let shown = tokio::select! {
+        shown = show(args, &demo, &place, &api) => shown,
+        () = signals.stop_asked() => Err(Exit::Failed),
     };
+    let stop = async {
+        if let (Ok(scenes), Ok(follower)) = (&shown, follower)
+            && !args.once
+        {
+            tokio::select! {
+                () = follow(&api, follower, scenes) => {}
+                () = signals.stop_asked() => {}
+            }
+            eprintln!("stopping; the demo's data is thrown away");
+        }
+    };
+    match demo.run(stop).await {
+        Ok(()) => shown.map_or_else(|exit| exit, |_| Exit::Done),
+        Err(error) => {
+            eprintln!("{error}");
+            Exit::Failed
+        }
+    }
+}
+
+/// Plays all scenarios and says what became of them. An error is how the demo ends.
+async fn show(args: &Args, demo: &Demo, place: &Place, api: &Api) -> Result<Vec<Scene>, Exit> {
+    let look = Look::of(Stream::Stdout);
+    let in_place = !args.once && is_screen(&Environment::from_process());
+    if !args.once {
+        print(&place.welcome(look));
+    }
+    if !in_place {
+        eprintln!("playing {} scenarios; this takes about 8 seconds …", SCENARIOS.len());
+    }
+    let scenes = play_all(api, demo, in_place.then(|| Rows::new(look))).await;
     let verdicts: Vec<_> = scenes.iter().map(|scene| verdict::judge(scene, &demo.sandbox)).collect();
     let mut text = String::from("\n");
-    if args.once {
+    if !in_place {
         for scene in &scenes {
             text.push_str(&look.paint(&scene.heading(), Paint::Strong));
             text.push('\n');
-            text.push_str(&rendered(&scene.timeline, look));
+            text.push_str(&rendered_within(&scene.timeline, look, COLUMNS));
             text.push('\n');
         }
+        text.push_str(&verdict::table(&scenes, &verdicts, look));
     }
-    text.push_str(&verdict::table(&scenes, &verdicts, look));
+    text.push_str(verdict::total(&scenes, &verdicts).trim_start_matches(if in_place { "\n" } else { "" }));
     if !args.once {
         text.push_str(&place.farewell(look));
     }
     let printed = print(&text);
-    // Who only looks keeps the demo even where a scenario surprised us; the table says so.
-    if args.once && verdicts.iter().any(|verdict| !verdict.is_empty()) { Exit::Failed } else { printed }
+    // Without --once the demo goes on even where a scenario ended otherwise; the rows say so.
+    if args.once && verdicts.iter().any(|verdict| !verdict.is_empty()) {
+        return Err(Exit::Failed);
+    }
+    if printed == Exit::Done { Ok(scenes) } else { Err(printed) }
 }
 
-/// All scenarios at once, as their timelines grow; the scenes in their order.
-async fn play_all(api: &Api, demo: &Demo, live: Option<Look>) -> Vec<Scene> {
-    let (lines, mut told) = mpsc::unbounded_channel();
-    let player = Player { api, sandbox: &demo.sandbox, lines, look: live.unwrap_or(Look::Plain) };
-    let playing = async {
-        let scenes = verdict::programme().map(|(scenario, expected)| player.play(scenario, expected));
-        let scenes = join_all(scenes).await;
-        drop(player);
-        scenes
-    };
-    let telling = async {
-        while let Some(line) = told.recv().await {
-            if live.is_some() {
-                print(&line);
+/// Whether rows can be filled in place.
+fn is_screen(environment: &Environment) -> bool {
+    io::stdout().is_terminal() && environment.get("TERM") != Some("dumb")
+}
+
+/// All scenarios at once; the scenes in their order.
+async fn play_all(api: &Api, demo: &Demo, rows: Option<Rows>) -> Vec<Scene> {
+    let player = Player { api, sandbox: &demo.sandbox, rows };
+    join_all(verdict::programme().map(|(scenario, expected)| player.play(scenario, expected))).await
+}
+
+/// Shows what becomes of the codes that somebody sends, until the demo ends.
+async fn follow(api: &Api, mut follower: Follower, scenes: &[Scene]) {
+    let look = Look::of(Stream::Stdout);
+    let mut shown: HashSet<String> = scenes.iter().map(|scene| id_of(&scene.verification)).collect();
+    let played = shown.clone();
+    let mut is_first = true;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        // A look that fails is repeated; where the server is gone the demo ends anyway.
+        let Ok(news) = follower.look(api).await else { continue };
+        for News { verification, events, start } in news {
+            let id = id_of(&verification);
+            // What was played has been shown already, and its codes expire in ten minutes without anybody caring.
+            let is_noise = |event: &&Value| played.contains(&id) && (is_first || event["type"] == "expired");
+            let events: Vec<_> = events.iter().filter(|event| !is_noise(event)).collect();
+            let mut text = String::new();
+            if shown.insert(id.clone()) {
+                let number = verification["to"].as_str().unwrap_or_default();
+                text.push_str(&format!("\n{}\n", look.paint(&format!("{number} · {id}"), Paint::Strong)));
+            } else if played.contains(&id) && !events.is_empty() {
+                text.push_str(&format!("\n{}\n", look.paint(&id, Paint::Strong)));
             }
+            for event in events {
+                text.push_str(&line_within(event, start, look, COLUMNS));
+                text.push('\n');
+            }
+            print(&text);
         }
-    };
-    tokio::join!(playing, telling).0
+        is_first = false;
+    }
 }
 
 /// What a newcomer may open.
@@ -159,30 +206,35 @@ impl Place {
         let seconds = DELIVER_WITHIN.as_secs();
         format!(
             "{heading} · nothing leaves this machine\n\n  \
-             Phones    {phones}/   what people see: WhatsApp and SMS\n  \
-             Console   {admin}/console   what became of each code; sign in as operator with the password\n            \
-             {password}   (or as support or viewer, who may do less)\n  \
+             Phones    {phones}/\n            what people see: WhatsApp and SMS\n  \
+             Console   {admin}/console\n            what became of each code; sign in as operator, support or viewer\n            \
+             with the password {password}\n  \
              API docs  {admin}/docs\n  \
              API       {api}\n  \
-             API key   {key}   good only for this demo\n\n\
-             twotick, a stand-in for Meta and a stand-in for an SMS carrier run in this process. The data lies in a\n\
-             folder that is thrown away at the end.\n\n\
-             Twelve people now ask for a code. Each gets it by WhatsApp, and by SMS if WhatsApp has not delivered it\n\
-             within {seconds} seconds or says that it cannot. What goes wrong for whom is set by the last two digits:\n\n"
+             API key   {key}\n\n\
+             twotick, a stand-in for Meta and a stand-in for an SMS carrier run in this\n\
+             process. Their data is in a folder that is deleted at the end.\n\n\
+             Twelve people now ask for a code. Each gets it by WhatsApp, and by SMS if\n\
+             WhatsApp has not delivered it within {seconds} seconds or says that it cannot. The\n\
+             last two digits of a number choose what happens:\n\n"
         )
     }
 
     fn farewell(&self, look: Look) -> String {
         let Self { api, admin, phones, key, password } = self;
         format!(
-            "\n{}\n  {phones}/         the phones, with the codes they got\n  \
-             {admin}/console   what became of each; sign in as operator with {password}\n  \
-             {admin}/docs      the API, each call described\n\n\
-             {}\n  curl -s {api}/v1/verifications -H 'Authorization: Bearer {key}' \\\n    \
-             -H 'Content-Type: application/json' -d '{{\"to\": \"+4915228817301\"}}'\n\n  \
-             Any number works; its last two digits choose the scenario. Look at the phones, then check the code:\n  \
-             twotick check ID CODE --url {api} --key {key}\n  \
-             twotick timeline ID --url {api} --key {key}\n\n\
+            "\n{}\n  {phones}/         the phones, with their codes\n  \
+             {admin}/console  what became of each code\n                                 \
+             sign in as operator, password\n                                 {password}\n  \
+             {admin}/docs     the API, each call described\n\n\
+             {}\n  \
+             KEY={key}\n  \
+             curl -s {api}/v1/verifications \\\n    \
+             -H \"Authorization: Bearer $KEY\" -H 'Content-Type: application/json' \\\n    \
+             -d '{{\"to\": \"+4915228817301\"}}'\n\n  \
+             Any number works; its last two digits choose the scenario. What happens is\n  \
+             shown here. Look at the phones, then check the code:\n\n  \
+             twotick check ID CODE --url {api} --key $KEY\n\n\
              The demo goes on until ctrl-c.\n",
             look.paint("Open this", Paint::Strong),
             look.paint("Try this", Paint::Strong),

@@ -11,7 +11,7 @@ use crate::config::{Loaded, Needs, Problem};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

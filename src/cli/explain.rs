@@ -1,24 +1,25 @@
-//! `twotick explain CODE`.
+//! `twotick explain [CODE]`.
 
 use super::{Exit, print};
-use crate::explain::{Explanation, Text, explain, nearest};
+use crate::explain::{Explanation, Text, all, explain, nearest};
 use crate::language::Language;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// One of ours, Meta's or a carrier's: resend_too_early, 131026, http_403
-    code: String,
-    /// As JSON, which is English
+    /// A code of twotick, of Meta or of a carrier: resend_too_early, 131026, http_403 [default: list all codes]
+    code: Option<String>,
+    /// Print JSON, in English
     #[arg(long)]
     json: bool,
-    /// In which language: en or de
+    /// The language: en or de
     #[arg(long, default_value_t, conflicts_with = "json")]
     lang: Language,
 }
 
 pub(super) fn run(args: &Args) -> Exit {
     let format = if args.json { Format::Json } else { Format::Text(args.lang) };
-    match explained(&args.code, format) {
+    let Some(code) = &args.code else { return print(&listed(format)) };
+    match explained(code, format) {
         Ok(text) => print(&text),
         Err(unknown) => {
             eprintln!("{unknown}");
@@ -41,7 +42,8 @@ enum UnknownCode {
     DidYouMean(String),
     #[error(
         "nothing is known about this code. Codes are names such as `resend_too_early`, Meta's numbers such as \
-         131026, and HTTP statuses of a carrier such as `http_403`; a carrier's own codes are in its documents"
+         131026, and HTTP statuses of a carrier such as `http_403`; `twotick explain` lists them. A carrier's own \
+         codes are in its documents"
     )]
     NothingLikeIt,
 }
@@ -57,6 +59,23 @@ fn explained(code: &str, format: Format) -> Result<String, UnknownCode> {
             json + "\n"
         }
     })
+}
+
+/// Every code with its title, for stdout, with its line ending.
+fn listed(format: Format) -> String {
+    match format {
+        Format::Text(language) => {
+            let width = all().map(|entry| entry.code().len()).max().unwrap_or_default();
+            let line =
+                |entry: &Explanation| format!("{:width$}  {}\n", entry.code(), entry.text(language).title);
+            all().map(line).collect()
+        }
+        Format::Json => {
+            let entries: Vec<_> = all().collect();
+            let json = serde_json::to_string_pretty(&entries).expect("entries are strings only"); // cannot fail then
+            json + "\n"
+        }
+    }
 }
 
 fn text(entry: &Explanation, language: Language) -> String {
@@ -97,6 +116,18 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("\n  Wer handelt  der SMS-Anbieter\n  Abhilfe      Senken Sie "), "{text}");
+    }
+
+    #[test]
+    fn every_code_is_listed_once_with_its_title() {
+        let text = listed(Format::Text(Language::English));
+        assert_eq!(text.lines().count(), all().count());
+        let line = text.lines().find(|line| line.starts_with("131026 ")).unwrap();
+        assert!(line.ends_with("  Message undeliverable"), "{line}");
+        assert!(text.lines().any(|line| line.starts_with("signatures_refused ")));
+        assert!(listed(Format::Text(Language::German)).contains("Vorlage"));
+        let json: serde_json::Value = serde_json::from_str(&listed(Format::Json)).unwrap();
+        assert_eq!(json.as_array().map(Vec::len), Some(all().count()));
     }
 
     #[test]

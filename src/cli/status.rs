@@ -10,7 +10,7 @@ use super::{Cli, Exit};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Of the verification, `ver_…`
+    /// The id of the verification, ver_…
     id: String,
     #[command(flatten)]
     server: Server,

@@ -1,20 +1,24 @@
 //! `twotick tail`: what happens to all verifications of the app, as it happens.
 
-use std::collections::HashMap;
+use std::io::{self, Write};
 use std::time::Duration;
 
-use serde_json::Value;
+use reqwest::StatusCode;
 
-use super::client::{Answer, Api, Server, Unreachable, with_api};
+use super::client::{Api, Server, Unreachable, with_api};
+use super::follow::{Failed, Follower, News};
 use super::logging::Stream;
 use super::send::id_of;
-use super::timeline::{Look, events_of, line};
-use super::{Cli, Exit, print};
+use super::timeline::{Look, line};
+use super::{Cli, Exit};
+use crate::clock::Stopwatch;
 
-/// Between two looks at the list.
+/// Between two looks.
 const EVERY: Duration = Duration::from_millis(500);
-/// The newest verifications that are followed: the most that one page of the API holds.
-const FOLLOWED: usize = 100;
+/// A server that restarts is back within seconds, one that opens a large store within minutes.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
+/// Between two tries to reach a server that is away.
+const RETRY: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -32,82 +36,89 @@ pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
 }
 
 async fn follow(api: &Api, server: &Server) -> Result<Exit, Unreachable> {
-    let mut seen = Seen::default();
-    let first = newest(api).await?;
-    if !first.status.is_success() {
-        return Ok(first.refuse());
-    }
-    seen.remember(&first.json());
-    eprintln!("following the {FOLLOWED} newest verifications; ctrl-c ends it");
+    let mut follower = match Follower::start(api).await {
+        Ok(follower) => follower,
+        Err(Failed::Unreachable(error)) => return Err(error),
+        Err(Failed::Refused(answer)) => return Ok(answer.refuse()),
+    };
+    eprintln!("following all verifications of the app; ctrl-c ends it");
+    let look = Look::of(Stream::Stdout);
+    let mut away: Option<Stopwatch> = None;
     loop {
-        tokio::time::sleep(EVERY).await;
-        let list = newest(api).await?;
-        if !list.status.is_success() {
-            return Ok(list.refuse());
-        }
-        let list = list.json();
-        for (verification, known) in seen.changed(&list) {
-            let exit = show(api, server, &verification, known).await?;
-            if exit != Exit::Done {
-                return Ok(exit);
+        tokio::time::sleep(if away.is_some() { RETRY } else { EVERY }).await;
+        match follower.look(api).await {
+            Ok(news) => {
+                if away.take().is_some() {
+                    eprintln!("the server answers again");
+                }
+                match write(&lines(&news, server, look)) {
+                    Ok(()) => {}
+                    // Whoever read it has gone, as in `… | head`.
+                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Done),
+                    Err(error) => {
+                        eprintln!("cannot write to stdout: {error}");
+                        return Ok(Exit::Failed);
+                    }
+                }
+                if follower.lost() > 0 {
+                    eprintln!("too many verifications: the oldest are no longer followed");
+                }
+            }
+            Err(failed) => {
+                let since = match &away {
+                    Some(since) => since.elapsed(),
+                    None => {
+                        eprintln!("{}; trying again for {} s", told(&failed), PATIENCE.as_secs());
+                        away = Some(Stopwatch::start());
+                        Duration::ZERO
+                    }
+                };
+                match failed {
+                    Failed::Unreachable(error) if since > PATIENCE => return Err(error),
+                    Failed::Refused(answer) if since > PATIENCE || !passes(answer.status) => {
+                        return Ok(answer.refuse());
+                    }
+                    Failed::Unreachable(_) | Failed::Refused(_) => {}
+                }
             }
         }
-        seen.remember(&list);
     }
 }
 
-async fn newest(api: &Api) -> Result<Answer, Unreachable> {
-    api.get(&format!("/verifications?limit={FOLLOWED}")).await
+/// Whether a refusal passes by itself: a server that stops, has too much to do, or stands behind a proxy that waits
+/// for it.
+fn passes(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }
 
-/// Prints the events after the first `known`.
-async fn show(api: &Api, server: &Server, verification: &Value, known: u64) -> Result<Exit, Unreachable> {
-    let id = id_of(verification);
-    let answer = api.get(&format!("/verifications/{id}/timeline")).await?;
-    if !answer.status.is_success() {
-        return Ok(answer.refuse());
+fn told(failed: &Failed) -> String {
+    match failed {
+        Failed::Unreachable(error) => error.to_string(),
+        Failed::Refused(answer) => format!("the server answers {}", answer.status),
     }
-    let timeline = answer.json();
-    let events = events_of(&timeline);
-    let start = events.first().and_then(super::timeline::instant);
-    let look = Look::of(Stream::Stdout);
+}
+
+fn lines(news: &[News], server: &Server, look: Look) -> String {
     let mut text = String::new();
-    for event in events.iter().filter(|event| event["seq"].as_u64().unwrap_or_default() > known) {
-        if server.json {
-            let mut event = event.clone();
-            // The API says it once for a whole timeline; here lines of many timelines are mixed.
-            event["verification_id"] = Value::from(id.as_str());
-            text.push_str(&event.to_string());
-        } else {
-            text.push_str(&format!("{id} {}", line(event, start, look)));
+    for News { verification, events, start } in news {
+        let id = id_of(verification);
+        for event in events {
+            if server.json {
+                let mut event = event.clone();
+                // The API says it once for a whole timeline; here lines of many timelines are mixed.
+                event["verification_id"] = id.as_str().into();
+                text.push_str(&event.to_string());
+            } else {
+                text.push_str(&format!("{id} {}", line(event, *start, look)));
+            }
+            text.push('\n');
         }
-        text.push('\n');
     }
-    Ok(print(&text))
+    text
 }
 
-/// The version of each verification whose events were shown.
-#[derive(Default)]
-struct Seen(HashMap<String, u64>);
-
-impl Seen {
-    /// Exactly those of `list`, so that it does not grow.
-    fn remember(&mut self, list: &Value) {
-        self.0 = items(list).iter().map(|item| (id_of(item), version(item))).collect();
-    }
-
-    /// Oldest first, with the version that was known.
-    fn changed(&self, list: &Value) -> Vec<(Value, u64)> {
-        let known = |item: &Value| self.0.get(&id_of(item)).copied().unwrap_or_default();
-        let changed = items(list).iter().rev().filter(|item| version(item) > known(item));
-        changed.map(|item| (item.clone(), known(item))).collect()
-    }
-}
-
-fn items(list: &Value) -> &[Value] {
-    list["data"].as_array().map(Vec::as_slice).unwrap_or_default()
-}
-
-fn version(verification: &Value) -> u64 {
-    verification["version"].as_u64().unwrap_or_default()
+fn write(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
 }

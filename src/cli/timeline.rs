@@ -11,7 +11,7 @@ use crate::config::Environment;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Of the verification, `ver_…`
+    /// The id of the verification, ver_…
     id: String,
     #[command(flatten)]
     server: Server,
@@ -62,12 +62,17 @@ pub(super) enum Paint {
 
 /// Every event of a timeline, a line each.
 pub(super) fn rendered(timeline: &Value, look: Look) -> String {
+    rendered_within(timeline, look, usize::MAX)
+}
+
+/// The same, with no line wider than so many columns.
+pub(super) fn rendered_within(timeline: &Value, look: Look, columns: usize) -> String {
     let events = events_of(timeline);
     let start = events.first().and_then(instant);
     let mut text = String::new();
     for event in events {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{}", line(event, start, look));
+        let _ = writeln!(text, "{}", line_within(event, start, look, columns));
     }
     text
 }
@@ -83,18 +88,60 @@ pub(super) fn instant(event: &Value) -> Option<jiff::Timestamp> {
 
 /// `  +0.04 s  WhatsApp  accepted the message`
 pub(super) fn line(event: &Value, start: Option<jiff::Timestamp>, look: Look) -> String {
+    line_within(event, start, look, usize::MAX)
+}
+
+/// The same, continued on further lines where it is wider than so many columns.
+pub(super) fn line_within(
+    event: &Value,
+    start: Option<jiff::Timestamp>,
+    look: Look,
+    columns: usize,
+) -> String {
     let since = start.zip(instant(event)).map(|(start, at)| at.duration_since(start).as_secs_f64());
     let time = since.map_or_else(|| "?".to_owned(), |since| format!("+{since:.2} s"));
     let text = event["text"].as_str().unwrap_or_default();
     let stale = event["data"]["stale"] == true;
-    let text = match event["type"].as_str().unwrap_or_default() {
-        "status_delivered" | "status_read" | "check_passed" if !stale => look.paint(text, Paint::Good),
+    let paint = match event["type"].as_str().unwrap_or_default() {
+        "status_delivered" | "status_read" | "check_passed" if !stale => Some(Paint::Good),
         "status_failed" | "send_refused" | "gave_up" | "check_failed" | "checks_exhausted"
-        | "code_disowned" => look.paint(text, Paint::Bad),
-        _ if stale => look.paint(text, Paint::Faint),
-        _ => text.to_owned(),
+        | "code_disowned" => Some(Paint::Bad),
+        _ if stale => Some(Paint::Faint),
+        _ => None,
     };
+    let parts = wrapped(text, columns.saturating_sub(TEXT_STARTS));
+    let parts = parts.into_iter().map(|part| paint.map_or(part.clone(), |paint| look.paint(&part, paint)));
+    let text = parts.collect::<Vec<_>>().join(&format!("\n{:TEXT_STARTS$}", ""));
     format!("{} {:8}  {text}", look.paint(&format!("{time:>10}"), Paint::Faint), source(event))
+}
+
+/// The column at which the words of a line begin.
+const TEXT_STARTS: usize = 21;
+
+/// Broken between words; a word that is wider than `columns` stays whole.
+fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut width = 0;
+    for word in text.split(' ') {
+        let letters = word.chars().count();
+        let line = lines.last_mut().filter(|_| width == 0 || width + 1 + letters <= columns);
+        match line {
+            Some(line) if line.is_empty() => {
+                line.push_str(word);
+                width = letters;
+            }
+            Some(line) => {
+                line.push(' ');
+                line.push_str(word);
+                width += 1 + letters;
+            }
+            None => {
+                lines.push(word.to_owned());
+                width = letters;
+            }
+        }
+    }
+    lines
 }
 
 fn source(event: &Value) -> String {
@@ -124,5 +171,20 @@ mod tests {
             "   +0.00 s app       asked for a code\n   +0.04 s WhatsApp  sent\n +100.00 s SMS       sent\n"
         );
         assert_eq!(rendered(&json!({}), Look::Plain), "");
+        assert_eq!(
+            rendered_within(&timeline, Look::Plain, 32),
+            "   +0.00 s app       asked for a\n                     code\n   +0.04 s WhatsApp  sent\n \
+             +100.00 s SMS       sent\n"
+        );
+    }
+
+    #[test]
+    fn words_are_never_lost_by_wrapping() {
+        for columns in [0, 1, 5, 11, 80, usize::MAX] {
+            for text in ["", "one", "several words of a text", "averyveryverylongword and another"] {
+                assert_eq!(wrapped(text, columns).join(" "), text, "{columns}");
+            }
+        }
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
     }
 }

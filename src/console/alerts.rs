@@ -3,11 +3,12 @@
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use askama::Template;
 
-use super::health::{Breaker, ChannelVitals, ShownAlarm, Sight, shown};
 use super::plain::plain;
+use super::strip::{ShownAlarm, Sight, shown};
 use super::words::health::Words;
 use super::{Action, Console, Frame, Place, Refusal, Signed};
 use crate::explain::{self, Text};
+use crate::health::{Breaker, ChannelVitals};
 use crate::store::{self, LogPosition};
 use crate::vault::CannotOpen;
 use crate::vault::webhook::evidence_place;

@@ -5,8 +5,8 @@ use std::borrow::Borrow;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::health::Strip;
 use super::look::{Look, Theme};
+use super::strip::Strip;
 use super::words::frame::Words;
 use super::{Action, Console, Refusal, Signed, assets};
 use crate::language::Language;

@@ -12,8 +12,9 @@ use super::error::{Code, Document, Problem};
 use super::input::Query;
 use super::view::Time;
 use super::{Lifecycle, Shared};
-use crate::store::{self, Health};
-use crate::verification::values::ChannelName;
+use crate::health::Alarm;
+use crate::store::{self, Health, LogPosition};
+use crate::verification::values::{ChannelName, Timestamp};
 
 /// Whether the process is alive
 ///
@@ -76,7 +77,9 @@ pub async fn metrics(shared: web::Data<Shared>) -> HttpResponse {
 
 /// What an operator should know, newest first
 ///
-/// Without the evidence: that may hold numbers and texts, and is shown to operators who have signed in to the console.
+/// First the alarms that go on now (`"ongoing": true`), then what providers and twotick reported, unreadable webhooks
+/// among it. `twotick explain CODE` says what each means and what to do. Without the evidence: that may hold numbers and
+/// texts, and is shown to operators who have signed in to the console.
 #[utoipa::path(
     operation_id = "list_alerts",
     tag = "operation",
@@ -93,11 +96,36 @@ pub async fn alerts(shared: web::Data<Shared>, request: HttpRequest) -> Result<H
     let cursors = Cursors::new(&shared.vault, "alerts");
     let before = query.parsed("cursor", |text| cursors.open(text));
     query.finish()?;
-    let page = shared.store.alerts(limit, before).await?;
-    Ok(HttpResponse::Ok().json(AlertPage {
-        data: page.items.into_iter().map(Alert::from).collect(),
-        next_cursor: page.next.map(|next| cursors.seal(next)),
-    }))
+    let (shown, before) = match before {
+        None => (0, None),
+        Some(position) => match after_ongoing(&position) {
+            Some(shown) => (shown, None),
+            None => (usize::MAX, Some(position)),
+        },
+    };
+    let ongoing = if shown == usize::MAX { Vec::new() } else { shared.monitor.ongoing() };
+    let mut data: Vec<_> = ongoing.iter().skip(shown).take(limit).map(Alert::ongoing).collect();
+    let next = if data.len() == limit {
+        Some(ongoing_before(shown + limit))
+    } else {
+        let page = shared.store.alerts(limit - data.len(), before).await?;
+        data.extend(page.items.into_iter().map(Alert::from));
+        page.next
+    };
+    Ok(HttpResponse::Ok().json(AlertPage { data, next_cursor: next.map(|next| cursors.seal(next)) }))
+}
+
+/// A position after the first `shown` alarms that go on, before everything that is stored: no stored alert is of a time
+/// as late as this.
+fn ongoing_before(shown: usize) -> LogPosition {
+    let mut position = [0xff; 16];
+    position[15] = u8::try_from(shown).unwrap_or(u8::MAX);
+    position
+}
+
+fn after_ongoing(position: &LogPosition) -> Option<usize> {
+    let (shown, time) = position.split_last()?;
+    time.iter().all(|&byte| byte == 0xff).then_some((*shown).into())
 }
 
 #[derive(Serialize, ToSchema)]
@@ -108,17 +136,43 @@ struct AlertPage {
 
 #[derive(Serialize, ToSchema)]
 struct Alert {
+    /// When it was reported; when an alarm that goes on began.
     at: Time,
-    #[schema(value_type = String, example = "whatsapp")]
-    channel: ChannelName,
+    /// Null for an alarm of the whole server.
+    #[schema(value_type = Option<String>, example = "whatsapp")]
+    channel: Option<ChannelName>,
     /// For `twotick explain`.
     #[schema(example = "unreadable_webhook")]
     code: String,
     title: String,
+    /// Whether it is an alarm that goes on now.
+    ongoing: bool,
+    /// Whether codes do not arrive because of an alarm that goes on, or nobody would know.
+    severe: bool,
 }
 
 impl From<store::Alert> for Alert {
     fn from(alert: store::Alert) -> Self {
-        Self { at: Time(alert.at), channel: alert.channel, code: alert.code, title: alert.title }
+        Self {
+            at: Time(alert.at),
+            channel: Some(alert.channel),
+            code: alert.code,
+            title: alert.title,
+            ongoing: false,
+            severe: false,
+        }
+    }
+}
+
+impl Alert {
+    fn ongoing((alarm, began): &(Alarm, Timestamp)) -> Self {
+        Self {
+            at: Time(*began),
+            channel: alarm.channel().cloned(),
+            code: alarm.code().to_owned(),
+            title: alarm.to_string(),
+            ongoing: true,
+            severe: alarm.is_severe(),
+        }
     }
 }

@@ -85,3 +85,43 @@ async fn the_admin_listener_has_its_own_pages_and_not_the_api() {
     let empty: Value = server.admin("/alerts").send().await.unwrap().value().await;
     assert_eq!(empty, serde_json::json!({ "data": [], "next_cursor": null }));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alarms_that_go_on_stand_before_the_alerts() {
+    let server = server().await;
+    server.monitor.sample();
+    let forged = server.plain(Method::POST, "/webhooks/whatsapp").header("x-hub-signature-256", "sha256=00");
+    assert_eq!(forged.body("{}").send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    let alert = twotick::store::Alert {
+        at: twotick::verification::values::Timestamp::from_millis(1_795_011_200_000),
+        channel: twotick::verification::values::ChannelName::new("sms"),
+        code: "http_401".to_owned(),
+        title: "Unauthorized".to_owned(),
+        subject: None,
+        evidence: None,
+    };
+    server.store.execute(vec![twotick::store::Order::Alert(alert)]).await.unwrap();
+
+    let page: Value = server.admin("/alerts").send().await.unwrap().value().await;
+    let items = page["data"].as_array().unwrap();
+    let alarm = items.iter().position(|item| item["code"] == "signatures_refused").expect("the alarm");
+    let kept = items.iter().position(|item| item["code"] == "http_401").expect("the alert");
+    assert!(alarm < kept, "{page}");
+    assert_eq!((&items[alarm]["channel"], &items[alarm]["ongoing"]), (&"whatsapp".into(), &true.into()));
+    assert_eq!(items[kept]["ongoing"], false);
+    assert!(items[alarm]["title"].as_str().unwrap().contains("wrong signature"), "{page}");
+
+    // The same, one by one: each once.
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let address = format!("/alerts?limit=1{cursor}");
+        let page: Value = server.admin(&address).send().await.unwrap().value().await;
+        seen.extend(page["data"].as_array().unwrap().iter().map(|item| item["code"].clone()));
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    let codes: Vec<_> = items.iter().map(|item| item["code"].clone()).collect();
+    assert_eq!(seen, codes);
+}

@@ -20,6 +20,7 @@ use twotick::changing::Changing;
 use twotick::channel::webhook::Callback;
 use twotick::channel::{self, Basis, Channel, Settings, Timeouts, http_sms, meta, signature};
 use twotick::clock::{Clock, ManualClock};
+use twotick::health::Monitor;
 use twotick::http::{self, CustomCode, Hosts, Lifecycle, Limits, Profile, Services};
 use twotick::store::sled::{self, SledStore};
 use twotick::store::{Errand, Order, Store};
@@ -51,6 +52,7 @@ pub struct Server {
     pub store: SledStore,
     pub vault: Arc<Vault>,
     pub lifecycle: watch::Sender<Lifecycle>,
+    pub monitor: Arc<Monitor>,
     pub errands: mpsc::UnboundedReceiver<Errand>,
     client: reqwest::Client,
     handles: Vec<ServerHandle>,
@@ -76,6 +78,13 @@ pub async fn server_within(profiles: &[&str], limits: Limits) -> Server {
     let (store, errands) = sled::open(settings, Clock::Manual(Arc::clone(&clock))).unwrap();
     let (lifecycle, serving) = watch::channel(Lifecycle::Serving);
     install_tls();
+    let recorder = metrics::recorder().unwrap();
+    let monitor = Arc::new(Monitor::new(
+        recorder.clone(),
+        Arc::new(store.clone()),
+        Clock::Manual(Arc::clone(&clock)),
+        channels().values().map(|channel| channel.name().clone()),
+    ));
     let shared = http::share(Services {
         store: Arc::new(store.clone()),
         vault: Arc::clone(&vault),
@@ -85,7 +94,8 @@ pub async fn server_within(profiles: &[&str], limits: Limits) -> Server {
         channels: Changing::new(channels()),
         lifecycle: serving,
         limits,
-        metrics: metrics::recorder().unwrap(),
+        metrics: recorder,
+        monitor: Arc::clone(&monitor),
     });
     let (public, admin) = (listener(), listener());
     let (addr, admin_addr) = (public.local_addr().unwrap(), admin.local_addr().unwrap());
@@ -103,6 +113,7 @@ pub async fn server_within(profiles: &[&str], limits: Limits) -> Server {
         store,
         vault,
         lifecycle,
+        monitor,
         errands,
         client,
         handles,

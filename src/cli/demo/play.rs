@@ -5,12 +5,11 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
-use tokio::sync::mpsc::UnboundedSender;
 
-use super::super::client::{Answer, Api, Unreachable};
+use super::super::client::{Answer, Api, Unreachable, WAIT_SECONDS};
 use super::super::send::id_of;
-use super::super::timeline::{Look, Paint, events_of, instant, line};
-use super::verdict::Expected;
+use super::rows::Rows;
+use super::verdict::{Expected, judge};
 use crate::app::demo::DELIVER_WITHIN;
 use crate::app::sandbox::Sandbox;
 use crate::app::sandbox::scenario::Scenario;
@@ -28,9 +27,8 @@ const TYPING: Duration = Duration::from_millis(400);
 pub(super) struct Player<'a> {
     pub(super) api: &'a Api,
     pub(super) sandbox: &'a Sandbox,
-    /// Takes each event as a line, as it happens.
-    pub(super) lines: UnboundedSender<String>,
-    pub(super) look: Look,
+    /// Where each scenario has a row that shows how it stands.
+    pub(super) rows: Option<Rows>,
 }
 
 /// What became of a scenario.
@@ -69,6 +67,9 @@ impl Player<'_> {
             Ok(Err(trouble)) => Some(trouble.to_string()),
             Err(_) => Some(format!("it did not end within {} s", PATIENCE.as_secs())),
         };
+        if let Some(rows) = &self.rows {
+            rows.end(scenario, &scene.verification, &scene.timeline, &judge(&scene, self.sandbox));
+        }
         scene
     }
 
@@ -106,23 +107,16 @@ impl Player<'_> {
             }
             let known = HeaderValue::from_str(&format!("\"{}\"", scene.verification["version"]));
             let known = known.unwrap_or_else(|_| HeaderValue::from_static("\"0\""));
-            latest = self.api.get_changed(path, &known).await?;
+            latest = self.api.get_changed(path, &known, WAIT_SECONDS).await?;
         }
     }
 
-    /// Hands on the events that are new.
+    /// Reads the timeline and shows how it stands.
     async fn tell(&self, scene: &mut Scene, path: &str) -> Result<(), Trouble> {
-        let timeline = taken(&self.api.get(&format!("{path}/timeline")).await?)?;
-        let events = events_of(&timeline);
-        let start = events.first().and_then(instant);
-        let last_four = &scene.scenario.number[scene.scenario.number.len() - 4..];
-        let plays: String = scene.scenario.plays.chars().take(38).collect();
-        let who = self.look.paint(&format!("{last_four} {plays:38}"), Paint::Faint);
-        for event in &events[events_of(&scene.timeline).len().min(events.len())..] {
-            // Nobody listens any more only when the demo ends.
-            let _ = self.lines.send(format!("{who} {}\n", line(event, start, self.look)));
+        scene.timeline = taken(&self.api.get(&format!("{path}/timeline")).await?)?;
+        if let Some(rows) = &self.rows {
+            rows.show(scene.scenario, &scene.verification, &scene.timeline);
         }
-        scene.timeline = timeline;
         Ok(())
     }
 

@@ -154,18 +154,26 @@ pub(super) fn judge(scene: &Scene, sandbox: &Sandbox) -> Vec<String> {
 /// A line for each scenario.
 pub(super) fn table(scenes: &[Scene], verdicts: &[Vec<String>], look: Look) -> String {
     let mut text = String::new();
-    let width = scenes.iter().map(|scene| scene.scenario.plays.chars().count()).max().unwrap_or_default();
     for (scene, missed) in scenes.iter().zip(verdicts) {
         let mark = if missed.is_empty() {
             look.paint("as it should", Paint::Good)
         } else {
             look.paint("OTHERWISE   ", Paint::Bad)
         };
-        let Scenario { number, plays, ends, .. } = scene.scenario;
+        let Scenario { number, ends, .. } = scene.scenario;
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{number}  {plays:width$}  {mark}  {ends}");
+        let _ = writeln!(text, "{number}  {mark}  {ends}");
+    }
+    text
+}
+
+/// How many scenarios ended as they should, and how the others differ.
+pub(super) fn total(scenes: &[Scene], verdicts: &[Vec<String>]) -> String {
+    let mut text = String::new();
+    for (scene, missed) in scenes.iter().zip(verdicts) {
         for difference in missed {
-            let _ = writeln!(text, "    {difference}");
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{}: {difference}", scene.scenario.number);
         }
     }
     let right = verdicts.iter().filter(|missed| missed.is_empty()).count();

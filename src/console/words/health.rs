@@ -1,7 +1,7 @@
 //! Of the health strip and the page of alerts.
 
-use crate::console::health::Alarm;
 use crate::console::spans::ago;
+use crate::health::Alarm;
 use crate::language::Language;
 use crate::store::Health;
 use crate::verification::values::Timestamp;
@@ -150,7 +150,7 @@ impl Words {
             Alarm::StoreNotReady(Health::Stuck) => phrases.store_stuck.to_owned(),
             Alarm::StoreNotReady(Health::Closed | Health::Ready) => phrases.store_closed.to_owned(),
             Alarm::BreakerOpen(channel) => phrases.breaker_open.replace("{channel}", channel.as_str()),
-            Alarm::SignaturesRefused { channel, times } => phrases
+            Alarm::SignaturesRefused { channel, times, .. } => phrases
                 .signatures_refused
                 .replace("{channel}", channel.as_str())
                 .replace("{times}", &times.to_string()),

@@ -1,26 +1,24 @@
-//! How twotick itself is: what it measures anyway, sampled every 10 s and kept for 5 minutes.
+//! How twotick itself is: its own metrics, sampled every 10 s and kept for 5 minutes, and the alarms that follow from
+//! them. The console, `/alerts` and `twotick doctor` show these alarms; the rules stand here alone.
 //!
-//! The most common outage of all is a silent one: messages go out, and the provider's webhooks no longer come in. So
-//! that has an alarm of its own.
+//! The most common outage is a silent one: messages go out, and the provider's webhooks no longer come in. It has an
+//! alarm of its own.
 
 mod sample;
-mod strip;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::http::Lifecycle;
 use crate::store::{self, Store};
 use crate::verification::values::{ChannelName, Timestamp};
 
 pub use sample::Breaker;
 use sample::{ChannelSample, Sample};
-pub use strip::{ShownAlarm, Sight, Strip, fragment, shown};
 
 /// Between two samples.
 const BEAT: Duration = Duration::from_secs(10);
@@ -63,24 +61,41 @@ impl Monitor {
         channels: impl IntoIterator<Item = ChannelName>,
     ) -> Self {
         let channels = channels.into_iter().map(|name| (name, Unheard::default())).collect();
-        Self { metrics, store, clock, seen: Mutex::new(Seen { samples: VecDeque::new(), channels }) }
+        Self { metrics, store, clock, seen: Mutex::new(Seen::of(channels)) }
     }
 
-    /// Samples every 10 s until the server stops.
-    pub async fn run(self: Arc<Self>, mut lifecycle: watch::Receiver<Lifecycle>) {
+    /// Samples every 10 s until `stop` is ready.
+    pub async fn run(self: Arc<Self>, stop: impl Future<Output = ()>) {
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        tokio::pin!(stop);
         loop {
             tokio::select! {
                 _ = beat.tick() => self.sample(),
-                _ = lifecycle.wait_for(|phase| *phase == Lifecycle::Draining) => return,
+                () = &mut stop => return,
             }
         }
     }
 
+    /// Takes the next sample of the regular row.
     pub fn sample(&self) {
+        self.take(Place::OnBeat);
+    }
+
+    /// The alarms of this moment, each with the instant at which it began, the worst first.
+    pub fn ongoing(&self) -> Vec<(Alarm, Timestamp)> {
+        self.take(Place::Between);
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        let alarms = seen.vitals(now, self.store.health()).alarms;
+        let began = |alarm: &Alarm| seen.began.get(&alarm.key()).copied().unwrap_or(now);
+        alarms.into_iter().map(|alarm| (alarm.clone(), began(&alarm))).collect()
+    }
+
+    fn take(&self, place: Place) {
         let sample = Sample::read(&self.metrics.render(), self.clock.now());
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).take(sample);
+        let health = self.store.health();
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).take(sample, place, health);
     }
 
     /// How things were at the last sample.
@@ -113,6 +128,8 @@ pub struct Vitals {
 pub struct ChannelVitals {
     pub name: ChannelName,
     pub last_webhook: Option<Timestamp>,
+    /// Rightly signed ones within the window.
+    pub webhooks: u64,
     /// Within the window.
     pub signatures_refused: u64,
     pub breaker: Breaker,
@@ -135,8 +152,8 @@ pub enum Alarm {
     StoreNotReady(store::Health),
     /// Our sender was refused.
     BreakerOpen(ChannelName),
-    /// Webhooks came that were not signed by our secret.
-    SignaturesRefused { channel: ChannelName, times: u64 },
+    /// So many webhooks were not signed by our secret, and so many were.
+    SignaturesRefused { channel: ChannelName, times: u64, fitting: u64 },
     /// `share` of `sends` requests failed.
     ErrorRate { channel: ChannelName, share: f64, sends: u64 },
     /// Deadlines came so many seconds late.
@@ -155,12 +172,32 @@ impl Alarm {
         match self {
             Self::WebhooksStopped { .. } | Self::StoreNotReady(_) | Self::BreakerOpen(_) => true,
             Self::ErrorRate { share, .. } => percent(*share) > MOST_FAILS,
-            Self::SignaturesRefused { .. }
-            | Self::Late { .. }
+            // Beside webhooks that fit, the others are a stranger's.
+            Self::SignaturesRefused { fitting, .. } => *fitting == 0,
+            Self::Late { .. }
             | Self::LittleRoom { .. }
             | Self::ClockWrong { .. }
             | Self::TemplatesNotApproved { .. } => false,
         }
+    }
+
+    /// What `twotick explain` knows it by.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::WebhooksStopped { .. } => "webhooks_stopped",
+            Self::StoreNotReady(_) => "store_not_ready",
+            Self::BreakerOpen(_) => "sender_refused",
+            Self::SignaturesRefused { .. } => "signatures_refused",
+            Self::ErrorRate { .. } => "high_error_rate",
+            Self::Late { .. } => "deadlines_late",
+            Self::LittleRoom { .. } => "disk_nearly_full",
+            Self::ClockWrong { .. } => "clock_wrong",
+            Self::TemplatesNotApproved { .. } => "templates_not_approved",
+        }
+    }
+
+    fn key(&self) -> (&'static str, Option<ChannelName>) {
+        (self.code(), self.channel().cloned())
     }
 
     /// Of one channel alone.
@@ -179,10 +216,64 @@ impl Alarm {
     }
 }
 
+/// In English, for `/alerts` and the command line; the console has its own words in each language.
+impl fmt::Display for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WebhooksStopped { channel, sends, since } => {
+                write!(f, "{channel} accepted {sends} messages, but no webhook has come since {since}")
+            }
+            Self::StoreNotReady(store::Health::Full) => f.write_str("the disk is full: no writes are taken"),
+            Self::StoreNotReady(store::Health::Stuck) => {
+                f.write_str("the disk has not answered for more than 5 s")
+            }
+            Self::StoreNotReady(store::Health::Closed | store::Health::Ready) => {
+                f.write_str("the store is closed")
+            }
+            Self::BreakerOpen(channel) => {
+                write!(f, "{channel} refused our sender; it is tried again once a minute")
+            }
+            Self::SignaturesRefused { channel, times, fitting } => write!(
+                f,
+                "{channel}: {times} webhooks with a wrong signature in 5 minutes, {fitting} with the right one"
+            ),
+            Self::ErrorRate { channel, share, sends } => {
+                write!(f, "{channel}: {:.0} % of the last {sends} requests failed", share * 100.0)
+            }
+            Self::Late { seconds } if seconds.is_finite() => {
+                write!(f, "deadlines are up to {seconds} s late")
+            }
+            Self::Late { .. } => f.write_str("deadlines are more than 10 s late"),
+            Self::LittleRoom { bytes } => write!(f, "the disk has {} MB left", bytes / 1_000_000),
+            Self::ClockWrong { ahead } if *ahead > 0.0 => {
+                write!(f, "the clock of this machine is {ahead:.0} s ahead")
+            }
+            Self::ClockWrong { ahead } => {
+                write!(f, "the clock of this machine is {:.0} s behind", ahead.abs())
+            }
+            Self::TemplatesNotApproved { count } => {
+                write!(f, "{count} templates in use are not approved at Meta")
+            }
+        }
+    }
+}
+
+/// Whether a sample belongs to the regular row, or was taken because somebody asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    OnBeat,
+    /// The next sample takes its place, so that the row still covers the window.
+    Between,
+}
+
 /// What the samples have shown so far.
 struct Seen {
     samples: VecDeque<Sample>,
+    /// Of the newest sample.
+    newest: Place,
     channels: BTreeMap<ChannelName, Unheard>,
+    /// When each alarm that goes on began.
+    began: BTreeMap<(&'static str, Option<ChannelName>), Timestamp>,
 }
 
 /// What was accepted since the last webhook; it may be longer ago than the window.
@@ -193,17 +284,30 @@ struct Unheard {
 }
 
 impl Seen {
-    fn take(&mut self, sample: Sample) {
+    fn of(channels: BTreeMap<ChannelName, Unheard>) -> Self {
+        Self { samples: VecDeque::new(), newest: Place::OnBeat, channels, began: BTreeMap::new() }
+    }
+
+    fn take(&mut self, sample: Sample, place: Place, store: store::Health) {
+        let now = sample.at;
         let before = self.samples.back();
         for (name, now) in &sample.channels {
             let unheard = self.channels.entry(name.clone()).or_default();
             let before = before.and_then(|before| before.channels.get(name));
             unheard.take(before.unwrap_or(&ChannelSample::default()), now, sample.at);
         }
+        if self.newest == Place::Between {
+            self.samples.pop_back();
+        }
         if self.samples.len() == SAMPLES {
             self.samples.pop_front();
         }
         self.samples.push_back(sample);
+        self.newest = place;
+        let alarms = self.vitals(now, store).alarms;
+        let mut before = std::mem::take(&mut self.began);
+        self.began =
+            alarms.iter().map(|alarm| (alarm.key(), before.remove(&alarm.key()).unwrap_or(now))).collect();
     }
 
     fn vitals(&self, now: Timestamp, store: store::Health) -> Vitals {
@@ -255,7 +359,8 @@ impl Seen {
         }));
         alarms.extend(of_channels(|channel| {
             let times = channel.signatures_refused;
-            (times > 0).then(|| Alarm::SignaturesRefused { channel: channel.name.clone(), times })
+            let (channel, fitting) = (channel.name.clone(), channel.webhooks);
+            (times > 0).then_some(Alarm::SignaturesRefused { channel, times, fitting })
         }));
         alarms.extend(of_channels(|channel| {
             let sends = channel.sends;
@@ -302,6 +407,7 @@ impl ChannelVitals {
         Self {
             name: name.clone(),
             last_webhook: newest.last_webhook,
+            webhooks: newest.webhooks.saturating_sub(oldest.webhooks),
             signatures_refused: newest.signatures_refused.saturating_sub(oldest.signatures_refused),
             breaker: newest.breaker,
             sends,
@@ -352,7 +458,13 @@ mod tests {
     }
 
     fn seen() -> Seen {
-        Seen { samples: VecDeque::new(), channels: BTreeMap::from([(whatsapp(), Unheard::default())]) }
+        Seen::of(BTreeMap::from([(whatsapp(), Unheard::default())]))
+    }
+
+    impl Seen {
+        fn take_next(&mut self, sample: Sample) {
+            self.take(sample, Place::OnBeat, store::Health::Ready);
+        }
     }
 
     fn sample(seconds: i64, channel: ChannelSample) -> Sample {
@@ -369,7 +481,7 @@ mod tests {
     fn sends_without_a_webhook_are_an_alarm_until_one_comes() {
         let mut seen = seen();
         let mut alarms = |seconds, accepted, webhooks| {
-            seen.take(sample(seconds, counts(accepted, 0, webhooks)));
+            seen.take_next(sample(seconds, counts(accepted, 0, webhooks)));
             seen.vitals(at(seconds), store::Health::Ready).alarms
         };
         assert_eq!(alarms(0, 0, 0), []);
@@ -386,8 +498,8 @@ mod tests {
     #[test]
     fn sends_that_failed_are_waited_for_by_nobody() {
         let mut seen = seen();
-        seen.take(sample(0, counts(0, 0, 0)));
-        seen.take(sample(10, counts(0, 4, 0)));
+        seen.take_next(sample(0, counts(0, 0, 0)));
+        seen.take_next(sample(10, counts(0, 4, 0)));
         assert_eq!(seen.vitals(at(500), store::Health::Ready).alarms, []);
     }
 
@@ -399,7 +511,7 @@ mod tests {
             let failed = if beat < 5 { beat } else { 5 + (beat - 5) / 10 };
             let channel =
                 counts(u64::from(beat * 10).saturating_sub(50), u64::from(failed) * 10, beat.into());
-            seen.take(sample(i64::from(beat) * 10, channel));
+            seen.take_next(sample(i64::from(beat) * 10, channel));
         }
         assert_eq!(seen.samples.len(), SAMPLES);
         let vitals = seen.vitals(at(400), store::Health::Ready);
@@ -443,7 +555,7 @@ mod tests {
     #[test]
     fn what_goes_wrong_is_told_the_worst_first() {
         let mut seen = seen();
-        seen.take(sample(0, counts(0, 0, 0)));
+        seen.take_next(sample(0, counts(0, 0, 0)));
         let mut worse = sample(
             10,
             ChannelSample {
@@ -456,7 +568,7 @@ mod tests {
         worse.lateness = vec![(0.1, 98), (1.0, 99), (f64::INFINITY, 100)];
         worse.disk_free = Some(1_000);
         worse.templates_not_approved = 1;
-        seen.take(worse);
+        seen.take_next(worse);
         let channel = whatsapp;
         assert_eq!(
             seen.vitals(at(100), store::Health::Full).alarms,
@@ -464,7 +576,7 @@ mod tests {
                 Alarm::WebhooksStopped { channel: channel(), sends: 5, since: at(10) },
                 Alarm::StoreNotReady(store::Health::Full),
                 Alarm::BreakerOpen(channel()),
-                Alarm::SignaturesRefused { channel: channel(), times: 2 },
+                Alarm::SignaturesRefused { channel: channel(), times: 2, fitting: 0 },
                 Alarm::ErrorRate { channel: channel(), share: 0.75, sends: 20 },
                 Alarm::Late { seconds: 1.0 },
                 Alarm::LittleRoom { bytes: 1_000 },
@@ -480,7 +592,7 @@ mod tests {
         let mut newest = sample(0, ChannelSample { clock_ahead: Some(300.0), ..counts(0, 0, 0) });
         let right = ChannelSample { clock_ahead: Some(-0.2), ..counts(0, 0, 0) };
         newest.channels.insert(ChannelName::new("sms"), right);
-        seen.take(newest);
+        seen.take_next(newest);
         let vitals = seen.vitals(at(0), store::Health::Ready);
         assert_eq!((vitals.clock_ahead, vitals.alarms), (Some(-0.2), Vec::new()));
     }
@@ -497,5 +609,73 @@ mod tests {
         ] {
             assert_eq!(p99(&oldest, &newest(counts)), expected, "{counts:?}");
         }
+    }
+
+    #[test]
+    fn an_alarm_keeps_the_instant_at_which_it_began_until_it_ends() {
+        let mut seen = seen();
+        let mut began = |seconds, refused| {
+            let channel = ChannelSample { signatures_refused: refused, ..counts(0, 0, 0) };
+            seen.take_next(sample(seconds, channel));
+            seen.began.get(&("signatures_refused", Some(whatsapp()))).copied()
+        };
+        assert_eq!(began(0, 0), None);
+        assert_eq!(began(10, 1), Some(at(10)));
+        assert_eq!(began(20, 2), Some(at(10)));
+        for seconds in (30..=400).step_by(10) {
+            began(seconds, 2);
+        }
+        assert_eq!(began(410, 2), None, "it was longer ago than the window");
+        assert_eq!(began(420, 3), Some(at(420)));
+    }
+
+    /// Whoever asks `/alerts` each second must not shorten the window, nor count a send twice.
+    #[test]
+    fn a_sample_between_the_beats_takes_no_place_in_the_row() {
+        let mut seen = seen();
+        for beat in 0..100_i64 {
+            let sent = u64::try_from(beat).unwrap();
+            seen.take_next(sample(beat * 10, counts(sent * 2, 0, 0)));
+            for second in 1..10 {
+                let asked = sample(beat * 10 + second, counts(sent * 2 + 1, 0, 0));
+                seen.take(asked, Place::Between, store::Health::Ready);
+            }
+        }
+        assert_eq!(seen.samples.len(), SAMPLES);
+        assert_eq!(seen.samples.front().map(|oldest| oldest.at), Some(at(690)));
+        assert_eq!(seen.channels[&whatsapp()].sends, 199);
+    }
+
+    #[test]
+    fn wrong_signatures_are_severe_where_no_right_one_comes() {
+        let refused = |fitting| Alarm::SignaturesRefused { channel: whatsapp(), times: 3, fitting };
+        assert!(refused(0).is_severe());
+        assert!(!refused(5).is_severe(), "a stranger's");
+    }
+
+    #[test]
+    fn every_alarm_has_a_code_of_its_own_and_a_line() {
+        let channel = whatsapp;
+        let alarms = [
+            Alarm::WebhooksStopped { channel: channel(), sends: 5, since: at(0) },
+            Alarm::StoreNotReady(store::Health::Full),
+            Alarm::BreakerOpen(channel()),
+            Alarm::SignaturesRefused { channel: channel(), times: 2, fitting: 0 },
+            Alarm::ErrorRate { channel: channel(), share: 0.75, sends: 20 },
+            Alarm::Late { seconds: f64::INFINITY },
+            Alarm::LittleRoom { bytes: 4_000_000 },
+            Alarm::ClockWrong { ahead: -9.0 },
+            Alarm::TemplatesNotApproved { count: 2 },
+        ];
+        let codes: std::collections::BTreeSet<_> = alarms.iter().map(Alarm::code).collect();
+        assert_eq!(codes.len(), alarms.len());
+        let lines: Vec<_> = alarms.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            lines[0],
+            format!("whatsapp accepted 5 messages, but no webhook has come since {}", at(0))
+        );
+        assert_eq!(lines[4], "whatsapp: 75 % of the last 20 requests failed");
+        assert_eq!(lines[7], "the clock of this machine is 9 s behind");
+        assert!(lines.iter().all(|line| !line.contains("inf")));
     }
 }

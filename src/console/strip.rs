@@ -3,10 +3,10 @@
 use actix_web::{HttpResponse, get, web};
 use askama::Template;
 
-use super::{Alarm, Breaker, Vitals};
-use crate::console::spans::ago;
-use crate::console::words::health::Words;
-use crate::console::{Console, Refusal, Signed, Watching};
+use super::spans::ago;
+use super::words::health::Words;
+use super::{Console, Refusal, Signed, Watching};
+use crate::health::{Alarm, Breaker, Vitals};
 use crate::language::Language;
 use crate::verification::values::Timestamp;
 
@@ -147,8 +147,8 @@ fn items(
 mod tests {
     use std::time::Duration;
 
-    use super::super::ChannelVitals;
     use super::*;
+    use crate::health::ChannelVitals;
     use crate::store::Health;
     use crate::verification::values::ChannelName;
 
@@ -160,6 +160,7 @@ mod tests {
         let channel = ChannelVitals {
             name: ChannelName::new("whatsapp"),
             last_webhook: Some(at(0)),
+            webhooks: 4,
             signatures_refused: 2,
             breaker: Breaker::Open,
             sends: 40,
@@ -262,7 +263,7 @@ mod tests {
             Alarm::StoreNotReady(Health::Stuck),
             Alarm::StoreNotReady(Health::Closed),
             Alarm::BreakerOpen(channel()),
-            Alarm::SignaturesRefused { channel: channel(), times: 2 },
+            Alarm::SignaturesRefused { channel: channel(), times: 2, fitting: 0 },
             Alarm::ErrorRate { channel: channel(), share: 0.75, sends: 20 },
             Alarm::Late { seconds: f64::INFINITY },
             Alarm::LittleRoom { bytes: 4_000_000 },
@@ -270,6 +271,9 @@ mod tests {
             Alarm::TemplatesNotApproved { count: 2 },
         ];
         for language in Language::ALL {
+            for alarm in &alarms {
+                assert!(crate::explain::explain(alarm.code()).is_some(), "{}", alarm.code());
+            }
             for alarm in [Sight::All, Sight::Bound]
                 .into_iter()
                 .flat_map(|sight| shown(&alarms, at(90), language, sight))
