@@ -533,9 +533,9 @@ mod tests {
             (5, 4, 0, Some(4.0 / 9.0), 0),
         ] {
             let mut seen = seen();
-            seen.take(sample(0, counts(0, 0, 0)));
+            seen.take_next(sample(0, counts(0, 0, 0)));
             let newest = ChannelSample { unreached, ..counts(accepted, failed, 1) };
-            seen.take(sample(10, newest));
+            seen.take_next(sample(10, newest));
             let vitals = seen.vitals(at(10), store::Health::Ready);
             let channel = &vitals.channels[0];
             assert_eq!(

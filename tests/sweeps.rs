@@ -153,6 +153,7 @@ async fn what_is_old_is_forgotten() {
         code: "131026".to_owned(),
         title: "undeliverable".to_owned(),
         subject: None,
+        fingerprint: None,
         evidence: None,
         fingerprint: None,
     };
@@ -181,6 +182,7 @@ async fn monitoring_sees_how_far_retention_is_behind() {
             code: n.to_string(),
             title: "undeliverable".to_owned(),
             subject: None,
+            fingerprint: None,
             evidence: None,
         })
     };

@@ -98,6 +98,7 @@ async fn alarms_that_go_on_stand_before_the_alerts() {
         code: "http_401".to_owned(),
         title: "Unauthorized".to_owned(),
         subject: None,
+        fingerprint: None,
         evidence: None,
     };
     server.store.execute(vec![twotick::store::Order::Alert(alert)]).await.unwrap();

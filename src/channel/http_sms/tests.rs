@@ -8,6 +8,7 @@ use super::*;
 use crate::channel::Readable;
 use crate::channel::signature::{BadSignature, sign};
 use crate::channel::testing::{Played, basis, get, post, raw_server};
+use crate::verification::values::Alias;
 
 const REFERENCE: &str = "msg_01m81zrq00fay80j6hb7h45br1";
 
@@ -136,8 +137,8 @@ async fn a_2xx_that_breaks_off_is_accepted() {
     ] {
         let described = format!("{played:?}");
         let url = raw_server(played).await;
-        let outcome = sms(&url, "/id", Duration::from_millis(600)).send(&submission()).await;
-        assert_eq!(outcome, accepted(None), "{described}");
+        let sent = sms(&url, "/id", Duration::from_millis(600)).send(&submission()).await;
+        assert_eq!(sent.outcome, accepted(None), "{described}");
     }
 }
 
@@ -298,7 +299,7 @@ fn an_unknown_status_is_counted_and_what_names_no_message_is_unreadable() {
     }
 }
 
-fn one_report(body: &[u8]) -> Report {
+fn one_report(body: &[u8]) -> Report<Alias> {
     let mut delivery = parse(body);
     assert_eq!(delivery.readable, Readable::Yes, "{}", String::from_utf8_lossy(body));
     delivery.reports.pop().unwrap_or_else(|| panic!("nothing was read of {}", String::from_utf8_lossy(body)))

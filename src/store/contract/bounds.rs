@@ -84,6 +84,7 @@ pub async fn alerts_are_bounded_and_the_newest_stay<B: Backend>() {
             code: n.to_string(),
             title: "Template paused".to_owned(),
             subject: None,
+            fingerprint: None,
             evidence: None,
         })
     };
@@ -121,6 +122,7 @@ pub async fn each_kind_has_its_share_of_a_sweep<B: Backend>() {
                 code: n.to_string(),
                 title: "Template paused".to_owned(),
                 subject: None,
+                fingerprint: None,
                 evidence: None,
             }),
         ];

@@ -46,7 +46,7 @@ impl<B: Backend> World<B> {
         let command = Command::SendReported {
             message: errand.message,
             attempt: errand.attempt,
-            outcome: Outcome::Accepted { provider_ref },
+            outcome: Outcome::Accepted { provider_ref: Some(provider_ref) },
             aliases,
             jitter: Jitter::thousandths(0),
         };

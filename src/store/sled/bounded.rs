@@ -22,6 +22,7 @@ async fn a_flood_of_foreign_reports_costs_a_bounded_number_of_rows_and_bytes() {
                 ProviderRef::parse(&format!("wamid.HBgLNDkxNTIyODgxNzM4NhUCABE{n:012}")).unwrap(),
             ),
             reference: None,
+            aliases: Vec::new(),
         },
     };
     let (mut sent, mut sizes) = (0, Vec::new());
@@ -52,6 +53,7 @@ async fn a_sweep_waits_for_what_else_there_is_to_do() {
         code: "a".to_owned(),
         title: "old".to_owned(),
         subject: None,
+        fingerprint: None,
         evidence: None,
     };
     store.execute(vec![Order::Alert(alert)]).await.unwrap();
