@@ -155,7 +155,6 @@ async fn what_is_old_is_forgotten() {
         subject: None,
         fingerprint: None,
         evidence: None,
-        fingerprint: None,
     };
     house.store.execute(vec![Order::Alert(alert)]).await.unwrap();
     sweeps.retention().await.unwrap();

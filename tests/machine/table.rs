@@ -529,10 +529,17 @@ fn a_message_that_was_accepted_without_an_id_is_not_sent_again_and_learns_it() {
         message: ordinal(1),
         attempt: 1,
         provider_ref: None,
+        aliases: Vec::new(),
     }]);
     assert_eq!((story.message(1).progress, &story.message(1).provider_ref), (Progress::Accepted, &None));
     let story = story.at(60_000).when(tick()).then_nothing();
-    let named = Report { status: Sent, reported_at: None, provider_ref: Some(reference(7)), reference: None };
+    let named = Report {
+        status: Sent,
+        reported_at: None,
+        provider_ref: Some(reference(7)),
+        reference: None,
+        aliases: Vec::new(),
+    };
     let command = Command::Report { message: ordinal(1), channel: ChannelName::new(SMS), report: named };
     assert_eq!(story.given(command.clone()).message(1).provider_ref, Some(reference(7)));
     // A report that came before the answer named it, and the answer does not take that away.
