@@ -642,7 +642,8 @@ mod tests {
             }
         }
         assert_eq!(seen.samples.len(), SAMPLES);
-        assert_eq!(seen.samples.front().map(|oldest| oldest.at), Some(at(690)));
+        // 299 s before the newest, which was taken at 999 s.
+        assert_eq!(seen.samples.front().map(|oldest| oldest.at), Some(at(700)));
         assert_eq!(seen.channels[&whatsapp()].sends, 199);
     }
 

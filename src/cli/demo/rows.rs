@@ -8,7 +8,7 @@ use super::super::timeline::{Look, Paint, events_of, instant};
 use crate::app::sandbox::scenario::{SCENARIOS, Scenario};
 
 /// Columns of what a row says. With mark, number, time and the blanks between them they make 79.
-const PLAYS: usize = 35;
+const PLAYS: usize = 34;
 const STATE: usize = 25;
 
 pub(super) struct Rows {
@@ -101,6 +101,6 @@ mod tests {
             }
         }
         let shown = row(&SCENARIOS[11], &json!({ "status": "approved" }), &timeline);
-        assert_eq!(shown, "0111  delivered; two wrong codes typed, t…  approved                  +599.99 s");
+        assert_eq!(shown, "0111  delivered; two wrong codes typed,…  approved                  +599.99 s");
     }
 }
