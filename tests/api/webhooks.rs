@@ -335,7 +335,11 @@ async fn signed_rubbish_is_taken_and_kept_where_an_operator_can_see_it() {
     assert!(alerts.iter().all(|alert| alert["code"] == "unreadable_webhook"));
     for alert in &alerts {
         let told: Vec<_> = alert.as_object().unwrap().keys().collect();
-        assert_eq!(told, ["at", "channel", "code", "title"], "what was in it may name a person");
+        assert_eq!(
+            told,
+            ["at", "channel", "code", "ongoing", "severe", "title"],
+            "what was in it may name a person"
+        );
     }
     // Where an operator reads it who has signed in.
     let kept = server.store.alerts(100, None).await.unwrap().items;
