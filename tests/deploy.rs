@@ -129,7 +129,7 @@ fn the_units_are_what_systemd_takes() {
         let mut text = read(unit);
         for (command, at) in commands {
             let at = fs::canonicalize(at).unwrap();
-            for key in ["ExecStart", "ExecStartPre"] {
+            for key in ["ExecStart", "ExecStartPre", "ExecReload"] {
                 let line = |with: &str| {
                     text.replace(&format!("{key}={command}{with}"), &format!("{key}={}{with}", at.display()))
                 };

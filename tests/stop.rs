@@ -329,8 +329,5 @@ async fn systemd_is_told_when_a_reload_begins_and_when_it_is_done() {
     let unit =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/twotick.service")).unwrap();
     let reload: Vec<_> = unit.lines().filter(|line| line.starts_with("ExecReload=")).collect();
-    assert_eq!(
-        reload,
-        ["ExecReload=/usr/local/bin/twotick config check", "ExecReload=/bin/kill -HUP $MAINPID"]
-    );
+    assert_eq!(reload, ["ExecReload=twotick config check", "ExecReload=/bin/kill -HUP $MAINPID"]);
 }

@@ -1,7 +1,7 @@
 //! `twotick erase NUMBER`: forgets everything of the person who has this number.
 
 use super::{Cli, Exit, MASTER_KEY, load_config_for, number, print};
-use crate::app::{self, Unreadable};
+use crate::app::{self, Erased, Unreadable};
 use crate::phone::Phone;
 
 #[derive(Debug, clap::Args)]
@@ -19,20 +19,27 @@ pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
-    let meant = number::meant(&args.number, || Ok(loaded.config.console.home_country));
-    // WhatsApp's number for a person belongs to them although the tables of numbers may refuse it.
-    let with_plus = args.number.starts_with('+').then_some(args.number.as_str());
-    let phone = match meant.map(|phone| phone.or_else(|| with_plus.and_then(Phone::reported))) {
-        Ok(Some(phone)) => phone,
-        Ok(None) => {
-            eprintln!("{}", number::NOT_CLEAR);
-            return Exit::Usage;
-        }
+    let meant = match number::meant(&args.number, || Ok(loaded.config.console.home_country)) {
+        Ok(meant) => meant,
         Err(exit) => return exit,
     };
+    // WhatsApp's number for a person belongs to them although the tables of numbers may write it otherwise.
+    let mut phones: Vec<_> = meant.into_iter().collect();
+    phones.extend(Phone::as_written(&args.number).filter(|phone| !phones.contains(phone)));
+    if phones.is_empty() {
+        eprintln!("{}", number::NOT_CLEAR);
+        return Exit::Usage;
+    }
     let unreadable = if args.now { Unreadable::Now } else { Unreadable::InTime };
-    match app::erase_number(&loaded.config, &phone, unreadable) {
-        Ok(erased) => print(&match unreadable {
+    let mut erased = Erased::default();
+    let outcome = phones.iter().try_for_each(|phone| {
+        let of_phone = app::erase_number(&loaded.config, phone, unreadable)?;
+        erased.records += of_phone.records;
+        erased.days += of_phone.days;
+        Ok::<_, app::OfflineError>(())
+    });
+    match outcome {
+        Ok(()) => print(&match unreadable {
             Unreadable::Now => {
                 format!("erased; records: {}, days of keys: {}\n", erased.records, erased.days)
             }

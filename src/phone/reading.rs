@@ -162,7 +162,16 @@ enum Ground {
 impl Phone {
     /// What a person may mean by a number as people write it, the likeliest first. Empty where it is no number.
     pub fn readings(text: &str, home: Option<HomeCountry>) -> Vec<Self> {
-        read(text, home).into_iter().map(|(_, phone)| phone).collect()
+        let mut readings: Vec<_> = read(text, home).into_iter().map(|(_, phone)| phone).collect();
+        readings.extend(Self::as_written(text).filter(|phone| !readings.contains(phone)));
+        readings
+    }
+
+    /// A number with its country code, digit by digit: WhatsApp uses some that the tables of numbers refuse or write
+    /// otherwise, such as +52 1 … in Mexico.
+    pub fn as_written(text: &str) -> Option<Self> {
+        let written = Written::of(text).filter(|written| written.says_country)?;
+        Self::reported(&format!("+{}", written.digits))
     }
 
     /// The one number that is meant, where there is no doubt: it says its country code or is one of the home country.

@@ -292,14 +292,14 @@ kind = "meta"
 graph_url = "{providers}"
 phone_number_id = "{PHONE_NUMBER_ID}"
 business_account_id = "{ACCOUNT}"
-access_token = "token"
+access_token = "test-access-token"
 app_secrets = ["{APP_SECRET}"]
 verify_token = "verify-me"
 [channels.sms]
 kind = "http"
 url = "{providers}/sms/send"
 from = "Acme"
-bearer = "token"
+bearer = "test-carrier-token"
 report_secret = "{REPORT_SECRET}"
 [profiles.login]
 brand = "Acme"

@@ -41,7 +41,7 @@ kind = "meta"
 graph_url = "{providers}"
 phone_number_id = "106540352242922"
 business_account_id = "102290129340398"
-access_token = "token"
+access_token = "test-access-token"
 app_secrets = ["{APP_SECRET}"]
 verify_token = "verify-me"
 messages_per_second = 1000
@@ -50,7 +50,7 @@ messages_per_second = 1000
 kind = "http"
 url = "{providers}/sms/send"
 from = "Acme"
-bearer = "token"
+bearer = "test-carrier-token"
 report_secret = "{REPORT_SECRET}"
 in_doubt_wait = "2s"
 {channels}

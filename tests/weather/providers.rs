@@ -324,7 +324,7 @@ fn channel(name: &str, url: &str) -> String {
 kind = "http"
 url = "{url}"
 from = "Acme"
-bearer = "token"
+bearer = "test-carrier-token"
 report_secret = "test-report-secret-0123"
 connect_timeout = "500ms"
 timeout = "1s"

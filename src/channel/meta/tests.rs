@@ -1,3 +1,4 @@
+mod alerts;
 mod owners;
 mod sending;
 mod webhooks;
