@@ -252,7 +252,10 @@ impl Refusals {
                 "webhooks were refused: their signature is of another secret. If they are the provider's, compare \
                  `[channels.{channel}] {setting}` with the secret that the provider shows"
             ),
-            BadSignature::Missing | BadSignature::Doubled | BadSignature::Malformed => tracing::warn!(
+            BadSignature::Missing
+            | BadSignature::Doubled
+            | BadSignature::Malformed
+            | BadSignature::Stale => tracing::warn!(
                 %channel, reason = why, times, in_a_row, "webhooks were refused: {reason}"
             ),
         }
