@@ -499,7 +499,7 @@ async fn each_carrier_is_spoken_to_and_understood_in_its_own_way() {
 async fn what_a_carrier_says_of_a_failure_stands_in_the_timeline() {
     let world = World::new().await;
     for (name, code, title) in [
-        ("error-in-200", "E12", "Unknown destination"),
+        ("error-in-200", "E12", "Unknown destination (E12)"),
         ("latin-1", "5", "Empf\u{e4}nger weg"),
         ("xml", "no_reason", "the carrier reported EXPIRED and gave no reason"),
     ] {

@@ -284,3 +284,6 @@ fn statuses(section: &mut Section<'_>) -> Option<Statuses> {
     }
     complete.then(|| Statuses::new(rules.into_iter().map(|(pattern, (_, verdict))| (pattern, verdict)).collect()))
 }
+
+#[cfg(test)]
+mod tests;
