@@ -323,7 +323,8 @@ impl World {
             let path = format!("^/{}/send$", carrier.name);
             let (last, first) = carrier.answers.split_last().unwrap();
             for (status, body) in first {
-                let answer = ResponseTemplate::new(*status).insert_header("retry-after", "0").set_body_bytes(*body);
+                let answer =
+                    ResponseTemplate::new(*status).insert_header("retry-after", "0").set_body_bytes(*body);
                 let mock = Mock::given(path_regex(&path)).respond_with(answer).up_to_n_times(1);
                 mock.mount(&carriers).await;
             }
@@ -345,7 +346,8 @@ impl World {
     }
 
     async fn get(&self, path: &str, known: Option<&str>) -> Value {
-        let request = self.client.get(format!("{}/v1/verifications/{path}", self.server.url())).bearer_auth(KEY);
+        let request =
+            self.client.get(format!("{}/v1/verifications/{path}", self.server.url())).bearer_auth(KEY);
         let request = known.iter().fold(request, |request, etag| request.header("if-none-match", *etag));
         let response = request.send().await.unwrap();
         serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default()
@@ -370,7 +372,14 @@ impl World {
     }
 
     /// Posts a report; `proved` says whether it is proved rightly.
-    async fn report(&self, carrier: &str, report: &Report, message: &Value, callback: &str, proved: Proved) -> StatusCode {
+    async fn report(
+        &self,
+        carrier: &str,
+        report: &Report,
+        message: &Value,
+        callback: &str,
+        proved: Proved,
+    ) -> StatusCode {
         let fill = |text: &[u8]| -> Vec<u8> {
             let mut filled = text.to_vec();
             for (name, key) in [("{id}", "provider_ref"), ("{ref}", "id")] {
@@ -397,7 +406,8 @@ impl World {
             Proved::Rightly => SECRET,
             Proved::Wrongly | Proved::Not => "another secret of 16 bytes",
         };
-        let mut request = self.client.request(report.method.clone(), format!("{address}{query}")).body(body.clone());
+        let mut request =
+            self.client.request(report.method.clone(), format!("{address}{query}")).body(body.clone());
         if proved != Proved::Not {
             for (name, value) in headers(report.proof, secret, &body) {
                 request = request.header(name, value);
@@ -432,7 +442,10 @@ fn headers(proof: Proof, secret: &str, body: &[u8]) -> Vec<(&'static str, String
         Proof::Timed => {
             let time = (Clock::System.now().as_millis() / 1_000).to_string();
             let content = [time.as_bytes(), b".", body].concat();
-            vec![("x-sig", format!("v1={}", hex(mac::<Hmac<sha2::Sha256>>(secret, &content)))), ("x-time", time)]
+            vec![
+                ("x-sig", format!("v1={}", hex(mac::<Hmac<sha2::Sha256>>(secret, &content)))),
+                ("x-time", time),
+            ]
         }
         Proof::Basic => vec![("authorization", basic("carrier", secret))],
         Proof::Callback => Vec::new(),
@@ -450,7 +463,8 @@ fn code(request: &Request) -> String {
 
 /// The address that a carrier was given for its reports, wherever in the request it stands.
 fn callback(request: &Request) -> String {
-    let in_query = request.url.query_pairs().find(|(name, _)| name == "dlr-url").map(|(_, url)| url.into_owned());
+    let in_query =
+        request.url.query_pairs().find(|(name, _)| name == "dlr-url").map(|(_, url)| url.into_owned());
     in_query.unwrap_or_default()
 }
 

@@ -795,7 +795,10 @@ fn doubtful_settings_are_warned_about_and_allowed() {
     assert!(warnings.len() == 1 && warnings[0].contains("channels.sms.url: is not https"), "{warnings:?}");
 
     let warnings = warned(&GOOD.replace("bearer = { file = \"sms.token\" }\n", ""));
-    assert!(warnings.len() == 1 && warnings[0].contains("channels.sms.headers: missing, and so"), "{warnings:?}");
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("channels.sms.headers: missing, and so"),
+        "{warnings:?}"
+    );
 
     let warnings = warned(&GOOD.replace("\"10m\"", "\"30s\""));
     assert!(warnings.len() == 1 && warnings[0].contains("last step would start"), "{warnings:?}");

@@ -44,8 +44,11 @@ fn of_meta() -> meta::Settings {
     }
 }
 
-pub fn sms() -> Arc<Channel> {
-    alone("sms", Settings::Http(of_carrier("/id")))
+/// A carrier whose reports are read otherwise than documented.
+pub fn sms(change: impl FnOnce(&mut http_sms::Reading)) -> Arc<Channel> {
+    let mut settings = of_carrier("/id");
+    change(&mut settings.reading);
+    alone("sms", Settings::Http(settings))
 }
 
 pub fn carrier(id_pointer: &str) -> HttpSms {

@@ -22,15 +22,15 @@ use super::{
 use crate::verification::values::{ErrorClass, Outcome};
 
 pub use super::status::Meaning;
+use proof::Verifier;
 pub use proof::{
     Encoding, Hash, Prefix, Proof, SIGNATURE_HEADER, SIGNED_PLACEHOLDERS, Signature, Signed, TOLERANCE,
     TimestampHeader, derived_path_secret,
 };
 pub use reply::{Pattern, Statuses, Verdict};
 pub use report::{Fields, Format, Place, Reading, Words};
-pub use template::{NotATemplate, PLACEHOLDERS, Placeholder, Template, UnknownPlaceholder};
 use template::Values;
-use proof::Verifier;
+pub use template::{NotATemplate, PLACEHOLDERS, Placeholder, Template, UnknownPlaceholder};
 
 /// Shorter ones are no secrets, and masking them would make words unreadable.
 const LEAST_SECRET_BYTES: usize = 6;
@@ -175,8 +175,8 @@ impl HttpSms {
             Err(outcome) => return outcome,
         };
         let secrets = self.secrets.iter().map(SecretString::expose_secret);
-        let confidential = Confidential::new(submission)
-            .and(secrets.filter(|secret| secret.len() >= LEAST_SECRET_BYTES));
+        let confidential =
+            Confidential::new(submission).and(secrets.filter(|secret| secret.len() >= LEAST_SECRET_BYTES));
         let title = || received.words(&confidential);
         let status = received.status.as_u16();
         let outcome = match self.statuses.verdict(status) {
@@ -315,6 +315,10 @@ impl Provider for HttpSms {
 
     fn signing_setting(&self) -> &'static str {
         self.signing_setting
+    }
+
+    fn report_address(&self) -> Option<&Callback> {
+        Some(&self.callback)
     }
 }
 

@@ -30,7 +30,10 @@ pub const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 #[derive(Clone, Debug)]
 pub enum Proof {
     Hmac(Signature),
-    Basic { user: String, password: SecretString },
+    Basic {
+        user: String,
+        password: SecretString,
+    },
     /// It stands behind the channel's address.
     PathSecret(SecretString),
 }
@@ -187,7 +190,8 @@ impl Verifier {
         };
         match proof {
             Proof::Hmac(signature) => {
-                let Signature { secret, header, hash, encoding, prefix, signed, timestamp } = signature.clone();
+                let Signature { secret, header, hash, encoding, prefix, signed, timestamp } =
+                    signature.clone();
                 not_empty(&secret, proof.setting())?;
                 let form = Form { header, encoding, prefix, signed, timestamp };
                 Ok(Self::Hmac { key: Box::new(Key::new(hash, &secret)), form })
@@ -209,7 +213,8 @@ impl Verifier {
         match self {
             Self::Hmac { key, form } => Ok(form.verify(key, webhook, content)?),
             Self::Basic { credentials } => {
-                let claimed = basic_credentials(webhook.only("authorization")?).ok_or(BadSignature::Malformed)?;
+                let claimed =
+                    basic_credentials(webhook.only("authorization")?).ok_or(BadSignature::Malformed)?;
                 if credentials.is(&claimed) { Ok(()) } else { Err(BadSignature::Wrong.into()) }
             }
             Self::PathSecret { secret } => {

@@ -33,7 +33,9 @@ impl Pattern {
         let [class @ b'2'..=b'5', rest @ ..] = text.as_bytes() else { return None };
         match rest {
             b"xx" | b"XX" => Some(Self::Class(u16::from(class - b'0'))),
-            [tens, ones] if tens.is_ascii_digit() && ones.is_ascii_digit() => text.parse().ok().map(Self::One),
+            [tens, ones] if tens.is_ascii_digit() && ones.is_ascii_digit() => {
+                text.parse().ok().map(Self::One)
+            }
             _ => None,
         }
     }
@@ -75,8 +77,10 @@ pub(super) fn error_code(body: &[u8], pointer: &str) -> Option<String> {
 fn is_an_error(code: &str) -> bool {
     let plain = code.to_ascii_lowercase().replace(['_', '-', ' '], "");
     let is_zero = plain.bytes().all(|byte| byte == b'0');
-    let is_2xx = plain.len() == 3 && plain.starts_with('2') && plain.bytes().all(|byte| byte.is_ascii_digit());
-    let is_fine = matches!(&*plain, "ok" | "okay" | "success" | "successful" | "none" | "null" | "false" | "noerror");
+    let is_2xx =
+        plain.len() == 3 && plain.starts_with('2') && plain.bytes().all(|byte| byte.is_ascii_digit());
+    let is_fine =
+        matches!(&*plain, "ok" | "okay" | "success" | "successful" | "none" | "null" | "false" | "noerror");
     let is_sent = matches!(status::meaning(code), Some(Meaning::Sent | Meaning::Delivered | Meaning::Read));
     !(is_zero || is_2xx || is_fine || is_sent)
 }
@@ -112,11 +116,13 @@ fn named<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     // Lower case of ASCII keeps every place.
     let (lower, name) = (text.to_ascii_lowercase(), name.to_ascii_lowercase());
     if lower.starts_with('<') {
-        let is_page = lower.starts_with("<html") || lower.starts_with("<!doctype html") || lower.contains("<body");
+        let is_page =
+            lower.starts_with("<html") || lower.starts_with("<!doctype html") || lower.contains("<body");
         return if is_page { None } else { element(text, &lower, &name) };
     }
     let value = lower.match_indices(&name).take(MOST_PLACES).find_map(|(start, _)| {
-        let is_inside = lower[..start].ends_with(|before: char| before.is_alphanumeric() || "_-".contains(before));
+        let is_inside =
+            lower[..start].ends_with(|before: char| before.is_alphanumeric() || "_-".contains(before));
         let rest = text[start + name.len()..].trim_start_matches([' ', '\t']);
         let rest = rest.strip_prefix([':', '=']).filter(|_| !is_inside)?;
         let rest = rest.trim_start_matches([' ', '\t', '"', '\'']);

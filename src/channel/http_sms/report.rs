@@ -9,9 +9,7 @@ use serde_json::{Map, Value};
 use super::super::status::{self, Meaning};
 use super::super::wire::{self, Text};
 use super::super::{Delivery, Unknown, lenient, reason, scrub};
-use crate::verification::values::{
-    DeliveryError, ErrorClass, MessageId, Report, ReportStatus, Timestamp,
-};
+use crate::verification::values::{DeliveryError, ErrorClass, MessageId, Report, ReportStatus, Timestamp};
 
 /// In what form reports come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

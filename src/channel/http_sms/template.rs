@@ -192,7 +192,8 @@ impl Template {
     /// Only a number may stand without quotes, and only `{to_digits}` is always one.
     fn makes_json(&self) -> bool {
         let nasty = "\"\\a";
-        let values = Values { to: "+4915228817386", from: nasty, text: nasty, reference: nasty, callback: nasty };
+        let values =
+            Values { to: "+4915228817386", from: nasty, text: nasty, reference: nasty, callback: nasty };
         serde_json::from_str::<serde_json::Value>(&self.fill(&values)).is_ok()
     }
 }
@@ -231,7 +232,8 @@ mod tests {
         assert_eq!(json["o"]["from"], "<Läden & Co>");
         assert_eq!(json["o"]["t"][0], VALUES.text);
         for body_type in [BodyType::Form, BodyType::Query] {
-            let text = "k=%2B1&\n  to={to}&d={to_digits}&from={from}&text={text}&\n  dlr={callback}&r={reference}\n";
+            let text =
+                "k=%2B1&\n  to={to}&d={to_digits}&from={from}&text={text}&\n  dlr={callback}&r={reference}\n";
             let filled = filled(text, body_type);
             assert!(filled.bytes().all(|byte| byte.is_ascii_graphic()), "{filled}");
             let pairs: Vec<_> = form_urlencoded::parse(filled.as_bytes()).collect();
@@ -252,7 +254,8 @@ mod tests {
     fn what_is_documented_is_a_template() {
         for body_type in [BodyType::Json, BodyType::Form, BodyType::Query] {
             let template = Template::documented(body_type);
-            for placeholder in [Placeholder::To, Placeholder::From, Placeholder::Text, Placeholder::Reference] {
+            for placeholder in [Placeholder::To, Placeholder::From, Placeholder::Text, Placeholder::Reference]
+            {
                 assert!(template.names(placeholder), "{placeholder:?}");
             }
             assert!(!template.names(Placeholder::Callback));

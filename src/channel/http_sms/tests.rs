@@ -8,8 +8,8 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
 use crate::channel::signature::{BadSignature, sign};
-use crate::channel::{Delivery, Readable, Unknown};
 use crate::channel::testing::{Played, basis, get, post, raw_server};
+use crate::channel::{Delivery, Readable, Unknown};
 use crate::verification::values::{Alias, DeliveryError, ProviderRef, Report, ReportStatus};
 
 const REFERENCE: &str = "msg_01m81zrq00fay80j6hb7h45br1";
@@ -584,7 +584,8 @@ async fn the_configuration_says_what_a_status_means() {
 async fn no_secret_of_a_request_is_shown() {
     let secrets = ["pass-of-the-carrier", "key-in-a-header", "secret-of-the-address"];
     let server = MockServer::start().await;
-    let quoted = json!({ "message": format!("Wrong: {} YWNtZTpwYXNzLW9mLXRoZS1jYXJyaWVy", secrets.join(" ")) });
+    let quoted =
+        json!({ "message": format!("Wrong: {} YWNtZTpwYXNzLW9mLXRoZS1jYXJyaWVy", secrets.join(" ")) });
     let response = ResponseTemplate::new(422).set_body_json(quoted);
     Mock::given(method("POST")).respond_with(response).mount(&server).await;
     let [password, key, address] = secrets.map(SecretString::from);

@@ -214,7 +214,8 @@ fn authorization(section: &mut Section<'_>) -> Option<Option<Authorization>> {
 }
 
 fn basic(slot: &Slot<'_>) -> Option<Authorization> {
-    let mut section = slot.table("a table, such as { user = \"acme\", password = { env = \"SMS_PASSWORD\" } }")?;
+    let mut section =
+        slot.table("a table, such as { user = \"acme\", password = { env = \"SMS_PASSWORD\" } }")?;
     let (user, password) = user_and_password(&mut section);
     section.end();
     Some(Authorization::Basic { user: user?, password: password? })
@@ -222,10 +223,12 @@ fn basic(slot: &Slot<'_>) -> Option<Authorization> {
 
 /// As RFC 7617 has them: no colon in the name.
 fn user_and_password(section: &mut Section<'_>) -> (Option<String>, Option<SecretString>) {
-    let user = section.required("user").text("text of 1 to 256 characters without a colon, on one line", |text| {
-        let fits = (1..=256).contains(&text.chars().count());
-        (fits && !text.contains(|letter: char| letter == ':' || letter.is_control())).then(|| text.to_owned())
-    });
+    let user =
+        section.required("user").text("text of 1 to 256 characters without a colon, on one line", |text| {
+            let fits = (1..=256).contains(&text.chars().count());
+            (fits && !text.contains(|letter: char| letter == ':' || letter.is_control()))
+                .then(|| text.to_owned())
+        });
     (user, section.required("password").secret(SecretRule::PASSWORD))
 }
 
@@ -237,7 +240,9 @@ fn headers(slot: &Slot<'_>, signs_in: bool) -> Option<Vec<(String, SecretString)
             let lower = name.to_ascii_lowercase();
             let problem = match HeaderName::from_bytes(name.as_bytes()) {
                 Err(_) => Some("the key must be the name of an HTTP header"),
-                Ok(_) if OWN_HEADERS.contains(&&*lower) => Some("is set by the HTTP client and cannot be chosen"),
+                Ok(_) if OWN_HEADERS.contains(&&*lower) => {
+                    Some("is set by the HTTP client and cannot be chosen")
+                }
                 Ok(_) if signs_in && lower == "authorization" => {
                     Some("must be left out where bearer or basic is set: a request has one Authorization")
                 }
@@ -272,7 +277,8 @@ fn statuses(section: &mut Section<'_>) -> Option<Statuses> {
         let patterns = slot.list("a list of up to 100 statuses, such as [\"2xx\", \"409\"]", 0..=100);
         complete &= patterns.is_some();
         for slot in patterns.unwrap_or_default() {
-            let pattern = slot.text("a status from \"200\" to \"599\", or all of a class, such as \"2xx\"", Pattern::parse);
+            let pattern = slot
+                .text("a status from \"200\" to \"599\", or all of a class, such as \"2xx\"", Pattern::parse);
             complete &= pattern.is_some();
             let Some(pattern) = pattern else { continue };
             let (other, _) = *rules.entry(pattern).or_insert((key, verdict));
@@ -282,7 +288,8 @@ fn statuses(section: &mut Section<'_>) -> Option<Statuses> {
             }
         }
     }
-    complete.then(|| Statuses::new(rules.into_iter().map(|(pattern, (_, verdict))| (pattern, verdict)).collect()))
+    complete
+        .then(|| Statuses::new(rules.into_iter().map(|(pattern, (_, verdict))| (pattern, verdict)).collect()))
 }
 
 #[cfg(test)]

@@ -140,12 +140,17 @@ fn only_the_one_form_of_a_signature_is_let_in() {
                 assert_eq!(one(&right), Ok(()), "{case}");
                 assert_eq!(one(&format!("{}{bare}", prefix.to_uppercase())), Ok(()), "{case}");
 
-                let refused = |result: Result<(), NotHeard>, allowed: &[BadSignature], what: &str| match result {
-                    Err(NotHeard::Signature(why)) if allowed.contains(&why) => {}
-                    other => panic!("{case}, {what}: {other:?}"),
-                };
+                let refused =
+                    |result: Result<(), NotHeard>, allowed: &[BadSignature], what: &str| match result {
+                        Err(NotHeard::Signature(why)) if allowed.contains(&why) => {}
+                        other => panic!("{case}, {what}: {other:?}"),
+                    };
                 refused(posted(&channel, &[], BODY), &[Missing], "no header");
-                refused(posted(&channel, &[("x-signature-256", right.as_bytes())], BODY), &[Missing], "another");
+                refused(
+                    posted(&channel, &[("x-signature-256", right.as_bytes())], BODY),
+                    &[Missing],
+                    "another",
+                );
                 let doubled = [("x-sig", right.as_bytes()), ("x-sig", right.as_bytes())];
                 refused(posted(&channel, &doubled, BODY), &[Doubled], "twice");
                 let foreign = mac(hash, "another secret", BODY);
@@ -186,7 +191,12 @@ fn only_the_one_form_of_a_signature_is_let_in() {
                 for body in [&b""[..], b"{}", &[BODY, b"\n"].concat(), &[b"\xef\xbb\xbf", BODY].concat()] {
                     refused(posted(&channel, &[("x-sig", right.as_bytes())], body), &[Wrong], "another body");
                 }
-                let behind = Call { headers: &[("x-sig", right.as_bytes())], path: Some("x"), query: None, body: BODY };
+                let behind = Call {
+                    headers: &[("x-sig", right.as_bytes())],
+                    path: Some("x"),
+                    query: None,
+                    body: BODY,
+                };
                 assert_eq!(call(&channel, Method::Post, &behind), Err(NotHeard::NoSuchAddress));
             }
         }
@@ -312,6 +322,19 @@ fn a_secret_stands_behind_the_address_and_in_the_callback() {
             assert_eq!(call(&channel, method, &this), expected.map_err(NotHeard::Signature), "{path:?}");
         }
     }
+    let settings = Settings {
+        proof: Proof::PathSecret(secret.into()),
+        ..Settings::documented("http://127.0.0.1:9", "A", "token".into(), "secret".into())
+    };
+    let name = basis("sms", Duration::from_secs(1)).name;
+    let channels = crate::channel::all([(
+        basis("sms", Duration::from_secs(1)),
+        crate::channel::Settings::Http(settings),
+    )])
+    .unwrap();
+    assert_eq!(channels[&name].report_address().to_string(), address);
+    assert_eq!(channels[&name].callback().to_string(), "https://otp.example.com/webhooks/sms");
+
     let derived = derived_path_secret(&"token".into());
     assert_eq!(derived.expose_secret().len(), 32);
     assert_ne!(derived.expose_secret(), derived_path_secret(&"other".into()).expose_secret());

@@ -7,8 +7,8 @@ use secrecy::SecretString;
 
 use super::{is_json_pointer, or, unknown_placeholder, user_and_password};
 use crate::channel::http_sms::{
-    Encoding, Fields, Format, Hash, Meaning, Place, Prefix, Proof, Reading, SIGNATURE_HEADER, SIGNED_PLACEHOLDERS,
-    Signature, Signed, TOLERANCE, TimestampHeader, Words, derived_path_secret,
+    Encoding, Fields, Format, Hash, Meaning, Place, Prefix, Proof, Reading, SIGNATURE_HEADER,
+    SIGNED_PLACEHOLDERS, Signature, Signed, TOLERANCE, TimestampHeader, Words, derived_path_secret,
 };
 use crate::config::reader::{Section, Slot};
 use crate::config::values::SecretRule;
@@ -26,10 +26,7 @@ const SCHEMES: [(&str, Scheme); 3] =
     [("hmac", Scheme::Hmac), ("basic", Scheme::Basic), ("path-secret", Scheme::PathSecret)];
 
 /// `credential` is what the carrier knows from our requests.
-pub(super) fn read(
-    channel: &mut Section<'_>,
-    credential: Option<SecretString>,
-) -> Option<(Proof, Reading)> {
+pub(super) fn read(channel: &mut Section<'_>, credential: Option<SecretString>) -> Option<(Proof, Reading)> {
     let secret_slot = channel.optional("report_secret");
     let report_slot = channel.optional("report");
     if !report_slot.is_set() {
@@ -160,7 +157,8 @@ fn signature_form(section: &mut Section<'_>, scheme: Option<Scheme>) -> Option<S
     if tolerance_slot.is_set() && !timestamp_slot.is_set() {
         tolerance_slot.problem("needs timestamp_header: only a time can be too old");
     }
-    let timestamp = timestamp_header?.zip(tolerance).map(|(header, tolerance)| TimestampHeader { header, tolerance });
+    let timestamp =
+        timestamp_header?.zip(tolerance).map(|(header, tolerance)| TimestampHeader { header, tolerance });
     tolerance?;
     Some(SignatureForm {
         header: header?,
@@ -223,7 +221,9 @@ fn reading(section: &mut Section<'_>) -> Option<Reading> {
 /// `Some(None)` where the carrier tells no such thing.
 fn place(slot: &Slot<'_>, format: Format) -> Option<Option<Place>> {
     let allowed = match format {
-        Format::Json => "a JSON pointer, such as \"/message/id\", or the name of a field; \"\" where there is none",
+        Format::Json => {
+            "a JSON pointer, such as \"/message/id\", or the name of a field; \"\" where there is none"
+        }
         Format::Form | Format::Query => "the name of a field; \"\" where there is none",
     };
     slot.text(allowed, |text| match (text, format) {

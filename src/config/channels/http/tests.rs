@@ -49,8 +49,12 @@ fn a_channel_without_any_of_the_newer_keys_is_as_documented() {
 #[test]
 fn the_examples_of_the_documentation_are_right() {
     let page = include_str!("../../../../docs/channels/http.md");
-    let examples: Vec<&str> =
-        page.split("```toml\n").skip(1).filter_map(|rest| rest.split_once("```")).map(|(text, _)| text).collect();
+    let examples: Vec<&str> = page
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("```"))
+        .map(|(text, _)| text)
+        .collect();
     assert_eq!(examples.len(), 3);
     let settings: Vec<_> = examples.iter().map(|text| read(text)).collect();
     let [nested, form, query] = &settings[..] else { panic!("three of them") };
@@ -60,7 +64,10 @@ fn the_examples_of_the_documentation_are_right() {
     assert!(matches!(&form.proof, Proof::Basic { user, .. } if user == "carrier"));
     assert_eq!((query.method, query.body.is_none(), query.query.is_some()), (SendMethod::Get, true, true));
     assert!(matches!(&query.proof, Proof::PathSecret(secret) if secret.expose_secret() == SECRET));
-    assert_eq!(query.url, "https://gw.carrier.example/cgi-bin/send", "what may hold a key is not in the address");
+    assert_eq!(
+        query.url, "https://gw.carrier.example/cgi-bin/send",
+        "what may hold a key is not in the address"
+    );
 }
 
 #[test]
@@ -80,15 +87,30 @@ const WRONG: &[Row] = &[
     ("method = \"post\"", "", "method", "\"POST\""),
     ("method = \"GET\"", "", "method", "GET has no body"),
     ("body_type = \"xml\"", "", "body_type", "\"json\" or \"form\" or \"query\""),
-    ("body = '{\"t\": \"{txt}\", \"to\": \"{to}\"}'", "", "body", "{txt}; allowed: {to}, {to_digits}, {from}, {text}, {reference}, {callback}; did you mean \"{text}\"?"),
-    ("body = '{\"t\": {text}, \"to\": \"{to}\"}'", "", "body", "must be JSON, with every placeholder but {to_digits} within quotes"),
+    (
+        "body = '{\"t\": \"{txt}\", \"to\": \"{to}\"}'",
+        "",
+        "body",
+        "{txt}; allowed: {to}, {to_digits}, {from}, {text}, {reference}, {callback}; did you mean \"{text}\"?",
+    ),
+    (
+        "body = '{\"t\": {text}, \"to\": \"{to}\"}'",
+        "",
+        "body",
+        "must be JSON, with every placeholder but {to_digits} within quotes",
+    ),
     ("body = 'to={to}&text={text}'", "", "body", "must be JSON"),
     ("body_type = \"form\"\nbody = 'to={to}&text=your code {text}'", "", "body", "percent-encoded"),
     ("body = '{\"to\": \"{to}\"}'", "", "body", "must contain {text}"),
     ("body_type = \"form\"\nbody = 'text={text}'", "", "body", "must contain {to} or {to_digits}"),
     ("body = 7", "", "body", "not a number"),
     ("basic = { user = \"a\", password = \"CANARY\" }", "", "basic", "must be left out where bearer is set"),
-    ("headers = { Authorization = \"CANARY\" }", "", "headers.Authorization", "must be left out where bearer or basic is set"),
+    (
+        "headers = { Authorization = \"CANARY\" }",
+        "",
+        "headers.Authorization",
+        "must be left out where bearer or basic is set",
+    ),
     ("headers = { Host = \"x\" }", "", "headers.Host", "set by the HTTP client"),
     ("headers = { \"X Key\" = \"x\" }", "", "headers.X Key", "name of an HTTP header"),
     ("headers = { X-Key = \"CANARY\\n\" }", "", "headers.X-Key", "visible ASCII"),
@@ -104,16 +126,31 @@ const WRONG: &[Row] = &[
     ("", "scheme = \"none\"", "report.scheme", "\"hmac\" or \"basic\" or \"path-secret\""),
     ("", "scheme = \"path_secret\"", "report.scheme", "did you mean \"path-secret\"?"),
     ("", "secret = \"CANARY\"", "report.secret", "unknown key"),
-    ("", "report_secret = \"CANARY-of-the-reports\"", "report.report_secret", "stands in [channels.NAME] too"),
+    (
+        "",
+        "report_secret = \"CANARY-of-the-reports\"",
+        "report.report_secret",
+        "stands in [channels.NAME] too",
+    ),
     ("", "header = \"X Sig\"", "report.header", "name of an HTTP header"),
     ("", "hash = \"md5\"", "report.hash", "\"sha1\" or \"sha256\" or \"sha512\""),
     ("", "encoding = \"base32\"", "report.encoding", "did you mean \"base64\"?"),
     ("", "prefix = \"a\\nb\"", "report.prefix", "visible ASCII"),
-    ("", "signed = \"{timestamp}.{bdy}\"\ntimestamp_header = \"X-T\"", "report.signed", "did you mean \"{body}\"?"),
+    (
+        "",
+        "signed = \"{timestamp}.{bdy}\"\ntimestamp_header = \"X-T\"",
+        "report.signed",
+        "did you mean \"{body}\"?",
+    ),
     ("", "signed = \"{timestamp}\"\ntimestamp_header = \"X-T\"", "report.signed", "with {body} in it"),
     ("", "signed = \"{timestamp}.{body}\"", "report.timestamp_header", "missing"),
     ("", "tolerance = \"1m\"", "report.tolerance", "needs timestamp_header"),
-    ("", "timestamp_header = \"X-T\"\nsigned = \"{timestamp}{body}\"\ntolerance = \"2d\"", "report.tolerance", "\"1s\" to \"1d\""),
+    (
+        "",
+        "timestamp_header = \"X-T\"\nsigned = \"{timestamp}{body}\"\ntolerance = \"2d\"",
+        "report.tolerance",
+        "\"1s\" to \"1d\"",
+    ),
     ("", "user = \"a\"", "report.user", "scheme = \"basic\" alone"),
     ("", "scheme = \"path-secret\"\nhash = \"sha1\"", "report.hash", "scheme = \"hmac\" alone"),
     ("", "scheme = \"basic\"\npassword = \"CANARY\"", "report.user", "missing"),
@@ -123,14 +160,20 @@ const WRONG: &[Row] = &[
     ("", "status = \"\"", "report.status", "must not be empty"),
     ("", "status = \"/a~2\"", "report.status", "JSON pointer"),
     ("", "format = \"form\"\nid = \"/id\"", "report.id", "name of a field"),
-    ("", "words = { DELIVRD = \"arrived\" }", "report.words.DELIVRD", "\"delivered\" or \"failed\" or \"sent\" or \"read\""),
+    (
+        "",
+        "words = { DELIVRD = \"arrived\" }",
+        "report.words.DELIVRD",
+        "\"delivered\" or \"failed\" or \"sent\" or \"read\"",
+    ),
     ("", "words = { DONE = \"delivered\", done = \"failed\" }", "report.words.done", "contradicts"),
 ];
 
 #[test]
 fn each_wrong_key_is_named_once_with_what_is_allowed() {
     for (keys, report, key, says) in WRONG {
-        let report = if report.is_empty() { String::new() } else { format!("[channels.sms.report]\n{report}") };
+        let report =
+            if report.is_empty() { String::new() } else { format!("[channels.sms.report]\n{report}") };
         check(&channel(&format!("{GOOD}\n{keys}"), &report), key, says);
     }
     let whole: [(&str, &str, &str); 7] = [
@@ -138,9 +181,21 @@ fn each_wrong_key_is_named_once_with_what_is_allowed() {
         ("from = \"A\"\nbearer = \"CANARY\"", "report_secret", "missing"),
         ("from = \"A\"\nbearer = \"CANARY\"\nreport = { scheme = \"hmac\" }", "report_secret", "missing"),
         ("from = \"A\"\nreport = { scheme = \"path-secret\" }", "report_secret", "missing"),
-        ("from = \"A\"\nreport = { scheme = \"path-secret\", report_secret = \"CANARY\" }", "report.report_secret", "at least 16 bytes"),
-        ("from = \"A\"\nbasic = { user = \"a\" }\nreport_secret = \"CANARY-of-the-reports\"", "basic.password", "missing"),
-        ("from = \"A\"\nbody = { env = \"NOT_THERE\" }\nreport_secret = \"CANARY-of-the-reports\"", "body", "is not set"),
+        (
+            "from = \"A\"\nreport = { scheme = \"path-secret\", report_secret = \"CANARY\" }",
+            "report.report_secret",
+            "at least 16 bytes",
+        ),
+        (
+            "from = \"A\"\nbasic = { user = \"a\" }\nreport_secret = \"CANARY-of-the-reports\"",
+            "basic.password",
+            "missing",
+        ),
+        (
+            "from = \"A\"\nbody = { env = \"NOT_THERE\" }\nreport_secret = \"CANARY-of-the-reports\"",
+            "body",
+            "is not set",
+        ),
     ];
     for (keys, key, says) in whole {
         check(&channel(keys, ""), key, says);
@@ -169,5 +224,8 @@ fn a_sender_is_asked_for_where_it_is_sent() {
     let keys = "bearer = \"CANARY\"\nreport_secret = \"CANARY-of-the-reports\"\nbody_type = \"query\"";
     let url = "https://sms.example.com/send?to={to_digits}&text={text}";
     let settings = read(&channel(keys, "").replace("https://sms.example.com/send", url));
-    assert_eq!((settings.from.as_str(), settings.method, settings.body.is_none()), ("", SendMethod::Get, true));
+    assert_eq!(
+        (settings.from.as_str(), settings.method, settings.body.is_none()),
+        ("", SendMethod::Get, true)
+    );
 }
