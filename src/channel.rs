@@ -127,6 +127,12 @@ trait Provider {
     /// The key of the configuration to compare where signatures are wrong.
     fn signing_setting(&self) -> &'static str;
 
+    /// The scheme by which a report is proved, as `WWW-Authenticate` has it: some clients show a password only to who
+    /// asks for one.
+    fn challenge(&self) -> &'static str {
+        "Signature"
+    }
+
     /// Where it reports to this channel, if that is not the channel's address itself: behind it may be a secret.
     fn report_address(&self) -> Option<&Callback> {
         None
@@ -198,6 +204,11 @@ impl Channel {
     /// Where its provider reports to it.
     pub fn callback(&self) -> &Callback {
         &self.callback
+    }
+
+    /// The scheme that a report must have, as `WWW-Authenticate` has it.
+    pub fn challenge(&self) -> &'static str {
+        provider!(&self.kind, provider => provider.challenge())
     }
 
     /// The address to enter at the provider. There may be a secret in it, so it belongs into no log.

@@ -413,7 +413,13 @@ impl World {
                 request = request.header(name, value);
             }
         }
-        request.send().await.unwrap().status()
+        let response = request.send().await.unwrap();
+        if response.status() == StatusCode::UNAUTHORIZED {
+            let scheme = if matches!(report.proof, Proof::Basic) { "Basic" } else { "Signature" };
+            let challenge = format!("{scheme} realm=\"twotick\"");
+            assert_eq!(response.headers()["www-authenticate"], challenge.as_str(), "{carrier}");
+        }
+        response.status()
     }
 }
 

@@ -317,6 +317,10 @@ impl Provider for HttpSms {
         self.signing_setting
     }
 
+    fn challenge(&self) -> &'static str {
+        self.verifier.challenge()
+    }
+
     fn report_address(&self) -> Option<&Callback> {
         Some(&self.callback)
     }

@@ -119,7 +119,7 @@ async fn hear(
         Err(NotHeard::Signature(_)) => {
             meters.webhook(Received::SignatureRefused);
             meters.refused_in_a_row(channel.refused_in_a_row());
-            Err(Problem::new(Code::SignatureRefused, "nothing of it was read"))
+            Err(Problem::not_proved(channel.challenge()))
         }
         Err(NotHeard::Question) => {
             Err(Problem::new(Code::ChallengeRefused, "mode, token or challenge is missing or wrong"))

@@ -225,6 +225,14 @@ impl Verifier {
         }
     }
 
+    /// The scheme in `WWW-Authenticate`.
+    pub(super) fn challenge(&self) -> &'static str {
+        match self {
+            Self::Basic { .. } => "Basic",
+            Self::Hmac { .. } | Self::PathSecret { .. } => "Signature",
+        }
+    }
+
     /// Whether something stands behind the channel's address.
     pub(super) fn is_behind_the_address(&self) -> bool {
         match self {

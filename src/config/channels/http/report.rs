@@ -226,12 +226,11 @@ fn place(slot: &Slot<'_>, format: Format) -> Option<Option<Place>> {
         }
         Format::Form | Format::Query => "the name of a field; \"\" where there is none",
     };
-    slot.text(allowed, |text| match (text, format) {
-        ("", _) => Some(None),
-        (pointer, Format::Json) if pointer.starts_with('/') => {
-            is_json_pointer(pointer).then(|| Some(Place::at(pointer)))
-        }
-        (name, _) => (name.len() <= 256 && !name.starts_with('/')).then(|| Some(Place::named(name))),
+    slot.text(allowed, |text| match text {
+        "" => Some(None),
+        // Of a form its only part is the name.
+        pointer if pointer.starts_with('/') => is_json_pointer(pointer).then(|| Some(Place::at(pointer))),
+        name => (name.len() <= 256).then(|| Some(Place::named(name))),
     })
 }
 
