@@ -43,6 +43,10 @@ pub struct Channel {
 }
 
 /// The kinds are a closed set: one more provider is one more variant.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there are as few of them as channels, and they stay where they are"
+)]
 enum Kind {
     Meta(meta::Meta),
     Http(http_sms::HttpSms),
@@ -50,6 +54,10 @@ enum Kind {
 
 /// What the configuration says about a channel beside what every kind has.
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there are as few of them as channels, and they stay where they are"
+)]
 pub enum Settings {
     Meta(meta::Settings),
     Http(http_sms::Settings),
@@ -119,6 +127,17 @@ trait Provider {
     /// The key of the configuration to compare where signatures are wrong.
     fn signing_setting(&self) -> &'static str;
 
+    /// The scheme by which a report is proved, as `WWW-Authenticate` has it: some clients show a password only to who
+    /// asks for one.
+    fn challenge(&self) -> &'static str {
+        "Signature"
+    }
+
+    /// Where it reports to this channel, if that is not the channel's address itself: behind it may be a secret.
+    fn report_address(&self) -> Option<&Callback> {
+        None
+    }
+
     /// Every language in which the provider knows the template `name`; `None` where it keeps no templates.
     async fn templates(&self, _name: &str) -> Option<Result<Vec<Template>, TemplatesUnknown>> {
         None
@@ -187,6 +206,16 @@ impl Channel {
         &self.callback
     }
 
+    /// The scheme that a report must have, as `WWW-Authenticate` has it.
+    pub fn challenge(&self) -> &'static str {
+        provider!(&self.kind, provider => provider.challenge())
+    }
+
+    /// The address to enter at the provider. There may be a secret in it, so it belongs into no log.
+    pub fn report_address(&self) -> &Callback {
+        provider!(&self.kind, provider => provider.report_address()).unwrap_or(&self.callback)
+    }
+
     /// Makes exactly one request and says what became of it, within the channel's `timeout`.
     pub async fn send(&self, submission: &Submission<'_>) -> Sent {
         provider!(&self.kind, provider => provider.send(submission).await)
@@ -252,9 +281,11 @@ impl Refusals {
                 "webhooks were refused: their signature is of another secret. If they are the provider's, compare \
                  `[channels.{channel}] {setting}` with the secret that the provider shows"
             ),
-            BadSignature::Missing | BadSignature::Doubled | BadSignature::Malformed => tracing::warn!(
-                %channel, reason = why, times, in_a_row, "webhooks were refused: {reason}"
-            ),
+            BadSignature::Missing | BadSignature::Doubled | BadSignature::Malformed | BadSignature::Stale => {
+                tracing::warn!(
+                    %channel, reason = why, times, in_a_row, "webhooks were refused: {reason}"
+                )
+            }
         }
     }
 }

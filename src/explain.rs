@@ -143,7 +143,14 @@ fn named(
     code: &str,
 ) -> Option<&'static Explanation> {
     let find = |name: &str| entries.clone().find(|entry| entry.code() == name);
-    find(code).or_else(|| find("http_400").filter(|_| is_client_error(code)))
+    find(code)
+        .or_else(|| find("http_400").filter(|_| is_client_error(code)))
+        .or_else(|| find("http_500").filter(|_| is_another_status(code)))
+}
+
+/// `http_200` to `http_599` but `http_4xx`: refusals only where a configuration says so.
+fn is_another_status(code: &str) -> bool {
+    code.strip_prefix("http_").is_some_and(|status| matches!(status.parse(), Ok(200..=399_u16 | 500..=599)))
 }
 
 /// `http_400` to `http_499`.
@@ -211,6 +218,8 @@ mod tests {
             ("200-299", "200-299"),
             ("131201", "131200-131299"),
             ("http_422", "http_400"),
+            ("http_507", "http_500"),
+            ("http_206", "http_500"),
             ("http_403", "http_403"),
         ] {
             assert_eq!(explain(text).map(Explanation::code).as_deref(), Some(entry), "{text}");

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
-use twotick::channel::Settings;
+use secrecy::{ExposeSecret, SecretString};
+use twotick::channel::{Settings, http_sms};
 use twotick::config::{Config, DEFAULT_FILE, Environment, MasterKey, Origin, Role, Source, StepContent};
 
 /// Small, complete and right. The table below breaks it in one place a row.
@@ -222,7 +222,8 @@ const WRONG: &[Wrong] = &[
     // Missing keys.
     file("[[apps]]\nname = \"bank\"", "[[apps]] # the second", "# the second", "apps[1].name", &["missing", "1 to 64"]),
     file("kind = \"http\"\n", "", "[channels.sms]", "channels.sms.kind", &["missing", "\"meta\" or \"http\""]),
-    file("bearer = { file = \"sms.token\" }\n", "", "[channels.sms]", "channels.sms.bearer", &["missing", "a secret"]),
+    file("url = \"https://sms.example.com/send\"\n", "", "[channels.sms]", "channels.sms.url", &["missing", "http or https"]),
+    file("report_secret = { env = \"SMS_REPORT_SECRET\" }\n", "", "[channels.sms]", "channels.sms.report_secret", &["missing", "a secret"]),
     file("app_secrets = [{ env = \"META_APP_SECRET\" }]\n", "", "[channels.whatsapp]", "channels.whatsapp.app_secrets", &["missing", "1 to 16 secrets"]),
     file("brand = \"Acme\"\n", "", "[profiles.login]", "profiles.login.brand", &["missing"]),
     file("button = \"copy_code\"\n", "", "[templates.login_code]", "templates.login_code.button", &["missing", "copy_code", "one_tap", "zero_tap"]),
@@ -516,7 +517,17 @@ fn a_configuration_in_debug_output_keeps_its_secrets() {
     let debug = format!("{config:?} {environment:?}");
     assert!(debug.contains("REDACTED") && !debug.contains("CANARY") && !debug.contains(MASTER), "{debug}");
     let Settings::Http(sms) = &config.channels["sms"].kind else { panic!("sms is of kind http") };
-    assert_eq!(sms.bearer.expose_secret(), "CANARY-inline");
+    assert_eq!(bearer(sms).expose_secret(), "CANARY-inline");
+}
+
+fn bearer(http: &http_sms::Settings) -> &SecretString {
+    let Some(http_sms::Authorization::Bearer(secret)) = &http.authorization else { panic!("{http:?}") };
+    secret
+}
+
+fn report_secret(http: &http_sms::Settings) -> &SecretString {
+    let http_sms::Proof::Hmac(signature) = &http.proof else { panic!("{http:?}") };
+    &signature.secret
 }
 
 #[test]
@@ -783,6 +794,12 @@ fn doubtful_settings_are_warned_about_and_allowed() {
     let warnings = warned(&GOOD.replace("https://sms.", "http://sms."));
     assert!(warnings.len() == 1 && warnings[0].contains("channels.sms.url: is not https"), "{warnings:?}");
 
+    let warnings = warned(&GOOD.replace("bearer = { file = \"sms.token\" }\n", ""));
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("channels.sms.headers: missing, and so"),
+        "{warnings:?}"
+    );
+
     let warnings = warned(&GOOD.replace("\"10m\"", "\"30s\""));
     assert!(warnings.len() == 1 && warnings[0].contains("last step would start"), "{warnings:?}");
 }
@@ -799,8 +816,8 @@ fn a_final_newline_is_no_part_of_a_secret_however_it_is_given() {
         (&meta.access_token, "CANARY-access-token"),
         (&meta.app_secrets[0], "CANARY-app-secret-1234"),
         (&meta.verify_token, "CANARY-verify"),
-        (&http.bearer, "CANARY-sms-token"),
-        (&http.report_secret, "CANARY-report-secret"),
+        (bearer(http), "CANARY-sms-token"),
+        (report_secret(http), "CANARY-report-secret"),
         (&config.apps[0].api_keys[0], "CANARY-shop-key-1234"),
     ] {
         assert_eq!(secret.expose_secret(), expected);

@@ -121,13 +121,12 @@ fn channels(uri: &str) -> Channels {
         app_secrets: vec!["0123456789abcdef".into()],
         verify_token: "verify-me".into(),
     });
-    let sms = Settings::Http(http_sms::Settings {
-        url: format!("{uri}/sms"),
-        from: "Acme".to_owned(),
-        bearer: "token".into(),
-        id_pointer: "/id".to_owned(),
-        report_secret: "0123456789abcdef".into(),
-    });
+    let sms = Settings::Http(http_sms::Settings::documented(
+        &format!("{uri}/sms"),
+        "Acme",
+        "token".into(),
+        "0123456789abcdef".into(),
+    ));
     let basis = |name: &str| {
         let name = ChannelName::new(name);
         let timeouts = Timeouts { connect: Duration::from_secs(2), whole: Duration::from_secs(5) };

@@ -44,8 +44,11 @@ fn of_meta() -> meta::Settings {
     }
 }
 
-pub fn sms() -> Arc<Channel> {
-    alone("sms", Settings::Http(of_carrier("/id")))
+/// A carrier whose reports are read otherwise than documented.
+pub fn sms(change: impl FnOnce(&mut http_sms::Reading)) -> Arc<Channel> {
+    let mut settings = of_carrier("/id");
+    change(&mut settings.reading);
+    alone("sms", Settings::Http(settings))
 }
 
 pub fn carrier(id_pointer: &str) -> HttpSms {
@@ -54,11 +57,13 @@ pub fn carrier(id_pointer: &str) -> HttpSms {
 
 fn of_carrier(id_pointer: &str) -> http_sms::Settings {
     http_sms::Settings {
-        url: "http://127.0.0.1:9/send".to_owned(),
-        from: "Acme".to_owned(),
-        bearer: "token-of-the-carrier".into(),
         id_pointer: id_pointer.to_owned(),
-        report_secret: SECRETS[0].into(),
+        ..http_sms::Settings::documented(
+            "http://127.0.0.1:9/send",
+            "Acme",
+            "token-of-the-carrier".into(),
+            SECRETS[0].into(),
+        )
     }
 }
 

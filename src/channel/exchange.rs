@@ -202,6 +202,12 @@ impl<'a> Confidential<'a> {
         self
     }
 
+    /// And these secrets of the request.
+    pub fn and(mut self, secrets: impl IntoIterator<Item = &'a str>) -> Self {
+        self.0.extend(secrets);
+        self
+    }
+
     pub fn as_slice(&self) -> &[&'a str] {
         &self.0
     }

@@ -1,72 +1,170 @@
-//! SMS by any carrier with an HTTP interface: `{"to", "from", "text", "reference"}` out, signed reports in.
+//! SMS by any carrier with an HTTP interface. What is asked, how an answer is judged and how reports are proved and read
+//! stands in the configuration; without it `{"to", "from", "text", "reference"}` goes out and signed JSON comes in.
 
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+mod proof;
+mod reply;
+mod report;
+mod template;
+
+use std::fmt;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
-use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use serde_json::value::RawValue;
+use secrecy::{ExposeSecret, SecretString};
 
-use super::exchange::{self, After as _, Answer, Confidential, Endpoint, unanswered};
-use super::signature::Keys;
-use super::status::{self, Meaning};
-use super::webhook::{self, Heard, NotHeard, Reply, Told, Webhook};
-use super::wire::{self, Text};
+use super::exchange::{self, After as _, Answer, Confidential, Endpoint, Received, unanswered};
+use super::webhook::{self, Callback, Heard, NotHeard, Reply, Told, Webhook};
 use super::{
-    Basis, Content, Delivery, Provider, Sent, SetupError, Submission, Unknown, in_doubt, lenient, reason,
-    refused, scrub, wrong_content,
+    Basis, Content, Provider, Sent, SetupError, Submission, in_doubt, reason, refused, scrub, wrong_content,
 };
-use crate::verification::values::{
-    DeliveryError, ErrorClass, Outcome, ProviderRef, Report, ReportStatus, Timestamp,
-};
+use crate::verification::values::{ErrorClass, Outcome};
 
-/// The header of a report that holds its signature.
-const SIGNATURE: &str = "x-signature-256";
-/// What the configuration calls the secret that signs.
-const SECRET: &str = "report_secret";
+pub use super::status::Meaning;
+use proof::Verifier;
+pub use proof::{
+    Encoding, Hash, Prefix, Proof, SIGNATURE_HEADER, SIGNED_PLACEHOLDERS, Signature, Signed, TOLERANCE,
+    TimestampHeader, derived_path_secret,
+};
+pub use reply::{Pattern, Statuses, Verdict};
+pub use report::{Fields, Format, Place, Reading, Words};
+use template::Values;
+pub use template::{NotATemplate, PLACEHOLDERS, Placeholder, Template, UnknownPlaceholder};
+
+/// Shorter ones are no secrets, and masking them would make words unreadable.
+const LEAST_SECRET_BYTES: usize = 6;
 
 /// `[channels.NAME]` of kind `http`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
+    /// Without what stands behind the `?`: there may be a key in it.
     pub url: String,
-    /// What the phone shows as the sender, 1 to 32 characters.
+    pub method: SendMethod,
+    /// What stands behind the `?`.
+    pub query: Option<Template>,
+    /// JSON or a form; `None` where everything stands in the query.
+    pub body: Option<Template>,
+    pub authorization: Option<Authorization>,
+    /// Names and values that can stand in a request.
+    pub headers: Vec<(String, SecretString)>,
+    /// What the phone shows as the sender, up to 32 characters.
     pub from: String,
-    /// Visible ASCII.
-    pub bearer: SecretString,
     /// JSON pointer (RFC 6901) to the carrier's message id in its answer, `/id`; empty where it gives none.
     pub id_pointer: String,
-    /// Signs the carrier's reports; at least 16 bytes.
-    pub report_secret: SecretString,
+    /// The same to its code of an error.
+    pub error_pointer: String,
+    pub statuses: Statuses,
+    pub proof: Proof,
+    pub reading: Reading,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("url", &self.url)
+            .field("method", &self.method)
+            .field("authorization", &self.authorization)
+            .field("from", &self.from)
+            .field("proof", &self.proof)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    /// For a carrier that speaks as documented.
+    pub fn documented(url: &str, from: &str, bearer: SecretString, report_secret: SecretString) -> Self {
+        Self {
+            url: url.to_owned(),
+            method: SendMethod::Post,
+            query: None,
+            body: Some(Template::documented(BodyType::Json)),
+            authorization: Some(Authorization::Bearer(bearer)),
+            headers: Vec::new(),
+            from: from.to_owned(),
+            id_pointer: "/id".to_owned(),
+            error_pointer: String::new(),
+            statuses: Statuses::default(),
+            proof: Proof::Hmac(Signature::documented(report_secret)),
+            reading: Reading::default(),
+        }
+    }
+}
+
+/// The form of what is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyType {
+    Json,
+    Form,
+    Query,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendMethod {
+    Get,
+    Post,
+    Put,
+    Patch,
+}
+
+/// What proves to the carrier who sends.
+#[derive(Clone, Debug)]
+pub enum Authorization {
+    Bearer(SecretString),
+    Basic { user: String, password: SecretString },
 }
 
 pub struct HttpSms {
     from: String,
     id_pointer: String,
+    error_pointer: String,
+    statuses: Statuses,
     endpoint: Endpoint,
     url: Url,
-    authorization: HeaderValue,
-    keys: Keys,
-}
-
-/// The body of a send. The sandbox reads with it what the channel writes.
-#[derive(Serialize, Deserialize)]
-pub struct SendRequest<'a> {
-    pub to: std::borrow::Cow<'a, str>,
-    pub from: std::borrow::Cow<'a, str>,
-    pub text: std::borrow::Cow<'a, str>,
-    pub reference: std::borrow::Cow<'a, str>,
+    method: Method,
+    query: Option<Template>,
+    body: Option<Template>,
+    headers: HeaderMap,
+    /// What the carrier knows from our requests, and may quote.
+    secrets: Vec<SecretString>,
+    callback: Callback,
+    verifier: Verifier,
+    reading: Reading,
+    signing_setting: &'static str,
 }
 
 impl HttpSms {
     pub fn new(basis: &Basis, settings: Settings) -> Result<Self, SetupError> {
         let url = exchange::http_url(&settings.url, "url")?;
+        let (headers, mut secrets) = headers(&settings)?;
+        let callback = match &settings.proof {
+            Proof::PathSecret(secret) => {
+                secrets.push(secret.clone());
+                basis.callback.behind(secret)
+            }
+            Proof::Hmac(_) | Proof::Basic { .. } => basis.callback.clone(),
+        };
         Ok(Self {
             from: settings.from,
             id_pointer: settings.id_pointer,
+            error_pointer: settings.error_pointer,
+            statuses: settings.statuses,
             endpoint: Endpoint::new(basis, &url)?,
             url,
-            authorization: exchange::authorization("Bearer", &settings.bearer, "bearer")?,
-            keys: Keys::new(&[settings.report_secret], SECRET)?,
+            method: match settings.method {
+                SendMethod::Get => Method::GET,
+                SendMethod::Post => Method::POST,
+                SendMethod::Put => Method::PUT,
+                SendMethod::Patch => Method::PATCH,
+            },
+            query: settings.query,
+            body: settings.body,
+            headers,
+            secrets,
+            callback,
+            verifier: Verifier::new(&settings.proof)?,
+            reading: settings.reading,
+            signing_setting: settings.proof.setting(),
         })
     }
 
@@ -76,33 +174,105 @@ impl HttpSms {
             Ok(received) => received,
             Err(outcome) => return outcome,
         };
-        let confidential = Confidential::new(submission).by(&self.authorization);
+        let secrets = self.secrets.iter().map(SecretString::expose_secret);
+        let confidential =
+            Confidential::new(submission).and(secrets.filter(|secret| secret.len() >= LEAST_SECRET_BYTES));
         let title = || received.words(&confidential);
-        match received.status.as_u16() {
-            200..=299 => Outcome::Accepted {
-                provider_ref: received.body.as_deref().and_then(|body| self.message_id(body)),
+        let status = received.status.as_u16();
+        let outcome = match self.statuses.verdict(status) {
+            Some(Verdict::Accepted) => return self.accepted(&received, &confidential),
+            Some(Verdict::Retry) => refused(format!("http_{status}"), title(), ErrorClass::Retry),
+            Some(Verdict::Refused) => match status {
+                400..=499 if ![408, 429, 499].contains(&status) => received.judge_by_status(&confidential),
+                _ => refused_for_good(format!("http_{status}"), title()),
             },
-            503 => refused("http_503", title(), ErrorClass::Retry).after(received.retry_after),
-            // Of a carrier every 4xx means that it does not take the message, however it came to say so.
-            status @ (408 | 499) => refused(format!("http_{status}"), title(), ErrorClass::Fallback),
-            // Nothing says that whoever redirects has not passed the message on.
-            300..=399 => {
-                let title = format!(
-                    "the carrier answered {} with a redirect, which is not followed",
-                    received.status
-                );
-                in_doubt("redirected", title)
-            }
-            _ => received.judge_by_status(&confidential),
-        }
+            None => match status {
+                200..=299 => return self.accepted(&received, &confidential),
+                503 => refused("http_503", title(), ErrorClass::Retry),
+                // Of a carrier every 4xx means that it does not take the message, however it came to say so.
+                408 | 499 => refused(format!("http_{status}"), title(), ErrorClass::Fallback),
+                // Nothing says that whoever redirects has not passed the message on.
+                300..=399 => {
+                    let title = format!(
+                        "the carrier answered {} with a redirect, which is not followed",
+                        received.status
+                    );
+                    return in_doubt("redirected", title);
+                }
+                _ => received.judge_by_status(&confidential),
+            },
+        };
+        self.with_its_code(outcome, &received).after(received.retry_after)
     }
 
-    fn message_id(&self, body: &[u8]) -> Option<ProviderRef> {
-        if self.id_pointer.is_empty() {
-            return None;
+    /// A carrier that gives every message an id, and here gives an error in its place, refused, whatever the status.
+    fn accepted(&self, received: &Received, confidential: &Confidential<'_>) -> Outcome {
+        let body = received.body.as_deref().unwrap_or_default();
+        let provider_ref = reply::message_id(body, &self.id_pointer);
+        if provider_ref.is_none()
+            && !self.id_pointer.is_empty()
+            && let Some(code) = self.error_code(received)
+        {
+            return refused_for_good(code, received.words(confidential)).after(received.retry_after);
         }
-        lenient::find(body, |json| wire::reference(json.pointer(&self.id_pointer)?))
+        Outcome::Accepted { provider_ref }
     }
+
+    fn error_code(&self, received: &Received) -> Option<String> {
+        let code = reply::error_code(received.body.as_deref()?, &self.error_pointer)?;
+        scrub::token(&code)
+    }
+
+    /// The carrier's code of a refusal says more than its status.
+    fn with_its_code(&self, outcome: Outcome, received: &Received) -> Outcome {
+        match (outcome, self.error_code(received)) {
+            (Outcome::Refused { mut error, retry_after }, Some(code)) => {
+                error.code = code;
+                Outcome::Refused { error, retry_after }
+            }
+            (outcome, _) => outcome,
+        }
+    }
+}
+
+fn refused_for_good(code: String, title: String) -> Outcome {
+    let class =
+        if reason::is_of_the_account(&title) { ErrorClass::Configuration } else { ErrorClass::Fallback };
+    refused(code, title, class)
+}
+
+/// What every request has in its head, and what of it is secret.
+fn headers(settings: &Settings) -> Result<(HeaderMap, Vec<SecretString>), SetupError> {
+    let mut headers = HeaderMap::new();
+    let mut secrets = Vec::new();
+    let content_type = match settings.body.as_ref().map(Template::body_type) {
+        Some(BodyType::Json) => Some("application/json"),
+        Some(BodyType::Form) => Some("application/x-www-form-urlencoded"),
+        Some(BodyType::Query) | None => None,
+    };
+    headers.extend(content_type.map(|kind| (CONTENT_TYPE, HeaderValue::from_static(kind))));
+    for (name, value) in &settings.headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| SetupError::Header("headers"))?;
+        let mut header =
+            HeaderValue::from_str(value.expose_secret()).map_err(|_| SetupError::Header("headers"))?;
+        header.set_sensitive(true);
+        headers.insert(name, header);
+        secrets.push(value.clone());
+    }
+    match &settings.authorization {
+        Some(Authorization::Bearer(token)) => {
+            headers.insert(AUTHORIZATION, exchange::authorization("Bearer", token, "bearer")?);
+            secrets.push(token.clone());
+        }
+        Some(Authorization::Basic { user, password }) => {
+            let both: SecretString =
+                BASE64_STANDARD.encode(format!("{user}:{}", password.expose_secret())).into();
+            headers.insert(AUTHORIZATION, exchange::authorization("Basic", &both, "basic")?);
+            secrets.extend([both, password.clone()]);
+        }
+        None => {}
+    }
+    Ok((headers, secrets))
 }
 
 impl Provider for HttpSms {
@@ -110,39 +280,49 @@ impl Provider for HttpSms {
         let Content::Text(text) = submission.content else {
             return wrong_content().into();
         };
-        let body = SendRequest {
-            to: submission.to.into(),
-            from: self.from.as_str().into(),
-            text: text.into(),
-            reference: submission.reference.to_string().into(),
+        let reference = submission.reference.to_string();
+        let values = Values {
+            to: submission.to,
+            from: &self.from,
+            text,
+            reference: &reference,
+            callback: &self.callback.of_message(submission.reference),
         };
-        let request = self.endpoint.request(Method::POST, self.url.clone());
-        let request = request.header(AUTHORIZATION, self.authorization.clone());
-        self.outcome(self.endpoint.ask(exchange::json(request, &body)).await, submission).into()
+        let mut url = self.url.clone();
+        if let Some(query) = &self.query {
+            url.set_query(Some(&query.fill(&values)));
+        }
+        let mut request = self.endpoint.request(self.method.clone(), url).headers(self.headers.clone());
+        if let Some(body) = &self.body {
+            request = request.body(body.fill(&values));
+        }
+        self.outcome(self.endpoint.ask(request).await, submission).into()
     }
 
     fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
-        webhook.at_the_address_itself()?;
-        match webhook.method {
-            webhook::Method::Get => Err(NotHeard::Method("POST")),
-            webhook::Method::Post => {
-                self.keys.verify(webhook.only(SIGNATURE)?, webhook.body)?;
-                let own = parse(webhook.body);
-                Ok(Heard::Told(Told { own, of_others: Vec::new(), reply: Reply::EMPTY }))
-            }
+        if !self.verifier.is_behind_the_address() {
+            webhook.at_the_address_itself()?;
         }
+        let content = match (self.reading.format, webhook.method) {
+            (Format::Query, _) => webhook.query.unwrap_or_default().as_bytes(),
+            (Format::Json | Format::Form, webhook::Method::Post) => webhook.body,
+            (Format::Json | Format::Form, webhook::Method::Get) => return Err(NotHeard::Method("POST")),
+        };
+        self.verifier.verify(webhook, content)?;
+        let own = self.reading.read(content, webhook.reference());
+        Ok(Heard::Told(Told { own, of_others: Vec::new(), reply: Reply::EMPTY }))
     }
 
     fn signing_setting(&self) -> &'static str {
-        SECRET
+        self.signing_setting
     }
-}
 
-fn parse(body: &[u8]) -> Delivery {
-    let text = lenient::mended(body).unwrap_or_default();
-    match serde_json::from_str(&text) {
-        Ok(report) => delivery(&report),
-        Err(_) => Delivery::unreadable("it is not a JSON object"),
+    fn challenge(&self) -> &'static str {
+        self.verifier.challenge()
+    }
+
+    fn report_address(&self) -> Option<&Callback> {
+        Some(&self.callback)
     }
 }
 
@@ -150,82 +330,6 @@ fn parse(body: &[u8]) -> Delivery {
 impl HttpSms {
     pub fn outcome_of(&self, answer: Answer, submission: &Submission<'_>) -> Outcome {
         self.outcome(answer, submission)
-    }
-}
-
-#[derive(Deserialize)]
-struct CarrierReport<'a> {
-    #[serde(borrow, default)]
-    id: Text<'a>,
-    #[serde(borrow, default)]
-    reference: Text<'a>,
-    #[serde(borrow, default)]
-    status: Text<'a>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    at: Text<'a>,
-}
-
-fn delivery(report: &CarrierReport<'_>) -> Delivery {
-    let provider_ref = report.id.provider_ref();
-    let reference = report.reference.message_id();
-    if provider_ref.is_none() && reference.is_none() {
-        return Delivery::unreadable("it names no message: neither `id` nor `reference` can be read");
-    }
-    let Some(word) = report.status.get() else {
-        return Delivery::unreadable("it has no `status`");
-    };
-    let mut delivery = Delivery::default();
-    let status = match status::meaning(word) {
-        Some(Meaning::Sent) => Some(ReportStatus::Sent),
-        Some(Meaning::Delivered) => Some(ReportStatus::Delivered),
-        Some(Meaning::Read) => Some(ReportStatus::Read),
-        Some(Meaning::Failed) => Some(ReportStatus::Failed(failure(report.error, word))),
-        None => {
-            delivery.count(Unknown::Status);
-            status::unknown(word)
-        }
-    };
-    let reported_at =
-        report.at.get().and_then(|text| text.parse::<Timestamp>().ok()).or(report.at.unix_time());
-    let aliases = Vec::new();
-    delivery.reports.extend(status.map(|status| Report {
-        status,
-        reported_at,
-        provider_ref,
-        reference,
-        aliases,
-    }));
-    delivery
-}
-
-/// Carriers' codes have no common meaning, so every failure leads to the next step; only where the words tell of our
-/// account has an operator to act.
-fn failure(error: Option<&RawValue>, word: &str) -> DeliveryError {
-    let error: Value = error.and_then(|error| serde_json::from_str(error.get()).ok()).unwrap_or_default();
-    let code = match &error {
-        Value::Object(fields) => fields.get("code").and_then(wire::word),
-        bare @ (Value::String(_) | Value::Number(_)) => wire::word(bare).filter(|code| !code.contains(' ')),
-        Value::Null | Value::Bool(_) | Value::Array(_) => None,
-    };
-    let words = match &error {
-        Value::Object(fields) => {
-            fields.get("title").and_then(wire::word).or_else(|| reason::of_value(&error))
-        }
-        Value::String(text) if text.contains(' ') => Some(text.clone()),
-        Value::Array(_) => reason::of_value(&error),
-        Value::String(_) | Value::Number(_) | Value::Null | Value::Bool(_) => None,
-    };
-    let title = words.map(|words| scrub::title(&words)).and_then(scrub::legible);
-    let class = match &title {
-        Some(title) if reason::is_of_the_account(title) => ErrorClass::Configuration,
-        Some(_) | None => ErrorClass::Fallback,
-    };
-    DeliveryError {
-        code: code.as_deref().and_then(scrub::token).unwrap_or_else(|| "no_reason".to_owned()),
-        title: title.unwrap_or_else(|| status::unexplained("the carrier", word)),
-        class,
     }
 }
 

@@ -36,6 +36,11 @@ pub fn mended(body: &[u8]) -> Option<Cow<'_, str>> {
     Some(text).filter(|text| !text.is_empty())
 }
 
+/// `body` as it was meant to be read, without what surrounds it.
+pub fn text(body: &[u8]) -> String {
+    decoded(body).trim_matches(is_padding).to_owned()
+}
+
 /// NUL comes from senders in C, U+FEFF from editors.
 fn is_padding(letter: char) -> bool {
     letter.is_whitespace() || matches!(letter, '\0' | '\u{feff}')

@@ -64,10 +64,12 @@ pub enum BadSignature {
     Missing,
     #[error("there is more than one signature header")]
     Doubled,
-    #[error("the signature is not `sha256=` and 64 hexadecimal digits")]
+    #[error("the signature does not have the form that the provider's have")]
     Malformed,
     #[error("the signature does not belong to this body")]
     Wrong,
+    #[error("the signature is right, but its time is too far from ours")]
+    Stale,
 }
 
 impl BadSignature {
@@ -78,6 +80,7 @@ impl BadSignature {
             Self::Doubled => "doubled",
             Self::Malformed => "malformed",
             Self::Wrong => "wrong",
+            Self::Stale => "stale",
         }
     }
 }
@@ -100,7 +103,8 @@ fn claimed(header: &[u8]) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-fn nibble(digit: u8) -> Option<u8> {
+/// The value of a hexadecimal digit.
+pub(super) fn nibble(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),
@@ -208,9 +212,9 @@ mod tests {
 
     #[test]
     fn each_reason_has_a_word_of_its_own() {
-        use BadSignature::{Doubled, Malformed, Missing, Wrong};
-        let words = [Missing, Doubled, Malformed, Wrong].map(BadSignature::as_str);
-        assert_eq!(words, ["missing", "doubled", "malformed", "wrong"]);
+        use BadSignature::{Doubled, Malformed, Missing, Stale, Wrong};
+        let words = [Missing, Doubled, Malformed, Wrong, Stale].map(BadSignature::as_str);
+        assert_eq!(words, ["missing", "doubled", "malformed", "wrong", "stale"]);
     }
 
     #[test]

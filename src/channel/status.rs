@@ -135,14 +135,18 @@ const WORDS: &[(Meaning, &[&str])] = &[
 
 /// `None` for a word that nobody here knows.
 pub fn meaning(word: &str) -> Option<Meaning> {
-    let plain: String = word
-        .chars()
+    let plain = plain(word);
+    let row = WORDS.iter().find(|(_, words)| words.contains(&plain.as_str()))?;
+    Some(row.0)
+}
+
+/// A word without what differs between its spellings.
+pub fn plain(word: &str) -> String {
+    word.chars()
         .filter(|letter| !letter.is_whitespace() && !matches!(letter, '-' | '_' | '.' | '/' | ':'))
         .take(ReportStatus::MAX_WORD_CHARS)
         .flat_map(char::to_lowercase)
-        .collect();
-    let row = WORDS.iter().find(|(_, words)| words.contains(&plain.as_str()))?;
-    Some(row.0)
+        .collect()
 }
 
 /// A word that nobody here knows, fit to be stored and shown. `None` where nothing in it can be read.

@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::{ExposeSecret, SecretString};
+
 use super::Delivery;
 use super::signature::BadSignature;
 use crate::verification::values::{ChannelName, MessageId, Timestamp};
@@ -18,6 +21,11 @@ impl Callback {
     /// `public_url` is how providers reach us, without a slash at its end.
     pub fn new(public_url: &str, channel: &ChannelName) -> Self {
         Self(format!("{public_url}/webhooks/{channel}"))
+    }
+
+    /// The address behind which `secret` stands, for a provider that proves itself by knowing it.
+    pub fn behind(&self, secret: &SecretString) -> Self {
+        Self(format!("{self}/{}", utf8_percent_encode(secret.expose_secret(), NON_ALPHANUMERIC)))
     }
 
     /// For one message, where its reports would not name it otherwise. [`Webhook::reference`] reads it.

@@ -39,6 +39,8 @@ impl SecretRule {
     pub(super) const VERIFY_TOKEN: Self = Self { least_bytes: 8, alphabet: Alphabet::Any };
     /// A provider made it, so its length is the provider's affair.
     pub(super) const PROVIDER_TOKEN: Self = Self { least_bytes: 1, alphabet: Alphabet::Header };
+    /// Of somebody who signs in with a name; it travels encoded.
+    pub(super) const PASSWORD: Self = Self { least_bytes: 1, alphabet: Alphabet::Any };
     /// `twotick user hash` made it; what it must be like is checked where it is read.
     pub(super) const PASSWORD_HASH: Self = Self { least_bytes: 1, alphabet: Alphabet::Header };
 
@@ -201,6 +203,18 @@ impl Slot<'_> {
         }
         self.show_secret(secret_from);
         Some(secret)
+    }
+
+    /// Text that may hold a secret or be one: it can come from where secrets are kept and is never shown, but it is not
+    /// measured by how hard it is to guess where it is written out.
+    pub(super) fn private_text(&self) -> Option<SecretString> {
+        match self.secret_reference()? {
+            Reference::Inline(text) => {
+                self.show_secret(None);
+                Some(text.into())
+            }
+            Reference::Variable(_) | Reference::File(_) => self.secret(SecretRule::PASSWORD),
+        }
     }
 
     /// The master key, or the file that holds it or will once the server has started.

@@ -237,6 +237,23 @@ pub(super) static TABLE: &[Explanation] = &[
         ),
     ),
     ours(
+        "http_500",
+        Operator,
+        said("Refused by the carrier", "Vom Anbieter abgelehnt"),
+        said(
+            "The carrier answered with a status that the configuration counts as a refusal, in `refused` or `retry` of \
+             the channel.",
+            "Der Anbieter antwortete mit einem Status, der laut Konfiguration eine Ablehnung ist: Er steht in \
+             `refused` oder `retry` des Kanals.",
+        ),
+        said(
+            "Nothing if the next step reaches the customer. If the carrier delivers such messages all the same, take \
+             the status out of that list.",
+            "Nichts, wenn der nächste Schritt den Kunden erreicht. Stellt der Anbieter solche Nachrichten trotzdem zu, \
+             streichen Sie den Status aus dieser Liste.",
+        ),
+    ),
+    ours(
         "http_503",
         Carrier,
         said("Provider not available", "Anbieter nicht verfügbar"),

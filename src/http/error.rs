@@ -271,6 +271,8 @@ struct Parts {
     retry_after: Option<Duration>,
     verification_id: Option<VerificationId>,
     allow: Option<String>,
+    /// The scheme by which a provider may prove itself.
+    challenge: &'static str,
 }
 
 /// What is wrong with one field or query parameter.
@@ -315,11 +317,19 @@ impl Problem {
             retry_after: None,
             verification_id: None,
             allow: None,
+            challenge: "Signature",
         }))
     }
 
     pub fn not_found() -> Self {
         Self::new(Code::NotFound, "there is no such verification")
+    }
+
+    /// A webhook that is not proved; `scheme` is what would prove it.
+    pub fn not_proved(scheme: &'static str) -> Self {
+        let mut problem = Self::new(Code::SignatureRefused, "nothing of it was read");
+        problem.0.challenge = scheme;
+        problem
     }
 
     pub fn method_not_allowed(allow: String) -> Self {
@@ -390,7 +400,8 @@ impl Problem {
         if parts.code == Code::Unauthorized {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"twotick\""));
         } else if parts.code == Code::SignatureRefused {
-            response.insert_header((header::WWW_AUTHENTICATE, "Signature realm=\"twotick\""));
+            let challenge = format!("{} realm=\"twotick\"", parts.challenge);
+            response.insert_header((header::WWW_AUTHENTICATE, challenge));
         }
     }
 }

@@ -36,7 +36,7 @@ const FASTEST_CLOCK: Duration = Duration::from_secs(24 * 60 * 60);
     params(
         ("channel" = String, Path, description = "A channel of the configuration", example = "whatsapp"),
         ("X-Hub-Signature-256" = Option<String>, Header, description = "Of kind `meta`: `sha256=` and the HMAC in hexadecimal, in either case"),
-        ("X-Signature-256" = Option<String>, Header, description = "Of kind `http`: the same by `report_secret`"),
+        ("X-Signature-256" = Option<String>, Header, description = "Of kind `http`: the same by `report_secret`, unless its `report` names another header or scheme"),
     ),
     request_body(content = Object, description = "As the provider writes it; of kind `http` `{\"id\"?, \"reference\"?, \"status\": \"sent|delivered|failed\", \"error\"?: {\"code\", \"title\"}, \"at\"?}`; common words of carriers such as `DELIVRD` or `EXPIRED` count as well",
         example = json!({ "reference": "msg_06hzjqd1nbrm4q9a5c2kt7x80h", "status": "delivered" })),
@@ -119,7 +119,7 @@ async fn hear(
         Err(NotHeard::Signature(_)) => {
             meters.webhook(Received::SignatureRefused);
             meters.refused_in_a_row(channel.refused_in_a_row());
-            Err(Problem::new(Code::SignatureRefused, "nothing of it was read"))
+            Err(Problem::not_proved(channel.challenge()))
         }
         Err(NotHeard::Question) => {
             Err(Problem::new(Code::ChallengeRefused, "mode, token or challenge is missing or wrong"))

@@ -384,13 +384,12 @@ fn channels() -> BTreeMap<String, Arc<Channel>> {
             verify_token: secret(VERIFY_TOKEN),
         })
     };
-    let sms = Settings::Http(http_sms::Settings {
-        url: "http://127.0.0.1:9/send".to_owned(),
-        from: "Acme".to_owned(),
-        bearer: secret("carrier-token"),
-        id_pointer: "/id".to_owned(),
-        report_secret: secret(REPORT_SECRET),
-    });
+    let sms = Settings::Http(http_sms::Settings::documented(
+        "http://127.0.0.1:9/send",
+        "Acme",
+        secret("carrier-token"),
+        secret(REPORT_SECRET),
+    ));
     let basis = |name: &str| {
         let name = ChannelName::new(name);
         let timeouts = Timeouts { connect: Duration::from_secs(2), whole: Duration::from_secs(10) };

@@ -1,24 +1,24 @@
+mod proofs;
+
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use wiremock::matchers::{body_json, header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
-use crate::channel::Readable;
 use crate::channel::signature::{BadSignature, sign};
 use crate::channel::testing::{Played, basis, get, post, raw_server};
-use crate::verification::values::Alias;
+use crate::channel::{Delivery, Readable, Unknown};
+use crate::verification::values::{Alias, DeliveryError, ProviderRef, Report, ReportStatus};
 
 const REFERENCE: &str = "msg_01m81zrq00fay80j6hb7h45br1";
 
 fn sms(url: &str, id_pointer: &str, timeout: Duration) -> HttpSms {
+    let bearer = "token-of-the-carrier".into();
     let settings = Settings {
-        url: url.to_owned(),
-        from: "Lampen".to_owned(),
-        bearer: "token-of-the-carrier".into(),
         id_pointer: id_pointer.to_owned(),
-        report_secret: "secret of the reports".into(),
+        ..Settings::documented(url, "Lampen", bearer, "secret of the reports".into())
     };
     HttpSms::new(&basis("sms", timeout), settings).unwrap()
 }
@@ -236,7 +236,7 @@ async fn a_template_is_not_sent_here() {
 }
 
 fn parse(body: &[u8]) -> Delivery {
-    super::parse(body)
+    Reading::default().read(body, None)
 }
 
 #[test]
@@ -417,14 +417,190 @@ fn reports_are_signed() {
     let wrong = sign(&"another secret".into(), &body);
     let (right, wrong) = (right.as_bytes(), wrong.as_bytes());
     for (headers, refused) in [
-        (&[(SIGNATURE, right)][..], None),
+        (&[(SIGNATURE_HEADER, right)][..], None),
         (&[], Some(BadSignature::Missing)),
         (&[("x-hub-signature-256", right)], Some(BadSignature::Missing)),
-        (&[(SIGNATURE, right), (SIGNATURE, right)], Some(BadSignature::Doubled)),
-        (&[(SIGNATURE, wrong)], Some(BadSignature::Wrong)),
+        (&[(SIGNATURE_HEADER, right), (SIGNATURE_HEADER, right)], Some(BadSignature::Doubled)),
+        (&[(SIGNATURE_HEADER, wrong)], Some(BadSignature::Wrong)),
     ] {
         let verdict = post(&channel, headers, &body).err();
         assert_eq!(verdict, refused.map(NotHeard::Signature), "{headers:?}");
     }
     assert_eq!(get(&channel, "").err(), Some(NotHeard::Method("POST")));
+}
+
+fn reading(fields: Fields, format: Format) -> Reading {
+    let mut words = Words::default();
+    words.add("8", Meaning::Sent).unwrap();
+    words.add("Handed-Over", Meaning::Delivered).unwrap();
+    words.add("expired", Meaning::Sent).unwrap();
+    assert!(words.add("handed over", Meaning::Failed).is_err(), "one word has one meaning");
+    Reading { format, fields, words }
+}
+
+fn flat(names: [&str; 5]) -> Fields {
+    let [id, reference, status, error_code, at] = names.map(Place::named);
+    Fields { id: Some(id), reference: Some(reference), status, error_code: Some(error_code), at: Some(at) }
+}
+
+#[test]
+fn fields_of_forms_and_queries_are_found_by_name_and_words_have_the_carriers_meaning() {
+    let reading = reading(flat(["msgid", "ref", "stat", "err", "when"]), Format::Form);
+    for (form, name, id, at) in [
+        ("msgid=9&stat=DELIVRD", "delivered", Some("9"), None),
+        ("msgid=9&stat=8", "sent", Some("9"), None),
+        ("stat=HANDED_OVER&msgid=a%2Fb&when=1795363200", "delivered", Some("a/b"), Some(1_795_363_200_000)),
+        ("msgid=9&stat=EXPIRED&when=2026-11-22T17:00:00Z", "sent", Some("9"), Some(1_795_366_800_000)),
+        ("msgid=9&stat=UNDELIV&err=27", "failed", Some("9"), None),
+        ("msgid=9&stat=17", "unknown", Some("9"), None),
+        ("msgid=+9+&stat=+Delivered+&stat=failed", "delivered", Some("9"), None),
+        ("&&msgid&ref=msg_01m81zrq00fay80j6hb7h45br1&stat=read&=&%&%zz=1", "read", None, None),
+    ] {
+        let mut delivery = reading.read(form.as_bytes(), None);
+        assert_eq!(delivery.readable, Readable::Yes, "{form}");
+        let report = delivery.reports.pop().unwrap();
+        assert_eq!(report.status.name(), name, "{form}");
+        assert_eq!(report.provider_ref.as_ref().map(ProviderRef::as_str), id, "{form}");
+        assert_eq!(report.reported_at.map(|at| at.as_millis()), at, "{form}");
+        if let ReportStatus::Failed(error) = report.status {
+            assert_eq!(error.code, "27");
+            assert_eq!(error.title, "the carrier reported UNDELIV and gave no reason");
+        }
+    }
+    for form in ["", "stat=DELIVRD", "msgid=9", "{\"msgid\":9,\"stat\":\"DELIVRD\"}", "\u{fffd}"] {
+        assert!(matches!(reading.read(form.as_bytes(), None).readable, Readable::No(_)), "{form}");
+    }
+    let latin_1 = reading.read(b"msgid=9&stat=Best%E4tigt", None);
+    assert_eq!(latin_1.reports[0].status, ReportStatus::Unknown("Bestätigt".to_owned()));
+}
+
+#[test]
+fn the_address_names_the_message_where_the_report_does_not() {
+    let ours: crate::verification::values::MessageId = REFERENCE.parse().unwrap();
+    let other = "msg_01m81zrq00fay80j6hb7h45br2";
+    let reading = Reading::default();
+    for (body, reference) in [
+        (json!({ "status": "sent" }), Some(REFERENCE)),
+        (json!({ "id": "a-1", "status": "sent", "reference": "order-17" }), Some(REFERENCE)),
+        (json!({ "status": "sent", "reference": other }), Some(other)),
+    ] {
+        let delivery = reading.read(body.to_string().as_bytes(), Some(ours));
+        let found = delivery.reports[0].reference.map(|id| id.to_string());
+        assert_eq!(found.as_deref(), reference, "{body}");
+    }
+    let two = json!([{ "status": "sent", "id": "1" }, { "status": "sent" }]);
+    let delivery = reading.read(two.to_string().as_bytes(), Some(ours));
+    assert_eq!((delivery.reports.len(), delivery.unknown.get(&Unknown::Item)), (1, Some(&1)));
+    assert_eq!(delivery.reports[0].reference, None, "an address of one message says nothing about a list");
+}
+
+#[test]
+fn every_item_of_a_list_is_read_and_a_bad_one_sinks_no_other() {
+    let nested = Fields {
+        id: Some(Place::at("/results/0/messageId")),
+        reference: Some(Place::at("/results/0/callbackData")),
+        status: Place::at("/results/0/status/name"),
+        error_code: Some(Place::at("/results/0/error/id")),
+        at: Some(Place::at("/sentAt")),
+    };
+    let body = json!({ "sentAt": 1_795_363_200, "results": [
+        { "messageId": "a", "status": { "name": "DELIVERED" } },
+        7,
+        { "messageId": "b", "status": { "name": "UNDELIV" }, "text": "483920 is your code",
+          "error": { "id": 27, "description": "Absent subscriber" } },
+        { "callbackData": REFERENCE, "status": { "name": "fizzed" } },
+    ]});
+    let delivery = reading(nested, Format::Json).read(body.to_string().as_bytes(), None);
+    let names: Vec<_> = delivery.reports.iter().map(|report| report.status.name()).collect();
+    assert_eq!(names, ["delivered", "failed", "unknown"]);
+    assert!(delivery.reports.iter().all(|report| report.reported_at.is_some()));
+    assert_eq!(delivery.unknown.get(&Unknown::Item), Some(&1));
+    let ReportStatus::Failed(error) = &delivery.reports[1].status else { panic!("it failed") };
+    assert_eq!((error.code.as_str(), error.title.as_str()), ("27", "Absent subscriber"));
+
+    let top = Fields { status: Place::at("/0/status"), id: Some(Place::at("/0/id")), ..Fields::default() };
+    for fields in [top, Fields::default()] {
+        let body = json!([{ "id": "a", "status": "sent" }, { "id": "b", "status": "read" }]);
+        let delivery = reading(fields, Format::Json).read(body.to_string().as_bytes(), None);
+        let ids: Vec<_> = delivery.reports.iter().filter_map(|one| one.provider_ref.as_ref()).collect();
+        assert_eq!(ids.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    }
+}
+
+/// What a status means, and the codes that an answer gives.
+#[tokio::test]
+async fn the_configuration_says_what_a_status_means() {
+    use ErrorClass::{Configuration, Fallback, InDoubt, Retry};
+    let rules = [
+        ("409", Verdict::Accepted),
+        ("302", Verdict::Accepted),
+        ("5xx", Verdict::Refused),
+        ("206", Verdict::Refused),
+        ("4xx", Verdict::Refused),
+        ("507", Verdict::Retry),
+        ("420", Verdict::Retry),
+    ];
+    let rules = rules.map(|(text, verdict)| (Pattern::parse(text).unwrap(), verdict));
+    let no_credit = r#"{"error":{"code":"E7","message":"Insufficient credit"}}"#;
+    let e12 = r#"{"error":{"code":"E12","message":"Unknown destination"}}"#;
+    for (status, body, expected) in [
+        (409, "", None),
+        (302, r#"{"id":"a-1"}"#, None),
+        (200, "OK", None),
+        (200, r#"{"id":"a-1","error":{"code":"W3"}}"#, None),
+        (200, r#"{"error":{"code":0}}"#, None),
+        (200, r#"{"error":{"code":"queued"}}"#, None),
+        (200, e12, Some((Fallback, "E12"))),
+        (202, no_credit, Some((Configuration, "E7"))),
+        (206, "", Some((Fallback, "http_206"))),
+        (500, e12, Some((Fallback, "E12"))),
+        (503, "", Some((Fallback, "http_503"))),
+        (507, "", Some((Retry, "http_507"))),
+        (420, r#"{"error":{"code":"SLOW"}}"#, Some((Retry, "SLOW"))),
+        (401, r#"{"error":{"code":"E1"}}"#, Some((Configuration, "E1"))),
+        (429, "", Some((Fallback, "http_429"))),
+        (301, e12, Some((InDoubt, "redirected"))),
+    ] {
+        let server = MockServer::start().await;
+        let response = ResponseTemplate::new(status).insert_header("retry-after", "3").set_body_string(body);
+        Mock::given(method("POST")).respond_with(response).mount(&server).await;
+        let documented = Settings::documented(&server.uri(), "A", "token".into(), "secret".into());
+        let settings = Settings {
+            statuses: Statuses::new(rules.to_vec()),
+            error_pointer: "/error/code".to_owned(),
+            ..documented
+        };
+        let channel = HttpSms::new(&basis("sms", Duration::from_secs(10)), settings).unwrap();
+        let outcome = channel.send(&submission()).await.outcome;
+        assert_eq!(class(&outcome), expected, "{status} {body}");
+        if let Outcome::Refused { retry_after, .. } = outcome {
+            assert_eq!(retry_after, Some(Duration::from_secs(3)), "{status} {body}");
+        }
+    }
+}
+
+/// A key in the body's template, a header, a password, the secret of the address: all that a carrier may quote.
+#[tokio::test]
+async fn no_secret_of_a_request_is_shown() {
+    let secrets = ["pass-of-the-carrier", "key-in-a-header", "secret-of-the-address"];
+    let server = MockServer::start().await;
+    let quoted =
+        json!({ "message": format!("Wrong: {} YWNtZTpwYXNzLW9mLXRoZS1jYXJyaWVy", secrets.join(" ")) });
+    let response = ResponseTemplate::new(422).set_body_json(quoted);
+    Mock::given(method("POST")).respond_with(response).mount(&server).await;
+    let [password, key, address] = secrets.map(SecretString::from);
+    let settings = Settings {
+        authorization: Some(Authorization::Basic { user: "acme".to_owned(), password }),
+        headers: vec![("x-api-key".to_owned(), key)],
+        body: Some(Template::parse("key=CANARY&to={to}&text={text}", BodyType::Form).unwrap()),
+        proof: Proof::PathSecret(address),
+        ..Settings::documented(&server.uri(), "A", "unused".into(), "unused".into())
+    };
+    let debug = format!("{settings:?}");
+    let channel = HttpSms::new(&basis("sms", Duration::from_secs(10)), settings).unwrap();
+    let Outcome::Refused { error, .. } = channel.send(&submission()).await.outcome else { panic!("refused") };
+    for secret in secrets.into_iter().chain(["YWNtZ", "CANARY"]) {
+        assert!(!error.title.contains(secret) && !debug.contains(secret), "{}", error.title);
+    }
+    assert!(error.title.starts_with("Wrong:"), "{}", error.title);
 }

@@ -1,0 +1,284 @@
+//! Text with placeholders. Each placeholder is replaced once, by a value that is escaped for its place, so a value that
+//! looks like a placeholder or like syntax stays a value.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::BodyType;
+
+/// All but the unreserved characters of RFC 3986, section 2.3. A blank becomes `%20`, which a form and a query read alike.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What a request says about one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placeholder {
+    /// E.164 with `+`.
+    To,
+    /// The same without `+`, as many carriers want it.
+    ToDigits,
+    From,
+    Text,
+    /// Our message id.
+    Reference,
+    /// Where the carrier reports on this message.
+    Callback,
+}
+
+/// The placeholders by their names.
+pub const PLACEHOLDERS: [(&str, Placeholder); 6] = [
+    ("{to}", Placeholder::To),
+    ("{to_digits}", Placeholder::ToDigits),
+    ("{from}", Placeholder::From),
+    ("{text}", Placeholder::Text),
+    ("{reference}", Placeholder::Reference),
+    ("{callback}", Placeholder::Callback),
+];
+
+/// A part of such a text.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Piece<P> {
+    Literal(String),
+    Value(P),
+}
+
+/// A placeholder that does not exist, as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownPlaceholder<'a>(pub &'a str);
+
+/// Splits at `{name}`. Braces around anything but lower-case letters and `_` are literal, as in JSON.
+pub(super) fn split<'a, P: Copy>(
+    text: &'a str,
+    known: &[(&str, P)],
+) -> Result<Vec<Piece<P>>, UnknownPlaceholder<'a>> {
+    let mut pieces = Vec::new();
+    let mut literal = 0;
+    let mut from = 0;
+    while let Some(found) = text[from..].find('{') {
+        let start = from + found;
+        from = start + 1;
+        let Some(length) = name_length(&text[from..]) else { continue };
+        let end = from + length + 1;
+        let name = &text[start..end];
+        let value = known.iter().find(|(known, _)| *known == name).ok_or(UnknownPlaceholder(name))?.1;
+        if literal < start {
+            pieces.push(Piece::Literal(text[literal..start].to_owned()));
+        }
+        pieces.push(Piece::Value(value));
+        literal = end;
+        from = end;
+    }
+    if literal < text.len() {
+        pieces.push(Piece::Literal(text[literal..].to_owned()));
+    }
+    Ok(pieces)
+}
+
+/// The length of a name that a brace closes.
+fn name_length(rest: &str) -> Option<usize> {
+    let length = rest.find(|letter: char| !letter.is_ascii_lowercase() && letter != '_')?;
+    (length > 0 && rest[length..].starts_with('}')).then_some(length)
+}
+
+/// The values of one message.
+pub(super) struct Values<'a> {
+    pub(super) to: &'a str,
+    pub(super) from: &'a str,
+    pub(super) text: &'a str,
+    pub(super) reference: &'a str,
+    pub(super) callback: &'a str,
+}
+
+impl Values<'_> {
+    fn get(&self, placeholder: Placeholder) -> &str {
+        match placeholder {
+            Placeholder::To => self.to,
+            Placeholder::ToDigits => self.to.trim_start_matches('+'),
+            Placeholder::From => self.from,
+            Placeholder::Text => self.text,
+            Placeholder::Reference => self.reference,
+            Placeholder::Callback => self.callback,
+        }
+    }
+}
+
+/// A body or a query. It may hold a key, so its `Debug` shows nothing of it.
+#[derive(Clone)]
+pub struct Template {
+    body_type: BodyType,
+    pieces: Vec<Piece<Placeholder>>,
+}
+
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Template").field("body_type", &self.body_type).finish_non_exhaustive()
+    }
+}
+
+/// Why a text is no template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotATemplate<'a> {
+    Unknown(UnknownPlaceholder<'a>),
+    /// It is not JSON, whatever the values are.
+    NotJson,
+    /// A form or a query with a character that has to be percent-encoded.
+    NotEncoded,
+}
+
+impl Template {
+    pub fn parse(text: &str, body_type: BodyType) -> Result<Self, NotATemplate<'_>> {
+        let mut pieces = split(text.trim(), &PLACEHOLDERS.map(|(name, value)| (name, value)))
+            .map_err(NotATemplate::Unknown)?;
+        if body_type != BodyType::Json {
+            pieces.iter_mut().for_each(join_lines);
+            let encoded = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+            if pieces.iter().any(|piece| matches!(piece, Piece::Literal(text) if !encoded(text))) {
+                return Err(NotATemplate::NotEncoded);
+            }
+        }
+        let template = Self { body_type, pieces };
+        if body_type == BodyType::Json && !template.makes_json() {
+            return Err(NotATemplate::NotJson);
+        }
+        Ok(template)
+    }
+
+    /// What is sent where the configuration has no `body`.
+    pub fn documented(body_type: BodyType) -> Self {
+        let text = match body_type {
+            BodyType::Json => r#"{"to":"{to}","from":"{from}","text":"{text}","reference":"{reference}"}"#,
+            BodyType::Form | BodyType::Query => "to={to}&from={from}&text={text}&reference={reference}",
+        };
+        Self::parse(text, body_type).expect("both texts are templates, as a test shows") // they are constants
+    }
+
+    /// Both, one behind the other, in one query.
+    pub fn and(mut self, other: Self) -> Self {
+        self.pieces.push(Piece::Literal("&".to_owned()));
+        self.pieces.extend(other.pieces);
+        self
+    }
+
+    pub fn body_type(&self) -> BodyType {
+        self.body_type
+    }
+
+    pub fn names(&self, placeholder: Placeholder) -> bool {
+        self.pieces.contains(&Piece::Value(placeholder))
+    }
+
+    pub(super) fn fill(&self, values: &Values<'_>) -> String {
+        let mut filled = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(text) => filled.push_str(text),
+                Piece::Value(placeholder) => filled.push_str(&self.escaped(values.get(*placeholder))),
+            }
+        }
+        filled
+    }
+
+    fn escaped<'a>(&self, value: &'a str) -> Cow<'a, str> {
+        match self.body_type {
+            BodyType::Json => {
+                let quoted = serde_json::Value::from(value).to_string();
+                Cow::Owned(quoted[1..quoted.len() - 1].to_owned())
+            }
+            BodyType::Form | BodyType::Query => utf8_percent_encode(value, RESERVED).into(),
+        }
+    }
+
+    /// Only a number may stand without quotes, and only `{to_digits}` is always one.
+    fn makes_json(&self) -> bool {
+        let nasty = "\"\\a";
+        let values =
+            Values { to: "+4915228817386", from: nasty, text: nasty, reference: nasty, callback: nasty };
+        serde_json::from_str::<serde_json::Value>(&self.fill(&values)).is_ok()
+    }
+}
+
+/// A form that is written over several lines for its readers is sent as one.
+fn join_lines(piece: &mut Piece<Placeholder>) {
+    if let Piece::Literal(text) = piece
+        && text.contains(['\n', '\r'])
+    {
+        *text = text.lines().map(str::trim).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALUES: Values<'_> = Values {
+        to: "+4915228817386",
+        from: "Läden & Co",
+        text: "{code} \"483920\"\\\n{to} +%=;é😀\u{1}",
+        reference: "msg_1",
+        callback: "https://otp.example.com/webhooks/sms?message=msg_1",
+    };
+
+    fn filled(text: &str, body_type: BodyType) -> String {
+        Template::parse(text, body_type).unwrap().fill(&VALUES)
+    }
+
+    #[test]
+    fn values_are_escaped_for_their_place_and_never_read_again() {
+        let text = r#"{"to": "{to}", "n": {to_digits}, "o": {"from": "<{from}>", "t": ["{text}"]}, "e": {}}"#;
+        let json: serde_json::Value = serde_json::from_str(&filled(text, BodyType::Json)).unwrap();
+        assert_eq!(json["to"], VALUES.to);
+        assert_eq!(json["n"], 4_915_228_817_386_u64);
+        assert_eq!(json["o"]["from"], "<Läden & Co>");
+        assert_eq!(json["o"]["t"][0], VALUES.text);
+        for body_type in [BodyType::Form, BodyType::Query] {
+            let text =
+                "k=%2B1&\n  to={to}&d={to_digits}&from={from}&text={text}&\n  dlr={callback}&r={reference}\n";
+            let filled = filled(text, body_type);
+            assert!(filled.bytes().all(|byte| byte.is_ascii_graphic()), "{filled}");
+            let pairs: Vec<_> = form_urlencoded::parse(filled.as_bytes()).collect();
+            let expected = [
+                ("k", "+1"),
+                ("to", VALUES.to),
+                ("d", "4915228817386"),
+                ("from", VALUES.from),
+                ("text", VALUES.text),
+                ("dlr", VALUES.callback),
+                ("r", VALUES.reference),
+            ];
+            assert_eq!(pairs, expected.map(|(name, value)| (name.into(), value.into())));
+        }
+    }
+
+    #[test]
+    fn what_is_documented_is_a_template() {
+        for body_type in [BodyType::Json, BodyType::Form, BodyType::Query] {
+            let template = Template::documented(body_type);
+            for placeholder in [Placeholder::To, Placeholder::From, Placeholder::Text, Placeholder::Reference]
+            {
+                assert!(template.names(placeholder), "{placeholder:?}");
+            }
+            assert!(!template.names(Placeholder::Callback));
+        }
+    }
+
+    #[test]
+    fn what_is_no_template_says_why() {
+        for (text, body_type, why) in [
+            ("{\"t\":\"{txt}\"}", BodyType::Json, NotATemplate::Unknown(UnknownPlaceholder("{txt}"))),
+            ("to={number}", BodyType::Form, NotATemplate::Unknown(UnknownPlaceholder("{number}"))),
+            ("{\"t\":{text}}", BodyType::Json, NotATemplate::NotJson),
+            ("{\"t\":{reference}}", BodyType::Json, NotATemplate::NotJson),
+            ("{\"t\":\"{text}\"", BodyType::Json, NotATemplate::NotJson),
+            ("", BodyType::Json, NotATemplate::NotJson),
+            ("to={to}&text=your code {text}", BodyType::Form, NotATemplate::NotEncoded),
+            ("to={to}&sender=Läden", BodyType::Query, NotATemplate::NotEncoded),
+            ("to={to}#x", BodyType::Query, NotATemplate::NotEncoded),
+        ] {
+            assert_eq!(Template::parse(text, body_type).err(), Some(why), "{text}");
+        }
+        for literal in ["a={}", "a={A}", "a={to", "a={{", "a=}{"] {
+            assert_eq!(filled(literal, BodyType::Form), literal);
+        }
+    }
+}
