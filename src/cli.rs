@@ -225,6 +225,11 @@ impl ConfigPlace {
         Ok(Self { file: cli.config.clone(), overrides })
     }
 
+    /// The same, with the file that was found where none was named.
+    fn staying_with(self, found: Option<PathBuf>) -> Self {
+        Self { file: self.file.or(found), ..self }
+    }
+
     fn read(&self, needs: Needs) -> Result<Loaded, Problems> {
         let environment = Environment::from_process();
         let (file, overrides) = (self.file.clone(), self.overrides.clone());

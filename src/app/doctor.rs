@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::asked::{AskError, Running};
 use super::folder::{Purpose, as_owner, check_access, data_path};
 use super::offline::{OfflineError, expected, vault_of_data};
-use super::{KEYS, channels, lost, needed_templates};
+use super::{KEYS, channels, custody, lost, needed_templates};
 use crate::channel::Settings;
 use crate::clock::Clock;
 use crate::config::{Config, Loaded};
@@ -179,23 +179,29 @@ fn closed(config: &Config, path: &Path) -> Finding {
         Err(error) => return wrong("store", error.to_string()),
     };
     match lost_of_closed(config, path, &vault) {
-        Ok(0) => good("store", format!("it opens; no server runs; audit entries, whole: {records}")),
-        Ok(lost) => wrong("store", of_lost(lost)),
+        Ok(None) => good("store", format!("it opens; no server runs; audit entries, whole: {records}")),
+        Ok(Some(lost)) => wrong("store", lost),
         Err(error) => wrong("store", error.to_string()),
     }
 }
 
-fn lost_of_closed(config: &Config, path: &Path, vault: &Vault) -> Result<u64, OfflineError> {
+/// What is wrong with the keys of a store, if anything is.
+fn lost_of_closed(config: &Config, path: &Path, vault: &Vault) -> Result<Option<String>, OfflineError> {
     let scratch = sled::Scratch::of(path)?;
     let settings =
         sled::Settings { path: scratch.path().to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
-    let (store, _errands) = sled::open(settings, Clock::System).map_err(|error| scratch.told(error))?;
+    let loaded = sled::load(settings).map_err(|error| scratch.told(error))?;
+    // A server would not start.
+    if let Some(lost) = custody::lost_keys(vault, &loaded, &path.join(KEYS))? {
+        return Ok(Some(lost.to_string()));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(OfflineError::Threads)?.block_on(async {
+        let (store, _errands) = loaded.start(Clock::System, |_| None)?;
         store.rest().await?;
         let lost = lost::in_store(&store, expected(config, vault)).await;
         store.close().await?;
-        Ok(lost?)
+        Ok(Some(lost?).filter(|lost| *lost > 0).map(of_lost))
     })
 }
 

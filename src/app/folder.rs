@@ -164,24 +164,26 @@ fn owner_to_become(data: &Path) -> Result<Option<Owner>, FolderError> {
 /// What somebody else owns, or what has a second name elsewhere, is left alone.
 fn hand_over(config: &Config, owner: &Owner) {
     let data = data_path(config);
-    let mut files = own_files(data).unwrap_or_default();
-    files.push(data.to_owned());
+    own_files(data).unwrap_or_default().iter().for_each(|path| give(path, owner));
+    give(data, owner);
+    // The master key is theirs where the folder that it is in is, which may be the data folder itself.
     if let MasterKey::File(key) = &config.keys.master
         && key
             .parent()
             .and_then(|folder| fs::metadata(folder).ok())
             .is_some_and(|there| there.uid() == owner.uid)
     {
-        files.push(key.clone());
+        give(key, owner);
     }
-    for path in files {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let Ok(file) = rustix::fs::open(&path, flags, Mode::empty()).map(fs::File::from) else { continue };
-        let Ok(about) = file.metadata() else { continue };
-        if about.uid() == 0 && (about.is_dir() || (about.is_file() && about.nlink() == 1)) {
-            // One that stays root's is named by the check that follows.
-            let _ = std::os::unix::fs::fchown(&file, Some(owner.uid), Some(owner.gid));
-        }
+}
+
+fn give(path: &Path, owner: &Owner) {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let Ok(file) = rustix::fs::open(path, flags, Mode::empty()).map(fs::File::from) else { return };
+    let Ok(about) = file.metadata() else { return };
+    if about.uid() == 0 && (about.is_dir() || (about.is_file() && about.nlink() == 1)) {
+        // One that stays root's is named by the check that follows.
+        let _ = std::os::unix::fs::fchown(&file, Some(owner.uid), Some(owner.gid));
     }
 }
 

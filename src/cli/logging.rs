@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal};
 use tokio::runtime::Handle;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Metadata, Subscriber};
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -23,7 +24,7 @@ fn default_filter(level: &str) -> String {
 /// Starts logging from `level` on, or as `TWOTICK_LOG` says (`debug`, `info,twotick::courier=trace`).
 pub(super) fn start(environment: &Environment, level: &str) {
     let wanted = environment.get("TWOTICK_LOG").map(str::to_owned);
-    let (filter, wrong) = match wanted.as_deref().map(EnvFilter::try_new) {
+    let (filter, wrong) = match wanted.as_deref().map(filter) {
         Some(Ok(filter)) => (filter, None),
         Some(Err(error)) => (EnvFilter::new(default_filter(level)), Some(error)),
         None => (EnvFilter::new(default_filter(level)), None),
@@ -44,6 +45,16 @@ pub(super) fn start(environment: &Environment, level: &str) {
     if let Some(error) = wrong {
         tracing::warn!("TWOTICK_LOG is not a filter such as `info` or `warn,twotick=debug`: {error}");
     }
+}
+
+/// A bare word is a level. The library takes any other for the name of a part of the program, and then nothing is logged.
+fn filter(wanted: &str) -> Result<EnvFilter, String> {
+    let directives: Vec<&str> = wanted.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    let is_bare = |part: &&&str| !part.contains(['=', '[', ':']);
+    if let Some(word) = directives.iter().filter(is_bare).find(|word| word.parse::<LevelFilter>().is_err()) {
+        return Err(format!("`{word}` is no level; allowed: off, error, warn, info, debug, trace"));
+    }
+    EnvFilter::try_new(directives.join(",")).map_err(|error| error.to_string())
 }
 
 /// The parser of phone numbers writes the numbers it parses, and no level that somebody asks for may show those.
@@ -130,6 +141,16 @@ mod tests {
     use tracing_subscriber::{EnvFilter, fmt};
 
     use super::{Garbage, without_numbers};
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused() {
+        for good in ["info", "DEBUG ", "warn, twotick=debug", "info,twotick::courier=trace", "off"] {
+            assert!(super::filter(good).is_ok(), "{good}");
+        }
+        for wrong in ["INF", "nonsense", "info,verbose", "twotick=loud"] {
+            assert!(super::filter(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn no_level_shows_the_numbers_that_are_parsed() {

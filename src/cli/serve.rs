@@ -65,6 +65,8 @@ async fn serve(loaded: Loaded, place: ConfigPlace, key_loss: KeyLoss) -> Exit {
             return Exit::Failed;
         }
     };
+    // A file that is moved away must not bring the built-in default in its place.
+    let place = place.staying_with(loaded.file.clone());
     let reloading = tokio::spawn(reload_on(hangups, Arc::new(app.reloader(loaded)), place));
     let ended = app.run(signals.stop_asked()).await;
     reloading.abort();

@@ -237,12 +237,18 @@ impl Line {
         }
         if status.is_server_error() {
             line!(warn);
-        } else if is_frequent(route) || is_read(method, status) {
+        } else if is_read(method, status) || is_frequent(route) && !is_worth_a_line(status) {
             line!(debug);
         } else {
             line!(info);
         }
     }
+}
+
+/// A refusal that an operator looks for: a wrong verify token, the address of a channel that does not exist. Webhooks with
+/// a wrong signature have a summary of their own.
+fn is_worth_a_line(status: StatusCode) -> bool {
+    status.is_client_error() && status != StatusCode::UNAUTHORIZED
 }
 
 /// Changes nothing and went well: of interest only to who looks for it.
