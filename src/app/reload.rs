@@ -160,13 +160,23 @@ fn take_channels(config: &mut Config, new: &Config) -> Vec<String> {
     let mut taken = Vec::new();
     for (name, channel) in &mut config.channels {
         let Some(new) = new.channels.get(name) else { continue };
-        if new.kind.word() == channel.kind.word() {
+        if new.kind.word() == channel.kind.word() && still_sends(channel, new) {
             let messages_per_second = channel.messages_per_second;
             *channel = config::Channel { messages_per_second, ..new.clone() };
             taken.push(name.clone());
         }
     }
     taken
+}
+
+/// Whether the steps of profiles, which wait for a restart, still fit: they name a text or template, or leave that to the
+/// channel.
+fn still_sends(old: &config::Channel, new: &config::Channel) -> bool {
+    match (old.kind.contents(), new.kind.contents()) {
+        (None, None) => true,
+        (Some(old), Some(new)) => old.keys().all(|locale| new.contains_key(locale)),
+        (Some(_), None) | (None, Some(_)) => false,
+    }
 }
 
 /// Takes over the texts; which have changed, and which must stay as they are, because a profile that has not changed

@@ -64,7 +64,7 @@ pub enum BadSignature {
     Missing,
     #[error("there is more than one signature header")]
     Doubled,
-    #[error("the signature is not `sha256=` and 64 hexadecimal digits")]
+    #[error("the signature does not have the form that the provider's have")]
     Malformed,
     #[error("the signature does not belong to this body")]
     Wrong,
