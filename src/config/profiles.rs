@@ -218,7 +218,9 @@ fn content(
         Carries::ById => {
             let kind = kind.word();
             for slot in [template, text].into_iter().filter(|slot| slot.is_set()) {
-                slot.problem(format!("not allowed on a channel of kind \"{kind}\" that names its own content"));
+                slot.problem(format!(
+                    "not allowed on a channel of kind \"{kind}\" that names its own content"
+                ));
             }
             return Some(StepContent::ById);
         }

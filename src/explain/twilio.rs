@@ -44,10 +44,7 @@ pub(super) static TABLE: &[Explanation] = &[
         Recipient,
         Customer,
         said("Not a valid number", "Keine gültige Nummer"),
-        said(
-            "Twilio knows no such phone number.",
-            "Twilio kennt keine solche Telefonnummer.",
-        ),
+        said("Twilio knows no such phone number.", "Twilio kennt keine solche Telefonnummer."),
         said("Ask the customer for the number again.", "Fragen Sie noch einmal nach der Nummer."),
     ),
     twilio(
@@ -282,10 +279,8 @@ pub(super) static TABLE: &[Explanation] = &[
     ),
 ];
 
-const NEXT_STEP: Said = said(
-    "Nothing: the next step follows at once.",
-    "Nichts zu tun: Der nächste Schritt folgt sofort.",
-);
+const NEXT_STEP: Said =
+    said("Nothing: the next step follows at once.", "Nichts zu tun: Der nächste Schritt folgt sofort.");
 
 const fn twilio(
     code: &'static str,

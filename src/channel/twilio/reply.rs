@@ -17,8 +17,9 @@ pub(super) fn read(answer: Answer, confidential: &Confidential<'_>) -> Outcome {
     };
     let json = received.body.as_deref().and_then(|body| lenient::find(body, twilios)).unwrap_or_default();
     if received.status.is_success() {
-        return failed_already(&json, confidential)
-            .unwrap_or_else(|| Outcome::Accepted { provider_ref: json.get("sid").and_then(wire::reference) });
+        return failed_already(&json, confidential).unwrap_or_else(|| Outcome::Accepted {
+            provider_ref: json.get("sid").and_then(wire::reference),
+        });
     }
     match json.get("code").and_then(code) {
         Some(code) => refusal(code, &received, confidential),

@@ -136,7 +136,8 @@ fn spellings(url: &str) -> Vec<String> {
     let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     let usual = if scheme == "http" { "80" } else { "443" };
-    let (host, port) = authority.rsplit_once(':').filter(|(_, port)| is_port(port)).unwrap_or((authority, usual));
+    let (host, port) =
+        authority.rsplit_once(':').filter(|(_, port)| is_port(port)).unwrap_or((authority, usual));
     vec![format!("{scheme}://{host}{tail}"), format!("{scheme}://{host}:{port}{tail}")]
 }
 
@@ -150,7 +151,8 @@ mod tests {
     use crate::channel::webhook::{Callback, Method};
     use crate::verification::values::Timestamp;
 
-    const CALL: &str = "CallSid=CA1234567890ABCDE&Caller=%2B14158675309&Digits=1234&From=%2B14158675309&To=%2B18005551212";
+    const CALL: &str =
+        "CallSid=CA1234567890ABCDE&Caller=%2B14158675309&Digits=1234&From=%2B14158675309&To=%2B18005551212";
     const STATUS: &str = "MessageSid=SM0123456789abcdef0123456789abcdef&MessageStatus=delivered\
          &AccountSid=AC0123456789abcdef0123456789abcdef&To=%2B14155550100&From=%2B14155550199&ApiVersion=2010-04-01";
 
@@ -170,7 +172,15 @@ mod tests {
             address.split_once('?').map_or((address, None), |(before, query)| (before, Some(query)));
         let callback = Callback::at(address);
         let now = Timestamp::from_millis(0);
-        keys.verify(&Webhook { method: Method::Post, callback: &callback, path: None, query, headers, body, now })
+        keys.verify(&Webhook {
+            method: Method::Post,
+            callback: &callback,
+            path: None,
+            query,
+            headers,
+            body,
+            now,
+        })
     }
 
     const SHA256: (&str, &[u8]) = (SETTINGS, b"key=KS1,algorithm=HMAC_SHA256");

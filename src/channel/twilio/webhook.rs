@@ -52,12 +52,7 @@ impl<'a> Form<'a> {
     }
 }
 
-fn report(
-    form: &Form<'_>,
-    word: &str,
-    provider_ref: Option<ProviderRef>,
-    webhook: &Webhook<'_>,
-) -> Delivery {
+fn report(form: &Form<'_>, word: &str, provider_ref: Option<ProviderRef>, webhook: &Webhook<'_>) -> Delivery {
     let reference = webhook.reference();
     if provider_ref.is_none() && reference.is_none() {
         return Delivery::unreadable("it names no message: neither its address nor `MessageSid` can be read");
@@ -115,9 +110,7 @@ fn inbound(form: &Form<'_>, provider_ref: ProviderRef) -> Inbound {
         provider_ref,
         from: number,
         user_id: user_id.map(|id| scrub::cut(&id, Inbound::MAX_NAME_CHARS)),
-        profile_name: form
-            .get("ProfileName")
-            .map(|name| excerpt::of_chars(name, Inbound::MAX_NAME_CHARS)),
+        profile_name: form.get("ProfileName").map(|name| excerpt::of_chars(name, Inbound::MAX_NAME_CHARS)),
         at: None,
         kind,
         text: form.get("Body").or_else(|| form.get("ButtonText")).map(cut),

@@ -14,15 +14,13 @@ const LONGEST_SID: usize = 34;
 
 pub(super) fn read(section: &mut Section<'_>) -> Details {
     let base_url = section.optional("base_url");
-    let base_url = if base_url.is_set() { base_url.url(Address::Base) } else { Some(twilio::ADDRESS.to_owned()) };
+    let base_url =
+        if base_url.is_set() { base_url.url(Address::Base) } else { Some(twilio::ADDRESS.to_owned()) };
     let account_sid = section.required("account_sid").sid("AC");
     let auth_tokens = secrets(&section.required("auth_tokens"), SecretRule::PROVIDER_TOKEN, |_, _| {});
     let api_key = api_key(section);
-    let via = section.required("via").choice(&[
-        ("sms", Via::Sms),
-        ("whatsapp", Via::WhatsApp),
-        ("rcs", Via::Rcs),
-    ]);
+    let via =
+        section.required("via").choice(&[("sms", Via::Sms), ("whatsapp", Via::WhatsApp), ("rcs", Via::Rcs)]);
     let sender = sender(section, via);
     let contents = section.optional("content_sids");
     let carries = if contents.is_set() { Carries::ById } else { Carries::Text };
@@ -73,9 +71,8 @@ fn sender(section: &mut Section<'_>, via: Option<Via>) -> Option<Sender> {
     match (from_slot.is_set(), service_slot.is_set()) {
         (true, false) => from.map(Sender::From),
         (false, true) if via == Some(Via::Rcs) => {
-            service_slot.problem(
-                "not allowed with via = \"rcs\": Twilio would fall back to SMS by itself; use from",
-            );
+            service_slot
+                .problem("not allowed with via = \"rcs\": Twilio would fall back to SMS by itself; use from");
             None
         }
         (false, true) => service.map(Sender::MessagingService),
