@@ -216,3 +216,52 @@ fn same(old: &SecretString, new: &SecretString) -> bool {
 fn all_same(old: &[SecretString], new: &[SecretString]) -> bool {
     old.len() == new.len() && old.iter().zip(new).all(|(old, new)| same(old, new))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Environment;
+
+    fn config(of_channel: &str, of_step: &str) -> Config {
+        let text = format!(
+            r#"
+            [[apps]]
+            name = "shop"
+            api_keys = ["a-key-of-the-shop-1"]
+            [channels.wa]
+            kind = "twilio"
+            account_sid = "AC00"
+            auth_tokens = ["token"]
+            from = "+14155550199"
+            via = "whatsapp"
+            {of_channel}
+            [profiles.login]
+            brand = "Acme"
+            steps = [{{ channel = "wa"{of_step} }}]
+            [texts.otp]
+            en = "{{code}}"
+            "#
+        );
+        Config::parse(&text, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    /// Steps change with a restart only, and one whose channel no longer has what it sends would be left out.
+    #[test]
+    fn a_channel_is_not_taken_over_where_the_running_steps_could_not_send_by_it() {
+        let (en, both) = (r#"content_sids = { en = "HX1" }"#, r#"content_sids = { en = "HX2", de = "HX3" }"#);
+        let text = r#", text = "otp""#;
+        for (old, new, is_taken) in [
+            (config("", text), config("", text), true),
+            (config(en, ""), config(both, ""), true),
+            (config(both, ""), config(en, ""), false),
+            (config(en, ""), config("", text), false),
+            (config("", text), config(en, ""), false),
+        ] {
+            let mut config = old.clone();
+            let taken = take_channels(&mut config, &new);
+            assert_eq!(taken, if is_taken { vec!["wa".to_owned()] } else { vec![] });
+            let counts = if is_taken { &new } else { &old };
+            assert_eq!(config.channels["wa"].kind.contents(), counts.channels["wa"].kind.contents());
+        }
+    }
+}

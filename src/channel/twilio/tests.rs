@@ -118,19 +118,15 @@ async fn one_form_for_each_network_and_the_sid_back() {
 #[tokio::test]
 async fn what_the_channel_does_not_carry_is_not_sent() {
     let contents = Some([("en".to_owned(), "HX00".to_owned())].into());
-    let template = Content::Template { name: "login_code", language: "en_US" };
+    let template = || Content::Template { name: "login_code", language: "en_US" };
     let texts = settings("http://127.0.0.1:9", Via::WhatsApp, from("+14155550199"));
     let templates = Settings { content_sids: contents, ..texts.clone() };
     for (settings, content) in
-        [(texts.clone(), BY_ID), (texts, template), (templates.clone(), TEXT), (templates, template_again())]
+        [(texts.clone(), BY_ID), (texts, template()), (templates.clone(), TEXT), (templates, template())]
     {
         let outcome = made(settings).send(&submission(content)).await.outcome;
         assert_eq!(verdict(&outcome), Some((ErrorClass::Configuration, "wrong_content")));
     }
-}
-
-fn template_again() -> Content<'static> {
-    Content::Template { name: "login_code", language: "de" }
 }
 
 #[tokio::test]
