@@ -140,8 +140,7 @@ impl Provider for Twilio {
         let callback = self.callback.of_message(submission.reference);
         let (name, sender) = &self.sender;
         let mut fields = vec![("To", to.as_str()), (*name, sender.as_str())];
-        // Both are dropped, and with them the code, as soon as the request is made of them.
-        let variables = Zeroizing::new(serde_json::json!({ "1": submission.code }).to_string());
+        let variables = serde_json::json!({ "1": submission.code }).to_string();
         match (self.carries, &submission.content) {
             (Carried::Texts, Content::Text(text)) => fields.push(("Body", text)),
             (Carried::ContentTemplates, Content::ById(sid)) => {
