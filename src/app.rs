@@ -538,6 +538,7 @@ fn policy_step(config: &Config, profile: &config::Profile, step: &config::Step) 
             let whole = |(locale, wording): (&String, &String)| (locale.clone(), profile.whole_text(wording));
             Content::Text { by_locale: locales.iter().map(whole).collect() }
         }
+        config::StepContent::ById => Content::ById { ids: channel.kind.contents()?.clone() },
     };
     Some(Step {
         channel: ChannelName::new(&step.channel),

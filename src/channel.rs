@@ -16,6 +16,7 @@ mod templates;
 #[cfg(test)]
 mod testing;
 pub mod throttle;
+pub mod twilio;
 pub mod webhook;
 mod wire;
 
@@ -50,6 +51,7 @@ pub struct Channel {
 enum Kind {
     Meta(meta::Meta),
     Http(http_sms::HttpSms),
+    Twilio(twilio::Twilio),
 }
 
 /// What the configuration says about a channel beside what every kind has.
@@ -61,6 +63,7 @@ enum Kind {
 pub enum Settings {
     Meta(meta::Settings),
     Http(http_sms::Settings),
+    Twilio(twilio::Settings),
 }
 
 /// `$use` with the provider behind a kind.
@@ -69,6 +72,7 @@ macro_rules! provider {
         match $kind {
             Kind::Meta($provider) => $use,
             Kind::Http($provider) => $use,
+            Kind::Twilio($provider) => $use,
         }
     };
 }
@@ -78,6 +82,7 @@ impl Kind {
         Ok(match settings {
             Settings::Meta(settings) => Self::Meta(meta::Meta::new(basis, settings)?),
             Settings::Http(settings) => Self::Http(http_sms::HttpSms::new(basis, settings)?),
+            Settings::Twilio(settings) => Self::Twilio(twilio::Twilio::new(basis, settings)?),
         })
     }
 }
@@ -88,6 +93,7 @@ impl Settings {
         match self {
             Self::Meta(_) => "meta",
             Self::Http(_) => "http",
+            Self::Twilio(_) => "twilio",
         }
     }
 
@@ -96,6 +102,7 @@ impl Settings {
         match self {
             Self::Meta(meta) => &meta.graph_url,
             Self::Http(http) => &http.url,
+            Self::Twilio(twilio) => &twilio.base_url,
         }
     }
 
@@ -104,6 +111,16 @@ impl Settings {
         match self {
             Self::Meta(_) => Some(meta::ADDRESS),
             Self::Http(_) => None,
+            Self::Twilio(_) => Some(twilio::ADDRESS),
+        }
+    }
+
+    /// The id of the provider's approved content for each locale, where that is what the channel sends: its steps name
+    /// neither template nor text.
+    pub fn contents(&self) -> Option<&BTreeMap<String, String>> {
+        match self {
+            Self::Twilio(twilio) => twilio.content_sids.as_ref(),
+            Self::Meta(_) | Self::Http(_) => None,
         }
     }
 }
@@ -113,6 +130,8 @@ impl Settings {
 pub enum Carries {
     Template,
     Text,
+    /// Nothing: the channel itself says what it sends ([`Settings::contents`]).
+    ById,
 }
 
 /// What every kind of channel does.
@@ -183,7 +202,7 @@ pub fn all(
     }
     meta::introduce(channels.values_mut().filter_map(|channel| match &mut channel.kind {
         Kind::Meta(meta) => Some(meta),
-        Kind::Http(_) => None,
+        Kind::Http(_) | Kind::Twilio(_) => None,
     }));
     Ok(channels.into_iter().map(|(name, channel)| (name, Arc::new(channel))).collect())
 }
@@ -320,6 +339,8 @@ pub enum Content<'a> {
     Template { name: &'a str, language: &'a str },
     /// The whole text with the code in it.
     Text(&'a str),
+    /// The id of a content that the provider keeps and fills the code in.
+    ById(&'a str),
 }
 
 /// Everything one webhook says.

@@ -275,6 +275,8 @@ pub enum StepContent {
     Template(String),
     /// The name of one of [`Config::texts`].
     Text(String),
+    /// What the channel itself names ([`Settings::contents`]).
+    ById,
 }
 
 /// A WhatsApp authentication template as approved at Meta.

@@ -213,6 +213,7 @@ struct Letter<'a> {
 enum Rendered<'a> {
     Template { name: &'a str, language: &'a str },
     Text(SecretString),
+    ById(&'a str),
 }
 
 impl Rendered<'_> {
@@ -220,6 +221,7 @@ impl Rendered<'_> {
         match self {
             Self::Template { name, language } => channel::Content::Template { name, language },
             Self::Text(text) => channel::Content::Text(text.expose_secret()),
+            Self::ById(id) => channel::Content::ById(id),
         }
     }
 }
@@ -238,6 +240,7 @@ fn content<'a>(
     Ok(match &step.content {
         Content::Template { name, .. } => Rendered::Template { name, language: wording },
         Content::Text { .. } => Rendered::Text(render(wording, code, &policy.brand, minutes)),
+        Content::ById { .. } => Rendered::ById(wording),
     })
 }
 

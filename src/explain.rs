@@ -6,6 +6,7 @@ mod alerts;
 mod api;
 mod attempts;
 mod meta;
+mod twilio;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
@@ -46,6 +47,8 @@ pub enum Codes {
     Named(&'static str),
     /// Meta's, `first` to `last`, and what a message that was refused with one of them needs next.
     Meta { first: u32, last: u32, class: ErrorClass },
+    /// Another provider's, and the class that its channel gives it.
+    Provider { code: &'static str, class: ErrorClass },
 }
 
 /// Who has to act.
@@ -93,17 +96,17 @@ impl Explanation {
     /// As it is written in errors and timelines; `200-299` for a range.
     pub fn code(&self) -> String {
         match self.codes {
-            Codes::Named(name) => name.to_owned(),
+            Codes::Named(name) | Codes::Provider { code: name, .. } => name.to_owned(),
             Codes::Meta { first, last, .. } if first == last => first.to_string(),
             Codes::Meta { first, last, .. } => format!("{first}-{last}"),
         }
     }
 
-    /// The next move after a refusal with this code, where it is one of Meta's.
+    /// The next move after a refusal with this code, where it is a provider's.
     pub fn class(&self) -> Option<ErrorClass> {
         match self.codes {
             Codes::Named(_) => None,
-            Codes::Meta { class, .. } => Some(class),
+            Codes::Meta { class, .. } | Codes::Provider { class, .. } => Some(class),
         }
     }
 }
@@ -127,7 +130,7 @@ impl Serialize for Explanation {
 pub fn explain(code: &str) -> Option<&'static Explanation> {
     let code = code.trim().trim_matches(['(', ')', '#']).to_ascii_lowercase();
     if let Ok(number) = code.parse() {
-        return meta_code(number);
+        return meta_code(number).or_else(|| named(providers(), &code));
     }
     named(all(), &code)
 }
@@ -161,7 +164,7 @@ fn is_client_error(code: &str) -> bool {
 /// The entry of one of Meta's numbers. One number beats a range that holds it.
 pub fn meta_code(number: u32) -> Option<&'static Explanation> {
     let width = |entry: &&Explanation| match entry.codes {
-        Codes::Named(_) => u32::MAX,
+        Codes::Named(_) | Codes::Provider { .. } => u32::MAX,
         Codes::Meta { first, last, .. } => last - first,
     };
     meta::all()
@@ -171,9 +174,15 @@ pub fn meta_code(number: u32) -> Option<&'static Explanation> {
         .min_by_key(width)
 }
 
-/// Every entry: ours, then Meta's.
+/// Every entry: ours, then Meta's, then other providers'.
 pub fn all() -> impl Iterator<Item = &'static Explanation> + Clone {
-    api::TABLE.iter().chain(attempts::TABLE).chain(alerts::TABLE).chain(alarms::TABLE).chain(meta::all())
+    let ours = api::TABLE.iter().chain(attempts::TABLE).chain(alerts::TABLE).chain(alarms::TABLE);
+    ours.chain(meta::all()).chain(providers())
+}
+
+/// Those of providers other than Meta.
+fn providers() -> impl Iterator<Item = &'static Explanation> + Clone {
+    twilio::TABLE.iter()
 }
 
 /// The known code that looks most like `code`, if any does.

@@ -39,7 +39,6 @@ pub mod sandbox;
 pub mod store;
 #[cfg(not(fuzzing))]
 pub mod sweeps;
-#[cfg(not(fuzzing))]
 pub mod texts;
 pub mod timeline;
 pub mod vault;

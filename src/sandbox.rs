@@ -1,9 +1,10 @@
-//! A stand-in for everything outside: Meta's Graph API, an SMS carrier with an HTTP interface, and the phones
+//! A stand-in for everything outside: Meta's Graph API, Twilio, an SMS carrier with an HTTP interface, and the phones
 //! they reach. Nothing it is given leaves this machine but the webhooks it posts to the configured addresses.
 //!
 //! ```text
 //! POST /{version}/{phone_number_id}/messages ─► graph    ┐            ┌─► handsets   what a person would see
 //! POST /sms/send                             ─► carrier  ┼─► player ──┤
+//! POST /2010-04-01/Accounts/…/Messages.json  ─► twilio   ┤            │
 //!                                               journal  ┘            └─► webhooks   what the provider reports
 //! ```
 //! Which scenario a number plays stands in [`scenario`], by the number's last two digits.
@@ -15,6 +16,7 @@ mod journal;
 mod page;
 mod player;
 pub mod scenario;
+mod twilio;
 mod webhooks;
 
 use std::io;
@@ -147,6 +149,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/{version:v[0-9]+\\.[0-9]+}/{phone_number_id}/messages", web::post().to(graph::send))
         .route("/{version:v[0-9]+\\.[0-9]+}/{account_id}/message_templates", web::get().to(graph::templates))
         .route("/sms/send", web::post().to(carrier::send))
+        .route("/2010-04-01/Accounts/{sid}/Messages.json", web::post().to(twilio::send))
         .route("/handsets", web::get().to(page::handsets))
         .route("/handsets", web::delete().to(page::clear))
         .route("/handsets/{number}", web::get().to(page::handset))

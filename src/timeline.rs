@@ -12,7 +12,6 @@ mod writer;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
 
 pub use hops::{Hop, HopKind, hops};
 pub use verdict::{Mood, Verdict, verdict};
@@ -50,9 +49,9 @@ pub struct Line {
 }
 
 /// What kind of thing happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[schema(as = TimelineEventType)]
+#[cfg_attr(not(fuzzing), derive(utoipa::ToSchema), schema(as = TimelineEventType))]
 pub enum Kind {
     Requested,
     MessageQueued,

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use twotick::channel::{Settings, http_sms};
+use twotick::channel::{Settings, http_sms, twilio};
 use twotick::config::{Config, DEFAULT_FILE, Environment, MasterKey, Origin, Role, Source, StepContent};
 
 /// Small, complete and right. The table below breaks it in one place a row.
@@ -765,6 +765,122 @@ fn a_file_of_ones_own_is_asked_only_for_what_it_names() {
     assert_eq!(limited.channels["carrier"].messages_per_second, Some(5));
     assert_eq!(config.profiles["signup"].code_length, 6);
     assert!(config.templates.is_empty());
+}
+
+const TWILIO: &str = r#"
+    [[apps]]
+    name = "shop"
+    api_keys = ["CANARY-shop-key-1234"]
+    [channels.carrier]
+    kind = "twilio"
+    account_sid = "AC0123456789abcdef0123456789abcdef"
+    auth_tokens = ["CANARY-token-in-use", "CANARY-token-before"]
+    from = "+14155550199"
+    via = "sms"
+    # more
+    [profiles.signup]
+    brand = "Acme"
+    steps = [{ channel = "carrier", text = "otp" }]
+    [texts.otp]
+    en = "{code}"
+"#;
+const BY_ID: &str = "via = \"whatsapp\"\n content_sids = { en = \"HX01\", de = \"HX02\" }";
+
+#[test]
+fn twilio_is_read_with_what_it_shares_with_every_kind() {
+    let read = |text: &str| {
+        let config = Config::parse(text, &Environment::default());
+        let config = config.unwrap_or_else(|problems| panic!("{problems}"));
+        let channel = config.channels["carrier"].clone();
+        let Settings::Twilio(twilio) = channel.kind.clone() else { panic!("kind twilio") };
+        (config.profiles["signup"].steps[0].content.clone(), channel, twilio)
+    };
+    let (content, channel, settings) = read(TWILIO);
+    assert_eq!(content, StepContent::Text("otp".to_owned()));
+    assert_eq!(
+        (channel.in_doubt_wait, channel.timeouts.whole),
+        (Duration::from_secs(15), Duration::from_secs(10))
+    );
+    assert_eq!((channel.messages_per_second, channel.kind.address()), (None, "https://api.twilio.com"));
+    assert_eq!((settings.via, settings.auth_tokens.len()), (twilio::Via::Sms, 2));
+    assert!(matches!(settings.sender, twilio::Sender::From(from) if from == "+14155550199"));
+    assert!(settings.api_key.is_none() && settings.content_sids.is_none());
+
+    let more = "api_key_sid = \"SK00\"\n api_key_secret = \"CANARY-key\"\n messages_per_second = 5\n \
+        base_url = \"http://127.0.0.1:9/\"";
+    let pool =
+        TWILIO.replace("# more", more).replace("from = \"+14155550199\"", "messaging_service_sid = \"MG00\"");
+    let (_, channel, settings) = read(&pool);
+    assert_eq!(channel.messages_per_second, Some(5));
+    assert_eq!(channel.kind.address(), "http://127.0.0.1:9");
+    assert!(matches!(settings.sender, twilio::Sender::MessagingService(sid) if sid == "MG00"));
+    assert_eq!(settings.api_key.unwrap().sid, "SK00");
+
+    let by_id = TWILIO.replace("via = \"sms\"", BY_ID).replace(", text = \"otp\"", "");
+    let (content, channel, _) = read(&by_id);
+    assert_eq!(content, StepContent::ById);
+    assert_eq!(channel.kind.contents().unwrap()["de"], "HX02");
+}
+
+#[test]
+fn what_twilio_cannot_do_is_refused_with_its_key() {
+    let by_id = |step: &str| {
+        TWILIO
+            .replace("via = \"sms\"", BY_ID)
+            .replace("steps = [{ channel = \"carrier\", text = \"otp\" }]", step)
+    };
+    let steps = |rest: &str| format!("steps = [{{ channel = \"carrier\"{rest} }}]");
+    for (text, key, says) in [
+        (TWILIO.replace("AC0123", "SK0123"), "channels.carrier.account_sid", "AC and 32"),
+        (TWILIO.replace("AC0123", "AC/../"), "channels.carrier.account_sid", "AC and 32"),
+        (
+            TWILIO.replace("via = \"sms\"", "via = \"fax\""),
+            "channels.carrier.via",
+            "\"sms\" or \"whatsapp\" or \"rcs\"",
+        ),
+        (TWILIO.replace("via = \"sms\"", ""), "channels.carrier.via", "missing"),
+        (TWILIO.replace("from = \"+14155550199\"", ""), "channels.carrier.from", "messaging_service_sid"),
+        (
+            TWILIO.replace("# more", "messaging_service_sid = \"MG00\""),
+            "channels.carrier.messaging_service_sid",
+            "beside from",
+        ),
+        (
+            TWILIO
+                .replace("from = \"+14155550199\"", "messaging_service_sid = \"MG00\"")
+                .replace("via = \"sms\"", "via = \"rcs\""),
+            "channels.carrier.messaging_service_sid",
+            "fall back to SMS",
+        ),
+        (TWILIO.replace("\"+1415", "\"whatsapp:+1415"), "channels.carrier.from", "bare"),
+        (
+            TWILIO.replace("# more", "api_key_sid = \"SK00\""),
+            "channels.carrier.api_key_secret",
+            "belong together",
+        ),
+        (
+            TWILIO.replace("# more", "api_key_secret = \"CANARY\""),
+            "channels.carrier.api_key_sid",
+            "belong together",
+        ),
+        (
+            TWILIO.replace("# more", "content_sids = { en = \"HX01\" }"),
+            "channels.carrier.content_sids",
+            "whatsapp",
+        ),
+        (by_id(&steps(", text = \"otp\"")), "profiles.signup.steps[0].text", "names its own content"),
+        (
+            by_id(&steps("")).replace("en = \"HX01\", ", ""),
+            "profiles.signup.default_locale",
+            "channel \"carrier\"",
+        ),
+        (by_id(&steps("")).replace("HX01", "SM01"), "channels.carrier.content_sids.en", "HX and 32"),
+        (TWILIO.replace(", text = \"otp\"", ""), "profiles.signup.steps[0]", "text is missing"),
+    ] {
+        let problems = Config::parse(&text, &Environment::default()).expect_err(key).to_string();
+        assert!(problems.contains(key) && problems.contains(says), "{key}: {problems}");
+        assert!(!problems.contains("CANARY"), "{problems}");
+    }
 }
 
 #[test]

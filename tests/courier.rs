@@ -12,7 +12,7 @@ use spy::Spy;
 use tokio::sync::mpsc;
 use twotick::changing::Changing;
 use twotick::channel::webhook::Callback;
-use twotick::channel::{self, Basis, Settings, Timeouts, http_sms, meta};
+use twotick::channel::{self, Basis, Settings, Timeouts, http_sms, meta, twilio};
 use twotick::clock::{Clock, ManualClock};
 use twotick::courier::{Channels, Courier};
 use twotick::phone::Phone;
@@ -132,8 +132,20 @@ fn channels(uri: &str) -> Channels {
         let timeouts = Timeouts { connect: Duration::from_secs(2), whole: Duration::from_secs(5) };
         Basis { callback: Callback::new("https://otp.example.com", &name), name, timeouts }
     };
-    channel::all([(basis("whatsapp"), whatsapp), (basis("sms"), sms)]).unwrap()
+    let by_id = Settings::Twilio(twilio::Settings {
+        base_url: uri.to_owned(),
+        account_sid: "AC00".to_owned(),
+        auth_tokens: vec!["0123456789abcdef".into()],
+        api_key: None,
+        sender: twilio::Sender::From("+14155550199".to_owned()),
+        via: twilio::Via::WhatsApp,
+        content_sids: Some(entries(&CONTENTS)),
+    });
+    channel::all([(basis("whatsapp"), whatsapp), (basis("sms"), sms), (basis("by_id"), by_id)]).unwrap()
 }
+
+/// What a provider keeps, by locale.
+const CONTENTS: [(&str, &str); 2] = [("en", "HX01"), ("de", "HX02")];
 
 fn by_sms(deliver_within: Option<Duration>) -> Step {
     let texts = [
@@ -245,6 +257,23 @@ async fn what_cannot_be_opened_is_not_sent_and_leads_to_the_next_step() {
     let facts = house.facts(&errand).await;
     assert_eq!(refusals(&facts), ["record_damaged"]);
     assert!(facts.iter().any(|fact| matches!(fact, Fact::FellBack { .. })), "{facts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_content_is_sent_by_its_id_in_the_language_asked_for() {
+    for (locale, sid) in [("de-AT", "HX02"), ("en", "HX01"), ("fr", "HX01")] {
+        let mut house = House::new().await;
+        let accepted = ResponseTemplate::new(201).set_body_json(json!({ "sid": "SM1" }));
+        let messages = path("/2010-04-01/Accounts/AC00/Messages.json");
+        Mock::given(method("POST")).and(messages).respond_with(accepted).mount(&house.provider).await;
+        let by_id = step("by_id", Content::ById { ids: entries(&CONTENTS) }, None);
+        let errand = house.errand(locale, vec![by_id]).await;
+        house.courier().carry_out(&errand).await;
+        let requests = house.provider.received_requests().await.unwrap();
+        let form: BTreeMap<_, _> = form_urlencoded::parse(&requests[0].body).collect();
+        assert_eq!(form["ContentSid"], sid, "{locale}");
+        assert!(form["ContentVariables"].starts_with("{\"1\":\"") && !form.contains_key("Body"), "{locale}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

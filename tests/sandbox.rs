@@ -9,7 +9,10 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::sync::mpsc;
+use twotick::channel::webhook::{self, Callback, Heard};
+use twotick::channel::{self, Basis, Content, Settings, Submission, Timeouts, twilio};
 use twotick::sandbox::{self, Channel, Options, Outcome, Sandbox};
+use twotick::verification::values::{ChannelName, Outcome as SendOutcome, ReportStatus, Timestamp};
 
 const APP_SECRET: &str = "the app secret of this test";
 const REPORT_SECRET: &str = "the report secret of this test";
@@ -106,6 +109,90 @@ async fn a_cut_answer_cannot_be_read_but_its_statuses_arrive_with_our_id() {
     assert_eq!(journal.len(), 1, "the client must not have sent it twice");
     assert_eq!(journal[0].outcome, Outcome::Unheard);
     assert_eq!(journal[0].reference.as_deref(), Some("msg_cut"));
+}
+
+/// The sandbox speaks Twilio's API so well that our own channel sends by it and believes its reports.
+#[tokio::test]
+async fn twilio_sends_and_reports_to_the_address_of_the_message() {
+    let mut world = World::start().await;
+    for (to, via, content, end) in [
+        ("+12025550100", twilio::Via::Sms, Content::Text("493817 is your Acme code."), "delivered"),
+        ("+12025550109", twilio::Via::Rcs, Content::Text("493817 is your Acme code."), "30003"),
+        ("+12025550111", twilio::Via::WhatsApp, Content::ById("HX00"), "delivered"),
+    ] {
+        let channel = of_twilio(&world.sandbox.url(), via);
+        let reference = "msg_01m81zrq00fay80j6hb7h45br1".parse().expect("an id");
+        let sent = channel.send(&Submission { reference, to, code: "493817", content }).await;
+        let SendOutcome::Accepted { provider_ref } = sent.outcome else { panic!("{to}: {:?}", sent.outcome) };
+        for expected in ["sent", end] {
+            let received = tokio::time::timeout(PATIENCE, world.hook.received.recv()).await;
+            let Webhook { path, query, signature, body, .. } = received.expect("in time").expect("a report");
+            assert_eq!(path, "/webhooks/twilio");
+            let heard = channel.receive(&webhook::Webhook {
+                method: webhook::Method::Post,
+                callback: channel.callback(),
+                path: None,
+                query: Some(&query),
+                headers: &[(twilio::SIGNATURE, signature.as_bytes())],
+                body: body.as_bytes(),
+                now: Timestamp::from_millis(0),
+            });
+            let Ok(Heard::Told(told)) = heard else { panic!("{to}: {heard:?}") };
+            let report = &told.own.reports[0];
+            assert_eq!((report.reference, &report.provider_ref), (Some(reference), &provider_ref));
+            let status = match &report.status {
+                ReportStatus::Sent => "sent",
+                ReportStatus::Delivered => "delivered",
+                ReportStatus::Failed(error) => error.code.as_str(),
+                other => panic!("{to}: {other:?}"),
+            };
+            assert_eq!(status, expected, "{to}");
+        }
+        let codes: Vec<_> = world.sandbox.handset(to).into_iter().map(|entry| entry.code).collect();
+        assert_eq!(codes, if end == "delivered" { vec![Some("493817".to_owned())] } else { vec![] }, "{to}");
+    }
+    world.is_quiet("twilio");
+}
+
+fn of_twilio(url: &str, via: twilio::Via) -> std::sync::Arc<channel::Channel> {
+    let name = ChannelName::new("twilio");
+    let settings = Settings::Twilio(twilio::Settings {
+        base_url: url.to_owned(),
+        account_sid: "AC00".to_owned(),
+        auth_tokens: vec!["the token of this test".into()],
+        api_key: None,
+        sender: twilio::Sender::From("Acme".to_owned()),
+        via,
+        content_sids: (via == twilio::Via::WhatsApp).then(|| [("en".to_owned(), "HX00".to_owned())].into()),
+    });
+    let timeouts = Timeouts { connect: PATIENCE, whole: PATIENCE };
+    let basis = Basis { callback: Callback::new("https://otp.example.com", &name), name, timeouts };
+    let mut channels = channel::all([(basis, settings)]).expect("settings that are right");
+    channels.pop_first().expect("one channel").1
+}
+
+#[tokio::test]
+async fn twilio_refuses_what_it_cannot_send() {
+    let world = World::start().await;
+    let post = |body: &'static str| {
+        let request = world.client.post(world.url("/2010-04-01/Accounts/AC00/Messages.json"));
+        request.header("content-type", "application/x-www-form-urlencoded").body(body)
+    };
+    assert_eq!(json_of(post("To=%2B12025550100").send().await.expect("an answer")).await["code"], 20003);
+    for (body, code) in [
+        ("From=a&Body=b", 21604),
+        ("To=x&From=a&Body=b", 21211),
+        ("To=%2B12025550100&Body=b", 21603),
+        ("To=%2B12025550100&From=a", 21602),
+        ("To=%2B12025550100&From=a&Body=b&ContentSid=HX", 21664),
+        ("To=%2B12025550100&From=a&ContentSid=HX", 21656),
+        ("To=%2B12025550100&From=a&Body=b&StatusCallback=x", 21609),
+    ] {
+        let answer = post(body).basic_auth("AC00", Some("token")).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{body}");
+        assert_eq!(json_of(answer).await["code"], code, "{body}");
+    }
+    assert!(world.sandbox.journal().is_empty());
 }
 
 #[tokio::test]
@@ -568,11 +655,17 @@ async fn take(
     body: Bytes,
 ) -> HttpResponse {
     let path = request.path().to_owned();
-    let header = if path == "/webhooks/sms" { "x-signature-256" } else { "x-hub-signature-256" };
+    let query = request.query_string().to_owned();
+    let header = match path.as_str() {
+        "/webhooks/sms" => "x-signature-256",
+        "/webhooks/twilio" => twilio::SIGNATURE,
+        _ => "x-hub-signature-256",
+    };
     let signature = request.headers().get(header).expect("a signature").to_str().expect("text").to_owned();
-    let json = serde_json::from_slice(&body).expect("JSON");
+    let is_form = path == "/webhooks/twilio";
+    let json = if is_form { Value::Null } else { serde_json::from_slice(&body).expect("JSON") };
     let body = String::from_utf8(body.to_vec()).expect("text");
-    sender.send(Webhook { path, signature, body, json }).expect("the test listens");
+    sender.send(Webhook { path, query, signature, body, json }).expect("the test listens");
     let order = std::sync::atomic::Ordering::SeqCst;
     match refusals.try_update(order, order, |left| left.checked_sub(1)) {
         Ok(_) => HttpResponse::ServiceUnavailable().finish(),
@@ -582,6 +675,7 @@ async fn take(
 
 struct Webhook {
     path: String,
+    query: String,
     signature: String,
     body: String,
     json: Value,

@@ -14,7 +14,7 @@ use twotick::channel::webhook::{Heard, NotHeard};
 use twotick_fuzz::{SECRETS, VERIFY_TOKEN, get, post, sms, whatsapp};
 
 static META: LazyLock<Arc<Channel>> = LazyLock::new(whatsapp);
-static SMS: LazyLock<Arc<Channel>> = LazyLock::new(sms);
+static SMS: LazyLock<Arc<Channel>> = LazyLock::new(|| sms(|_| {}));
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {

@@ -160,13 +160,23 @@ fn take_channels(config: &mut Config, new: &Config) -> Vec<String> {
     let mut taken = Vec::new();
     for (name, channel) in &mut config.channels {
         let Some(new) = new.channels.get(name) else { continue };
-        if new.kind.word() == channel.kind.word() {
+        if new.kind.word() == channel.kind.word() && still_sends(channel, new) {
             let messages_per_second = channel.messages_per_second;
             *channel = config::Channel { messages_per_second, ..new.clone() };
             taken.push(name.clone());
         }
     }
     taken
+}
+
+/// Whether the steps of profiles, which wait for a restart, still fit: they name a text or template, or leave that to the
+/// channel.
+fn still_sends(old: &config::Channel, new: &config::Channel) -> bool {
+    match (old.kind.contents(), new.kind.contents()) {
+        (None, None) => true,
+        (Some(old), Some(new)) => old.keys().all(|locale| new.contains_key(locale)),
+        (Some(_), None) | (None, Some(_)) => false,
+    }
 }
 
 /// Takes over the texts; which have changed, and which must stay as they are, because a profile that has not changed
@@ -205,4 +215,53 @@ fn same(old: &SecretString, new: &SecretString) -> bool {
 
 fn all_same(old: &[SecretString], new: &[SecretString]) -> bool {
     old.len() == new.len() && old.iter().zip(new).all(|(old, new)| same(old, new))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Environment;
+
+    fn config(of_channel: &str, of_step: &str) -> Config {
+        let text = format!(
+            r#"
+            [[apps]]
+            name = "shop"
+            api_keys = ["a-key-of-the-shop-1"]
+            [channels.wa]
+            kind = "twilio"
+            account_sid = "AC00"
+            auth_tokens = ["token"]
+            from = "+14155550199"
+            via = "whatsapp"
+            {of_channel}
+            [profiles.login]
+            brand = "Acme"
+            steps = [{{ channel = "wa"{of_step} }}]
+            [texts.otp]
+            en = "{{code}}"
+            "#
+        );
+        Config::parse(&text, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    /// Steps change with a restart only, and one whose channel no longer has what it sends would be left out.
+    #[test]
+    fn a_channel_is_not_taken_over_where_the_running_steps_could_not_send_by_it() {
+        let (en, both) = (r#"content_sids = { en = "HX1" }"#, r#"content_sids = { en = "HX2", de = "HX3" }"#);
+        let text = r#", text = "otp""#;
+        for (old, new, is_taken) in [
+            (config("", text), config("", text), true),
+            (config(en, ""), config(both, ""), true),
+            (config(both, ""), config(en, ""), false),
+            (config(en, ""), config("", text), false),
+            (config("", text), config(en, ""), false),
+        ] {
+            let mut config = old.clone();
+            let taken = take_channels(&mut config, &new);
+            assert_eq!(taken, if is_taken { vec!["wa".to_owned()] } else { vec![] });
+            let counts = if is_taken { &new } else { &old };
+            assert_eq!(config.channels["wa"].kind.contents(), counts.channels["wa"].kind.contents());
+        }
+    }
 }

@@ -88,6 +88,15 @@ pub fn json(request: RequestBuilder, body: &impl Serialize) -> RequestBuilder {
     request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body)
 }
 
+/// A body of form fields, percent-encoded.
+pub fn form<'a>(
+    request: RequestBuilder,
+    fields: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> RequestBuilder {
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    request.header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")).body(body)
+}
+
 fn client(url: &Url, timeouts: Timeouts) -> Result<Client, SetupError> {
     // Fails when one is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -188,7 +197,7 @@ impl<'a> Confidential<'a> {
     pub fn new(submission: &Submission<'a>) -> Self {
         let text = match submission.content {
             Content::Text(text) => Some(text),
-            Content::Template { .. } => None,
+            Content::Template { .. } | Content::ById(_) => None,
         };
         let number = [submission.to, submission.to.trim_start_matches('+')];
         // The text first: it holds the code, without which it would not be found.

@@ -28,6 +28,12 @@ impl Callback {
         Self(format!("{self}/{}", utf8_percent_encode(secret.expose_secret(), NON_ALPHANUMERIC)))
     }
 
+    /// Any address, for the vectors of providers' libraries.
+    #[cfg(test)]
+    pub fn at(address: &str) -> Self {
+        Self(address.to_owned())
+    }
+
     /// For one message, where its reports would not name it otherwise. [`Webhook::reference`] reads it.
     pub fn of_message(&self, reference: MessageId) -> String {
         format!("{self}?{REFERENCE}={reference}")

@@ -97,7 +97,7 @@ fn check(loaded: &Loaded) -> String {
 fn texts_of(profile: &Profile) -> BTreeSet<&str> {
     let texts = profile.steps.iter().filter_map(|step| match &step.content {
         StepContent::Text(name) => Some(name.as_str()),
-        StepContent::Template(_) => None,
+        StepContent::Template(_) | StepContent::ById => None,
     });
     texts.collect()
 }

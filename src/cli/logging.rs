@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal};
 
 use tokio::runtime::Handle;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Metadata, Subscriber};
 use tracing::level_filters::LevelFilter;
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;

@@ -2,6 +2,7 @@
 
 mod http;
 mod meta;
+mod twilio;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -22,9 +23,10 @@ const RATES: RangeInclusive<i64> = 1..=1000;
 pub(super) enum Kind {
     Meta,
     Http,
+    Twilio,
 }
 
-const KINDS: [(&str, Kind); 2] = [("meta", Kind::Meta), ("http", Kind::Http)];
+const KINDS: [(&str, Kind); 3] = [("meta", Kind::Meta), ("http", Kind::Http), ("twilio", Kind::Twilio)];
 
 impl Kind {
     /// What `kind` is in the file.
@@ -32,6 +34,7 @@ impl Kind {
         match self {
             Self::Meta => "meta",
             Self::Http => "http",
+            Self::Twilio => "twilio",
         }
     }
 
@@ -40,6 +43,7 @@ impl Kind {
         match self {
             Self::Meta => meta::read(section),
             Self::Http => http::read(section),
+            Self::Twilio => twilio::read(section),
         }
     }
 }
@@ -77,7 +81,8 @@ fn channel(slot: &Slot<'_>, built_in: &Table) -> KnownChannel {
     const UNKNOWN: KnownChannel = KnownChannel { content: None, read: None };
     let Some(mut section) = slot.table("a table: [channels.NAME] with kind") else { return UNKNOWN };
     let Some(kind) = section.required("kind").choice(&KINDS) else { return UNKNOWN };
-    section.default_to(default_channel(built_in, kind));
+    // The keys that every kind has are the same for all; the built-in file need not show a channel of each.
+    section.default_to(default_channel(built_in, kind).or_else(|| default_channel(built_in, Kind::Http)));
     let messages_per_second = section.maybe_defaulted("messages_per_second");
     let has_rate = messages_per_second.is_set();
     let messages_per_second = messages_per_second.integer(RATES);

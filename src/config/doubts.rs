@@ -93,6 +93,7 @@ fn unused(config: &Config, warn: &dyn Fn(&str, String)) {
         match &step.content {
             StepContent::Template(name) => templates.insert(name.as_str()),
             StepContent::Text(name) => texts.insert(name.as_str()),
+            StepContent::ById => continue,
         };
     }
     let unused = |table: &str, name: &str, used: &BTreeSet<&str>| {

@@ -189,7 +189,7 @@ fn step(slot: &Slot<'_>, known: &Known, deadline: Deadline) -> Option<Step> {
         }
         Deadline::Required | Deadline::Forbidden => {}
     }
-    if carried.is_some_and(|(_, carries)| carries == Carries::Template) {
+    if carried.is_some_and(|(_, carries)| matches!(carries, Carries::Template | Carries::ById)) {
         warn_of_double_delivery(&within_slot, within);
     }
     section.end();
@@ -215,6 +215,15 @@ fn content(
     let (wanted, other, name) = match carries {
         Carries::Template => (template, text, "template"),
         Carries::Text => (text, template, "text"),
+        Carries::ById => {
+            let kind = kind.word();
+            for slot in [template, text].into_iter().filter(|slot| slot.is_set()) {
+                slot.problem(format!(
+                    "not allowed on a channel of kind \"{kind}\" that names its own content"
+                ));
+            }
+            return Some(StepContent::ById);
+        }
     };
     let kind = kind.word();
     if other.is_set() {
@@ -227,6 +236,7 @@ fn content(
     match carries {
         Carries::Template => template.map(StepContent::Template),
         Carries::Text => text.map(StepContent::Text),
+        Carries::ById => Some(StepContent::ById),
     }
 }
 
@@ -270,6 +280,10 @@ fn check_locale<'s>(slot: &Slot<'_>, locale: &str, steps: impl Iterator<Item = &
             StepContent::Text(name) => {
                 let text = known.texts.get(name).and_then(Option::as_ref);
                 ("text", name, text.map(|text| &text.locales))
+            }
+            StepContent::ById => {
+                let channel = known.channels.get(&step.channel).and_then(|channel| channel.read.as_ref());
+                ("channel", &step.channel, channel.and_then(|channel| channel.kind.contents()))
             }
         };
         let Some(locales) = locales.filter(|locales| look_up(locales, locale).is_none()) else { continue };

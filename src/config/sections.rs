@@ -254,7 +254,8 @@ fn text(slot: &Slot<'_>) -> Option<Text> {
     Some(Text { locales: locales(&section, wording)? })
 }
 
-fn locales(
+/// What each locale of a table stands for.
+pub(super) fn locales(
     section: &Section<'_>,
     read: impl Fn(&Slot<'_>) -> Option<String>,
 ) -> Option<BTreeMap<String, String>> {

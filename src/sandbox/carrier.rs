@@ -10,9 +10,10 @@ use serde_json::json;
 use super::handsets::{Channel, Happening, Number};
 use super::journal::{Outcome, Request};
 use super::player::Player;
+use super::twilio;
 
 /// Ten concatenated SMS of 153 characters, the most that carriers commonly join.
-const TEXT_LIMIT: usize = 1_530;
+pub(super) const TEXT_LIMIT: usize = 1_530;
 /// The longest reference that is echoed.
 const REFERENCE_LIMIT: usize = 512;
 
@@ -21,7 +22,15 @@ pub(super) struct Sms {
     pub(super) id: String,
     pub(super) to: Number,
     pub(super) text: String,
-    pub(super) reference: Option<String>,
+    pub(super) reports: Reports,
+}
+
+/// Who reports on an SMS.
+pub(super) enum Reports {
+    /// The carrier with the HTTP interface, which gives this reference back.
+    OfCarrier(Option<String>),
+    /// Twilio, where it was told an address.
+    OfTwilio(Option<twilio::Callback>),
 }
 
 /// What the carrier says became of it.
@@ -92,7 +101,7 @@ pub(super) async fn send(
     }
     player.handsets.note(&to, Channel::Sms, Happening::Accepted);
     let answer = HttpResponse::Ok().json(json!({ "id": id }));
-    player.play_sms(Sms { id, to, text: order.text, reference: order.reference }, room);
+    player.play_sms(Sms { id, to, text: order.text, reports: Reports::OfCarrier(order.reference) }, room);
     answer
 }
 

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Options;
-use super::carrier::{self, Report, Sms};
+use super::carrier::{self, Report, Reports, Sms};
 use super::graph::{self, Message, Price, Status};
 use super::handsets::{Channel, Entry, Handsets, Happening, Number};
 use super::journal::Journal;
@@ -191,12 +191,22 @@ impl Player {
             }
         };
         self.handsets.note(&sms.to, Channel::Sms, happening);
-        let report = Report { id: &sms.id, reference: sms.reference.as_deref(), status, error, at };
-        let body = match serde_json::to_string(&report) {
-            Ok(body) => body,
-            Err(error) => return tracing::error!(%error, "sandbox: a carrier's report could not be written"),
+        let taken = match &sms.reports {
+            Reports::OfCarrier(reference) => {
+                let report = Report { id: &sms.id, reference: reference.as_deref(), status, error, at };
+                match serde_json::to_string(&report) {
+                    Ok(body) => self.carrier.post(body).await,
+                    Err(error) => {
+                        return tracing::error!(%error, "sandbox: a carrier's report could not be written");
+                    }
+                }
+            }
+            Reports::OfTwilio(Some(callback)) => {
+                self.carrier.make(callback.call(self.carrier.url(), &sms.id, status)).await
+            }
+            Reports::OfTwilio(None) => Taken::Yes,
         };
-        if self.carrier.post(body).await == Taken::No {
+        if taken == Taken::No {
             self.handsets.note(&sms.to, Channel::Sms, Happening::ReportNotTaken);
         }
     }

@@ -26,6 +26,15 @@ pub(super) struct Webhooks {
     key: Hmac<Sha256>,
 }
 
+/// One report, signed.
+pub(super) struct Call {
+    pub(super) url: Url,
+    pub(super) content_type: &'static str,
+    pub(super) header: &'static str,
+    pub(super) signature: String,
+    pub(super) body: String,
+}
+
 /// Whether a report was answered with 200.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
@@ -54,16 +63,25 @@ impl Webhooks {
         self.url.origin().ascii_serialization()
     }
 
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// Posts exactly these bytes until they are answered with 200, at most eleven times.
     pub(super) async fn post(&self, body: String) -> Taken {
-        let signature = self.sign(body.as_bytes());
-        let mut answer = self.try_once(&body, &signature).await;
+        let (url, signature) = (self.url.clone(), self.sign(body.as_bytes()));
+        self.make(Call { url, content_type: "application/json", header: self.header, signature, body }).await
+    }
+
+    /// Makes a call until it is answered with 200, at most eleven times.
+    pub(super) async fn make(&self, call: Call) -> Taken {
+        let mut answer = self.try_once(&call).await;
         for wait in WAITS_MS {
             if answer == Ok(StatusCode::OK) {
                 return Taken::Yes;
             }
             tokio::time::sleep(Duration::from_millis(wait)).await;
-            answer = self.try_once(&body, &signature).await;
+            answer = self.try_once(&call).await;
         }
         match answer {
             Ok(StatusCode::OK) => return Taken::Yes,
@@ -85,13 +103,13 @@ impl Webhooks {
         Taken::No
     }
 
-    async fn try_once(&self, body: &str, signature: &str) -> Result<StatusCode, Unreachable> {
+    async fn try_once(&self, call: &Call) -> Result<StatusCode, Unreachable> {
         let request = self
             .client
-            .post(self.url.clone())
-            .header(CONTENT_TYPE, "application/json")
-            .header(self.header, signature)
-            .body(body.to_owned());
+            .post(call.url.clone())
+            .header(CONTENT_TYPE, call.content_type)
+            .header(call.header, &call.signature)
+            .body(call.body.clone());
         let response = request.send().await.map_err(|error| {
             tracing::debug!(error = %error.without_url(), "sandbox: a report was not taken, trying again");
             Unreachable

@@ -20,7 +20,7 @@ pub(super) struct Way<'a> {
 /// What reaches the handset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Medium {
-    /// The kind of channel that sends templates.
+    /// What sends templates, or contents that a provider has approved.
     WhatsApp,
     /// The kind of channel that sends texts.
     Sms,
@@ -82,7 +82,7 @@ impl fmt::Display for Way<'_> {
 impl Medium {
     pub(super) fn of(content: &Content) -> Self {
         match content {
-            Content::Template { .. } => Self::WhatsApp,
+            Content::Template { .. } | Content::ById { .. } => Self::WhatsApp,
             Content::Text { .. } => Self::Sms,
         }
     }

@@ -52,12 +52,16 @@ pub enum Content {
     Template { name: String, languages: BTreeMap<String, String> },
     /// A text with `{code}`, `{brand}` and `{minutes}` for each locale.
     Text { by_locale: BTreeMap<String, String> },
+    /// The id of a content that the provider has approved, for each locale.
+    ById { ids: BTreeMap<String, String> },
 }
 
 impl Content {
     /// The entry that a request for `locale` gets, else that of `default_locale`: its name and what is sent.
     pub fn in_locale(&self, locale: Option<&str>, default_locale: &str) -> Option<(&str, &str)> {
-        let (Self::Template { languages: entries, .. } | Self::Text { by_locale: entries }) = self;
+        let (Self::Template { languages: entries, .. }
+        | Self::Text { by_locale: entries }
+        | Self::ById { ids: entries }) = self;
         let asked = locale.and_then(|locale| locale::look_up(entries, locale));
         let found = asked.or_else(|| locale::look_up(entries, default_locale));
         found.map(|(name, sent)| (name, sent.as_str()))

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use twotick::app::metrics;
 use twotick::changing::Changing;
 use twotick::channel::webhook::Callback;
-use twotick::channel::{self, Basis, Channel, Settings, Timeouts, http_sms, meta, signature};
+use twotick::channel::{self, Basis, Channel, Settings, Timeouts, http_sms, meta, signature, twilio};
 use twotick::clock::{Clock, ManualClock};
 use twotick::health::Monitor;
 use twotick::http::{self, CustomCode, Hosts, Lifecycle, Limits, Profile, Services};
@@ -36,6 +36,7 @@ pub const SECOND_KEY: &str = "shop-key-to-rotate-to";
 pub const OTHER_APPS_KEY: &str = "bank-key-0123456789";
 pub const APP_SECRET: &str = "app-secret-0123456789";
 pub const REPORT_SECRET: &str = "report-secret-0123456789";
+pub const TWILIO_TOKEN: &str = "twilio-token-0123456789";
 pub const VERIFY_TOKEN: &str = "verify-token-0123";
 pub const PHONE_NUMBER_ID: &str = "106540352242922";
 pub const SECOND_PHONE_NUMBER_ID: &str = "106540352242933";
@@ -60,7 +61,7 @@ pub struct Server {
     _folder: TempDir,
 }
 
-/// The profiles `login` and, which takes custom codes, `bring`. A profile `second` sends by that channel.
+/// The profiles `login` and, which takes custom codes, `bring`. The profiles `second` and `twilio` send by those channels.
 pub async fn server() -> Server {
     server_with(&["login", "bring"]).await
 }
@@ -359,7 +360,7 @@ fn profile(name: &str) -> Profile {
         default_locale: "en".to_owned(),
         steps: vec![
             step(
-                if name == "second" { name } else { "whatsapp" },
+                if ["second", "twilio"].contains(&name) { name } else { "whatsapp" },
                 &["en", "de", "pt_BR", "zh-Hant", "iw"],
                 Some(30),
             ),
@@ -370,7 +371,7 @@ fn profile(name: &str) -> Profile {
     Profile { policy: Arc::new(policy), custom_code }
 }
 
-/// `whatsapp` and `second`, two numbers of one app at Meta, and `sms`.
+/// `whatsapp` and `second`, two numbers of one app at Meta, `sms` and `twilio`.
 fn channels() -> BTreeMap<String, Arc<Channel>> {
     let secret = |text: &str| SecretString::from(text.to_owned());
     let meta = |phone_number_id: &str| {
@@ -390,6 +391,15 @@ fn channels() -> BTreeMap<String, Arc<Channel>> {
         secret("carrier-token"),
         secret(REPORT_SECRET),
     ));
+    let twilio = Settings::Twilio(twilio::Settings {
+        base_url: "http://127.0.0.1:9".to_owned(),
+        account_sid: "AC0123456789abcdef0123456789abcdef".to_owned(),
+        auth_tokens: vec![secret(TWILIO_TOKEN)],
+        api_key: None,
+        sender: twilio::Sender::From("Acme".to_owned()),
+        via: twilio::Via::Sms,
+        content_sids: None,
+    });
     let basis = |name: &str| {
         let name = ChannelName::new(name);
         let timeouts = Timeouts { connect: Duration::from_secs(2), whole: Duration::from_secs(10) };
@@ -399,6 +409,7 @@ fn channels() -> BTreeMap<String, Arc<Channel>> {
         (basis("whatsapp"), meta(PHONE_NUMBER_ID)),
         (basis("second"), meta(SECOND_PHONE_NUMBER_ID)),
         (basis("sms"), sms),
+        (basis("twilio"), twilio),
     ];
     let channels = channel::all(settings).unwrap();
     channels.into_iter().map(|(name, channel)| (name.to_string(), channel)).collect()

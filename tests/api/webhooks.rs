@@ -2,6 +2,7 @@ use reqwest::{Method, StatusCode};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use twotick::channel::signature::sign;
+use twotick::channel::twilio;
 
 use twotick::clock::Stopwatch;
 use twotick::store::{Alert, Store};
@@ -10,7 +11,7 @@ use twotick::verification::values::Outcome;
 
 use crate::support::{
     APP_SECRET, Answered, BUSINESS_ACCOUNT_ID, PHONE_NUMBER_ID, REPORT_SECRET, SECOND_PHONE_NUMBER_ID,
-    Server, VERIFY_TOKEN, change, problem, server, server_with, statuses,
+    Server, TWILIO_TOKEN, VERIFY_TOKEN, change, problem, server, server_with, statuses,
 };
 
 fn signed(secret: &str, body: &[u8]) -> String {
@@ -263,6 +264,36 @@ async fn an_update_for_another_number_is_left_alone() {
     let foreign = statuses(&[(&message, "delivered")]).replace("106540352242922", "999");
     assert_eq!(server.webhook("whatsapp", &foreign).await.status(), StatusCode::OK);
     assert_eq!(server.read(&id).await["delivery"]["state"], "accepted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twilio_reports_at_the_address_of_the_message() {
+    let mut server = server_with(&["login", "twilio"]).await;
+    let created = server.create(json!({ "to": "+12025550100", "profile": "twilio" })).await;
+    let id = created["id"].as_str().unwrap();
+    let address = format!("/webhooks/twilio?message={}", created["messages"][0]["id"].as_str().unwrap());
+    let sid = server.accept().await;
+    let post = async |address: &str, signed: &str, status: &str| {
+        let body = format!("MessageSid={sid}&MessageStatus={status}&To=%2B12025550100");
+        let signature = twilio::sign(&TWILIO_TOKEN.into(), signed, body.as_bytes());
+        let request = server.plain(Method::POST, address).header(twilio::SIGNATURE, signature);
+        request.body(body).send().await.unwrap()
+    };
+    let public = format!("https://otp.example.com{address}");
+    let elsewhere = "https://otp.example.com/webhooks/twilio";
+    problem(post(&address, elsewhere, "delivered").await, 401, "signature_refused").await;
+    assert_eq!(server.read(id).await["delivery"]["state"], "accepted");
+    for status in ["queued", "sent", "delivered"] {
+        let response = post(&address, &public, status).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["content-type"], "text/xml; charset=utf-8");
+        assert!(response.text().await.unwrap().ends_with("<Response/>"));
+    }
+    let read = server.read(id).await;
+    assert_eq!(
+        (&read["delivery"]["state"], &read["delivery"]["delivered_by"]),
+        (&json!("delivered"), &json!("twilio"))
+    );
 }
 
 /// Meta has one webhook address for an app, so what is told of the second number comes to the first one's.

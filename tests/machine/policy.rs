@@ -11,7 +11,8 @@ fn a_text_is_in_the_locale_else_in_its_language_else_in_the_default() {
     let entries = ["de-AT", "de", "en"].map(|locale| (locale.to_owned(), format!("in {locale}")));
     let by_locale = BTreeMap::from(entries);
     let template = Content::Template { name: "login_code".to_owned(), languages: by_locale.clone() };
-    for content in [Content::Text { by_locale }, template] {
+    let by_id = Content::ById { ids: by_locale.clone() };
+    for content in [Content::Text { by_locale }, template, by_id] {
         for (locale, found) in [
             ("de-AT", "in de-AT"),
             ("de-CH", "in de"),

@@ -407,7 +407,7 @@ fn a_delivery_is_read_whatever_its_encoding() {
 /// A fixture that no test reads is a promise that nobody keeps.
 #[test]
 fn every_fixture_is_asserted() {
-    let source = include_str!("webhooks.rs");
+    let source = [include_str!("webhooks.rs"), include_str!("alerts.rs")].concat();
     let folder = format!("{}/fixtures/meta/webhooks", env!("CARGO_MANIFEST_DIR"));
     for file in std::fs::read_dir(folder).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();

@@ -1,0 +1,78 @@
+//! What Twilio answers to a send: `{"sid", "status"}`, or `{"code", "message", "more_info", "status"}`.
+
+use serde_json::Value;
+
+use super::errors;
+use crate::channel::exchange::{After as _, Answer, Confidential, Received, unanswered};
+use crate::channel::status::{self, Meaning};
+use crate::channel::{in_doubt, lenient, refused, scrub, wire};
+use crate::verification::values::{DeliveryError, ErrorClass, Outcome};
+
+/// A 2xx is accepted with or without an id: the address of the status callbacks names the message as well. Twilio has no
+/// idempotency key, so every 5xx without a known code is in doubt.
+pub(super) fn read(answer: Answer, confidential: &Confidential<'_>) -> Outcome {
+    let received = match unanswered(answer) {
+        Ok(received) => received,
+        Err(outcome) => return outcome,
+    };
+    let json = received.body.as_deref().and_then(|body| lenient::find(body, twilios)).unwrap_or_default();
+    if received.status.is_success() {
+        return failed_already(&json, confidential).unwrap_or_else(|| Outcome::Accepted {
+            provider_ref: json.get("sid").and_then(wire::reference),
+        });
+    }
+    match json.get("code").and_then(code) {
+        Some(code) => refusal(code, &received, confidential),
+        None => received.judge_by_status(confidential),
+    }
+}
+
+/// What has one of these fields is an answer of Twilio's, whatever stands around it.
+fn twilios(json: &Value) -> Option<Value> {
+    ["sid", "code"].iter().any(|name| json.get(name).is_some()).then(|| json.clone())
+}
+
+fn code(value: &Value) -> Option<u32> {
+    wire::word(value)?.parse().ok()
+}
+
+fn refusal(code: u32, received: &Received, confidential: &Confidential<'_>) -> Outcome {
+    let class = errors::known(code).map(|(_, class, _)| *class);
+    match class {
+        Some(ErrorClass::InDoubt) => in_doubt(&code.to_string(), received.words(confidential)),
+        Some(class) => {
+            refused(code.to_string(), received.words(confidential), class).after(received.retry_after)
+        }
+        None => numbered(received.judge_by_status(confidential), code),
+    }
+}
+
+/// With Twilio's number in the place of the HTTP status.
+fn numbered(outcome: Outcome, code: u32) -> Outcome {
+    let number = |error: DeliveryError| DeliveryError { code: code.to_string(), ..error };
+    match outcome {
+        Outcome::Refused { error, retry_after } => Outcome::Refused { error: number(error), retry_after },
+        Outcome::InDoubt { error } => Outcome::InDoubt { error: number(error) },
+        Outcome::Accepted { .. } | Outcome::Held { .. } => outcome,
+    }
+}
+
+/// A message that was made and has failed before the answer was written. It is not tried again: Twilio has it.
+fn failed_already(json: &Value, confidential: &Confidential<'_>) -> Option<Outcome> {
+    let word = json.get("status").and_then(Value::as_str)?;
+    let code = json.get("error_code").and_then(code)?;
+    if status::meaning(word) != Some(Meaning::Failed) {
+        return None;
+    }
+    let (class, known_words) = match errors::known(code) {
+        Some((_, ErrorClass::InDoubt, _)) => return None,
+        Some((_, ErrorClass::Retry, words)) => (ErrorClass::Fallback, Some(*words)),
+        Some((_, class, words)) => (*class, Some(*words)),
+        None => (ErrorClass::Fallback, None),
+    };
+    let said = json.get("error_message").and_then(Value::as_str);
+    let said = said.and_then(|said| scrub::legible(scrub::reason(said, confidential.as_slice())));
+    let title = said.or_else(|| known_words.map(str::to_owned));
+    let title = title.unwrap_or_else(|| status::unexplained("Twilio", word));
+    Some(refused(code.to_string(), title, class))
+}
