@@ -128,7 +128,7 @@ impl Provider for HttpSms {
             webhook::Method::Post => {
                 self.keys.verify(webhook.only(SIGNATURE)?, webhook.body)?;
                 let own = parse(webhook.body);
-                Ok(Heard::Told(Told { own, of_others: Vec::new(), reply: Reply::EMPTY }))
+                Ok(Heard::Told(Told { own, of_others: Vec::new(), reply: Reply::EMPTY, receipt: None }))
             }
         }
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::Delivery;
+use super::receipts::Receipt;
 use super::signature::BadSignature;
 use crate::verification::values::{ChannelName, MessageId, Timestamp};
 
@@ -110,6 +111,9 @@ pub struct Told {
     pub of_others: Vec<(ChannelName, Delivery)>,
     /// What the provider wants to read once all of it is stored.
     pub reply: Reply,
+    /// Of a provider that says of each delivery which one it is. The same is refused once it is stored
+    /// ([`super::Channel::stored`]).
+    pub receipt: Option<Receipt>,
 }
 
 /// The body of an answer with status 200.

@@ -2,6 +2,7 @@
 
 mod http;
 mod meta;
+mod sinch_conversation;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -22,9 +23,11 @@ const RATES: RangeInclusive<i64> = 1..=1000;
 pub(super) enum Kind {
     Meta,
     Http,
+    SinchConversation,
 }
 
-const KINDS: [(&str, Kind); 2] = [("meta", Kind::Meta), ("http", Kind::Http)];
+const KINDS: [(&str, Kind); 3] =
+    [("meta", Kind::Meta), ("http", Kind::Http), ("sinch-conversation", Kind::SinchConversation)];
 
 impl Kind {
     /// What `kind` is in the file.
@@ -32,6 +35,7 @@ impl Kind {
         match self {
             Self::Meta => "meta",
             Self::Http => "http",
+            Self::SinchConversation => "sinch-conversation",
         }
     }
 
@@ -40,6 +44,7 @@ impl Kind {
         match self {
             Self::Meta => meta::read(section),
             Self::Http => http::read(section),
+            Self::SinchConversation => sinch_conversation::read(section),
         }
     }
 }
@@ -100,13 +105,15 @@ fn channel(slot: &Slot<'_>, built_in: &Table) -> KnownChannel {
     KnownChannel { content: carries.map(|carries| (kind, carries)), read: read() }
 }
 
-/// The channel of that kind in the built-in file; its optional keys are the defaults.
+/// The channel of that kind in the built-in file; its optional keys are the defaults. The file has no example of most
+/// kinds: what all kinds have in common they take from that of kind `http`.
 fn default_channel(built_in: &Table, kind: Kind) -> Option<&Table> {
     let channels = as_table(&built_in.0.get("channels")?.node)?;
-    let tables = channels.0.values().filter_map(|entry| as_table(&entry.node));
-    let is_of_kind =
-        |table: &&Table| table.0.get("kind").is_some_and(|entry| entry.node.is_text(kind.word()));
-    tables.into_iter().find(is_of_kind)
+    let of_kind = |kind: Kind| {
+        let mut tables = channels.0.values().filter_map(|entry| as_table(&entry.node));
+        tables.find(|table| table.0.get("kind").is_some_and(|entry| entry.node.is_text(kind.word())))
+    };
+    of_kind(kind).or_else(|| of_kind(Kind::Http))
 }
 
 /// `connect_timeout` and `timeout`; connecting is a part of the whole.
