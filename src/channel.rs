@@ -209,12 +209,13 @@ impl Channel {
     /// What a request to its webhook address says, once it is known that the provider sent it. The caller has bounded
     /// the body (3 MiB), stores what was told and calls [`Channel::stored`].
     pub fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
-        let heard = provider!(&self.kind, provider => provider.receive(webhook)).and_then(|heard| match heard {
-            Heard::Told(Told { receipt: Some(receipt), .. }) if self.receipts.has(&receipt) => {
-                Err(BadSignature::Replayed.into())
-            }
-            heard => Ok(heard),
-        });
+        let heard =
+            provider!(&self.kind, provider => provider.receive(webhook)).and_then(|heard| match heard {
+                Heard::Told(Told { receipt: Some(receipt), .. }) if self.receipts.has(&receipt) => {
+                    Err(BadSignature::Replayed.into())
+                }
+                heard => Ok(heard),
+            });
         if let Err(NotHeard::Signature(reason)) = heard {
             let setting = provider!(&self.kind, provider => provider.signing_setting());
             self.refusals.count(&self.name, setting, reason, webhook.now);

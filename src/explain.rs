@@ -6,6 +6,7 @@ mod alerts;
 mod api;
 mod attempts;
 mod meta;
+mod sinch;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
@@ -166,7 +167,8 @@ pub fn meta_code(number: u32) -> Option<&'static Explanation> {
 
 /// Every entry: ours, then Meta's.
 pub fn all() -> impl Iterator<Item = &'static Explanation> + Clone {
-    api::TABLE.iter().chain(attempts::TABLE).chain(alerts::TABLE).chain(alarms::TABLE).chain(meta::all())
+    let of_providers = sinch::TABLE.iter().chain(meta::all());
+    api::TABLE.iter().chain(attempts::TABLE).chain(alerts::TABLE).chain(alarms::TABLE).chain(of_providers)
 }
 
 /// The known code that looks most like `code`, if any does.

@@ -86,7 +86,8 @@ pub(super) mod tests {
 
     pub const SECRET: &str = "foo_secret1234";
     const NOW: i64 = 1_634_579_353;
-    const BODY: &str = r#"{"app_id":"01APP","message_delivery_report":{"message_id":"01MSG","status":"DELIVERED"}}"#;
+    const BODY: &str =
+        r#"{"app_id":"01APP","message_delivery_report":{"message_id":"01MSG","status":"DELIVERED"}}"#;
     const GOOD: &str = "GDYc+Oi3vdcqkKcrbPuXm7ZvNLQyoIyRQKJdUglVy/g=";
     const SDK_NONCE: &str = "01FJA8B4A7BM43YGWSG9GBV067";
 

@@ -50,7 +50,8 @@ pub fn fixture(path: &str) -> Vec<u8> {
 
 /// What a delivery says that `secret` signed.
 pub fn delivered(secret: &str, nonce: &str, body: &[u8]) -> Result<Told, NotHeard> {
-    let channel = conversation("http://127.0.0.1:9", "http://127.0.0.1:9", Via::Whatsapp, Duration::from_secs(1));
+    let channel =
+        conversation("http://127.0.0.1:9", "http://127.0.0.1:9", Via::Whatsapp, Duration::from_secs(1));
     let signature = sign(secret, body, nonce, NOW);
     let headers: [(&str, &[u8]); 3] = [
         ("x-sinch-webhook-signature", signature.as_bytes()),

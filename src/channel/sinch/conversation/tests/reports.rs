@@ -122,14 +122,16 @@ fn a_failure_without_a_whole_reason_is_still_one() {
         (json!({"code": 7, "description": "one\ntwo to +491713920011"}), "7", "one two to +…"),
         (json!({"code": {}, "description": []}), "no_reason", "Sinch gave no reason"),
     ] {
-        let body = json!({"message_delivery_report": {"message_id": "m", "status": "failed", "reason": reason}});
+        let body =
+            json!({"message_delivery_report": {"message_id": "m", "status": "failed", "reason": reason}});
         let status = parse(body.to_string().as_bytes()).reports.remove(0).status;
         let ReportStatus::Failed(error) = status else { panic!("{body}") };
         assert_eq!((error.code.as_str(), error.title.as_str()), (code, title), "{body}");
         assert_eq!(error.class, ErrorClass::Fallback, "{body}");
     }
     let inactive = json!({"code": "CHANNEL_FAILURE", "sub_code": "INACTIVE_SENDER"});
-    let body = json!({"message_delivery_report": {"message_id": "m", "status": "FAILED", "reason": inactive}});
+    let body =
+        json!({"message_delivery_report": {"message_id": "m", "status": "FAILED", "reason": inactive}});
     let status = parse(body.to_string().as_bytes()).reports.remove(0).status;
     assert!(matches!(status, ReportStatus::Failed(error) if error.class == ErrorClass::Sender));
 }
@@ -160,7 +162,10 @@ fn messages_from_people_are_kept() {
         delivery.inbound.remove(0)
     };
     let text = one("text");
-    assert_eq!((text.kind.as_str(), text.text.as_deref(), text.intent), ("text", Some("STOP"), Intent::Reply));
+    assert_eq!(
+        (text.kind.as_str(), text.text.as_deref(), text.intent),
+        ("text", Some("STOP"), Intent::Reply)
+    );
     assert_eq!(text.from.as_deref(), Some("+491713920011"));
     assert_eq!(text.provider_ref.as_str(), "01LAMPENIN1");
     assert_eq!(text.in_reply_to.unwrap().as_str(), "01LAMPENMSG1");
@@ -210,7 +215,8 @@ fn what_is_nothing_to_us_is_counted_and_what_is_broken_is_kept() {
     for body in ["", "OK", "[]", "7", "{}", r#"{"app_id":"01LAMPENAPP"}"#, r#"{"message":"#] {
         assert!(matches!(parse(body.as_bytes()).readable, Readable::No(_)), "{body}");
     }
-    let foreign = json!({"app_id": "01ANOTHER", "message_delivery_report": {"message_id": "m", "status": "READ"}});
+    let foreign =
+        json!({"app_id": "01ANOTHER", "message_delivery_report": {"message_id": "m", "status": "READ"}});
     let foreign = parse(foreign.to_string().as_bytes());
     assert_eq!((foreign.foreign_items(), foreign.reports.len()), (1, 0), "of an app that is not ours");
 }

@@ -67,7 +67,11 @@ async fn each_way_is_asked_for_in_the_documented_form_with_one_token_for_all() {
             .await;
         let channel = conversation(&server.uri(), &auth.uri(), via, PATIENT);
         for _ in 0..2 {
-            assert_eq!(channel.send(&submission(via)).await.outcome, accepted(Some("01LAMPENMSG1")), "{name}");
+            assert_eq!(
+                channel.send(&submission(via)).await.outcome,
+                accepted(Some("01LAMPENMSG1")),
+                "{name}"
+            );
         }
     }
 }
@@ -237,7 +241,8 @@ async fn lost_is_in_doubt_and_not_reached_may_be_tried_again() {
     for played in [Played::Reset, Played::Silence] {
         let auth = auth(token("first", 3600), 1).await;
         let url = raw_server(played.clone()).await;
-        let outcome = conversation(&url, &auth.uri(), Via::Sms, timeout).send(&submission(Via::Sms)).await.outcome;
+        let outcome =
+            conversation(&url, &auth.uri(), Via::Sms, timeout).send(&submission(Via::Sms)).await.outcome;
         assert_eq!(class(&outcome), Some((ErrorClass::InDoubt, "no_answer")), "{played:?}");
     }
     let auth = auth(token("first", 3600), 1).await;
