@@ -4,7 +4,8 @@
 //! ```text
 //! POST /{version}/{phone_number_id}/messages ─► graph    ┐            ┌─► handsets   what a person would see
 //! POST /sms/send                             ─► carrier  ┼─► player ──┤
-//!                                               journal  ┘            └─► webhooks   what the provider reports
+//! POST /v1/projects/{project}/messages:send  ─► sinch    │            └─► webhooks   what the provider reports
+//!                                               journal  ┘
 //! ```
 //! Which scenario a number plays stands in [`scenario`], by the number's last two digits.
 
@@ -15,6 +16,7 @@ mod journal;
 mod page;
 mod player;
 pub mod scenario;
+mod sinch;
 mod webhooks;
 
 use std::io;
@@ -35,6 +37,7 @@ use crate::clock::Clock;
 pub use handsets::{Channel, Entry};
 pub use journal::{Outcome, Request};
 use player::Player;
+pub use sinch::WEBHOOK_SECRET as SINCH_WEBHOOK_SECRET;
 
 /// Between two reports of one message, unless [`Options::pace`] says otherwise.
 pub const DEFAULT_PACE: Duration = Duration::from_millis(300);
@@ -147,6 +150,8 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/{version:v[0-9]+\\.[0-9]+}/{phone_number_id}/messages", web::post().to(graph::send))
         .route("/{version:v[0-9]+\\.[0-9]+}/{account_id}/message_templates", web::get().to(graph::templates))
         .route("/sms/send", web::post().to(carrier::send))
+        .route("/oauth2/token", web::post().to(sinch::token))
+        .route("/v1/projects/{project_id}/messages:send", web::post().to(sinch::send))
         .route("/handsets", web::get().to(page::handsets))
         .route("/handsets", web::delete().to(page::clear))
         .route("/handsets/{number}", web::get().to(page::handset))

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use twotick::app::metrics;
 use twotick::changing::Changing;
+use twotick::channel::sinch::conversation;
 use twotick::channel::webhook::Callback;
 use twotick::channel::{self, Basis, Channel, Settings, Timeouts, http_sms, meta, signature};
 use twotick::clock::{Clock, ManualClock};
@@ -36,6 +37,7 @@ pub const SECOND_KEY: &str = "shop-key-to-rotate-to";
 pub const OTHER_APPS_KEY: &str = "bank-key-0123456789";
 pub const APP_SECRET: &str = "app-secret-0123456789";
 pub const REPORT_SECRET: &str = "report-secret-0123456789";
+pub const SINCH_SECRET: &str = "sinch-secret-0123456789";
 pub const VERIFY_TOKEN: &str = "verify-token-0123";
 pub const PHONE_NUMBER_ID: &str = "106540352242922";
 pub const SECOND_PHONE_NUMBER_ID: &str = "106540352242933";
@@ -43,7 +45,7 @@ pub const BUSINESS_ACCOUNT_ID: &str = "102290129340398";
 pub const NUMBER: &str = "+12025550100";
 const MASTER: [u8; 32] = [7; 32];
 /// 2026-11-18T14:13:20Z
-const START: i64 = 1_795_011_200_000;
+pub const START: i64 = 1_795_011_200_000;
 
 pub struct Server {
     pub addr: SocketAddr,
@@ -359,7 +361,10 @@ fn profile(name: &str) -> Profile {
         default_locale: "en".to_owned(),
         steps: vec![
             step(
-                if name == "second" { name } else { "whatsapp" },
+                match name {
+                    "second" | "sinch" => name,
+                    _ => "whatsapp",
+                },
                 &["en", "de", "pt_BR", "zh-Hant", "iw"],
                 Some(30),
             ),
@@ -391,6 +396,18 @@ fn channels() -> BTreeMap<String, Arc<Channel>> {
         id_pointer: "/id".to_owned(),
         report_secret: secret(REPORT_SECRET),
     });
+    let sinch = Settings::SinchConversation(conversation::Settings {
+        base_url: "http://127.0.0.1:9".to_owned(),
+        auth_url: "http://127.0.0.1:9".to_owned(),
+        region: conversation::Region::Eu,
+        project_id: "project".to_owned(),
+        app_id: "01APP".to_owned(),
+        key_id: "key".to_owned(),
+        key_secret: secret("key-secret"),
+        via: conversation::Via::Whatsapp,
+        sender: None,
+        webhook_secrets: vec![secret(SINCH_SECRET)],
+    });
     let basis = |name: &str| {
         let name = ChannelName::new(name);
         let timeouts = Timeouts { connect: Duration::from_secs(2), whole: Duration::from_secs(10) };
@@ -400,6 +417,7 @@ fn channels() -> BTreeMap<String, Arc<Channel>> {
         (basis("whatsapp"), meta(PHONE_NUMBER_ID)),
         (basis("second"), meta(SECOND_PHONE_NUMBER_ID)),
         (basis("sms"), sms),
+        (basis("sinch"), sinch),
     ];
     let channels = channel::all(settings).unwrap();
     channels.into_iter().map(|(name, channel)| (name.to_string(), channel)).collect()
