@@ -51,6 +51,7 @@ enum Kind {
     Meta(meta::Meta),
     Http(http_sms::HttpSms),
     SinchConversation(sinch::conversation::Conversation),
+    SinchSms(sinch::sms::Sms),
 }
 
 /// What the configuration says about a channel beside what every kind has.
@@ -59,6 +60,7 @@ pub enum Settings {
     Meta(meta::Settings),
     Http(http_sms::Settings),
     SinchConversation(sinch::conversation::Settings),
+    SinchSms(sinch::sms::Settings),
 }
 
 /// `$use` with the provider behind a kind.
@@ -68,6 +70,7 @@ macro_rules! provider {
             Kind::Meta($provider) => $use,
             Kind::Http($provider) => $use,
             Kind::SinchConversation($provider) => $use,
+            Kind::SinchSms($provider) => $use,
         }
     };
 }
@@ -80,6 +83,7 @@ impl Kind {
             Settings::SinchConversation(settings) => {
                 Self::SinchConversation(sinch::conversation::Conversation::new(basis, settings)?)
             }
+            Settings::SinchSms(settings) => Self::SinchSms(sinch::sms::Sms::new(basis, settings)?),
         })
     }
 }
@@ -91,6 +95,7 @@ impl Settings {
             Self::Meta(_) => "meta",
             Self::Http(_) => "http",
             Self::SinchConversation(_) => "sinch-conversation",
+            Self::SinchSms(_) => "sinch-sms",
         }
     }
 
@@ -100,6 +105,7 @@ impl Settings {
             Self::Meta(meta) => &meta.graph_url,
             Self::Http(http) => &http.url,
             Self::SinchConversation(sinch) => &sinch.base_url,
+            Self::SinchSms(sinch) => &sinch.base_url,
         }
     }
 
@@ -109,6 +115,7 @@ impl Settings {
             Self::Meta(_) => Some(meta::ADDRESS),
             Self::Http(_) => None,
             Self::SinchConversation(sinch) => Some(sinch.region.address()),
+            Self::SinchSms(sinch) => Some(sinch.region.address()),
         }
     }
 }
@@ -178,7 +185,7 @@ pub fn all(
     }
     meta::introduce(channels.values_mut().filter_map(|channel| match &mut channel.kind {
         Kind::Meta(meta) => Some(meta),
-        Kind::Http(_) | Kind::SinchConversation(_) => None,
+        Kind::Http(_) | Kind::SinchConversation(_) | Kind::SinchSms(_) => None,
     }));
     Ok(channels.into_iter().map(|(name, channel)| (name, Arc::new(channel))).collect())
 }

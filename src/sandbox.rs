@@ -152,6 +152,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/sms/send", web::post().to(carrier::send))
         .route("/oauth2/token", web::post().to(sinch::token))
         .route("/v1/projects/{project_id}/messages:send", web::post().to(sinch::send))
+        .route("/xms/v1/{service_plan_id}/batches", web::post().to(sinch::batch))
         .route("/handsets", web::get().to(page::handsets))
         .route("/handsets", web::delete().to(page::clear))
         .route("/handsets/{number}", web::get().to(page::handset))

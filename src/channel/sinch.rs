@@ -2,3 +2,4 @@
 
 pub mod conversation;
 mod proof;
+pub mod sms;

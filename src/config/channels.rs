@@ -3,6 +3,7 @@
 mod http;
 mod meta;
 mod sinch_conversation;
+mod sinch_sms;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -24,10 +25,15 @@ pub(super) enum Kind {
     Meta,
     Http,
     SinchConversation,
+    SinchSms,
 }
 
-const KINDS: [(&str, Kind); 3] =
-    [("meta", Kind::Meta), ("http", Kind::Http), ("sinch-conversation", Kind::SinchConversation)];
+const KINDS: [(&str, Kind); 4] = [
+    ("meta", Kind::Meta),
+    ("http", Kind::Http),
+    ("sinch-conversation", Kind::SinchConversation),
+    ("sinch-sms", Kind::SinchSms),
+];
 
 impl Kind {
     /// What `kind` is in the file.
@@ -36,6 +42,7 @@ impl Kind {
             Self::Meta => "meta",
             Self::Http => "http",
             Self::SinchConversation => "sinch-conversation",
+            Self::SinchSms => "sinch-sms",
         }
     }
 
@@ -45,6 +52,7 @@ impl Kind {
             Self::Meta => meta::read(section),
             Self::Http => http::read(section),
             Self::SinchConversation => sinch_conversation::read(section),
+            Self::SinchSms => sinch_sms::read(section),
         }
     }
 }

@@ -36,6 +36,7 @@ struct Message {
 /// Through which of Sinch's APIs it came, and what the reports repeat of it.
 enum Api {
     Conversation { project_id: String, app_id: String, channel: String, metadata: String },
+    Sms { client_reference: String },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,55 @@ pub(super) async fn token(request: HttpRequest, body: Bytes) -> HttpResponse {
         return HttpResponse::BadRequest().json(json!({"error": "unsupported_grant_type"}));
     }
     HttpResponse::Ok().json(json!({"access_token": TOKEN, "expires_in": 3600, "token_type": "bearer"}))
+}
+
+/// `POST /xms/v1/{service_plan_id}/batches`
+pub(super) async fn batch(
+    player: web::Data<Player>,
+    request: HttpRequest,
+    body: Result<Bytes, actix_web::Error>,
+) -> HttpResponse {
+    if bearer(&request).is_none_or(str::is_empty) {
+        return HttpResponse::Unauthorized().finish();
+    }
+    let Some(room) = player.room() else {
+        return HttpResponse::TooManyRequests().insert_header((header::RETRY_AFTER, "1")).finish();
+    };
+    let id = super::webhooks::hex(&player.fresh_id()[..13]).to_uppercase();
+    match sms(&player, id, body) {
+        Ok(message) => {
+            player.note_request(&message, Outcome::Accepted, Happening::Accepted);
+            let reply =
+                json!({"id": message.id, "to": [message.to.digits()], "canceled": false, "type": "mt_text"});
+            player.play_sinch(message, room);
+            HttpResponse::Created().json(reply)
+        }
+        Err(why) => {
+            HttpResponse::BadRequest().json(json!({"code": "syntax_invalid_parameter_format", "text": why}))
+        }
+    }
+}
+
+fn sms(player: &Player, id: String, body: Result<Bytes, actix_web::Error>) -> Result<Message, String> {
+    let body = json_of(body)?;
+    let said = text(&body, "/body")?;
+    text(&body, "/from")?;
+    if text(&body, "/delivery_report")? != "per_recipient" {
+        return Err("this stand-in reports per_recipient alone".to_owned());
+    }
+    let expires: Option<Timestamp> = text(&body, "/expire_at")?.parse().ok();
+    if expires.is_none_or(|expires| expires <= super::now()) {
+        return Err("expire_at must be a time to come".to_owned());
+    }
+    Ok(Message {
+        id,
+        to: Number::parse(text(&body, "/to/0")?).ok_or("to must hold phone numbers with country code")?,
+        text: said.to_owned(),
+        code: code_in(said),
+        medium: Channel::Sms,
+        hook: player.sinch_hook(text(&body, "/callback_url")?).ok_or("callback_url must be a web address")?,
+        api: Api::Sms { client_reference: text(&body, "/client_reference")?.to_owned() },
+    })
 }
 
 /// `POST /v1/projects/{project_id}/messages:send`
@@ -181,6 +231,7 @@ impl Message {
     fn reference(&self) -> &str {
         match &self.api {
             Api::Conversation { metadata, .. } => metadata,
+            Api::Sms { client_reference } => client_reference,
         }
     }
 
@@ -220,6 +271,17 @@ impl Message {
                     "project_id": project_id, "message_metadata": metadata, "message_delivery_report": report,
                 })
             }
+            Api::Sms { client_reference } => {
+                let (word, code) = match status {
+                    Status::Sent => ("Dispatched", 401),
+                    Status::Delivered | Status::Read => ("Delivered", 0),
+                    Status::Failed => ("Failed", 402),
+                };
+                json!({
+                    "type": "recipient_delivery_report_sms", "batch_id": self.id, "recipient": self.to.digits(),
+                    "status": word, "code": code, "at": at.to_string(), "client_reference": client_reference,
+                })
+            }
         }
     }
 
@@ -237,6 +299,7 @@ impl Message {
                     "accept_time": at.to_string(),
                 },
             })),
+            Api::Sms { .. } => None,
         }
     }
 }
