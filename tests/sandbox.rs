@@ -777,3 +777,31 @@ async fn sinchs_conversations_are_played_by_the_table() {
         assert_eq!(texts.sandbox.handset("+12025550100")[0].code.as_deref(), Some("493817"));
     }
 }
+
+#[tokio::test]
+async fn sinchs_sms_are_played_by_the_table() {
+    use twotick::channel::sinch::sms::{Region, Settings};
+    use twotick::channel::{Content, Settings as Kinds};
+    let mut sms = Provider::start(|base_url| {
+        Kinds::SinchSms(Settings {
+            base_url,
+            region: Region::Eu,
+            service_plan_id: "plan".to_owned(),
+            api_token: "token".into(),
+            from: "Acme".to_owned(),
+            webhook_secrets: vec![sandbox::SINCH_WEBHOOK_SECRET.into()],
+        })
+    })
+    .await;
+    for (ending, last) in [("00", "delivered"), ("09", "failed 402")] {
+        let outcome = sms.send(&format!("+120255501{ending}"), Content::Text("493817 is your code")).await;
+        assert!(
+            matches!(outcome, twotick::verification::values::Outcome::Accepted { provider_ref: Some(_) }),
+            "{outcome:?}"
+        );
+        assert_eq!([sms.said().await.as_str(), sms.said().await.as_str()], ["sent", last], "{ending}");
+    }
+    assert_eq!(sms.sandbox.handset("+12025550100")[0].code.as_deref(), Some("493817"));
+    let journal = sms.sandbox.journal();
+    assert!(journal.iter().all(|one| one.reference.as_deref() == Some(SINCH_REFERENCE)));
+}
