@@ -94,6 +94,7 @@ impl<'a> Webhook<'a> {
 }
 
 /// What a provider wants.
+#[expect(clippy::large_enum_variant, reason = "made once for each request, and nearly always the larger")]
 #[derive(Debug)]
 pub enum Heard {
     /// Something to be stored before it is answered.
