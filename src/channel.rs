@@ -9,8 +9,10 @@ pub mod http_sms;
 mod lenient;
 pub mod meta;
 mod reason;
+pub mod receipts;
 mod scrub;
 pub mod signature;
+pub mod sinch;
 mod status;
 mod templates;
 #[cfg(test)]
@@ -29,10 +31,11 @@ use std::time::Duration;
 use crate::verification::values::{
     Alias, ChannelName, DeliveryError, ErrorClass, MessageId, Outcome, ProviderRef, Report, Timestamp,
 };
+use receipts::{Receipt, Receipts};
 use signature::BadSignature;
 pub use templates::{Template, TemplatesUnknown};
 use throttle::Throttle;
-use webhook::{Callback, Heard, NotHeard, Webhook};
+use webhook::{Callback, Heard, NotHeard, Told, Webhook};
 
 /// A configured channel.
 pub struct Channel {
@@ -40,6 +43,7 @@ pub struct Channel {
     callback: Callback,
     kind: Kind,
     refusals: Refusals,
+    receipts: Receipts,
     strangers: Throttle<(Option<String>, Stray)>,
 }
 
@@ -52,6 +56,8 @@ enum Kind {
     Meta(meta::Meta),
     Http(http_sms::HttpSms),
     Twilio(twilio::Twilio),
+    SinchConversation(sinch::conversation::Conversation),
+    SinchSms(sinch::sms::Sms),
 }
 
 /// What the configuration says about a channel beside what every kind has.
@@ -64,6 +70,8 @@ pub enum Settings {
     Meta(meta::Settings),
     Http(http_sms::Settings),
     Twilio(twilio::Settings),
+    SinchConversation(sinch::conversation::Settings),
+    SinchSms(sinch::sms::Settings),
 }
 
 /// `$use` with the provider behind a kind.
@@ -73,6 +81,8 @@ macro_rules! provider {
             Kind::Meta($provider) => $use,
             Kind::Http($provider) => $use,
             Kind::Twilio($provider) => $use,
+            Kind::SinchConversation($provider) => $use,
+            Kind::SinchSms($provider) => $use,
         }
     };
 }
@@ -83,6 +93,10 @@ impl Kind {
             Settings::Meta(settings) => Self::Meta(meta::Meta::new(basis, settings)?),
             Settings::Http(settings) => Self::Http(http_sms::HttpSms::new(basis, settings)?),
             Settings::Twilio(settings) => Self::Twilio(twilio::Twilio::new(basis, settings)?),
+            Settings::SinchConversation(settings) => {
+                Self::SinchConversation(sinch::conversation::Conversation::new(basis, settings)?)
+            }
+            Settings::SinchSms(settings) => Self::SinchSms(sinch::sms::Sms::new(basis, settings)?),
         })
     }
 }
@@ -94,6 +108,8 @@ impl Settings {
             Self::Meta(_) => "meta",
             Self::Http(_) => "http",
             Self::Twilio(_) => "twilio",
+            Self::SinchConversation(_) => "sinch-conversation",
+            Self::SinchSms(_) => "sinch-sms",
         }
     }
 
@@ -103,6 +119,8 @@ impl Settings {
             Self::Meta(meta) => &meta.graph_url,
             Self::Http(http) => &http.url,
             Self::Twilio(twilio) => &twilio.base_url,
+            Self::SinchConversation(sinch) => &sinch.base_url,
+            Self::SinchSms(sinch) => &sinch.base_url,
         }
     }
 
@@ -112,6 +130,8 @@ impl Settings {
             Self::Meta(_) => Some(meta::ADDRESS),
             Self::Http(_) => None,
             Self::Twilio(_) => Some(twilio::ADDRESS),
+            Self::SinchConversation(sinch) => Some(sinch.region.address()),
+            Self::SinchSms(sinch) => Some(sinch.region.address()),
         }
     }
 
@@ -120,7 +140,7 @@ impl Settings {
     pub fn contents(&self) -> Option<&BTreeMap<String, String>> {
         match self {
             Self::Twilio(twilio) => twilio.content_sids.as_ref(),
-            Self::Meta(_) | Self::Http(_) => None,
+            Self::Meta(_) | Self::Http(_) | Self::SinchConversation(_) | Self::SinchSms(_) => None,
         }
     }
 }
@@ -196,13 +216,14 @@ pub fn all(
             callback,
             kind,
             refusals: Refusals::default(),
+            receipts: Receipts::default(),
             strangers: Throttle::default(),
         };
         channels.insert(name, channel);
     }
     meta::introduce(channels.values_mut().filter_map(|channel| match &mut channel.kind {
         Kind::Meta(meta) => Some(meta),
-        Kind::Http(_) | Kind::Twilio(_) => None,
+        Kind::Http(_) | Kind::Twilio(_) | Kind::SinchConversation(_) | Kind::SinchSms(_) => None,
     }));
     Ok(channels.into_iter().map(|(name, channel)| (name, Arc::new(channel))).collect())
 }
@@ -243,7 +264,13 @@ impl Channel {
     /// What a request to its webhook address says, once it is known that the provider sent it. The caller has bounded
     /// the body (3 MiB), stores what was told and calls [`Channel::stored`].
     pub fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
-        let heard = provider!(&self.kind, provider => provider.receive(webhook));
+        let heard =
+            provider!(&self.kind, provider => provider.receive(webhook)).and_then(|heard| match heard {
+                Heard::Told(Told { receipt: Some(receipt), .. }) if self.receipts.has(&receipt) => {
+                    Err(BadSignature::Replayed.into())
+                }
+                heard => Ok(heard),
+            });
         if let Err(NotHeard::Signature(reason)) = heard {
             let setting = provider!(&self.kind, provider => provider.signing_setting());
             self.refusals.count(&self.name, setting, reason, webhook.now);
@@ -252,7 +279,12 @@ impl Channel {
     }
 
     /// Says that a signed delivery for this channel is durable. How many signatures were refused since the one before.
-    pub fn stored(&self) -> u64 {
+    ///
+    /// Only now is its receipt remembered: what could not be stored is delivered again, and must be let in then.
+    pub fn stored(&self, receipt: Option<Receipt>, now: Timestamp) -> u64 {
+        if let Some(receipt) = receipt {
+            self.receipts.remember(receipt, now);
+        }
         // Only read as long as all is well: every delivery comes by here.
         match self.refused_in_a_row() {
             0 => 0,
@@ -300,11 +332,13 @@ impl Refusals {
                 "webhooks were refused: their signature is of another secret. If they are the provider's, compare \
                  `[channels.{channel}] {setting}` with the secret that the provider shows"
             ),
-            BadSignature::Missing | BadSignature::Doubled | BadSignature::Malformed | BadSignature::Stale => {
-                tracing::warn!(
-                    %channel, reason = why, times, in_a_row, "webhooks were refused: {reason}"
-                )
-            }
+            BadSignature::Missing
+            | BadSignature::Doubled
+            | BadSignature::Malformed
+            | BadSignature::Stale
+            | BadSignature::Replayed => tracing::warn!(
+                %channel, reason = why, times, in_a_row, "webhooks were refused: {reason}"
+            ),
         }
     }
 }
@@ -317,6 +351,8 @@ pub struct Submission<'a> {
     pub to: &'a str,
     pub code: &'a str,
     pub content: Content<'a>,
+    /// How long the message is of use: a provider that can be told so does not deliver it later.
+    pub of_use: Duration,
 }
 
 /// What became of one request.
@@ -352,6 +388,8 @@ pub struct Delivery {
     /// Updates that belong to no channel which may have them, left alone.
     pub foreign: Vec<Foreign>,
     pub unknown: BTreeMap<Unknown, usize>,
+    /// How many people the provider says opted in or out.
+    pub consents: BTreeMap<Consent, usize>,
     pub readable: Readable,
 }
 
@@ -424,6 +462,23 @@ pub enum Readable {
     Yes,
     /// Why not, in words for an operator.
     No(&'static str),
+}
+
+/// What a person told the provider about messages from us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Consent {
+    Given,
+    Withdrawn,
+}
+
+impl Consent {
+    /// For a metric's label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Given => "given",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
 }
 
 /// What was met that this version does not know. Accepted and counted, never an error.

@@ -102,6 +102,7 @@ impl Courier {
             to: letter.to.expose_secret(),
             code: letter.code.expose_secret(),
             content: letter.content.as_channel(),
+            of_use: letter.of_use,
         };
         let name = letter.channel.name().to_string();
         let watch = Stopwatch::start();
@@ -135,7 +136,9 @@ impl Courier {
         let code = self.vault.code(request, policy.code_length).map_err(unreadable)?;
         let minutes = minutes_left(now, verification.expires_at);
         let content = content(step, policy, request.locale.as_deref(), &code, minutes)?;
-        Ok(Letter { channel, to: SecretString::from(person.to), code, content })
+        let until_expiry = verification.expires_at.since(now);
+        let of_use = step.deliver_within.map_or(until_expiry, |within| within.min(until_expiry));
+        Ok(Letter { channel, to: SecretString::from(person.to), code, content, of_use })
     }
 
     fn step<'a>(&self, errand: &'a Errand) -> Result<(Arc<Channel>, &'a Step), Outcome> {
@@ -208,6 +211,7 @@ struct Letter<'a> {
     to: SecretString,
     code: SecretString,
     content: Rendered<'a>,
+    of_use: Duration,
 }
 
 enum Rendered<'a> {

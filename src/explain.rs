@@ -6,6 +6,7 @@ mod alerts;
 mod api;
 mod attempts;
 mod meta;
+mod sinch;
 mod twilio;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
@@ -182,7 +183,7 @@ pub fn all() -> impl Iterator<Item = &'static Explanation> + Clone {
 
 /// Those of providers other than Meta.
 fn providers() -> impl Iterator<Item = &'static Explanation> + Clone {
-    twilio::TABLE.iter()
+    twilio::TABLE.iter().chain(sinch::TABLE)
 }
 
 /// The known code that looks most like `code`, if any does.

@@ -5,6 +5,7 @@
 //! POST /{version}/{phone_number_id}/messages ─► graph    ┐            ┌─► handsets   what a person would see
 //! POST /sms/send                             ─► carrier  ┼─► player ──┤
 //! POST /2010-04-01/Accounts/…/Messages.json  ─► twilio   ┤            │
+//! POST /v1/projects/{project}/messages:send  ─► sinch    ┤            │
 //!                                               journal  ┘            └─► webhooks   what the provider reports
 //! ```
 //! Which scenario a number plays stands in [`scenario`], by the number's last two digits.
@@ -16,6 +17,7 @@ mod journal;
 mod page;
 mod player;
 pub mod scenario;
+mod sinch;
 mod twilio;
 mod webhooks;
 
@@ -37,6 +39,7 @@ use crate::clock::Clock;
 pub use handsets::{Channel, Entry};
 pub use journal::{Outcome, Request};
 use player::Player;
+pub use sinch::WEBHOOK_SECRET as SINCH_WEBHOOK_SECRET;
 
 /// Between two reports of one message, unless [`Options::pace`] says otherwise.
 pub const DEFAULT_PACE: Duration = Duration::from_millis(300);
@@ -150,6 +153,9 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/{version:v[0-9]+\\.[0-9]+}/{account_id}/message_templates", web::get().to(graph::templates))
         .route("/sms/send", web::post().to(carrier::send))
         .route("/2010-04-01/Accounts/{sid}/Messages.json", web::post().to(twilio::send))
+        .route("/oauth2/token", web::post().to(sinch::token))
+        .route("/v1/projects/{project_id}/messages:send", web::post().to(sinch::send))
+        .route("/xms/v1/{service_plan_id}/batches", web::post().to(sinch::batch))
         .route("/handsets", web::get().to(page::handsets))
         .route("/handsets", web::delete().to(page::clear))
         .route("/handsets/{number}", web::get().to(page::handset))

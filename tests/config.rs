@@ -1208,3 +1208,83 @@ fn a_profile_can_end_its_texts_with_a_line_for_the_phone() {
         assert!(Config::parse(&with(wrong), &environment).is_err(), "{wrong}");
     }
 }
+
+/// A channel of a kind that `config.toml` has no example of.
+fn with_channel(channel: &str, step: &str) -> String {
+    format!(
+        r#"
+        [[apps]]
+        name = "shop"
+        api_keys = ["CANARY-api-key-123"]
+        [channels.sinch]
+        {channel}
+        webhook_secrets = ["CANARY-hook-secret"]
+        [profiles.login]
+        steps = [{{ channel = "sinch", {step} }}]
+        [templates.code]
+        locales = {{ de = "de" }}
+        button = "copy_code"
+        [texts.otp]
+        en = "{{code}}"
+        "#
+    )
+}
+
+const CONVERSATION: &str = r#"kind = "sinch-conversation"
+        project_id = "project"
+        app_id = "01APP"
+        key_id = "key"
+        key_secret = "CANARY-key-secret"
+        region = "br"
+        via = "VIA""#;
+const SINCH_SMS: &str = r#"kind = "sinch-sms"
+        service_plan_id = "plan"
+        api_token = "CANARY-api-token"
+        from = "Acme"
+        region = "ca""#;
+
+#[test]
+fn sinchs_kinds_need_no_more_than_their_own_keys() {
+    let environment = Environment::default();
+    let parsed = |text: &str| Config::parse(text, &environment).map_err(|problems| problems.to_string());
+    for (via, step) in
+        [("whatsapp", r#"template = "code""#), ("sms", r#"text = "otp""#), ("rcs", r#"text = "otp""#)]
+    {
+        let channel = CONVERSATION.replace("VIA", via);
+        let config = parsed(&with_channel(&channel, step)).unwrap();
+        let sinch = &config.channels["sinch"];
+        assert_eq!(sinch.kind.address(), "https://br.conversation.api.sinch.com", "{via}");
+        assert_eq!(sinch.kind.usual_address(), Some(sinch.kind.address()), "{via}");
+        assert_eq!(
+            (sinch.timeouts.whole, sinch.messages_per_second),
+            (Duration::from_secs(10), None),
+            "{via}"
+        );
+        assert!(!format!("{config:?}").contains("CANARY"), "{via}");
+        let other = if via == "whatsapp" { r#"text = "otp""# } else { r#"template = "code""# };
+        let refused = parsed(&with_channel(&channel, other)).unwrap_err();
+        assert!(refused.contains("not allowed on a channel of kind \"sinch-conversation\""), "{refused}");
+        let stand_in = format!("{channel}\nbase_url = \"http://127.0.0.1:8090\"\nmessages_per_second = 5");
+        let config = parsed(&with_channel(&stand_in, step)).unwrap();
+        assert_eq!(config.channels["sinch"].kind.address(), "http://127.0.0.1:8090");
+        assert_eq!(config.channels["sinch"].messages_per_second, Some(5));
+    }
+    let config = parsed(&with_channel(SINCH_SMS, r#"text = "otp""#)).unwrap();
+    assert_eq!(config.channels["sinch"].kind.address(), "https://ca.sms.api.sinch.com");
+    assert_eq!(config.channels["sinch"].kind.word(), "sinch-sms");
+    for (channel, from, to, says) in [
+        (CONVERSATION, "VIA", "fax", "\"whatsapp\" or \"sms\" or \"rcs\""),
+        (CONVERSATION, "\"br\"", "\"ca\"", "\"eu\" or \"us\" or \"br\""),
+        (CONVERSATION, "\"project\"", "\"a/../b\"", "letters, digits, - and _"),
+        (CONVERSATION, "\"key\"", "\"key:x\"", "letters, digits, - and _"),
+        (CONVERSATION, "app_id = \"01APP\"", "", "channels.sinch.app_id: missing"),
+        (CONVERSATION, "app_id = \"01APP\"", "app_id = \"01APP\"\nbearer = \"CANARY\"", "unknown key"),
+        (SINCH_SMS, "\"plan\"", "\"\"", "letters, digits, - and _"),
+        (SINCH_SMS, "\"CANARY-api-token\"", "\"CANARY token\"", "visible ASCII"),
+        (SINCH_SMS, "\"ca\"", "\"jp\"", "\"eu\" or \"us\" or \"br\" or \"ca\" or \"au\""),
+    ] {
+        let changed = channel.replace(from, to).replace("VIA", "sms");
+        let refused = parsed(&with_channel(&changed, r#"text = "otp""#)).unwrap_err();
+        assert!(refused.contains(says) && !refused.contains("CANARY"), "{refused}");
+    }
+}

@@ -122,7 +122,7 @@ async fn twilio_sends_and_reports_to_the_address_of_the_message() {
     ] {
         let channel = of_twilio(&world.sandbox.url(), via);
         let reference = "msg_01m81zrq00fay80j6hb7h45br1".parse().expect("an id");
-        let sent = channel.send(&Submission { reference, to, code: "493817", content }).await;
+        let sent = channel.send(&Submission { reference, to, code: "493817", of_use: Duration::from_secs(600), content }).await;
         let SendOutcome::Accepted { provider_ref } = sent.outcome else { panic!("{to}: {:?}", sent.outcome) };
         for expected in ["sent", end] {
             let received = tokio::time::timeout(PATIENCE, world.hook.received.recv()).await;
@@ -710,4 +710,192 @@ impl Webhook {
         let answered = self.value()["messages"][0]["context"]["id"].as_str();
         answered.or(self.status()["id"].as_str()).expect("an id").to_owned()
     }
+}
+
+// ── Sinch ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// Hands every request on to the test.
+struct Listener(mpsc::UnboundedSender<wiremock::Request>);
+
+impl wiremock::Respond for Listener {
+    fn respond(&self, request: &wiremock::Request) -> wiremock::ResponseTemplate {
+        self.0.send(request.clone()).expect("the test listens");
+        wiremock::ResponseTemplate::new(200)
+    }
+}
+
+/// A channel that sends to the sandbox, and what the sandbox posts to the channel's address.
+struct Provider {
+    channel: std::sync::Arc<twotick::channel::Channel>,
+    posted: mpsc::UnboundedReceiver<wiremock::Request>,
+    sandbox: Sandbox,
+    _hook: wiremock::MockServer,
+}
+
+impl Provider {
+    async fn start(settings: impl FnOnce(String) -> twotick::channel::Settings) -> Self {
+        let hook = wiremock::MockServer::start().await;
+        let (sender, posted) = mpsc::unbounded_channel();
+        wiremock::Mock::given(wiremock::matchers::any()).respond_with(Listener(sender)).mount(&hook).await;
+        let sandbox = sandbox::start(options(&hook.uri())).await.expect("a sandbox");
+        let name = twotick::verification::values::ChannelName::new("sinch");
+        let timeouts = twotick::channel::Timeouts { connect: PATIENCE, whole: PATIENCE };
+        // Whatever the host is, reports stay on the machine.
+        let callback = twotick::channel::webhook::Callback::new("https://otp.example.com", &name);
+        let basis = twotick::channel::Basis { name: name.clone(), timeouts, callback };
+        let mut channels = twotick::channel::all([(basis, settings(sandbox.url()))]).expect("right settings");
+        Self { channel: channels.remove(&name).expect("it"), posted, sandbox, _hook: hook }
+    }
+
+    async fn send(
+        &self,
+        to: &str,
+        content: twotick::channel::Content<'_>,
+    ) -> twotick::verification::values::Outcome {
+        let submission = twotick::channel::Submission {
+            reference: SINCH_REFERENCE.parse().expect("an id"),
+            to,
+            code: "493817",
+            content,
+            of_use: Duration::from_secs(30),
+        };
+        self.channel.send(&submission).await.outcome
+    }
+
+    /// What the next report says. It must be signed, and count once.
+    async fn said(&mut self) -> String {
+        let request = tokio::time::timeout(PATIENCE, self.posted.recv()).await.expect("a report in time");
+        let request = request.expect("the receiver runs");
+        assert_eq!(request.url.path(), "/webhooks/sinch");
+        let headers: Vec<(&str, &[u8])> =
+            request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let now = twotick::clock::Clock::System.now();
+        let receive = || {
+            self.channel.receive(&twotick::channel::webhook::Webhook {
+                method: twotick::channel::webhook::Method::Post,
+                callback: self.channel.callback(),
+                path: None,
+                query: request.url.query(),
+                headers: &headers,
+                body: &request.body,
+                now,
+            })
+        };
+        let twotick::channel::webhook::Heard::Told(told) = receive().expect("the signature is right") else {
+            panic!("a report is no question")
+        };
+        assert!(receive().is_ok(), "until it is stored it may come again");
+        self.channel.stored(told.receipt, now);
+        let replayed = twotick::channel::signature::BadSignature::Replayed;
+        assert_eq!(receive().err(), Some(twotick::channel::webhook::NotHeard::Signature(replayed)));
+        if let Some(message) = told.own.inbound.first() {
+            return format!("{:?}", message.intent);
+        }
+        let report = told.own.reports.first().expect("a report");
+        assert_eq!(report.reference.map(|id| id.to_string()).as_deref(), Some(SINCH_REFERENCE));
+        match &report.status {
+            twotick::verification::values::ReportStatus::Failed(error) => format!("failed {}", error.code),
+            status => format!("{status:?}").to_lowercase(),
+        }
+    }
+}
+
+const SINCH_REFERENCE: &str = "msg_01m81zrq00fay80j6hb7h45br1";
+
+#[tokio::test]
+async fn sinchs_conversations_are_played_by_the_table() {
+    use twotick::channel::sinch::conversation::{Region, Settings, Via};
+    use twotick::channel::{Content, Settings as Kinds};
+    let settings = |via: Via| {
+        move |url: String| {
+            Kinds::SinchConversation(Settings {
+                base_url: url.clone(),
+                auth_url: url,
+                region: Region::Eu,
+                project_id: "project".to_owned(),
+                app_id: "01APP".to_owned(),
+                key_id: "key".to_owned(),
+                key_secret: "secret".into(),
+                via,
+                sender: None,
+                webhook_secrets: vec![sandbox::SINCH_WEBHOOK_SECRET.into()],
+            })
+        }
+    };
+    let template = || Content::Template { name: "login_code", language: "de" };
+    let mut whatsapp = Provider::start(settings(Via::Whatsapp)).await;
+    for (ending, reports) in [
+        ("00", &["sent", "delivered", "read"][..]),
+        ("01", &["sent"]),
+        ("02", &["failed 131026"]),
+        ("03", &["failed 131026"]),
+        ("04", &["delivered", "sent", "delivered", "sent", "read"]),
+        ("05", &["read"]),
+        ("06", &["sent", "delivered"]),
+        ("09", &["failed 131026"]),
+        ("10", &["sent", "delivered", "CodeDisowned"]),
+    ] {
+        let outcome = whatsapp.send(&format!("+120255501{ending}"), template()).await;
+        let accepted =
+            matches!(outcome, twotick::verification::values::Outcome::Accepted { provider_ref: Some(_) });
+        assert!(accepted, "{ending} {outcome:?}");
+        for report in reports {
+            assert_eq!(whatsapp.said().await, *report, "{ending}");
+        }
+    }
+    // Twice asked to come again, then accepted.
+    for _ in 0..2 {
+        let outcome = whatsapp.send("+12025550107", template()).await;
+        assert!(
+            matches!(&outcome, twotick::verification::values::Outcome::Refused { error, retry_after: Some(_) }
+                if error.code == "http_429"),
+            "{outcome:?}"
+        );
+    }
+    whatsapp.send("+12025550107", template()).await;
+    assert_eq!([whatsapp.said().await, whatsapp.said().await], ["sent", "delivered"]);
+    // Taken although its answer broke off: a 2xx is accepted, and the report brings the id.
+    let outcome = whatsapp.send("+12025550108", template()).await;
+    assert_eq!(outcome, twotick::verification::values::Outcome::Accepted { provider_ref: None });
+    assert_eq!([whatsapp.said().await, whatsapp.said().await], ["sent", "delivered"]);
+    let handset = whatsapp.sandbox.handset("+12025550100");
+    assert_eq!((handset.len(), handset[0].code.as_deref()), (1, Some("493817")));
+    assert_eq!(handset[0].channel, Channel::Whatsapp);
+
+    for via in [Via::Sms, Via::Rcs] {
+        let mut texts = Provider::start(settings(via)).await;
+        for (ending, last) in [("00", "delivered"), ("09", "failed RECIPIENT_NOT_REACHABLE")] {
+            texts.send(&format!("+120255501{ending}"), Content::Text("493817 is your code")).await;
+            assert_eq!([texts.said().await.as_str(), texts.said().await.as_str()], ["sent", last], "{via:?}");
+        }
+        assert_eq!(texts.sandbox.handset("+12025550100")[0].code.as_deref(), Some("493817"));
+    }
+}
+
+#[tokio::test]
+async fn sinchs_sms_are_played_by_the_table() {
+    use twotick::channel::sinch::sms::{Region, Settings};
+    use twotick::channel::{Content, Settings as Kinds};
+    let mut sms = Provider::start(|base_url| {
+        Kinds::SinchSms(Settings {
+            base_url,
+            region: Region::Eu,
+            service_plan_id: "plan".to_owned(),
+            api_token: "token".into(),
+            from: "Acme".to_owned(),
+            webhook_secrets: vec![sandbox::SINCH_WEBHOOK_SECRET.into()],
+        })
+    })
+    .await;
+    for (ending, last) in [("00", "delivered"), ("09", "failed 402")] {
+        let outcome = sms.send(&format!("+120255501{ending}"), Content::Text("493817 is your code")).await;
+        assert!(
+            matches!(outcome, twotick::verification::values::Outcome::Accepted { provider_ref: Some(_) }),
+            "{outcome:?}"
+        );
+        assert_eq!([sms.said().await.as_str(), sms.said().await.as_str()], ["sent", last], "{ending}");
+    }
+    assert_eq!(sms.sandbox.handset("+12025550100")[0].code.as_deref(), Some("493817"));
+    let journal = sms.sandbox.journal();
+    assert!(journal.iter().all(|one| one.reference.as_deref() == Some(SINCH_REFERENCE)));
 }

@@ -119,6 +119,7 @@ pub fn submission() -> Submission<'static> {
         to: NUMBER,
         code: CODE,
         content: Content::Template { name: "login_code", language: "en_US" },
+        of_use: Duration::from_secs(30),
     }
 }
 

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -80,6 +82,12 @@ pub fn authorization(
         .map_err(|_| SetupError::Header(setting))?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// The `Authorization` of a user and a password. A user has no colon in it.
+pub fn basic(user: &str, password: &SecretString, setting: &'static str) -> Result<HeaderValue, SetupError> {
+    let pair = SecretString::from(format!("{user}:{}", password.expose_secret()));
+    authorization("Basic", &STANDARD.encode(pair.expose_secret()).into(), setting)
 }
 
 /// A body of JSON, as bytes that are sent as they are.

@@ -310,7 +310,7 @@ impl Provider for HttpSms {
         };
         self.verifier.verify(webhook, content)?;
         let own = self.reading.read(content, webhook.reference());
-        Ok(Heard::Told(Told { own, of_others: Vec::new(), reply: Reply::EMPTY }))
+        Ok(Heard::Told(Told { own, of_others: Vec::new(), reply: Reply::EMPTY, receipt: None }))
     }
 
     fn signing_setting(&self) -> &'static str {

@@ -29,11 +29,15 @@ impl Keys {
 
     /// The value of a signature header, in the one form but for its case; compared in constant time.
     pub fn verify(&self, header: &[u8], body: &[u8]) -> Result<(), BadSignature> {
-        let claimed = claimed(header).ok_or(BadSignature::Malformed)?;
+        self.verify_parts(&claimed(header).ok_or(BadSignature::Malformed)?, &[body])
+    }
+
+    /// The signature itself, of all `parts` one after the other; compared in constant time.
+    pub(super) fn verify_parts(&self, claimed: &[u8; 32], parts: &[&[u8]]) -> Result<(), BadSignature> {
         let signed = self.0.iter().fold(false, |signed, key| {
             let mut mac = key.clone();
-            mac.update(body);
-            mac.verify_slice(&claimed).is_ok() | signed
+            parts.iter().for_each(|part| mac.update(part));
+            mac.verify_slice(claimed).is_ok() | signed
         });
         if signed { Ok(()) } else { Err(BadSignature::Wrong) }
     }
@@ -70,6 +74,8 @@ pub enum BadSignature {
     Wrong,
     #[error("the signature is right, but its time is too far from ours")]
     Stale,
+    #[error("the signature is right, but this delivery was stored before")]
+    Replayed,
 }
 
 impl BadSignature {
@@ -81,6 +87,7 @@ impl BadSignature {
             Self::Malformed => "malformed",
             Self::Wrong => "wrong",
             Self::Stale => "stale",
+            Self::Replayed => "replayed",
         }
     }
 }
@@ -212,9 +219,9 @@ mod tests {
 
     #[test]
     fn each_reason_has_a_word_of_its_own() {
-        use BadSignature::{Doubled, Malformed, Missing, Stale, Wrong};
-        let words = [Missing, Doubled, Malformed, Wrong, Stale].map(BadSignature::as_str);
-        assert_eq!(words, ["missing", "doubled", "malformed", "wrong", "stale"]);
+        use BadSignature::{Doubled, Malformed, Missing, Replayed, Stale, Wrong};
+        let words = [Missing, Doubled, Malformed, Wrong, Stale, Replayed].map(BadSignature::as_str);
+        assert_eq!(words, ["missing", "doubled", "malformed", "wrong", "stale", "replayed"]);
     }
 
     #[test]

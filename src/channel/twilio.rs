@@ -162,7 +162,7 @@ impl Provider for Twilio {
             incoming::Method::Post => {
                 self.keys.verify(webhook)?;
                 let own = webhook::parse(webhook);
-                Ok(Heard::Told(Told { own, of_others: Vec::new(), reply: NO_INSTRUCTIONS }))
+                Ok(Heard::Told(Told { own, of_others: Vec::new(), reply: NO_INSTRUCTIONS, receipt: None }))
             }
         }
     }

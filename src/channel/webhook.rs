@@ -7,6 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Delivery;
+use super::receipts::Receipt;
 use super::signature::BadSignature;
 use crate::verification::values::{ChannelName, MessageId, Timestamp};
 
@@ -107,6 +108,7 @@ impl<'a> Webhook<'a> {
 }
 
 /// What a provider wants.
+#[expect(clippy::large_enum_variant, reason = "made once for each request, and nearly always the larger")]
 #[derive(Debug)]
 pub enum Heard {
     /// Something to be stored before it is answered.
@@ -124,6 +126,9 @@ pub struct Told {
     pub of_others: Vec<(ChannelName, Delivery)>,
     /// What the provider wants to read once all of it is stored.
     pub reply: Reply,
+    /// Of a provider that says of each delivery which one it is. The same is refused once it is stored
+    /// ([`super::Channel::stored`]).
+    pub receipt: Option<Receipt>,
 }
 
 /// The body of an answer with status 200.

@@ -2,6 +2,8 @@
 
 mod http;
 mod meta;
+mod sinch_conversation;
+mod sinch_sms;
 mod twilio;
 
 use std::collections::BTreeMap;
@@ -24,9 +26,17 @@ pub(super) enum Kind {
     Meta,
     Http,
     Twilio,
+    SinchConversation,
+    SinchSms,
 }
 
-const KINDS: [(&str, Kind); 3] = [("meta", Kind::Meta), ("http", Kind::Http), ("twilio", Kind::Twilio)];
+const KINDS: [(&str, Kind); 5] = [
+    ("meta", Kind::Meta),
+    ("http", Kind::Http),
+    ("twilio", Kind::Twilio),
+    ("sinch-conversation", Kind::SinchConversation),
+    ("sinch-sms", Kind::SinchSms),
+];
 
 impl Kind {
     /// What `kind` is in the file.
@@ -35,6 +45,8 @@ impl Kind {
             Self::Meta => "meta",
             Self::Http => "http",
             Self::Twilio => "twilio",
+            Self::SinchConversation => "sinch-conversation",
+            Self::SinchSms => "sinch-sms",
         }
     }
 
@@ -44,6 +56,8 @@ impl Kind {
             Self::Meta => meta::read(section),
             Self::Http => http::read(section),
             Self::Twilio => twilio::read(section),
+            Self::SinchConversation => sinch_conversation::read(section),
+            Self::SinchSms => sinch_sms::read(section),
         }
     }
 }
@@ -105,13 +119,15 @@ fn channel(slot: &Slot<'_>, built_in: &Table) -> KnownChannel {
     KnownChannel { content: carries.map(|carries| (kind, carries)), read: read() }
 }
 
-/// The channel of that kind in the built-in file; its optional keys are the defaults.
+/// The channel of that kind in the built-in file; its optional keys are the defaults. The file has no example of most
+/// kinds: what all kinds have in common they take from that of kind `http`.
 fn default_channel(built_in: &Table, kind: Kind) -> Option<&Table> {
     let channels = as_table(&built_in.0.get("channels")?.node)?;
-    let tables = channels.0.values().filter_map(|entry| as_table(&entry.node));
-    let is_of_kind =
-        |table: &&Table| table.0.get("kind").is_some_and(|entry| entry.node.is_text(kind.word()));
-    tables.into_iter().find(is_of_kind)
+    let of_kind = |kind: Kind| {
+        let mut tables = channels.0.values().filter_map(|entry| as_table(&entry.node));
+        tables.find(|table| table.0.get("kind").is_some_and(|entry| entry.node.is_text(kind.word())))
+    };
+    of_kind(kind).or_else(|| of_kind(Kind::Http))
 }
 
 /// `connect_timeout` and `timeout`; connecting is a part of the whole.

@@ -167,6 +167,20 @@ impl Slot<'_> {
         })
     }
 
+    /// What a provider calls an account, an app or a key. It becomes part of an address or a header.
+    pub(super) fn provider_id(&self) -> Option<String> {
+        self.text("the id that the provider shows: 1 to 64 letters, digits, - and _", |text| {
+            let fits = (1..=64).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+            fits.then(|| text.to_owned())
+        })
+    }
+
+    /// Scheme and host of a provider: its own, `usual`, unless a stand-in is named.
+    pub(super) fn base_or(&self, usual: Option<&str>) -> Option<String> {
+        if self.is_set() { self.url(Address::Base) } else { usual.map(str::to_owned) }
+    }
+
     /// A file or folder; relative ones start where the process was started.
     pub(super) fn path(&self) -> Option<PathBuf> {
         let usable = |text: &str| !text.is_empty() && !text.contains('\0');

@@ -267,4 +267,34 @@ pub(super) static TABLE: &[Explanation] = &[
             "Nichts zu tun, solange es nicht anhält; sonst sehen Sie auf seiner Statusseite nach.",
         ),
     ),
+    ours(
+        "login_refused",
+        Operator,
+        said("Login refused", "Anmeldung abgelehnt"),
+        said(
+            "The provider gave no access token for the key of the configuration. Nothing was sent.",
+            "Der Anbieter hat für den Schlüssel der Konfiguration kein Zugangstoken ausgestellt. Nichts wurde \
+             gesendet.",
+        ),
+        said(
+            "Check `key_id`, `key_secret` and `auth_url`; make a new key at the provider if they are right.",
+            "Prüfen Sie `key_id`, `key_secret` und `auth_url`; erzeugen Sie beim Anbieter einen neuen Schlüssel, wenn \
+             alles stimmt.",
+        ),
+    ),
+    ours(
+        "login_unavailable",
+        Carrier,
+        said("Login not available", "Anmeldung nicht verfügbar"),
+        said(
+            "The provider gave no access token in time, or is busy. Nothing was sent, and it is tried again while the \
+             step has time.",
+            "Der Anbieter hat nicht rechtzeitig ein Zugangstoken ausgestellt oder ist überlastet. Nichts wurde gesendet, \
+             und es wird wieder versucht, solange der Schritt Zeit hat.",
+        ),
+        said(
+            "Nothing, unless it lasts; then check `auth_url` and the provider's status page.",
+            "Nichts zu tun, solange es nicht anhält; sonst prüfen Sie `auth_url` und die Statusseite des Anbieters.",
+        ),
+    ),
 ];

@@ -10,6 +10,7 @@ pub const WEBHOOK_LAST_RECEIVED: &str = "twotick_webhook_last_received_timestamp
 pub const WEBHOOKS_REFUSED_IN_A_ROW: &str = "twotick_webhooks_refused_in_a_row";
 pub const WEBHOOK_ITEMS_UNKNOWN: &str = "twotick_webhook_items_unknown_total";
 pub const WEBHOOK_ITEMS_FOREIGN: &str = "twotick_webhook_items_foreign_total";
+pub const CONSENTS: &str = "twotick_consents_heard_total";
 pub const REPORTS: &str = "twotick_reports_total";
 pub const CHECKS: &str = "twotick_checks_total";
 pub const VERIFICATIONS_CREATED: &str = "twotick_verifications_created_total";
@@ -37,6 +38,7 @@ pub fn describe() {
         WEBHOOK_ITEMS_FOREIGN,
         "Updates for a phone number or account that no channel has, or whose channel's secret did not sign"
     );
+    describe_counter!(CONSENTS, "Opt-ins and opt-outs that providers told of, by channel and state");
     describe_counter!(REPORTS, "Delivery reports by channel, status and standing");
     describe_counter!(CHECKS, "Codes that were checked, by result");
     describe_counter!(VERIFICATIONS_CREATED, "Verifications that were created, by profile");

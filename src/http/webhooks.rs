@@ -12,6 +12,7 @@ use super::error::{Code, Document, Problem};
 use super::input::read_body;
 use super::meters::{ChannelMeters, Received, StatusLabel};
 use super::{Shared, metrics as names, routes};
+use crate::channel::receipts::Receipt;
 use crate::channel::webhook::{Heard, Method, NotHeard, Reply, Told, Webhook};
 use crate::channel::{self, Channel, Delivery, Readable};
 use crate::failpoint;
@@ -37,6 +38,9 @@ const FASTEST_CLOCK: Duration = Duration::from_secs(24 * 60 * 60);
         ("channel" = String, Path, description = "A channel of the configuration", example = "whatsapp"),
         ("X-Hub-Signature-256" = Option<String>, Header, description = "Of kind `meta`: `sha256=` and the HMAC in hexadecimal, in either case"),
         ("X-Signature-256" = Option<String>, Header, description = "Of kind `http`: the same by `report_secret`, unless its `report` names another header or scheme"),
+        ("X-Sinch-Webhook-Signature" = Option<String>, Header, description = "Of the kinds `sinch-…`: the HMAC-SHA256 of body, nonce and timestamp in Base64"),
+        ("X-Sinch-Webhook-Nonce" = Option<String>, Header, description = "Different for each delivery; one that was stored before is refused"),
+        ("X-Sinch-Webhook-Timestamp" = Option<String>, Header, description = "Unix seconds, at most 5 minutes from our clock"),
     ),
     request_body(content = Object, description = "As the provider writes it; of kind `http` `{\"id\"?, \"reference\"?, \"status\": \"sent|delivered|failed\", \"error\"?: {\"code\", \"title\"}, \"at\"?}`; common words of carriers such as `DELIVRD` or `EXPIRED` count as well",
         example = json!({ "reference": "msg_06hzjqd1nbrm4q9a5c2kt7x80h", "status": "delivered" })),
@@ -105,9 +109,9 @@ async fn hear(
     };
     let body = body.inspect_err(|_| meters.webhook(Received::NotRead))?;
     match ask(shared, channel, request, method, &body) {
-        Ok(Heard::Told(Told { own, of_others, reply })) => {
+        Ok(Heard::Told(Told { own, of_others, reply, receipt })) => {
             let readable = own.readable;
-            let told = Deliveries { shared, channel, meters, own, of_others };
+            let told = Deliveries { shared, channel, meters, own, of_others, receipt };
             told.store(&body).await.inspect_err(|_| meters.webhook(Received::NotStored))?;
             meters.webhook(match readable {
                 Readable::Yes => Received::Stored,
@@ -178,13 +182,15 @@ struct Deliveries<'a> {
     meters: &'a ChannelMeters,
     own: Delivery,
     of_others: Vec<(ChannelName, Delivery)>,
+    receipt: Option<Receipt>,
 }
 
 impl Deliveries<'_> {
     async fn store(self, body: &[u8]) -> Result<(), Problem> {
-        let Self { shared, channel, meters, own, of_others } = self;
+        let Self { shared, channel, meters, own, of_others, receipt } = self;
         let now = shared.clock.now();
         count_unknown(&own);
+        count_consents(channel.name(), &own);
         channel.note_foreign(&own, now);
         let readable = own.readable;
         let own_is_empty = own.reports.is_empty() && own.inbound.is_empty() && own.alerts.is_empty();
@@ -204,18 +210,19 @@ impl Deliveries<'_> {
             heard_of.push((other, meters));
         }
         writer.write(shared).await?;
+        let own = [(channel, meters, receipt)];
+        let all = heard_of.iter().map(|(other, meters)| (&**other, *meters, None)).chain(own);
+        for (channel, meters, receipt) in all {
+            if channel.stored(receipt, now) > 0 {
+                meters.refused_in_a_row(0);
+            }
+        }
         let now = now.as_millis() as f64 / 1_000.0;
         // A delivery for others alone does not show that anything comes for this channel.
         if heard_of.is_empty() || !own_is_empty {
             meters.received_at(now);
         }
         heard_of.iter().for_each(|(_, meters)| meters.received_at(now));
-        let heard_of = heard_of.iter().map(|(channel, meters)| (&**channel, *meters));
-        for (channel, meters) in heard_of.chain([(channel, meters)]) {
-            if channel.stored() > 0 {
-                meters.refused_in_a_row(0);
-            }
-        }
         Ok(())
     }
 }
@@ -364,6 +371,15 @@ fn warn_operator(channel: &ChannelName, alert: &channel::Alert) {
         channel::Severity::Critical => {
             tracing::error!(%channel, code = alert.code, "the provider stops or will stop codes: {}", alert.title);
         }
+    }
+}
+
+/// Until there is a list of who may be written to, this is all that becomes of them.
+fn count_consents(channel: &ChannelName, delivery: &Delivery) {
+    for (consent, &people) in &delivery.consents {
+        let (name, state) = (channel.as_str().to_owned(), consent.as_str());
+        counter!(names::CONSENTS, "channel" => name, "state" => state).increment(people as u64);
+        tracing::info!(%channel, state, people, "the provider tells that people opted in or out; it is not kept");
     }
 }
 

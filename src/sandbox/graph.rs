@@ -169,7 +169,7 @@ fn accept(
 }
 
 /// An answer that breaks off: half of the promised bytes, then the connection closes.
-fn cut_off(reply: &Value) -> HttpResponse {
+pub(super) fn cut_off(reply: &Value) -> HttpResponse {
     let whole = reply.to_string().into_bytes();
     let length = whole.len() as u64;
     let half = Bytes::from(whole).slice(..length as usize / 2);

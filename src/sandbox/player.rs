@@ -20,7 +20,7 @@ use super::graph::{self, Message, Price, Status};
 use super::handsets::{Channel, Entry, Handsets, Happening, Number};
 use super::journal::Journal;
 use super::scenario::{self, Step};
-use super::webhooks::{self, Taken, Webhooks};
+use super::webhooks::{self, Signing, Taken, Webhooks};
 
 /// Messages whose scenario is under way at once, some kilobytes each. Beyond, both providers say "slow down".
 const PLAYING: usize = 10_000;
@@ -58,8 +58,18 @@ impl Player {
             journal: Journal::default(),
             stopping: CancellationToken::new(),
             pages: Arc::new(Semaphore::new(PAGES)),
-            meta: Webhooks::new(&client, &options.webhook_url, "X-Hub-Signature-256", &options.app_secret)?,
-            carrier: Webhooks::new(&client, &options.report_url, "X-Signature-256", &options.report_secret)?,
+            meta: Webhooks::new(
+                &client,
+                &options.webhook_url,
+                Signing::Header("X-Hub-Signature-256"),
+                &options.app_secret,
+            )?,
+            carrier: Webhooks::new(
+                &client,
+                &options.report_url,
+                Signing::Header("X-Signature-256"),
+                &options.report_secret,
+            )?,
             pace: options.pace,
             late_after: options.late_after,
             texted: broadcast::Sender::new(TEXTED),
@@ -104,8 +114,7 @@ impl Player {
 
     pub(super) fn play_sms(self: &Arc<Self>, sms: Sms, room: OwnedSemaphorePermit) {
         let player = Arc::clone(self);
-        // Fails when nobody waits for one.
-        let _ = self.texted.send(sms.to.clone());
+        self.texts(&sms.to);
         self.spawn(async move {
             let end = match sms.to.scenario().sms {
                 scenario::Sms::Delivered => carrier::Status::Delivered,
@@ -129,7 +138,22 @@ impl Player {
         self.playing.wait().await;
     }
 
-    fn spawn(&self, scenario: impl Future<Output = ()> + Send + 'static) {
+    /// Reports of Sinch about a message that named this address.
+    pub(super) fn sinch_hook(&self, callback: &str) -> Option<Webhooks> {
+        self.carrier.for_sinch(callback)
+    }
+
+    /// Says that an SMS goes to this number.
+    pub(super) fn texts(&self, to: &Number) {
+        // Fails when nobody waits for one.
+        let _ = self.texted.send(to.clone());
+    }
+
+    pub(super) fn texted(&self) -> broadcast::Receiver<Number> {
+        self.texted.subscribe()
+    }
+
+    pub(super) fn spawn(&self, scenario: impl Future<Output = ()> + Send + 'static) {
         let stopping = self.stopping.clone();
         let task = async move {
             stopping.run_until_cancelled(scenario).await;
@@ -137,7 +161,12 @@ impl Player {
         self.playing.spawn_on(task, &self.runtime);
     }
 
-    async fn wait_before(&self, step: Step, to: &Number, texted: &mut broadcast::Receiver<Number>) {
+    pub(super) async fn wait_before(
+        &self,
+        step: Step,
+        to: &Number,
+        texted: &mut broadcast::Receiver<Number>,
+    ) {
         match step {
             Step::DeliveredLate => {
                 if tokio::time::timeout(self.late_after, heard_of(to, texted)).await.is_ok() {

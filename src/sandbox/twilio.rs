@@ -51,8 +51,7 @@ impl Callback {
         Call {
             url,
             content_type: "application/x-www-form-urlencoded",
-            header: SIGNATURE,
-            signature: sign(&self.token, self.url.as_str(), body.as_bytes()),
+            headers: vec![(SIGNATURE, sign(&self.token, self.url.as_str(), body.as_bytes()))],
             body,
         }
     }

@@ -4,6 +4,8 @@ use std::fmt::Write;
 use std::io;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
@@ -22,7 +24,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Webhooks {
     client: Client,
     url: Url,
-    header: &'static str,
+    signing: Signing,
     key: Hmac<Sha256>,
 }
 
@@ -30,9 +32,18 @@ pub(super) struct Webhooks {
 pub(super) struct Call {
     pub(super) url: Url,
     pub(super) content_type: &'static str,
-    pub(super) header: &'static str,
-    pub(super) signature: String,
+    /// The signature and what belongs to it.
+    pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: String,
+}
+
+/// Where the signature stands, and of what it is.
+#[derive(Clone, Copy)]
+pub(super) enum Signing {
+    /// `sha256=` and the HMAC of the body, in this header.
+    Header(&'static str),
+    /// In four headers, with a nonce and the time.
+    Sinch,
 }
 
 /// Whether a report was answered with 200.
@@ -46,16 +57,26 @@ impl Webhooks {
     pub(super) fn new(
         client: &Client,
         url: &str,
-        header: &'static str,
+        signing: Signing,
         secret: &SecretString,
     ) -> io::Result<Self> {
         let url = Url::parse(url)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https"))
             .ok_or_else(|| invalid("the URL that takes the webhooks must begin with http:// or https://"))?;
-        let key = Hmac::new_from_slice(secret.expose_secret().as_bytes())
-            .map_err(|_| invalid("the secret that signs the webhooks cannot be used as a key"))?;
-        Ok(Self { client: client.clone(), url, header, key })
+        let key = keyed(secret.expose_secret())
+            .ok_or_else(|| invalid("the secret that signs the webhooks cannot be used as a key"))?;
+        Ok(Self { client: client.clone(), url, signing, key })
+    }
+
+    /// To the same server, whatever host `callback` names: nothing leaves for elsewhere.
+    pub(super) fn for_sinch(&self, callback: &str) -> Option<Self> {
+        let named = Url::parse(callback).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+        let mut url = self.url.clone();
+        url.set_path(named.path());
+        url.set_query(named.query());
+        let key = keyed(super::sinch::WEBHOOK_SECRET)?;
+        Some(Self { client: self.client.clone(), url, signing: Signing::Sinch, key })
     }
 
     /// Scheme, host and port of the receiver.
@@ -69,8 +90,8 @@ impl Webhooks {
 
     /// Posts exactly these bytes until they are answered with 200, at most eleven times.
     pub(super) async fn post(&self, body: String) -> Taken {
-        let (url, signature) = (self.url.clone(), self.sign(body.as_bytes()));
-        self.make(Call { url, content_type: "application/json", header: self.header, signature, body }).await
+        let (url, headers) = (self.url.clone(), self.signed(body.as_bytes()));
+        self.make(Call { url, content_type: "application/json", headers, body }).await
     }
 
     /// Makes a call until it is answered with 200, at most eleven times.
@@ -104,12 +125,10 @@ impl Webhooks {
     }
 
     async fn try_once(&self, call: &Call) -> Result<StatusCode, Unreachable> {
-        let request = self
-            .client
-            .post(call.url.clone())
-            .header(CONTENT_TYPE, call.content_type)
-            .header(call.header, &call.signature)
-            .body(call.body.clone());
+        let request = self.client.post(call.url.clone()).header(CONTENT_TYPE, call.content_type);
+        let request =
+            call.headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+        let request = request.body(call.body.clone());
         let response = request.send().await.map_err(|error| {
             tracing::debug!(error = %error.without_url(), "sandbox: a report was not taken, trying again");
             Unreachable
@@ -117,11 +136,32 @@ impl Webhooks {
         Ok(response.status())
     }
 
-    fn sign(&self, body: &[u8]) -> String {
+    /// Each further try of a report has the same headers as the first.
+    fn signed(&self, body: &[u8]) -> Vec<(&'static str, String)> {
         let mut key = self.key.clone();
         key.update(body);
-        format!("sha256={}", hex(&key.finalize().into_bytes()))
+        match self.signing {
+            Signing::Header(name) => vec![(name, format!("sha256={}", hex(&key.finalize().into_bytes())))],
+            Signing::Sinch => {
+                let now = super::now();
+                let mut nonce = self.key.clone();
+                nonce.update(format!("{} {now}", hex(&key.clone().finalize().into_bytes())).as_bytes());
+                let nonce = hex(&nonce.finalize().into_bytes()[..13]).to_uppercase();
+                let time = now.as_second().to_string();
+                key.update(format!(".{nonce}.{time}").as_bytes());
+                vec![
+                    ("X-Sinch-Webhook-Signature", STANDARD.encode(key.finalize().into_bytes())),
+                    ("X-Sinch-Webhook-Nonce", nonce),
+                    ("X-Sinch-Webhook-Timestamp", time),
+                    ("X-Sinch-Webhook-Algorithm", "HmacSHA256".to_owned()),
+                ]
+            }
+        }
     }
+}
+
+fn keyed(secret: &str) -> Option<Hmac<Sha256>> {
+    Hmac::new_from_slice(secret.as_bytes()).ok()
 }
 
 /// The client for both receivers. Straight there: no proxy, no redirect.

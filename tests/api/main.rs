@@ -11,6 +11,7 @@ mod logs;
 mod operations;
 mod people;
 mod reads;
+mod sinch;
 mod support;
 mod timelines;
 mod waiting;

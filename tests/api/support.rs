@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use twotick::app::metrics;
 use twotick::changing::Changing;
+use twotick::channel::sinch::conversation;
 use twotick::channel::webhook::Callback;
 use twotick::channel::{self, Basis, Channel, Settings, Timeouts, http_sms, meta, signature, twilio};
 use twotick::clock::{Clock, ManualClock};
@@ -37,6 +38,7 @@ pub const OTHER_APPS_KEY: &str = "bank-key-0123456789";
 pub const APP_SECRET: &str = "app-secret-0123456789";
 pub const REPORT_SECRET: &str = "report-secret-0123456789";
 pub const TWILIO_TOKEN: &str = "twilio-token-0123456789";
+pub const SINCH_SECRET: &str = "sinch-secret-0123456789";
 pub const VERIFY_TOKEN: &str = "verify-token-0123";
 pub const PHONE_NUMBER_ID: &str = "106540352242922";
 pub const SECOND_PHONE_NUMBER_ID: &str = "106540352242933";
@@ -44,7 +46,7 @@ pub const BUSINESS_ACCOUNT_ID: &str = "102290129340398";
 pub const NUMBER: &str = "+12025550100";
 const MASTER: [u8; 32] = [7; 32];
 /// 2026-11-18T14:13:20Z
-const START: i64 = 1_795_011_200_000;
+pub const START: i64 = 1_795_011_200_000;
 
 pub struct Server {
     pub addr: SocketAddr,
@@ -360,7 +362,10 @@ fn profile(name: &str) -> Profile {
         default_locale: "en".to_owned(),
         steps: vec![
             step(
-                if ["second", "twilio"].contains(&name) { name } else { "whatsapp" },
+                match name {
+                    "second" | "sinch" | "twilio" => name,
+                    _ => "whatsapp",
+                },
                 &["en", "de", "pt_BR", "zh-Hant", "iw"],
                 Some(30),
             ),
@@ -400,6 +405,18 @@ fn channels() -> BTreeMap<String, Arc<Channel>> {
         via: twilio::Via::Sms,
         content_sids: None,
     });
+    let sinch = Settings::SinchConversation(conversation::Settings {
+        base_url: "http://127.0.0.1:9".to_owned(),
+        auth_url: "http://127.0.0.1:9".to_owned(),
+        region: conversation::Region::Eu,
+        project_id: "project".to_owned(),
+        app_id: "01APP".to_owned(),
+        key_id: "key".to_owned(),
+        key_secret: secret("key-secret"),
+        via: conversation::Via::Whatsapp,
+        sender: None,
+        webhook_secrets: vec![secret(SINCH_SECRET)],
+    });
     let basis = |name: &str| {
         let name = ChannelName::new(name);
         let timeouts = Timeouts { connect: Duration::from_secs(2), whole: Duration::from_secs(10) };
@@ -410,6 +427,7 @@ fn channels() -> BTreeMap<String, Arc<Channel>> {
         (basis("second"), meta(SECOND_PHONE_NUMBER_ID)),
         (basis("sms"), sms),
         (basis("twilio"), twilio),
+        (basis("sinch"), sinch),
     ];
     let channels = channel::all(settings).unwrap();
     channels.into_iter().map(|(name, channel)| (name.to_string(), channel)).collect()

@@ -30,6 +30,7 @@ fn submission() -> Submission<'static> {
         to: "+491713920011",
         code: "483920",
         content: Content::Text("483920 ist Ihr Code."),
+        of_use: Duration::from_secs(600),
     }
 }
 

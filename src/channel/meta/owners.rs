@@ -143,6 +143,6 @@ impl<'a> Sorted<'a> {
         let others = self.owners.others;
         let of_others = self.of_others.into_iter();
         let of_others = of_others.map(|(place, delivery)| (others[place].member.name.clone(), delivery));
-        Told { own: self.own, of_others: of_others.collect(), reply: Reply::EMPTY }
+        Told { own: self.own, of_others: of_others.collect(), reply: Reply::EMPTY, receipt: None }
     }
 }

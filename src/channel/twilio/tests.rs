@@ -40,7 +40,7 @@ fn sms(base_url: &str) -> Twilio {
 }
 
 fn submission(content: Content<'static>) -> Submission<'static> {
-    Submission { reference: REFERENCE.parse().unwrap(), to: "+491713920011", code: "483920", content }
+    Submission { reference: REFERENCE.parse().unwrap(), to: "+491713920011", code: "483920", of_use: Duration::from_secs(600), content }
 }
 
 const TEXT: Content<'static> = Content::Text("483920 ist Ihr Code & mehr.");
@@ -252,7 +252,7 @@ fn ask(query: Option<&str>, headers: &[(&str, &[u8])], body: &str) -> Result<Hea
 
 fn told(query: Option<&str>, body: &str) -> Delivery {
     match hear(query, body) {
-        Ok(Heard::Told(Told { own, of_others, reply })) => {
+        Ok(Heard::Told(Told { own, of_others, reply, receipt: None })) => {
             assert!(of_others.is_empty());
             assert_eq!(reply.content_type, Some("text/xml; charset=utf-8"));
             assert!(reply.body.ends_with("<Response/>"), "{}", reply.body);

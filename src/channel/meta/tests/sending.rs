@@ -17,6 +17,7 @@ fn submission() -> Submission<'static> {
         to: "+491713920011",
         code: "483920",
         content: Content::Template { name: "login_code", language: "de" },
+        of_use: Duration::from_secs(30),
     }
 }
 

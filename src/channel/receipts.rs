@@ -1,0 +1,94 @@
+//! Which deliveries were stored already, for providers that give each a name of its own.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+use crate::verification::values::Timestamp;
+
+/// Only a provider's own deliveries come in here. A provider that sends 100 a second has 60,000 within the ten minutes
+/// in which a time of 5 minutes either way counts; beyond this number the oldest is forgotten. About 10 MB.
+const MOST: usize = 100_000;
+
+/// Names one signed delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Receipt {
+    /// After this its time is refused, so that nobody needs to remember it.
+    until: Timestamp,
+    name: [u8; 16],
+}
+
+impl Receipt {
+    /// `name` is as long as the provider likes.
+    pub fn new(name: &[u8], until: Timestamp) -> Self {
+        let digest: [u8; 32] = Sha256::digest(name).into();
+        let mut name = [0; 16];
+        name.copy_from_slice(&digest[..16]);
+        Self { until, name }
+    }
+}
+
+/// The receipts of what a channel has stored. In memory only: after a restart a delivery may be taken twice within the
+/// time that its signature counts, which changes nothing, because a report that is repeated changes nothing.
+#[derive(Default)]
+pub struct Receipts(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    /// The first ends first.
+    by_end: BTreeSet<Receipt>,
+    names: HashSet<[u8; 16]>,
+}
+
+impl Receipts {
+    pub fn has(&self, receipt: &Receipt) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).names.contains(&receipt.name)
+    }
+
+    pub fn remember(&self, receipt: Receipt, now: Timestamp) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.names.insert(receipt.name) {
+            known.by_end.insert(receipt);
+        }
+        while known.by_end.first().is_some_and(|first| first.until < now || known.by_end.len() > MOST) {
+            if let Some(first) = known.by_end.pop_first() {
+                known.names.remove(&first.name);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_millis(second * 1_000)
+    }
+
+    #[test]
+    fn a_receipt_is_known_until_its_end() {
+        let receipts = Receipts::default();
+        let one = Receipt::new(b"one", at(300));
+        assert!(!receipts.has(&one));
+        receipts.remember(one, at(0));
+        assert!(receipts.has(&one));
+        assert!(receipts.has(&Receipt::new(b"one", at(900))), "the name counts, whatever time comes with it");
+        receipts.remember(Receipt::new(b"two", at(600)), at(300));
+        assert!(receipts.has(&one));
+        receipts.remember(Receipt::new(b"three", at(601)), at(301));
+        assert!(!receipts.has(&one));
+        assert!(receipts.has(&Receipt::new(b"two", at(600))));
+    }
+
+    #[test]
+    fn the_memory_is_bounded() {
+        let receipts = Receipts::default();
+        let name = |n: usize| Receipt::new(&n.to_le_bytes(), at(300 + n as i64));
+        (0..=MOST).for_each(|n| receipts.remember(name(n), at(0)));
+        assert!(!receipts.has(&name(0)), "the oldest made room");
+        assert!(receipts.has(&name(1)) && receipts.has(&name(MOST)));
+        assert_eq!(receipts.0.lock().unwrap().by_end.len(), MOST);
+    }
+}

@@ -1,0 +1,182 @@
+//! WhatsApp, SMS and RCS through Sinch's Conversation API. Each message names one channel (`DISPATCH_ONLY`), so that
+//! Sinch never falls back by itself (Sinch, Conversation API reference and SDK for Node.js 1.5.0, 2026).
+
+mod errors;
+mod report;
+mod request;
+mod token;
+
+use std::sync::Arc;
+
+use reqwest::header::AUTHORIZATION;
+use reqwest::{Method, StatusCode, Url};
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::proof::{self, SECRETS};
+use crate::channel::exchange::{self, Answer, Confidential, Endpoint, unanswered};
+use crate::channel::signature::Keys;
+use crate::channel::webhook::{Heard, NotHeard, Reply, Told, Webhook};
+use crate::channel::{
+    Basis, Provider, Sent, SetupError, Submission, Timeouts, lenient, refused, wire, wrong_content,
+};
+use crate::clock::Stopwatch;
+use crate::verification::values::{ErrorClass, Outcome};
+use token::{Token, Tokens};
+
+/// Where tokens come from, for all regions.
+pub const AUTH_ADDRESS: &str = "https://auth.sinch.com";
+
+/// `[channels.NAME]` of kind `sinch-conversation`.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The region's address, or what stands in for it; no slash at its end.
+    pub base_url: String,
+    /// [`AUTH_ADDRESS`], or what stands in for it; no slash at its end.
+    pub auth_url: String,
+    pub region: Region,
+    /// Letters, digits, `-` and `_`.
+    pub project_id: String,
+    pub app_id: String,
+    /// Without a colon.
+    pub key_id: String,
+    pub key_secret: SecretString,
+    pub via: Via,
+    /// Of an SMS; `None`: as the app is set up.
+    pub sender: Option<String>,
+    /// 1 to 16, any of which may have signed a webhook.
+    pub webhook_secrets: Vec<SecretString>,
+}
+
+/// An app lives in one region; the others answer 404.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Region {
+    Eu,
+    Us,
+    Br,
+}
+
+impl Region {
+    pub fn address(self) -> &'static str {
+        match self {
+            Self::Eu => "https://eu.conversation.api.sinch.com",
+            Self::Us => "https://us.conversation.api.sinch.com",
+            Self::Br => "https://br.conversation.api.sinch.com",
+        }
+    }
+}
+
+/// The one channel of Sinch's that a message takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    Whatsapp,
+    Sms,
+    Rcs,
+}
+
+impl Via {
+    /// Sinch's word.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Whatsapp => "WHATSAPP",
+            Self::Sms => "SMS",
+            Self::Rcs => "RCS",
+        }
+    }
+}
+
+pub struct Conversation {
+    app_id: String,
+    via: Via,
+    sender: Option<String>,
+    callback: String,
+    timeouts: Timeouts,
+    endpoint: Endpoint,
+    url: Url,
+    tokens: Tokens,
+    keys: Keys,
+}
+
+impl Conversation {
+    pub fn new(basis: &Basis, settings: Settings) -> Result<Self, SetupError> {
+        let send = format!("{}/v1/projects/{}/messages:send", settings.base_url, settings.project_id);
+        let url = exchange::http_url(&send, "base_url")?;
+        let auth = exchange::http_url(&format!("{}/oauth2/token", settings.auth_url), "auth_url")?;
+        let basic = exchange::basic(&settings.key_id, &settings.key_secret, "key_secret")?;
+        // What is left is more than the message's own connection may take, so that a provider that cannot be reached is
+        // told apart from one that does not answer.
+        let patience = basis.timeouts.whole / 3;
+        Ok(Self {
+            app_id: settings.app_id,
+            via: settings.via,
+            sender: settings.sender,
+            callback: basis.callback.to_string(),
+            timeouts: basis.timeouts,
+            endpoint: Endpoint::new(basis, &url)?,
+            url,
+            tokens: Tokens::new(basis, auth, basic, patience)?,
+            keys: Keys::new(&settings.webhook_secrets, SECRETS)?,
+        })
+    }
+
+    /// Shows one token. A 401 comes before Sinch takes the message, and only after it may the message be sent once more.
+    async fn submit(&self, submission: &Submission<'_>, body: &Value) -> Result<Outcome, Outcome> {
+        let watch = Stopwatch::start();
+        let token = self.tokens.one(None, submission).await?;
+        let answer = self.ask(&token, body, &watch).await;
+        if !matches!(&answer, Answer::Received(received) if received.status == StatusCode::UNAUTHORIZED) {
+            return Ok(outcome(answer, &token, submission));
+        }
+        let newer = self.tokens.one(Some(&token), submission).await?;
+        if watch.elapsed() > self.timeouts.whole / 2 {
+            return Err(token::unavailable("the provider gave a new token too late for this attempt"));
+        }
+        Ok(outcome(self.ask(&newer, body, &watch).await, &newer, submission))
+    }
+
+    async fn ask(&self, token: &Token, body: &Value, watch: &Stopwatch) -> Answer {
+        let request = self.endpoint.request(Method::POST, self.url.clone());
+        let request = request.header(AUTHORIZATION, token.authorization.clone());
+        let left = self.timeouts.whole.saturating_sub(watch.elapsed());
+        self.endpoint.ask(exchange::json(request, body).timeout(left)).await
+    }
+}
+
+/// A 2xx is accepted whatever its body is like: a message that was taken must not be sent again.
+fn outcome(answer: Answer, token: &Arc<Token>, submission: &Submission<'_>) -> Outcome {
+    let received = match unanswered(answer) {
+        Ok(received) => received,
+        Err(outcome) => return outcome,
+    };
+    let confidential = Confidential::new(submission).by(&token.authorization);
+    match received.status.as_u16() {
+        200..=299 => {
+            let id = |json: &Value| wire::reference(json.get("message_id")?);
+            let provider_ref = received.body.as_deref().and_then(|body| lenient::find(body, id));
+            Outcome::Accepted { provider_ref }
+        }
+        // Sinch's first validation: our request, not the person.
+        400 => refused("http_400", received.words(&confidential), ErrorClass::Configuration),
+        _ => received.judge_by_status(&confidential),
+    }
+}
+
+impl Provider for Conversation {
+    async fn send(&self, submission: &Submission<'_>) -> Sent {
+        let Some(body) = self.body(submission) else { return wrong_content().into() };
+        self.submit(submission, &body).await.unwrap_or_else(|refused| refused).into()
+    }
+
+    fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
+        let receipt = Some(proof::verify(&self.keys, webhook)?);
+        let own = report::parse(webhook.body, &self.app_id);
+        Ok(Heard::Told(Told { own, of_others: Vec::new(), reply: Reply::EMPTY, receipt }))
+    }
+
+    fn signing_setting(&self) -> &'static str {
+        SECRETS
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+//! Why a message failed, in Sinch's words: the reason codes of its SDKs (Node.js 1.5.0, Java of July 2026).
+
+use serde::Deserialize;
+
+use crate::channel::wire::Text;
+use crate::channel::{scrub, status};
+use crate::explain;
+use crate::verification::values::{DeliveryError, ErrorClass};
+
+/// `reason` of a report.
+#[derive(Default, Deserialize)]
+pub(super) struct Reason<'a> {
+    #[serde(borrow, default)]
+    code: Text<'a>,
+    #[serde(borrow, default)]
+    description: Text<'a>,
+    #[serde(borrow, default)]
+    sub_code: Text<'a>,
+    /// The channel's own code: on WhatsApp it is Meta's.
+    #[serde(borrow, default)]
+    channel_code: Text<'a>,
+}
+
+impl Reason<'_> {
+    /// `word` is the status that came with it.
+    pub(super) fn into_error(self, on_whatsapp: bool, word: &str) -> DeliveryError {
+        let title = self.description.get().map(scrub::title).and_then(scrub::legible);
+        let metas = self.channel_code.get().filter(|_| on_whatsapp).and_then(meta);
+        let (code, class) = match (metas, self.code.get()) {
+            (Some((code, class)), _) => (Some(code), class),
+            (None, Some(code)) => (scrub::token(code), class_of(code, self.sub_code.get())),
+            (None, None) => (None, ErrorClass::Fallback),
+        };
+        DeliveryError {
+            title: title.or_else(|| code.clone()).unwrap_or_else(|| status::unexplained("Sinch", word)),
+            code: code.unwrap_or_else(|| "no_reason".to_owned()),
+            class,
+        }
+    }
+}
+
+/// `None` for a number that is not in Meta's table: then Sinch's own code says more.
+fn meta(code: &str) -> Option<(String, ErrorClass)> {
+    let number = code.trim().parse().ok()?;
+    Some((u32::to_string(&number), explain::meta_code(number)?.class()?))
+}
+
+fn class_of(code: &str, sub_code: Option<&str>) -> ErrorClass {
+    if sub_code == Some("INACTIVE_SENDER") {
+        return ErrorClass::Sender;
+    }
+    match code {
+        "RECIPIENT_NOT_REACHABLE"
+        | "RECIPIENT_INVALID_CHANNEL_IDENTITY"
+        | "NO_CHANNEL_IDENTITY_FOR_CONTACT" => ErrorClass::Recipient,
+        "RATE_LIMITED" | "INTERNAL_ERROR" => ErrorClass::Retry,
+        "CHANNEL_BAD_CONFIGURATION"
+        | "CHANNEL_CONFIGURATION_MISSING"
+        | "UNKNOWN_APP"
+        | "NO_PERMISSION"
+        | "INACTIVE_CREDENTIAL" => ErrorClass::Sender,
+        "BAD_REQUEST"
+        | "MESSAGE_SPLIT_REQUIRED"
+        | "OUTSIDE_ALLOWED_SENDING_WINDOW"
+        | "DELIVERY_REJECTED_DUE_TO_POLICY"
+        | "UNSUPPORTED_OPERATION" => ErrorClass::Configuration,
+        template if template.starts_with("TEMPLATE_") => ErrorClass::Configuration,
+        // Among them RECIPIENT_NOT_OPTED_IN, CHANNEL_FAILURE, CHANNEL_REJECT, DELIVERY_TIMED_OUT, MESSAGE_EXPIRED.
+        _ => ErrorClass::Fallback,
+    }
+}
