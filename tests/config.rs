@@ -1220,9 +1220,10 @@ fn with_channel(channel: &str, step: &str) -> String {
         {channel}
         webhook_secrets = ["CANARY-hook-secret"]
         [profiles.login]
+        brand = "Acme"
         steps = [{{ channel = "sinch", {step} }}]
         [templates.code]
-        locales = {{ de = "de" }}
+        locales = {{ en = "en" }}
         button = "copy_code"
         [texts.otp]
         en = "{{code}}"
