@@ -23,6 +23,37 @@ pub fn decimal(letter: char) -> Option<char> {
     u32::try_from(before % 10).ok().and_then(|value| char::from_digit(value, 10))
 }
 
+/// The digit that a person reads in a letter which is none: superscripts, subscripts, circled and parenthesized digits,
+/// and the numerals of Chinese and Japanese. `None` for digits and for everything else.
+pub fn pictured(letter: char) -> Option<char> {
+    const HAN: &str = "〇一二三四五六七八九";
+    let one_of = |first: char, last: char, value: u32| {
+        let place = u32::from(letter).checked_sub(u32::from(first))?;
+        (letter <= last).then(|| char::from_digit(place + value, 10)).flatten()
+    };
+    match letter {
+        '⁰' | '₀' | '⓪' | '⓿' | '零' => Some('0'),
+        '¹' => Some('1'),
+        '²' => Some('2'),
+        '³' => Some('3'),
+        _ => [
+            ('⁴', '⁹', 4),
+            ('₁', '₉', 1),
+            ('①', '⑨', 1),
+            ('⑴', '⑼', 1),
+            ('⒈', '⒐', 1),
+            ('❶', '❾', 1),
+            ('➀', '➈', 1),
+            ('➊', '➒', 1),
+        ]
+        .into_iter()
+        .find_map(|(first, last, value)| one_of(first, last, value))
+        .or_else(|| {
+            HAN.chars().position(|known| known == letter).and_then(|at| char::from_digit(at as u32, 10))
+        }),
+    }
+}
+
 /// Whether a character only separates digits for the eye: a blank, a dash, a dot, or nothing that is seen.
 pub fn is_separator(letter: char) -> bool {
     is_blank(letter) || CodePointSetData::new::<Dash>().contains(letter) || LOOKS_LIKE_ONE.contains(&letter)
@@ -109,6 +140,16 @@ mod tests {
                 assert_eq!(decimal(digit), char::from_digit(value, 10), "{script} {value}");
             }
         }
+    }
+
+    #[test]
+    fn pictures_of_digits_are_read_and_are_no_digits() {
+        for written in ["⁰¹²³⁴⁵⁶⁷⁸⁹", "₀₁₂₃₄₅₆₇₈₉", "⓪①②③④⑤⑥⑦⑧⑨", "〇一二三四五六七八九"]
+        {
+            assert_eq!(written.chars().filter_map(pictured).collect::<String>(), "0123456789", "{written}");
+            assert!(written.chars().all(|letter| decimal(letter).is_none()), "{written}");
+        }
+        assert!("abc09٣½十".chars().all(|letter| pictured(letter).is_none()));
     }
 
     #[test]

@@ -122,7 +122,9 @@ async fn twilio_sends_and_reports_to_the_address_of_the_message() {
     ] {
         let channel = of_twilio(&world.sandbox.url(), via);
         let reference = "msg_01m81zrq00fay80j6hb7h45br1".parse().expect("an id");
-        let sent = channel.send(&Submission { reference, to, code: "493817", of_use: Duration::from_secs(600), content }).await;
+        let sent = channel
+            .send(&Submission { reference, to, code: "493817", of_use: Duration::from_secs(600), content })
+            .await;
         let SendOutcome::Accepted { provider_ref } = sent.outcome else { panic!("{to}: {:?}", sent.outcome) };
         for expected in ["sent", end] {
             let received = tokio::time::timeout(PATIENCE, world.hook.received.recv()).await;

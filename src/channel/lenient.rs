@@ -98,6 +98,7 @@ impl Mender<'_> {
                 b'"' => self.string(at + 1),
                 b'-' | b'+' | b'0'..=b'9' => self.number(at),
                 b',' => self.comma(at),
+                b'N' | b'I' => self.no_number(at),
                 _ => at + 1,
             };
         }
@@ -152,11 +153,27 @@ impl Mender<'_> {
         let length = bytes[start..].iter().take_while(|byte| is_part(byte)).count();
         let token = &self.text[start..start + length];
         let digits = token.trim_start_matches(['+', '-']);
+        let is_infinite = digits.parse::<f64>().is_ok_and(f64::is_infinite);
+        if is_infinite && !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            // `-Infinity` and `1e400` are numbers elsewhere and not in JSON.
+            self.replace(start, length, "null");
+            return start + length;
+        }
         let strange = digits.len() > SAFE_DIGITS
             || token.starts_with('+')
             || (digits.len() > 1 && digits.starts_with('0'));
         if strange && !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
             self.replace(start, length, &format!("\"{}\"", token.trim_start_matches('+')));
+        }
+        start + length
+    }
+
+    /// `NaN` and `Infinity`, which some libraries write.
+    fn no_number(&mut self, start: usize) -> usize {
+        let rest = &self.text[start..];
+        let length = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+        if ["NaN", "Infinity"].contains(&&rest[..length]) {
+            self.replace(start, length, "null");
         }
         start + length
     }
@@ -202,6 +219,20 @@ mod tests {
 
     fn utf_16(text: &str, write: fn(u16) -> [u8; 2]) -> Vec<u8> {
         text.encode_utf16().flat_map(write).collect()
+    }
+
+    #[test]
+    fn numbers_that_json_does_not_have_cost_nothing_but_themselves() {
+        for strange in ["NaN", "Infinity", "-Infinity", "1e400", "-1e400"] {
+            for text in [
+                format!("{{\"id\":\"n1\",\"cost\":{strange}}}"),
+                format!("{{\"cost\":{strange},\"id\":\"n1\"}}"),
+            ] {
+                assert_eq!(object(text.as_bytes()), Some(json!({"id": "n1", "cost": null})), "{text}");
+            }
+        }
+        let text = br#"{"id":"NaN Infinity"}"#;
+        assert_eq!(object(text), Some(json!({"id": "NaN Infinity"})));
     }
 
     #[test]

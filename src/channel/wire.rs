@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use serde_json::Value;
@@ -24,7 +25,16 @@ pub fn word(value: &Value) -> Option<String> {
 
 /// What a provider calls a message.
 pub fn reference(value: &Value) -> Option<ProviderRef> {
-    ProviderRef::parse(&word(value)?).ok()
+    provider_ref(&word(value)?)
+}
+
+/// An id as it is written. One with blanks or letters beyond ASCII inside is percent-encoded, the same in an answer and in
+/// a report.
+pub fn provider_ref(text: &str) -> Option<ProviderRef> {
+    const STRANGE: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
+    let text = text.trim();
+    let plain = ProviderRef::parse(text).ok();
+    plain.or_else(|| ProviderRef::parse(&utf8_percent_encode(text, STRANGE).to_string()).ok())
 }
 
 /// An id, a word or a number, whether written as a string or as a number. Anything else reads as absent, so that
@@ -48,7 +58,7 @@ impl Text<'_> {
 
     /// Blanks around it do not count.
     pub fn provider_ref(&self) -> Option<ProviderRef> {
-        ProviderRef::parse(self.get()?.trim()).ok()
+        provider_ref(self.get()?)
     }
 
     /// Our own id, as it comes back; some systems change its case.

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::list::encoded;
-use crate::phone::digits::may_hold_a_number;
+use crate::phone::digits::{self, may_hold_a_number};
 use crate::vault::Vault;
 use crate::verification::values::{MessageId, Sealed, VerificationId};
 
@@ -60,7 +60,8 @@ fn sealed(vault: &Vault, text: &str) -> String {
 
 /// A wamid holds the number of the person under its base 64.
 fn is_harmless(text: &str) -> bool {
-    !may_hold_a_number(text) && !text.to_ascii_lowercase().contains("wamid.") && !text.starts_with(SEALED)
+    let has_few_digits = is_id(text) || digits::count(text) < digits::OF_A_NUMBER;
+    has_few_digits && !text.to_ascii_lowercase().contains("wamid.") && !text.starts_with(SEALED)
 }
 
 /// An address of the console without what may be a number, for links and redirects back to a page that somebody asked

@@ -4,7 +4,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::phone::Phone;
-use crate::phone::digits::{OF_A_NUMBER, digit, is_invisible, is_separator};
+use crate::phone::digits::{OF_A_NUMBER, digit, is_invisible, is_separator, pictured};
 
 /// Between two letters of a code; what is further apart does not belong together.
 const WIDEST_GAP: usize = 16;
@@ -69,7 +69,7 @@ impl Masker {
 
 /// Digits of every script as ASCII, letters without regard to case and width.
 fn folded(letter: char) -> char {
-    if let Some(digit) = digit(letter) {
+    if let Some(digit) = digit(letter).or_else(|| pictured(letter)) {
         return digit;
     }
     let narrow = match letter {

@@ -1,6 +1,6 @@
 //! Digits as people write and paste them: of any script, with separators and invisible marks between them.
 
-pub use crate::digits::{decimal as digit, is_invisible};
+pub use crate::digits::{decimal as digit, is_invisible, pictured};
 
 /// So many digits in a row, whatever separates them, may be a phone number. A shorter one names nobody.
 pub const OF_A_NUMBER: usize = 7;
@@ -16,7 +16,7 @@ pub fn is_separator(letter: char) -> bool {
 pub fn longest_row(text: &str) -> usize {
     let (mut longest, mut row) = (0, 0);
     for letter in text.chars() {
-        if digit(letter).is_some() {
+        if digit(letter).or_else(|| pictured(letter)).is_some() {
             row += 1;
             longest = longest.max(row);
         } else if !is_separator(letter) {
@@ -29,6 +29,11 @@ pub fn longest_row(text: &str) -> usize {
 /// Whether `text` may hold a phone number, recognised or not.
 pub fn may_hold_a_number(text: &str) -> bool {
     longest_row(text) >= OF_A_NUMBER
+}
+
+/// How many digits there are in `text`, whatever stands between them.
+pub fn count(text: &str) -> usize {
+    text.chars().filter(|letter| digit(*letter).or_else(|| pictured(*letter)).is_some()).count()
 }
 
 #[cfg(test)]

@@ -23,8 +23,10 @@ const MOST_CHARS: usize = 300;
 const MOST_OF_AN_EXTENSION: usize = 7;
 
 /// What may stand before or after a number without being part of it.
-const LABELS: [&str; 73] = [
+const LABELS: [&str; 75] = [
     "tel",
+    "tél",
+    "n",
     "telefon",
     "telephone",
     "telefono",
@@ -235,7 +237,8 @@ impl Written {
         let number = number.replace("0xx", "0");
         let start = number.find(|letter: char| letter.is_ascii_digit() || letter == '+')?;
         let (label, number) = number.split_at(start);
-        if !words(label).all(|word| LABELS.contains(&word)) {
+        // Before a `+` anything may stand, such as a name; without it a label alone.
+        if !number.starts_with('+') && !words(label).all(|word| LABELS.contains(&word)) {
             return None;
         }
         let end = end_of_number(number);
@@ -349,6 +352,10 @@ fn country_of(rest: &str) -> Option<String> {
         return Some(if context.starts_with('+') { code } else { String::new() });
     }
     let digits = rest.chars().filter(char::is_ascii_digit).count();
+    if digits == 0 {
+        // Names, thanks, remarks: nothing of it can be part of a number.
+        return Some(String::new());
+    }
     let mut words = words(rest);
     let is_known = words.all(|word| LABELS.contains(&word) || EXTENSIONS.contains(&word));
     (is_known && digits <= MOST_OF_AN_EXTENSION).then(String::new)
@@ -384,6 +391,11 @@ impl Found {
         for digits in [&written.without_zero, &written.digits] {
             // No country code begins with a zero; `+0049` is written all the same.
             let digits = digits.trim_start_matches('0');
+            let old =
+                digits.strip_prefix("52").map(|national| (national, without_old_trunk(national, Region::MX)));
+            let mended =
+                old.filter(|(national, mended)| national != mended).map(|(_, mended)| format!("52{mended}"));
+            let digits = mended.as_deref().unwrap_or(digits);
             if let Ok(number) = PHONE_NUMBER_UTIL.parse(format!("+{digits}"), None) {
                 self.add_all(&number, ground);
             }

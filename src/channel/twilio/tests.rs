@@ -40,7 +40,13 @@ fn sms(base_url: &str) -> Twilio {
 }
 
 fn submission(content: Content<'static>) -> Submission<'static> {
-    Submission { reference: REFERENCE.parse().unwrap(), to: "+491713920011", code: "483920", of_use: Duration::from_secs(600), content }
+    Submission {
+        reference: REFERENCE.parse().unwrap(),
+        to: "+491713920011",
+        code: "483920",
+        of_use: Duration::from_secs(600),
+        content,
+    }
 }
 
 const TEXT: Content<'static> = Content::Text("483920 ist Ihr Code & mehr.");

@@ -211,3 +211,21 @@ fn what_is_no_number_is_none() {
         assert!(Phone::readings(text, None).is_empty(), "{text:.80}");
     }
 }
+
+#[test]
+fn names_and_remarks_around_a_number_with_plus_do_not_hide_it() {
+    for (written, number) in [
+        ("Tél +33 6 12 34 09 87", "+33612340987"),
+        ("TÉL. : +33612340987", "+33612340987"),
+        ("N° +33612340987", "+33612340987"),
+        ("+33612340987 svp", "+33612340987"),
+        ("+33612340987, merci", "+33612340987"),
+        ("+33612340987 (bureau)", "+33612340987"),
+        ("Jean Dupont <+33612340987>", "+33612340987"),
+        ("+49 1522 8817386, danke", "+4915228817386"),
+        ("+52 01 55 1234 0123", "+525512340123"),
+        ("+52 044 55 1234 0123", "+525512340123"),
+    ] {
+        assert_eq!(read_as(written, None).as_deref(), Some(number), "{written}");
+    }
+}
