@@ -62,7 +62,7 @@ pub use erase::{Erased, Unreadable, erase};
 pub use folder::{FolderError, become_owner};
 pub use master_key::KeyError;
 pub use offline::{
-    OfflineError, backup, erase_number, export, import, reindex, restore, verify, verify_audit,
+    OfflineError, backup, erase_person, export, import, reindex, restore, verify, verify_audit,
 };
 pub use reload::{Reloaded, Reloader};
 

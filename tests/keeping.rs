@@ -146,7 +146,11 @@ async fn a_person_is_erased_by_the_number_of_the_app_and_by_that_of_whatsapp() {
             "type": "text", "text": { "body": "hello" } });
         tell(server, &change(json!({ "messages": [message] }))).await;
     };
-    for (number, erased) in [("+525512340100", "+525512340100"), ("+525512340200", "+5215512340200")] {
+    for (number, erased) in [
+        ("+525512340100", "+525512340100"),
+        ("+525512340200", "+5215512340200"),
+        ("+525512340400", "MX.525512340400"),
+    ] {
         let whatsapps = number.replacen("+52", "521", 1);
         let id = send(&server, number);
         let sent = until(async || {
@@ -155,7 +159,8 @@ async fn a_person_is_erased_by_the_number_of_the_app_and_by_that_of_whatsapp() {
         })
         .await;
         let told = json!({ "id": sent["messages"][0]["provider_ref"], "status": "read",
-            "timestamp": now_in_seconds(), "recipient_id": whatsapps });
+            "timestamp": now_in_seconds(), "recipient_id": whatsapps,
+            "recipient_user_id": format!("MX.{}", &number[1..]) });
         tell(&server, &change(json!({ "statuses": [told] }))).await;
         written(&server, &whatsapps).await;
         let told = done(&offline(folder.path(), &["erase", erased, "--now"]));

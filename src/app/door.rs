@@ -27,10 +27,10 @@ use super::StartError;
 use super::erase::{Unreadable, erase};
 use crate::channel::signature;
 use crate::clock::Clock;
-use crate::phone::Phone;
 use crate::store::StoreError;
 use crate::store::sled::{CopySum, SledStore, copy_head};
 use crate::vault::{self, Vault};
+use crate::verification::values::Alias;
 
 /// Beside the store; gone after an orderly stop.
 const FILE: &str = "operator";
@@ -131,8 +131,8 @@ pub fn configure(config: &mut ServiceConfig, door: &web::Data<Door>) {
 /// What [`erase`] is asked for.
 #[derive(Serialize, Deserialize)]
 pub struct EraseRequest {
-    /// E.164, or a number that only WhatsApp writes so.
-    pub number: String,
+    /// E.164, a number that only WhatsApp writes so, or a business-scoped user id.
+    pub person: String,
     pub unreadable: Unreadable,
 }
 
@@ -154,10 +154,10 @@ async fn erase_number(door: web::Data<Door>, request: HttpRequest, body: web::Pa
     let Ok(wanted) = serde_json::from_slice::<EraseRequest>(&body) else {
         return HttpResponse::BadRequest().finish();
     };
-    let Some(phone) = Phone::reported(&wanted.number) else {
+    let Some(alias) = Alias::written(&wanted.person) else {
         return HttpResponse::UnprocessableEntity().finish();
     };
-    let number = door.vault.number_index(&phone);
+    let number = door.vault.known_as(&alias).index;
     match erase(&door.store, &door.vault, &door.clock, number, wanted.unreadable).await {
         Ok(erased) => HttpResponse::Ok().json(erased),
         Err(error) => {

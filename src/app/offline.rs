@@ -16,12 +16,12 @@ use super::lost::{Count, Expected};
 use super::master_key::{self, KeyError};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::phone::Phone;
 use crate::store::sled::{
     self, Chain, ExportFile, Exported, Imported, OpenError, Progress, Reindexed, Verified, Way,
 };
 use crate::store::{Store, StoreError};
 use crate::vault::{self, KeysError, Vault};
+use crate::verification::values::Alias;
 
 /// Why the data could not be worked on. Never quotes a secret.
 #[derive(Debug, thiserror::Error)]
@@ -159,13 +159,13 @@ pub fn verify(config: &Config, progress: &mut (dyn FnMut(u64) + Send)) -> Result
     })?
 }
 
-/// Forgets a number: by the server where one runs, else here. Blocks.
-pub fn erase_number(config: &Config, phone: &Phone, unreadable: Unreadable) -> Result<Erased, OfflineError> {
+/// Forgets a person, by a number or a user id: by the server where one runs, else here. Blocks.
+pub fn erase_person(config: &Config, person: &Alias, unreadable: Unreadable) -> Result<Erased, OfflineError> {
     check_reach(config)?;
     let asked = runtime()?.block_on(async {
         match running(config).await? {
             Some(server) => {
-                let request = EraseRequest { number: phone.as_e164().to_owned(), unreadable };
+                let request = EraseRequest { person: person.as_written().to_owned(), unreadable };
                 server.erase(&request).await.map(Some)
             }
             None => Ok(None),
@@ -183,7 +183,7 @@ pub fn erase_number(config: &Config, phone: &Phone, unreadable: Unreadable) -> R
         runtime()?.block_on(async {
             // Nothing is begun here that nobody would carry out.
             store.rest().await?;
-            let number = vault.number_index(phone);
+            let number = vault.known_as(person).index;
             let erased = erase(&store, &vault, &Clock::System, number, unreadable).await;
             store.close().await?;
             Ok(erased?)

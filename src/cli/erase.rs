@@ -3,10 +3,12 @@
 use super::{Cli, Exit, MASTER_KEY, load_config_for, number, print};
 use crate::app::{self, Erased, Unreadable};
 use crate::phone::Phone;
+use crate::verification::values::Alias;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// With + and country code, such as +4915228817386, or as it is written in console.home_country
+    /// With + and country code, such as +4915228817386, or as it is written in console.home_country; or WhatsApp's
+    /// business-scoped user id of the person
     number: String,
     /// Destroy what of the keys is of this number, so that nobody can read it any more in any file or backup; without
     /// it that comes with the retention of its days
@@ -19,6 +21,7 @@ pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
+    let user = Alias::written(&args.number).filter(|alias| matches!(alias, Alias::User(_)));
     let meant = match number::meant(&args.number, || Ok(loaded.config.console.home_country)) {
         Ok(meant) => meant,
         Err(exit) => return exit,
@@ -26,16 +29,18 @@ pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
     // WhatsApp's number for a person belongs to them although the tables of numbers may write it otherwise.
     let mut phones: Vec<_> = meant.into_iter().collect();
     phones.extend(Phone::as_written(&args.number).filter(|phone| !phones.contains(phone)));
-    if phones.is_empty() {
+    let people: Vec<_> =
+        phones.iter().filter_map(|phone| Alias::number(phone.as_e164())).chain(user).collect();
+    if people.is_empty() {
         eprintln!("{}", number::NOT_CLEAR);
         return Exit::Usage;
     }
     let unreadable = if args.now { Unreadable::Now } else { Unreadable::InTime };
     let mut erased = Erased::default();
-    let outcome = phones.iter().try_for_each(|phone| {
-        let of_phone = app::erase_number(&loaded.config, phone, unreadable)?;
-        erased.records += of_phone.records;
-        erased.days += of_phone.days;
+    let outcome = people.iter().try_for_each(|person| {
+        let of_person = app::erase_person(&loaded.config, person, unreadable)?;
+        erased.records += of_person.records;
+        erased.days += of_person.days;
         Ok::<_, app::OfflineError>(())
     });
     match outcome {

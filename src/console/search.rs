@@ -108,7 +108,8 @@ pub async fn ask(
     let question = Question::new(&console, posted.text("q"), &|name| posted.text(name));
     let leads_to =
         |address: String| HttpResponse::SeeOther().insert_header((header::LOCATION, address)).finish();
-    if !matches!(Meaning::of(&question.typed.text, console.home_country), Meaning::Number(_)) {
+    let meaning = Meaning::of(&question.typed.text, console.home_country);
+    if !matches!(meaning, Meaning::Number(_) | Meaning::User(_)) {
         return Ok(leads_to(question.address()));
     }
     let found = Searcher::new(&console, &signed, &question).search(&question.typed.text).await?;
@@ -183,6 +184,11 @@ pub async fn who(console: &Console, signed: &Signed, typed: &str) -> Result<Opti
             }
             Ok(Some(Who::Number(likeliest)))
         }
+        Meaning::User(alias) => {
+            let index = console.vault.known_as(&alias).index;
+            console.looked_up(signed, Lookup::Number(index)).await?;
+            Ok(Some(Who::Number(index)))
+        }
         Meaning::Verification(_) | Meaning::Message(_) | Meaning::Wamid(_) | Meaning::Text(_) => Ok(None),
     }
 }
@@ -204,11 +210,17 @@ impl<'a> Searcher<'a> {
         match Meaning::of(typed, self.console.home_country) {
             Meaning::Verification(id) => self.one(words.verification, Some(id)).await,
             Meaning::Message(id) => self.one(words.message, Some(id.verification())).await,
-            Meaning::Number(_) | Meaning::LastFour(_) if !self.signed.may(Action::SearchByNumber) => {
+            Meaning::Number(_) | Meaning::User(_) | Meaning::LastFour(_)
+                if !self.signed.may(Action::SearchByNumber) =>
+            {
                 let refused = self.nothing(words.number.to_owned(), Some(words.not_your_role));
                 self.or_reference(refused, typed).await
             }
             Meaning::Number(readings) => self.or_reference(self.number(&readings).await?, typed).await,
+            Meaning::User(alias) => {
+                let found = self.numbered(self.console.vault.known_as(&alias).index, None).await?;
+                self.or_reference(found, typed).await
+            }
             Meaning::LastFour(digits) => self.or_reference(self.last_four(&digits).await?, typed).await,
             Meaning::Wamid(text) => {
                 let id = self.by_provider(&text).await?;

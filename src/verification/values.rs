@@ -546,6 +546,24 @@ impl Alias {
         (!text.is_empty()).then(|| Self::User(text.into()))
     }
 
+    pub fn as_written(&self) -> &str {
+        let (Self::Number(text) | Self::User(text)) = self;
+        text
+    }
+
+    /// As somebody writes it who looks for the person: a number with or without `+`, or a business-scoped user id.
+    pub fn written(text: &str) -> Option<Self> {
+        Self::number(text).or_else(|| Self::is_user_id(text).then(|| Self::User(text.into())))
+    }
+
+    /// A country, a dot, and letters or digits: `DE.70155829039001` (Meta, "Business-scoped user IDs", May 2026).
+    fn is_user_id(text: &str) -> bool {
+        let Some((country, id)) = text.split_once('.') else { return false };
+        let is_country = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase());
+        let is_id = (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_country && is_id
+    }
+
     const FEWEST_DIGITS: usize = 7;
     const MOST_DIGITS: usize = 15;
 }

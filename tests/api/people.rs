@@ -47,7 +47,7 @@ async fn what_whatsapp_calls_a_person_finds_the_same_as_the_number_that_the_app_
             text("wamid.c", json!({ "from": "15550009999" })),
         ];
         told(&server, json!({ "messages": messages })).await;
-        for number in [to.to_owned(), format!("+{wa_id}")] {
+        for number in [to.to_owned(), format!("+{wa_id}"), "XX.1349".to_owned()] {
             let escaped = number.replace('+', "%2B");
             let found = page(&server, &format!("/v1/verifications?to={escaped}")).await;
             assert_eq!((found.len(), &found[0]["id"], &found[0]["to"]), (1, &id, &json!(to)), "{number}");

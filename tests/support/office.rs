@@ -16,8 +16,8 @@ use twotick::app::{self, Listeners, RunError, Unreadable};
 use twotick::channel::signature;
 use twotick::clock::Clock;
 use twotick::config::{self, Config, Environment};
-use twotick::phone::Phone;
 use twotick::sandbox::{self, Options, Sandbox};
+use twotick::verification::values::Alias;
 
 use crate::hostile::{self, Business, Hostile};
 
@@ -103,9 +103,9 @@ impl Office {
 
     /// Forgets a number, as `twotick erase` does while the server runs.
     pub async fn erase(&self, number: &str) {
-        let phone = Phone::parse(number).expect("a number");
+        let person = Alias::written(number).expect("a number");
         let config = self.config.clone();
-        let erase = move || app::erase_number(&config, &phone, Unreadable::InTime).expect("it is erased");
+        let erase = move || app::erase_person(&config, &person, Unreadable::InTime).expect("it is erased");
         tokio::task::spawn_blocking(erase).await.expect("it does not panic");
     }
 

@@ -1,13 +1,15 @@
 //! What somebody may have meant by what was typed.
 
 use crate::phone::{HomeCountry, Phone, digits};
-use crate::verification::values::{MessageId, VerificationId};
+use crate::verification::values::{Alias, MessageId, VerificationId};
 
 pub enum Meaning {
     Verification(VerificationId),
     Message(MessageId),
     /// What the digits may be, the likeliest first; at least one.
     Number(Vec<Phone>),
+    /// WhatsApp's id of a person whose number it may hide.
+    User(Alias),
     /// Of a number.
     LastFour(String),
     /// Meta's id of a message.
@@ -37,6 +39,9 @@ impl Meaning {
         if bare.starts_with("wamid.") {
             return Self::Wamid(bare.to_owned());
         }
+        if let Some(user @ Alias::User(_)) = Alias::written(bare) {
+            return Self::User(user);
+        }
         let readings = Phone::readings(bare, home);
         if !readings.is_empty() {
             return Self::Number(readings);
@@ -64,6 +69,16 @@ mod tests {
 
     fn id() -> VerificationId {
         VerificationId::new(Timestamp::from_millis(1_795_011_200_000), Bucket::new(5), 77)
+    }
+
+    #[test]
+    fn a_user_id_of_whatsapp_is_a_person() {
+        for typed in ["DE.70155829039001", " US.ab12 "] {
+            assert!(matches!(meaning(typed), Meaning::User(Alias::User(_))), "{typed}");
+        }
+        for typed in ["de.70155829039001", "DEU.1", "DE.", "DE.1 2", "order.17"] {
+            assert!(!matches!(meaning(typed), Meaning::User(_)), "{typed}");
+        }
     }
 
     #[test]

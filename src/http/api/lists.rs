@@ -20,7 +20,7 @@ use crate::phone::Phone;
 use crate::store::{self, Filter, Intent, Status};
 use crate::vault::webhook::{InboundContent, inbound_place};
 use crate::vault::{CannotOpen, Vault};
-use crate::verification::values::{ChannelName, NumberIndex, ProviderRef, Sealed, VerificationId};
+use crate::verification::values::{Alias, ChannelName, NumberIndex, ProviderRef, Sealed, VerificationId};
 
 const LIMITS: std::ops::RangeInclusive<usize> = 1..=100;
 const DEFAULT_LIMIT: usize = 20;
@@ -181,6 +181,9 @@ fn number(vault: &Vault, text: &str) -> Result<NumberIndex, (Code, Cow<'static, 
         Some(digits) => Cow::Owned(format!("+{digits}")),
         None => Cow::Borrowed(text),
     };
+    if let Some(user @ Alias::User(_)) = Alias::written(&text) {
+        return Ok(vault.known_as(&user).index);
+    }
     let phone =
         Phone::parse(&text).or_else(|error| match text.strip_prefix('+').and_then(Phone::reported) {
             Some(phone) => Ok(phone),

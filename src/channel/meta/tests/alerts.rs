@@ -158,6 +158,13 @@ fn alerts_that_look_alike_are_told_apart_and_one_that_comes_again_is_not() {
         fingerprints(&update)
     };
     assert_ne!(event("ACCOUNT_DELETED"), event("DISABLED_UPDATE"));
+    let of_time = |seconds: i64| {
+        let mut update: Value = serde_json::from_slice(&fixture("webhooks/account_deleted.json")).unwrap();
+        update["entry"][0]["time"] = json!(seconds);
+        fingerprints(&update)
+    };
+    assert_ne!(of_time(1_795_011_201), of_time(1_795_011_236), "the same event of another time is news");
+    assert_eq!(of_time(1_795_011_201), of_time(1_795_011_201));
 }
 
 #[test]

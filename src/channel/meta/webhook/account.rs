@@ -115,7 +115,9 @@ impl Delivery {
         };
         match self.alert(field, &value) {
             Some(alert) => {
-                let fingerprint = Some(fingerprint(&[field, raw]));
+                // The time tells the same event of another day from a repeated delivery.
+                let told_at = at.map(|at| at.as_millis().to_string()).unwrap_or_default();
+                let fingerprint = Some(fingerprint(&[field, raw, &told_at]));
                 self.alerts.push(Alert { at, fingerprint, ..alert });
             }
             None => {
