@@ -70,7 +70,13 @@ fn a_doctor_counts_what_nobody_can_read() {
         line.unwrap_or_else(|| panic!("{told}"))
     };
     assert!(store().starts_with("ok "), "{}", store());
-    fs::remove_file(folder.path().join("data/keys/days")).unwrap();
+    let [days, codes] = ["days", "codes"].map(|name| folder.path().join("data/keys").join(name));
+    let aside = folder.path().join("codes");
+    fs::rename(&codes, &aside).unwrap();
     let told = store();
-    assert!(told.starts_with("wrong") && told.contains("missing: 1"), "{told}");
+    assert!(told.starts_with("wrong") && told.contains("1 pending verifications cannot go on"), "{told}");
+    fs::rename(&aside, &codes).unwrap();
+    fs::remove_file(days).unwrap();
+    let told = store();
+    assert!(told.starts_with("wrong") && told.contains("of 1 verifications are unreadable"), "{told}");
 }

@@ -14,10 +14,10 @@ fn by_environment(folder: &Path) -> String {
             &format!("api_keys = [\"{KEY}\"]"),
             "api_keys = [{ env = \"SHOP_KEY\" }, { env = \"NEXT_KEY\" }]",
         )
-        .replace("access_token = \"token\"", "access_token = { env = \"TOKEN\" }")
+        .replace("access_token = \"test-access-token\"", "access_token = { env = \"TOKEN\" }")
         .replace("app_secrets = [\"test-app-secret-0123\"]", "app_secrets = [{ env = \"APP_SECRET\" }]")
         .replace("verify_token = \"verify-me\"", "verify_token = { env = \"VERIFY\" }")
-        .replace("bearer = \"token\"", "bearer = { file = \"/nowhere/bearer\" }")
+        .replace("bearer = \"test-carrier-token\"", "bearer = { file = \"/nowhere/bearer\" }")
         .replace("report_secret = \"test-report-secret-0123\"", "report_secret = { env = \"REPORT\" }");
     let text = text.replace(
         "[channels.whatsapp]",
