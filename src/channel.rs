@@ -1,7 +1,7 @@
 //! Ways to reach a person. A channel turns a message into one HTTP request, the answer into an [`Outcome`] and a
 //! webhook into [`Report`]s. It decides nothing and retries nothing: that is the machine's.
 //!
-//! A kind of channel is a folder or file here with a [`Provider`], a row in each list of this file, and a reader of its
+//! A kind of channel is a folder or file here with a `Provider`, a row in each list of this file, and a reader of its
 //! settings in `config/channels/`. Nothing outside asks which kind a channel is.
 
 pub mod exchange;

@@ -275,7 +275,7 @@ pub enum StepContent {
     Template(String),
     /// The name of one of [`Config::texts`].
     Text(String),
-    /// What the channel itself names ([`Settings::contents`]).
+    /// What the channel itself names ([`channel::Settings::contents`]).
     ById,
 }
 
