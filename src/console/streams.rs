@@ -7,9 +7,9 @@ use crate::verification::values::UserName;
 
 /// Each asks the store every few seconds.
 const MOST: usize = 64;
-/// A page that was left gives its place back within seconds, so this is for who opens many pages in a row. A user without
-/// a place reads the page all the same.
-const MOST_OF_A_USER: usize = 24;
+/// A page that was left gives its place back within ten seconds, so this is for who opens many pages in a row. A user
+/// without a place reads the page all the same.
+const MOST_OF_A_USER: usize = 48;
 
 #[derive(Default)]
 pub struct Streams {
