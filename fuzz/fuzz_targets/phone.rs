@@ -20,7 +20,9 @@ fn check(phone: &Phone) {
     let number = phone.as_e164();
     assert!(number.len() <= 16 && number.starts_with('+'));
     assert!(number[1..].bytes().all(|byte| byte.is_ascii_digit()));
-    assert_eq!(Phone::parse(number).as_ref(), Ok(phone), "it is not its own canonical form");
+    // What WhatsApp reports and a person copies need not be in the tables of numbers, such as +52 1 ….
+    let again = Phone::parse(number).ok().or_else(|| Phone::reported(number));
+    assert_eq!(again.as_ref(), Some(phone), "it is not its own canonical form");
     assert!(number.ends_with(phone.last_four()) && phone.last_four().len() == 4);
     assert!(phone.country().is_none_or(|country| country.len() == 2), "{:?}", phone.country());
 
