@@ -1,5 +1,5 @@
-//! What stands in addresses: never what may be a phone number. Addresses end up in histories, bookmarks and the logs of
-//! proxies. A text that may hold a number travels sealed.
+//! Query strings of the console: never what may be a phone number. Addresses end up in histories, bookmarks and the logs
+//! of proxies. A text that may hold a number travels sealed.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

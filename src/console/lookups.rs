@@ -1,4 +1,4 @@
-//! What the staff looks up: each search by number and each opened verification stands in the audit log, and nobody may
+//! Look-ups by the staff: each search by number and each opened verification is written to the audit log, and nobody may
 //! look up more than a person can.
 //!
 //! A masked number hides few digits, so whoever may search without end can try them all. The log is kept small by

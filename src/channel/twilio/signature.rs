@@ -79,8 +79,8 @@ impl Key {
         let key = secret.expose_secret().as_bytes();
         let any_length = "HMAC takes keys of any length"; // RFC 2104, section 3: longer ones are hashed
         Self {
-            sha1: Hmac::new_from_slice(key).expect(any_length), // as said above
-            sha256: Hmac::new_from_slice(key).expect(any_length), // as said above
+            sha1: Hmac::new_from_slice(key).expect(any_length), // RFC 2104, as above
+            sha256: Hmac::new_from_slice(key).expect(any_length), // RFC 2104, as above
         }
     }
 
