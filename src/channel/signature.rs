@@ -53,7 +53,7 @@ impl Keys {
 
 /// The header's value, as a provider would write it.
 pub fn sign(secret: &SecretString, body: &[u8]) -> String {
-    let mut mac = keyed(secret);
+    let mut mac: Hmac<Sha256> = keyed(secret);
     mac.update(body);
     mac.finalize().into_bytes().iter().fold("sha256=".to_owned(), |mut header, byte| {
         let _ = write!(header, "{byte:02x}"); // writing to a string cannot fail
@@ -92,9 +92,10 @@ impl BadSignature {
     }
 }
 
-fn keyed(secret: &SecretString) -> Hmac<Sha256> {
+/// A keyed hash of any kind, for the channels that sign in another way too.
+pub fn keyed<M: KeyInit>(secret: &SecretString) -> M {
     let key = secret.expose_secret().as_bytes();
-    Hmac::new_from_slice(key).expect("HMAC takes keys of any length") // RFC 2104, section 3: longer ones are hashed
+    M::new_from_slice(key).expect("HMAC takes keys of any length") // RFC 2104, section 3: longer ones are hashed
 }
 
 fn claimed(header: &[u8]) -> Option<[u8; 32]> {

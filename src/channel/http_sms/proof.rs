@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
 use super::super::SetupError;
-use super::super::signature::{BadSignature, nibble};
+use super::super::signature::{BadSignature, keyed, nibble};
 use super::super::webhook::{NotHeard, Webhook};
 use super::template::{Piece, UnknownPlaceholder, split};
 
@@ -293,10 +293,6 @@ impl Form {
 
 impl Key {
     fn new(hash: Hash, secret: &SecretString) -> Self {
-        fn keyed<M: KeyInit>(secret: &SecretString) -> M {
-            let key = secret.expose_secret().as_bytes();
-            M::new_from_slice(key).expect("HMAC takes keys of any length") // RFC 2104, section 3: longer ones are hashed
-        }
         match hash {
             Hash::Sha1 => Self::Sha1(keyed(secret)),
             Hash::Sha256 => Self::Sha256(keyed(secret)),
@@ -347,8 +343,7 @@ fn basic_credentials(header: &[u8]) -> Option<Vec<u8>> {
 /// the carrier knows anyway.
 pub fn derived_path_secret(credential: &SecretString) -> SecretString {
     use std::fmt::Write as _;
-    let key = credential.expose_secret().as_bytes();
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length"); // RFC 2104, section 3
+    let mut mac: Hmac<Sha256> = keyed(credential);
     mac.update(b"twotick, the secret of an address for reports");
     let half = &mac.finalize().into_bytes()[..16];
     let mut secret = String::with_capacity(2 * half.len());

@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use crate::channel::SetupError;
-use crate::channel::signature::BadSignature;
+use crate::channel::signature::{BadSignature, keyed};
 use crate::channel::webhook::Webhook;
 
 /// The header that holds the signature.
@@ -76,12 +76,7 @@ pub fn sign(token: &SecretString, url: &str, body: &[u8]) -> String {
 
 impl Key {
     fn new(secret: &SecretString) -> Self {
-        let key = secret.expose_secret().as_bytes();
-        let any_length = "HMAC takes keys of any length"; // RFC 2104, section 3: longer ones are hashed
-        Self {
-            sha1: Hmac::new_from_slice(key).expect(any_length), // RFC 2104, as above
-            sha256: Hmac::new_from_slice(key).expect(any_length), // RFC 2104, as above
-        }
+        Self { sha1: keyed(secret), sha256: keyed(secret) }
     }
 
     fn signed(&self, algorithm: Algorithm, parts: &[&str], claimed: &[u8]) -> bool {
