@@ -292,7 +292,11 @@ async fn open(
         folder::prepare(&config)?;
         let (master, path) = (config.keys.master.clone(), folder::data_path(&config).to_owned());
         let vault = Vault::with_keys(&*master_key::load(&master, &path)?, &path.join(KEYS))?;
-        let settings = sled::Settings { path, rates, key_id: vault.key_id() };
+        let limits = match crate::failpoint::log_is_short() {
+            true => sled::Limits::short_log(),
+            false => sled::Limits::default(),
+        };
+        let settings = sled::Settings { path, rates, key_id: vault.key_id(), limits };
         let loaded = sled::load(settings)?;
         custody::check(&vault, &loaded, key_loss)?;
         let fate = |verification: &Verification| custody::fate(&vault, &apps, verification);

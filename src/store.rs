@@ -5,15 +5,15 @@
 //! A reader sees only durable states.
 
 mod audit;
-mod changes;
+mod by_id;
 #[cfg(test)]
 pub(crate) mod contract;
+pub mod engine;
 mod filter;
-mod gate;
-mod inflow;
-mod parked;
 mod person;
 pub mod sled;
+mod stream;
+mod transitions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use crate::verification::{
     Command, Event, Policy, PolicyHash, Rejection, Request, State, Verification, decide, evolve,
 };
 
-pub use audit::{Audit, AuditAction, AuditRecord, ChainHash};
+pub use audit::{Audit, AuditAction, AuditLink, AuditRecord, ChainHash};
 pub use filter::{DeliveryState, Facets, Filter, Status};
 pub use person::{Link, Person};
 

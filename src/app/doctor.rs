@@ -189,7 +189,7 @@ fn closed(config: &Config, path: &Path) -> Finding {
 fn lost_of_closed(config: &Config, path: &Path, vault: &Vault) -> Result<Option<String>, OfflineError> {
     let scratch = sled::Scratch::of(path)?;
     let settings =
-        sled::Settings { path: scratch.path().to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
+        sled::Settings { path: scratch.path().to_owned(), rates: BTreeMap::new(), key_id: vault.key_id(), limits: sled::Limits::default() };
     let loaded = sled::load(settings).map_err(|error| scratch.told(error))?;
     // A server would not start.
     if let Some(lost) = custody::lost_keys(vault, &loaded, &path.join(KEYS))? {

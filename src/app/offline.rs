@@ -177,7 +177,7 @@ pub fn erase_person(config: &Config, person: &Alias, unreadable: Unreadable) -> 
     as_owner(config, Purpose::Write, |path| {
         let vault = Arc::new(vault_of_data(config, path)?);
         let settings =
-            sled::Settings { path: path.to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
+            sled::Settings { path: path.to_owned(), rates: BTreeMap::new(), key_id: vault.key_id(), limits: sled::Limits::default() };
         let (store, _errands) = sled::open(settings, Clock::System)?;
         // Its threads have this one's identity.
         runtime()?.block_on(async {

@@ -17,6 +17,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::engine::EngineLimits;
 use super::{
     Alert, Answer, Errand, Filter, FirstOccasion, Idempotency, Inbound, Intent, Match, Order, Retention,
     Snapshot, Status, Store, StoreError,
@@ -111,6 +112,9 @@ macro_rules! contract {
     };
 }
 pub(crate) use contract;
+
+/// With these each backend is opened, so that a few records reach them.
+pub const LIMITS: EngineLimits = EngineLimits { alerts: 500, parked: 2_000 };
 
 const START: i64 = 1_795_000_000_000;
 

@@ -4,7 +4,6 @@
 
 use std::collections::HashSet;
 
-use super::StoreError;
 use crate::verification::values::{NumberIndex, NumberTail};
 
 /// More names than anybody has: a provider that calls everybody the same must not make one person of all.
@@ -34,10 +33,13 @@ impl Person {
     ///
     /// Names of numbers that end differently are of different people. So a name that is linked to both was given to two
     /// by mistake, or went from one to the other, and leads nowhere.
-    pub fn of(
+    ///
+    /// # Errors
+    /// Those of `links`.
+    pub fn of<E>(
         name: NumberIndex,
-        mut links: impl FnMut(NumberIndex) -> Result<Vec<Link>, StoreError>,
-    ) -> Result<Self, StoreError> {
+        mut links: impl FnMut(NumberIndex) -> Result<Vec<Link>, E>,
+    ) -> Result<Self, E> {
         let mut names = vec![Named { name, through: None }];
         let mut seen = HashSet::from([name]);
         let mut next = 0;
@@ -93,7 +95,7 @@ mod tests {
                 let to = if pair[0] == of { pair[1] } else { pair[0] };
                 pair.contains(&of).then_some(Link { to, tail: Some(NumberTail(*tail)) })
             });
-            Ok(links.collect())
+            Ok::<_, ()>(links.collect())
         });
         person.unwrap().names().map(|name| char::from(name.0[0])).collect()
     }
@@ -113,7 +115,7 @@ mod tests {
         let crowd = |of: NumberIndex| {
             let hub = NumberIndex([255; 16]);
             let link = |to| Link { to, tail: None };
-            Ok(if of == hub {
+            Ok::<_, ()>(if of == hub {
                 (0..100).map(|n| link(NumberIndex([n; 16]))).collect()
             } else {
                 vec![link(hub)]

@@ -1,40 +1,43 @@
-//! The embedded default. One thread owns sled and does everything with it but closing and opening it anew; this is what
-//! others hold of that thread.
+//! The embedded default: a log and a table in a data folder. One thread owns both and carries out turns; [`SledStore`] is
+//! the handle that others hold.
+//!
+//! A turn is one record of the log, made durable by the [`syncer`] before anything of it is published or answered. Live
+//! verifications are in memory and in the log only. The [`table`], which is sled, gets the rows of what has settled and of
+//! what is looked up, later. A [`checkpoint`] keeps the log short.
 
 #[cfg(test)]
 mod away;
-mod backup;
 #[cfg(test)]
 mod bounded;
-mod by_id;
-mod chain;
-mod cleaner;
-mod commits;
+mod checkpoint;
+mod codec;
 #[cfg(test)]
 mod damage;
-mod export;
+mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod import;
 mod index;
-mod journal;
+mod kept;
 mod keys;
 mod live;
-mod load;
 mod loaded;
-#[cfg(test)]
-mod moved;
+mod lock;
+mod log;
+mod memory;
 mod offline;
 mod open;
-mod platter;
+mod reader;
 #[cfg(test)]
 mod rebuilt;
 mod record;
-mod restore;
-mod rows;
+mod replay;
 mod scratch;
-mod waker;
-mod wal;
+mod seen;
+mod settle;
+mod sync;
+mod syncer;
+mod table;
 mod watchers;
 mod writer;
 
@@ -48,16 +51,16 @@ use crossbeam_channel::{Sender, TrySendError};
 use futures_util::future::ready;
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use backup::{Copied, Sum as CopySum, copy, head as copy_head};
 #[cfg(test)]
 pub(crate) use damage::Sled;
-pub use export::{Exported, Way, export};
-pub use import::{ExportFile, Imported, checked_export, import, people_of_export};
+pub use error::OpenError;
+pub use import::*;
 pub use loaded::{Loaded, load};
+pub use log::LogLimits;
 pub use offline::{Chain, Progress, Reindexed, reindex, verify_audit};
-pub use open::OpenError;
-pub use restore::{Verified, people_of_backup, restore, verify, verify_backup};
+pub use open::STORE_FORMAT;
 pub use scratch::{Scratch, is_in_use};
+pub use table::TableLimits;
 
 use super::{
     Alert, Answer, AuditRecord, Errand, Filter, Health, Idempotency, Inbound, LogPosition, Order, Page,
@@ -66,10 +69,12 @@ use super::{
 use crate::clock::{Clock, Stopwatch};
 use crate::verification::values::{AppName, ChannelName, MessageId, NumberIndex, Timestamp, VerificationId};
 use crate::verification::{Event, Policy, PolicyHash};
-use by_id::ById;
+use super::by_id::ById;
+use super::engine::EngineLimits;
 use live::Live;
+use reader::Reader;
 use watchers::Watchers;
-use writer::{Asker, Job, Reader};
+use writer::{Job, ReplyTo};
 
 /// Calls that may wait for the thread. At 128 connections a turn takes them all; this is room for a burst, and more
 /// than that is better told to come again.
@@ -94,6 +99,26 @@ pub struct Settings {
     pub rates: BTreeMap<ChannelName, u32>,
     /// The vault's key id: data that was sealed under another key is not opened.
     pub key_id: [u8; 4],
+    pub limits: Limits,
+}
+
+/// Sizes that a server leaves at their defaults; tests lower them, so that a few records reach them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    pub log: LogLimits,
+    pub table: TableLimits,
+    pub engine: EngineLimits,
+}
+
+impl Limits {
+    /// A log that is checkpointed, and a sled that is opened again, every few turns.
+    pub fn short_log() -> Self {
+        Self {
+            log: LogLimits { segment_bytes: 16 * 1024, segments: 4 },
+            table: TableLimits { step_rows: 4, flushed_after: 1024, sled_log_bytes: 64 * 1024 },
+            engine: EngineLimits::default(),
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -128,7 +153,7 @@ pub fn open(
 }
 
 impl SledStore {
-    fn ask<T: Send + 'static>(&self, job: impl FnOnce(Asker<T>) -> Job) -> Reply<T> {
+    fn ask<T: Send + 'static>(&self, job: impl FnOnce(ReplyTo<T>) -> Job) -> Reply<T> {
         let (reply, answer) = oneshot::channel();
         match self.jobs.try_send(job(reply)) {
             Ok(()) => Box::pin(async { answer.await.unwrap_or(Err(StoreError::Closed)) }),
@@ -137,35 +162,28 @@ impl SledStore {
         }
     }
 
-    /// Something to be read by the thread, after the writes that wait.
+    /// Reads on the store's thread, after the writes that wait.
     fn look<T: Send + 'static>(
         &self,
         look: impl FnOnce(&Reader<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Reply<T> {
         self.ask(|reply| {
             Job::Read(Box::new(move |reader| {
-                // Nobody waits any more where this fails.
+                // The caller may have gone.
                 let _ = reply.send(reader.map_or(Err(StoreError::Full), look));
             }))
         })
     }
 
-    /// Begins a copy of every row; one that was begun before is given up.
-    pub fn begin_copy(&self) -> Reply<()> {
-        self.look(|reader| {
-            reader.disk.begin_copy();
-            Ok(())
-        })
-    }
-
-    /// The next part of the copy, in one bounded visit. `None`: it was given up.
-    pub fn copy_some(&self) -> Reply<Option<Copied>> {
-        self.look(|reader| reader.disk.copy_some())
-    }
-
     #[cfg(test)]
-    fn lose_timer(&self) -> Reply<()> {
-        self.ask(Job::LoseTimer)
+    fn lose_timers(&self) -> Reply<()> {
+        self.ask(Job::LoseTimers)
+    }
+
+    /// Has sled opened again, which takes until something is received.
+    #[cfg(test)]
+    fn stay_away(&self, until: crossbeam_channel::Receiver<()>) {
+        self.jobs.send(Job::StayAway(until)).unwrap();
     }
 }
 
@@ -343,7 +361,7 @@ impl Shared {
         self.policies.write().unwrap_or_else(PoisonError::into_inner).insert(hash, policy);
     }
 
-    /// Everything that is there, at the start and after the disk was opened anew.
+    /// Everything that there is, at the start and after the folder was opened again.
     fn replace_all(&self, policies: Policies, all: impl Iterator<Item = (VerificationId, Live)>) {
         *self.policies.write().unwrap_or_else(PoisonError::into_inner) = policies;
         let mut shards: [ById<Live>; SHARDS] = Default::default();
@@ -353,7 +371,7 @@ impl Shared {
         }
     }
 
-    /// What is durable now. `None`: it is not live any more.
+    /// A durable change. `None`: it is settled.
     fn publish(&self, id: VerificationId, version: u32, live: Option<Live>) {
         {
             let mut shard = self.live[shard_of(id)].write().unwrap_or_else(PoisonError::into_inner);
@@ -365,7 +383,15 @@ impl Shared {
         self.watchers.lock().unwrap_or_else(PoisonError::into_inner).tell(id, version);
     }
 
-    /// Those that wanted something more than a second before `now`.
+    /// A checkpoint gave it rows. A verification that is not live any more stays so.
+    fn save(&self, id: VerificationId, saved: Live) {
+        let mut shard = self.live[shard_of(id)].write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(live) = shard.get_mut(&id) {
+            *live = saved;
+        }
+    }
+
+    /// Verifications that were due more than a second before `now`.
     fn overdue(&self, now: Timestamp) -> Vec<VerificationId> {
         let is_overdue = |live: &Live| live.head().due + OVERDUE_AFTER < now;
         let mut overdue = Vec::new();
@@ -455,19 +481,24 @@ mod tests {
         (id, Order::Create { request, policy: Arc::new(policy), idempotency: None })
     }
 
+    fn settings(path: &std::path::Path, vault: &Vault) -> Settings {
+        let (path, rates, limits) = (path.to_owned(), BTreeMap::new(), Limits::short_log());
+        Settings { path, rates, key_id: vault.key_id(), limits }
+    }
+
     #[tokio::test]
     async fn a_fallback_whose_timer_was_lost_is_found_by_the_sweep() {
         let folder = tempfile::tempdir().unwrap();
         let vault = Vault::new(&[7; 32]);
         let time = ManualClock::starting_at(Timestamp::from_millis(1_795_000_000_000));
         let settings =
-            Settings { path: folder.path().to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
+            settings(folder.path(), &vault);
         let (store, mut errands) = open(settings, Clock::Manual(Arc::clone(&time))).unwrap();
         let (id, order) = create(&vault, time.now());
         store.execute(vec![order]).await.unwrap();
         assert_eq!(errands.recv().await.unwrap().snapshot.verification.id(), id, "WhatsApp goes out");
 
-        store.lose_timer().await.unwrap();
+        store.lose_timers().await.unwrap();
         time.advance(Duration::from_secs(32));
         assert!(!has_fallen_back(&store, id).await, "without a timer nothing happens by itself");
         assert_eq!(store.sweep_missed().await.unwrap(), 1);
@@ -483,7 +514,7 @@ mod tests {
         let vault = Vault::new(&[7; 32]);
         let time = ManualClock::starting_at(Timestamp::from_millis(1_795_000_000_000));
         let settings =
-            Settings { path: folder.path().to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
+            settings(folder.path(), &vault);
         let (store, _errands) = open(settings, Clock::Manual(Arc::clone(&time))).unwrap();
         let mut ids = Vec::new();
         for _ in 0..6 {
@@ -510,14 +541,13 @@ mod tests {
         }
     }
 
-    /// In tests a log is long with 64 KiB.
     #[tokio::test]
-    async fn a_log_that_is_long_is_made_short_and_nobody_notices() {
+    async fn a_sled_with_a_long_log_is_opened_again_and_nothing_is_missing() {
         let folder = tempfile::tempdir().unwrap();
         let vault = Vault::new(&[7; 32]);
         let time = ManualClock::starting_at(Timestamp::from_millis(1_795_000_000_000));
         let settings =
-            Settings { path: folder.path().to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
+            settings(folder.path(), &vault);
         let notes = || {
             let files = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name());
             files.filter(|name| name.to_string_lossy().starts_with("snap.")).collect::<Vec<_>>()

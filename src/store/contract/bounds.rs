@@ -1,8 +1,7 @@
 //! What grows with what comes from outside stays bounded, and no kind of it and no app starves another.
 
 use super::*;
-use crate::store::inflow::MOST_ALERTS;
-use crate::store::parked::MOST_PARKED;
+use crate::store::contract::LIMITS;
 
 fn bank() -> AppName {
     AppName::new("bank")
@@ -50,7 +49,7 @@ pub async fn reports_that_match_nothing_make_room_for_newer_ones<B: Backend>() {
         report: said(ReportStatus::Delivered, Some(name), None),
     };
     world.execute(report("wamid.early")).await;
-    let foreign: Vec<_> = (0..MOST_PARKED + 500).map(|n| report(&format!("foreign.{n}"))).collect();
+    let foreign: Vec<_> = (0..LIMITS.parked + 500).map(|n| report(&format!("foreign.{n}"))).collect();
     for some in foreign.chunks(1_000) {
         let answers = world.store.execute(some.to_vec()).await.unwrap();
         assert!(answers.iter().all(|answer| matches!(answer, Answer::Reported(Match::Parked))));
@@ -88,7 +87,7 @@ pub async fn alerts_are_bounded_and_the_newest_stay<B: Backend>() {
             evidence: None,
         })
     };
-    let all: Vec<_> = (0..MOST_ALERTS + 100).map(alert).collect();
+    let all: Vec<_> = (0..LIMITS.alerts + 100).map(alert).collect();
     for some in all.chunks(500) {
         world.store.execute(some.to_vec()).await.unwrap();
     }
@@ -102,7 +101,7 @@ pub async fn alerts_are_bounded_and_the_newest_stay<B: Backend>() {
                 break;
             }
         }
-        assert_eq!((kept.len(), kept.last().unwrap().as_str()), (MOST_ALERTS, "100"));
+        assert_eq!((kept.len(), kept.last().unwrap().as_str()), (LIMITS.alerts, "100"));
         world.reopen().await;
     }
 }

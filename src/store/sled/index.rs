@@ -1,20 +1,16 @@
-//! The rows that follow from others: by them verifications and messages are found and listed. They are written with
-//! what they follow from, as one, and can be made anew from it.
+//! The rows that follow from others: by them settled verifications and inbound messages are found and listed. They are
+//! written together with the rows that they follow from, and can be rebuilt from those.
 
-use minicbor::Decode;
-use serde::de::DeserializeOwned;
-
-use super::commits;
 use super::keys::{self, Row};
-use super::live::Live;
 use super::record::{self, MAX_CONTENT_BYTES};
-use crate::store::{Facets, Inbound, LogPosition, Snapshot, StoreError};
+use super::table::Rows;
+use crate::store::{Facets, Inbound, LogPosition, Snapshot, StoreError, stream};
 use crate::verification::due::due_of;
-use crate::verification::values::{MessageId, NumberIndex, NumberTail, VerificationId};
-use crate::verification::{Event, Fact, Request};
+use crate::verification::values::{ChannelName, MessageId, NumberIndex, NumberTail, VerificationId};
+use crate::verification::{Event, Fact, Request, Verification};
 
 /// The layout of these rows. A store with another one is read again by `reindex`.
-pub const INDEX_VERSION: u32 = 2;
+pub const INDEX_VERSION: u32 = 3;
 
 /// Every kind of them.
 pub const DERIVED: [Row; 9] = [
@@ -29,69 +25,81 @@ pub const DERIVED: [Row; 9] = [
     Row::Alias,
 ];
 
-/// A key and what stands under it.
+/// A key and its row.
 pub type Entry = (Vec<u8>, Vec<u8>);
 
-/// The rows for those events of a live verification that stand only in the journal.
-pub fn gathered(id: VerificationId, live: &Live) -> Result<Vec<Entry>, StoreError> {
+/// The rows for `commits`, the events of a verification from number `first` on.
+pub fn events(id: VerificationId, first: u32, commits: &[u8]) -> Result<Vec<Entry>, StoreError> {
     let unreadable = |error| record::unreadable(&keys::events_of(id), &error);
-    let parts = commits::split(live.journaled(), MAX_CONTENT_BYTES).map_err(unreadable)?;
-    let events: u32 = parts.iter().map(|(_, events)| events).sum();
-    let mut first = live.head().version + 1 - events;
+    let mut first = first;
     let row = |(commits, events): (&[u8], u32)| {
         let key = keys::events(id, first);
         first += events;
         let row = record::encode_compact(&key, commits)?;
         Ok((key, row))
     };
-    parts.into_iter().map(row).collect()
+    stream::split(commits, MAX_CONTENT_BYTES).map_err(unreadable)?.into_iter().map(row).collect()
 }
 
-/// All rows that follow from the events of one verification, which fold to `snapshot`.
+/// All rows that follow from the events of one verification, which fold to `snapshot`. A live one is found in memory:
+/// of it there is only the mark.
 pub fn rows_of(snapshot: &Snapshot, events: &[Event]) -> Result<Vec<Entry>, StoreError> {
-    let id = snapshot.verification.id();
-    let (request, aliases) = (&snapshot.verification.request, &snapshot.verification.aliases);
-    let mut rows = match snapshot.verification.erased {
-        true => Vec::new(),
-        false => [found_by(request), taught_by(request, aliases)?].concat(),
-    };
-    rows.push(match due_of(&snapshot.verification) {
-        Some(_) => (keys::live(id), Vec::new()),
-        None => facets(snapshot)?,
-    });
-    for event in events {
-        let (Fact::SendAccepted { message, provider_ref: Some(provider_ref), .. }
-        | Fact::Reported { message, provider_ref: Some(provider_ref), .. }) = &event.fact
-        else {
-            continue;
-        };
-        if let Some(channel) = snapshot.verification.message(*message).map(|message| &message.channel) {
-            let key = keys::provider_ref(channel, provider_ref.name());
-            let row = record::encode_small(&key, &id.message(*message))?;
-            rows.push((key, row));
-        }
+    if due_of(&snapshot.verification).is_some() {
+        return Ok(vec![(keys::live(snapshot.verification.id()), Vec::new())]);
+    }
+    settled(snapshot, events)
+}
+
+/// The rows by which a settled verification is found.
+pub fn settled(snapshot: &Snapshot, events: &[Event]) -> Result<Vec<Entry>, StoreError> {
+    let verification = &snapshot.verification;
+    let request = &verification.request;
+    let key = keys::facets(verification.id());
+    let row = record::encode_small(&key, &Facets::of(snapshot))?;
+    let mut rows = vec![(key, row)];
+    if !verification.erased {
+        rows.extend(found_by(request));
+        rows.extend(taught_by(request, &verification.aliases)?);
+    }
+    for (channel, name, message) in names(verification, events) {
+        let key = keys::provider_ref(channel, name);
+        let row = record::encode_small(&key, &message)?;
+        rows.push((key, row));
     }
     Ok(rows)
 }
 
-/// Whether what stands under `key` says the same as `row`, which this version made: one before it wrote JSON.
-pub fn says_the_same(key: &[u8], there: &[u8], row: &[u8]) -> Result<bool, StoreError> {
-    fn read_the_same<T>(key: &[u8], there: &[u8], row: &[u8]) -> Result<bool, StoreError>
-    where
-        T: DeserializeOwned + for<'b> Decode<'b, ()> + PartialEq,
-    {
-        Ok(record::decode_small::<T>(key, there)? == record::decode_small(key, row)?)
+/// What providers call the messages of a verification, as these events of it say.
+pub fn names<'a>(
+    verification: &'a Verification,
+    events: &'a [Event],
+) -> impl Iterator<Item = (&'a ChannelName, &'a str, MessageId)> {
+    events.iter().filter_map(|event| match &event.fact {
+        Fact::SendAccepted { message, provider_ref: Some(provider_ref), .. }
+        | Fact::Reported { message, provider_ref: Some(provider_ref), .. } => {
+            let channel = &verification.message(*message)?.channel;
+            Some((channel, provider_ref.name(), verification.message_id(*message)))
+        }
+        _other => None,
+    })
+}
+
+/// What changes where rows follow from others: those of `before` that are not among `after` go.
+pub fn replace(rows: &mut Rows, before: &[Entry], after: &[Entry]) {
+    for (key, _) in before {
+        if after.iter().all(|(kept, _)| kept != key) {
+            rows.remove(key);
+        }
     }
-    match key.first() {
-        _ if there == row => Ok(true),
-        Some(&kind) if kind == Row::ProviderRef as u8 => read_the_same::<MessageId>(key, there, row),
-        Some(&kind) if kind == Row::Facets as u8 => read_the_same::<Facets>(key, there, row),
-        Some(_) | None => Ok(false),
+    for entry in after {
+        if !before.contains(entry) {
+            rows.insert(&entry.0, &entry.1);
+        }
     }
 }
 
-/// By what a verification is found from its request on.
-pub fn found_by(request: &Request) -> Vec<Entry> {
+/// By number and by the app's reference.
+fn found_by(request: &Request) -> Vec<Entry> {
     let mut rows = vec![(keys::number(request.number, request.id), Vec::new())];
     if let Some(client_ref) = &request.client_ref {
         rows.push((keys::client_ref(client_ref, request.id), Vec::new()));
@@ -99,15 +107,8 @@ pub fn found_by(request: &Request) -> Vec<Entry> {
     rows
 }
 
-/// The row by which one that is no longer live is listed.
-pub fn facets(snapshot: &Snapshot) -> Result<Entry, StoreError> {
-    let key = keys::facets(snapshot.verification.id());
-    let row = record::encode_small(&key, &Facets::of(snapshot))?;
-    Ok((key, row))
-}
-
-/// What a verification teaches: other names of the person whom it was sent to.
-pub fn taught_by<'a>(
+/// Other names of the person whom it was sent to.
+fn taught_by<'a>(
     request: &Request,
     aliases: impl IntoIterator<Item = &'a NumberIndex>,
 ) -> Result<Vec<Entry>, StoreError> {
@@ -118,7 +119,7 @@ pub fn taught_by<'a>(
     Ok(rows)
 }
 
-/// Both ways round.
+/// A link, in both directions.
 fn linked(
     one: NumberIndex,
     other: NumberIndex,
@@ -128,14 +129,14 @@ fn linked(
     let row = |name, to| {
         let key = keys::alias(name, to, source);
         let row = record::encode_small(&key, &tail)?;
-        Ok((key, row))
+        Ok::<_, StoreError>((key, row))
     };
     Ok([row(one, other)?, row(other, one)?])
 }
 
-/// The rows by which an inbound message is found, and what it teaches: a number and a provider's id of one writer.
+/// The rows by which an inbound message is found, and the link of its writer's number and provider id.
 pub fn inbound_of(position: LogPosition, message: &Inbound) -> Result<Vec<Entry>, StoreError> {
-    let by_ref = keys::inbound_by_ref(message);
+    let by_ref = keys::inbound_by_ref(&message.channel, &message.provider_ref);
     let row = record::encode_compact(&by_ref, &position)?;
     let mut rows = vec![(by_ref, row), (keys::inbound_by_arrival(position), Vec::new())];
     let names = [message.number, message.user].into_iter().flatten();

@@ -1,4 +1,4 @@
-//! Where each row stands in the one tree. A byte says what it is; what must be found in order of time is big-endian.
+//! The keys of rows. Their first byte is the kind; numbers that are ordered by time are big-endian.
 
 use sha2::{Digest, Sha256};
 
@@ -7,15 +7,13 @@ use crate::store::{Alert, Inbound, LogPosition, StoreError};
 use crate::verification::PolicyHash;
 use crate::verification::values::{ChannelName, NumberIndex, Timestamp, VerificationId};
 
-/// What the first byte of a key says.
+/// The kind of a row, the first byte of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Row {
-    /// Events of a verification, by the number of the first of them: all of them once it wants nothing more.
+    /// Events of a verification, by the number of the first of them: all of them once it is settled.
     Events = b'e',
-    /// What a turn added to verifications that go on, in the order in which it came: see `journal`.
-    Journal = b'w',
-    /// A verification that wants something and has events in rows of its own.
+    /// Marks a live verification that has events in rows: those of a checkpoint.
     Live = b'l',
     /// Which message a provider calls so.
     ProviderRef = b'm',
@@ -49,8 +47,10 @@ pub enum Row {
 
 pub const FORMAT: [u8; 2] = [Row::Meta as u8, b'f'];
 pub const KEY_ID: [u8; 2] = [Row::Meta as u8, b'k'];
-/// How many batches were written.
-pub const BATCHES: [u8; 2] = [Row::Meta as u8, b'b'];
+/// The last turn whose rows are here.
+pub const TURN: [u8; 2] = [Row::Meta as u8, b't'];
+/// The first turn that is still read from the log.
+pub const LOG_FROM: [u8; 2] = [Row::Meta as u8, b'l'];
 
 /// The newest record of the audit log.
 pub const AUDIT_HEAD: [u8; 2] = [Row::Meta as u8, b'a'];
@@ -67,18 +67,6 @@ pub fn events(id: VerificationId, first: u32) -> Vec<u8> {
 
 pub fn events_of(id: VerificationId) -> Vec<u8> {
     joined(Row::Events, &[&id.to_bytes()])
-}
-
-/// Part `part` of what the turn with this number added.
-pub fn journal(turn: u64, part: u8) -> Vec<u8> {
-    joined(Row::Journal, &[&turn.to_be_bytes(), &[part]])
-}
-
-/// The turn and the part of a journal row.
-pub fn journal_place(key: &[u8]) -> Option<(u64, u8)> {
-    let (turn, part) = key.get(1..)?.split_at_checked(8)?;
-    let [part] = part else { return None };
-    Some((u64::from_be_bytes(turn.try_into().ok()?), *part))
 }
 
 pub fn live(id: VerificationId) -> Vec<u8> {
@@ -137,8 +125,8 @@ pub fn inbounds_of(number: NumberIndex) -> Vec<u8> {
 }
 
 /// What a provider calls it, of any length.
-pub fn inbound_by_ref(message: &Inbound) -> Vec<u8> {
-    joined(Row::InboundByRef, &[&digest(&[message.channel.as_str(), &message.provider_ref])])
+pub fn inbound_by_ref(channel: &ChannelName, provider_ref: &str) -> Vec<u8> {
+    joined(Row::InboundByRef, &[&digest(&[channel.as_str(), provider_ref])])
 }
 
 /// The parts of its position, with when it came in front.
@@ -164,6 +152,11 @@ pub fn alias(name: NumberIndex, to: NumberIndex, source: [u8; 16]) -> Vec<u8> {
     joined(Row::Alias, &[&name.0, &to.0, &source])
 }
 
+/// Everything that teaches that both names are one person's.
+pub fn aliases_between(name: NumberIndex, to: NumberIndex) -> Vec<u8> {
+    joined(Row::Alias, &[&name.0, &to.0])
+}
+
 pub fn aliases_of(name: NumberIndex) -> Vec<u8> {
     joined(Row::Alias, &[&name.0])
 }
@@ -182,6 +175,7 @@ pub fn audit(seq: u64) -> Vec<u8> {
     joined(Row::Audit, &[&seq.to_be_bytes()])
 }
 
+/// The number of an audit record.
 pub fn audit_seq(key: &[u8]) -> Option<u64> {
     key.get(1..).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes)
 }

@@ -1,10 +1,10 @@
-//! A verification that wants something, as it is held in memory: its events in their compact form, from which its state
-//! is folded when somebody looks. A folded state would be six times as large, and a million of them are kept.
+//! A live verification as it is held in memory: its events in their compact form, from which its state is folded when it
+//! is asked for. A folded state would be six times as large, and a million of them are kept.
 
 use std::sync::Arc;
 
-use super::{commits, keys, record};
-use crate::store::{Policies, Snapshot, StoreError};
+use super::{keys, record};
+use crate::store::{Policies, Snapshot, StoreError, stream};
 use crate::verification::values::{Timestamp, VerificationId};
 use crate::verification::{Event, Policy, State, Verification};
 
@@ -12,17 +12,16 @@ use crate::verification::{Event, Policy, State, Verification};
 #[derive(Clone)]
 pub struct Live(Arc<[u8]>);
 
-/// What is asked of it more often than its state.
+/// What is asked for more often than the state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head {
-    /// When it wants attention.
     pub due: Timestamp,
-    /// The oldest row of the journal that holds events of it; `None`: they all stand in rows of its own.
-    pub journal: Option<u64>,
+    /// The first turn whose events of it only the log has; `None`: all events have rows.
+    pub logged_since: Option<u64>,
     /// Number of its events.
     pub version: u32,
-    /// Bytes of its events that stand in rows of its own.
-    pub kept: u32,
+    /// Bytes of its events that have rows.
+    pub saved: u32,
 }
 
 const HEAD_BYTES: usize = 24;
@@ -32,9 +31,9 @@ impl Live {
     pub fn new(head: Head, commits: &[u8], added: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(HEAD_BYTES + commits.len() + added.len());
         bytes.extend_from_slice(&head.due.as_millis().to_le_bytes());
-        bytes.extend_from_slice(&head.journal.unwrap_or(0).to_le_bytes());
+        bytes.extend_from_slice(&head.logged_since.unwrap_or(0).to_le_bytes());
         bytes.extend_from_slice(&head.version.to_le_bytes());
-        bytes.extend_from_slice(&head.kept.to_le_bytes());
+        bytes.extend_from_slice(&head.saved.to_le_bytes());
         bytes.extend_from_slice(commits);
         bytes.extend_from_slice(added);
         Self(bytes.into())
@@ -45,13 +44,13 @@ impl Live {
         let half = |at: usize| self.0[at..at + 4].try_into().map(u32::from_le_bytes).unwrap_or(0);
         Head {
             due: Timestamp::from_millis(i64::try_from(word(0)).unwrap_or(i64::MAX)),
-            journal: Some(word(8)).filter(|&turn| turn != 0),
+            logged_since: Some(word(8)).filter(|&turn| turn != 0),
             version: half(16),
-            kept: half(20),
+            saved: half(20),
         }
     }
 
-    /// The same, with another time at which it wants attention.
+    /// The same, due at another time.
     pub fn due_at(mut self, due: Timestamp) -> Self {
         match Arc::get_mut(&mut self.0) {
             Some(bytes) => {
@@ -67,22 +66,30 @@ impl Live {
         &self.0[HEAD_BYTES..]
     }
 
-    /// Its events that stand only in the journal.
-    pub fn journaled(&self) -> &[u8] {
-        self.commits().get(self.head().kept as usize..).unwrap_or_default()
+    /// The events that only the log has, and the number of the first of them.
+    pub fn unsaved(&self) -> Result<(u32, &[u8]), minicbor::decode::Error> {
+        let head = self.head();
+        let unsaved = self.commits().get(head.saved as usize..).unwrap_or_default();
+        Ok((head.version + 1 - stream::count(unsaved)?, unsaved))
+    }
+
+    /// The same, with rows for all events.
+    pub fn saved(&self) -> Self {
+        let saved = u32::try_from(self.commits().len()).unwrap_or(u32::MAX);
+        Self::new(Head { logged_since: None, saved, ..self.head() }, self.commits(), &[])
     }
 
     pub fn events(&self, id: VerificationId) -> Result<Vec<Event>, StoreError> {
-        commits::read(self.commits()).map_err(|error| record::unreadable(&keys::events_of(id), &error))
+        stream::read(self.commits()).map_err(|error| record::unreadable(&keys::events_of(id), &error))
     }
 
     pub fn state(&self, id: VerificationId) -> Result<State, StoreError> {
-        commits::fold(self.commits()).map_err(|error| record::unreadable(&keys::events_of(id), &error))
+        stream::fold(self.commits()).map_err(|error| record::unreadable(&keys::events_of(id), &error))
     }
 
-    /// Whose it is.
+    /// The app that it belongs to.
     pub fn app(&self, id: VerificationId) -> Result<&str, StoreError> {
-        commits::app(self.commits()).map_err(|error| record::unreadable(&keys::events_of(id), &error))
+        stream::app(self.commits()).map_err(|error| record::unreadable(&keys::events_of(id), &error))
     }
 
     pub fn snapshot(&self, id: VerificationId, policies: &Policies) -> Result<Arc<Snapshot>, StoreError> {
@@ -90,7 +97,7 @@ impl Live {
     }
 }
 
-/// A state that was folded, with the policy that was applied.
+/// A folded state with the policy that was applied.
 pub fn snapshot(id: VerificationId, state: State, policies: &Policies) -> Result<Arc<Snapshot>, StoreError> {
     let State::Known(verification) = state else {
         return Err(record::damaged(&keys::events_of(id), "it does not begin with a request"));
@@ -112,17 +119,17 @@ mod tests {
 
     #[test]
     fn what_is_put_in_comes_out() {
-        let head = Head { due: Timestamp::from_millis(7), journal: Some(9), version: 3, kept: 2 };
+        let head = Head { due: Timestamp::from_millis(7), logged_since: Some(9), version: 3, saved: 2 };
         let live = Live::new(head, b"abc", b"de");
-        assert_eq!((live.head(), live.commits(), live.journaled()), (head, &b"abcde"[..], &b"cde"[..]));
-        let head = Head { journal: None, due: Timestamp::MAX, kept: 5, ..head };
-        let live = Live::new(head, live.commits(), b"");
-        assert_eq!((live.head(), live.journaled()), (head, &b""[..]));
+        assert_eq!((live.head(), live.commits()), (head, &b"abcde"[..]));
+        let saved = live.saved();
+        let expected = Head { logged_since: None, saved: 5, ..head };
+        assert_eq!((saved.head(), saved.commits(), saved.unsaved().unwrap().1), (expected, live.commits(), &b""[..]));
         let head = Head { due: Timestamp::from_millis(8), ..head };
         for other in [live.clone(), Live::new(live.head(), live.commits(), b"")] {
             let other = other.due_at(head.due);
             assert_eq!((other.head(), other.commits()), (head, live.commits()));
         }
-        assert_ne!(live.head(), head, "who shares it sees what there was");
+        assert_ne!(live.head(), head, "a shared copy is not changed");
     }
 }

@@ -1,19 +1,19 @@
-//! What is done to a store that no server uses: making its derived rows anew, and checking its audit log.
+//! Work on a store that no server uses: rebuilding the search indexes, and checking the audit log.
 
 use std::path::Path;
 
-use super::chain;
+use super::error::{OpenError, Trouble, WriteError};
 use super::index::{self, Entry};
 use super::keys::{self, Row};
-use super::open::{Disk, OpenError, WriteError};
+use super::open::{Folder, guarded};
 use super::record;
 use super::scratch::Scratch;
+use super::table::{Rows, Table};
 use crate::store::{ChainHash, Inbound, Policies, StoreError};
 use crate::verification::values::VerificationId;
 
-/// Rows that are made durable at once: few enough for a turn of the disk, many enough not to wait for it often. Tests
-/// have few rows and want many batches.
-const ROWS_AT_ONCE: usize = if cfg!(test) { 50 } else { 1_000 };
+/// Rows that are made durable at once: few enough for a turn of the disk, many enough not to wait for it often.
+const ROWS_AT_ONCE: usize = 256;
 
 /// How far [`reindex`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +49,9 @@ pub enum Chain {
     Broken { seq: u64, reason: String },
 }
 
-/// Makes every row anew that follows from others, from events and inbound messages, in bounded batches. Events, inbound
-/// messages, alerts and the audit log are not touched. One that is interrupted is noticed by the next opening, and
-/// finished by calling this again.
+/// Rebuilds every row that follows from others, from events and inbound messages, in bounded batches. Events, inbound
+/// messages, alerts and the audit log are not touched. If it is interrupted, the next opening notices, and calling it
+/// again finishes it.
 ///
 /// # Errors
 /// Where the store is in use, cannot be opened, or a record from which others follow cannot be read.
@@ -60,35 +60,37 @@ pub fn reindex(
     key_id: [u8; 4],
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Reindexed, OpenError> {
-    let disk = Disk::open_existing(path, key_id)?;
-    disk.guarded(|| reindex_of(&disk, progress))
+    let (mut table, held) = Folder::open_existing(path, key_id)?.saved()?;
+    guarded(&held.path, || reindex_of(&mut table, progress))
 }
 
-/// The same of a store that is open.
-pub fn reindex_of(disk: &Disk, progress: &mut dyn FnMut(Progress)) -> Result<Reindexed, Trouble> {
-    Rebuild { disk, batch: ::sled::Batch::default(), rows: 0, progress }.run()
+/// The same for an open table.
+pub fn reindex_of(table: &mut Table, progress: &mut dyn FnMut(Progress)) -> Result<Reindexed, Trouble> {
+    Rebuild { table, rows: Rows::default(), progress }.run()
 }
 
 /// Checks every link of the audit log and names the first that is broken. The store is left as it is.
 pub fn verify_audit(path: &Path, key_id: [u8; 4]) -> Result<Chain, OpenError> {
     let scratch = Scratch::of(path)?;
-    let disk = Disk::open_existing(scratch.path(), key_id).map_err(|error| scratch.told(error))?;
-    disk.guarded(|| Ok(follow_all(&disk)?)).map_err(|error| scratch.told(error))
+    let folder = Folder::open_existing(scratch.path(), key_id).map_err(|error| scratch.told(error))?;
+    guarded(path, || Ok(follow_all(&folder.replayed.table)?)).map_err(|error| scratch.told(error))
 }
 
-pub fn follow_all(disk: &Disk) -> Result<Chain, StoreError> {
-    let mut head = match disk.audit_anchor() {
+/// Checks every link of the audit log of a table.
+pub fn follow_all(table: &Table) -> Result<Chain, StoreError> {
+    let mut head = match table.audit_anchor().map_err(StoreError::from) {
         Ok(anchor) => anchor,
         Err(error) => return Ok(Chain::Broken { seq: 1, reason: error.to_string() }),
     };
-    for row in disk.scan(&[Row::Audit as u8]) {
+    for row in table.scan(&[Row::Audit as u8])? {
         let (key, value) = row?;
-        match chain::follow(head, &key, &value) {
+        let link = Table::audit_link(&key, &value).map_err(|error| error.to_string());
+        match link.and_then(|(seq, link)| link.follow(head, seq)) {
             Ok(next) => head = next,
             Err(reason) => return Ok(Chain::Broken { seq: head.seq + 1, reason }),
         }
     }
-    let noted = match disk.audit_head() {
+    let noted = match table.audit_head().map_err(StoreError::from) {
         Ok(noted) => noted,
         Err(error) => return Ok(Chain::Broken { seq: head.seq, reason: error.to_string() }),
     };
@@ -105,88 +107,64 @@ pub fn follow_all(disk: &Disk) -> Result<Chain, StoreError> {
     })
 }
 
-/// Why one did not come to its end.
-pub enum Trouble {
-    Unreadable(StoreError),
-    Unwritable(WriteError),
-    /// What is written elsewhere than into the store.
-    Output(std::io::Error),
-    /// What is read from elsewhere is not what it should be.
-    Input(String),
-}
-
-impl From<StoreError> for Trouble {
-    fn from(error: StoreError) -> Self {
-        Self::Unreadable(error)
-    }
-}
-
-impl From<WriteError> for Trouble {
-    fn from(error: WriteError) -> Self {
-        Self::Unwritable(error)
-    }
-}
-
 struct Rebuild<'a> {
-    disk: &'a Disk,
-    batch: ::sled::Batch,
-    rows: usize,
+    table: &'a mut Table,
+    rows: Rows,
     progress: &'a mut dyn FnMut(Progress),
 }
 
 impl Rebuild<'_> {
     fn run(mut self) -> Result<Reindexed, Trouble> {
         // From here until the end the store is not opened for anything else.
-        self.remove(&keys::INDEX);
+        self.rows.remove(&keys::INDEX);
         self.write()?;
-        self.disk.gather_all()?;
         self.clear()?;
-        let policies = self.disk.policies()?;
+        let policies = self.table.policies().map_err(StoreError::from)?;
         let verifications = self.verifications(&policies)?;
         let inbound = self.inbound()?;
-        let row = record::encode(&keys::INDEX, &index::INDEX_VERSION)?;
-        self.insert((keys::INDEX.to_vec(), row));
+        self.rows.insert(&keys::INDEX, &record::encode(&keys::INDEX, &index::INDEX_VERSION)?);
         self.write()?;
         Ok(Reindexed { verifications, inbound })
     }
 
     fn clear(&mut self) -> Result<(), Trouble> {
-        let mut rows = 0;
+        let mut count = 0;
         for kind in index::DERIVED {
             let mut from = vec![kind as u8];
             loop {
-                let some = self.disk.range(from.clone(), vec![kind as u8 + 1]).take(ROWS_AT_ONCE);
-                let old: Vec<_> = some.map(|row| Ok(row?.0)).collect::<Result<_, StoreError>>()?;
-                let Some(last) = old.last() else { break };
+                let old = self.some(&from, kind)?;
+                let Some((last, _)) = old.last() else { break };
                 from = [last, &[0][..]].concat();
-                old.iter().for_each(|key| self.remove(key));
+                old.iter().for_each(|(key, _)| self.rows.remove(key));
                 self.write()?;
-                rows += old.len() as u64;
-                (self.progress)(Progress::Clearing { rows });
+                count += old.len() as u64;
+                (self.progress)(Progress::Clearing { rows: count });
             }
         }
         Ok(())
     }
 
     fn verifications(&mut self, policies: &Policies) -> Result<u64, Trouble> {
-        let mut next = self.disk.first_after(None)?;
-        let newest = self.disk.newest()?;
+        let mut next = self.table.first_after(None).map_err(StoreError::from)?;
+        let newest = self.table.newest().map_err(StoreError::from)?;
         let oldest = next;
         let mut done = 0;
         while let Some(id) = next {
-            let snapshot = self.disk.snapshot(id, u32::MAX, policies)?.ok_or_else(|| {
+            let snapshot = self.table.snapshot(id, u32::MAX, policies).map_err(StoreError::from)?;
+            let snapshot = snapshot.ok_or_else(|| {
                 record::damaged(&keys::events_of(id), "it has events that make no verification")
             })?;
-            for row in index::rows_of(&snapshot, &self.disk.events(id)?)? {
-                self.insert(row);
+            let events = self.table.events(id).map_err(StoreError::from)?;
+            for entry in index::rows_of(&snapshot, &events)? {
+                self.insert(entry);
             }
             done += 1;
-            if self.rows >= ROWS_AT_ONCE {
+            if self.rows.len() >= ROWS_AT_ONCE {
                 self.write()?;
                 let thousandths = span_thousandths(oldest, id, newest);
                 (self.progress)(Progress::Verifications { done, thousandths });
             }
-            next = self.disk.first_after(Some(id))?;
+            next = self.table.first_after(Some(id)).map_err(StoreError::from)?;
         }
         self.write()?;
         (self.progress)(Progress::Verifications { done, thousandths: 1_000 });
@@ -196,8 +174,7 @@ impl Rebuild<'_> {
     fn inbound(&mut self) -> Result<u64, Trouble> {
         let (mut done, mut from) = (0, vec![Row::Inbound as u8]);
         loop {
-            let some = self.disk.range(from.clone(), vec![Row::Inbound as u8 + 1]).take(ROWS_AT_ONCE);
-            let messages: Vec<_> = some.collect::<Result<_, _>>()?;
+            let messages = self.some(&from, Row::Inbound)?;
             let Some((last, _)) = messages.last() else { break };
             from = [last, &[0][..]].concat();
             for (key, row) in &messages {
@@ -215,19 +192,18 @@ impl Rebuild<'_> {
         Ok(done)
     }
 
-    fn insert(&mut self, (key, row): Entry) {
-        self.batch.insert(key, row);
-        self.rows += 1;
+    /// Some rows of a kind from a key on.
+    fn some(&self, from: &[u8], kind: Row) -> Result<Vec<super::table::Entry>, StoreError> {
+        self.table.range(from, &[kind as u8 + 1])?.take(ROWS_AT_ONCE).collect()
     }
 
-    fn remove(&mut self, key: &[u8]) {
-        self.batch.remove(key);
-        self.rows += 1;
+    fn insert(&mut self, (key, row): Entry) {
+        self.rows.insert(&key, &row);
     }
 
     fn write(&mut self) -> Result<(), WriteError> {
-        let (batch, rows) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.rows));
-        if rows == 0 { Ok(()) } else { self.disk.write(batch, rows) }
+        let rows = std::mem::take(&mut self.rows);
+        if rows.is_empty() { Ok(()) } else { self.table.write(rows) }
     }
 }
 

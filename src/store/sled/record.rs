@@ -1,16 +1,13 @@
-//! How a row is written: one byte of format, four of checksum over key and content, then the content: JSON, or what
-//! says of itself how it is read.
+//! How a row is written: one byte of format, four of checksum over key and content, then the content.
 
 use minicbor::{Decode, Decoder, Encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::commits;
-use crate::store::StoreError;
-use crate::verification::values::Timestamp;
-use crate::verification::{Event, Fact};
+use crate::store::{StoreError, stream};
+use crate::verification::Event;
 
-/// What the first byte says of the content.
+/// The first byte of a row.
 const JSON: u8 = 1;
 const COMPACT: u8 = 2;
 const HEADER_BYTES: usize = 5;
@@ -21,13 +18,6 @@ const USUAL_SMALL_BYTES: usize = 64;
 pub const MAX_BYTES: usize = 16 * 1024;
 /// What a row has room for beside its header.
 pub const MAX_CONTENT_BYTES: usize = MAX_BYTES - HEADER_BYTES;
-
-/// A commit as versions before compact events wrote it.
-#[derive(serde::Deserialize)]
-struct JsonCommit {
-    at: Timestamp,
-    facts: Vec<Fact>,
-}
 
 /// The row for `content` under `key`. Its only failure is a row over [`MAX_BYTES`].
 pub fn encode<T: Serialize>(key: &[u8], content: &T) -> Result<Vec<u8>, StoreError> {
@@ -45,7 +35,7 @@ pub fn encode_compact(key: &[u8], content: &[u8]) -> Result<Vec<u8>, StoreError>
     finish(key, row)
 }
 
-/// The row for what has a compact form. Its only failure is a row over [`MAX_BYTES`].
+/// The row for content that has a compact form. Its only failure is a row over [`MAX_BYTES`].
 pub fn encode_small<T: Encode<()>>(key: &[u8], content: &T) -> Result<Vec<u8>, StoreError> {
     let mut row = Vec::with_capacity(USUAL_SMALL_BYTES);
     row.extend_from_slice(&[COMPACT, 0, 0, 0, 0]);
@@ -69,16 +59,9 @@ pub fn decode<T: DeserializeOwned>(key: &[u8], row: &[u8]) -> Result<T, StoreErr
     }
 }
 
-/// What [`encode_small`] wrote, or a version before it as JSON.
-pub fn decode_small<T>(key: &[u8], row: &[u8]) -> Result<T, StoreError>
-where
-    T: DeserializeOwned + for<'b> Decode<'b, ()>,
-{
-    match checked(key, row)? {
-        (JSON, content) => from_json(key, content),
-        (COMPACT, content) => from_cbor(content).map_err(|error| unreadable(key, &error)),
-        _ => Err(unknown_format(key)),
-    }
+/// The content of a row that [`encode_small`] made.
+pub fn decode_small<T: for<'b> Decode<'b, ()>>(key: &[u8], row: &[u8]) -> Result<T, StoreError> {
+    from_cbor(decode_compact(key, row)?).map_err(|error| unreadable(key, &error))
 }
 
 /// The content of a row that [`encode_compact`] made.
@@ -89,16 +72,9 @@ pub fn decode_compact<'a>(key: &[u8], row: &'a [u8]) -> Result<&'a [u8], StoreEr
     }
 }
 
-/// The events of a row, of this version or of one before.
+/// The events of a row.
 pub fn decode_events(key: &[u8], row: &[u8]) -> Result<Vec<Event>, StoreError> {
-    match checked(key, row)? {
-        (JSON, content) => {
-            let JsonCommit { at, facts } = from_json(key, content)?;
-            Ok(facts.into_iter().map(|fact| Event { at, fact }).collect())
-        }
-        (COMPACT, content) => commits::read(content).map_err(|error| unreadable(key, &error)),
-        _ => Err(unknown_format(key)),
-    }
+    stream::read(decode_compact(key, row)?).map_err(|error| unreadable(key, &error))
 }
 
 fn from_json<T: DeserializeOwned>(key: &[u8], content: &[u8]) -> Result<T, StoreError> {
@@ -139,7 +115,7 @@ fn unknown_format(key: &[u8]) -> StoreError {
     damaged(key, "it has a format that this version does not know")
 }
 
-/// Only where it cannot be read: the text of the error could quote the record.
+/// Says only where it cannot be read: the text of the error could quote the record.
 pub fn unreadable(key: &[u8], error: &minicbor::decode::Error) -> StoreError {
     let place = error.position().map_or_else(String::new, |byte| format!(" at byte {byte}"));
     damaged(key, &format!("it cannot be read{place}"))
@@ -164,15 +140,16 @@ fn checksum(key: &[u8], content: &[u8]) -> [u8; 4] {
 mod tests {
     use super::*;
     use crate::store::{DeliveryState, Facets};
+    use crate::verification::Fact;
     use crate::verification::event::FallbackReason;
     use crate::verification::state::Ending;
-    use crate::verification::values::{AppName, ChannelName, MessageId, NumberTail};
+    use crate::verification::values::{AppName, ChannelName, MessageId, NumberTail, Timestamp};
 
     #[test]
     fn a_changed_byte_a_missing_byte_and_another_place_are_noticed() {
         let events = [Event { at: Timestamp::from_millis(5), fact: Fact::Expired }];
         let mut content = Vec::new();
-        commits::append(&mut content, &events);
+        stream::append(&mut content, &events);
         let row = encode_compact(b"key", &content).unwrap();
         assert_eq!(decode_events(b"key", &row).unwrap(), events);
         assert!(decode_events(b"other", &row).is_err());
@@ -187,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn small_content_is_read_as_it_is_written_now_and_was_as_json() {
+    fn small_content_has_this_form() {
         let message: MessageId = "msg_01m83hzv0pesyaa8aah08jgec1".parse().unwrap();
         let facets = Facets {
             app: AppName::new("shop"),
@@ -200,43 +177,21 @@ mod tests {
             country: Some("DE".to_owned()),
             tail: Some(NumberTail(7_126)),
         };
-        let plain =
-            Facets { ending: None, channels: Vec::new(), country: None, tail: None, ..facets.clone() };
-        is_read_both_ways(&message, "5001a2071fec16767ca5214a8811283981");
-        is_read_both_ways(
+        is_written_as(&message, "5001a2071fec16767ca5214a8811283981");
+        is_written_as(
             &facets,
             "896473686f70656c6f67696e00078263736d7368776861747361707081018166313331303236624445191bd6",
         );
-        is_read_both_ways(&plain, "876473686f70656c6f67696ef6078081018166313331303236");
         let row = encode_compact(b"key", &[0x50; 18]).unwrap();
         assert!(decode_small::<MessageId>(b"key", &row).is_err(), "more than an id");
     }
 
-    /// `frozen` stands in stores that exist.
-    fn is_read_both_ways<T>(content: &T, frozen: &str)
+    fn is_written_as<T>(content: &T, form: &str)
     where
-        T: Encode<()> + Serialize + DeserializeOwned + for<'b> Decode<'b, ()> + PartialEq + std::fmt::Debug,
+        T: Encode<()> + for<'b> Decode<'b, ()> + PartialEq + std::fmt::Debug,
     {
-        let (small, json) = (encode_small(b"key", content).unwrap(), encode(b"key", content).unwrap());
-        assert_eq!(hex(&small[HEADER_BYTES..]), frozen);
-        for row in [&small, &json] {
-            assert_eq!(decode_small::<T>(b"key", row).unwrap(), *content);
-            for index in 0..row.len() {
-                for bit in 0..8 {
-                    let mut changed = row.clone();
-                    changed[index] ^= 1 << bit;
-                    assert!(decode_small::<T>(b"key", &changed).is_err(), "bit {bit} of byte {index}");
-                }
-                assert!(decode_small::<T>(b"key", &row[..index]).is_err(), "cut to {index} bytes");
-            }
-        }
-    }
-
-    #[test]
-    fn events_that_an_earlier_version_wrote_are_read() {
-        let content = serde_json::json!({ "at": 5, "facts": ["expired"] });
-        let row = encode(b"key", &content).unwrap();
-        let events = [Event { at: Timestamp::from_millis(5), fact: Fact::Expired }];
-        assert_eq!(decode_events(b"key", &row).unwrap(), events);
+        let row = encode_small(b"key", content).unwrap();
+        assert_eq!(hex(&row[HEADER_BYTES..]), form);
+        assert_eq!(decode_small::<T>(b"key", &row).unwrap(), *content);
     }
 }

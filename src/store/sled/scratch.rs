@@ -6,7 +6,9 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::open::{LOCK, OpenError};
+use super::error::OpenError;
+use super::lock::{LOCK, free_room};
+use super::log;
 
 /// Beside the files: for what sled writes when it opens them.
 const SPARE_ROOM: u64 = 64 * 1024 * 1024;
@@ -90,7 +92,7 @@ fn files(path: &Path) -> io::Result<Vec<(PathBuf, u64)>> {
         let name = entry.file_name();
         let text = name.to_string_lossy();
         let is_snapshot = text.starts_with("snap.") && !text.ends_with(".generating");
-        if is_snapshot || ["db", "conf", LOCK, "wal.0", "wal.1"].contains(&&*text) {
+        if is_snapshot || text.starts_with(log::PREFIX) || ["db", "conf", LOCK].contains(&&*text) {
             files.push((PathBuf::from(&name), entry.metadata()?.len()));
         }
     }
@@ -121,7 +123,7 @@ fn folder(data: &Path, bytes: u64) -> Result<PathBuf, OpenError> {
         let disk = |path: &Path| fs::metadata(path).map(|there| there.dev()).ok();
         disk(place).is_some() && disk(place) == disk(data)
     };
-    let has_room = |place: &&PathBuf| super::open::free_room(place).is_ok_and(|room| room >= needed);
+    let has_room = |place: &&PathBuf| free_room(place).is_ok_and(|room| room >= needed);
     let with_room: Vec<_> = places.iter().filter(has_room).collect();
     // On the same disk the copy may cost nothing.
     let ordered = with_room.iter().filter(|place| is_same_disk(place));

@@ -1,17 +1,12 @@
-//! The thread that owns sled. It takes what is waiting and what is due, gives all of it to the kernel as one record of
-//! the write-ahead log, and leaves it to the [`syncer`] to make that durable and only then to publish, answer and hand
-//! out errands. sled gets it afterwards.
+//! The store's thread. It takes what waits and what is due, has the engine decide it as one turn, gives the turn to the
+//! kernel as one record of the log, and leaves it to the [`syncer`](super::syncer) to make that durable and only then to
+//! publish, answer and hand out errands. Between turns it gives sled the rows of durable turns.
 
-mod ledger;
-mod memory;
-mod reader;
-mod shortening;
-mod syncer;
-mod turn;
+mod background;
+mod opened;
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -20,20 +15,22 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Select, TryRecvError};
 use tokio::sync::{mpsc, oneshot};
 
-use super::load::Found;
-use super::open::{Disk, OpenError, WriteError, has_room};
+use super::checkpoint::Checkpoint;
+use super::error::{OpenError, WriteError};
+use super::lock::has_room;
+use super::memory::Memory;
+use super::open::Folder;
+use super::reader::Reader;
+use super::syncer::Finished;
+use super::table::disk;
 use super::{CLOSED, FULL, READY, Settings, Shared};
 use crate::clock::{Clock, Stopwatch};
 use crate::failpoint;
+use crate::store::engine::{Agenda, Process, Turn, Unknown};
 use crate::store::{Answer, Errand, Order, Retention, StoreError, Swept};
 use crate::verification::Command;
 use crate::verification::values::VerificationId;
-use ledger::Ledger;
-use memory::Memory;
-pub use reader::Reader;
-use shortening::{Held, QUIET_AFTER};
-use syncer::{Finished, Syncer};
-use turn::Turn;
+use opened::Open;
 
 /// Commands of one turn. Up to here a larger group costs less for each; beyond it only waits longer.
 const ORDERS_A_TURN: usize = 64;
@@ -45,78 +42,80 @@ const READS_A_TURN: usize = 64;
 const SWEEP_PATIENCE: Duration = Duration::from_millis(100);
 /// While the disk is full: how often to look whether there is room again.
 const ROOM_CHECK: Duration = Duration::from_millis(250);
+/// With nothing to do for so long there is time for a checkpoint and for sled to be opened again.
+const QUIET_AFTER: Duration = Duration::from_secs(1);
+/// When there is time, sled is opened again with one part in so many of the log that it may have.
+const QUIET_SHARE: u64 = 4;
+/// How soon rows that wait for their turn's sync are looked at again.
+const ROWS_WAIT: Duration = Duration::from_millis(2);
+/// Calls and reads that may wait for sled.
+const MOST_HELD: usize = super::QUEUE;
 
 pub enum Job {
     Orders {
         orders: Vec<Order>,
-        reply: Asker<Vec<Answer>>,
+        reply: ReplyTo<Vec<Answer>>,
     },
-    Read(Look),
-    /// These should have been attended to; how many of them the agenda had lost.
+    Read(Read),
+    /// These are overdue; how many of them the agenda had lost.
     Attend {
         overdue: Vec<VerificationId>,
-        reply: Asker<usize>,
+        reply: ReplyTo<usize>,
     },
     SweepOld {
         before: Retention,
-        reply: Asker<Swept>,
+        reply: ReplyTo<Swept>,
     },
-    Rest(Asker<()>),
-    Close(Asker<()>),
+    Rest(ReplyTo<()>),
+    Close(ReplyTo<()>),
     /// A manual clock was moved.
     Wake,
     #[cfg(test)]
-    LoseTimer(Asker<()>),
+    LoseTimers(ReplyTo<()>),
+    #[cfg(test)]
+    StayAway(Receiver<()>),
 }
 
-/// Where the answer to a job goes.
-pub type Asker<T> = oneshot::Sender<Result<T, StoreError>>;
-/// Something to be read, which answers by itself.
-/// It is told nothing while a disk that was full is opened anew.
-pub type Look = Box<dyn FnOnce(Option<&Reader<'_>>) + Send>;
+pub type ReplyTo<T> = oneshot::Sender<Result<T, StoreError>>;
+/// Reads and answers. It gets `None` while a disk that was full is opened again.
+pub type Read = Box<dyn FnOnce(Option<&Reader<'_>>) + Send>;
 
-/// What the thread begins with.
-pub struct Start {
-    pub disk: Disk,
-    pub found: Found,
-    pub settings: Settings,
-    /// What ends before anything else is done.
-    pub abandoned: Vec<(VerificationId, Command)>,
-}
-
-/// Leaves the store to a thread of its own.
+/// Leaves the store to a thread of its own. `abandoned` end before anything else is done.
 pub fn start(
-    Start { disk, found, settings, abandoned: mut at_first }: Start,
+    folder: Folder,
+    settings: Settings,
+    abandoned: Vec<(VerificationId, Command)>,
     clock: Clock,
     queue: Receiver<Job>,
     shared: Arc<Shared>,
     errands: mpsc::UnboundedSender<Errand>,
 ) -> Result<(), OpenError> {
-    // The last of them come first: an attempt that was interrupted is in doubt before its verification ends.
-    at_first.extend(found.interrupted().into_iter().map(|id| (id, Command::Interrupt)));
-    let memory = Memory::new(found, &settings.rates, Arc::clone(&shared));
     let path = settings.path.clone();
-    let io = |source| OpenError::Io { path: path.clone(), source };
-    let lock = Some(disk.platter().lock());
-    let ledger = Ledger::new(disk, &settings.path).map_err(io)?;
-    let opened = Opened::new(ledger, &clock, &shared, &errands).map_err(io)?;
+    let mut at_first = abandoned;
+    // The last of them come first: an attempt that was interrupted is in doubt before its verification ends.
+    at_first.extend(folder.replayed.interrupted().into_iter().map(|id| (id, Command::Interrupt)));
+    let process = process_of(&folder, &settings);
+    let lock = Arc::clone(&folder.lock);
+    let open = Open::new(folder, &clock, &shared, &errands)?;
     let mut writer = Writer {
-        opened: Some(opened),
-        lock,
-        memory,
+        open: Some(open),
+        lock: Some(lock),
+        process,
         settings,
         clock,
         queue,
         shared,
         errands,
-        turns: 0,
+        places: 0,
         waiting: VecDeque::new(),
         held: Held::default(),
         sweeps: VecDeque::new(),
         at_first,
         course: Course::Running,
         agenda: Agenda::Kept,
-        demand: Demand::Busy,
+        idle: Stopwatch::start(),
+        #[cfg(test)]
+        stay_away: None,
     };
     let run = move || {
         let shared = Arc::clone(&writer.shared);
@@ -124,100 +123,83 @@ pub fn start(
             stop("the store's thread panicked");
         }
         shared.health.store(CLOSED, Ordering::Relaxed);
-        // The channel would keep what came in after the last look, and who waits for it would wait for ever.
+        // The channel would keep what came in after the last look, and its callers would wait for ever.
         let queue = writer.queue.clone();
         drop(writer);
         queue.iter().for_each(drop);
     };
+    let io = |source| OpenError::Io { path, source };
     thread::Builder::new().name("store".to_owned()).spawn(run).map_err(io)?;
     Ok(())
 }
 
+fn process_of(folder: &Folder, settings: &Settings) -> Process {
+    let due = folder.replayed.live.iter().map(|found| (found.live.head().due, found.id));
+    Process::new(&settings.rates, due)
+}
+
 struct Writer {
-    /// `None` only while a disk that was full is opened anew, and in the end.
-    opened: Option<Opened>,
-    /// Kept while the disk is opened anew, so that nobody else takes the folder then. `None` in the end.
+    /// `None` only while a disk that was full is opened again, and in the end.
+    open: Option<Open>,
+    /// Kept while the folder is opened again, so that nobody else takes it then. `None` in the end.
     lock: Option<Arc<File>>,
-    memory: Memory,
+    process: Process,
     settings: Settings,
     clock: Clock,
     queue: Receiver<Job>,
     shared: Arc<Shared>,
     errands: mpsc::UnboundedSender<Errand>,
-    /// How many there were since it was opened.
-    turns: u64,
+    /// Turns of this process.
+    places: u64,
     /// Calls whose orders are not all carried out.
     waiting: VecDeque<Call>,
     held: Held,
     /// Visits of the retention sweep that wait until there is nothing else to do.
     sweeps: VecDeque<Sweep>,
-    /// What is noted before anything new begins, the last of it first: which attempts were under way when the process
-    /// before this one ended, and which verifications cannot go on.
+    /// Recorded before anything new begins, the last of it first: attempts that were under way when the process before this
+    /// one ended, and verifications that cannot go on.
     at_first: Vec<(VerificationId, Command)>,
     course: Course,
     agenda: Agenda,
-    demand: Demand,
+    /// Since the last job.
+    idle: Stopwatch,
+    #[cfg(test)]
+    stay_away: Option<Receiver<()>>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Demand {
-    Busy,
-    /// Nobody asked for anything until something was due, or for a while.
-    Quiet,
-}
-
-/// What must be let go of before the folder can be opened again.
-struct Opened {
-    ledger: Ledger,
-    syncer: Syncer,
-}
-
-impl Opened {
-    fn new(
-        ledger: Ledger,
-        clock: &Clock,
-        shared: &Arc<Shared>,
-        errands: &mpsc::UnboundedSender<Errand>,
-    ) -> io::Result<Self> {
-        let syncer = Syncer::start(ledger.platter(), clock.clone(), Arc::clone(shared), errands.clone())?;
-        Ok(Self { ledger, syncer })
-    }
-}
-
-/// Whether what is due is done.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Agenda {
-    Kept,
-    /// The server stops: what is due waits for the next start.
-    Rested,
+/// What needs sled and came while it was being opened again.
+#[derive(Default)]
+struct Held {
+    calls: Vec<Call>,
+    reads: Vec<Read>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Course {
     Running,
-    /// No room; sled is whole.
+    /// No room; what is open can be read.
     Full,
-    /// No room, and sled saw it: it takes no more writes until it is opened anew.
+    /// A write found no room: the folder has to be opened again.
     FullAndStuck,
     Closing,
 }
 
 struct Sweep {
     before: Retention,
-    reply: Asker<Swept>,
+    reply: ReplyTo<Swept>,
     waited: Stopwatch,
 }
 
-struct Call {
+pub struct Call {
     orders: std::vec::IntoIter<Order>,
     answers: Vec<Answer>,
     failed: Option<StoreError>,
-    reply: Asker<Vec<Answer>>,
+    reply: ReplyTo<Vec<Answer>>,
 }
 
 impl Call {
-    /// Nobody waits any more where the answer cannot be given: the client has gone.
-    fn answer(self) {
+    /// The client may have gone.
+    pub fn answer(self) {
         let _ = self.reply.send(match self.failed {
             Some(error) => Err(error),
             None => Ok(self.answers),
@@ -228,10 +210,10 @@ impl Call {
 /// What was taken from the queue for one turn, beside the calls.
 #[derive(Default)]
 struct Taken {
-    reads: Vec<Look>,
-    attend: Vec<(Vec<VerificationId>, Asker<usize>)>,
-    sweeps: Vec<(Retention, Asker<Swept>)>,
-    closings: Vec<Asker<()>>,
+    reads: Vec<Read>,
+    attend: Vec<(Vec<VerificationId>, ReplyTo<usize>)>,
+    sweeps: Vec<(Retention, ReplyTo<Swept>)>,
+    closings: Vec<ReplyTo<()>>,
 }
 
 impl Writer {
@@ -244,17 +226,17 @@ impl Writer {
             self.take_more(&mut taken);
             self.admit_sweep(&mut taken);
             self.shared.turn_begins();
-            self.mind_sled(&mut taken);
-            self.mind_the_room();
+            self.keep_sled_up(&mut taken);
+            self.check_room();
             if matches!(self.course, Course::Full | Course::FullAndStuck) {
                 self.refuse_writes(&mut taken);
             } else {
                 self.turn(&mut taken);
             }
             self.read(&mut taken.reads);
-            self.memory.measure();
+            self.measure();
             if taken.closings.is_empty() {
-                self.shorten_log();
+                self.shorten_logs();
             }
             self.shared.turn_ends();
             if !taken.closings.is_empty() {
@@ -270,78 +252,78 @@ impl Writer {
         }
     }
 
-    /// Gives the folder back.
+    /// Gives sled every row and the folder back.
     fn close(&mut self) {
         self.wait_for_sled();
-        if let Some(Opened { ledger, .. }) = self.opened.take()
-            && let Err(WriteError::Failed(reason)) = ledger.close()
+        if let Some(mut open) = self.open.take()
+            && let Err(WriteError::Failed(reason)) = open.memory.table.settle()
         {
             stop(&reason);
         }
+        failpoint::reach("close.settled");
         self.lock = None;
     }
 
     /// Sleeps until a job comes or something is due. `false`: nobody can ask any more.
     fn wait_for_work(&mut self, taken: &mut Taken) -> bool {
-        let has_work = !self.waiting.is_empty() || !self.at_first.is_empty() || !self.sweeps.is_empty();
+        let has_work = !self.waiting.is_empty() || !self.at_first.is_empty() || self.may_sweep();
         match self.course {
             Course::Running | Course::Closing if has_work => return true,
             Course::Running | Course::Closing | Course::Full | Course::FullAndStuck => {}
         }
-        if let Some(is_job) = self.use_the_time_for_sled(taken) {
-            return is_job;
+        loop {
+            match self.queue.try_recv() {
+                Ok(job) => {
+                    self.take(job, taken);
+                    return true;
+                }
+                Err(TryRecvError::Disconnected) => return false,
+                Err(TryRecvError::Empty) => {}
+            }
+            if self.is_something_due() || self.has_sled_for_held() {
+                return true;
+            }
+            if !self.step() {
+                break;
+            }
         }
-        let sleep = match self.sleep() {
-            Some(Duration::ZERO) => return true,
-            Some(sleep) if self.is_log_long_for_quiet() => Some(sleep.min(QUIET_AFTER)),
-            None if self.is_log_long_for_quiet() => Some(QUIET_AFTER),
-            sleep => sleep,
-        };
-        match self.next_job(sleep) {
+        match self.next_job(self.sleep()) {
             Ok(job) => {
-                self.demand = Demand::Busy;
                 self.take(job, taken);
                 true
             }
-            Err(RecvTimeoutError::Timeout) => {
-                self.demand = Demand::Quiet;
-                true
-            }
+            Err(RecvTimeoutError::Timeout) => true,
             Err(RecvTimeoutError::Disconnected) => false,
         }
     }
 
-    /// While nobody asks for anything. `None`: sled has everything, or is away.
-    fn use_the_time_for_sled(&mut self, taken: &mut Taken) -> Option<bool> {
-        while self.has_work_for_sled() {
-            match self.queue.try_recv() {
-                Ok(job) => {
-                    self.demand = Demand::Busy;
-                    self.take(job, taken);
-                    return Some(true);
-                }
-                Err(TryRecvError::Disconnected) => return Some(false),
-                Err(TryRecvError::Empty) if self.has_held_enough() => return Some(true),
-                Err(TryRecvError::Empty) => self.give_to_sled(),
+    fn is_something_due(&self) -> bool {
+        match self.course {
+            Course::Full | Course::FullAndStuck => false,
+            Course::Running | Course::Closing => {
+                self.agenda == Agenda::Kept
+                    && self.process.next_due().is_some_and(|due| due <= self.clock.now())
             }
         }
-        None
     }
 
     fn next_job(&self, sleep: Option<Duration>) -> Result<Job, RecvTimeoutError> {
-        let Some(opening) = self.opened.as_ref().and_then(|opened| opened.ledger.opening()) else {
+        let opening = self.open.as_ref().and_then(|open| open.memory.table.opening());
+        let synced = self.open.as_ref().and_then(|open| open.checkpoint.synced());
+        if opening.is_none() && synced.is_none() {
             return match sleep {
                 Some(sleep) => self.queue.recv_timeout(sleep),
                 None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
-        };
-        // That sled is open is as much of a reason to go on.
-        let mut either = Select::new();
-        either.recv(&self.queue);
-        either.recv(opening);
+        }
+        // That sled is open, or durable, is as much of a reason to go on.
+        let mut any = Select::new();
+        any.recv(&self.queue);
+        opening.into_iter().for_each(|opening| _ = any.recv(opening));
+        synced.into_iter().for_each(|synced| _ = any.recv(synced));
         match sleep {
-            Some(sleep) => drop(either.ready_timeout(sleep)),
-            None => drop(either.ready()),
+            Some(sleep) => drop(any.ready_timeout(sleep)),
+            None => drop(any.ready()),
         }
         self.queue.try_recv().map_err(|error| match error {
             TryRecvError::Empty => RecvTimeoutError::Timeout,
@@ -350,14 +332,30 @@ impl Writer {
     }
 
     fn sleep(&self) -> Option<Duration> {
-        match self.course {
-            Course::Full | Course::FullAndStuck => Some(ROOM_CHECK),
-            Course::Running | Course::Closing if self.agenda == Agenda::Rested => None,
-            Course::Running | Course::Closing => {
-                let next = self.memory.next_due()?;
-                if next <= self.clock.now() { Some(Duration::ZERO) } else { self.clock.until(next) }
+        let (until_due, background) = match (self.course, &self.open) {
+            (Course::Full | Course::FullAndStuck, _) | (_, None) => return Some(ROOM_CHECK),
+            (Course::Running | Course::Closing, Some(open)) => {
+                let due = self.process.next_due().filter(|_| self.agenda == Agenda::Kept);
+                let until_due = due.and_then(|due| match due <= self.clock.now() {
+                    true => Some(Duration::ZERO),
+                    false => self.clock.until(due),
+                });
+                let is_waiting = open.memory.table.disk().is_some() && !open.memory.table.is_caught_up()
+                    || matches!(open.checkpoint, Checkpoint::Saving { .. });
+                let wants_quiet = !self.is_quiet() && self.has_long_logs(open, QUIET_SHARE);
+                let background = match (is_waiting, wants_quiet) {
+                    (true, _) => Some(ROWS_WAIT),
+                    (false, true) => Some(QUIET_AFTER.saturating_sub(self.idle.elapsed())),
+                    (false, false) => None,
+                };
+                (until_due, background)
             }
-        }
+        };
+        [until_due, background].into_iter().flatten().min()
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.idle.elapsed() >= QUIET_AFTER
     }
 
     fn take_more(&mut self, taken: &mut Taken) {
@@ -368,6 +366,9 @@ impl Writer {
     }
 
     fn take(&mut self, job: Job, taken: &mut Taken) {
+        if !matches!(job, Job::Wake) {
+            self.idle = Stopwatch::start();
+        }
         match job {
             Job::Orders { orders, reply } => self.waiting.push_back(Call {
                 answers: Vec::with_capacity(orders.len()),
@@ -375,7 +376,7 @@ impl Writer {
                 failed: None,
                 reply,
             }),
-            Job::Read(look) => taken.reads.push(look),
+            Job::Read(read) => taken.reads.push(read),
             Job::Attend { overdue, reply } => taken.attend.push((overdue, reply)),
             Job::SweepOld { before, reply } => {
                 self.sweeps.push_back(Sweep { before, reply, waited: Stopwatch::start() });
@@ -390,17 +391,25 @@ impl Writer {
             }
             Job::Wake => {}
             #[cfg(test)]
-            Job::LoseTimer(reply) => {
-                self.memory.lose_timer();
+            Job::LoseTimers(reply) => {
+                self.process.lose_timers();
                 let _ = reply.send(Ok(()));
             }
+            #[cfg(test)]
+            Job::StayAway(until) => self.stay_away = Some(until),
         }
+    }
+
+    /// A sweep reads rows, so it waits for sled.
+    fn may_sweep(&self) -> bool {
+        !self.sweeps.is_empty() && self.disk().is_some()
     }
 
     fn admit_sweep(&mut self, taken: &mut Taken) {
         let is_idle = self.waiting.is_empty() && taken.reads.is_empty() && self.queue.is_empty();
         let may_go = |sweep: &Sweep| is_idle || sweep.waited.elapsed() >= SWEEP_PATIENCE;
-        if self.sweeps.front().is_some_and(may_go)
+        if self.may_sweep()
+            && self.sweeps.front().is_some_and(may_go)
             && let Some(Sweep { before, reply, .. }) = self.sweeps.pop_front()
         {
             taken.sweeps.push((before, reply));
@@ -412,29 +421,35 @@ impl Writer {
     }
 
     fn turn(&mut self, taken: &mut Taken) {
-        if let Err(error) = self.note_what_was_found() {
+        if let Err(error) = self.record_found() {
             self.write_failed(error);
             return self.refuse_writes(taken);
         }
         let last = !taken.closings.is_empty();
         loop {
             let took = Stopwatch::start();
-            let mut waiting = std::mem::take(&mut self.waiting);
-            let Some(mut turn) = self.begin_turn() else { return };
-            let (calls, held) = carry_out(&mut waiting, &mut turn);
+            self.places += 1;
+            let Some(open) = &mut self.open else { return };
+            open.memory.is_durable(open.syncer.durable_place());
+            open.memory.begin_turn(self.places, open.turn + 1);
+            let (limits, now) = (self.settings.limits.engine, self.clock.now());
+            let mut turn = Turn::new(&mut open.memory, &mut self.process, limits, self.agenda, now);
+            let calls = carry_out(&mut self.waiting, &mut self.held.calls, &mut turn);
             let attended: Vec<usize> =
                 taken.attend.iter().map(|(overdue, _)| turn.attend_overdue(overdue)).collect();
             turn.attend_due(DUES_A_TURN);
             let swept: Vec<_> = taken.sweeps.iter().map(|(before, _)| turn.sweep_old(*before)).collect();
-            let written = turn.write();
-            self.end_if_sled_failed();
-            self.waiting = waiting;
-            self.held.calls.extend(held);
-            let written = match written {
-                Ok(written) => written,
+            let made = turn.finish();
+            let record = open.memory.take_turn();
+            let written = match made {
+                Ok(made) => open.append(&record.record, &record.logged).map(|()| made),
+                Err(error) => Err(WriteError::Failed(error.to_string())),
+            };
+            let made = match written {
+                Ok(made) => made,
                 Err(error) => {
                     self.write_failed(error);
-                    // What a call was told by the turns before does not count without the rest of it.
+                    // The answers of the turns before count only with the rest of the call.
                     self.waiting.extend(calls);
                     return self.refuse_writes(taken);
                 }
@@ -442,82 +457,81 @@ impl Writer {
             let attended = taken.attend.drain(..).map(|(_, reply)| reply).zip(attended).collect();
             let swept = taken.sweeps.drain(..).map(|(_, reply)| reply).zip(swept).collect();
             failpoint::reach("turn.written");
-            self.hand_to_syncer(Finished { written, calls, attended, swept, took });
-            self.keep_sled_up();
-            // On closing, every call that was accepted is carried out first.
-            if !last || self.waiting.is_empty() || self.course != Course::Running {
+            let (place, turn, changed) = (self.places, open.turn, record.changed);
+            open.syncer.hand_over(Finished { place, turn, made, changed, calls, attended, swept, took });
+            if open.memory.table.is_behind() {
+                self.step();
+            }
+            // On closing, every accepted call is carried out first.
+            if !last || self.waiting.is_empty() && self.held.calls.is_empty() || self.course != Course::Running {
                 return;
             }
             self.wait_for_sled();
+            self.release_held(taken);
         }
     }
 
-    /// `None` only while a disk that was full is opened anew.
-    fn begin_turn(&mut self) -> Option<Turn<'_>> {
-        let Opened { ledger, syncer } = self.opened.as_mut()?;
-        self.memory.is_durable(syncer.durable());
-        self.turns += 1;
-        Some(Turn::new(self.turns, ledger, &mut self.memory, &self.shared, self.agenda, self.clock.now()))
-    }
-
     /// Before anything else: what is started from now on was not interrupted.
-    fn note_what_was_found(&mut self) -> Result<(), WriteError> {
+    fn record_found(&mut self) -> Result<(), WriteError> {
         while !self.at_first.is_empty() {
             let took = Stopwatch::start();
             let some = self.at_first.split_off(self.at_first.len().saturating_sub(DUES_A_TURN));
-            let Some(mut turn) = self.begin_turn() else { return Ok(()) };
-            turn.note_what_was_found(&some);
-            let written = match turn.write() {
-                Ok(written) => written,
-                Err(error) => {
-                    self.at_first.extend(some);
-                    return Err(error);
-                }
-            };
+            self.places += 1;
+            let Some(open) = &mut self.open else { return Ok(()) };
+            open.memory.begin_turn(self.places, open.turn + 1);
+            let (limits, now) = (self.settings.limits.engine, self.clock.now());
+            let mut turn = Turn::new(&mut open.memory, &mut self.process, limits, self.agenda, now);
+            turn.record_found(&some);
+            let made = turn.finish();
+            let record = open.memory.take_turn();
+            let made = made.map_err(|error| WriteError::Failed(error.to_string()))?;
+            if let Err(error) = open.append(&record.record, &record.logged) {
+                self.at_first.extend(some);
+                return Err(error);
+            }
+            let (place, turn, changed) = (self.places, open.turn, record.changed);
             let (calls, attended, swept) = Default::default();
-            self.hand_to_syncer(Finished { written, calls, attended, swept, took });
+            open.syncer.hand_over(Finished { place, turn, made, changed, calls, attended, swept, took });
         }
         Ok(())
     }
 
-    fn hand_to_syncer(&self, turn: Finished) {
-        if let Some(Opened { syncer, .. }) = &self.opened {
-            syncer.hand_over(turn);
-        }
-    }
-
     /// Until everything so far is durable and answered.
     fn wait_for_sync(&self) {
-        if let Some(Opened { syncer, .. }) = &self.opened {
-            syncer.wait();
+        if let Some(open) = &self.open {
+            open.syncer.wait();
         }
     }
 
-    /// What is read is durable: turns that are not yet are waited for.
-    fn read(&mut self, reads: &mut Vec<Look>) {
+    /// Reads see durable states only: turns that are not durable yet are waited for.
+    fn read(&mut self, reads: &mut Vec<Read>) {
         if reads.is_empty() {
             return;
         }
-        if self.sled().is_none() {
-            self.give_to_sled();
-        }
-        if self.opened.is_some() && self.sled().is_none() {
-            return self.held.hold_reads(reads);
+        if self.is_sled_away() {
+            return self.held.reads.append(reads);
         }
         self.end_if_sled_failed();
         self.wait_for_sync();
-        let (policies, memory) = (&*self.shared.policies(), &self.memory);
-        let reader = self.sled().map(|disk| Reader { disk, policies, memory });
-        reads.drain(..).for_each(|look| look(reader.as_ref()));
+        let policies = &*self.shared.policies();
+        let reader = self.open.as_ref().map(|open| Reader { policies, memory: &open.memory });
+        reads.drain(..).for_each(|read| read(reader.as_ref()));
     }
 
-    /// A write in its background failed: what it says from then on is told to nobody.
+    /// Exits if a background write of sled failed: its answers can no longer be trusted.
     fn end_if_sled_failed(&self) {
-        if let Some(Opened { ledger, .. }) = &self.opened
-            && let Err(WriteError::Failed(reason)) = ledger.platter().check()
+        if let Some(open) = &self.open
+            && let Err(WriteError::Failed(reason)) = disk::check(&open.config)
         {
             stop(&reason);
         }
+    }
+
+    fn measure(&self) {
+        if let Some(open) = &self.open {
+            open.memory.measure();
+        }
+        self.process.gates.measure();
     }
 
     fn write_failed(&mut self, error: WriteError) {
@@ -525,7 +539,8 @@ impl Writer {
         self.wait_for_sync();
         match error {
             WriteError::Full => {
-                self.give_up_sled();
+                // Memory is ahead of what is durable.
+                self.open = None;
                 self.course = Course::FullAndStuck;
                 self.shared.health.store(FULL, Ordering::Relaxed);
                 tracing::error!(
@@ -537,9 +552,12 @@ impl Writer {
         }
     }
 
-    fn mind_the_room(&mut self) {
-        if let Some(disk) = self.sled() {
-            self.shared.size.store(disk.size(), Ordering::Relaxed);
+    fn check_room(&mut self) {
+        if let Some(open) = &self.open {
+            let table = open.memory.table.disk().map_or(0, disk::Disk::size);
+            if table > 0 {
+                self.shared.size.store(table + open.log.size(), Ordering::Relaxed);
+            }
         }
         match (self.course, has_room(&self.settings.path)) {
             (Course::Running | Course::Closing, true) | (Course::Full | Course::FullAndStuck, false) => {}
@@ -553,12 +571,12 @@ impl Writer {
             }
             (Course::Full, true) => self.resume(),
             (Course::FullAndStuck, true) => match self.recover() {
-                // It can be read. Whether there still is room to write is looked for anew.
+                // It can be read. The next look tells whether there is still room to write.
                 Ok(()) => {
                     self.course = Course::Full;
-                    self.mind_the_room();
+                    self.check_room();
                 }
-                // Of a disk that is full, or that the sled before has not let go of yet, later.
+                // Later: the disk is full, or the sled before has not let go of the folder yet.
                 Err(OpenError::Full { .. } | OpenError::InUse { .. }) => {}
                 Err(error) => stop(&error.to_string()),
             },
@@ -571,34 +589,22 @@ impl Writer {
         tracing::info!(path = %self.settings.path.display(), "there is room on the disk again");
     }
 
-    /// What of the last batch became durable is known only to the log, so memory is made anew from it.
+    /// Reads the folder again. Every durable attempt of this process was handed out, so none is interrupted.
     fn recover(&mut self) -> Result<(), OpenError> {
-        let disk = self.open_again()?;
-        let found = disk.load()?;
-        let io = |source| OpenError::Io { path: self.settings.path.clone(), source };
-        let ledger = Ledger::new(disk, &self.settings.path).map_err(io)?;
-        let opened = Opened::new(ledger, &self.clock, &self.shared, &self.errands).map_err(io)?;
-        self.turns = 0;
-        // Attempts whose intent turned out to be durable although nobody was told to carry them out.
-        let was_handed_out = |id: &VerificationId| self.memory.has_open_attempt(*id);
-        let interrupted = found.interrupted().into_iter().filter(|id| !was_handed_out(id));
-        self.at_first.extend(interrupted.map(|id| (id, Command::Interrupt)));
-        self.memory = Memory::new(found, &self.settings.rates, Arc::clone(&self.shared));
-        self.opened = Some(opened);
+        self.open = None;
+        let (path, key_id, limits) = (&self.settings.path, self.settings.key_id, self.settings.limits);
+        let folder = match &self.lock {
+            Some(lock) => Folder::open_again(path, key_id, limits, Arc::clone(lock))?,
+            None => Folder::open(path, key_id, limits)?,
+        };
+        self.process = process_of(&folder, &self.settings);
+        self.places = 0;
+        self.open = Some(Open::new(folder, &self.clock, &self.shared, &self.errands)?);
         Ok(())
     }
 
-    fn open_again(&mut self) -> Result<Disk, OpenError> {
-        self.opened = None;
-        let (path, key_id) = (&self.settings.path, self.settings.key_id);
-        match &self.lock {
-            Some(lock) => Disk::open_again(path, key_id, Arc::clone(lock)),
-            None => Disk::open(path, key_id),
-        }
-    }
-
     fn refuse_writes(&mut self, taken: &mut Taken) {
-        for mut call in self.waiting.drain(..) {
+        for mut call in self.waiting.drain(..).chain(self.held.calls.drain(..)) {
             call.failed = Some(StoreError::Full);
             call.answer();
         }
@@ -607,30 +613,37 @@ impl Writer {
     }
 }
 
-/// Up to [`ORDERS_A_TURN`] orders. The calls that are complete with them, and those that have to wait for sled.
-fn carry_out(waiting: &mut VecDeque<Call>, turn: &mut Turn<'_>) -> (Vec<Call>, Vec<Call>) {
-    let (mut finished, mut held) = (Vec::new(), Vec::new());
+/// Up to [`ORDERS_A_TURN`] orders. Returns the calls that are complete with them; those that need sled while it is away are
+/// held.
+fn carry_out(
+    waiting: &mut VecDeque<Call>,
+    held: &mut Vec<Call>,
+    turn: &mut Turn<'_, Memory>,
+) -> Vec<Call> {
+    let mut finished = Vec::new();
     for _ in 0..ORDERS_A_TURN {
         let Some(call) = waiting.front_mut() else { break };
-        if call.orders.as_slice().first().is_some_and(|order| !turn.can_carry_out(order)) {
-            held.extend(waiting.pop_front());
-            continue;
-        }
-        if let Some(order) = call.orders.next() {
+        if let Some(order) = call.orders.as_slice().first() {
             match turn.carry_out(order) {
                 Ok(answer) => call.answers.push(answer),
-                Err(error) => call.failed = Some(error),
+                Err(Unknown::Failed(error)) => call.failed = Some(error),
+                Err(Unknown::Missing(need)) => {
+                    tracing::debug!(?need, "a call waits until sled is open again");
+                    held.extend(waiting.pop_front());
+                    continue;
+                }
             }
+            call.orders.next();
         }
         if call.orders.len() == 0 {
             finished.extend(waiting.pop_front());
         }
     }
-    (finished, held)
+    finished
 }
 
 /// The end: nothing is known of what was not answered, so nothing more may be answered.
-fn stop(reason: &str) -> ! {
+pub fn stop(reason: &str) -> ! {
     tracing::error!(reason, "the store failed; stopping without answering what is not durable");
     std::process::exit(1)
 }

@@ -29,7 +29,7 @@ const NO_COUNTRY: &str = "none";
 
 /// One change of state of a verification or of one of its messages.
 #[derive(Debug)]
-pub struct Change {
+pub struct Transition {
     request: Arc<Request>,
     message: Option<(Ordinal, ChannelName)>,
     /// From the request of the verification to the change.
@@ -75,10 +75,10 @@ enum Finality {
 }
 
 /// What `events`, which led to `verification`, changed. Reports and replies that changed nothing are left out.
-pub fn changes<'a>(
+pub fn transitions<'a>(
     verification: &'a Verification,
     events: &'a [Event],
-) -> impl Iterator<Item = Change> + use<'a> {
+) -> impl Iterator<Item = Transition> + use<'a> {
     let mut delivered = HashSet::new();
     events.iter().filter_map(move |event| {
         let mut first_delivery = |ordinal: Ordinal| {
@@ -127,7 +127,7 @@ pub fn changes<'a>(
         };
         let channel =
             |ordinal| verification.message(ordinal).map(|message| (ordinal, message.channel.clone()));
-        Some(Change {
+        Some(Transition {
             request: Arc::clone(&verification.request),
             message: message.and_then(channel),
             since: event.at.since(verification.created_at),
@@ -136,10 +136,10 @@ pub fn changes<'a>(
     })
 }
 
-/// Takes the changes of each durable turn. Belongs to the thread that publishes turns.
+/// Takes the transitions of each durable turn. Belongs to the thread that publishes turns.
 pub struct Publisher {
     meters: Meters,
-    lines: Option<Sender<Vec<Change>>>,
+    lines: Option<Sender<Vec<Transition>>>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -152,17 +152,17 @@ impl Publisher {
         Ok(Self { meters: Meters::default(), lines: Some(lines), writer: Some(writer) })
     }
 
-    pub fn publish(&mut self, changes: Vec<Change>) {
-        if changes.is_empty() {
+    pub fn publish(&mut self, transitions: Vec<Transition>) {
+        if transitions.is_empty() {
             return;
         }
-        changes.iter().for_each(|change| self.meters.count(change));
+        transitions.iter().for_each(|change| self.meters.count(change));
         if !enabled!(Level::INFO) {
             return;
         }
         if let Some(lines) = &self.lines
             && let Err(TrySendError::Full(dropped) | TrySendError::Disconnected(dropped)) =
-                lines.try_send(changes)
+                lines.try_send(transitions)
         {
             counter!("twotick_log_lines_dropped_total").increment(dropped.len() as u64);
         }
@@ -179,11 +179,11 @@ impl Drop for Publisher {
     }
 }
 
-fn write_lines(waiting: &Receiver<Vec<Change>>) {
+fn write_lines(waiting: &Receiver<Vec<Transition>>) {
     waiting.iter().flatten().for_each(|change| change.write());
 }
 
-impl Change {
+impl Transition {
     fn write(&self) {
         let id: VerificationId = self.request.id;
         let message_id = self.message.as_ref().map(|(ordinal, _)| id.message(*ordinal));
@@ -303,7 +303,7 @@ struct Meters {
 }
 
 impl Meters {
-    fn count(&mut self, change: &Change) {
+    fn count(&mut self, change: &Transition) {
         if let Kind::Ended(ending) = change.kind {
             counter!("twotick_verifications_ended_total", "status" => ending.as_str()).increment(1);
         }

@@ -11,14 +11,12 @@ use crate::verification::values::{ChannelName, ProviderRef, Report, ReportStatus
 /// The answer to a send takes a minute at most; after that nothing can match by the provider's id alone.
 const PARKED_FOR: Duration = Duration::from_secs(60 * 60);
 /// Where a number also sends what is not ours, its reports never match. At 300 of them a second a report of ours still
-/// waits a minute for its send. Tests have few.
-pub const MOST_PARKED: usize = if cfg!(test) { 2_000 } else { 20_000 };
+/// waits a minute for its send.
+pub const MOST_PARKED: usize = 20_000;
 /// Most reports take 200 bytes; a long title of an error must not multiply that.
 const MOST_PARKED_BYTES: usize = 8 * 1024 * 1024;
 /// What a report takes beside its texts.
 const PLAIN_BYTES: usize = 128;
-/// How many make room for a new one: more than one only after a start with more than there may be.
-const DROPPED_AT_ONCE: usize = 64;
 
 /// A report that matches nothing yet.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -57,14 +55,15 @@ impl ParkedReports {
         parked
     }
 
-    /// Keeps one more, and gives back the oldest ones that had to make room for it.
-    pub fn put(&mut self, report: Parked) -> Vec<Parked> {
-        self.add(report);
-        let mut dropped = Vec::new();
-        while self.is_over_full() && dropped.len() < DROPPED_AT_ONCE {
-            dropped.extend(self.take_first());
-        }
-        dropped
+    /// The oldest ones beyond what may be kept, at most `limit`.
+    pub fn surplus(&self, most: usize, limit: usize) -> Vec<Parked> {
+        let (mut count, mut bytes) = (self.reports.len(), self.bytes);
+        let is_surplus = |report: &&Parked| {
+            let is_surplus = count > most || bytes > MOST_PARKED_BYTES;
+            (count, bytes) = (count - 1, bytes - report.bytes());
+            is_surplus
+        };
+        self.reports.values().take_while(is_surplus).take(limit).cloned().collect()
     }
 
     /// Whether the same report waits already.
@@ -77,21 +76,32 @@ impl ParkedReports {
             .any(|number| self.reports.get(number).is_some_and(|other| other.report.status.word() == word))
     }
 
-    /// What waits for this message, in the order in which it came.
-    pub fn take(&mut self, channel: &ChannelName, provider_ref: &ProviderRef) -> Vec<Parked> {
-        let waiting = self.of_message.remove(&(channel.clone(), provider_ref.clone())).unwrap_or_default();
-        let taken: Vec<_> = waiting.iter().filter_map(|number| self.reports.remove(number)).collect();
-        self.bytes -= taken.iter().map(Parked::bytes).sum::<usize>();
-        taken
+    /// The reports that wait for this message, in the order in which they came.
+    pub fn of(&self, channel: &ChannelName, provider_ref: &ProviderRef) -> Vec<Parked> {
+        let waiting = self.of_message.get(&(channel.clone(), provider_ref.clone()));
+        waiting.into_iter().flatten().filter_map(|number| self.reports.get(number)).cloned().collect()
     }
 
-    /// What will never match, at most `limit`.
-    pub fn take_old(&mut self, now: Timestamp, limit: usize) -> Vec<Parked> {
-        let mut old = Vec::new();
-        while old.len() < limit && (self.is_over_full() || self.overdue(now) > Duration::ZERO) {
-            old.extend(self.take_first());
+    /// Those that are too old to match, and those beyond `most`: the oldest first, at most `limit`.
+    pub fn old(&self, now: Timestamp, most: usize, limit: usize) -> Vec<Parked> {
+        let old = self.reports.values().take_while(|report| now.since(report.at + PARKED_FOR) > Duration::ZERO);
+        let old: Vec<_> = old.take(limit).cloned().collect();
+        let surplus = self.surplus(most, limit);
+        if old.len() >= surplus.len() { old } else { surplus }
+    }
+
+    pub fn remove(&mut self, report: &Parked) {
+        let key = (report.channel.clone(), report.provider_ref.clone());
+        let word = report.report.status.word();
+        let Some(waiting) = self.of_message.get_mut(&key) else { return };
+        let reports = &self.reports;
+        let is_it = |number: &u64| reports.get(number).is_some_and(|one| one.report.status.word() == word);
+        let Some(place) = waiting.iter().position(is_it) else { return };
+        let removed = self.reports.remove(&waiting.remove(place));
+        self.bytes -= removed.as_ref().map_or(0, Parked::bytes);
+        if waiting.is_empty() {
+            self.of_message.remove(&key);
         }
-        old
     }
 
     /// For how long the oldest should have been gone.
@@ -104,29 +114,12 @@ impl ParkedReports {
         self.reports.len()
     }
 
-    fn add(&mut self, report: Parked) {
+    pub fn add(&mut self, report: Parked) {
         let key = (report.channel.clone(), report.provider_ref.clone());
         self.of_message.entry(key).or_default().push(self.next);
         self.bytes += report.bytes();
         self.reports.insert(self.next, report);
         self.next += 1;
-    }
-
-    fn is_over_full(&self) -> bool {
-        self.reports.len() > MOST_PARKED || self.bytes > MOST_PARKED_BYTES
-    }
-
-    fn take_first(&mut self) -> Option<Parked> {
-        let (number, report) = self.reports.pop_first()?;
-        self.bytes -= report.bytes();
-        let key = (report.channel.clone(), report.provider_ref.clone());
-        if let Some(waiting) = self.of_message.get_mut(&key) {
-            waiting.retain(|&other| other != number);
-            if waiting.is_empty() {
-                self.of_message.remove(&key);
-            }
-        }
-        Some(report)
     }
 }
 
@@ -151,23 +144,35 @@ mod tests {
         reports.reports.is_empty() && reports.of_message.is_empty() && reports.bytes == 0
     }
 
+    const MOST: usize = 2_000;
+
+    /// Keeps one more, and drops the oldest that make room for it.
+    fn put(reports: &mut ParkedReports, report: Parked) -> usize {
+        reports.add(report);
+        let surplus = reports.surplus(MOST, 64);
+        surplus.iter().for_each(|report| reports.remove(report));
+        surplus.len()
+    }
+
     #[test]
     fn the_oldest_make_room_and_nothing_is_left_behind() {
         let mut reports = ParkedReports::default();
         let mut dropped = 0;
-        for n in 0..2 * MOST_PARKED {
-            dropped += reports.put(parked(n, 0, ReportStatus::Sent)).len();
-            assert!(reports.len() <= MOST_PARKED);
+        for n in 0..2 * MOST {
+            dropped += put(&mut reports, parked(n, 0, ReportStatus::Sent));
+            assert!(reports.len() <= MOST);
         }
-        assert_eq!((dropped, reports.len()), (MOST_PARKED, MOST_PARKED));
-        let (channel, newest) = name(2 * MOST_PARKED - 1);
+        assert_eq!((dropped, reports.len()), (MOST, MOST));
+        let (channel, newest) = name(2 * MOST - 1);
         assert!(!reports.holds(&parked(0, 0, ReportStatus::Sent)));
-        assert_eq!(reports.take(&channel, &newest).len(), 1);
+        assert_eq!(reports.of(&channel, &newest).len(), 1);
         let now = Timestamp::from_millis(0) + PARKED_FOR;
-        assert_eq!(reports.take_old(now, 5).len(), 0, "not yet");
+        assert_eq!(reports.old(now, MOST, 5).len(), 0, "not yet");
         let now = now + Duration::from_secs(1);
         assert_eq!(reports.overdue(now), Duration::from_secs(1));
-        assert_eq!(reports.take_old(now, usize::MAX).len(), MOST_PARKED - 1);
+        let old = reports.old(now, MOST, usize::MAX);
+        assert_eq!(old.len(), MOST);
+        old.iter().for_each(|report| reports.remove(report));
         assert!(is_empty(&reports));
     }
 
@@ -180,7 +185,7 @@ mod tests {
         };
         let mut reports = ParkedReports::default();
         for n in 0..5_000 {
-            reports.put(parked(n, 0, ReportStatus::Failed(error(n))));
+            put(&mut reports, parked(n, 0, ReportStatus::Failed(error(n))));
         }
         assert!(reports.bytes <= MOST_PARKED_BYTES && reports.len() > 900, "{}", reports.len());
     }
@@ -195,9 +200,11 @@ mod tests {
         assert!(reports.holds(&parked(1, 5, ReportStatus::Sent)));
         assert!(!reports.holds(&parked(1, 5, ReportStatus::Read)));
         let (channel, first) = name(1);
-        let order: Vec<_> =
-            reports.take(&channel, &first).into_iter().map(|one| one.report.status.name()).collect();
-        assert_eq!(order, ["delivered", "sent"]);
-        assert_eq!(reports.len(), 1);
+        let order = |reports: &ParkedReports| -> Vec<_> {
+            reports.of(&channel, &first).into_iter().map(|one| one.report.status.name()).collect()
+        };
+        assert_eq!(order(&reports), ["delivered", "sent"]);
+        reports.remove(&parked(1, 0, ReportStatus::Delivered));
+        assert_eq!((order(&reports), reports.len()), (vec!["sent"], 2));
     }
 }

@@ -1,6 +1,6 @@
-//! The thread that waits for the disk, so that the one that owns sled need not: while it makes one turn durable, the
-//! next is decided. What a turn left is published, answered and handed out here, in the order of the turns, and
-//! only when it is durable. It never touches sled.
+//! The thread that waits for the disk, so that the store's thread need not: while it makes one turn durable, the next is
+//! decided. It publishes, answers and hands out errands in the order of the turns, and only when they are durable. It never
+//! touches sled.
 
 use std::io;
 use std::sync::Arc;
@@ -10,14 +10,15 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::mpsc;
 
-use super::super::Shared;
-use super::super::open::WriteError;
-use super::super::platter::Platter;
-use super::turn::Written;
-use super::{Asker, Call, stop};
+use super::Shared;
+use super::error::WriteError;
+use super::memory::Changed;
+use super::sync::SyncHandle;
+use super::writer::{Call, ReplyTo, stop};
 use crate::clock::{Clock, Stopwatch};
 use crate::failpoint;
-use crate::store::changes::Publisher;
+use crate::store::engine::Made;
+use crate::store::transitions::Publisher;
 use crate::store::{Errand, StoreError, Swept};
 
 /// Turns that wait for the disk at once. One sync is for all that wait, so more would only wait longer.
@@ -25,40 +26,52 @@ const TURNS_AHEAD: usize = 4;
 
 pub struct Syncer {
     steps: Sender<Step>,
-    durable: Arc<AtomicU64>,
+    durable: Arc<Durable>,
     thread: Option<JoinHandle<()>>,
 }
 
 enum Step {
     Turn(Box<Finished>),
     /// What comes after it is synced by this.
-    GoOnWith(Box<Platter>),
-    /// Is answered when everything before it is done.
+    GoOnWith(Box<SyncHandle>),
+    /// Answered when everything before it is done.
     Fence(Sender<()>),
     End,
 }
 
-/// A turn that the kernel has, and who waits for it.
+/// What is durable, and seen by readers.
+#[derive(Default)]
+struct Durable {
+    place: AtomicU64,
+    turn: AtomicU64,
+}
+
+/// A turn that the kernel has, and the callers that wait for it.
 pub struct Finished {
-    pub written: Written,
+    /// Its place among the turns of this process.
+    pub place: u64,
+    /// The turn of the log that must be durable for it.
+    pub turn: u64,
+    pub made: Made,
+    pub changed: Vec<Changed>,
     pub calls: Vec<Call>,
-    pub attended: Vec<(Asker<usize>, usize)>,
-    pub swept: Vec<(Asker<Swept>, Result<Swept, StoreError>)>,
+    pub attended: Vec<(ReplyTo<usize>, usize)>,
+    pub swept: Vec<(ReplyTo<Swept>, Result<Swept, StoreError>)>,
     pub took: Stopwatch,
 }
 
 impl Syncer {
     pub fn start(
-        platter: Platter,
+        file: SyncHandle,
         clock: Clock,
         shared: Arc<Shared>,
         errands: mpsc::UnboundedSender<Errand>,
     ) -> io::Result<Self> {
         let (steps, queue) = bounded(TURNS_AHEAD);
-        let durable = Arc::new(AtomicU64::new(0));
+        let durable = Arc::new(Durable::default());
         let publisher = Publisher::start()?;
         let work =
-            Work { platter, clock, shared, errands, durable: Arc::clone(&durable), publisher, synced: 0 };
+            Work { file, clock, shared, errands, durable: Arc::clone(&durable), publisher, synced: 0 };
         let thread = thread::Builder::new().name("store-sync".to_owned()).spawn(move || {
             if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work.run(&queue))).is_err() {
                 stop("the thread that syncs the store panicked");
@@ -74,9 +87,9 @@ impl Syncer {
         }
     }
 
-    /// Turns that are handed over from now on are made durable by `platter`.
-    pub fn go_on_with(&self, platter: Platter) {
-        if self.steps.send(Step::GoOnWith(Box::new(platter))).is_err() {
+    /// Turns that are handed over from now on are in `file`.
+    pub fn go_on_with(&self, file: SyncHandle) {
+        if self.steps.send(Step::GoOnWith(Box::new(file))).is_err() {
             stop("the thread that syncs the store is gone");
         }
     }
@@ -89,9 +102,14 @@ impl Syncer {
         }
     }
 
-    /// The last turn that is durable and that readers see.
-    pub fn durable(&self) -> u64 {
-        self.durable.load(Ordering::Acquire)
+    /// The place of the last turn that is durable and that readers see.
+    pub fn durable_place(&self) -> u64 {
+        self.durable.place.load(Ordering::Acquire)
+    }
+
+    /// The last turn of the log that is durable; 0 before the first one of this process.
+    pub fn durable_turn(&self) -> u64 {
+        self.durable.turn.load(Ordering::Acquire)
     }
 }
 
@@ -107,13 +125,13 @@ impl Drop for Syncer {
 }
 
 struct Work {
-    platter: Platter,
+    file: SyncHandle,
     clock: Clock,
     shared: Arc<Shared>,
     errands: mpsc::UnboundedSender<Errand>,
-    durable: Arc<AtomicU64>,
+    durable: Arc<Durable>,
     publisher: Publisher,
-    /// The last batch that is durable.
+    /// The last turn that is durable.
     synced: u64,
 }
 
@@ -137,10 +155,10 @@ impl Work {
         let mut newest = self.synced;
         for step in steps {
             match step {
-                Step::Turn(turn) => newest = newest.max(turn.written.batch),
-                Step::GoOnWith(platter) => {
+                Step::Turn(turn) => newest = newest.max(turn.turn),
+                Step::GoOnWith(file) => {
                     self.sync_up_to(newest);
-                    self.platter = Platter::clone(platter);
+                    self.file = SyncHandle::clone(file);
                 }
                 Step::Fence(_) | Step::End => {}
             }
@@ -152,7 +170,7 @@ impl Work {
         if newest <= self.synced {
             return;
         }
-        match self.platter.sync(newest) {
+        match self.file.sync(newest) {
             Ok(()) => self.synced = newest,
             Err(WriteError::Full) => stop("no room where a sync cannot need any"),
             Err(WriteError::Failed(reason)) => stop(&reason),
@@ -168,10 +186,19 @@ impl Work {
             }
             Step::GoOnWith(_) | Step::End => return,
         };
-        let number = turn.written.number;
         failpoint::reach("publish.before");
-        let errands = turn.written.publish(&self.shared, &mut self.publisher, self.clock.now());
-        self.durable.store(number, Ordering::Release);
+        let now = self.clock.now();
+        let Made { errands, deadlines, transitions } = turn.made;
+        if !deadlines.is_empty() {
+            let lateness = metrics::histogram!("twotick_deadline_lateness_seconds");
+            deadlines.iter().for_each(|&due| lateness.record(now.since(due).as_secs_f64()));
+        }
+        for Changed { id, version, live } in turn.changed {
+            self.shared.publish(id, version, live);
+        }
+        self.publisher.publish(transitions);
+        self.durable.turn.store(turn.turn, Ordering::Release);
+        self.durable.place.store(turn.place, Ordering::Release);
         failpoint::reach("answer.before");
         // Nobody waits any more where an answer cannot be given: the client has gone.
         turn.calls.into_iter().for_each(Call::answer);

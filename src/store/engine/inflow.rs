@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::verification::values::{NumberIndex, Timestamp};
 
 /// Alerts that are kept, the newest: an unreadable delivery takes 11 KB, and a provider may send a thousand of them a
-/// minute. Tests have few.
-pub const MOST_ALERTS: usize = if cfg!(test) { 500 } else { 5_000 };
+/// minute.
+pub const MOST_ALERTS: usize = 5_000;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Messages of one person that are kept in a day: nobody types so many.

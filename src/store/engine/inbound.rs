@@ -3,18 +3,17 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use super::super::super::index;
-use super::super::super::keys;
-use super::super::super::record;
-use super::Turn;
-use crate::store::{Answer, Inbound, Intent, Link, Person, StoreError};
+use super::turn::Turn;
+use super::{Change, Known, Lookup};
+use crate::store::{Answer, Inbound, Intent, Person};
 use crate::verification::event::{Aim, Standing};
 use crate::verification::values::{MessageId, NumberIndex, Ordinal, ProviderRef, Timestamp, VerificationId};
 use crate::verification::{Command, Verification};
 
-/// What quotes nothing can be about a verification that is not older.
+/// A message that quotes nothing cannot be about an older verification.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
-/// Verifications of one person that are looked at to find out whose a message is. Where there are more, nobody can say.
+/// Verifications of one person that are looked at to find the one that a message is about. Among more of them it is never
+/// certain.
 const MOST_LOOKED_AT: usize = 64;
 
 /// What an inbound message is about.
@@ -22,7 +21,7 @@ const MOST_LOOKED_AT: usize = 64;
 struct About {
     /// The verification whose it is, and the message of it that is answered.
     this: Option<(VerificationId, Option<Ordinal>)>,
-    /// Those of which it may disown one.
+    /// Verifications of which it may disown one.
     perhaps: Vec<VerificationId>,
 }
 
@@ -32,55 +31,28 @@ impl About {
     }
 }
 
-impl Turn<'_> {
-    /// Whose name it is, as the turns before this one and this one know.
-    pub(super) fn person(&self, name: NumberIndex) -> Result<Person, StoreError> {
-        let disk = self.ledger.sled()?;
-        Person::of(name, |name| {
-            let mut links = disk.links(name)?;
-            for link in self.new_links.get(&name).into_iter().flatten() {
-                if links.iter().all(|known| known.to != link.to) {
-                    links.push(*link);
-                }
-            }
-            Ok(links)
-        })
+impl<L: Lookup> Turn<'_, L> {
+    /// The person with this name, and their other names.
+    pub(super) fn person(&mut self, name: NumberIndex) -> Known<Person> {
+        Person::of(name, |name| self.lookup.links(name))
     }
 
-    /// Other names of the person whom this verification is for.
-    pub(super) fn learn(&mut self, id: VerificationId, aliases: &[NumberIndex]) -> Result<(), StoreError> {
-        if aliases.is_empty() {
-            return Ok(());
-        }
-        let Some(verification) = self.verification(id).filter(|verification| !verification.erased) else {
-            return Ok(());
-        };
-        let (number, tail) = (verification.request.number, verification.request.tail);
-        let rows = index::taught_by(&verification.request, aliases)?;
-        for &alias in aliases {
-            self.new_links.entry(number).or_default().push(Link { to: alias, tail });
-            self.new_links.entry(alias).or_default().push(Link { to: number, tail });
-        }
-        self.insert_all(rows);
-        Ok(())
-    }
-
-    pub(super) fn inbound(&mut self, message: &Inbound) -> Result<Answer, StoreError> {
-        let by_ref = keys::inbound_by_ref(message);
-        if let Some(answered) = self.known_inbound(&by_ref)? {
-            self.tell_again(message, answered)?;
+    pub(super) fn inbound(&mut self, message: &Inbound) -> Known<Answer> {
+        if let Some(answered) = self.lookup.known_inbound(&message.channel, &message.provider_ref)? {
+            self.record_again(message, answered)?;
             return Ok(Answer::Kept);
         }
-        let is_kept = self.memory.writers.admit(message.number, self.now);
+        let last_arrival = self.lookup.last_arrival(message.received_at)?;
         let about = self.about(message)?;
+        let is_kept = self.process.writers.admit(message.number, self.now);
         for &id in &about.perhaps {
-            self.tell(id, message, None, Standing::Applied, Aim::Perhaps)?;
+            self.record(id, message, None, Standing::Applied, Aim::Perhaps)?;
         }
-        let arrival = self.next_arrival(message.received_at)?;
+        let arrival = last_arrival.map_or(0, |last| last.saturating_add(1));
         let mut kept = Inbound { arrival, ..message.clone() };
         if let Some((id, answered)) = about.this {
             if !about.perhaps.contains(&id) {
-                self.tell(id, message, answered, Standing::Applied, Aim::This)?;
+                self.record(id, message, answered, Standing::Applied, Aim::This)?;
             }
             kept.verification = Some(id);
             kept.app = self.verification(id).map(|verification| verification.request.app.clone());
@@ -89,55 +61,31 @@ impl Turn<'_> {
             metrics::counter!("twotick_inbound_dropped_total").increment(1);
             return Ok(Answer::Kept);
         }
-        self.new_inbound.insert(by_ref, kept.verification);
-        let position = keys::position_of(&kept);
-        let key = keys::inbound(position);
-        match record::encode(&key, &kept) {
-            Ok(row) => {
-                self.insert(&key, row);
-                self.insert_all(index::inbound_of(position, &kept)?);
-                if let (Some(number), Some(user)) = (kept.number, kept.user) {
-                    self.new_links.entry(number).or_default().push(Link { to: user, tail: kept.tail });
-                    self.new_links.entry(user).or_default().push(Link { to: number, tail: kept.tail });
-                }
-            }
-            Err(error) => tracing::error!(%error, "an inbound message is too large to be kept"),
+        if let Err(error) = self.lookup.make(Change::Inbound(Box::new(kept))) {
+            tracing::error!(%error, "an inbound message is too large to be kept");
         }
         Ok(Answer::Kept)
     }
 
-    /// Of one that came before: the verification whose it was taken for, if any.
-    fn known_inbound(&self, by_ref: &[u8]) -> Result<Option<Option<VerificationId>>, StoreError> {
-        if let Some(&answered) = self.new_inbound.get(by_ref) {
-            return Ok(Some(answered));
-        }
-        let disk = self.ledger.sled()?;
-        let Some(position) = disk.inbound_by_ref(by_ref)? else { return Ok(None) };
-        let key = keys::inbound(position);
-        let row = disk.get(&key)?.ok_or_else(|| record::damaged(&key, "the message is missing"))?;
-        let known: Inbound = record::decode(&key, &row)?;
-        Ok(Some(known.verification))
-    }
-
     /// It belongs to what it answered when it came first.
-    fn tell_again(&mut self, message: &Inbound, answered: Option<VerificationId>) -> Result<(), StoreError> {
+    fn record_again(&mut self, message: &Inbound, answered: Option<VerificationId>) -> Known<()> {
         let Some(id) = answered else { return Ok(()) };
         let quoted = self.quoted(message)?.filter(|quoted| quoted.verification() == id);
-        if self.working(id)?.is_none() {
+        if self.load(id)?.is_none() {
             return Ok(());
         }
         let ordinal = quoted.map(MessageId::ordinal).or_else(|| self.last_sent(id, message));
-        self.tell(id, message, ordinal, Standing::Stale, Aim::This)
+        self.record(id, message, ordinal, Standing::Stale, Aim::This)
     }
 
-    fn tell(
+    fn record(
         &mut self,
         id: VerificationId,
         message: &Inbound,
         answered: Option<Ordinal>,
         standing: Standing,
         aim: Aim,
-    ) -> Result<(), StoreError> {
+    ) -> Known<()> {
         let command = match message.intent {
             Intent::Reply => Command::Reply { message: answered, kind: message.kind.clone(), standing },
             Intent::CodeDisowned => Command::Disown { message: answered, standing, aim },
@@ -147,19 +95,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn next_arrival(&mut self, at: Timestamp) -> Result<u32, StoreError> {
-        if let Some(last) = self.new_arrivals.get_mut(&at) {
-            *last = last.saturating_add(1);
-            return Ok(*last);
-        }
-        let last = self.ledger.sled()?.scan(&keys::inbounds_arrived(at)).next_back().transpose()?;
-        let last = last.and_then(|(key, _)| keys::arrived(&key));
-        let next = last.map_or(0, |(_, place)| place.saturating_add(1));
-        self.new_arrivals.insert(at, next);
-        Ok(next)
-    }
-
-    fn about(&mut self, message: &Inbound) -> Result<About, StoreError> {
+    fn about(&mut self, message: &Inbound) -> Known<About> {
         if let Some(quoted) = self.quoted(message)? {
             let id = quoted.verification();
             return Ok(match self.may_have_written(message, id)? {
@@ -177,15 +113,15 @@ impl Turn<'_> {
     }
 
     /// The message of ours that it quotes.
-    fn quoted(&mut self, message: &Inbound) -> Result<Option<MessageId>, StoreError> {
+    fn quoted(&mut self, message: &Inbound) -> Known<Option<MessageId>> {
         let quoted = message.in_reply_to.as_deref().and_then(|text| ProviderRef::parse(text).ok());
         let Some(quoted) = quoted else { return Ok(None) };
-        let Some(found) = self.by_provider_ref(&message.channel, &quoted)? else { return Ok(None) };
-        Ok(self.working(found.verification())?.is_some().then_some(found))
+        let Some(found) = self.lookup.message(&message.channel, &quoted)? else { return Ok(None) };
+        Ok(self.load(found.verification())?.is_some().then_some(found))
     }
 
     /// Whether nothing says that the writer is somebody else than the person of this verification.
-    fn may_have_written(&self, message: &Inbound, id: VerificationId) -> Result<bool, StoreError> {
+    fn may_have_written(&mut self, message: &Inbound, id: VerificationId) -> Known<bool> {
         let Some(number) = self.verification(id).map(|verification| verification.request.number) else {
             return Ok(false);
         };
@@ -201,26 +137,19 @@ impl Turn<'_> {
     }
 
     /// Verifications of the last day, the newest first. `None`: too many.
-    fn lately(&mut self, person: &Person) -> Result<Option<Vec<VerificationId>>, StoreError> {
+    fn lately(&mut self, person: &Person) -> Known<Option<Vec<VerificationId>>> {
         let day = i64::try_from(ANSWERS_WITHIN.as_millis()).unwrap_or(i64::MAX);
         let since = VerificationId::first_at(Timestamp::from_millis(self.now.as_millis() - day));
         let mut ids = BTreeSet::new();
         for name in person.names() {
-            ids.extend(self.memory.pending_of(name).into_iter().filter(|&id| id >= since));
-            let rows = self
-                .ledger
-                .sled()?
-                .range(keys::number(name, since), keys::number(name, VerificationId::LAST));
-            for row in rows.rev().take(MOST_LOOKED_AT + 1) {
-                ids.insert(keys::named(&row?.0)?);
-            }
+            ids.extend(self.lookup.verifications_of(name, since, MOST_LOOKED_AT + 1)?);
         }
         if ids.len() > MOST_LOOKED_AT {
             return Ok(None);
         }
         let mut known = Vec::with_capacity(ids.len());
         for id in ids.into_iter().rev() {
-            if self.working(id)?.is_some_and(|working| working.is_of_somebody()) {
+            if self.load(id)?.is_some_and(|working| working.is_of_somebody()) {
                 known.push(id);
             }
         }
@@ -239,7 +168,7 @@ impl Turn<'_> {
         }
     }
 
-    /// The button stands under a message of this channel. Only where one code alone can be meant is it certain which.
+    /// The button is under a message of this channel. It is certain which code is meant only where one alone can be.
     fn disowned(&self, message: &Inbound, lately: &[VerificationId]) -> About {
         let sent: Vec<_> =
             lately.iter().copied().filter(|&id| self.last_sent(id, message).is_some()).collect();
@@ -260,13 +189,13 @@ impl Turn<'_> {
         apps.collect::<HashSet<_>>().len()
     }
 
-    /// Whether its code is still good.
+    /// Whether its code is still valid.
     fn is_pending(&self, id: VerificationId) -> bool {
-        let is_good = |known: &Verification| known.is_pending() && self.now < known.expires_at;
-        self.verification(id).is_some_and(is_good)
+        let is_valid = |known: &Verification| known.is_pending() && self.now < known.expires_at;
+        self.verification(id).is_some_and(is_valid)
     }
 
-    /// Its last message that went out by the channel of this one.
+    /// Its last message that went out on the channel of this inbound message.
     fn last_sent(&self, id: VerificationId, message: &Inbound) -> Option<Ordinal> {
         let messages = self.verification(id).map_or(&[][..], |verification| &verification.messages);
         let sent = messages.iter().rev().find(|sent| sent.channel == message.channel && sent.attempts > 0);

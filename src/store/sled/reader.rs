@@ -1,14 +1,14 @@
-//! What is read on the store's thread, because it is no longer in memory.
+//! Reads on the store's thread: settled verifications, lists, inbound messages, alerts, audit.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::chain;
-use super::super::keys::{self, Row};
-use super::super::live::{self, Live};
-use super::super::open::Disk;
-use super::super::record;
+use super::keys::{self, Row};
+use super::live::{self, Live};
 use super::memory::Memory;
-use super::turn::idempotency_limit;
+use super::record;
+use super::table::{Entry, Table, end_of};
+use crate::store::engine::idempotency_limit;
 use crate::store::{
     Alert, AuditRecord, Facets, Filter, Idempotency, Inbound, LogPosition, Page, Person, Policies, Snapshot,
     Status, StoreError,
@@ -16,20 +16,19 @@ use crate::store::{
 use crate::verification::values::{AppName, ChannelName, MessageId, NumberIndex, Timestamp, VerificationId};
 use crate::verification::{Event, State};
 
-/// Of a list: to look at one that is live, or at the row of one that is not.
+/// In a list: to look at a live verification, or at the row of a settled one.
 const ROW_EFFORT: usize = 1;
-/// Of a list: to read a verification from the disk and fold it.
+/// In a list: to read a verification from the disk and fold it.
 const SNAPSHOT_EFFORT: usize = 16;
 /// Inbound messages that one read looks at for one page; about a millisecond of the thread.
 const INBOUND_VISIT: usize = 500;
 
 pub struct Reader<'a> {
-    pub disk: &'a Disk,
     pub policies: &'a Policies,
     pub memory: &'a Memory,
 }
 
-/// One that a list comes by, and where it stands.
+/// A verification that a list comes by, and where it was found.
 struct Found {
     id: VerificationId,
     place: Place,
@@ -37,9 +36,9 @@ struct Found {
 
 enum Place {
     Live(Live),
-    /// It is no longer live: the row of what the filters look at.
+    /// It is settled: the row of what the filters look at.
     Kept(::sled::IVec),
-    /// It is found by its number or by the app's reference.
+    /// By its number or by the app's reference.
     Named,
 }
 
@@ -50,16 +49,20 @@ impl Found {
 }
 
 impl Reader<'_> {
+    fn table(&self) -> &Table {
+        &self.memory.table
+    }
+
     pub fn snapshot(&self, id: VerificationId) -> Result<Option<Arc<Snapshot>>, StoreError> {
         match self.memory.live(id) {
             Some(live) => live.snapshot(id, self.policies).map(Some),
-            None => self.disk.snapshot(id, u32::MAX, self.policies),
+            None => Ok(self.table().snapshot(id, u32::MAX, self.policies)?),
         }
     }
 
     pub fn snapshot_at(&self, id: VerificationId, version: u32) -> Result<Option<Arc<Snapshot>>, StoreError> {
         let Some(live) = self.memory.live(id) else {
-            return self.disk.snapshot(id, version, self.policies);
+            return Ok(self.table().snapshot(id, version, self.policies)?);
         };
         let mut events = live.events(id)?;
         events.truncate(usize::try_from(version).unwrap_or(usize::MAX));
@@ -69,7 +72,7 @@ impl Reader<'_> {
     pub fn events(&self, id: VerificationId) -> Result<Vec<Event>, StoreError> {
         match self.memory.live(id) {
             Some(live) => live.events(id),
-            None => self.disk.events(id),
+            None => Ok(self.table().events(id)?),
         }
     }
 
@@ -78,11 +81,11 @@ impl Reader<'_> {
         channel: &ChannelName,
         provider_ref: &str,
     ) -> Result<Option<MessageId>, StoreError> {
-        self.disk.message(channel, provider_ref)
+        Ok(self.memory.message_named(channel, provider_ref)?)
     }
 
     pub fn idempotency(&self, key: [u8; 16], now: Timestamp) -> Result<Option<Idempotency>, StoreError> {
-        Ok(self.disk.idempotency(key)?.filter(|known| known.at >= idempotency_limit(now)))
+        Ok(self.table().idempotency(key)?.filter(|known| known.at >= idempotency_limit(now)))
     }
 
     /// Works for about `effort` of [`ROW_EFFORT`] and [`SNAPSHOT_EFFORT`]; `next` says from where to go on.
@@ -96,7 +99,7 @@ impl Reader<'_> {
         let person = filter.number.map(|name| self.person(name)).transpose()?;
         let mut page = Page { items: Vec::new(), next: None };
         let mut spent = 0;
-        for found in self.newest_first(filter, person.as_ref(), before) {
+        for found in self.newest_first(filter, person.as_ref(), before)? {
             let found = found?;
             if page.items.len() >= wanted || spent >= effort {
                 return Ok(page);
@@ -124,55 +127,68 @@ impl Reader<'_> {
         Ok(Page { next: None, ..page })
     }
 
-    /// Those that may be asked for, from the newest, or from before one.
+    /// The verifications that may be asked for, from the newest, or from before one.
     fn newest_first<'a>(
         &'a self,
         filter: &Filter,
         person: Option<&Person>,
         before: Option<VerificationId>,
-    ) -> Box<dyn Iterator<Item = Result<Found, StoreError>> + 'a> {
+    ) -> Result<Box<dyn Iterator<Item = Result<Found, StoreError>> + 'a>, StoreError> {
         let since = VerificationId::first_at(filter.since.unwrap_or_default());
         let until = filter.until.map(VerificationId::first_at);
         let until = [before, until].into_iter().flatten().min().unwrap_or(VerificationId::LAST);
         if since >= until {
-            return Box::new(std::iter::empty());
+            return Ok(Box::new(std::iter::empty()));
         }
-        let prefixes = match (person, &filter.client_ref) {
-            (Some(person), _) => person.names().map(keys::numbers_of).collect(),
-            (None, Some(client_ref)) => vec![keys::client_refs_of(client_ref)],
+        let is_asked = move |id: &VerificationId| (since..until).contains(id);
+        let (prefixes, live): (Vec<_>, BTreeSet<_>) = match (person, &filter.client_ref) {
+            (Some(person), _) => {
+                let live = person.names().flat_map(|name| self.memory.live_of_number(name));
+                (person.names().map(keys::numbers_of).collect(), live.filter(is_asked).collect())
+            }
+            (None, Some(client_ref)) => {
+                let live = self.memory.live_of_client_ref(client_ref);
+                (vec![keys::client_refs_of(client_ref)], live.filter(is_asked).collect())
+            }
             (None, None) => {
-                let live = self.memory.live_in_order.range(since..until).rev();
+                let live = self.memory.live_in_order().range(since..until).rev();
                 // What is pending is live.
-                let kept = (filter.status != Some(Status::Pending))
-                    .then(|| self.disk.range(keys::facets(since), keys::facets(until)).rev());
-                return Box::new(self.merged(live.copied(), kept.into_iter().flatten()));
+                let kept = match filter.status {
+                    Some(Status::Pending) => None,
+                    _ => Some(self.table().range_back(&keys::facets(since), &keys::facets(until))?),
+                };
+                return Ok(Box::new(self.merged(live.copied(), kept.into_iter().flatten())));
             }
         };
-        let (since, until) = (since.to_bytes(), until.to_bytes());
-        let named = self.newest_of(&prefixes, Some(since), until);
+        let live = live.into_iter().rev().map(|id| Ok(id.to_bytes()));
+        let named = self.newest_of(&prefixes, Some(since.to_bytes()), until.to_bytes(), live)?;
         let found = |id| Found { id: VerificationId::from_bytes(id), place: Place::Named };
-        Box::new(named.map(move |id| id.map(found)))
+        Ok(Box::new(named.map(move |id| id.map(found))))
     }
 
-    /// The ids that end the keys under these prefixes, from the last, each once.
-    fn newest_of(
-        &self,
+    /// The ids that end the keys under these prefixes, and `others`, from the last, each once.
+    fn newest_of<'a>(
+        &'a self,
         prefixes: &[Vec<u8>],
         since: Option<[u8; 16]>,
         until: [u8; 16],
-    ) -> impl Iterator<Item = Result<[u8; 16], StoreError>> + use<> {
-        let rows = |prefix: &Vec<u8>| {
+        others: impl Iterator<Item = Result<[u8; 16], StoreError>> + 'a,
+    ) -> Result<impl Iterator<Item = Result<[u8; 16], StoreError>> + 'a, StoreError> {
+        type Ids<'a> = Box<dyn Iterator<Item = Result<[u8; 16], StoreError>> + 'a>;
+        let others: Ids<'a> = Box::new(others);
+        let mut all = vec![others.peekable()];
+        for prefix in prefixes {
             let bound = |id: &[u8]| [&prefix[..], id].concat();
             let since = since.as_ref().map_or_else(|| prefix.clone(), |since| bound(since));
-            let rows = self.disk.range(since, bound(&until)).rev();
-            let id = |row: Result<(::sled::IVec, ::sled::IVec), StoreError>| {
+            let rows = self.table().range_back(&since, &bound(&until))?;
+            let id = |row: Result<Entry, StoreError>| {
                 let (key, _) = row?;
                 keys::trailing_id(&key).ok_or_else(|| record::damaged(&key, "it names nothing"))
             };
-            rows.map(id).peekable()
-        };
-        let mut all: Vec<_> = prefixes.iter().map(rows).collect();
-        std::iter::from_fn(move || {
+            let ids: Ids<'a> = Box::new(rows.map(id));
+            all.push(ids.peekable());
+        }
+        Ok(std::iter::from_fn(move || {
             let mut newest = None;
             for rows in &mut all {
                 match rows.peek() {
@@ -181,23 +197,23 @@ impl Reader<'_> {
                     None => {}
                 }
             }
-            // One of two names stands under both.
+            // It may be under several names.
             for rows in &mut all {
                 while rows.next_if(|id| id.as_ref().is_ok_and(|id| Some(*id) == newest)).is_some() {}
             }
             newest.map(Ok)
-        })
+        }))
     }
 
     pub fn person(&self, name: NumberIndex) -> Result<Person, StoreError> {
-        Person::of(name, |name| self.disk.links(name))
+        Person::of(name, |name| Ok(self.memory.all_links(name)?))
     }
 
-    /// The live ones and those that are not, both from the newest, as one.
+    /// The live and the settled ones, both from the newest, as one.
     fn merged<'a>(
         &'a self,
         live: impl Iterator<Item = VerificationId> + 'a,
-        kept: impl Iterator<Item = Result<(::sled::IVec, ::sled::IVec), StoreError>> + 'a,
+        kept: impl Iterator<Item = Result<Entry, StoreError>> + 'a,
     ) -> impl Iterator<Item = Result<Found, StoreError>> + 'a {
         let live = live.filter_map(|id| self.memory.live(id).map(|live| (id, live)));
         let (mut live, mut kept) = (live.peekable(), kept.peekable());
@@ -231,14 +247,13 @@ impl Reader<'_> {
         };
         let mut page = Page { items: Vec::new(), next: None };
         let mut visited = 0;
-        let positions = self.newest_of(&prefixes, None, before.unwrap_or([0xff; 16]));
+        let until = before.unwrap_or([0xff; 16]);
+        let positions = self.newest_of(&prefixes, None, until, std::iter::empty())?;
         for position in positions.take(INBOUND_VISIT) {
             let position = position?;
             visited += 1;
-            let key = keys::inbound(position);
-            let value = self.disk.get(&key)?;
-            let value = value.ok_or_else(|| record::damaged(&key, "the message is missing"))?;
-            let message: Inbound = record::decode(&key, &value)?;
+            let missing = || record::damaged(&keys::inbound(position), "the message is missing");
+            let message = self.table().inbound_at(position)?.ok_or_else(missing)?;
             let is_theirs = app.is_none() || message.app.is_none() || message.app.as_ref() == app;
             if is_theirs && page.items.len() == limit {
                 return Ok(page);
@@ -260,7 +275,9 @@ impl Reader<'_> {
         before: Option<LogPosition>,
     ) -> Result<Page<Alert, LogPosition>, StoreError> {
         let mut page = Page { items: Vec::new(), next: None };
-        for row in self.backwards(vec![Row::Alert as u8], before) {
+        let prefix = [Row::Alert as u8];
+        let until = before.map_or_else(|| end_of(&prefix), keys::alert);
+        for row in self.table().range_back(&prefix, &until)? {
             let (key, value) = row?;
             if page.items.len() == limit {
                 return Ok(page);
@@ -273,30 +290,17 @@ impl Reader<'_> {
 
     pub fn audit(&self, limit: usize, before: Option<u64>) -> Result<Page<AuditRecord, u64>, StoreError> {
         let mut page = Page { items: Vec::new(), next: None };
-        let rows = self.disk.range(keys::audit(0), keys::audit(before.unwrap_or(u64::MAX)));
-        for row in rows.rev() {
+        let until = keys::audit(before.unwrap_or(u64::MAX));
+        for row in self.table().range_back(&keys::audit(0), &until)? {
             let (key, value) = row?;
             if page.items.len() == limit {
                 return Ok(page);
             }
-            let record = chain::read(&key, &value)?;
+            let (seq, link) = Table::audit_link(&key, &value)?;
+            let record = link.record(seq)?;
             page.next = Some(record.seq);
             page.items.push(record);
         }
         Ok(Page { next: None, ..page })
-    }
-
-    /// Rows of a log from the newest, or from before a position.
-    fn backwards(
-        &self,
-        prefix: Vec<u8>,
-        before: Option<LogPosition>,
-    ) -> impl Iterator<Item = Result<(::sled::IVec, ::sled::IVec), StoreError>> + use<> {
-        let mut until = prefix.clone();
-        match before {
-            Some(position) => until.extend_from_slice(&position),
-            None => until.extend_from_slice(&[0xff; 17]),
-        }
-        self.disk.range(prefix, until).rev()
     }
 }
