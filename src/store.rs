@@ -8,6 +8,7 @@ mod audit;
 mod changes;
 #[cfg(test)]
 pub(crate) mod contract;
+pub mod dump;
 mod filter;
 mod gate;
 mod inflow;
@@ -30,7 +31,7 @@ use crate::verification::{
     Command, Event, Policy, PolicyHash, Rejection, Request, State, Verification, decide, evolve,
 };
 
-pub use audit::{Audit, AuditAction, AuditRecord, ChainHash};
+pub use audit::{Audit, AuditAction, AuditLink, AuditRecord, ChainHash};
 pub use filter::{DeliveryState, Facets, Filter, Status};
 pub use person::{Link, Person};
 

@@ -3,7 +3,6 @@
 
 #[cfg(test)]
 mod away;
-mod backup;
 #[cfg(test)]
 mod bounded;
 mod by_id;
@@ -12,10 +11,9 @@ mod cleaner;
 mod commits;
 #[cfg(test)]
 mod damage;
-mod export;
+mod dump;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-mod import;
 mod index;
 mod journal;
 mod keys;
@@ -30,9 +28,9 @@ mod platter;
 #[cfg(test)]
 mod rebuilt;
 mod record;
-mod restore;
 mod rows;
 mod scratch;
+mod verify;
 mod waker;
 mod wal;
 mod watchers;
@@ -48,16 +46,14 @@ use crossbeam_channel::{Sender, TrySendError};
 use futures_util::future::ready;
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use backup::{Copied, Sum as CopySum, copy, head as copy_head};
 #[cfg(test)]
 pub(crate) use damage::Sled;
-pub use export::{Exported, Way, export};
-pub use import::{ExportFile, Imported, checked_export, import, people_of_export};
+pub use dump::{Dumping, GivenUp, Limits as DumpLimits, Visited, dump, import};
 pub use loaded::{Loaded, load};
 pub use offline::{Chain, Progress, Reindexed, reindex, verify_audit};
 pub use open::OpenError;
-pub use restore::{Verified, people_of_backup, restore, verify, verify_backup};
 pub use scratch::{Scratch, is_in_use};
+pub use verify::{Verified, verify};
 
 use super::{
     Alert, Answer, AuditRecord, Errand, Filter, Health, Idempotency, Inbound, LogPosition, Order, Page,
@@ -148,19 +144,6 @@ impl SledStore {
                 let _ = reply.send(reader.map_or(Err(StoreError::Full), look));
             }))
         })
-    }
-
-    /// Begins a copy of every row; one that was begun before is given up.
-    pub fn begin_copy(&self) -> Reply<()> {
-        self.look(|reader| {
-            reader.disk.begin_copy();
-            Ok(())
-        })
-    }
-
-    /// The next part of the copy, in one bounded visit. `None`: it was given up.
-    pub fn copy_some(&self) -> Reply<Option<Copied>> {
-        self.look(|reader| reader.disk.copy_some())
     }
 
     #[cfg(test)]

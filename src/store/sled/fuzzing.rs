@@ -5,12 +5,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::chain::{Head, Link};
+use super::chain::Head;
 use super::journal::{self, Entry, Page};
 use super::rows::Rows;
 use super::{commits, record};
 use crate::store::parked::Parked;
-use crate::store::{Alert, Facets, Idempotency, Inbound, StoreError};
+use crate::store::{Alert, AuditLink, Facets, Idempotency, Inbound, StoreError};
 use crate::verification::values::MessageId;
 use crate::verification::{Event, Policy, State};
 
@@ -94,7 +94,7 @@ impl Content {
             Self::Parked => again::<Parked>(key, row),
             Self::Inbound => again::<Inbound>(key, row),
             Self::Alert => again::<Alert>(key, row),
-            Self::AuditLink => again::<Link>(key, row),
+            Self::AuditLink => again::<AuditLink>(key, row),
             Self::AuditHead => again::<Head>(key, row),
             Self::Number => again::<u64>(key, row),
             Self::KeyId => again::<[u8; 4]>(key, row),

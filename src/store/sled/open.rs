@@ -11,10 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::backup::Copying;
 use super::chain::Head;
 use super::cleaner;
-use super::import;
+use super::dump::{self, UnderWay};
 use super::index::INDEX_VERSION;
 use super::keys::{self, Row};
 use super::live;
@@ -58,7 +57,7 @@ const LOOKED_AT_WITHIN: Duration = Duration::from_millis(100);
 pub enum OpenError {
     #[error(
         "{path} is in use by another process, and only one twotick may use a data folder. Stop the server first; \
-         `twotick backup`, which also verifies the copy, and `twotick erase` work while it runs"
+         `twotick backup`, which also verifies the copy, `twotick export` and `twotick erase` work while it runs"
     )]
     InUse { path: PathBuf },
     #[error("{path} cannot be used: {source}")]
@@ -124,8 +123,8 @@ pub struct Disk {
     /// Bytes of rows that it was given since the last flush.
     unflushed: Cell<usize>,
     platter: Platter,
-    /// The copy that is being taken, if one is.
-    pub copying: RefCell<Option<Copying>>,
+    /// The dump that is under way, if one is.
+    pub dumps: RefCell<UnderWay>,
 }
 
 /// Why a batch did not become durable.
@@ -165,7 +164,7 @@ impl Disk {
     fn for_serving(self) -> Result<Self, OpenError> {
         let disk = self;
         let path = &disk.path;
-        if import::is_half_done(&disk).map_err(|error| disk.unreadable(&error))? {
+        if dump::is_half_imported(&disk).map_err(|error| disk.unreadable(&error))? {
             return Err(OpenError::HalfImported { path: path.clone() });
         }
         let version = disk
@@ -238,7 +237,7 @@ impl Disk {
             logged: Cell::new(0),
             unflushed: Cell::new(0),
             platter,
-            copying: RefCell::default(),
+            dumps: RefCell::default(),
         };
         failpoint::reach("open.synced");
         disk.check_format(key_id)?;

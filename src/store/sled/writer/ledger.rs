@@ -7,6 +7,7 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
 
+use super::super::dump::{Novelty, RowChange};
 use super::super::open::{Disk, OpenError, WriteError};
 use super::super::platter::Platter;
 use super::super::record;
@@ -15,6 +16,7 @@ use super::super::wal::{Missing, Wal};
 use crate::clock::Stopwatch;
 use crate::failpoint;
 use crate::store::StoreError;
+use crate::store::dump::Item;
 
 /// The log of what sled was given is turned over when it is so long: an opening that finds it reads it in a moment.
 const LONG_WAL: u64 = 4 * 1024 * 1024;
@@ -106,7 +108,7 @@ impl Ledger {
     /// Whether sled's log is longer than this, in bytes, and it may be opened anew.
     pub fn has_log_over(&self, longest: u64) -> bool {
         match &self.sled {
-            Sled::Here(disk) => disk.logged() > longest && !disk.is_being_copied(),
+            Sled::Here(disk) => disk.logged() > longest && !disk.is_being_dumped(),
             Sled::Away(_) => false,
         }
     }
@@ -122,12 +124,17 @@ impl Ledger {
         }
     }
 
-    /// A row is written or removed by the batch that is handed over next.
-    pub fn changes(&self, key: &[u8]) {
-        match &self.sled {
-            Sled::Here(disk) => disk.changes(key),
-            // It is not opened anew while it is copied.
-            Sled::Away(_) => {}
+    /// Notes for a dump that the batch which is handed over next changes a row.
+    pub fn note_row(&self, key: &[u8], change: RowChange) {
+        if let Sled::Here(disk) = &self.sled {
+            disk.note_row(key, change);
+        }
+    }
+
+    /// Notes the same of an item. Sled is not reopened during a dump.
+    pub fn note_change(&self, item: Item, novelty: Novelty) {
+        if let Sled::Here(disk) = &self.sled {
+            disk.note_change(item, novelty);
         }
     }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::super::Shared;
 use super::super::by_id::ById;
 use super::super::chain;
+use super::super::dump::RowChange;
 use super::super::index;
 use super::super::keys;
 use super::super::live::{Live, policy_of};
@@ -697,12 +698,12 @@ impl<'a> Turn<'a> {
     }
 
     fn insert(&mut self, key: &[u8], value: Vec<u8>) {
-        self.ledger.changes(key);
+        self.ledger.note_row(key, RowChange::Written);
         self.rows.insert(key, value);
     }
 
     fn remove(&mut self, key: &[u8]) {
-        self.ledger.changes(key);
+        self.ledger.note_row(key, RowChange::Removed);
         self.rows.remove(key);
     }
 }

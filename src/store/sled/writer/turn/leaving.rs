@@ -2,6 +2,7 @@
 
 use super::super::super::Shared;
 use super::super::super::commits;
+use super::super::super::dump::Novelty;
 use super::super::super::index;
 use super::super::super::journal::{self, Entry};
 use super::super::super::keys;
@@ -9,6 +10,7 @@ use super::super::super::live::{Head, Live};
 use super::super::super::open::WriteError;
 use super::{Stored, Turn, Working};
 use crate::store::changes::{Change, Publisher, changes};
+use crate::store::dump::Item;
 use crate::store::{Errand, Facets, Snapshot, StoreError};
 use crate::verification::due::{due, due_while_throttled};
 use crate::verification::values::{Timestamp, VerificationId};
@@ -92,6 +94,11 @@ impl Turn<'_> {
         let Working { state, policy, events, stored } = working;
         let State::Known(verification) = state else { return Ok(None) };
         self.changes.extend(changes(&verification, &events));
+        if !events.is_empty() {
+            let is_new = matches!(&stored, Stored::Nowhere);
+            let novelty = if is_new { Novelty::New } else { Novelty::Known };
+            self.ledger.note_change(Item::Verification(id), novelty);
+        }
         let mut added = Vec::with_capacity(USUAL_EVENT_BYTES * events.len());
         commits::append(&mut added, &events);
         let (before, head, commits) = match &stored {

@@ -1,0 +1,664 @@
+//! Dumps of a store on sled, and imports into one. Everything that the dump needs to know about rows stands here.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::index::Entry;
+use super::keys::{self, Row};
+use super::live::Live;
+use super::offline::{Trouble, reindex_of};
+use super::open::{Disk, OpenError};
+use super::writer::Reader;
+use super::{SledStore, commits, record};
+use crate::clock::Stopwatch;
+use crate::store::dump::{
+    self, Checked, Counts, DumpFile, DumpProgress, Heading, Imported, Item, Line, ParkedName, Settled,
+    Unreadable, Unsettled, Writer, settle,
+};
+use crate::store::{Idempotency, Reply, StoreError};
+use crate::verification::values::{ChannelName, Timestamp, VerificationId};
+use crate::verification::{Event, PolicyHash};
+
+/// How long one visit may take of the store's thread.
+const VISIT: Duration = Duration::from_millis(1);
+/// Items between two looks at the time.
+const ITEMS_A_LOOK: usize = 16;
+/// Rows that an import makes durable at once.
+const ROWS_AT_ONCE: usize = 1_000;
+/// The kinds of rows that a dump holds, in the order of [`Item`].
+const KINDS: [Row; 7] =
+    [Row::Policy, Row::Events, Row::Inbound, Row::Alert, Row::Idempotency, Row::Parked, Row::Audit];
+
+/// Bounds of a dump of a running store.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Items of one visit.
+    pub items: usize,
+    /// Items of the last visit, whose copy is of one moment. It takes some milliseconds.
+    pub items_at_last: usize,
+    /// Changes that are noted. Where there are more, the dump is given up: nobody reads it, or not fast enough.
+    pub changes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { items: 1_024, items_at_last: 4_096, changes: 1_000_000 }
+    }
+}
+
+/// Whether a changed item was there before its change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Novelty {
+    New,
+    Known,
+}
+
+/// What a turn does to a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowChange {
+    Written,
+    Removed,
+}
+
+/// The dump of a store, between visits to it.
+pub struct Dump {
+    number: u64,
+    limits: Limits,
+    /// The item that was written last, in order.
+    at: Option<Item>,
+    /// Every item was written once.
+    is_round: bool,
+    /// Items up to `at` that changed since they were written, or that are new.
+    changed: BTreeMap<Item, Novelty>,
+    counts: Counts,
+}
+
+/// What one visit found.
+#[derive(Default)]
+pub struct Visited {
+    found: Vec<Found>,
+    /// Of the whole dump, after the last visit.
+    pub end: Option<Counts>,
+}
+
+/// Becomes a line on the thread that writes it.
+enum Found {
+    Line(Line),
+    Live(VerificationId, Live),
+}
+
+impl Visited {
+    /// Its lines; after the last visit also the end of the dump.
+    ///
+    /// # Errors
+    /// Where events cannot be read.
+    pub fn write(self, writer: &mut Writer) -> Result<Vec<u8>, StoreError> {
+        let unwritable = |error: serde_json::Error| record::damaged(b"", &error.to_string());
+        let mut out = Vec::new();
+        for found in self.found {
+            let line = match found {
+                Found::Line(line) => line,
+                Found::Live(id, live) => Line::verification(id, live.events(id)?),
+            };
+            writer.write(&line, &mut out).map_err(unwritable)?;
+        }
+        if let Some(counts) = self.end {
+            writer.end(counts, &mut out).map_err(unwritable)?;
+        }
+        Ok(out)
+    }
+}
+
+impl Dump {
+    fn new(number: u64, limits: Limits) -> Self {
+        let (at, changed, counts) = (None, BTreeMap::new(), Counts::default());
+        Self { number, limits, at, is_round: false, changed, counts }
+    }
+
+    /// Notes a change, unless the item comes later anyway.
+    fn note(&mut self, item: Item, novelty: Novelty) {
+        if self.is_round || Some(&item) <= self.at.as_ref() {
+            // An item that was never written stays new.
+            self.changed.entry(item).or_insert(novelty);
+        }
+    }
+
+    fn visit(&mut self, store: &Contents<'_>) -> Result<Visited, StoreError> {
+        let (mut visited, took) = (Visited::default(), Stopwatch::start());
+        let mut items = 0;
+        loop {
+            let is_last = self.is_round && self.changed.len() <= self.limits.items_at_last;
+            let is_late = items % ITEMS_A_LOOK == 0 && took.elapsed() >= VISIT;
+            if !is_last && items > 0 && (items >= self.limits.items || is_late) {
+                return Ok(visited);
+            }
+            let Some((item, novelty)) = self.next(store)? else { break };
+            items += 1;
+            match (store.find(&item)?, novelty) {
+                (Some(found), novelty) => {
+                    if novelty == Novelty::New
+                        && let Some(count) = self.counter(&item)
+                    {
+                        *count += 1;
+                    }
+                    visited.found.push(found);
+                }
+                (None, Novelty::New) => {}
+                (None, Novelty::Known) => {
+                    if let Some(count) = self.counter(&item) {
+                        *count = count.saturating_sub(1);
+                    }
+                    visited.found.push(Found::Line(Line::Gone(item)));
+                }
+            }
+        }
+        visited.found.push(Found::Line(Line::AuditAnchor(store.disk.audit_anchor()?)));
+        visited.found.push(Found::Line(Line::AuditHead(store.disk.audit_head()?)));
+        visited.end = Some(self.counts);
+        Ok(visited)
+    }
+
+    /// The next item: in order, and then what changed.
+    fn next(&mut self, store: &Contents<'_>) -> Result<Option<(Item, Novelty)>, StoreError> {
+        // A policy comes before the verifications that need it.
+        if let Some(first) = self.changed.first_entry()
+            && (self.is_round || matches!(first.key(), Item::Policy(_)))
+        {
+            return Ok(Some(first.remove_entry()));
+        }
+        if self.is_round {
+            return Ok(None);
+        }
+        match store.first_after(self.at.as_ref())? {
+            Some(item) => {
+                self.at = Some(item.clone());
+                Ok(Some((item, Novelty::New)))
+            }
+            None => {
+                self.is_round = true;
+                Ok(self.changed.pop_first())
+            }
+        }
+    }
+
+    fn counter(&mut self, item: &Item) -> Option<&mut u64> {
+        match item {
+            Item::Verification(_) => Some(&mut self.counts.verifications),
+            Item::Inbound(_) => Some(&mut self.counts.inbound),
+            Item::Audit(_) => Some(&mut self.counts.audit),
+            Item::Policy(_) | Item::Alert(_) | Item::Idempotency(_) | Item::Parked(_) => None,
+        }
+    }
+}
+
+/// The dump that is under way of a running store, if one is.
+#[derive(Default)]
+pub struct UnderWay {
+    dump: Option<Dump>,
+    /// The dump that was given up last because of its changes.
+    overrun: Option<u64>,
+}
+
+/// Why a dump was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GivenUp {
+    #[error("more items changed during the dump than the server keeps track of: its lines are not read fast enough")]
+    TooManyChanges,
+    #[error("another dump was begun, or the store was reopened because its disk was full")]
+    Replaced,
+}
+
+/// Numbers dumps of running stores, so that one is not taken for another.
+static BEGUN: AtomicU64 = AtomicU64::new(1);
+
+impl Disk {
+    /// Notes for the dump that is under way that a turn changes a row. Events are noted by verification, with
+    /// [`Disk::note_change`]; here only their removal counts.
+    pub fn note_row(&self, key: &[u8], change: RowChange) {
+        let Some(item) = self.dumps.borrow().dump.is_some().then(|| item_of(key)).flatten() else { return };
+        match (&item, change) {
+            (Item::Verification(_), RowChange::Written) => {}
+            (Item::Inbound(_) | Item::Audit(_), RowChange::Written) => self.note_change(item, Novelty::New),
+            (_, RowChange::Written | RowChange::Removed) => self.note_change(item, Novelty::Known),
+        }
+    }
+
+    /// Notes a change for the dump that is under way; a dump with too many changes is given up.
+    pub fn note_change(&self, item: Item, novelty: Novelty) {
+        let UnderWay { dump, overrun } = &mut *self.dumps.borrow_mut();
+        if let Some(under_way) = dump {
+            under_way.note(item, novelty);
+            if under_way.changed.len() > under_way.limits.changes {
+                *overrun = Some(under_way.number);
+                *dump = None;
+            }
+        }
+    }
+
+    /// Whether a dump is under way. It ends when this is closed.
+    pub fn is_being_dumped(&self) -> bool {
+        self.dumps.borrow().dump.is_some()
+    }
+
+    fn begin_dump(&self, limits: Limits) -> u64 {
+        let number = BEGUN.fetch_add(1, Ordering::Relaxed);
+        self.dumps.borrow_mut().dump = Some(Dump::new(number, limits));
+        number
+    }
+
+    fn end_dump(&self, number: u64) {
+        self.dumps.borrow_mut().dump.take_if(|dump| dump.number == number);
+    }
+}
+
+/// A dump of a running store. It ends when this is dropped.
+pub struct Dumping {
+    store: SledStore,
+    number: u64,
+}
+
+impl SledStore {
+    /// Begins a dump. A dump that was begun before is given up.
+    pub fn begin_dump(&self, limits: Limits) -> Reply<Dumping> {
+        let (store, begun) = (self.clone(), self.look(move |reader| Ok(reader.disk.begin_dump(limits))));
+        Box::pin(async move { Ok(Dumping { number: begun.await?, store }) })
+    }
+}
+
+impl Dumping {
+    /// The next part, found in one bounded visit to the store's thread.
+    pub fn visit(&self) -> Reply<Result<Visited, GivenUp>> {
+        let number = self.number;
+        self.store.look(move |reader| {
+            let UnderWay { dump: under_way, overrun } = &mut *reader.disk.dumps.borrow_mut();
+            let Some(dump) = under_way.as_mut().filter(|dump| dump.number == number) else {
+                let is_overrun = *overrun == Some(number);
+                return Ok(Err(if is_overrun { GivenUp::TooManyChanges } else { GivenUp::Replaced }));
+            };
+            let visited = dump.visit(&Contents { disk: reader.disk, reader: Some(reader) })?;
+            if visited.end.is_some() {
+                *under_way = None;
+            }
+            Ok(Ok(visited))
+        })
+    }
+}
+
+impl Drop for Dumping {
+    fn drop(&mut self) {
+        let number = self.number;
+        // Where the store takes nothing more, the dump ends with it.
+        drop(self.store.look(move |reader| {
+            reader.disk.end_dump(number);
+            Ok(())
+        }));
+    }
+}
+
+/// Writes a dump of a store that no server uses to `out`.
+///
+/// # Errors
+/// Where the store is in use, cannot be opened, or a record cannot be read; or `out` cannot be written.
+pub fn dump(path: &Path, heading: Heading, out: &mut dyn Write) -> Result<(), OpenError> {
+    let disk = Disk::open_existing(path, heading.key_id)?;
+    disk.guarded(|| {
+        disk.gather_all()?;
+        let (mut dump, mut writer) = (Dump::new(0, Limits::default()), Writer::default());
+        out.write_all(&writer.begin(heading)).map_err(Trouble::Output)?;
+        loop {
+            let visited = dump.visit(&Contents { disk: &disk, reader: None })?;
+            let is_last = visited.end.is_some();
+            out.write_all(&visited.write(&mut writer)?).map_err(Trouble::Output)?;
+            if is_last {
+                return Ok(());
+            }
+        }
+    })
+}
+
+/// What a dump reads: rows, and the live verifications of a running store.
+struct Contents<'a> {
+    disk: &'a Disk,
+    reader: Option<&'a Reader<'a>>,
+}
+
+impl Contents<'_> {
+    fn first_after(&self, at: Option<&Item>) -> Result<Option<Item>, StoreError> {
+        let first = at.map_or(0, place_of);
+        for (place, &kind) in KINDS.iter().enumerate().skip(first) {
+            let at = at.filter(|item| place_of(item) == place);
+            let found = match kind {
+                Row::Events => self.verification_after(at)?.map(Item::Verification),
+                _other => {
+                    let from = at.map_or(vec![kind as u8], |item| [&key_of(item)[..], &[0]].concat());
+                    match self.disk.range(from, vec![kind as u8 + 1]).next().transpose()? {
+                        Some((key, _)) => {
+                            Some(item_of(&key).ok_or_else(|| record::damaged(&key, "its key is unknown"))?)
+                        }
+                        None => None,
+                    }
+                }
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    fn verification_after(&self, at: Option<&Item>) -> Result<Option<VerificationId>, StoreError> {
+        let after = match at {
+            Some(&Item::Verification(id)) => Some(id),
+            _other => None,
+        };
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let live = self.reader.and_then(|reader| {
+            reader.memory.live_in_order.range((from, Bound::Unbounded)).next().copied()
+        });
+        let settled = self.disk.first_after(after)?;
+        Ok(live.into_iter().chain(settled).min())
+    }
+
+    fn find(&self, item: &Item) -> Result<Option<Found>, StoreError> {
+        if let Item::Verification(id) = item {
+            if let Some(live) = self.reader.and_then(|reader| reader.memory.live(*id)) {
+                return Ok(Some(Found::Live(*id, live)));
+            }
+            let events = self.disk.events(*id)?;
+            return Ok((!events.is_empty()).then(|| Found::Line(Line::verification(*id, events))));
+        }
+        let key = key_of(item);
+        let Some(row) = self.disk.get(&key)? else { return Ok(None) };
+        Ok(Some(Found::Line(match item {
+            Item::Verification(_) => return Ok(None),
+            Item::Policy(_) => Line::Policy(record::decode(&key, &row)?),
+            Item::Inbound(_) => Line::Inbound(record::decode(&key, &row)?),
+            Item::Alert(_) => Line::Alert(record::decode(&key, &row)?),
+            Item::Idempotency(_) => Line::Idempotency(record::decode(&key, &row)?),
+            Item::Parked(_) => Line::Parked(record::decode(&key, &row)?),
+            &Item::Audit(seq) => Line::Audit { seq, link: record::decode(&key, &row)? },
+        })))
+    }
+}
+
+/// Where the kind of an item stands in [`KINDS`].
+fn place_of(item: &Item) -> usize {
+    match item {
+        Item::Policy(_) => 0,
+        Item::Verification(_) => 1,
+        Item::Inbound(_) => 2,
+        Item::Alert(_) => 3,
+        Item::Idempotency(_) => 4,
+        Item::Parked(_) => 5,
+        Item::Audit(_) => 6,
+    }
+}
+
+/// The key of an item's row; of a verification, what the keys of its events begin with.
+fn key_of(item: &Item) -> Vec<u8> {
+    match item {
+        Item::Policy(hash) => keys::policy(*hash),
+        Item::Verification(id) => keys::events_of(*id),
+        Item::Inbound(position) => keys::inbound(*position),
+        Item::Alert(position) => keys::alert(*position),
+        Item::Idempotency(key) => keys::idempotency(*key),
+        Item::Parked(name) => {
+            keys::parked(&ChannelName::new(&name.channel), &name.provider_ref, &name.status)
+        }
+        Item::Audit(seq) => keys::audit(*seq),
+    }
+}
+
+/// The item that a row belongs to. `None`: the row follows from others, or is about the store itself.
+fn item_of(key: &[u8]) -> Option<Item> {
+    let kind = KINDS.into_iter().find(|&kind| key.first() == Some(&(kind as u8)))?;
+    match kind {
+        Row::Policy => Some(Item::Policy(PolicyHash(keys::trailing_id(key)?))),
+        Row::Events => Some(Item::Verification(keys::verification_of(key)?)),
+        Row::Inbound => Some(Item::Inbound(keys::trailing_id(key)?)),
+        Row::Alert => Some(Item::Alert(keys::trailing_id(key)?)),
+        Row::Idempotency => Some(Item::Idempotency(keys::trailing_id(key)?)),
+        Row::Parked => {
+            let mut names = key[1..].splitn(3, |&byte| byte == 0).map(|name| String::from_utf8(name.to_vec()).ok());
+            let (channel, provider_ref, status) = (names.next()??, names.next()??, names.next()??);
+            Some(Item::Parked(Box::new(ParkedName { channel, provider_ref, status })))
+        }
+        Row::Audit => Some(Item::Audit(keys::audit_seq(key)?)),
+        _other => None,
+    }
+}
+
+/// Progress of the import of one dump, as it stands in the store.
+#[derive(Debug, Serialize, Deserialize)]
+struct Note {
+    name: String,
+    lines: u64,
+    whole: bool,
+    done: Imported,
+}
+
+/// Whether an import was begun in this store and is not finished.
+pub fn is_half_imported(disk: &Disk) -> Result<bool, StoreError> {
+    Ok(note(disk)?.is_some_and(|note| !note.whole))
+}
+
+/// Reads a dump into the store in `path`, which is made where it is missing, or resumes that. What was pending ends, and
+/// nothing is sent. A second import of the same dump changes nothing.
+///
+/// # Errors
+/// Where the dump was made under another master key, or the store holds something else.
+pub fn import<R: Read>(
+    path: &Path,
+    key_id: [u8; 4],
+    file: &DumpFile<'_, R>,
+    checked: &Checked,
+    now: Timestamp,
+    progress: &mut dyn FnMut(DumpProgress),
+) -> Result<Imported, OpenError> {
+    import_in_steps(ROWS_AT_ONCE, path, key_id, (file, checked), now, progress)
+}
+
+/// The same, with so many rows made durable at once.
+pub fn import_in_steps<R: Read>(
+    rows_at_once: usize,
+    path: &Path,
+    key_id: [u8; 4],
+    (file, checked): (&DumpFile<'_, R>, &Checked),
+    now: Timestamp,
+    progress: &mut dyn FnMut(DumpProgress),
+) -> Result<Imported, OpenError> {
+    if checked.heading.key_id != key_id {
+        return Err(OpenError::Input {
+            reason: "the file was made under another master key: set [keys] master to that one".to_owned(),
+        });
+    }
+    let disk = Disk::open_for_import(path, key_id)?;
+    disk.guarded(|| {
+        let note = begin(&disk, &checked.heading.name)?;
+        if note.whole {
+            return Ok(note.done);
+        }
+        let batch = ::sled::Batch::default();
+        Import { disk: &disk, rows_at_once, batch, rows: 0, note, now }.run(file, checked.lines(), progress)
+    })
+}
+
+/// Where to go on with this dump; only in a store that holds nothing else.
+fn begin(disk: &Disk, name: &str) -> Result<Note, Trouble> {
+    match note(disk)? {
+        Some(note) if note.name == name => Ok(note),
+        None if disk.is_unused()? => {
+            Ok(Note { name: name.to_owned(), lines: 0, whole: false, done: Imported::default() })
+        }
+        Some(_) | None => {
+            Err(Trouble::Input("the store is in use already: an empty folder is needed".to_owned()))
+        }
+    }
+}
+
+fn note(disk: &Disk) -> Result<Option<Note>, StoreError> {
+    disk.get(&keys::IMPORT)?.map(|row| record::decode(&keys::IMPORT, &row)).transpose()
+}
+
+struct Import<'a> {
+    disk: &'a Disk,
+    rows_at_once: usize,
+    batch: ::sled::Batch,
+    rows: usize,
+    note: Note,
+    now: Timestamp,
+}
+
+impl Import<'_> {
+    fn run<R: Read>(
+        mut self,
+        file: &DumpFile<'_, R>,
+        lines: u64,
+        progress: &mut dyn FnMut(DumpProgress),
+    ) -> Result<Imported, Trouble> {
+        // From here until the end the store is not opened for anything else.
+        self.write()?;
+        let mut verifications = 0;
+        file.read(&mut |number, line| {
+            verifications += u64::from(matches!(line, Line::Verification { .. }));
+            if number <= self.note.lines {
+                return Ok(());
+            }
+            self.take(line)?;
+            self.note.lines = number;
+            if self.rows >= self.rows_at_once {
+                self.write()?;
+                let thousandths = u16::try_from(number * 1_000 / lines.max(1)).unwrap_or(1_000);
+                progress(DumpProgress { verifications, thousandths });
+            }
+            Ok::<_, Trouble>(())
+        })?;
+        self.write()?;
+        self.settle_all()?;
+        let found = reindex_of(self.disk, &mut |_| {})?;
+        let audit = self.disk.scan(&[Row::Audit as u8]).try_fold(0, |count, row| row.map(|_| count + 1))?;
+        let (verifications, inbound) = (found.verifications, found.inbound);
+        self.note.done = Imported { verifications, inbound, audit, ..self.note.done };
+        self.note.whole = true;
+        self.write()?;
+        progress(DumpProgress { verifications, thousandths: 1_000 });
+        Ok(self.note.done)
+    }
+
+    fn take(&mut self, line: Line) -> Result<(), Trouble> {
+        match line {
+            Line::Twotick(_) | Line::End(_) | Line::Aborted(_) => {}
+            Line::Policy(policy) => self.put(keys::policy(policy.hash()), &*policy)?,
+            // A later line holds the events of an earlier one and more, so it replaces all of its rows.
+            Line::Verification { id, commits } => self.put_events(id, &dump::events(commits))?,
+            Line::Inbound(message) => self.put(keys::inbound(keys::position_of(&message)), &*message)?,
+            Line::Alert(alert) => self.put(keys::alert(keys::position_of_alert(&alert)), &*alert)?,
+            Line::Idempotency(known) => {
+                self.insert((keys::idempotency_by_time(known.at, known.key), Vec::new()));
+                self.put(keys::idempotency(known.key), &known)?;
+            }
+            Line::Parked(parked) => {
+                let word = parked.report.status.word();
+                self.put(keys::parked(&parked.channel, parked.provider_ref.name(), word), &*parked)?;
+            }
+            Line::Audit { seq, link } => self.put(keys::audit(seq), &link)?,
+            Line::AuditAnchor(head) | Line::AuditHead(head) if head.seq == 0 => {}
+            Line::AuditAnchor(anchor) => self.put(keys::AUDIT_ANCHOR.to_vec(), &anchor)?,
+            Line::AuditHead(head) => self.put(keys::AUDIT_HEAD.to_vec(), &head)?,
+            Line::Gone(item) => self.remove(&item)?,
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, item: &Item) -> Result<(), Trouble> {
+        // Its rows may be among those that wait.
+        self.write()?;
+        let key = key_of(item);
+        if let Item::Idempotency(_) = item
+            && let Some(row) = self.disk.get(&key)?
+        {
+            let known: Idempotency = record::decode(&key, &row)?;
+            self.batch.remove(keys::idempotency_by_time(known.at, known.key));
+            self.rows += 1;
+        }
+        for row in self.disk.scan(&key) {
+            self.batch.remove(row?.0);
+            self.rows += 1;
+        }
+        Ok(())
+    }
+
+    /// Ends what was live, now that every line was read.
+    fn settle_all(&mut self) -> Result<(), Trouble> {
+        let policies = self.disk.policies()?;
+        let mut next = self.disk.first_after(None)?;
+        while let Some(id) = next {
+            let mut events = self.disk.events(id)?;
+            let done = &mut self.note.done;
+            match settle(&mut events, &policies, self.now)? {
+                Settled::Already => {}
+                settled @ (Settled::Ended | Settled::Expired | Settled::Canceled) => {
+                    done.expired += u64::from(settled == Settled::Expired);
+                    done.canceled += u64::from(settled == Settled::Canceled);
+                    self.put_events(id, &events)?;
+                }
+            }
+            if self.rows >= self.rows_at_once {
+                self.write()?;
+            }
+            next = self.disk.first_after(Some(id))?;
+        }
+        self.write()
+    }
+
+    fn put_events(&mut self, id: VerificationId, events: &[Event]) -> Result<(), StoreError> {
+        let mut bytes = Vec::new();
+        commits::append(&mut bytes, events);
+        let unreadable = |error| record::unreadable(&keys::events_of(id), &error);
+        let mut first = 1;
+        for (part, count) in commits::split(&bytes, record::MAX_CONTENT_BYTES).map_err(unreadable)? {
+            let key = keys::events(id, first);
+            first += count;
+            let row = record::encode_compact(&key, part)?;
+            self.insert((key, row));
+        }
+        Ok(())
+    }
+
+    fn put<T: Serialize>(&mut self, key: Vec<u8>, content: &T) -> Result<(), StoreError> {
+        let row = record::encode(&key, content)?;
+        self.insert((key, row));
+        Ok(())
+    }
+
+    fn insert(&mut self, (key, row): Entry) {
+        self.batch.insert(key, row);
+        self.rows += 1;
+    }
+
+    /// Makes durable what waits, with the note of how far the import is.
+    fn write(&mut self) -> Result<(), Trouble> {
+        let row = record::encode(&keys::IMPORT, &self.note)?;
+        self.insert((keys::IMPORT.to_vec(), row));
+        let (batch, rows) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.rows));
+        Ok(self.disk.write(batch, rows)?)
+    }
+}
+
+impl From<Unreadable> for Trouble {
+    fn from(error: Unreadable) -> Self {
+        Self::Input(error.to_string())
+    }
+}
+
+impl From<Unsettled> for Trouble {
+    fn from(error: Unsettled) -> Self {
+        Self::Input(error.to_string())
+    }
+}
