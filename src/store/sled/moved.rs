@@ -3,27 +3,30 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::export::{Line, framed};
+use super::dump::import_in_steps;
 use super::keys::Row;
-use super::open::Disk;
 use super::rebuilt::{Life, key_id, rows};
-use super::record;
-use super::{
-    Chain, CopySum, ExportFile, Exported, Imported, OpenError, Settings, Way, copy_head, export, import,
-    open, reindex, restore, verify, verify_audit, verify_backup,
-};
+use super::{Chain, OpenError, Settings, dump, open, record, reindex, verify, verify_audit};
 use crate::clock::{Clock, ManualClock};
-use crate::store::contract::policy;
+use crate::store::dump::{Checked, DumpFile, DumpProgress, Heading, Imported, Line, VERSION, events};
 use crate::store::{AuditAction, Facets, Filter, Order, Retention, Status, Store};
 use crate::verification::due::due;
 use crate::verification::values::{MessageId, Timestamp, UserName, VerificationId};
 use crate::verification::{Event, Fact, State};
 
-/// A store after a while, closed, and what was written out of it.
+/// A store after a while, closed, and its dump.
 struct Moved {
     life: Life,
     file: PathBuf,
-    exported: Exported,
+    checked: Checked,
+}
+
+pub fn heading(at: Timestamp) -> Heading {
+    Heading { version: VERSION, name: "a".to_owned(), key_id: key_id(), at }
+}
+
+pub fn checked(file: &Path) -> Result<Checked, crate::store::dump::Unreadable> {
+    DumpFile { name: file, open: &|| std::fs::File::open(file) }.check(&mut |_| {})
 }
 
 async fn moved(seed: u64, steps: usize) -> Moved {
@@ -35,11 +38,12 @@ async fn moved(seed: u64, steps: usize) -> Moved {
     let file = life.world.folder.path().join("export.ndjson");
     let mut out = std::fs::File::create(&file).unwrap();
     let path = life.world.folder.path().join("data");
-    let exported = export(&path, key_id(), "a", life.world.time.now(), &mut out, &mut |_| {}).unwrap();
-    Moved { life, file, exported }
+    dump(&path, heading(life.world.time.now()), &mut out).unwrap();
+    let checked = checked(&file).unwrap();
+    Moved { life, file, checked }
 }
 
-fn read_in(into: &Path, file: &Path, now: Timestamp) -> Result<Imported, OpenError> {
+pub fn read_in(into: &Path, file: &Path, now: Timestamp) -> Result<Imported, OpenError> {
     read_as(key_id(), &into.join("data"), file, now, &mut |_| {})
 }
 
@@ -48,20 +52,23 @@ fn read_as(
     data: &Path,
     file: &Path,
     now: Timestamp,
-    progress: &mut dyn FnMut(Way),
+    progress: &mut dyn FnMut(DumpProgress),
 ) -> Result<Imported, OpenError> {
-    let open = || std::fs::File::open(file);
-    import(data, key_id, &ExportFile { name: file, open: &open }, now, progress)
+    let checked = checked(file).unwrap();
+    let file = DumpFile { name: file, open: &|| std::fs::File::open(file) };
+    import_in_steps(10, data, key_id, (&file, &checked), now, progress)
 }
 
 #[tokio::test]
 async fn a_store_read_in_is_the_one_written_out_with_nothing_under_way() {
-    let Moved { life, file, exported } = moved(11, 500).await;
+    let Moved { life, file, checked } = moved(11, 500).await;
     let into = tempfile::tempdir().unwrap();
     // Of half an hour later, so that every code has expired.
     let now = life.world.time.now() + Duration::from_secs(1_800);
     let imported = read_in(into.path(), &file, now).unwrap();
-    assert_eq!((imported.verifications, imported.audit), (exported.verifications, exported.audit));
+    let counts = checked.ending.counts;
+    assert_eq!((imported.verifications, imported.audit), (counts.verifications, counts.audit));
+    assert_eq!(imported.inbound, counts.inbound);
     assert!(imported.expired > 3 && imported.canceled == 0, "{imported:?}");
     assert_eq!(read_in(into.path(), &file, now).unwrap(), imported, "again, and nothing changes");
 
@@ -144,27 +151,34 @@ async fn a_file_that_is_not_whole_of_another_key_or_for_a_store_in_use_changes_n
     let now = life.world.time.now();
     let text = std::fs::read_to_string(&file).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    let without = |index: usize| {
-        let mut left = lines.clone();
-        left.remove(index);
-        left.join("\n") + "\n"
+    let number_of = |word: &str| lines.iter().position(|line| line.contains(word)).unwrap() + 1;
+    let changed = |change: &dyn Fn(&mut Vec<&str>)| {
+        let mut changed = lines.clone();
+        change(&mut changed);
+        changed.join("\n") + "\n"
     };
+    let (half, last) = (lines.len() / 2, lines.len());
+    let shop = number_of("\"shop\"");
     let broken = [
-        ("its end is cut off", lines[..lines.len() - 1].join("\n") + "\n"),
-        ("a line is gone", without(lines.len() / 2)),
-        ("its head is gone", without(0)),
-        ("a letter is another", text.replacen("\"shop\"", "\"shup\"", 1)),
-        ("something follows", text.clone() + lines[1] + "\n"),
-        ("it is empty", String::new()),
-        ("it is something else", "{\"hello\":1}\n".to_owned()),
+        ("its end is cut off", changed(&|lines| lines.truncate(last - 1)), last),
+        ("its last line is cut", text[..text.len() - 9].to_owned(), last),
+        ("a line is cut", changed(&|lines| lines[half] = &lines[half][..40]), half + 1),
+        ("a line is gone", changed(&|lines| lines.retain(|line| *line != text.lines().nth(half).unwrap())), half + 1),
+        ("a line stands there twice", changed(&|lines| lines.insert(half, lines[half])), half + 2),
+        ("two lines are swapped", changed(&|lines| lines.swap(half, half + 1)), half + 1),
+        ("its head is gone", changed(&|lines| lines.rotate_left(1)), 1),
+        ("a letter is another", text.replacen("\"shop\"", "\"shup\"", 1), shop),
+        ("something follows", text.clone() + lines[1] + "\n", last + 1),
+        ("it is empty", String::new(), 1),
+        ("it is something else", "{\"hello\":1}\n".to_owned(), 1),
     ];
     let into = tempfile::tempdir().unwrap();
-    for (what, text) in broken {
+    for (what, text, number) in broken {
         let wrong = into.path().join("wrong.ndjson");
         std::fs::write(&wrong, text).unwrap();
-        let refused = read_in(into.path(), &wrong, now).expect_err(what);
-        assert!(matches!(refused, OpenError::Input { .. }), "{what}: {refused}");
-        assert!(!into.path().join("data").exists(), "{what}");
+        let refused = checked(&wrong).expect_err(what).to_string();
+        let place = format!("{}, line {number}: ", wrong.display());
+        assert!(refused.starts_with(&place), "{what}: {refused}");
     }
     let other = read_as([1; 4], &into.path().join("data"), &file, now, &mut |_| {}).unwrap_err();
     assert!(other.to_string().contains("another master key"), "{other}");
@@ -172,17 +186,17 @@ async fn a_file_that_is_not_whole_of_another_key_or_for_a_store_in_use_changes_n
     assert!(refused.to_string().contains("in use already"), "{refused}");
 }
 
-#[tokio::test]
-async fn no_event_is_lost_on_the_way_through_a_line() {
-    let commits = super::export::commits(vec![
+#[test]
+fn no_event_is_lost_on_the_way_through_a_line() {
+    let happened = vec![
         Event { at: Timestamp::from_millis(1), fact: Fact::CheckFailed },
         Event { at: Timestamp::from_millis(1), fact: Fact::ChecksExhausted },
         Event { at: Timestamp::from_millis(2), fact: Fact::Erased },
-    ]);
-    assert_eq!(commits.iter().map(|commit| commit.facts.len()).collect::<Vec<_>>(), [2, 1]);
+    ];
     let id = VerificationId::first_at(Timestamp::from_millis(1));
-    let line = framed(&Line::Verification { id, commits }).unwrap();
-    assert!(line.starts_with("{\"sum\":\"") && !line.contains('\n'), "{line}");
+    let Line::Verification { commits, .. } = Line::verification(id, happened.clone()) else { panic!() };
+    assert_eq!(commits.iter().map(|commit| commit.facts.len()).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(events(commits), happened);
 }
 
 #[tokio::test]
@@ -257,82 +271,6 @@ async fn the_audit_log_is_cut_at_its_old_end_and_still_verifies() {
     super::damage::tamper(life.world.folder.path(), |db| drop(db.remove(super::keys::audit(151)).unwrap()));
     let broken = verify_audit(&path, key_id()).unwrap();
     assert!(matches!(broken, Chain::Broken { seq: 151, .. }), "{broken:?}");
-}
-
-#[tokio::test]
-async fn a_copy_taken_while_the_store_goes_on_is_of_the_moment_at_which_it_ends() {
-    let mut life = Life::new(17);
-    for _ in 0..600 {
-        life.goes_on().await;
-    }
-    life.world.store.close().await.unwrap();
-    let folder = life.world.folder.path().to_owned();
-    let settings = Settings { path: folder.join("data"), rates: Default::default(), key_id: key_id() };
-    let (store, _errands) = open(settings, Clock::Manual(life.world.time.clone())).unwrap();
-    let (mut file, mut sum, mut visits, mut made) = (Vec::new(), CopySum::default(), 0, Vec::new());
-    store.begin_copy().await.unwrap();
-    let head = copy_head(key_id(), life.world.time.now());
-    sum.add(&head);
-    file.extend(head);
-    loop {
-        let copied = store.copy_some().await.unwrap().expect("nobody gave it up");
-        sum.add(&copied.bytes);
-        file.extend(copied.bytes);
-        visits += 1;
-        if copied.is_whole {
-            break;
-        }
-        // Old ones change, new ones come, some end: behind the copy and before it.
-        if visits < 20 {
-            life.world.time.advance(Duration::from_secs(40));
-            let request = life.world.request(&format!("+120255502{visits:02}"), &policy());
-            made.push(request.id);
-            let (request, policy) = (request.into(), policy().into());
-            store.execute(vec![Order::Create { request, policy, idempotency: None }]).await.unwrap();
-        }
-    }
-    file.extend(sum.end());
-    assert!(visits > 5, "only {visits} visits");
-    let after = life.world.request("+12025550299", &policy());
-    let late = after.id;
-    let (request, policy) = (after.into(), policy().into());
-    store.execute(vec![Order::Create { request, policy, idempotency: None }]).await.unwrap();
-
-    let into = tempfile::tempdir().unwrap();
-    let path = into.path().join("data");
-    let now = life.world.time.now() + Duration::from_secs(7_200);
-    let read_in = |stop_after: usize| {
-        let mut calls = 0;
-        restore(&path, key_id(), || Ok(&file[..]), now, &mut |_, _| {
-            calls += 1;
-            assert!(calls <= stop_after, "the process dies here");
-        })
-    };
-    let mut stops = 0;
-    while read_in(1).is_err() {
-        stops += 1;
-    }
-    assert!(stops > 3, "only {stops} stops");
-    let done = read_in(0).unwrap();
-    assert!(done.expired > 0 && done.canceled == 0, "{done:?}");
-    verify(&path, key_id(), &mut |_| {}).unwrap();
-
-    let disk = Disk::open_existing(&path, key_id()).unwrap();
-    for id in life.ids.iter().chain(&made) {
-        let (was, is) = (store.timeline(*id).await.unwrap(), disk.events(*id).unwrap());
-        assert_eq!(is[..was.len()], was[..], "{id}");
-        assert!(is[was.len()..].iter().all(|event| event.at == now), "{id}");
-    }
-    assert!(disk.events(late).unwrap().is_empty(), "what came later is not in it");
-    drop(disk);
-
-    for index in (0..file.len()).step_by(file.len() / 200) {
-        let mut changed = file.clone();
-        changed[index] ^= 4;
-        assert!(verify_backup(&changed[..]).is_err(), "byte {index}");
-        assert!(verify_backup(&file[..index]).is_err(), "cut at {index}");
-    }
-    assert!(verify_backup(&file[..]).is_ok());
 }
 
 #[tokio::test]

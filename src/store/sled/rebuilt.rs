@@ -78,7 +78,18 @@ impl Life {
     }
 
     pub async fn goes_on(&mut self) {
-        match self.rng.random_range(0..100) {
+        let dice = self.rng.random_range(0..100);
+        self.happens(dice).await;
+    }
+
+    /// The same, and the store stays open.
+    pub async fn goes_on_open(&mut self) {
+        let dice = self.rng.random_range(0..99);
+        self.happens(dice).await;
+    }
+
+    async fn happens(&mut self, dice: u32) {
+        match dice {
             0..25 => self.create().await,
             25..55 => self.outcome().await,
             55..75 => self.report().await,
