@@ -17,7 +17,8 @@ use super::master_key::{self, KeyError};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::dump::{
-    self, Counts, DumpFile, DumpProgress, Heading, Imported, Line, Metered, NotWhole, Unreadable as UnreadableDump,
+    self, Counts, DumpFile, DumpProgress, Heading, Imported, Line, Metered, NotWhole,
+    Unreadable as UnreadableDump,
 };
 use crate::store::sled::{self, Chain, OpenError, Progress, Reindexed, Verified};
 use crate::store::{Store, StoreError};

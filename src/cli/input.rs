@@ -106,6 +106,7 @@ impl Input {
     fn refusal(&self, command: &str) -> String {
         let file = self.path.display();
         let (what, advice) = match self.kind {
+            Kind::Dump if self.is_packed => (self.noun(), format!("`twotick restore {file}` takes it")),
             Kind::Dump => (self.noun(), format!("`twotick import {file}` takes it")),
             Kind::Zstd => ("a zstd file with something else in it", takes(command)),
             Kind::Gzip => ("a gzip file", format!("unpack it first; {}", takes(command))),

@@ -65,8 +65,8 @@ pub(super) fn file(input: &Input) -> Result<String, Unreadable> {
 
 fn of_store(config: &Config) -> Result<String, Unverified> {
     let style = ProgressStyle::with_template("{spinner}  {msg}  {elapsed}");
-    let bar = ProgressBar::new_spinner()
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    let bar =
+        ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     let found = app::verify(config, &mut |done| bar.set_message(format!("{done} verifications")));
     bar.finish_and_clear();
     let in_words = |found: crate::store::sled::Verified| {

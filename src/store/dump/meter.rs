@@ -37,10 +37,7 @@ pub enum NotWhole {
 }
 
 impl<'a> Metered<'a> {
-    pub fn new(
-        out: &'a mut (dyn Write + Send),
-        progress: &'a mut (dyn FnMut(DumpProgress) + Send),
-    ) -> Self {
+    pub fn new(out: &'a mut (dyn Write + Send), progress: &'a mut (dyn FnMut(DumpProgress) + Send)) -> Self {
         let (began, oldest, end) = (None, None, None);
         Self { out, progress, line: Vec::new(), lines: 0, verifications: 0, began, oldest, end }
     }
@@ -123,4 +120,64 @@ fn verification(line: &[u8]) -> Option<VerificationId> {
 pub fn span_thousandths(oldest: Timestamp, here: Timestamp, newest: Timestamp) -> u16 {
     let since = |at: Timestamp| at.since(oldest).as_millis();
     u16::try_from((since(here) * 1_000 / since(newest).max(1)).min(1_000)).unwrap_or(1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::dump::{Heading, VERSION, Writer};
+    use crate::verification::values::Bucket;
+
+    const START: Timestamp = Timestamp::from_millis(1_795_000_000_000);
+
+    /// A dump of verifications, one a second.
+    fn lines(verifications: u64) -> (Writer, Vec<u8>) {
+        let at = START + std::time::Duration::from_secs(verifications);
+        let mut writer = Writer::default();
+        let heading = Heading { version: VERSION, name: "a".to_owned(), key_id: [0; 4], at };
+        let mut lines = writer.begin(heading);
+        for second in 0..verifications {
+            let created = START + std::time::Duration::from_secs(second);
+            let id = VerificationId::new(created, Bucket::new(7), second);
+            writer.write(&Line::verification(id, Vec::new()), &mut lines).unwrap();
+        }
+        (writer, lines)
+    }
+
+    /// What is found out where `lines` are written in pieces of so many bytes, and the reports of progress.
+    fn metered(lines: &[u8], bytes: usize) -> (Result<Counts, NotWhole>, Vec<DumpProgress>) {
+        let (mut out, mut seen) = (Vec::new(), Vec::new());
+        let mut progress = |at| seen.push(at);
+        let mut metered = Metered::new(&mut out, &mut progress);
+        lines.chunks(bytes).for_each(|piece| metered.write_all(piece).unwrap());
+        let found = metered.finish();
+        assert_eq!(out, lines, "everything is passed on");
+        (found, seen)
+    }
+
+    #[test]
+    fn progress_is_the_share_of_time_and_a_dump_is_whole_only_with_its_last_line() {
+        let (mut writer, mut lines) = lines(1_024);
+        let counts = Counts { verifications: 1_024, inbound: 3, audit: 2 };
+        let without_end = lines.clone();
+        writer.end(counts, &mut lines).unwrap();
+        for bytes in [1, 7, 4_096, lines.len()] {
+            let (found, seen) = metered(&lines, bytes);
+            assert_eq!(found.unwrap(), counts);
+            let thousandths: Vec<_> = seen.iter().map(|at| at.thousandths).collect();
+            assert_eq!(thousandths, [249, 499, 749, 999, 1_000]);
+        }
+        for cut in [without_end.len(), lines.len() - 1, 100, 0] {
+            let (found, _) = metered(&lines[..cut], 64);
+            assert!(matches!(found, Err(NotWhole::Cut { .. })), "cut at {cut}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_dump_that_was_given_up_says_why() {
+        let (mut writer, mut lines) = lines(3);
+        lines.extend(writer.abort("the disk is full"));
+        let (found, _) = metered(&lines, 10);
+        assert_eq!(found.unwrap_err().to_string(), "the server gave the dump up: the disk is full");
+    }
 }

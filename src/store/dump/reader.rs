@@ -84,7 +84,8 @@ impl<R: Read> DumpFile<'_, R> {
                 }
                 Line::End(end) => ending = Some(end.clone()),
                 Line::Policy(policy) => drop(policies.insert(policy.hash())),
-                Line::Verification { id, commits } => match commits.first().and_then(|one| one.facts.first()) {
+                Line::Verification { id, commits } => match commits.first().and_then(|one| one.facts.first())
+                {
                     Some(Fact::Requested { request, .. }) if request.id != *id => {
                         return wrong("the request is of another verification");
                     }
@@ -157,7 +158,10 @@ pub(super) fn parse(text: &[u8], number: u64) -> Result<Line, String> {
         return Err("its checksum is wrong".to_owned());
     }
     if framed.n != number {
-        return Err(format!("line {} of the dump stands here: a line is missing, doubled or moved", framed.n));
+        return Err(format!(
+            "line {} of the dump stands here: a line is missing, doubled or moved",
+            framed.n
+        ));
     }
     serde_json::from_str(framed.line.get()).map_err(unclear)
 }

@@ -23,9 +23,9 @@ use crate::store::{Reply, StoreError};
 use crate::verification::PolicyHash;
 use crate::verification::values::{ChannelName, VerificationId};
 
-pub use import::{import, is_half_imported};
 #[cfg(test)]
 pub use import::import_in_steps;
+pub use import::{import, is_half_imported};
 
 /// How long one visit may take of the store's thread.
 const VISIT: Duration = Duration::from_millis(1);
@@ -208,7 +208,9 @@ pub struct UnderWay {
 /// Why a dump was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GivenUp {
-    #[error("more items changed during the dump than the server keeps track of: its lines are not read fast enough")]
+    #[error(
+        "more items changed during the dump than the server keeps track of: its lines are not read fast enough"
+    )]
     TooManyChanges,
     #[error("another dump was begun, or the store was reopened because its disk was full")]
     Replaced,
@@ -293,7 +295,7 @@ impl Dumping {
 impl Drop for Dumping {
     fn drop(&mut self) {
         let number = self.number;
-        // Where the store takes nothing more, the dump ends with it.
+        // A full queue loses this; then the dump ends with the next one, or with its number of changes.
         drop(self.store.look(move |reader| {
             reader.disk.end_dump(number);
             Ok(())
@@ -330,19 +332,18 @@ struct Contents<'a> {
 
 impl Contents<'_> {
     fn first_after(&self, at: Option<&Item>) -> Result<Option<Item>, StoreError> {
-        let first = at.map_or(0, place_of);
-        for (place, &kind) in KINDS.iter().enumerate().skip(first) {
-            let at = at.filter(|item| place_of(item) == place);
+        let after = at.map(key_of);
+        let is_kind = |key: &Vec<u8>, kind: Row| key.first() == Some(&(kind as u8));
+        let first = after.as_ref().and_then(|key| KINDS.iter().position(|&kind| is_kind(key, kind)));
+        for &kind in &KINDS[first.unwrap_or(0)..] {
+            let after = after.as_ref().filter(|key| is_kind(key, kind));
             let found = match kind {
                 Row::Events => self.verification_after(at)?.map(Item::Verification),
                 _other => {
-                    let from = at.map_or(vec![kind as u8], |item| [&key_of(item)[..], &[0]].concat());
-                    match self.disk.range(from, vec![kind as u8 + 1]).next().transpose()? {
-                        Some((key, _)) => {
-                            Some(item_of(&key).ok_or_else(|| record::damaged(&key, "its key is unknown"))?)
-                        }
-                        None => None,
-                    }
+                    let from = after.map_or(vec![kind as u8], |key| [&key[..], &[0]].concat());
+                    let row = self.disk.range(from, vec![kind as u8 + 1]).next().transpose()?;
+                    let unknown = |key: &[u8]| record::damaged(key, "its key is unknown");
+                    row.map(|(key, _)| item_of(&key).ok_or_else(|| unknown(&key))).transpose()?
                 }
             };
             if found.is_some() {
@@ -358,9 +359,9 @@ impl Contents<'_> {
             _other => None,
         };
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let live = self.reader.and_then(|reader| {
-            reader.memory.live_in_order.range((from, Bound::Unbounded)).next().copied()
-        });
+        let live = self
+            .reader
+            .and_then(|reader| reader.memory.live_in_order.range((from, Bound::Unbounded)).next().copied());
         let settled = self.disk.first_after(after)?;
         Ok(live.into_iter().chain(settled).min())
     }
@@ -384,19 +385,6 @@ impl Contents<'_> {
             Item::Parked(_) => Line::Parked(record::decode(&key, &row)?),
             &Item::Audit(seq) => Line::Audit { seq, link: record::decode(&key, &row)? },
         })))
-    }
-}
-
-/// Where the kind of an item stands in [`KINDS`].
-fn place_of(item: &Item) -> usize {
-    match item {
-        Item::Policy(_) => 0,
-        Item::Verification(_) => 1,
-        Item::Inbound(_) => 2,
-        Item::Alert(_) => 3,
-        Item::Idempotency(_) => 4,
-        Item::Parked(_) => 5,
-        Item::Audit(_) => 6,
     }
 }
 
@@ -425,7 +413,8 @@ fn item_of(key: &[u8]) -> Option<Item> {
         Row::Alert => Some(Item::Alert(keys::trailing_id(key)?)),
         Row::Idempotency => Some(Item::Idempotency(keys::trailing_id(key)?)),
         Row::Parked => {
-            let mut names = key[1..].splitn(3, |&byte| byte == 0).map(|name| String::from_utf8(name.to_vec()).ok());
+            let mut names =
+                key[1..].splitn(3, |&byte| byte == 0).map(|name| String::from_utf8(name.to_vec()).ok());
             let (channel, provider_ref, status) = (names.next()??, names.next()??, names.next()??);
             Some(Item::Parked(Box::new(ParkedName { channel, provider_ref, status })))
         }

@@ -163,7 +163,11 @@ async fn a_file_that_is_not_whole_of_another_key_or_for_a_store_in_use_changes_n
         ("its end is cut off", changed(&|lines| lines.truncate(last - 1)), last),
         ("its last line is cut", text[..text.len() - 9].to_owned(), last),
         ("a line is cut", changed(&|lines| lines[half] = &lines[half][..40]), half + 1),
-        ("a line is gone", changed(&|lines| lines.retain(|line| *line != text.lines().nth(half).unwrap())), half + 1),
+        (
+            "a line is gone",
+            changed(&|lines| lines.retain(|line| *line != text.lines().nth(half).unwrap())),
+            half + 1,
+        ),
         ("a line stands there twice", changed(&|lines| lines.insert(half, lines[half])), half + 2),
         ("two lines are swapped", changed(&|lines| lines.swap(half, half + 1)), half + 1),
         ("its head is gone", changed(&|lines| lines.rotate_left(1)), 1),

@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::super::moved::{checked, heading, read_in};
-use super::super::rebuilt::{Life, key_id};
+use super::super::rebuilt::{Life, key_id, rows};
 use super::super::{Settings, open, verify};
 use super::*;
 use crate::clock::Clock;
 use crate::store::contract::{World, policy};
 use crate::store::dump::{Checked, DumpFile};
-use crate::store::{Alert, Audit, AuditAction, Filter, Idempotency, Inbound, Intent, Order, Retention, Store};
+use crate::store::{
+    Alert, Audit, AuditAction, Filter, Idempotency, Inbound, Intent, Order, Retention, Store,
+};
 use crate::verification::values::{AppName, Timestamp, UserName};
 use crate::verification::{Command, Event, Fact, Request};
 
@@ -163,6 +165,25 @@ async fn a_dump_of_a_store_that_goes_on_is_of_the_moment_at_which_it_ends() {
         (counts.verifications, counts.inbound, counts.audit)
     );
     verify(&into.path().join("data"), key_id(), &mut |_| {}).unwrap();
+    let stopping = tempfile::tempdir().unwrap();
+    let mut stops = 0;
+    loop {
+        let mut calls = 0;
+        let mut dies = |_| {
+            assert!(calls < 6, "the process dies here");
+            calls += 1;
+        };
+        let file = DumpFile { name: &dumped.file, open: &|| std::fs::File::open(&dumped.file) };
+        let data = stopping.path().join("data");
+        if let Ok(done) = import_in_steps(10, &data, key_id(), (&file, &dumped.checked), now, &mut dies) {
+            assert_eq!(done, imported);
+            break;
+        }
+        stops += 1;
+    }
+    assert!(stops > 3, "only {stops} stops");
+    assert_eq!(rows(stopping.path()), rows(into.path()), "stopped or not, it is the same store");
+    every_change_is_noticed(&bytes);
     life.world.time.advance(Duration::from_secs(7_200));
     let again = open_imported(into.path(), &life.world.time);
     again.rest().await.unwrap();
@@ -174,6 +195,20 @@ async fn a_dump_of_a_store_that_goes_on_is_of_the_moment_at_which_it_ends() {
         assert_eq!(known, store.idempotency([visit; 16]).await.unwrap(), "key {visit}");
     }
     again.close().await.unwrap();
+}
+
+fn every_change_is_noticed(bytes: &[u8]) {
+    let is_whole = |bytes: &[u8]| {
+        let file = DumpFile { name: Path::new("changed"), open: &|| Ok(bytes) };
+        file.check(&mut |_| {}).is_ok()
+    };
+    assert!(is_whole(bytes));
+    for index in (0..bytes.len()).step_by(bytes.len() / 50) {
+        let mut changed = bytes.to_vec();
+        changed[index] ^= 4;
+        assert!(!is_whole(&changed), "byte {index}");
+        assert!(!is_whole(&bytes[..index]), "cut at {index}");
+    }
 }
 
 fn alert(at: Timestamp, n: usize) -> Alert {
@@ -251,13 +286,13 @@ async fn a_dump_under_load_is_one_consistent_cut() {
     let now = life.world.time.now();
     let sealed = life.world.vault.seal(b"place", b"hello");
     let stop = Arc::new(AtomicBool::new(false));
-    let all: Vec<Arc<Vec<Step>>> =
-        (0..CLIENTS).map(|client| Arc::new(steps(&life.world, client))).collect();
+    let all: Vec<Arc<Vec<Step>>> = (0..CLIENTS).map(|client| Arc::new(steps(&life.world, client))).collect();
     let begun: Vec<_> = (0..CLIENTS).map(|_| Arc::new(AtomicUsize::new(0))).collect();
     let answered: Vec<_> = (0..CLIENTS).map(|_| Arc::new(AtomicUsize::new(0))).collect();
     let mut clients = Vec::new();
     for client in 0..CLIENTS {
-        let (store, stop, sealed, steps) = (store.clone(), Arc::clone(&stop), sealed.clone(), Arc::clone(&all[client]));
+        let (store, stop, sealed, steps) =
+            (store.clone(), Arc::clone(&stop), sealed.clone(), Arc::clone(&all[client]));
         let (begun, answered) = (Arc::clone(&begun[client]), Arc::clone(&answered[client]));
         clients.push(tokio::spawn(async move {
             for step in steps.iter() {
@@ -315,7 +350,10 @@ async fn a_dump_under_load_is_one_consistent_cut() {
     for client in 0..CLIENTS {
         let found: Vec<_> = all[client].iter().map(is_there).collect();
         let whole = found.iter().take_while(|&&found| found).count();
-        assert!(found[whole..].iter().all(|&found| !found), "client {client}: a step without the one before it");
+        assert!(
+            found[whole..].iter().all(|&found| !found),
+            "client {client}: a step without the one before it"
+        );
         assert!((at_least[client]..=at_most[client]).contains(&whole), "{at_least:?} {whole} {at_most:?}");
     }
     again.close().await.unwrap();
