@@ -46,8 +46,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 async fn measure(messages: usize) -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let vault = Vault::new(&[7; 32]);
-    let settings =
-        sled::Settings { path: folder.path().join("data"), rates: BTreeMap::new(), key_id: vault.key_id() };
+    let settings = sled::Settings {
+        path: folder.path().join("data"),
+        rates: BTreeMap::new(),
+        key_id: vault.key_id(),
+        limits: sled::Limits::default(),
+    };
     let (store, errands) = sled::open(settings, Clock::System)?;
     let made = Stopwatch::start();
     let sent = accepted_messages(&store, errands, &vault, messages).await?;

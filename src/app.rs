@@ -61,9 +61,7 @@ pub use doctor::{Finding, Health, examine};
 pub use erase::{Erased, Unreadable, erase};
 pub use folder::{FolderError, become_owner};
 pub use master_key::KeyError;
-pub use offline::{
-    OfflineError, backup, erase_person, export, import, reindex, restore, verify, verify_audit,
-};
+pub use offline::{OfflineError, dump, erase_person, import, reindex, verify, verify_audit};
 pub use reload::{Reloaded, Reloader};
 
 /// Of a whole stop. systemd and container runtimes kill after 10 s or later unless told otherwise.

@@ -1,16 +1,15 @@
 //! The command line: what can be typed, and how a command ends. One file a command.
 
 mod audit;
-mod backup;
 mod check;
 mod client;
 mod completions;
 mod config;
 mod demo;
 mod doctor;
+mod dump;
 mod erase;
 mod explain;
-mod export;
 mod follow;
 mod healthcheck;
 mod input;
@@ -26,6 +25,7 @@ mod status;
 mod tail;
 mod timeline;
 mod user;
+mod verify;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -105,16 +105,16 @@ enum Command {
     Doctor(doctor::Args),
     /// Forget everything about a number, whether the server runs or not
     Erase(erase::Args),
-    /// Write the whole store as lines of JSON, without keys. The server must be stopped
-    Export(export::ExportArgs),
-    /// Read an export into an empty data folder, or resume an import that stopped. Sends nothing
-    Import(export::ImportArgs),
-    /// Copy the store into a file, without keys, whether the server runs or not
-    Backup(backup::BackupArgs),
-    /// Read a backup into an empty data folder, or resume a restore that stopped. Sends nothing
-    Restore(backup::RestoreArgs),
+    /// Write the whole store as lines of JSON, without keys, whether the server runs or not
+    Export(dump::ExportArgs),
+    /// Read an export or a backup into an empty data folder, or resume an import that stopped. Sends nothing
+    Import(dump::ImportArgs),
+    /// Write an export compressed with zstd, and check it, whether the server runs or not
+    Backup(dump::BackupArgs),
+    /// Read a backup or an export into an empty data folder, or resume a restore that stopped. Sends nothing
+    Restore(dump::ImportArgs),
     /// Check that a store, a backup or an export is complete and unchanged
-    Verify(backup::VerifyArgs),
+    Verify(verify::Args),
     /// Check the audit log of what staff did
     #[command(subcommand)]
     Audit(audit::Command),
@@ -163,11 +163,11 @@ pub fn run(cli: &Cli) -> Exit {
         Some(Command::Reindex) => reindex::run(cli),
         Some(Command::Doctor(args)) => doctor::run(cli, args),
         Some(Command::Erase(args)) => erase::run(cli, args),
-        Some(Command::Export(args)) => export::export(cli, args),
-        Some(Command::Import(args)) => export::import(cli, args),
-        Some(Command::Backup(args)) => backup::backup(cli, args),
-        Some(Command::Restore(args)) => backup::restore(cli, args),
-        Some(Command::Verify(args)) => backup::verify(cli, args),
+        Some(Command::Export(args)) => dump::export(cli, args),
+        Some(Command::Import(args)) => dump::import(cli, args, &dump::IMPORT),
+        Some(Command::Backup(args)) => dump::backup(cli, args),
+        Some(Command::Restore(args)) => dump::import(cli, args, &dump::RESTORE),
+        Some(Command::Verify(args)) => verify::run(cli, args),
         Some(Command::Audit(command)) => audit::run(cli, command),
         Some(Command::Completions(args)) => completions::run(args),
         Some(Command::Man(args)) => man::run(args),

@@ -8,6 +8,7 @@ mod audit;
 mod by_id;
 #[cfg(test)]
 pub(crate) mod contract;
+pub mod dump;
 pub mod engine;
 mod filter;
 mod person;

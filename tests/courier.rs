@@ -48,6 +48,7 @@ impl House {
             path: folder.path().join("data"),
             rates: BTreeMap::new(),
             key_id: vault.key_id(),
+            limits: sled::Limits::default(),
         };
         let (store, errands) = sled::open(settings, Clock::Manual(Arc::clone(&clock))).unwrap();
         Self { _folder: folder, clock, store, errands, vault, provider: MockServer::start().await }

@@ -415,7 +415,7 @@ impl House {
         let webhook = client.post(format!("{api}/webhooks/whatsapp")).body(large).send().await.unwrap();
         assert_eq!(webhook.status(), 401, "a webhook of 2 MiB reaches twotick, which finds it unsigned");
 
-        for path in ["/metrics", "/alerts", "/docs", "/operator/backup", "/openapi.json"] {
+        for path in ["/metrics", "/alerts", "/docs", "/operator/dump", "/openapi.json"] {
             let hidden = client.get(format!("{console}{path}")).send().await.unwrap();
             assert_eq!(hidden.status(), 404, "{path}");
         }

@@ -4,11 +4,12 @@
 mod proof;
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -72,6 +73,10 @@ async fn what_was_moved_is_there_again_and_nothing_is_sent() {
     let backup = folder.path().join("twotick.backup");
     let told = done(&offline(folder.path(), &["backup", backup.to_str().unwrap()]));
     assert!(told.starts_with("backed up and verified; a backup of 20"), "{told}");
+    let running = folder.path().join("running.ndjson");
+    let told = offline(folder.path(), &["export", running.to_str().unwrap()]);
+    assert_eq!(done(&told), "");
+    assert!(stderr(&told).starts_with("exported; verifications: 2, "), "{}", stderr(&told));
     assert!(status(&server, &waiting)["status"] == "pending", "the server goes on");
     server.signal("-TERM");
     assert!(server.ended().0.success());
@@ -79,7 +84,7 @@ async fn what_was_moved_is_there_again_and_nothing_is_sent() {
     done(&offline(folder.path(), &["export", export.to_str().unwrap()]));
     let to_stdout = offline(folder.path(), &["export"]);
     assert_eq!(done(&to_stdout).lines().count(), fs::read_to_string(&export).unwrap().lines().count());
-    for file in [&backup, &export] {
+    for file in [&backup, &export, &running] {
         let whole = done(&run(&["verify", file.to_str().unwrap()]));
         assert!(whole.starts_with("whole; "), "{whole}");
     }
@@ -89,7 +94,7 @@ async fn what_was_moved_is_there_again_and_nothing_is_sent() {
     assert!(stderr(&taken).contains("in use already"), "{}", stderr(&taken));
     phones.stop().await;
 
-    for (command, file) in [("import", &export), ("restore", &backup)] {
+    for (command, file) in [("import", &export), ("restore", &backup), ("import", &running)] {
         let other = tempfile::tempdir().unwrap();
         let address = free_address();
         let phones = sandbox(address).await;
@@ -131,6 +136,61 @@ async fn what_was_moved_is_there_again_and_nothing_is_sent() {
         assert_eq!(refused.status.code(), FAILED);
         assert!(stderr(&refused).contains("another master key"), "{}", stderr(&refused));
     }
+}
+
+/// Codes are requested one after the other, so the ids that an export holds say at which moment it was taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_of_a_server_under_load_is_of_one_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = free_address();
+    let phones = sandbox(address).await;
+    let text = config(address, &phones.url(), folder.path());
+    let server = Server::start(&text, folder.path());
+    let made = Arc::new(Mutex::new(Vec::<String>::new()));
+    let load = tokio::spawn({
+        let (api, made) = (format!("http://{}/v1/verifications", server.addr), Arc::clone(&made));
+        async move {
+            let client = http_client();
+            for number in 0_u32.. {
+                let body = json!({ "to": format!("+1202555{:04}", number % 10_000) }).to_string();
+                let asked = client.post(&api).bearer_auth(KEY).header("content-type", "application/json");
+                let answer = asked.body(body).send().await.unwrap().text().await.unwrap();
+                let answer: Value = serde_json::from_str(&answer).unwrap();
+                made.lock().unwrap().push(answer["id"].as_str().expect("it was made").to_owned());
+            }
+        }
+    });
+    until(async || (made.lock().unwrap().len() > 50).then_some(())).await;
+    for round in 0..3 {
+        let file = folder.path().join(format!("{round}.dump"));
+        let command = if round == 1 { "backup" } else { "export" };
+        let before = made.lock().unwrap().len();
+        let (path, at) = (folder.path().to_owned(), file.clone());
+        let output =
+            tokio::task::spawn_blocking(move || offline(&path, &[command, at.to_str().unwrap()])).await;
+        done(&output.unwrap());
+        // What was asked for when the export ended has its answer soon.
+        let after = made.lock().unwrap().len() + 1;
+        until(async || (made.lock().unwrap().len() > after).then_some(())).await;
+        let bytes = fs::read(&file).unwrap();
+        let bytes = if command == "backup" { zstd::decode_all(&bytes[..]).unwrap() } else { bytes };
+        let held: BTreeSet<String> = String::from_utf8(bytes)
+            .unwrap()
+            .lines()
+            .filter_map(|line| {
+                let line: Value = serde_json::from_str(line).unwrap();
+                line["line"]["verification"]["id"].as_str().map(str::to_owned)
+            })
+            .collect();
+        let made = made.lock().unwrap().clone();
+        let whole = made.iter().take_while(|id| held.contains(*id)).count();
+        assert_eq!(whole, held.len(), "{command}: a verification without one that came before it");
+        assert!((before..=after).contains(&whole), "{command}: {before} {whole} {after}");
+        let told = done(&run(&["verify", file.to_str().unwrap()]));
+        assert!(told.contains(&format!("verifications: {whole},")), "{told}");
+    }
+    load.abort();
+    phones.stop().await;
 }
 
 /// WhatsApp's number for her is not the one that the app gave, and no table of numbers knows it.
@@ -195,7 +255,7 @@ async fn a_number_is_erased_while_the_server_runs_and_while_it_does_not() {
         &fs::metadata(folder.path().join("data/operator")).unwrap().permissions(),
     );
     assert_eq!(mode & 0o777, 0o600);
-    let stranger = http_client().post(format!("http://{}/operator/backup", server.admin_addr)).send().await;
+    let stranger = http_client().post(format!("http://{}/operator/dump", server.admin_addr)).send().await;
     assert_eq!(stranger.unwrap().status(), 401);
 
     let told = done(&offline(folder.path(), &["erase", "+12025550100", "--now"]));

@@ -37,7 +37,8 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let clock = ManualClock::starting_at(Timestamp::from_millis(1_795_000_000_000));
         let path = folder.path().join("data");
-        let settings = sled::Settings { path, rates: BTreeMap::new(), key_id: [0; 4] };
+        let settings =
+            sled::Settings { path, rates: BTreeMap::new(), key_id: [0; 4], limits: sled::Limits::default() };
         let (store, _errands) = sled::open(settings, Clock::Manual(Arc::clone(&clock))).unwrap();
         let vault = Arc::new(Vault::new(&[7; 32]));
         Self { _folder: folder, clock, store, vault, meta: MockServer::start().await }

@@ -140,8 +140,12 @@ impl Filler {
     /// Opens the store in a data folder.
     pub fn open(data: &Path, clock: Clock) -> Outcome<Arc<Self>> {
         let vault = Vault::with_keys(&MASTER, &data.join("keys"))?;
-        let settings =
-            sled::Settings { path: data.to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
+        let settings = sled::Settings {
+            path: data.to_owned(),
+            rates: BTreeMap::new(),
+            key_id: vault.key_id(),
+            limits: sled::Limits::default(),
+        };
         let (store, errands) = sled::open(settings, clock.clone())?;
         let falling_back = Arc::default();
         tokio::spawn(note_sms(errands, Arc::clone(&falling_back)));

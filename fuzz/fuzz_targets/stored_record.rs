@@ -1,11 +1,11 @@
-//! Anything as a row of the store, or as a batch of the write-ahead log: what is read is written and read the same, what was
+//! Anything as a row of the store, or as a record of the log: what is read is written and read the same, what was
 //! changed afterwards or stands in another place is refused, and whatever events a row holds fold to one state, one by
 //! one or out of their bytes.
 #![no_main]
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
-use twotick::store::sled::fuzzing::{Content, events, folded, rows_again};
+use twotick::store::sled::fuzzing::{Content, events, folded, log_record_again};
 use twotick::verification::{State, due};
 
 #[derive(Arbitrary, Debug)]
@@ -22,8 +22,8 @@ fuzz_target!(|input: Input<'_>| {
     let kind = Content::ALL[usize::from(input.kind) % Content::ALL.len()];
     // As it came, and with a checksum that lets it in.
     let _ = kind.again(key, input.content);
-    if let Some(rows) = rows_again(input.content) {
-        assert_eq!(rows_again(&rows).as_ref(), Some(&rows), "a batch is not written the same twice");
+    if let Some(record) = log_record_again(input.content) {
+        assert_eq!(log_record_again(&record).as_ref(), Some(&record), "a record is not written the same twice");
     }
     let Some(row) = kind.row(key, input.content) else { return };
     if let Ok(events) = events(key, &row) {

@@ -90,24 +90,17 @@ impl Running {
         serde_json::from_str(&text).map_err(|error| AskError::Failed(error.to_string()))
     }
 
-    /// Writes a copy of the server's store to `out`. How many bytes.
-    pub async fn backup(
-        &self,
-        out: &mut (dyn Write + Send),
-        progress: &mut (dyn FnMut(u64) + Send),
-    ) -> Result<u64, AskError> {
+    /// Writes a dump of the server's store to `out`; what comes before an error stays written.
+    pub async fn dump(&self, out: &mut (dyn Write + Send)) -> Result<(), AskError> {
         let client = client().read_timeout(SILENCE).build().map_err(failed)?;
-        let mut answer = self.post(&client, "backup").send().await.map_err(failed)?;
+        let mut answer = self.post(&client, "dump").send().await.map_err(failed)?;
         if !answer.status().is_success() {
             return Err(AskError::Failed(format!("it answered {}", answer.status())));
         }
-        let mut bytes = 0;
         while let Some(chunk) = answer.chunk().await.map_err(failed)? {
             out.write_all(&chunk).map_err(|error| AskError::Failed(error.to_string()))?;
-            bytes += chunk.len() as u64;
-            progress(bytes);
         }
-        Ok(bytes)
+        Ok(())
     }
 
     fn post(&self, client: &Client, what: &str) -> RequestBuilder {

@@ -188,8 +188,12 @@ fn closed(config: &Config, path: &Path) -> Finding {
 /// What is wrong with the keys of a store, if anything is.
 fn lost_of_closed(config: &Config, path: &Path, vault: &Vault) -> Result<Option<String>, OfflineError> {
     let scratch = sled::Scratch::of(path)?;
-    let settings =
-        sled::Settings { path: scratch.path().to_owned(), rates: BTreeMap::new(), key_id: vault.key_id(), limits: sled::Limits::default() };
+    let settings = sled::Settings {
+        path: scratch.path().to_owned(),
+        rates: BTreeMap::new(),
+        key_id: vault.key_id(),
+        limits: sled::Limits::default(),
+    };
     let loaded = sled::load(settings).map_err(|error| scratch.told(error))?;
     // A server would not start.
     if let Some(lost) = custody::lost_keys(vault, &loaded, &path.join(KEYS))? {

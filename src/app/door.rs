@@ -11,24 +11,26 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::web::{self, BytesMut, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use futures_util::StreamExt;
-use futures_util::stream::unfold;
+use futures_util::{StreamExt, stream};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use super::StartError;
 use super::erase::{Unreadable, erase};
+use super::offline::dump_heading;
 use crate::channel::signature;
 use crate::clock::Clock;
 use crate::store::StoreError;
-use crate::store::sled::{CopySum, SledStore, copy_head};
+use crate::store::dump::Writer;
+use crate::store::sled::{DumpLimits, Dumping, SledStore};
 use crate::vault::{self, Vault};
 use crate::verification::values::Alias;
 
@@ -39,6 +41,8 @@ pub const NONCE: &str = "x-twotick-nonce";
 const LONGEST_NONCE: usize = 64;
 /// The largest body that is taken: a number and a word.
 const MOST_BYTES: usize = 4 * 1024;
+/// Pause of a dump while too many calls wait for the store.
+const BUSY_WAIT: Duration = Duration::from_millis(50);
 
 /// What the handlers work with.
 pub struct Door {
@@ -124,7 +128,7 @@ pub fn configure(config: &mut ServiceConfig, door: &web::Data<Door>) {
             .app_data(door.clone())
             .route("/hello", web::get().to(prove))
             .route("/erase", web::post().to(erase_number))
-            .route("/backup", web::post().to(back_up)),
+            .route("/dump", web::post().to(dump)),
     );
 }
 
@@ -179,36 +183,53 @@ async fn read(mut payload: web::Payload) -> Option<BytesMut> {
     Some(body)
 }
 
-/// Every row, as of the moment at which the answer ends. One that breaks off has no end.
-async fn back_up(door: web::Data<Door>, request: HttpRequest) -> HttpResponse {
+/// The store as lines of a dump, as of the moment at which the answer ends.
+async fn dump(door: web::Data<Door>, request: HttpRequest) -> HttpResponse {
     if !door.admits(&request) {
         return HttpResponse::Unauthorized().finish();
     }
-    if let Err(error) = door.store.begin_copy().await {
-        return HttpResponse::ServiceUnavailable().body(error.to_string());
+    let dumping = match door.store.begin_dump(DumpLimits::default()).await {
+        Ok(dumping) => dumping,
+        Err(error) => return HttpResponse::ServiceUnavailable().body(error.to_string()),
+    };
+    let mut writer = Writer::default();
+    let heading = writer.begin(dump_heading(door.vault.key_id(), door.clock.now()));
+    let first = stream::once(async { Ok(web::Bytes::from(heading)) });
+    let rest = stream::unfold(Some((dumping, writer)), |dump| async {
+        let (dumping, writer) = dump?;
+        Some(next_lines(dumping, writer).await)
+    });
+    HttpResponse::Ok().content_type("application/x-ndjson").streaming(first.chain(rest))
+}
+
+/// The lines of one visit, and what the next ones need.
+async fn next_lines(
+    dumping: Dumping,
+    mut writer: Writer,
+) -> (Result<web::Bytes, StoreError>, Option<(Dumping, Writer)>) {
+    let visited = loop {
+        match dumping.visit().await {
+            Err(StoreError::Busy) => tokio::time::sleep(BUSY_WAIT).await,
+            other => break other,
+        }
+    };
+    let visited = match visited {
+        Ok(Ok(visited)) => visited,
+        Ok(Err(given_up)) => return (Ok(writer.abort(&given_up.to_string()).into()), None),
+        Err(error) => return (Ok(writer.abort(&error.to_string()).into()), None),
+    };
+    let is_last = visited.end.is_some();
+    // Thousands of lines as JSON take longer than a listener's thread may be kept.
+    let written = tokio::task::spawn_blocking(move || {
+        let lines = visited.write(&mut writer);
+        (lines, writer)
+    });
+    match written.await {
+        Ok((Ok(lines), writer)) => (Ok(lines.into()), (!is_last).then_some((dumping, writer))),
+        Ok((Err(error), mut writer)) => (Ok(writer.abort(&error.to_string()).into()), None),
+        // The process stops.
+        Err(_) => (Err(StoreError::Closed), None),
     }
-    let head = copy_head(door.vault.key_id(), door.clock.now());
-    let start = Some((door, CopySum::default(), Some(head)));
-    HttpResponse::Ok().content_type("application/octet-stream").streaming(unfold(start, |state| async move {
-        let (door, mut sum, head) = state?;
-        if let Some(head) = head {
-            sum.add(&head);
-            return Some((Ok(web::Bytes::from(head)), Some((door, sum, None))));
-        }
-        match door.store.copy_some().await {
-            Ok(Some(copied)) => {
-                sum.add(&copied.bytes);
-                let mut bytes = copied.bytes;
-                if copied.is_whole {
-                    bytes.extend_from_slice(&sum.end());
-                    return Some((Ok(web::Bytes::from(bytes)), None));
-                }
-                Some((Ok(web::Bytes::from(bytes)), Some((door, sum, None))))
-            }
-            Ok(None) => Some((Err(StoreError::Busy), None)),
-            Err(error) => Some((Err(error), None)),
-        }
-    }))
 }
 
 impl Door {

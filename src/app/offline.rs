@@ -16,12 +16,14 @@ use super::lost::{Count, Expected};
 use super::master_key::{self, KeyError};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::store::sled::{
-    self, Chain, ExportFile, Exported, Imported, OpenError, Progress, Reindexed, Verified, Way,
+use crate::store::dump::{
+    self, Counts, DumpFile, DumpProgress, Heading, Imported, Line, Metered, NotWhole,
+    Unreadable as UnreadableDump,
 };
+use crate::store::sled::{self, Chain, OpenError, Progress, Reindexed, Verified};
 use crate::store::{Store, StoreError};
 use crate::vault::{self, KeysError, Vault};
-use crate::verification::values::Alias;
+use crate::verification::values::{Alias, Timestamp};
 
 /// Why the data could not be worked on. Never quotes a secret.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +42,10 @@ pub enum OfflineError {
     Work(#[from] StoreError),
     #[error(transparent)]
     Ask(#[from] AskError),
+    #[error("{0}; nothing was written")]
+    Dump(#[from] UnreadableDump),
+    #[error(transparent)]
+    NotWhole(#[from] NotWhole),
     #[error("no threads can be started: {0}")]
     Threads(std::io::Error),
     #[error(
@@ -50,9 +56,6 @@ pub enum OfflineError {
     )]
     LostKeys { lost: u64, keys: std::path::PathBuf },
 }
-
-/// How many bytes of how many are done.
-type Share<'p> = &'p mut (dyn FnMut(u64, u64) + Send);
 
 /// Makes every row again by which verifications and messages are found and listed. Blocks on the disk.
 pub fn reindex(
@@ -73,81 +76,55 @@ pub fn verify_audit(config: &Config) -> Result<Chain, OfflineError> {
     })?
 }
 
-/// Writes the whole store to `out`. Blocks on the disk.
-pub fn export(
+/// Writes a dump of the store to `out`: by the server where one runs, as of the moment at which it ends, else here. Blocks.
+pub fn dump(
     config: &Config,
     out: &mut (dyn Write + Send),
-    progress: &mut (dyn FnMut(Way) + Send),
-) -> Result<Exported, OfflineError> {
-    as_owner(config, Purpose::Write, |path| {
-        let vault = vault_of_data(config, path)?;
-        let name = format!("{:016x}", vault::id_bits());
-        Ok(sled::export(path, vault.key_id(), &name, Clock::System.now(), out, progress)?)
-    })?
-}
-
-/// Reads an export into an empty data folder. Blocks on the disk.
-pub fn import<R: Read>(
-    config: &Config,
-    file: &ExportFile<'_, R>,
-    key_loss: KeyLoss,
-    progress: &mut (dyn FnMut(Way) + Send),
-) -> Result<Imported, OfflineError> {
-    as_owner(config, Purpose::Write, |path| {
-        let vault = vault_put_back(config, path)?;
-        let now = Clock::System.now();
-        let mut count = Count::new(expected(config, &vault));
-        // What is wrong with the file is said by what reads it, with its line.
-        if key_loss == KeyLoss::Refused && sled::checked_export(file).is_ok() {
-            sled::people_of_export(file, vault.key_id(), &mut |id, person| count.look_at(id, person))?;
-            refuse_lost(&count, path)?;
-        }
-        Ok(sled::import(path, vault.key_id(), file, now, progress)?)
-    })?
-}
-
-/// Writes a copy of every row to `out`: by the server where one runs, as of the moment at which it ends, else here.
-/// How many bytes. Blocks.
-pub fn backup(
-    config: &Config,
-    out: &mut (dyn Write + Send),
-    progress: &mut (dyn FnMut(u64) + Send),
-) -> Result<u64, OfflineError> {
+    progress: &mut (dyn FnMut(DumpProgress) + Send),
+) -> Result<Counts, OfflineError> {
     check_reach(config)?;
-    let asked = runtime()?.block_on(async {
+    let mut out = Metered::new(out, progress);
+    let is_done = runtime()?.block_on(async {
         match running(config).await? {
-            Some(server) => server.backup(&mut *out, &mut *progress).await.map(Some),
-            None => Ok(None),
+            Some(server) => server.dump(&mut out).await.map(|()| true),
+            None => Ok(false),
         }
     })?;
-    if let Some(bytes) = asked {
-        return Ok(bytes);
+    if !is_done {
+        as_owner(config, Purpose::Write, |path| -> Result<_, OfflineError> {
+            let vault = vault_of_data(config, path)?;
+            Ok(sled::dump(path, dump_heading(vault.key_id(), Clock::System.now()), &mut out)?)
+        })??;
     }
-    as_owner(config, Purpose::Write, |path| {
-        let vault = vault_of_data(config, path)?;
-        Ok(sled::copy(path, vault.key_id(), Clock::System.now(), out, progress)?)
-    })?
+    out.flush().map_err(OpenError::Output)?;
+    Ok(out.finish()?)
 }
 
-/// Reads a backup into an empty data folder. `open` opens it from its beginning, unpacked. Blocks on the disk.
-pub fn restore<R: Read>(
+/// The first line of a new dump.
+pub fn dump_heading(key_id: [u8; 4], at: Timestamp) -> Heading {
+    Heading { version: dump::VERSION, name: format!("{:016x}", vault::id_bits()), key_id, at }
+}
+
+/// Reads a dump into an empty data folder. Blocks on the disk.
+pub fn import<R: Read>(
     config: &Config,
-    open: &(dyn Fn() -> std::io::Result<R> + Sync),
+    file: &DumpFile<'_, R>,
     key_loss: KeyLoss,
-    progress: Share<'_>,
+    progress: &mut (dyn FnMut(DumpProgress) + Send),
 ) -> Result<Imported, OfflineError> {
     as_owner(config, Purpose::Write, |path| {
         let vault = vault_put_back(config, path)?;
         let now = Clock::System.now();
-        let mut count = Count::new(expected(config, &vault));
-        let looked_at = |count: &mut Count<'_>| {
-            sled::people_of_backup(open()?, vault.key_id(), &mut |id, person| count.look_at(id, person))
-        };
-        // What is wrong with the file is said by what reads it.
-        if key_loss == KeyLoss::Refused && looked_at(&mut count).is_ok() {
+        let (mut count, mut is_of_this_key) = (Count::new(expected(config, &vault)), false);
+        let checked = file.check(&mut |line| match (line, line.person()) {
+            (Line::Twotick(heading), _) => is_of_this_key = heading.key_id == vault.key_id(),
+            (_, Some((id, person))) if is_of_this_key => count.look_at(id, person),
+            _other => {}
+        })?;
+        if key_loss == KeyLoss::Refused {
             refuse_lost(&count, path)?;
         }
-        Ok(sled::restore(path, vault.key_id(), open, now, progress)?)
+        Ok(sled::import(path, vault.key_id(), file, &checked, now, progress)?)
     })?
 }
 
@@ -176,8 +153,12 @@ pub fn erase_person(config: &Config, person: &Alias, unreadable: Unreadable) -> 
     }
     as_owner(config, Purpose::Write, |path| {
         let vault = Arc::new(vault_of_data(config, path)?);
-        let settings =
-            sled::Settings { path: path.to_owned(), rates: BTreeMap::new(), key_id: vault.key_id(), limits: sled::Limits::default() };
+        let settings = sled::Settings {
+            path: path.to_owned(),
+            rates: BTreeMap::new(),
+            key_id: vault.key_id(),
+            limits: sled::Limits::default(),
+        };
         let (store, _errands) = sled::open(settings, Clock::System)?;
         // Its threads have this one's identity.
         runtime()?.block_on(async {

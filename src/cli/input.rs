@@ -1,5 +1,5 @@
-//! A file that somebody gives to a command, and what it is: a backup and an export are easily taken for each other, and for
-//! what stands beside them.
+//! A file that a user gives to a command, and what it is: backups and exports are easily confused with what stands beside
+//! them.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::Exit;
 use crate::config::MasterKey;
-use crate::store::sled::ExportFile;
+use crate::store::dump::DumpFile;
 
 /// What every zstd file begins with (RFC 8878, section 3.1.1).
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -18,9 +18,8 @@ const BEGINNING: u64 = 64 * 1024;
 /// What a file is, by its beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    Backup,
-    NewerBackup,
-    Export,
+    /// Compressed it is a backup, plain an export.
+    Dump,
     /// Packed, but with something else in it.
     Zstd,
     Gzip,
@@ -45,15 +44,14 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// Opens a file for a command that takes what `is_taken` accepts; else says on stderr what the file is, which command
-    /// takes it, and how the command ends.
-    pub(super) fn open(path: &Path, command: &str, is_taken: impl Fn(&Self) -> bool) -> Result<Self, Exit> {
+    /// Opens a dump for `command`; else says on stderr what the file is, which command takes it, and how the command ends.
+    pub(super) fn open(path: &Path, command: &str) -> Result<Self, Exit> {
         let refused = |reason: String| {
             eprintln!("{reason}");
             Exit::Failed
         };
         let input = Self::read(path).map_err(|error| refused(format!("{}: {error}", path.display())))?;
-        if is_taken(&input) { Ok(input) } else { Err(refused(input.refusal(command))) }
+        if input.kind == Kind::Dump { Ok(input) } else { Err(refused(input.refusal(command))) }
     }
 
     pub(super) fn read(path: &Path) -> io::Result<Self> {
@@ -68,16 +66,9 @@ impl Input {
         Ok(Self { path: path.to_owned(), file, kind, is_packed })
     }
 
-    pub(super) fn is_backup(&self) -> bool {
-        self.kind == Kind::Backup
-    }
-
-    pub(super) fn is_export(&self) -> bool {
-        self.kind == Kind::Export
-    }
-
-    pub(super) fn name(&self) -> &Path {
-        &self.path
+    /// What a dump is called by the command that writes it.
+    pub(super) fn noun(&self) -> &'static str {
+        if self.is_packed { "a backup" } else { "an export" }
     }
 
     /// The whole content from its beginning, unpacked. Only one reader at a time.
@@ -91,12 +82,12 @@ impl Input {
         })
     }
 
-    /// For what reads exports; `open` is [`Input::unpacked`].
-    pub(super) fn as_export<'a>(
+    /// The dump in it; `open` is [`Input::unpacked`].
+    pub(super) fn as_dump<'a>(
         &'a self,
         open: &'a (dyn Fn() -> io::Result<Box<dyn Read>> + Sync),
-    ) -> ExportFile<'a, Box<dyn Read>> {
-        ExportFile { name: &self.path, open }
+    ) -> DumpFile<'a, Box<dyn Read>> {
+        DumpFile { name: &self.path, open }
     }
 
     /// What a file is that was named as a configuration and is something else of ours.
@@ -106,22 +97,17 @@ impl Input {
             Kind::Configuration | Kind::Empty | Kind::Unknown | Kind::Zstd | Kind::Gzip | Kind::Folder => {
                 None
             }
-            Kind::Backup
-            | Kind::NewerBackup
-            | Kind::Export
-            | Kind::DataFolder
-            | Kind::Keys
-            | Kind::MasterKey
-            | Kind::PartOfStore => Some(input.refusal("verify")),
+            Kind::Dump | Kind::DataFolder | Kind::Keys | Kind::MasterKey | Kind::PartOfStore => {
+                Some(input.refusal("verify"))
+            }
         }
     }
 
     fn refusal(&self, command: &str) -> String {
         let file = self.path.display();
         let (what, advice) = match self.kind {
-            Kind::Backup => ("a backup", format!("`twotick restore {file}` takes it")),
-            Kind::NewerBackup => ("a backup of a newer twotick", "that version takes it".to_owned()),
-            Kind::Export => ("an export", format!("`twotick import {file}` takes it")),
+            Kind::Dump if self.is_packed => (self.noun(), format!("`twotick restore {file}` takes it")),
+            Kind::Dump => (self.noun(), format!("`twotick import {file}` takes it")),
             Kind::Zstd => ("a zstd file with something else in it", takes(command)),
             Kind::Gzip => ("a gzip file", format!("unpack it first; {}", takes(command))),
             Kind::Empty => ("empty", takes(command)),
@@ -151,12 +137,7 @@ impl Input {
 }
 
 fn takes(command: &str) -> String {
-    let what = match command {
-        "restore" => "what `twotick backup` wrote",
-        "import" => "what `twotick export` wrote",
-        _ => "what `twotick backup` or `twotick export` wrote",
-    };
-    format!("`twotick {command}` takes {what}")
+    format!("`twotick {command}` takes what `twotick backup` or `twotick export` wrote")
 }
 
 fn beginning(mut file: &File) -> io::Result<Vec<u8>> {
@@ -166,15 +147,15 @@ fn beginning(mut file: &File) -> io::Result<Vec<u8>> {
     Ok(beginning)
 }
 
-/// What a zstd file holds. One whose beginning is damaged is taken for a backup, which says what is wrong with it.
+/// What a zstd file holds. One whose beginning is damaged is taken for a backup: its reader says what is wrong with it.
 fn inside(mut file: &File) -> io::Result<Kind> {
     file.rewind()?;
     let mut beginning = Vec::new();
     let read = zstd::Decoder::new(file)
         .and_then(|unpacked| unpacked.take(BEGINNING).read_to_end(&mut beginning).map(drop));
     Ok(match kind_of(&beginning, Path::new("")) {
-        kind @ (Kind::Backup | Kind::NewerBackup | Kind::Export) => kind,
-        _ if read.is_err() => Kind::Backup,
+        Kind::Dump => Kind::Dump,
+        _ if read.is_err() => Kind::Dump,
         _ => Kind::Zstd,
     })
 }
@@ -191,11 +172,8 @@ fn kind_of(beginning: &[u8], path: &Path) -> Kind {
     if beginning.is_empty() {
         return Kind::Empty;
     }
-    if beginning.starts_with(b"twotick copy 1\n") {
-        return Kind::Backup;
-    }
-    if beginning.starts_with(b"twotick copy ") {
-        return Kind::NewerBackup;
+    if beginning.starts_with(b"{\"n\":1,\"sum\":") {
+        return Kind::Dump;
     }
     if beginning.starts_with(b"twotick keys ") {
         return Kind::Keys;
@@ -208,10 +186,6 @@ fn kind_of(beginning: &[u8], path: &Path) -> Kind {
     else {
         return Kind::Unknown;
     };
-    let first_line = text.lines().next().unwrap_or_default();
-    if first_line.starts_with("{\"sum\":") {
-        return Kind::Export;
-    }
     if MasterKey::decode(text).is_some() {
         return Kind::MasterKey;
     }

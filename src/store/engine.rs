@@ -25,7 +25,9 @@ use std::sync::Arc;
 
 use super::audit::Head;
 use super::{Idempotency, Link, LogPosition, StoreError};
-use crate::verification::values::{ChannelName, MessageId, NumberIndex, ProviderRef, Timestamp, VerificationId};
+use crate::verification::values::{
+    ChannelName, MessageId, NumberIndex, ProviderRef, Timestamp, VerificationId,
+};
 use crate::verification::{Policy, PolicyHash, State};
 
 /// Limits that tests lower so that a few records reach them.

@@ -13,18 +13,21 @@ mod checkpoint;
 mod codec;
 #[cfg(test)]
 mod damage;
+mod dump;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-mod import;
 mod index;
 mod kept;
 mod keys;
 mod live;
+mod live_index;
 mod loaded;
 mod lock;
 mod log;
 mod memory;
+#[cfg(test)]
+mod moved;
 mod offline;
 mod open;
 mod reader;
@@ -38,6 +41,7 @@ mod settle;
 mod sync;
 mod syncer;
 mod table;
+mod verify;
 mod watchers;
 mod writer;
 
@@ -53,15 +57,18 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 #[cfg(test)]
 pub(crate) use damage::Sled;
+pub use dump::{Dumping, GivenUp, Limits as DumpLimits, Visited, dump, import};
 pub use error::OpenError;
-pub use import::*;
 pub use loaded::{Loaded, load};
 pub use log::LogLimits;
 pub use offline::{Chain, Progress, Reindexed, reindex, verify_audit};
 pub use open::STORE_FORMAT;
 pub use scratch::{Scratch, is_in_use};
 pub use table::TableLimits;
+pub use verify::{Verified, verify};
 
+use super::by_id::ById;
+use super::engine::EngineLimits;
 use super::{
     Alert, Answer, AuditRecord, Errand, Filter, Health, Idempotency, Inbound, LogPosition, Order, Page,
     Person, Policies, Reply, Retention, Snapshot, Store, StoreError, Swept,
@@ -69,8 +76,6 @@ use super::{
 use crate::clock::{Clock, Stopwatch};
 use crate::verification::values::{AppName, ChannelName, MessageId, NumberIndex, Timestamp, VerificationId};
 use crate::verification::{Event, Policy, PolicyHash};
-use super::by_id::ById;
-use super::engine::EngineLimits;
 use live::Live;
 use reader::Reader;
 use watchers::Watchers;
@@ -491,8 +496,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let vault = Vault::new(&[7; 32]);
         let time = ManualClock::starting_at(Timestamp::from_millis(1_795_000_000_000));
-        let settings =
-            settings(folder.path(), &vault);
+        let settings = settings(folder.path(), &vault);
         let (store, mut errands) = open(settings, Clock::Manual(Arc::clone(&time))).unwrap();
         let (id, order) = create(&vault, time.now());
         store.execute(vec![order]).await.unwrap();
@@ -513,8 +517,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let vault = Vault::new(&[7; 32]);
         let time = ManualClock::starting_at(Timestamp::from_millis(1_795_000_000_000));
-        let settings =
-            settings(folder.path(), &vault);
+        let settings = settings(folder.path(), &vault);
         let (store, _errands) = open(settings, Clock::Manual(Arc::clone(&time))).unwrap();
         let mut ids = Vec::new();
         for _ in 0..6 {
@@ -546,8 +549,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let vault = Vault::new(&[7; 32]);
         let time = ManualClock::starting_at(Timestamp::from_millis(1_795_000_000_000));
-        let settings =
-            settings(folder.path(), &vault);
+        let settings = settings(folder.path(), &vault);
         let notes = || {
             let files = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name());
             files.filter(|name| name.to_string_lossy().starts_with("snap.")).collect::<Vec<_>>()

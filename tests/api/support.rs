@@ -76,8 +76,12 @@ pub async fn server_within(profiles: &[&str], limits: Limits) -> Server {
     let folder = tempfile::tempdir().unwrap();
     let clock = ManualClock::starting_at(Timestamp::from_millis(START));
     let vault = Arc::new(Vault::new(&MASTER));
-    let settings =
-        sled::Settings { path: folder.path().join("data"), rates: BTreeMap::new(), key_id: vault.key_id() };
+    let settings = sled::Settings {
+        path: folder.path().join("data"),
+        rates: BTreeMap::new(),
+        key_id: vault.key_id(),
+        limits: sled::Limits::default(),
+    };
     let (store, errands) = sled::open(settings, Clock::Manual(Arc::clone(&clock))).unwrap();
     let (lifecycle, serving) = watch::channel(Lifecycle::Serving);
     install_tls();

@@ -68,7 +68,7 @@ fn a_program_that_cannot_prove_itself_is_told_nothing() {
     let notice = fs::read_to_string(folder.path().join("data/operator")).unwrap();
     let secret = notice.trim().split(' ').nth(1).unwrap();
     let backup = folder.path().join("backup.zst");
-    for command in [&["erase", NUMBER, "--now"][..], &["backup", backup.to_str().unwrap()]] {
+    for command in [&["erase", NUMBER, "--now"][..], &["backup", backup.to_str().unwrap()], &["export"]] {
         let output = offline(folder.path(), command);
         let told = failed(&output);
         assert!(told.contains("is not the server that uses it. Nothing was done"), "{told}");

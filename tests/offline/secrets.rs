@@ -55,6 +55,7 @@ fn a_command_runs_without_the_secrets_that_it_does_not_use() {
         (&["send", "+12025550101", "--key", KEY, "--url", &url], None),
         (&["healthcheck", "--url", &url], None),
         (&["backup", backup], None),
+        (&["export"], None),
         (&["erase", NUMBER], None),
     ] {
         let output = command(folder.path(), arguments).envs(key).output().unwrap();

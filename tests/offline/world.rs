@@ -45,7 +45,7 @@ pub fn stopped(folder: &Path) -> String {
     let config = text(folder);
     let mut server = Server::start(&config, folder);
     send(&server);
-    for command in [&["reindex"][..], &["audit", "verify"], &["verify"], &["export"]] {
+    for command in [&["reindex"][..], &["audit", "verify"], &["verify"]] {
         let output = offline(folder, command);
         assert_eq!(stdout(&output), "", "{command:?}");
         let told = failed(&output);

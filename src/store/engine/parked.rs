@@ -84,7 +84,8 @@ impl ParkedReports {
 
     /// Those that are too old to match, and those beyond `most`: the oldest first, at most `limit`.
     pub fn old(&self, now: Timestamp, most: usize, limit: usize) -> Vec<Parked> {
-        let old = self.reports.values().take_while(|report| now.since(report.at + PARKED_FOR) > Duration::ZERO);
+        let old =
+            self.reports.values().take_while(|report| now.since(report.at + PARKED_FOR) > Duration::ZERO);
         let old: Vec<_> = old.take(limit).cloned().collect();
         let surplus = self.surplus(most, limit);
         if old.len() >= surplus.len() { old } else { surplus }

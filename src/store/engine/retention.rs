@@ -45,7 +45,8 @@ impl<L: Lookup> Turn<'_, L> {
         if let Some(&(_, last)) = audit.last() {
             self.lookup.make(Change::AuditRemoved(last))?;
         }
-        let mut verifications = self.lookup.old_verifications(before.verifications, VERIFICATIONS_SWEPT + 1)?;
+        let mut verifications =
+            self.lookup.old_verifications(before.verifications, VERIFICATIONS_SWEPT + 1)?;
         let next = verifications.split_off(verifications.len().min(VERIFICATIONS_SWEPT));
         verifications.retain(|id| !self.working.contains_key(id));
         let removed = verifications.len();

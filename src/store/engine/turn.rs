@@ -162,11 +162,9 @@ impl<'a, L: Lookup> Turn<'a, L> {
     pub fn finish(mut self) -> Result<Made, StoreError> {
         match self.failed.take() {
             Some(error) => Err(error),
-            None => Ok(Made {
-                errands: self.errands(),
-                deadlines: self.deadlines,
-                transitions: self.transitions,
-            }),
+            None => {
+                Ok(Made { errands: self.errands(), deadlines: self.deadlines, transitions: self.transitions })
+            }
         }
     }
 

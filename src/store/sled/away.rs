@@ -17,7 +17,9 @@ use crate::store::contract::{World, message_of};
 use crate::store::{Answer, Errand, Match, Order, Store};
 use crate::vault::Vault;
 use crate::verification::event::Fact;
-use crate::verification::values::{ChannelName, Outcome, ProviderRef, Report, ReportStatus, Timestamp, VerificationId};
+use crate::verification::values::{
+    ChannelName, Outcome, ProviderRef, Report, ReportStatus, Timestamp, VerificationId,
+};
 use crate::verification::{Command, Comparison};
 
 /// A verification whose first message was accepted.
@@ -119,7 +121,10 @@ async fn creates_reports_checks_and_deadlines_do_not_wait_for_sled_and_outlive_t
             killed.timeline(id).await.unwrap().into_iter().map(|event| event.fact).collect();
         if id != first {
             let interrupted = kept.pop();
-            assert!(matches!(interrupted, Some(Fact::SendInDoubt { .. })), "it was under way: {interrupted:?}");
+            assert!(
+                matches!(interrupted, Some(Fact::SendInDoubt { .. })),
+                "it was under way: {interrupted:?}"
+            );
         }
         assert_eq!(kept, facts);
     }

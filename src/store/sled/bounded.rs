@@ -46,7 +46,12 @@ async fn a_flood_of_foreign_reports_costs_a_bounded_number_of_rows_and_bytes() {
 async fn a_sweep_waits_for_what_else_there_is_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let now = Timestamp::from_millis(1_795_000_000_000);
-    let settings = Settings { path: folder.path().to_owned(), rates: Default::default(), key_id: [0; 4], limits: Limits::default() };
+    let settings = Settings {
+        path: folder.path().to_owned(),
+        rates: Default::default(),
+        key_id: [0; 4],
+        limits: Limits::default(),
+    };
     let (store, _errands) = open(settings, Clock::Manual(ManualClock::starting_at(now))).unwrap();
     let alert = Alert {
         at: Timestamp::from_millis(0),

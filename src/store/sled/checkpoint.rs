@@ -26,9 +26,14 @@ pub enum Checkpoint {
     #[default]
     None,
     /// Verifications that may need the oldest segment, whose last turn is `last`.
-    Saving { last: u64, holders: Vec<VerificationId> },
+    Saving {
+        last: u64,
+        holders: Vec<VerificationId>,
+    },
     /// All rows are on their way to sled; the last of them is of turn `turn`.
-    Applying { turn: u64 },
+    Applying {
+        turn: u64,
+    },
     Syncing(Receiver<io::Result<()>>),
 }
 
@@ -82,7 +87,10 @@ impl Checkpoint {
                 if holders.is_empty() {
                     let row = record::encode(&keys::LOG_FROM, &(last + 1));
                     let mut rows = Rows::default();
-                    rows.insert(&keys::LOG_FROM, &row.map_err(|error| WriteError::Failed(error.to_string()))?);
+                    rows.insert(
+                        &keys::LOG_FROM,
+                        &row.map_err(|error| WriteError::Failed(error.to_string()))?,
+                    );
                     memory.table.put(turn, rows);
                     *self = Self::Applying { turn };
                 }

@@ -73,7 +73,10 @@ pub fn append(record: &mut Vec<u8>, change: &Change) -> Result<(), StoreError> {
                 Next::Due(_) => End::Live,
                 Next::Settled => End::Settled,
             };
-            growth(record, &LoggedGrowth { id: grown.id(), first: grown.expected_version() + 1, commits: &commits, end });
+            growth(
+                record,
+                &LoggedGrowth { id: grown.id(), first: grown.expected_version() + 1, commits: &commits, end },
+            );
             Ok(())
         }
         Change::StreamRemoved(id) => bytes(record, STREAM_REMOVED, &id.to_bytes()),
@@ -170,4 +173,35 @@ fn array<const N: usize>(content: &[u8], at: usize) -> Result<[u8; N], Error> {
 /// Says only that it cannot be read: the text of the error could quote the record.
 fn parsed<T: DeserializeOwned>(content: &[u8], at: usize) -> Result<T, Error> {
     serde_json::from_slice(content).map_err(|_| Error::message("a change that cannot be read").at(at))
+}
+
+/// A record of the log, read and written again. `None`: it cannot be read.
+#[cfg(fuzzing)]
+pub fn again(record: &[u8]) -> Option<Vec<u8>> {
+    let mut again = Vec::new();
+    let write = |change: Logged<'_>| {
+        let written = match change {
+            Logged::Policy(policy) => json(&mut again, POLICY, &policy),
+            Logged::Stream(grown) => {
+                growth(&mut again, &grown);
+                Ok(())
+            }
+            Logged::StreamRemoved(id) => bytes(&mut again, STREAM_REMOVED, &id.to_bytes()),
+            Logged::Idempotency(known) => json(&mut again, IDEMPOTENCY, &known),
+            Logged::IdempotencyRemoved { key, at } => {
+                append(&mut again, &Change::IdempotencyRemoved { key, at })
+            }
+            Logged::Parked(parked) => json(&mut again, PARKED, &parked),
+            Logged::ParkedRemoved(parked) => json(&mut again, PARKED_REMOVED, &parked),
+            Logged::Inbound(message) => json(&mut again, INBOUND, &message),
+            Logged::InboundRemoved(position) => bytes(&mut again, INBOUND_REMOVED, &position),
+            Logged::Alert(alert) => json(&mut again, ALERT, &alert),
+            Logged::AlertRemoved(position) => bytes(&mut again, ALERT_REMOVED, &position),
+            Logged::Audit(head, link) => json(&mut again, AUDIT, &(head, link)),
+            Logged::AuditRemoved(head) => json(&mut again, AUDIT_REMOVED, &head),
+        };
+        written.map_err(|_| Error::message("it cannot be written"))
+    };
+    read::<Error>(record, write).ok()?;
+    Some(again)
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::keys::{self, Row};
-use super::table::disk::open_sled_once_it_is_free;
 use super::record;
+use super::table::disk::open_sled_once_it_is_free;
 use super::{Limits, OpenError, Settings, SledStore, open};
 use crate::clock::{Clock, ManualClock};
 use crate::store::contract::{Backend, LIMITS, World, contract};

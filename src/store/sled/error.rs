@@ -4,13 +4,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::STORE_FORMAT;
+use super::table::Absent;
 use crate::store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error(
         "{path} is in use by another process, and only one twotick may use a data folder. Stop the server first; \
-         `twotick backup`, which also verifies the copy, and `twotick erase` work while it runs"
+         `twotick backup`, which also verifies the copy, `twotick export` and `twotick erase` work while it runs"
     )]
     InUse { path: PathBuf },
     #[error("{path} cannot be used: {source}")]
@@ -93,6 +94,12 @@ pub enum Trouble {
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
         Self::Unreadable(error)
+    }
+}
+
+impl From<Absent> for Trouble {
+    fn from(absent: Absent) -> Self {
+        Self::Unreadable(absent.into())
     }
 }
 

@@ -124,7 +124,10 @@ mod tests {
         assert_eq!((live.head(), live.commits()), (head, &b"abcde"[..]));
         let saved = live.saved();
         let expected = Head { logged_since: None, saved: 5, ..head };
-        assert_eq!((saved.head(), saved.commits(), saved.unsaved().unwrap().1), (expected, live.commits(), &b""[..]));
+        assert_eq!(
+            (saved.head(), saved.commits(), saved.unsaved().unwrap().1),
+            (expected, live.commits(), &b""[..])
+        );
         let head = Head { due: Timestamp::from_millis(8), ..head };
         for other in [live.clone(), Live::new(live.head(), live.commits(), b"")] {
             let other = other.due_at(head.due);

@@ -79,12 +79,15 @@ pub fn read<E: From<io::Error>>(
     from: u64,
     mut each: impl FnMut(u64, &[u8]) -> Result<(), E>,
 ) -> Result<Found, E> {
-    let mut found = Found { last: from.saturating_sub(1), segments: VecDeque::new(), free: Vec::new(), files: 0 };
+    let mut found =
+        Found { last: from.saturating_sub(1), segments: VecDeque::new(), free: Vec::new(), files: 0 };
     let mut heads = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let Some(place) = name.strip_prefix(PREFIX).and_then(|place| place.parse::<u32>().ok()) else { continue };
+        let Some(place) = name.strip_prefix(PREFIX).and_then(|place| place.parse::<u32>().ok()) else {
+            continue;
+        };
         found.files = found.files.max(place + 1);
         let file = Arc::new(File::options().read(true).write(true).open(&path)?);
         let mut head = [0; HEAD_BYTES];
@@ -114,7 +117,8 @@ pub fn read<E: From<io::Error>>(
         let mut segment =
             Segment { file, number, first, last: first - 1, bytes: HEAD_BYTES as u64, holders: Vec::new() };
         let mut rest = content.get(HEAD_BYTES..).unwrap_or_default();
-        while let Some((turn, record, behind)) = first_of(rest).filter(|(turn, ..)| *turn == segment.last + 1) {
+        while let Some((turn, record, behind)) = first_of(rest).filter(|(turn, ..)| *turn == segment.last + 1)
+        {
             if turn >= from {
                 each(turn, record)?;
             }
@@ -189,7 +193,8 @@ impl Log {
             None => {
                 let path = self.folder.join(format!("{PREFIX}{}", self.files));
                 let mut options = File::options();
-                let file = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+                let file =
+                    options.read(true).write(true).create(true).truncate(true).mode(0o600).open(&path)?;
                 file.set_len(self.limits.segment_bytes)?;
                 file.sync_all()?;
                 File::open(&self.folder)?.sync_all()?;
@@ -228,7 +233,10 @@ impl Log {
     /// turn.
     pub fn take_holders(&mut self) -> Option<(u64, Vec<VerificationId>)> {
         let is_old = self.has_old();
-        self.segments.front_mut().filter(|_| is_old).map(|oldest| (oldest.last, std::mem::take(&mut oldest.holders)))
+        self.segments
+            .front_mut()
+            .filter(|_| is_old)
+            .map(|oldest| (oldest.last, std::mem::take(&mut oldest.holders)))
     }
 
     /// The oldest segment is not needed any more: its file is used again.

@@ -2,27 +2,31 @@
 //! wait for their message, the positions of alerts, the end of the audit log. It answers the engine's look-ups, and
 //! translates changes into the record of a turn and into rows.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::Shared;
+use super::codec;
+use super::dump::{Novelty, RowChange, UnderWay};
 use super::keys::{self, Row};
 use super::live::{self, Head, Live};
+use super::live_index::LiveIndex;
 use super::record;
 use super::replay::Replayed;
 use super::seen::Seen;
 use super::settle;
 use super::table::{Absent, Rows, Table, end_of};
-use super::{codec, index};
 use crate::store::audit::Head as AuditHead;
 use crate::store::by_id::ById;
+use crate::store::dump::Item;
 use crate::store::engine::{Change, Grown, Known, Lookup, Need, Next, ParkedReports, Stream, Unknown};
 use crate::store::{Idempotency, Link, LogPosition, Snapshot, StoreError, stream};
 use crate::verification::due::due_of;
 use crate::verification::values::{
-    ChannelName, MessageId, NumberIndex, NumberTail, ProviderRef, Timestamp, VerificationId,
+    ChannelName, MessageId, NumberIndex, ProviderRef, Timestamp, VerificationId,
 };
-use crate::verification::{Event, PolicyHash, State, Verification};
+use crate::verification::{PolicyHash, State, Verification};
 
 pub struct Memory {
     pub table: Table,
@@ -43,6 +47,8 @@ pub struct Memory {
     names_seen: Seen,
     /// The next key that is added to those sets.
     seen_up_to: Vec<u8>,
+    /// Reads do not change the rest of it, but a visit of a dump changes how far that is.
+    pub dumps: RefCell<UnderWay>,
     turn: TurnRecord,
 }
 
@@ -106,6 +112,7 @@ impl Memory {
             keys_seen: Seen::new(),
             names_seen: Seen::new(),
             seen_up_to: vec![Row::Alias as u8],
+            dumps: RefCell::default(),
             turn: TurnRecord::default(),
         })
     }
@@ -153,9 +160,11 @@ impl Memory {
 
     fn put(&mut self, rows: Rows) {
         for (key, row) in rows.iter() {
-            if row.is_some() {
+            let change = if row.is_some() { RowChange::Written } else { RowChange::Removed };
+            if change == RowChange::Written {
                 self.see(key);
             }
+            self.dumps.get_mut().note_row(key, change);
         }
         self.table.put(self.turn.number, rows);
     }
@@ -251,6 +260,10 @@ impl Memory {
 
     fn grow(&mut self, grown: &Grown) -> Result<(), StoreError> {
         let (id, verification) = (grown.id(), &grown.snapshot.verification);
+        if !grown.events.is_empty() {
+            let novelty = if grown.expected_version() == 0 { Novelty::New } else { Novelty::Known };
+            self.dumps.get_mut().note_change(Item::Verification(id), novelty);
+        }
         let before = self.live(id);
         let mut added = Vec::with_capacity(64 * grown.events.len());
         stream::append(&mut added, &grown.events);
@@ -437,7 +450,9 @@ impl Lookup for Memory {
     }
 
     fn old_inbound(&mut self, before: Timestamp, most: usize) -> Known<Vec<(Timestamp, LogPosition)>> {
-        self.old(Row::InboundByArrival, 6, before, most, |key| keys::arrived(key).map(|(position, _)| position))
+        self.old(Row::InboundByArrival, 6, before, most, |key| {
+            keys::arrived(key).map(|(position, _)| position)
+        })
     }
 
     fn old_alerts(&mut self, before: Timestamp, most: usize) -> Known<Vec<(Timestamp, LogPosition)>> {
@@ -541,75 +556,6 @@ impl Memory {
             old.push((at, read(&key).ok_or_else(|| record::damaged(&key, "it names nothing"))?));
         }
         Ok(old)
-    }
-}
-
-/// What finds the live verifications.
-#[derive(Default)]
-struct LiveIndex {
-    in_order: BTreeSet<VerificationId>,
-    numbers: BTreeSet<(NumberIndex, VerificationId)>,
-    client_refs: BTreeSet<([u8; 16], VerificationId)>,
-    /// By a digest of channel and provider's id.
-    names: HashMap<[u8; 16], MessageId>,
-    /// Links that a live verification taught.
-    links: BTreeMap<NumberIndex, Vec<(Link, VerificationId)>>,
-}
-
-impl LiveIndex {
-    /// `added` are the last events of it, which may be all.
-    fn add(&mut self, verification: &Verification, added: &[Event]) {
-        let (id, request) = (verification.id(), &verification.request);
-        self.in_order.insert(id);
-        for (channel, name, message) in index::names(verification, added) {
-            self.names.insert(keys::digest(&[channel.as_str(), name]), message);
-        }
-        if verification.erased {
-            return self.remove_person(verification);
-        }
-        self.numbers.insert((request.number, id));
-        if let Some(client_ref) = &request.client_ref {
-            self.client_refs.insert((keys::digest(&[client_ref]), id));
-        }
-        for &alias in &verification.aliases {
-            self.link(request.number, alias, request.tail, id);
-            self.link(alias, request.number, request.tail, id);
-        }
-    }
-
-    fn link(&mut self, name: NumberIndex, to: NumberIndex, tail: Option<NumberTail>, id: VerificationId) {
-        let links = self.links.entry(name).or_default();
-        if links.iter().all(|(link, by)| link.to != to || *by != id) {
-            links.push((Link { to, tail }, id));
-        }
-    }
-
-    /// It is settled; `events` are all of it.
-    fn remove(&mut self, verification: &Verification, events: &[Event]) {
-        self.in_order.remove(&verification.id());
-        for (channel, name, message) in index::names(verification, events) {
-            let digest = keys::digest(&[channel.as_str(), name]);
-            if self.names.get(&digest) == Some(&message) {
-                self.names.remove(&digest);
-            }
-        }
-        self.remove_person(verification);
-    }
-
-    fn remove_person(&mut self, verification: &Verification) {
-        let (id, request) = (verification.id(), &verification.request);
-        self.numbers.remove(&(request.number, id));
-        if let Some(client_ref) = &request.client_ref {
-            self.client_refs.remove(&(keys::digest(&[client_ref]), id));
-        }
-        for name in verification.aliases.iter().copied().chain([request.number]) {
-            if let Some(links) = self.links.get_mut(&name) {
-                links.retain(|(_, by)| *by != id);
-                if links.is_empty() {
-                    self.links.remove(&name);
-                }
-            }
-        }
     }
 }
 

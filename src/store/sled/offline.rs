@@ -9,7 +9,7 @@ use super::open::{Folder, guarded};
 use super::record;
 use super::scratch::Scratch;
 use super::table::{Rows, Table};
-use crate::store::{ChainHash, Inbound, Policies, StoreError};
+use crate::store::{ChainHash, Inbound, Policies, StoreError, dump};
 use crate::verification::values::VerificationId;
 
 /// Rows that are made durable at once: few enough for a turn of the disk, many enough not to wait for it often.
@@ -208,12 +208,11 @@ impl Rebuild<'_> {
 }
 
 /// How much of the time from the oldest verification to the newest has passed at this one.
-pub fn span_thousandths(
+fn span_thousandths(
     oldest: Option<VerificationId>,
     here: VerificationId,
     newest: Option<VerificationId>,
 ) -> u16 {
     let Some((oldest, newest)) = oldest.zip(newest) else { return 1_000 };
-    let since = |id: VerificationId| id.created_at().since(oldest.created_at()).as_millis();
-    u16::try_from((since(here) * 1_000 / since(newest).max(1)).min(1_000)).unwrap_or(1_000)
+    dump::span_thousandths(oldest.created_at(), here.created_at(), newest.created_at())
 }

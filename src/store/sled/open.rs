@@ -14,7 +14,7 @@ use super::record::{self, damaged};
 use super::replay::{Replayed, replay};
 use super::sync::marked;
 use super::table::{Disk, Rows, Table};
-use super::{Limits, import};
+use super::{Limits, dump};
 use crate::failpoint;
 use crate::store::StoreError;
 
@@ -69,18 +69,12 @@ impl Folder {
         Self::open_locked(path, key_id, limits, Arc::new(lock))
     }
 
-    fn open_locked(
-        path: &Path,
-        key_id: [u8; 4],
-        limits: Limits,
-        lock: Arc<File>,
-    ) -> Result<Self, OpenError> {
+    fn open_locked(path: &Path, key_id: [u8; 4], limits: Limits, lock: Arc<File>) -> Result<Self, OpenError> {
         let disk = Disk::open(path)?;
         failpoint::reach("open.synced");
         let marked = marked(&lock, path)?;
         let (applied, from) = beginning(&disk, key_id, marked)?;
-        let unreadable =
-            |reason: String| OpenError::Damaged { path: path.to_owned(), reason };
+        let unreadable = |reason: String| OpenError::Damaged { path: path.to_owned(), reason };
         let replayed = guarded(path, || replay(Table::new(disk, applied, limits.table), path, from))?;
         failpoint::reach("open.caught_up");
         let durable = marked.unwrap_or(0).max(applied);
@@ -96,7 +90,7 @@ impl Folder {
         let path = &self.path;
         let table = &self.replayed.table;
         let unreadable = |error: StoreError| Trouble::Unreadable(error).opening(path);
-        if import::is_half_done(table).map_err(unreadable)? {
+        if dump::is_half_imported(table).map_err(unreadable)? {
             return Err(OpenError::HalfImported { path: path.clone() });
         }
         let row = table.get(&keys::INDEX).map_err(|absent| unreadable(absent.into()))?;

@@ -16,7 +16,9 @@ use super::table::Table;
 use super::{Chain, OpenError, Reindexed, Settings, index, open, record, reindex, verify_audit};
 use crate::clock::Clock;
 use crate::store::contract::{World, policy};
-use crate::store::{Audit, AuditAction, AuditLink, Errand, Filter, Inbound, Intent, Order, Retention, StoreError};
+use crate::store::{
+    Audit, AuditAction, AuditLink, Errand, Filter, Inbound, Intent, Order, Retention, StoreError,
+};
 use crate::vault::Vault;
 use crate::verification::command::{Jitter, Request};
 use crate::verification::values::{
@@ -78,7 +80,18 @@ impl Life {
     }
 
     pub async fn goes_on(&mut self) {
-        match self.rng.random_range(0..100) {
+        let dice = self.rng.random_range(0..100);
+        self.happens(dice).await;
+    }
+
+    /// The same, and the store stays open.
+    pub async fn goes_on_open(&mut self) {
+        let dice = self.rng.random_range(0..99);
+        self.happens(dice).await;
+    }
+
+    async fn happens(&mut self, dice: u32) {
+        match dice {
             0..25 => self.create().await,
             25..55 => self.outcome().await,
             55..75 => self.report().await,
@@ -268,7 +281,12 @@ async fn a_store_without_these_rows_or_with_half_of_them_is_refused_until_they_a
     let folder = life.world.folder.path().to_owned();
     let (whole, _) = rows(&folder);
     let try_open = || {
-        let settings = Settings { path: folder.join("data"), rates: BTreeMap::new(), key_id: key_id(), limits: limits() };
+        let settings = Settings {
+            path: folder.join("data"),
+            rates: BTreeMap::new(),
+            key_id: key_id(),
+            limits: limits(),
+        };
         open(settings, Clock::Manual(Arc::clone(&life.world.time))).map(|_| ())
     };
     // As an earlier version left it, as a version with another layout would, and as one that was cut short would.
@@ -317,7 +335,8 @@ async fn one_that_is_interrupted_anywhere_is_noticed_and_finished() {
             break;
         }
         interrupted += 1;
-        let settings = Settings { path: path.clone(), rates: BTreeMap::new(), key_id: key_id(), limits: limits() };
+        let settings =
+            Settings { path: path.clone(), rates: BTreeMap::new(), key_id: key_id(), limits: limits() };
         let refused = open(settings, Clock::Manual(Arc::clone(&life.world.time))).map(|_| ());
         assert!(
             matches!(refused, Err(OpenError::Unindexed { .. })),

@@ -54,9 +54,11 @@ pub fn replay(table: Table, folder: &std::path::Path, from: u64) -> Result<Repla
     replay.marked()?;
     let log = log::read::<Stopped>(folder, from, |turn, record| {
         replay.turn = turn;
-        codec::read(record, |change| replay.take(change).map_err(Stopped::from)).map_err(|stopped| match stopped {
-            Stopped::Unclear(error) => Stopped::Unreadable(unclear(turn, &error)),
-            stopped => stopped,
+        codec::read(record, |change| replay.take(change).map_err(Stopped::from)).map_err(|stopped| {
+            match stopped {
+                Stopped::Unclear(error) => Stopped::Unreadable(unclear(turn, &error)),
+                stopped => stopped,
+            }
         })?;
         if replay.table.is_far_behind() {
             replay.table.step(u64::MAX).map_err(Stopped::Unwritable)?;
@@ -106,7 +108,10 @@ impl From<Stopped> for Trouble {
 
 fn unclear(turn: u64, error: &minicbor::decode::Error) -> StoreError {
     let place = error.position().map_or_else(String::new, |byte| format!(" at byte {byte}"));
-    StoreError::Damaged { key: format!("turn {turn} of the log"), reason: format!("it cannot be read{place}") }
+    StoreError::Damaged {
+        key: format!("turn {turn} of the log"),
+        reason: format!("it cannot be read{place}"),
+    }
 }
 
 struct Replay {

@@ -70,8 +70,7 @@ impl Syncer {
         let (steps, queue) = bounded(TURNS_AHEAD);
         let durable = Arc::new(Durable::default());
         let publisher = Publisher::start()?;
-        let work =
-            Work { file, clock, shared, errands, durable: Arc::clone(&durable), publisher, synced: 0 };
+        let work = Work { file, clock, shared, errands, durable: Arc::clone(&durable), publisher, synced: 0 };
         let thread = thread::Builder::new().name("store-sync".to_owned()).spawn(move || {
             if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work.run(&queue))).is_err() {
                 stop("the thread that syncs the store panicked");

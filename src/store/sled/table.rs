@@ -215,7 +215,8 @@ impl Table {
 
     /// Whether sled can be given rows of turns up to `durable`.
     pub fn can_step(&self, durable: u64) -> bool {
-        matches!(self.place, Place::Open(_)) && self.queue.front().is_some_and(|queued| queued.turn <= durable)
+        matches!(self.place, Place::Open(_))
+            && self.queue.front().is_some_and(|queued| queued.turn <= durable)
     }
 
     /// Gives sled some of the rows of turns up to `durable`, if it is open.
@@ -234,7 +235,8 @@ impl Table {
         if count == 0 {
             return Ok(());
         }
-        let row = record::encode(&keys::TURN, &turn).map_err(|error| WriteError::Failed(error.to_string()))?;
+        let row =
+            record::encode(&keys::TURN, &turn).map_err(|error| WriteError::Failed(error.to_string()))?;
         batch.insert(&keys::TURN, row);
         disk.apply(batch, rows + 1, bytes)?;
         if disk.unflushed() > self.limits.flushed_after {
@@ -424,7 +426,11 @@ mod tests {
             assert_eq!(seen(table.range_back(b"b", b"f").unwrap()), "e=1 d=3 c=2 ");
             assert_eq!(table.get(b"b").unwrap(), None);
             assert_eq!(table.get(b"d").unwrap().unwrap(), b"3");
-            assert_eq!(table.applied(), durable - 1 + u64::from(durable == 1), "sled gets durable turns only");
+            assert_eq!(
+                table.applied(),
+                durable - 1 + u64::from(durable == 1),
+                "sled gets durable turns only"
+            );
             table.step(durable).unwrap();
         }
         assert!(table.is_caught_up() && table.overlay.is_empty());

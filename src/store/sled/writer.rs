@@ -3,6 +3,7 @@
 //! publish, answer and hand out errands. Between turns it gives sled the rows of durable turns.
 
 mod background;
+mod job;
 mod opened;
 
 use std::collections::VecDeque;
@@ -13,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Select, TryRecvError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::checkpoint::Checkpoint;
 use super::error::{OpenError, WriteError};
@@ -27,9 +28,11 @@ use super::{CLOSED, FULL, READY, Settings, Shared};
 use crate::clock::{Clock, Stopwatch};
 use crate::failpoint;
 use crate::store::engine::{Agenda, Process, Turn, Unknown};
-use crate::store::{Answer, Errand, Order, Retention, StoreError, Swept};
+use crate::store::{Errand, StoreError};
 use crate::verification::Command;
 use crate::verification::values::VerificationId;
+pub use job::{Call, Job, Read, ReplyTo};
+use job::{Held, Sweep, Taken};
 use opened::Open;
 
 /// Commands of one turn. Up to here a larger group costs less for each; beyond it only waits longer.
@@ -50,35 +53,6 @@ const QUIET_SHARE: u64 = 4;
 const ROWS_WAIT: Duration = Duration::from_millis(2);
 /// Calls and reads that may wait for sled.
 const MOST_HELD: usize = super::QUEUE;
-
-pub enum Job {
-    Orders {
-        orders: Vec<Order>,
-        reply: ReplyTo<Vec<Answer>>,
-    },
-    Read(Read),
-    /// These are overdue; how many of them the agenda had lost.
-    Attend {
-        overdue: Vec<VerificationId>,
-        reply: ReplyTo<usize>,
-    },
-    SweepOld {
-        before: Retention,
-        reply: ReplyTo<Swept>,
-    },
-    Rest(ReplyTo<()>),
-    Close(ReplyTo<()>),
-    /// A manual clock was moved.
-    Wake,
-    #[cfg(test)]
-    LoseTimers(ReplyTo<()>),
-    #[cfg(test)]
-    StayAway(Receiver<()>),
-}
-
-pub type ReplyTo<T> = oneshot::Sender<Result<T, StoreError>>;
-/// Reads and answers. It gets `None` while a disk that was full is opened again.
-pub type Read = Box<dyn FnOnce(Option<&Reader<'_>>) + Send>;
 
 /// Leaves the store to a thread of its own. `abandoned` end before anything else is done.
 pub fn start(
@@ -167,13 +141,6 @@ struct Writer {
     stay_away: Option<Receiver<()>>,
 }
 
-/// What needs sled and came while it was being opened again.
-#[derive(Default)]
-struct Held {
-    calls: Vec<Call>,
-    reads: Vec<Read>,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Course {
     Running,
@@ -182,38 +149,6 @@ enum Course {
     /// A write found no room: the folder has to be opened again.
     FullAndStuck,
     Closing,
-}
-
-struct Sweep {
-    before: Retention,
-    reply: ReplyTo<Swept>,
-    waited: Stopwatch,
-}
-
-pub struct Call {
-    orders: std::vec::IntoIter<Order>,
-    answers: Vec<Answer>,
-    failed: Option<StoreError>,
-    reply: ReplyTo<Vec<Answer>>,
-}
-
-impl Call {
-    /// The client may have gone.
-    pub fn answer(self) {
-        let _ = self.reply.send(match self.failed {
-            Some(error) => Err(error),
-            None => Ok(self.answers),
-        });
-    }
-}
-
-/// What was taken from the queue for one turn, beside the calls.
-#[derive(Default)]
-struct Taken {
-    reads: Vec<Read>,
-    attend: Vec<(Vec<VerificationId>, ReplyTo<usize>)>,
-    sweeps: Vec<(Retention, ReplyTo<Swept>)>,
-    closings: Vec<ReplyTo<()>>,
 }
 
 impl Writer {
@@ -463,7 +398,10 @@ impl Writer {
                 self.step();
             }
             // On closing, every accepted call is carried out first.
-            if !last || self.waiting.is_empty() && self.held.calls.is_empty() || self.course != Course::Running {
+            if !last
+                || self.waiting.is_empty() && self.held.calls.is_empty()
+                || self.course != Course::Running
+            {
                 return;
             }
             self.wait_for_sled();
@@ -615,11 +553,7 @@ impl Writer {
 
 /// Up to [`ORDERS_A_TURN`] orders. Returns the calls that are complete with them; those that need sled while it is away are
 /// held.
-fn carry_out(
-    waiting: &mut VecDeque<Call>,
-    held: &mut Vec<Call>,
-    turn: &mut Turn<'_, Memory>,
-) -> Vec<Call> {
+fn carry_out(waiting: &mut VecDeque<Call>, held: &mut Vec<Call>, turn: &mut Turn<'_, Memory>) -> Vec<Call> {
     let mut finished = Vec::new();
     for _ in 0..ORDERS_A_TURN {
         let Some(call) = waiting.front_mut() else { break };

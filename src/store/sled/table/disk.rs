@@ -134,11 +134,6 @@ impl Disk {
     pub fn logged(&self) -> u64 {
         self.logged.get()
     }
-
-    /// sled panics on some kinds of damage where it returns errors on others.
-    pub fn guarded<T, E>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<Result<T, E>, OpenError> {
-        std::panic::catch_unwind(AssertUnwindSafe(work)).map_err(|_| senseless(&self.path))
-    }
 }
 
 /// Fails if a write of sled failed for another reason than the want of room: nothing more may be answered then.
