@@ -45,6 +45,14 @@ impl Language {
         }
     }
 
+    /// The text of this language.
+    pub fn choose<T>(self, english: T, german: T) -> T {
+        match self {
+            Self::English => english,
+            Self::German => german,
+        }
+    }
+
     /// What the language calls itself.
     pub fn name(self) -> &'static str {
         match self {

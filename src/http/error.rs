@@ -10,6 +10,8 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::explain::{Origin, Text};
+use crate::language::Language;
 use crate::store::StoreError;
 use crate::vault::{CannotOpen, CannotSeal};
 use crate::verification::Rejection;
@@ -17,247 +19,72 @@ use crate::verification::values::{Timestamp, VerificationId};
 
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
-    Unauthorized,
-    SignatureRefused,
-    NotFound,
-    MethodNotAllowed,
-    HostNotAllowed,
-    MalformedBody,
-    UnsupportedMediaType,
-    BodyTooLarge,
-    RequestTimeout,
-    InvalidRequest,
-    InvalidNumber,
-    NotTried,
-    UnknownProfile,
-    ResendTooEarly,
-    ResendLimit,
-    NotPending,
-    NoNextStep,
-    IdempotencyKeyReused,
-    IdempotencyKeyInUse,
-    ChallengeRefused,
-    TooManyWaiting,
-    TooManyConnections,
-    StoreFull,
-    StoreBusy,
-    Draining,
-    RecordDamaged,
-    Internal,
+/// Declares [`Code`]: a variant, its name and its HTTP status on each line.
+macro_rules! codes {
+    ($($variant:ident = $name:literal, $status:ident;)+) => {
+        /// A kind of refusal. `explain/api.toml` has its title and its explanation.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code {
+            $($variant,)+
+        }
+
+        impl Code {
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+
+            pub fn status(self) -> StatusCode {
+                match self {
+                    $(Self::$variant => StatusCode::$status,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    Unauthorized = "unauthorized", UNAUTHORIZED;
+    SignatureRefused = "signature_refused", UNAUTHORIZED;
+    NotFound = "not_found", NOT_FOUND;
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED;
+    HostNotAllowed = "host_not_allowed", MISDIRECTED_REQUEST;
+    MalformedBody = "malformed_body", BAD_REQUEST;
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE;
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE;
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT;
+    InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY;
+    InvalidNumber = "invalid_number", UNPROCESSABLE_ENTITY;
+    NotACode = "not_a_code", UNPROCESSABLE_ENTITY;
+    UnknownProfile = "unknown_profile", UNPROCESSABLE_ENTITY;
+    ResendTooEarly = "resend_too_early", TOO_MANY_REQUESTS;
+    ResendLimit = "resend_limit", TOO_MANY_REQUESTS;
+    NotPending = "not_pending", CONFLICT;
+    NoNextStep = "no_next_step", CONFLICT;
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY;
+    IdempotencyKeyInUse = "idempotency_key_in_use", CONFLICT;
+    ChallengeRefused = "challenge_refused", FORBIDDEN;
+    TooManyWaiting = "too_many_waiting", TOO_MANY_REQUESTS;
+    TooManyConnections = "too_many_connections", SERVICE_UNAVAILABLE;
+    StoreFull = "store_full", SERVICE_UNAVAILABLE;
+    StoreBusy = "store_busy", SERVICE_UNAVAILABLE;
+    Draining = "draining", SERVICE_UNAVAILABLE;
+    RecordDamaged = "record_damaged", INTERNAL_SERVER_ERROR;
+    Internal = "internal", INTERNAL_SERVER_ERROR;
 }
 
 impl Code {
-    pub const ALL: [Self; 27] = [
-        Self::Unauthorized,
-        Self::SignatureRefused,
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::HostNotAllowed,
-        Self::MalformedBody,
-        Self::UnsupportedMediaType,
-        Self::BodyTooLarge,
-        Self::RequestTimeout,
-        Self::InvalidRequest,
-        Self::InvalidNumber,
-        Self::NotTried,
-        Self::UnknownProfile,
-        Self::ResendTooEarly,
-        Self::ResendLimit,
-        Self::NotPending,
-        Self::NoNextStep,
-        Self::IdempotencyKeyReused,
-        Self::IdempotencyKeyInUse,
-        Self::ChallengeRefused,
-        Self::TooManyWaiting,
-        Self::TooManyConnections,
-        Self::StoreFull,
-        Self::StoreBusy,
-        Self::Draining,
-        Self::RecordDamaged,
-        Self::Internal,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        self.facts().0
-    }
-
-    pub fn status(self) -> StatusCode {
-        self.facts().1
-    }
-
     pub fn title(self) -> &'static str {
-        self.facts().2
+        self.text().title
     }
 
-    /// What the caller can do about it.
-    pub fn advice(self) -> &'static str {
-        self.facts().3
-    }
-
-    fn facts(self) -> (&'static str, StatusCode, &'static str, &'static str) {
-        match self {
-            Self::Unauthorized => (
-                "unauthorized",
-                StatusCode::UNAUTHORIZED,
-                "The API key is missing or wrong",
-                "Send `Authorization: Bearer KEY` once, with a key of an app in the configuration.",
-            ),
-            Self::SignatureRefused => (
-                "signature_refused",
-                StatusCode::UNAUTHORIZED,
-                "The webhook's signature is missing or wrong",
-                "Compare the app secret or report secret here with the provider's; sign the raw bytes of the body.",
-            ),
-            Self::NotFound => (
-                "not_found",
-                StatusCode::NOT_FOUND,
-                "There is nothing here",
-                "Check the path and the id. An app sees only its own verifications.",
-            ),
-            Self::MethodNotAllowed => (
-                "method_not_allowed",
-                StatusCode::METHOD_NOT_ALLOWED,
-                "This path does not take this method",
-                "Use one of the methods in the header `Allow`.",
-            ),
-            Self::HostNotAllowed => (
-                "host_not_allowed",
-                StatusCode::MISDIRECTED_REQUEST,
-                "The admin listener is not known by this name",
-                "Call it by a loopback name or by the host of `console.public_url`, or add the name to `admin_hosts`.",
-            ),
-            Self::MalformedBody => (
-                "malformed_body",
-                StatusCode::BAD_REQUEST,
-                "The body is not JSON",
-                "Send one JSON object in UTF-8.",
-            ),
-            Self::UnsupportedMediaType => (
-                "unsupported_media_type",
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "The body's type or encoding is not taken",
-                "Send `Content-Type: application/json`, uncompressed.",
-            ),
-            Self::BodyTooLarge => (
-                "body_too_large",
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "The body is too large",
-                "Stay within 64 KiB for the API and 3 MiB for webhooks.",
-            ),
-            Self::RequestTimeout => (
-                "request_timeout",
-                StatusCode::REQUEST_TIMEOUT,
-                "The body did not arrive in time",
-                "Send the whole body within 10 s.",
-            ),
-            Self::InvalidRequest => (
-                "invalid_request",
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "The request is not valid",
-                "Correct the fields named in `errors`.",
-            ),
-            Self::InvalidNumber => (
-                "invalid_number",
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "The phone number is not valid",
-                "Write it in E.164: `+`, country code, number, digits only.",
-            ),
-            Self::NotTried => (
-                "not_a_code",
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "This cannot be a code",
-                "Ask the person to type the code again. It was not compared and does not count as a try.",
-            ),
-            Self::UnknownProfile => (
-                "unknown_profile",
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "There is no such profile",
-                "Name a profile of the configuration.",
-            ),
-            Self::ResendTooEarly => (
-                "resend_too_early",
-                StatusCode::TOO_MANY_REQUESTS,
-                "It is too early for another send",
-                "Wait as many seconds as the header `Retry-After` says.",
-            ),
-            Self::ResendLimit => (
-                "resend_limit",
-                StatusCode::TOO_MANY_REQUESTS,
-                "No more sends are allowed for this verification",
-                "Wait until it has expired, or cancel it, and create a new one.",
-            ),
-            Self::NotPending => {
-                ("not_pending", StatusCode::CONFLICT, "The verification has ended", "Create a new one.")
-            }
-            Self::NoNextStep => (
-                "no_next_step",
-                StatusCode::CONFLICT,
-                "There is no further step",
-                "The last step of the profile is in progress; ask for a resend instead.",
-            ),
-            Self::IdempotencyKeyReused => (
-                "idempotency_key_reused",
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "The idempotency key was used for another request",
-                "Use a new key for each new request; a key is remembered for 24 h.",
-            ),
-            Self::IdempotencyKeyInUse => (
-                "idempotency_key_in_use",
-                StatusCode::CONFLICT,
-                "A request with this idempotency key is under way",
-                "Ask again in a moment: the first answer comes back.",
-            ),
-            Self::ChallengeRefused => (
-                "challenge_refused",
-                StatusCode::FORBIDDEN,
-                "The webhook's verify token is missing or wrong",
-                "Enter at the provider the verify token of this channel's configuration.",
-            ),
-            Self::TooManyWaiting => (
-                "too_many_waiting",
-                StatusCode::TOO_MANY_REQUESTS,
-                "Too many long polls and streams are open",
-                "Close those that are not needed, or ask without `wait`; try again after `Retry-After`.",
-            ),
-            Self::TooManyConnections => (
-                "too_many_connections",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Too many connections are open",
-                "Nothing was done; try again after `Retry-After`. Use few connections for many requests.",
-            ),
-            Self::StoreFull => (
-                "store_full",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "There is no room on the disk",
-                "Nothing was done; try again later. The operator has to make room.",
-            ),
-            Self::StoreBusy => (
-                "store_busy",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Too many requests are waiting",
-                "Nothing was done; try again after `Retry-After`.",
-            ),
-            Self::Draining => (
-                "draining",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The server is stopping",
-                "Try again after `Retry-After`; another instance or the restarted one will answer.",
-            ),
-            Self::RecordDamaged => (
-                "record_damaged",
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "A stored record cannot be read",
-                "The operator finds the record's key in the log.",
-            ),
-            Self::Internal => (
-                "internal",
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Something went wrong here",
-                "Report it with the `X-Request-Id` of the answer.",
-            ),
-        }
+    fn text(self) -> Text {
+        let mut entries = Origin::Api.entries().iter();
+        let entry = entries.find(|entry| entry.code() == self.as_str());
+        entry.expect("a test compares the codes with those of the file").text(Language::English)
     }
 }
 
@@ -486,7 +313,7 @@ impl From<CannotSeal> for Problem {
 fn codes() -> utoipa::openapi::schema::Object {
     utoipa::openapi::ObjectBuilder::new()
         .schema_type(utoipa::openapi::schema::Type::String)
-        .enum_values(Some(Code::ALL.map(Code::as_str)))
+        .enum_values(Some(Code::ALL.iter().map(|code| code.as_str())))
         .build()
 }
 
@@ -499,21 +326,21 @@ fn codes() -> utoipa::openapi::schema::Object {
 )]
 #[get("/problems/{code}")]
 pub async fn explanation(code: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let known = Code::ALL.into_iter().find(|known| known.as_str() == *code);
+    let known = Code::ALL.iter().copied().find(|known| known.as_str() == *code);
     let known = known.ok_or_else(|| Problem::new(Code::NotFound, "there is no such problem code"))?;
-    let text = format!(
-        "{} ({})\n\n{}.\n{}\n",
-        known.as_str(),
-        known.status().as_u16(),
-        known.title(),
-        known.advice()
-    );
+    let (status, Text { title, cause, fix }) = (known.status().as_u16(), known.text());
+    let text = format!("{} ({status})\n\n{title}.\n{cause}\n{fix}\n", known.as_str());
     Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(text))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::explain::Explanation;
 
     #[test]
     fn a_wait_is_told_in_whole_seconds_rounded_up() {
@@ -522,9 +349,45 @@ mod tests {
         }
     }
 
+    /// The codes that the server can answer, that its description lists, and that `twotick explain` knows.
     #[test]
-    fn every_code_has_a_name_of_its_own() {
-        let names: std::collections::HashSet<_> = Code::ALL.map(Code::as_str).into();
-        assert_eq!(names.len(), Code::ALL.len());
+    fn every_code_is_described_and_explained_and_no_other() {
+        let answered: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        let described = serde_json::to_value(crate::http::docs::document()).unwrap();
+        assert_eq!(
+            described["components"]["schemas"]["Problem"]["properties"]["code"]["enum"],
+            json!(answered)
+        );
+        let answered: BTreeSet<_> = answered.into_iter().collect();
+        assert_eq!(answered.len(), Code::ALL.len(), "a name is used twice");
+        let explained: BTreeSet<_> = Origin::Api.entries().iter().map(Explanation::code).collect();
+        assert_eq!(answered, explained);
+    }
+
+    #[test]
+    fn a_described_response_names_only_codes_of_its_status() {
+        let described = serde_json::to_value(crate::http::docs::document()).unwrap();
+        let operations = described["paths"].as_object().unwrap().values().flat_map(members);
+        let responses = operations.flat_map(|(_, operation)| members(&operation["responses"]));
+        let mut named = BTreeSet::new();
+        for (status, response) in
+            responses.filter(|(_, response)| response["content"].get(PROBLEM_JSON).is_some())
+        {
+            let quoted = response["description"].as_str().unwrap().split('`').skip(1).step_by(2);
+            for name in quoted.filter(|name| name.contains('_')) {
+                let code = Code::ALL.iter().find(|code| code.as_str() == name);
+                assert_eq!(
+                    code.map(|code| code.status().as_u16().to_string()).as_ref(),
+                    Some(status),
+                    "{name}"
+                );
+                named.insert(name);
+            }
+        }
+        assert!(named.len() > 5, "{named:?}");
+    }
+
+    fn members(object: &Value) -> serde_json::map::Iter<'_> {
+        object.as_object().unwrap().iter()
     }
 }
