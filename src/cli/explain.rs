@@ -42,12 +42,12 @@ enum Format {
 /// The code has no explanation.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 enum UnknownCode {
-    #[error("nothing is known about this code; did you mean `{0}`?")]
+    #[error("unknown code; did you mean `{0}`?")]
     DidYouMean(&'static str),
     #[error(
-        "nothing is known about this code. Codes are names such as `resend_too_early`, Meta's numbers such as \
+        "unknown code. Codes are names such as `resend_too_early`, Meta's numbers such as \
          131026, and HTTP statuses of a carrier such as `http_403`; `twotick explain` lists them. A carrier's own \
-         codes are in its documents"
+         codes are in its documentation"
     )]
     NothingLikeIt,
 }
@@ -141,7 +141,7 @@ mod tests {
     fn a_code_is_explained_in_german_too() {
         let text = explained("http_429", Format::Text(Language::German)).unwrap();
         assert!(
-            text.starts_with("http_429 · Anbieter will weniger Nachrichten\n\n  Ursache      Die "),
+            text.starts_with("http_429 · Höchstrate des Anbieters erreicht\n\n  Ursache      Die "),
             "{text}"
         );
         assert!(text.contains("\n  Wer handelt  der SMS-Anbieter\n  Abhilfe      Senken Sie "), "{text}");

@@ -58,7 +58,7 @@ codes! {
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT;
     InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY;
     InvalidNumber = "invalid_number", UNPROCESSABLE_ENTITY;
-    NotACode = "not_a_code", UNPROCESSABLE_ENTITY;
+    NotTried = "not_a_code", UNPROCESSABLE_ENTITY;
     UnknownProfile = "unknown_profile", UNPROCESSABLE_ENTITY;
     ResendTooEarly = "resend_too_early", TOO_MANY_REQUESTS;
     ResendLimit = "resend_limit", TOO_MANY_REQUESTS;
@@ -88,7 +88,7 @@ impl Code {
     }
 }
 
-/// A refusal on its way to the caller.
+/// A refusal, answered as a problem document.
 pub struct Problem(Box<Parts>);
 
 struct Parts {
@@ -98,11 +98,11 @@ struct Parts {
     retry_after: Option<Duration>,
     verification_id: Option<VerificationId>,
     allow: Option<String>,
-    /// The scheme by which a provider may prove itself.
+    /// The authentication scheme of a webhook, for `WWW-Authenticate`.
     challenge: &'static str,
 }
 
-/// What is wrong with one field or query parameter.
+/// A problem with one field or query parameter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// JSON pointer (RFC 6901) into the body, or `/` and the name of a query parameter.
@@ -117,19 +117,19 @@ pub struct FieldError {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct Document<'a> {
-    /// Where this kind of problem is explained.
+    /// The address of the explanation of this `code`.
     #[schema(example = "/problems/resend_too_early")]
     r#type: String,
     title: &'a str,
     #[schema(example = 429)]
     status: u16,
     detail: &'a str,
-    /// What programs branch on.
+    /// The name of the problem, for programs.
     #[schema(schema_with = codes)]
     code: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
-    /// The verification that refused, where there is one.
+    /// The verification concerned, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "ver_06hzjqd1nbrm4q9a5c2kt7x80g")]
     verification_id: Option<VerificationId>,
@@ -152,9 +152,9 @@ impl Problem {
         Self::new(Code::NotFound, "there is no such verification")
     }
 
-    /// A webhook that is not proved; `scheme` is what would prove it.
+    /// A webhook whose signature is missing or wrong. `scheme` is the authentication scheme of its channel.
     pub fn not_proved(scheme: &'static str) -> Self {
-        let mut problem = Self::new(Code::SignatureRefused, "nothing of it was read");
+        let mut problem = Self::new(Code::SignatureRefused, "the webhook was not read");
         problem.0.challenge = scheme;
         problem
     }
@@ -166,7 +166,7 @@ impl Problem {
     }
 
     pub fn internal() -> Self {
-        Self::new(Code::Internal, "it was logged with this answer's X-Request-Id")
+        Self::new(Code::Internal, "the log has a line with this answer's X-Request-Id")
     }
 
     pub fn field(code: Code, pointer: &str, detail: impl Into<Cow<'static, str>>) -> Self {
@@ -194,7 +194,7 @@ impl Problem {
         self
     }
 
-    /// Why the store refused a command of an app.
+    /// The problem for an app whose command was rejected.
     pub fn rejected(rejection: &Rejection, id: Option<VerificationId>, now: Timestamp) -> Self {
         let problem = match rejection {
             Rejection::Unknown => return Self::not_found(),
@@ -208,7 +208,7 @@ impl Problem {
                 Self::field(Code::InvalidRequest, "/channel", rejection.to_string())
             }
             Rejection::AlreadyRequested | Rejection::UnknownMessage => {
-                tracing::error!(%rejection, "the store refused what cannot be refused");
+                tracing::error!(%rejection, "a command was rejected for an unexpected reason");
                 Self::internal()
             }
         };
@@ -233,7 +233,7 @@ impl Problem {
     }
 }
 
-/// Rounded up, at least one: asked again at once, a caller would only be refused again.
+/// For `Retry-After`: rounded up and at least 1, so that a caller who waits that long is not refused for the same reason.
 fn whole_seconds(wait: Duration) -> u64 {
     u64::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX).max(1)
 }
@@ -257,7 +257,7 @@ impl ResponseError for Problem {
                 errors: &parts.errors,
                 verification_id: parts.verification_id,
             })
-            // A struct of strings and numbers has no part that cannot be written.
+            // Strings and numbers always serialize.
             .unwrap_or_default(),
         )
     }
@@ -317,7 +317,7 @@ fn codes() -> utoipa::openapi::schema::Object {
         .build()
 }
 
-/// What a problem's `type` leads to: the kind of problem in words.
+/// Explains a problem code. The `type` of a problem document leads here.
 #[utoipa::path(
     tag = "operation",
     params(("code" = String, Path, description = "The `code` of a problem document")),
@@ -343,7 +343,7 @@ mod tests {
     use crate::explain::Explanation;
 
     #[test]
-    fn a_wait_is_told_in_whole_seconds_rounded_up() {
+    fn a_wait_is_in_whole_seconds_rounded_up() {
         for (millis, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (29_999, 30)] {
             assert_eq!(whole_seconds(Duration::from_millis(millis)), seconds);
         }

@@ -162,7 +162,7 @@ fn typed_code(mut fields: Fields, snapshot: &Snapshot) -> Result<SecretString, P
     let request = &snapshot.verification.request;
     let code = typed.map(|typed| typed::code(request, snapshot.policy.code_length, &typed));
     if let Some(Err(form)) = &code {
-        fields.refuse(Code::NotACode, "/code", form.clone());
+        fields.refuse(Code::NotTried, "/code", form.clone());
     }
     fields.finish()?;
     // Without a code, `finish` has refused.
