@@ -1,212 +1,240 @@
-//! What every code that twotick shows means, who has to act and how to fix it, in every language of the staff. One
-//! table: the command line, the console, problem documents and the classing of Meta's errors all read it.
+//! Explanations of error codes: what a code means, who has to act and how to fix it, in every language of the staff.
+//! The texts are the TOML files of `explain/`, one for each [`Origin`], embedded in the binary. The command line, the
+//! console, timelines and problem documents read them.
 
-mod alarms;
-mod alerts;
-mod api;
-mod attempts;
-mod meta;
-mod sinch;
-mod twilio;
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::OnceLock;
 
-use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde::Deserialize;
+use serde::de::Error;
+use toml::Spanned;
 
 use crate::language::Language;
-use crate::verification::values::ErrorClass;
 
-/// One entry of the table.
-#[derive(Clone, Copy, Debug)]
+/// The explanation of one code, or of a range of Meta's codes.
+#[derive(Debug)]
 pub struct Explanation {
-    pub codes: Codes,
+    pub origin: Origin,
     pub who: Actor,
+    code: String,
+    /// The codes in numbers, for Meta's.
+    numbers: Option<RangeInclusive<u32>>,
     title: Said,
     cause: Said,
     fix: Said,
 }
 
-/// An entry in the words of one language. Names of settings stand in backticks.
+/// An explanation in one language. Names of settings are in backticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text {
-    /// A few words, as a heading.
+    /// A few words, as a heading, without a full stop.
     pub title: &'static str,
     pub cause: &'static str,
     /// What to do about it; support can read it out.
     pub fix: &'static str,
 }
 
-/// The same in every language: what is not said in all of them does not compile.
-#[derive(Clone, Copy, Debug)]
-struct Said {
-    english: &'static str,
-    german: &'static str,
-}
-
-/// Which codes an entry is about.
+/// Where a code comes from. Each origin has a file in `explain/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Codes {
-    /// One of ours.
-    Named(&'static str),
-    /// Meta's, `first` to `last`, and what a message that was refused with one of them needs next.
-    Meta { first: u32, last: u32, class: ErrorClass },
-    /// Another provider's, and the class that its channel gives it.
-    Provider { code: &'static str, class: ErrorClass },
+pub enum Origin {
+    /// Problem documents of the HTTP interface.
+    Api,
+    /// Outcomes of an attempt to send that are the same for every provider: `no_answer`, `http_403`.
+    Attempt,
+    /// Alerts about templates, accounts and users.
+    Alert,
+    /// Alarms of twotick about its own state.
+    Alarm,
+    Meta,
+    Twilio,
+    Sinch,
 }
 
 /// Who has to act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Actor {
     /// The person who waits for the code.
     Customer,
-    /// Whoever runs twotick and the WhatsApp business account.
+    /// The operator of twotick and of the accounts at the providers.
     Operator,
-    /// Whoever writes the app that calls twotick.
+    /// The developers of the app that calls twotick.
     App,
     Meta,
     Carrier,
     Nobody,
 }
 
+/// A text in every language: a file in which one is missing does not parse.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Said {
+    en: String,
+    de: String,
+}
+
+/// A file of `explain/`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    /// Texts that several entries use, by name.
+    #[serde(default)]
+    shared: BTreeMap<String, Said>,
+    code: BTreeMap<String, Spanned<Entry>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    who: Actor,
+    title: Said,
+    cause: Said,
+    fix: Fix,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Fix {
+    /// The name of a shared text.
+    Shared(String),
+    Own(Said),
+}
+
 impl Actor {
     pub fn as_str(self, language: Language) -> &'static str {
-        let said = match self {
-            Self::Customer => said("the customer", "die Kundin oder der Kunde"),
-            Self::Operator => said("you, the operator", "Sie als Betreiber"),
-            Self::App => said("the app's developers", "das Entwicklungsteam der App"),
-            Self::Meta => said("Meta", "Meta"),
-            Self::Carrier => said("the SMS carrier", "der SMS-Anbieter"),
-            Self::Nobody => said("nobody", "niemand"),
+        let (english, german) = match self {
+            Self::Customer => ("the customer", "die Kundin oder der Kunde"),
+            Self::Operator => ("you, the operator", "Sie als Betreiber"),
+            Self::App => ("the app's developers", "das Entwicklungsteam der App"),
+            Self::Meta => ("Meta", "Meta"),
+            Self::Carrier => ("the SMS carrier", "der SMS-Anbieter"),
+            Self::Nobody => ("nobody", "niemand"),
         };
-        said.by(language)
+        language.choose(english, german)
     }
 }
 
 impl Said {
-    fn by(self, language: Language) -> &'static str {
-        match language {
-            Language::English => self.english,
-            Language::German => self.german,
-        }
+    fn by(&self, language: Language) -> &str {
+        language.choose(&self.en, &self.de)
     }
 }
 
 impl Explanation {
-    pub fn text(&self, language: Language) -> Text {
+    pub fn text(&'static self, language: Language) -> Text {
         Text { title: self.title.by(language), cause: self.cause.by(language), fix: self.fix.by(language) }
     }
 
-    /// As it is written in errors and timelines; `200-299` for a range.
-    pub fn code(&self) -> String {
-        match self.codes {
-            Codes::Named(name) | Codes::Provider { code: name, .. } => name.to_owned(),
-            Codes::Meta { first, last, .. } if first == last => first.to_string(),
-            Codes::Meta { first, last, .. } => format!("{first}-{last}"),
-        }
+    /// The code as errors and timelines show it; `200-299` for a range.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+}
+
+impl Origin {
+    /// In the order in which their codes are listed.
+    const ALL: [Self; 7] =
+        [Self::Api, Self::Attempt, Self::Alert, Self::Alarm, Self::Meta, Self::Twilio, Self::Sinch];
+
+    /// The entries, in the order of the file.
+    pub fn entries(self) -> &'static [Explanation] {
+        static PARSED: [OnceLock<Vec<Explanation>>; Origin::ALL.len()] = [const { OnceLock::new() }; _];
+        PARSED[self as usize]
+            .get_or_init(|| parse(self, self.file()).expect("the file is embedded, and a test parses it"))
     }
 
-    /// The next move after a refusal with this code, where it is a provider's.
-    pub fn class(&self) -> Option<ErrorClass> {
-        match self.codes {
-            Codes::Named(_) => None,
-            Codes::Meta { class, .. } | Codes::Provider { class, .. } => Some(class),
+    fn file(self) -> &'static str {
+        match self {
+            Self::Api => include_str!("explain/api.toml"),
+            Self::Attempt => include_str!("explain/attempts.toml"),
+            Self::Alert => include_str!("explain/alerts.toml"),
+            Self::Alarm => include_str!("explain/alarms.toml"),
+            Self::Meta => include_str!("explain/meta.toml"),
+            Self::Twilio => include_str!("explain/twilio.toml"),
+            Self::Sinch => include_str!("explain/sinch.toml"),
         }
     }
 }
 
-/// For programs, and so in English.
-impl Serialize for Explanation {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = self.text(Language::English);
-        let mut object = serializer.serialize_struct("Explanation", 6)?;
-        object.serialize_field("code", &self.code())?;
-        object.serialize_field("title", text.title)?;
-        object.serialize_field("cause", text.cause)?;
-        object.serialize_field("who", self.who.as_str(Language::English))?;
-        object.serialize_field("fix", text.fix)?;
-        object.serialize_field("class", &self.class())?;
-        object.end()
-    }
+fn parse(origin: Origin, file: &str) -> Result<Vec<Explanation>, toml::de::Error> {
+    let File { shared, code } = toml::from_str(file)?;
+    let mut entries: Vec<_> = code.into_iter().collect();
+    entries.sort_by_key(|(_, entry)| entry.span().start);
+    let explanation = |(code, entry): (String, Spanned<Entry>)| {
+        let Entry { who, title, cause, fix } = entry.into_inner();
+        let fix = match fix {
+            Fix::Own(fix) => fix,
+            Fix::Shared(name) => shared
+                .get(&name)
+                .cloned()
+                .ok_or_else(|| toml::de::Error::custom(format!("{code}: there is no [shared.{name}]")))?,
+        };
+        let no_number = || toml::de::Error::custom(format!("{code} is neither a number nor a range of them"));
+        let numbers = if origin == Origin::Meta { Some(numbers(&code).ok_or_else(no_number)?) } else { None };
+        Ok(Explanation { origin, who, code, numbers, title, cause, fix })
+    };
+    entries.into_iter().map(explanation).collect()
 }
 
-/// The entry of a code, in whatever way a person copies it: `131026`, `(#131026)`, `Resend_Too_Early`.
+/// `131026` and `200-299`.
+fn numbers(code: &str) -> Option<RangeInclusive<u32>> {
+    let (first, last) = code.split_once('-').unwrap_or((code, code));
+    Some(first.parse().ok()?..=last.parse().ok()?)
+}
+
+/// The explanation of a code in any form in which people copy it: `131026`, `(#131026)`, `Resend_Too_Early`.
 pub fn explain(code: &str) -> Option<&'static Explanation> {
     let code = code.trim().trim_matches(['(', ')', '#']).to_ascii_lowercase();
-    if let Ok(number) = code.parse() {
-        return meta_code(number).or_else(|| named(providers(), &code));
-    }
-    named(all(), &code)
+    let metas = code.parse().ok().and_then(meta_code);
+    metas.or_else(|| named(all(), &code))
 }
 
-/// The entry of what an attempt ended with, whichever provider it went to: `no_answer`, `http_403`. A carrier's own
-/// codes are not among them, even where they look like one of Meta's.
+/// The explanation of the outcome of an attempt, whichever provider it went to: `no_answer`, `http_403`. A carrier's
+/// own codes are not among them, even where they look like one of Meta's.
 pub fn attempt_code(code: &str) -> Option<&'static Explanation> {
-    named(attempts::TABLE.iter(), code)
+    named(Origin::Attempt.entries().iter(), code)
 }
 
 fn named(
     entries: impl Iterator<Item = &'static Explanation> + Clone,
     code: &str,
 ) -> Option<&'static Explanation> {
-    let find = |name: &str| entries.clone().find(|entry| entry.code() == name);
-    find(code)
-        .or_else(|| find("http_400").filter(|_| is_client_error(code)))
-        .or_else(|| find("http_500").filter(|_| is_another_status(code)))
+    let find = |name: &str| entries.clone().find(|entry| entry.code == name);
+    let status = || code.strip_prefix("http_").and_then(|status| status.parse::<u16>().ok());
+    find(code).or_else(|| match status()? {
+        400..=499 => find("http_400"),
+        // Refusals only where the configuration says so.
+        200..=399 | 500..=599 => find("http_500"),
+        _ => None,
+    })
 }
 
-/// `http_200` to `http_599` but `http_4xx`: refusals only where a configuration says so.
-fn is_another_status(code: &str) -> bool {
-    code.strip_prefix("http_").is_some_and(|status| matches!(status.parse(), Ok(200..=399_u16 | 500..=599)))
-}
-
-/// `http_400` to `http_499`.
-fn is_client_error(code: &str) -> bool {
-    code.strip_prefix("http_").is_some_and(|status| matches!(status.parse(), Ok(400..=499_u16)))
-}
-
-/// The entry of one of Meta's numbers. One number beats a range that holds it.
+/// The explanation of one of Meta's numbers, or of the range that holds it.
 pub fn meta_code(number: u32) -> Option<&'static Explanation> {
-    let width = |entry: &&Explanation| match entry.codes {
-        Codes::Named(_) | Codes::Provider { .. } => u32::MAX,
-        Codes::Meta { first, last, .. } => last - first,
-    };
-    meta::all()
-        .filter(|entry| {
-            matches!(entry.codes, Codes::Meta { first, last, .. } if (first..=last).contains(&number))
-        })
-        .min_by_key(width)
+    let holds = |entry: &&Explanation| entry.numbers.as_ref().is_some_and(|range| range.contains(&number));
+    Origin::Meta.entries().iter().find(holds)
 }
 
-/// Every entry: ours, then Meta's, then other providers'.
+/// Every explanation: codes of twotick, then Meta's, then other providers'.
 pub fn all() -> impl Iterator<Item = &'static Explanation> + Clone {
-    let ours = api::TABLE.iter().chain(attempts::TABLE).chain(alerts::TABLE).chain(alarms::TABLE);
-    ours.chain(meta::all()).chain(providers())
+    Origin::ALL.into_iter().flat_map(|origin| origin.entries().iter())
 }
 
-/// Those of providers other than Meta.
-fn providers() -> impl Iterator<Item = &'static Explanation> + Clone {
-    twilio::TABLE.iter().chain(sinch::TABLE)
-}
-
-/// The known code that looks most like `code`, if any does.
-pub fn nearest(code: &str) -> Option<String> {
+/// The known code that is most similar to `code`, if any is similar.
+pub fn nearest(code: &str) -> Option<&'static str> {
     let code = scrap(code);
     all()
-        .map(|entry| (strsim::damerau_levenshtein(&code, &entry.code()), entry))
-        .filter(|(distance, entry)| *distance <= entry.code().len() / 3)
+        .map(|entry| (strsim::damerau_levenshtein(&code, &entry.code), entry))
+        .filter(|(distance, entry)| *distance <= entry.code.len() / 3)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, entry)| entry.code())
 }
 
-/// No code is longer, and the distance of two strings takes time by the product of their lengths.
+/// The start of `code`, in lower case: no code is longer, and the time of a comparison grows with the product of the
+/// lengths.
 fn scrap(code: &str) -> String {
     code.trim().chars().take(64).collect::<String>().to_ascii_lowercase()
-}
-
-const fn ours(code: &'static str, who: Actor, title: Said, cause: Said, fix: Said) -> Explanation {
-    Explanation { codes: Codes::Named(code), who, title, cause, fix }
-}
-
-const fn said(english: &'static str, german: &'static str) -> Said {
-    Said { english, german }
 }
 
 #[cfg(test)]
@@ -218,7 +246,7 @@ mod tests {
     #[test]
     fn a_code_is_found_in_the_ways_people_copy_it() {
         for text in ["131026", "(#131026)", "#131026", " 131026 "] {
-            assert_eq!(explain(text).map(Explanation::code).as_deref(), Some("131026"), "{text}");
+            assert_eq!(explain(text).map(Explanation::code), Some("131026"), "{text}");
         }
         for (text, entry) in [
             ("resend_too_early", "resend_too_early"),
@@ -232,7 +260,7 @@ mod tests {
             ("http_206", "http_500"),
             ("http_403", "http_403"),
         ] {
-            assert_eq!(explain(text).map(Explanation::code).as_deref(), Some(entry), "{text}");
+            assert_eq!(explain(text).map(Explanation::code), Some(entry), "{text}");
         }
         for text in ["", "300", "-1", "99999999999999999999", "resend", "é"] {
             assert!(explain(text).is_none(), "{text}");
@@ -241,32 +269,65 @@ mod tests {
 
     #[test]
     fn a_mistyped_code_finds_its_neighbour() {
-        assert_eq!(nearest("resend_to_early").as_deref(), Some("resend_too_early"));
-        assert_eq!(nearest("store_ful").as_deref(), Some("store_full"));
-        assert_eq!(nearest("131206").as_deref(), Some("131026"));
+        assert_eq!(nearest("resend_to_early"), Some("resend_too_early"));
+        assert_eq!(nearest("store_ful"), Some("store_full"));
+        assert_eq!(nearest("131206"), Some("131026"));
         assert_eq!(nearest("completely different"), None);
         assert_eq!(nearest(&"x".repeat(1_000_000)), None);
     }
 
     #[test]
-    fn every_entry_is_whole_and_has_its_code_alone() {
+    fn every_file_is_complete_and_has_each_code_once() {
         let mut codes = HashSet::new();
-        for entry in all() {
-            assert!(codes.insert(entry.code()), "{} stands twice", entry.code());
-            for language in Language::ALL {
-                let Text { title, cause, fix } = entry.text(language);
-                for text in [title, cause, fix] {
-                    let whole = !text.is_empty() && !text.contains("  ") && text.trim() == text;
-                    assert!(whole, "{}: {text}", entry.code());
-                    // What is quoted is the name of a setting, and a closed one.
-                    assert!(text.matches('`').count() % 2 == 0, "{}: {text}", entry.code());
+        for origin in Origin::ALL {
+            let entries = parse(origin, origin.file()).unwrap_or_else(|error| panic!("{origin:?}: {error}"));
+            assert_eq!(entries.len(), origin.file().matches("\n[code.").count(), "{origin:?}");
+            for entry in origin.entries() {
+                let code = entry.code();
+                assert!(codes.insert(code), "{code} has two entries");
+                assert!(explain(code).is_some_and(|found| std::ptr::eq(found, entry)), "{code}");
+                for language in Language::ALL {
+                    let Text { title, cause, fix } = entry.text(language);
+                    for text in [title, cause, fix] {
+                        let whole = !text.is_empty() && !text.contains("  ") && text.trim() == text;
+                        assert!(whole, "{code}: {text}");
+                        // Each backtick that opens the name of a setting is closed.
+                        assert!(text.matches('`').count() % 2 == 0, "{code}: {text}");
+                    }
+                    assert!(cause.ends_with('.') && fix.ends_with('.'), "{code}");
+                    assert!(!title.ends_with('.'), "{code}");
                 }
-                assert!(cause.ends_with('.') && fix.ends_with('.'), "{}", entry.code());
-                assert!(!title.ends_with('.'), "{}", entry.code());
             }
-            assert!(explain(&entry.code()).is_some(), "{}", entry.code());
         }
         assert!(codes.len() > 130, "{}", codes.len());
+    }
+
+    #[test]
+    fn entries_are_in_the_order_of_their_file() {
+        let first: Vec<_> = Origin::Api.entries().iter().take(3).map(Explanation::code).collect();
+        assert_eq!(first, ["unauthorized", "signature_refused", "challenge_refused"]);
+        let mut numbers = Origin::Meta.entries().iter().filter_map(|entry| entry.numbers.clone());
+        let disjoint = |last: u32, next: RangeInclusive<u32>| (*next.start() > last).then_some(*next.end());
+        let first = numbers.next().map(|first| *first.end()).expect("there are entries");
+        assert!(numbers.try_fold(first, disjoint).is_some(), "no number is in two entries");
+    }
+
+    #[test]
+    fn a_bad_file_is_refused() {
+        let good = "[shared.wait]\nen = \"Wait.\"\nde = \"Warten.\"\n[code.7]\nwho = \"app\"\ntitle.en = \"T\"\n\
+                    title.de = \"T\"\ncause.en = \"C.\"\ncause.de = \"C.\"\nfix = \"wait\"\n";
+        assert_eq!(parse(Origin::Meta, good).unwrap()[0].fix.de, "Warten.");
+        for (part, instead) in [
+            ("title.de = \"T\"", ""),
+            ("who = \"app\"", "who = \"them\""),
+            ("fix = \"wait\"", "fix = \"run\""),
+            ("fix = \"wait\"", ""),
+            ("cause.de", "cause.fr"),
+            ("code.7", "code.7-x"),
+            ("fix =", "hint = \"\"\nfix ="),
+        ] {
+            assert!(parse(Origin::Meta, &good.replace(part, instead)).is_err(), "{instead} for {part}");
+        }
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! The languages that people who look after codes read.
+//! The languages of the texts for staff.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A language in which everything that the staff reads is complete. The API and JSON stay English.
+/// A language of the texts for staff. The API and JSON output are in English only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Language {
     #[default]
@@ -13,7 +13,7 @@ pub enum Language {
     German,
 }
 
-/// Not the name of a language that is spoken here.
+/// The text is not the code of a supported language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a language is `en` or `de`")]
 pub struct UnknownLanguage;
@@ -21,8 +21,8 @@ pub struct UnknownLanguage;
 impl Language {
     pub const ALL: [Self; 2] = [Self::English, Self::German];
 
-    /// The one that a reader with this `Accept-Language` header (RFC 9110, 12.5.4) likes best: `de-AT, en;q=0.8`.
-    /// Of equals the first one named. English where none of ours is wanted, and for a header that makes no sense.
+    /// The language that an `Accept-Language` header (RFC 9110, 12.5.4) prefers: `de-AT, en;q=0.8`. The first of
+    /// equals; English for a header that names no supported language or cannot be read.
     pub fn parse(accept_language: &str) -> Self {
         let mut best: Option<(Self, u16)> = None;
         for range in accept_language.split(',') {
@@ -45,7 +45,15 @@ impl Language {
         }
     }
 
-    /// What the language calls itself.
+    /// The text of this language.
+    pub fn choose<T>(self, english: T, german: T) -> T {
+        match self {
+            Self::English => english,
+            Self::German => german,
+        }
+    }
+
+    /// The name of the language in itself.
     pub fn name(self) -> &'static str {
         match self {
             Self::English => "English",
@@ -60,7 +68,7 @@ impl Language {
     }
 }
 
-/// `0.8` as 800. `None` where it is no weight of RFC 9110: 0 to 1 with at most three decimals.
+/// `0.8` as 800. `None` for anything but a weight of RFC 9110: 0 to 1 with at most three decimals.
 fn thousandths(weight: &str) -> Option<u16> {
     let (whole, decimals) = weight.split_once('.').unwrap_or((weight, ""));
     let digits = decimals.bytes().all(|byte| byte.is_ascii_digit());

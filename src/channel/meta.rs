@@ -21,6 +21,7 @@ use super::webhook::{self as incoming, Heard, NotHeard, Reply, Webhook};
 use super::{
     Basis, Content, Provider, Sent, SetupError, Submission, Template, TemplatesUnknown, wrong_content,
 };
+pub use errors::class_of_code;
 use owners::{Member, Other, Owners};
 
 /// Where Meta is.

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use super::exchange::{self, Confidential, Endpoint};
 use super::webhook::{self as incoming, Callback, Heard, NotHeard, Reply, Told, Webhook};
 use super::{Basis, Content, Provider, Sent, SetupError, Submission, wrong_content};
+pub use errors::class_of_code;
 use signature::Keys;
 pub use signature::{SIGNATURE, sign};
 

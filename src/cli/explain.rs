@@ -1,8 +1,12 @@
 //! `twotick explain [CODE]`.
 
+use serde::Serialize;
+
 use super::{Exit, print};
-use crate::explain::{Explanation, Text, all, explain, nearest};
+use crate::channel::{meta, twilio};
+use crate::explain::{Explanation, Origin, Text, all, explain, nearest};
 use crate::language::Language;
+use crate::verification::values::ErrorClass;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -28,36 +32,33 @@ pub(super) fn run(args: &Args) -> Exit {
     }
 }
 
-/// How the explanation is written.
+/// The output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
     Text(Language),
     Json,
 }
 
-/// A code that stands in no table.
+/// The code has no explanation.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 enum UnknownCode {
-    #[error("nothing is known about this code; did you mean `{0}`?")]
-    DidYouMean(String),
+    #[error("unknown code; did you mean `{0}`?")]
+    DidYouMean(&'static str),
     #[error(
-        "nothing is known about this code. Codes are names such as `resend_too_early`, Meta's numbers such as \
+        "unknown code. Codes are names such as `resend_too_early`, Meta's numbers such as \
          131026, and HTTP statuses of a carrier such as `http_403`; `twotick explain` lists them. A carrier's own \
-         codes are in its documents"
+         codes are in its documentation"
     )]
     NothingLikeIt,
 }
 
-/// What `code` means, for stdout, with its line ending.
+/// The explanation of `code` for stdout, with its line ending.
 fn explained(code: &str, format: Format) -> Result<String, UnknownCode> {
     let entry = explain(code)
         .ok_or_else(|| nearest(code).map_or(UnknownCode::NothingLikeIt, UnknownCode::DidYouMean))?;
     Ok(match format {
         Format::Text(language) => text(entry, language),
-        Format::Json => {
-            let json = serde_json::to_string_pretty(entry).expect("an entry is strings only"); // cannot fail then
-            json + "\n"
-        }
+        Format::Json => json(&Document::of(entry)),
     })
 }
 
@@ -66,19 +67,47 @@ fn listed(format: Format) -> String {
     match format {
         Format::Text(language) => {
             let width = all().map(|entry| entry.code().len()).max().unwrap_or_default();
-            let line =
-                |entry: &Explanation| format!("{:width$}  {}\n", entry.code(), entry.text(language).title);
+            let line = |entry: &'static Explanation| {
+                format!("{:width$}  {}\n", entry.code(), entry.text(language).title)
+            };
             all().map(line).collect()
         }
-        Format::Json => {
-            let entries: Vec<_> = all().collect();
-            let json = serde_json::to_string_pretty(&entries).expect("entries are strings only"); // cannot fail then
-            json + "\n"
-        }
+        Format::Json => json(&all().map(Document::of).collect::<Vec<_>>()),
     }
 }
 
-fn text(entry: &Explanation, language: Language) -> String {
+/// An explanation as JSON, in English.
+#[derive(Serialize)]
+struct Document {
+    code: &'static str,
+    title: &'static str,
+    cause: &'static str,
+    who: &'static str,
+    fix: &'static str,
+    /// How the channel classes the code, for the codes of Meta and Twilio.
+    class: Option<ErrorClass>,
+}
+
+impl Document {
+    fn of(entry: &'static Explanation) -> Self {
+        let Text { title, cause, fix } = entry.text(Language::English);
+        let code = entry.code();
+        // The codes of a range are of one class.
+        let number = || code.split('-').next()?.parse().ok();
+        let class = match entry.origin {
+            Origin::Meta => number().and_then(meta::class_of_code),
+            Origin::Twilio => number().and_then(twilio::class_of_code),
+            Origin::Api | Origin::Attempt | Origin::Alert | Origin::Alarm | Origin::Sinch => None,
+        };
+        Self { code, title, cause, who: entry.who.as_str(Language::English), fix, class }
+    }
+}
+
+fn json(document: &impl Serialize) -> String {
+    serde_json::to_string_pretty(document).expect("strings and lists of them serialize") + "\n"
+}
+
+fn text(entry: &'static Explanation, language: Language) -> String {
     let Text { title, cause, fix } = entry.text(language);
     let [cause_label, who_label, fix_label] = match language {
         Language::English => ["cause", "who", "fix"],
@@ -112,7 +141,7 @@ mod tests {
     fn a_code_is_explained_in_german_too() {
         let text = explained("http_429", Format::Text(Language::German)).unwrap();
         assert!(
-            text.starts_with("http_429 · Anbieter will weniger Nachrichten\n\n  Ursache      Die "),
+            text.starts_with("http_429 · Höchstrate des Anbieters erreicht\n\n  Ursache      Die "),
             "{text}"
         );
         assert!(text.contains("\n  Wer handelt  der SMS-Anbieter\n  Abhilfe      Senken Sie "), "{text}");
@@ -134,7 +163,7 @@ mod tests {
     fn an_unknown_code_is_an_error_with_the_nearest_known_one() {
         assert_eq!(
             explained("resend_to_early", Format::Text(Language::English)),
-            Err(UnknownCode::DidYouMean("resend_too_early".into()))
+            Err(UnknownCode::DidYouMean("resend_too_early"))
         );
         assert_eq!(explained("qqqqqqqq", Format::Json), Err(UnknownCode::NothingLikeIt));
     }

@@ -14,7 +14,7 @@ use super::plain::plain;
 use super::words::conversations::Words;
 use super::{Action, Console, Frame, Place, Refusal, Signed};
 use crate::phone::Phone;
-use crate::store::{self, Filter, Intent, Person, Snapshot};
+use crate::store::{self, DeliveryState, Filter, Intent, Person, Snapshot};
 use crate::vault::CannotOpen;
 use crate::vault::webhook::{InboundContent, inbound_place};
 use crate::verification::values::{ChannelName, NumberIndex, Timestamp, VerificationId};
@@ -314,14 +314,26 @@ impl Message {
 impl VerificationRow {
     fn of(snapshot: &Arc<Snapshot>, words: &'static Words) -> Self {
         let (state, channel) = snapshot.delivery();
-        let (delivery, class) = words.delivery(state);
         Self {
             id: snapshot.verification.id(),
             created_at: snapshot.verification.created_at,
             status: words.status(snapshot.verification.status()),
-            delivery,
+            delivery: words.delivery(state),
             channel: channel.map(ToString::to_string).unwrap_or_default(),
-            class,
+            class: class(state),
         }
+    }
+}
+
+/// The class of a badge.
+fn class(state: DeliveryState) -> &'static str {
+    match state {
+        DeliveryState::Undelivered => "bad",
+        DeliveryState::Queued
+        | DeliveryState::Sending
+        | DeliveryState::InDoubt
+        | DeliveryState::Accepted
+        | DeliveryState::Sent => "waiting",
+        DeliveryState::Delivered | DeliveryState::Read => "good",
     }
 }

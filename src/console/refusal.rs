@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::frame::{Frame, Place};
 use super::look::Look;
-use super::words::refusal::{Message, Words};
+use super::words::refusal::Words;
 use super::{Console, Signed, sign_in};
 use crate::store::StoreError;
 use crate::vault::{CannotOpen, CannotSeal};
@@ -113,11 +113,12 @@ impl ResponseError for Refusal {
 struct Page<'a> {
     frame: Frame,
     words: &'static Words,
-    message: &'static Message,
+    title: &'static str,
+    text: &'static str,
     details: &'a [(&'static str, String)],
 }
 
-/// What is shown in place of the page that was asked for.
+/// The page that replaces the requested one.
 pub fn page(console: &Console, request: &HttpRequest, refusal: &Refusal) -> HttpResponse {
     if *refusal == Refusal::SignInFirst && wants_page(request) {
         return sign_in::redirect(request);
@@ -128,7 +129,7 @@ pub fn page(console: &Console, request: &HttpRequest, refusal: &Refusal) -> Http
         None => Look::of(console, request.headers(), None),
     };
     let words = Words::of(look.language);
-    let message = words.of_refusal(refusal);
+    let (title, text) = (words.title(refusal), words.text(refusal));
     let details = match refusal {
         Refusal::NoUsers => vec![
             (words.make_hash, "twotick user hash".to_owned()),
@@ -141,8 +142,8 @@ pub fn page(console: &Console, request: &HttpRequest, refusal: &Refusal) -> Http
         ],
         _other => Vec::new(),
     };
-    let frame = Frame::new(console, request, signed.as_ref(), look, Place::Elsewhere, message.title);
-    let body = Page { frame, words, message, details: &details }.render();
+    let frame = Frame::new(console, request, signed.as_ref(), look, Place::Elsewhere, title);
+    let body = Page { frame, words, title, text, details: &details }.render();
     let mut response = HttpResponseBuilder::new(refusal.status_code());
     if let Refusal::Busy(wait) | Refusal::TooManyLookups(wait) = refusal {
         response.insert_header((header::RETRY_AFTER, wait.as_secs().max(1)));

@@ -149,9 +149,11 @@ fn show(
     let words = Words::of(language);
     let mut frame = Frame::of(console, request, signed, Place::Verifications, words.title);
     frame.searched = question.typed.text.clone();
-    let ranges = RANGES.iter().zip(words.ranges).enumerate();
-    let ranges =
-        ranges.map(|(at, ((value, _), label))| Range { value, label, is_chosen: at == question.range });
+    let ranges = RANGES.iter().enumerate().map(|(at, (value, _))| Range {
+        value,
+        label: words.range(at),
+        is_chosen: at == question.range,
+    });
     super::page(&Page {
         frame,
         words,

@@ -80,7 +80,7 @@ pub fn shown(alarms: &[Alarm], now: Timestamp, language: Language, sight: Sight)
     let shown = |alarm: &Alarm| ShownAlarm {
         class: if alarm.is_severe() { "bad" } else { "waiting" },
         text: match sight {
-            Sight::All => words.alarm(alarm, now, language),
+            Sight::All => words.alarm(alarm, now),
             Sight::Bound => words.bound_alarm(alarm),
         },
         fix: match sight {
@@ -188,8 +188,8 @@ mod tests {
     fn the_strip_says_how_things_are_in_both_languages() {
         let english = rendered(&vitals(Vec::new()), Language::English);
         for part in [
-            "webhook 25 s ago, 1 % errors, 2 wrongly signed, resting",
-            "12 under way, 3 wait for their channel",
+            "webhook 25 s ago, 1 % errors, 2 wrongly signed, paused",
+            "12 in progress, 3 waiting for their channel",
             "at most 5 ms late",
             "46 GB free",
             "7 s behind",
@@ -248,7 +248,7 @@ mod tests {
             rendered(&vitals(vec![stopped, Alarm::LittleRoom { bytes: 1_000_000 }]), Language::English);
         assert!(shown.contains("class=\"alarm bad\""), "{shown}");
         assert!(
-            shown.contains("whatsapp: 5 messages went out in the last 24 s and no webhook came back."),
+            shown.contains("whatsapp: 5 messages were sent in the last 24 s, and no webhook arrived."),
             "{shown}"
         );
         assert!(shown.contains("(and more: 1)"), "{shown}");

@@ -1,16 +1,17 @@
 //! The description of the public interface, OpenAPI 3.1, made of the handlers themselves, and a page that shows it
 //! with everything it needs in this binary.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, get, web};
+use utoipa::IntoResponses;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Components, Info, OpenApi, Tag};
-use utoipa::{IntoResponses, ToResponse};
+use utoipa::openapi::{Components, Content, Info, OpenApi, Ref, RefOr, Response, ResponseBuilder, Tag};
 use utoipa_swagger_ui::Config;
 
-use super::error::{Code, Document, Problem};
+use super::error::{Code, PROBLEM_JSON, Problem};
 use super::routes;
 
 /// The OpenAPI document of the public listener.
@@ -54,66 +55,60 @@ fn tag(name: &str, description: &str) -> Tag {
     tag
 }
 
-/// What any request with an API key may get.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "only described")]
-pub enum ApiProblems {
-    #[response(status = 401, description = "`unauthorized`")]
-    Unauthorized(#[to_response] ProblemDocument),
-    #[response(status = 400, description = "`malformed_body`")]
-    Malformed(#[to_response] ProblemDocument),
-    #[response(status = 404, description = "`not_found`")]
-    NotFound(#[to_response] ProblemDocument),
-    #[response(status = 405, description = "`method_not_allowed`")]
-    MethodNotAllowed(#[to_response] ProblemDocument),
-    #[response(status = 408, description = "`request_timeout`")]
-    TimedOut(#[to_response] ProblemDocument),
-    #[response(status = 413, description = "`body_too_large`")]
-    TooLarge(#[to_response] ProblemDocument),
-    #[response(status = 415, description = "`unsupported_media_type`")]
-    Unsupported(#[to_response] ProblemDocument),
-    #[response(status = 422, description = "The request is wrong; `code` and `errors` say how")]
-    Refused(#[to_response] ProblemDocument),
-    #[response(status = 500, description = "`internal`, `record_damaged`: our fault")]
-    Failed(#[to_response] ProblemDocument),
-    #[response(
-        status = 503,
-        description = "`store_full`, `store_busy`, `too_many_connections`, `draining`: try again after `Retry-After`"
-    )]
-    Unavailable(#[to_response] ProblemDocument),
+/// Problems of every request with an API key.
+pub struct ApiProblems;
+
+/// Problems of every request.
+pub struct PublicProblems;
+
+const FOR_API: &[Code] = &[
+    Code::Unauthorized,
+    Code::InvalidNumber,
+    Code::NotTried,
+    Code::UnknownProfile,
+    Code::IdempotencyKeyReused,
+];
+const FOR_ALL: &[Code] = &[
+    Code::MalformedBody,
+    Code::NotFound,
+    Code::MethodNotAllowed,
+    Code::RequestTimeout,
+    Code::BodyTooLarge,
+    Code::UnsupportedMediaType,
+    Code::InvalidRequest,
+    Code::Internal,
+    Code::RecordDamaged,
+    Code::StoreFull,
+    Code::StoreBusy,
+    Code::TooManyConnections,
+    Code::Draining,
+];
+
+impl IntoResponses for ApiProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(FOR_ALL.iter().chain(FOR_API))
+    }
 }
 
-/// What any request may get.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "only described")]
-pub enum PublicProblems {
-    #[response(status = 400, description = "`malformed_body`")]
-    Malformed(#[to_response] ProblemDocument),
-    #[response(status = 404, description = "`not_found`")]
-    NotFound(#[to_response] ProblemDocument),
-    #[response(status = 405, description = "`method_not_allowed`")]
-    MethodNotAllowed(#[to_response] ProblemDocument),
-    #[response(status = 408, description = "`request_timeout`")]
-    TimedOut(#[to_response] ProblemDocument),
-    #[response(status = 413, description = "`body_too_large`")]
-    TooLarge(#[to_response] ProblemDocument),
-    #[response(status = 415, description = "`unsupported_media_type`")]
-    Unsupported(#[to_response] ProblemDocument),
-    #[response(status = 422, description = "The request is wrong; `code` and `errors` say how")]
-    Refused(#[to_response] ProblemDocument),
-    #[response(status = 500, description = "`internal`, `record_damaged`: our fault")]
-    Failed(#[to_response] ProblemDocument),
-    #[response(
-        status = 503,
-        description = "`store_full`, `store_busy`, `too_many_connections`, `draining`: try again after `Retry-After`"
-    )]
-    Unavailable(#[to_response] ProblemDocument),
+impl IntoResponses for PublicProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(FOR_ALL.iter())
+    }
 }
 
-#[derive(ToResponse)]
-#[response(description = "A problem document (RFC 9457)", content_type = "application/problem+json")]
-#[expect(dead_code, reason = "only described")]
-pub struct ProblemDocument(Document<'static>);
+/// A response for each status, with the codes that have it.
+fn problems<'a>(codes: impl Iterator<Item = &'a Code>) -> BTreeMap<String, RefOr<Response>> {
+    let mut descriptions = BTreeMap::<String, Vec<String>>::new();
+    for code in codes {
+        let named = format!("`{}`: {}", code.as_str(), code.title());
+        descriptions.entry(code.status().as_str().to_owned()).or_default().push(named);
+    }
+    let response = |named: Vec<String>| {
+        let document = Content::new(Some(Ref::from_schema_name("Problem")));
+        ResponseBuilder::new().description(named.join("; ")).content(PROBLEM_JSON, document).build().into()
+    };
+    descriptions.into_iter().map(|(status, named)| (status, response(named))).collect()
+}
 
 /// This document
 #[utoipa::path(

@@ -10,6 +10,8 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::explain::{Origin, Text};
+use crate::language::Language;
 use crate::store::StoreError;
 use crate::vault::{CannotOpen, CannotSeal};
 use crate::verification::Rejection;
@@ -17,251 +19,76 @@ use crate::verification::values::{Timestamp, VerificationId};
 
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
-    Unauthorized,
-    SignatureRefused,
-    NotFound,
-    MethodNotAllowed,
-    HostNotAllowed,
-    MalformedBody,
-    UnsupportedMediaType,
-    BodyTooLarge,
-    RequestTimeout,
-    InvalidRequest,
-    InvalidNumber,
-    NotTried,
-    UnknownProfile,
-    ResendTooEarly,
-    ResendLimit,
-    NotPending,
-    NoNextStep,
-    IdempotencyKeyReused,
-    IdempotencyKeyInUse,
-    ChallengeRefused,
-    TooManyWaiting,
-    TooManyConnections,
-    StoreFull,
-    StoreBusy,
-    Draining,
-    RecordDamaged,
-    Internal,
+/// Declares [`Code`]: a variant, its name and its HTTP status on each line.
+macro_rules! codes {
+    ($($variant:ident = $name:literal, $status:ident;)+) => {
+        /// A kind of refusal. `explain/api.toml` has its title and its explanation.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code {
+            $($variant,)+
+        }
+
+        impl Code {
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+
+            pub fn status(self) -> StatusCode {
+                match self {
+                    $(Self::$variant => StatusCode::$status,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    Unauthorized = "unauthorized", UNAUTHORIZED;
+    SignatureRefused = "signature_refused", UNAUTHORIZED;
+    NotFound = "not_found", NOT_FOUND;
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED;
+    HostNotAllowed = "host_not_allowed", MISDIRECTED_REQUEST;
+    MalformedBody = "malformed_body", BAD_REQUEST;
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE;
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE;
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT;
+    InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY;
+    InvalidNumber = "invalid_number", UNPROCESSABLE_ENTITY;
+    NotTried = "not_a_code", UNPROCESSABLE_ENTITY;
+    UnknownProfile = "unknown_profile", UNPROCESSABLE_ENTITY;
+    ResendTooEarly = "resend_too_early", TOO_MANY_REQUESTS;
+    ResendLimit = "resend_limit", TOO_MANY_REQUESTS;
+    NotPending = "not_pending", CONFLICT;
+    NoNextStep = "no_next_step", CONFLICT;
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY;
+    IdempotencyKeyInUse = "idempotency_key_in_use", CONFLICT;
+    ChallengeRefused = "challenge_refused", FORBIDDEN;
+    TooManyWaiting = "too_many_waiting", TOO_MANY_REQUESTS;
+    TooManyConnections = "too_many_connections", SERVICE_UNAVAILABLE;
+    StoreFull = "store_full", SERVICE_UNAVAILABLE;
+    StoreBusy = "store_busy", SERVICE_UNAVAILABLE;
+    Draining = "draining", SERVICE_UNAVAILABLE;
+    RecordDamaged = "record_damaged", INTERNAL_SERVER_ERROR;
+    Internal = "internal", INTERNAL_SERVER_ERROR;
 }
 
 impl Code {
-    pub const ALL: [Self; 27] = [
-        Self::Unauthorized,
-        Self::SignatureRefused,
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::HostNotAllowed,
-        Self::MalformedBody,
-        Self::UnsupportedMediaType,
-        Self::BodyTooLarge,
-        Self::RequestTimeout,
-        Self::InvalidRequest,
-        Self::InvalidNumber,
-        Self::NotTried,
-        Self::UnknownProfile,
-        Self::ResendTooEarly,
-        Self::ResendLimit,
-        Self::NotPending,
-        Self::NoNextStep,
-        Self::IdempotencyKeyReused,
-        Self::IdempotencyKeyInUse,
-        Self::ChallengeRefused,
-        Self::TooManyWaiting,
-        Self::TooManyConnections,
-        Self::StoreFull,
-        Self::StoreBusy,
-        Self::Draining,
-        Self::RecordDamaged,
-        Self::Internal,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        self.facts().0
-    }
-
-    pub fn status(self) -> StatusCode {
-        self.facts().1
-    }
-
     pub fn title(self) -> &'static str {
-        self.facts().2
+        self.text().title
     }
 
-    /// What the caller can do about it.
-    pub fn advice(self) -> &'static str {
-        self.facts().3
-    }
-
-    fn facts(self) -> (&'static str, StatusCode, &'static str, &'static str) {
-        match self {
-            Self::Unauthorized => (
-                "unauthorized",
-                StatusCode::UNAUTHORIZED,
-                "The API key is missing or wrong",
-                "Send `Authorization: Bearer KEY` once, with a key of an app in the configuration.",
-            ),
-            Self::SignatureRefused => (
-                "signature_refused",
-                StatusCode::UNAUTHORIZED,
-                "The webhook's signature is missing or wrong",
-                "Compare the app secret or report secret here with the provider's; sign the raw bytes of the body.",
-            ),
-            Self::NotFound => (
-                "not_found",
-                StatusCode::NOT_FOUND,
-                "There is nothing here",
-                "Check the path and the id. An app sees only its own verifications.",
-            ),
-            Self::MethodNotAllowed => (
-                "method_not_allowed",
-                StatusCode::METHOD_NOT_ALLOWED,
-                "This path does not take this method",
-                "Use one of the methods in the header `Allow`.",
-            ),
-            Self::HostNotAllowed => (
-                "host_not_allowed",
-                StatusCode::MISDIRECTED_REQUEST,
-                "The admin listener is not known by this name",
-                "Call it by a loopback name or by the host of `console.public_url`, or add the name to `admin_hosts`.",
-            ),
-            Self::MalformedBody => (
-                "malformed_body",
-                StatusCode::BAD_REQUEST,
-                "The body is not JSON",
-                "Send one JSON object in UTF-8.",
-            ),
-            Self::UnsupportedMediaType => (
-                "unsupported_media_type",
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "The body's type or encoding is not taken",
-                "Send `Content-Type: application/json`, uncompressed.",
-            ),
-            Self::BodyTooLarge => (
-                "body_too_large",
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "The body is too large",
-                "Stay within 64 KiB for the API and 3 MiB for webhooks.",
-            ),
-            Self::RequestTimeout => (
-                "request_timeout",
-                StatusCode::REQUEST_TIMEOUT,
-                "The body did not arrive in time",
-                "Send the whole body within 10 s.",
-            ),
-            Self::InvalidRequest => (
-                "invalid_request",
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "The request is not valid",
-                "Correct the fields named in `errors`.",
-            ),
-            Self::InvalidNumber => (
-                "invalid_number",
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "The phone number is not valid",
-                "Write it in E.164: `+`, country code, number, digits only.",
-            ),
-            Self::NotTried => (
-                "not_a_code",
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "This cannot be a code",
-                "Ask the person to type the code again. It was not compared and does not count as a try.",
-            ),
-            Self::UnknownProfile => (
-                "unknown_profile",
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "There is no such profile",
-                "Name a profile of the configuration.",
-            ),
-            Self::ResendTooEarly => (
-                "resend_too_early",
-                StatusCode::TOO_MANY_REQUESTS,
-                "It is too early for another send",
-                "Wait as many seconds as the header `Retry-After` says.",
-            ),
-            Self::ResendLimit => (
-                "resend_limit",
-                StatusCode::TOO_MANY_REQUESTS,
-                "No more sends are allowed for this verification",
-                "Wait until it has expired, or cancel it, and create a new one.",
-            ),
-            Self::NotPending => {
-                ("not_pending", StatusCode::CONFLICT, "The verification has ended", "Create a new one.")
-            }
-            Self::NoNextStep => (
-                "no_next_step",
-                StatusCode::CONFLICT,
-                "There is no further step",
-                "The last step of the profile is in progress; ask for a resend instead.",
-            ),
-            Self::IdempotencyKeyReused => (
-                "idempotency_key_reused",
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "The idempotency key was used for another request",
-                "Use a new key for each new request; a key is remembered for 24 h.",
-            ),
-            Self::IdempotencyKeyInUse => (
-                "idempotency_key_in_use",
-                StatusCode::CONFLICT,
-                "A request with this idempotency key is under way",
-                "Ask again in a moment: the first answer comes back.",
-            ),
-            Self::ChallengeRefused => (
-                "challenge_refused",
-                StatusCode::FORBIDDEN,
-                "The webhook's verify token is missing or wrong",
-                "Enter at the provider the verify token of this channel's configuration.",
-            ),
-            Self::TooManyWaiting => (
-                "too_many_waiting",
-                StatusCode::TOO_MANY_REQUESTS,
-                "Too many long polls and streams are open",
-                "Close those that are not needed, or ask without `wait`; try again after `Retry-After`.",
-            ),
-            Self::TooManyConnections => (
-                "too_many_connections",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Too many connections are open",
-                "Nothing was done; try again after `Retry-After`. Use few connections for many requests.",
-            ),
-            Self::StoreFull => (
-                "store_full",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "There is no room on the disk",
-                "Nothing was done; try again later. The operator has to make room.",
-            ),
-            Self::StoreBusy => (
-                "store_busy",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Too many requests are waiting",
-                "Nothing was done; try again after `Retry-After`.",
-            ),
-            Self::Draining => (
-                "draining",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The server is stopping",
-                "Try again after `Retry-After`; another instance or the restarted one will answer.",
-            ),
-            Self::RecordDamaged => (
-                "record_damaged",
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "A stored record cannot be read",
-                "The operator finds the record's key in the log.",
-            ),
-            Self::Internal => (
-                "internal",
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Something went wrong here",
-                "Report it with the `X-Request-Id` of the answer.",
-            ),
-        }
+    fn text(self) -> Text {
+        let mut entries = Origin::Api.entries().iter();
+        let entry = entries.find(|entry| entry.code() == self.as_str());
+        entry.expect("a test compares the codes with those of the file").text(Language::English)
     }
 }
 
-/// A refusal on its way to the caller.
+/// A refusal, answered as a problem document.
 pub struct Problem(Box<Parts>);
 
 struct Parts {
@@ -271,11 +98,11 @@ struct Parts {
     retry_after: Option<Duration>,
     verification_id: Option<VerificationId>,
     allow: Option<String>,
-    /// The scheme by which a provider may prove itself.
+    /// The authentication scheme of a webhook, for `WWW-Authenticate`.
     challenge: &'static str,
 }
 
-/// What is wrong with one field or query parameter.
+/// A problem with one field or query parameter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// JSON pointer (RFC 6901) into the body, or `/` and the name of a query parameter.
@@ -290,19 +117,19 @@ pub struct FieldError {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct Document<'a> {
-    /// Where this kind of problem is explained.
+    /// The address of the explanation of this `code`.
     #[schema(example = "/problems/resend_too_early")]
     r#type: String,
     title: &'a str,
     #[schema(example = 429)]
     status: u16,
     detail: &'a str,
-    /// What programs branch on.
+    /// The name of the problem, for programs.
     #[schema(schema_with = codes)]
     code: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
-    /// The verification that refused, where there is one.
+    /// The verification concerned, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "ver_06hzjqd1nbrm4q9a5c2kt7x80g")]
     verification_id: Option<VerificationId>,
@@ -325,9 +152,9 @@ impl Problem {
         Self::new(Code::NotFound, "there is no such verification")
     }
 
-    /// A webhook that is not proved; `scheme` is what would prove it.
+    /// A webhook whose signature is missing or wrong. `scheme` is the authentication scheme of its channel.
     pub fn not_proved(scheme: &'static str) -> Self {
-        let mut problem = Self::new(Code::SignatureRefused, "nothing of it was read");
+        let mut problem = Self::new(Code::SignatureRefused, "the webhook was not read");
         problem.0.challenge = scheme;
         problem
     }
@@ -339,7 +166,7 @@ impl Problem {
     }
 
     pub fn internal() -> Self {
-        Self::new(Code::Internal, "it was logged with this answer's X-Request-Id")
+        Self::new(Code::Internal, "the log has a line with this answer's X-Request-Id")
     }
 
     pub fn field(code: Code, pointer: &str, detail: impl Into<Cow<'static, str>>) -> Self {
@@ -367,7 +194,7 @@ impl Problem {
         self
     }
 
-    /// Why the store refused a command of an app.
+    /// The problem for an app whose command was rejected.
     pub fn rejected(rejection: &Rejection, id: Option<VerificationId>, now: Timestamp) -> Self {
         let problem = match rejection {
             Rejection::Unknown => return Self::not_found(),
@@ -381,7 +208,7 @@ impl Problem {
                 Self::field(Code::InvalidRequest, "/channel", rejection.to_string())
             }
             Rejection::AlreadyRequested | Rejection::UnknownMessage => {
-                tracing::error!(%rejection, "the store refused what cannot be refused");
+                tracing::error!(%rejection, "a command was rejected for an unexpected reason");
                 Self::internal()
             }
         };
@@ -406,7 +233,7 @@ impl Problem {
     }
 }
 
-/// Rounded up, at least one: asked again at once, a caller would only be refused again.
+/// For `Retry-After`: rounded up and at least 1, so that a caller who waits that long is not refused for the same reason.
 fn whole_seconds(wait: Duration) -> u64 {
     u64::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX).max(1)
 }
@@ -430,7 +257,7 @@ impl ResponseError for Problem {
                 errors: &parts.errors,
                 verification_id: parts.verification_id,
             })
-            // A struct of strings and numbers has no part that cannot be written.
+            // Strings and numbers always serialize.
             .unwrap_or_default(),
         )
     }
@@ -486,11 +313,11 @@ impl From<CannotSeal> for Problem {
 fn codes() -> utoipa::openapi::schema::Object {
     utoipa::openapi::ObjectBuilder::new()
         .schema_type(utoipa::openapi::schema::Type::String)
-        .enum_values(Some(Code::ALL.map(Code::as_str)))
+        .enum_values(Some(Code::ALL.iter().map(|code| code.as_str())))
         .build()
 }
 
-/// What a problem's `type` leads to: the kind of problem in words.
+/// Explains a problem code. The `type` of a problem document leads here.
 #[utoipa::path(
     tag = "operation",
     params(("code" = String, Path, description = "The `code` of a problem document")),
@@ -499,32 +326,66 @@ fn codes() -> utoipa::openapi::schema::Object {
 )]
 #[get("/problems/{code}")]
 pub async fn explanation(code: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let known = Code::ALL.into_iter().find(|known| known.as_str() == *code);
+    let known = Code::ALL.iter().copied().find(|known| known.as_str() == *code);
     let known = known.ok_or_else(|| Problem::new(Code::NotFound, "there is no such problem code"))?;
-    let text = format!(
-        "{} ({})\n\n{}.\n{}\n",
-        known.as_str(),
-        known.status().as_u16(),
-        known.title(),
-        known.advice()
-    );
+    let (status, Text { title, cause, fix }) = (known.status().as_u16(), known.text());
+    let text = format!("{} ({status})\n\n{title}.\n{cause}\n{fix}\n", known.as_str());
     Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(text))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::explain::Explanation;
 
     #[test]
-    fn a_wait_is_told_in_whole_seconds_rounded_up() {
+    fn a_wait_is_in_whole_seconds_rounded_up() {
         for (millis, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (29_999, 30)] {
             assert_eq!(whole_seconds(Duration::from_millis(millis)), seconds);
         }
     }
 
+    /// The codes that the server can answer, that its description lists, and that `twotick explain` knows.
     #[test]
-    fn every_code_has_a_name_of_its_own() {
-        let names: std::collections::HashSet<_> = Code::ALL.map(Code::as_str).into();
-        assert_eq!(names.len(), Code::ALL.len());
+    fn every_code_is_described_and_explained_and_no_other() {
+        let answered: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        let described = serde_json::to_value(crate::http::docs::document()).unwrap();
+        assert_eq!(
+            described["components"]["schemas"]["Problem"]["properties"]["code"]["enum"],
+            json!(answered)
+        );
+        let answered: BTreeSet<_> = answered.into_iter().collect();
+        assert_eq!(answered.len(), Code::ALL.len(), "a name is used twice");
+        let explained: BTreeSet<_> = Origin::Api.entries().iter().map(Explanation::code).collect();
+        assert_eq!(answered, explained);
+    }
+
+    #[test]
+    fn every_code_is_described_at_a_response_of_its_status() {
+        let described = serde_json::to_value(crate::http::docs::document()).unwrap();
+        let operations = described["paths"].as_object().unwrap().values().flat_map(members);
+        let responses = operations.flat_map(|(_, operation)| members(&operation["responses"]));
+        let mut undescribed: BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        for (status, response) in
+            responses.filter(|(_, response)| response["content"].get(PROBLEM_JSON).is_some())
+        {
+            for name in response["description"].as_str().unwrap().split('`').skip(1).step_by(2) {
+                match Code::ALL.iter().find(|code| code.as_str() == name) {
+                    Some(code) => assert_eq!(code.status().as_str(), status, "{name}"),
+                    None => assert!(!name.contains('_'), "there is no code {name}"),
+                }
+                undescribed.remove(name);
+            }
+        }
+        // Only the admin listener answers it.
+        assert_eq!(undescribed, ["host_not_allowed"].into());
+    }
+
+    fn members(object: &Value) -> serde_json::map::Iter<'_> {
+        object.as_object().unwrap().iter()
     }
 }

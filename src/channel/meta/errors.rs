@@ -4,7 +4,6 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use crate::channel::scrub;
-use crate::explain;
 use crate::verification::values::{DeliveryError, ErrorClass};
 
 /// An error object, of an answer or of a webhook.
@@ -45,18 +44,44 @@ impl<'a> MetaError<'a> {
 
 /// The class of a code in a `failed` status.
 pub fn class_of(code: i64) -> ErrorClass {
-    known_class(code).unwrap_or(ErrorClass::Fallback)
+    class_of_any(code).unwrap_or(ErrorClass::Fallback)
 }
 
 /// The class of a code in an answer. Only for a code that nobody knows does the HTTP status count: a server that
 /// is at fault or overloaded may do better next time.
 pub fn class_of_answer(code: i64, status: StatusCode) -> ErrorClass {
     let busy = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
-    known_class(code).unwrap_or(if busy { ErrorClass::Retry } else { ErrorClass::Fallback })
+    class_of_any(code).unwrap_or(if busy { ErrorClass::Retry } else { ErrorClass::Fallback })
 }
 
-fn known_class(code: i64) -> Option<ErrorClass> {
-    explain::meta_code(u32::try_from(code).ok()?)?.class()
+fn class_of_any(code: i64) -> Option<ErrorClass> {
+    class_of_code(u32::try_from(code).ok()?)
+}
+
+/// The class of a documented code (Meta's error codes page, November 2025; later codes from client libraries and
+/// documentation up to September 2026). `None` for any other. HTTP statuses vary and do not count.
+pub fn class_of_code(code: u32) -> Option<ErrorClass> {
+    Some(match code {
+        1 | 2 | 4 | 80007 | 80008 | 130429 | 131000 | 131016 | 131057 | 133004 | 135000 => ErrorClass::Retry,
+        131021 | 131026 | 137000 => ErrorClass::Recipient,
+        130472 | 131049 | 131050 | 131056 => ErrorClass::Fallback,
+        0 | 3 | 10 | 33 | 190 | 200..=299 | 368 => ErrorClass::Sender,
+        131005 | 131031 | 131037 | 131042 | 131045 | 131048 | 131064 => ErrorClass::Sender,
+        133000 | 133005 | 133006 | 133008..=133010 | 133015 | 133016 => ErrorClass::Sender,
+        100 | 130497 | 131008 | 131009 | 131020 | 131030 | 131041 | 131047 | 131051..=131053 | 131055 => {
+            ErrorClass::Configuration
+        }
+        131059 | 131060 | 131062 | 131063 | 131200..=131299 => ErrorClass::Configuration,
+        132000 | 132001 | 132005 | 132007 | 132008 | 132012 | 132015 | 132016 | 132018 | 132068 | 132069 => {
+            ErrorClass::Configuration
+        }
+        134011 | 134100..=134102 | 138000..=138999 | 139000..=139999 | 147000..=147999 | 200005..=200007 => {
+            ErrorClass::Configuration
+        }
+        2388001 | 2388012 | 2388019 | 2388040 | 2388047 | 2388072 | 2388073 | 2388091 | 2388093 | 2388103
+        | 2388293 | 2388299 | 2494100 => ErrorClass::Configuration,
+        _ => return None,
+    })
 }
 
 /// Answers begin their message with `(#131026) `.

@@ -37,7 +37,7 @@ fn code(value: &Value) -> Option<u32> {
 }
 
 fn refusal(code: u32, received: &Received, confidential: &Confidential<'_>) -> Outcome {
-    let class = errors::known(code).map(|(_, class, _)| *class);
+    let class = errors::class_of_code(code);
     match class {
         Some(ErrorClass::InDoubt) => in_doubt(&code.to_string(), received.words(confidential)),
         Some(class) => {

@@ -167,7 +167,7 @@ fn facts(console: &Console, case: &Case, look: &Look, words: &'static Words) -> 
         words,
         look,
         case,
-        status: words.status(verification.status().as_str()),
+        status: words.status(verification.status()),
         messages: messages.collect(),
         tries_left: case.snapshot.policy.max_checks.saturating_sub(verification.failed_checks),
     };

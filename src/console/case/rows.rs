@@ -80,7 +80,7 @@ pub fn row(
         clock: look.clock_with_millis(line.at),
         since_start: format!("+{}", span(line.at.since(start), look.language)),
         since_before: format!("+{}", span(line.at.since(before), look.language)),
-        source: words.source(&line.source).to_owned(),
+        source: words.source(&line.source).unwrap_or(&line.source).to_owned(),
         stale: line.stale,
         explained: line
             .error
@@ -92,7 +92,7 @@ pub fn row(
     }
 }
 
-fn explained(code: &str, explanation: &Explanation, look: &Look) -> Explained {
+fn explained(code: &str, explanation: &'static Explanation, look: &Look) -> Explained {
     Explained {
         code: plain(code),
         text: explanation.text(look.language),

@@ -1,425 +1,136 @@
-//! What the page of a verification says.
+//! The page of a verification.
 
-use crate::language::Language;
+use crate::store::Status;
 use crate::timeline::{Kind, Mood};
+use crate::verification::state::Ending;
 
-pub struct Words {
-    /// In place of a number that is no longer kept.
-    pub removed: &'static str,
-    pub title: &'static str,
-    pub tell_customer: &'static str,
-    pub to_do: &'static str,
-    pub timeline: &'static str,
-    pub timeline_caption: &'static str,
-    pub what: &'static str,
-    pub when: &'static str,
-    pub since_start: &'static str,
-    pub since_before: &'static str,
-    pub said_by: &'static str,
-    pub evidence: &'static str,
-    pub stale: &'static str,
-    pub reason: &'static str,
-    pub event: &'static str,
-    pub message: &'static str,
-    pub reported_at: &'static str,
-    pub recorded: &'static str,
-    pub cause: &'static str,
-    pub who_acts: &'static str,
-    pub fix: &'static str,
-    pub where_time_went: &'static str,
-    pub in_all: &'static str,
-    pub as_table: &'static str,
-    pub stretch: &'static str,
-    pub channel: &'static str,
-    pub lasted: &'static str,
-    pub from: &'static str,
-    pub until: &'static str,
-    pub still: &'static str,
-    pub no_time: &'static str,
-    pub facts: &'static str,
-    pub id: &'static str,
-    pub client_ref: &'static str,
-    pub app: &'static str,
-    pub profile: &'static str,
-    pub locale: &'static str,
-    pub country: &'static str,
-    pub requested_at: &'static str,
-    pub expires_at: &'static str,
-    pub status: &'static str,
-    pub tries_left: &'static str,
-    pub messages: &'static str,
-    pub link: &'static str,
-    pub copy: &'static str,
-    pub print: &'static str,
-    pub live: &'static str,
-    pub live_paused: &'static str,
-    pub live_lost: &'static str,
-    pub pause: &'static str,
-    pub resume: &'static str,
-    pub conversation: &'static str,
-    pub actions: &'static str,
-    pub actions_note: &'static str,
-    pub reason_label: &'static str,
-    pub reason_hint: &'static str,
-    pub reveal: &'static str,
-    pub reveal_does: &'static str,
-    pub revealed: &'static str,
-    pub revealed_until: &'static str,
-    pub hide: &'static str,
-    pub resend: &'static str,
-    pub resend_does: &'static str,
-    pub resend_channel: &'static str,
-    pub same_channel: &'static str,
-    pub next: &'static str,
-    pub next_does: &'static str,
-    pub cancel: &'static str,
-    pub cancel_does: &'static str,
-    pub ended: &'static str,
-    pub done: &'static str,
-    pub not_done: &'static str,
-    pub reason_missing: &'static str,
-    pub not_pending: &'static str,
-    pub too_early: &'static str,
-    pub resend_limit: &'static str,
-    pub no_next_step: &'static str,
-    pub no_step_on_channel: &'static str,
-    pub sources: [(&'static str, &'static str); 3],
-    pub statuses: [(&'static str, &'static str); 5],
-    pub printed: &'static str,
-    moods: Moods,
-    kinds: Kinds,
-}
-
-/// A word beside the picture of a mood.
-struct Moods {
-    good: &'static str,
-    waiting: &'static str,
-    trouble: &'static str,
-    over: &'static str,
-}
-
-/// One word or two for each kind of row.
-struct Kinds {
-    requested: &'static str,
-    message_queued: &'static str,
-    send_started: &'static str,
-    send_accepted: &'static str,
-    send_refused: &'static str,
-    send_in_doubt: &'static str,
-    status_sent: &'static str,
-    status_delivered: &'static str,
-    status_read: &'static str,
-    status_failed: &'static str,
-    status_unknown: &'static str,
-    fell_back: &'static str,
-    gave_up: &'static str,
-    check_passed: &'static str,
-    check_failed: &'static str,
-    checks_exhausted: &'static str,
-    resend_requested: &'static str,
-    step_skipped: &'static str,
-    reply_received: &'static str,
-    code_disowned: &'static str,
-    operator_acted: &'static str,
-    expired: &'static str,
-    canceled: &'static str,
-    erased: &'static str,
-}
-
-impl Words {
-    pub fn of(language: Language) -> &'static Self {
-        match language {
-            Language::English => &ENGLISH,
-            Language::German => &GERMAN,
-        }
+words! {
+    texts {
+        /// In place of a number that was erased.
+        removed: "number removed", "Nummer entfernt";
+        title: "Verification", "Verifizierung";
+        tell_customer: "Tell the customer", "Sagen Sie dem Kunden";
+        to_do: "What to do", "Was zu tun ist";
+        timeline: "What happened", "Was geschah";
+        timeline_caption: "Everything that happened, oldest first", "Alles, was geschah, das Älteste zuerst";
+        what: "What", "Was";
+        when: "Time", "Zeit";
+        since_start: "Since start", "Seit Beginn";
+        since_before: "Since previous row", "Seit der Zeile davor";
+        said_by: "Source", "Laut";
+        evidence: "Evidence", "Beleg";
+        stale: "changed nothing", "änderte nichts";
+        reason: "Reason", "Grund";
+        event: "Event", "Ereignis";
+        message: "Message", "Nachricht";
+        reported_at: "Provider’s time", "Zeit des Anbieters";
+        recorded: "Recorded", "Aufgezeichnet";
+        cause: "Cause", "Ursache";
+        who_acts: "Who has to act", "Wer handelt";
+        fix: "How to fix it", "Was hilft";
+        where_time_went: "Where the time went", "Wo die Zeit blieb";
+        in_all: "in total", "insgesamt";
+        as_table: "Show as a table", "Als Tabelle zeigen";
+        stretch: "Phase", "Abschnitt";
+        channel: "Channel", "Kanal";
+        lasted: "Duration", "Dauer";
+        from: "From", "Von";
+        until: "Until", "Bis";
+        still: "ongoing", "dauert noch an";
+        no_time: "Nothing took any time yet.", "Noch ist keine Zeit vergangen.";
+        facts: "Details", "Einzelheiten";
+        id: "Id", "Kennung";
+        client_ref: "Reference of the app", "Referenz der App";
+        app: "App", "App";
+        profile: "Profile", "Profil";
+        locale: "Language of the message", "Sprache der Nachricht";
+        country: "Country", "Land";
+        requested_at: "Requested", "Angefordert";
+        expires_at: "Valid until", "Gültig bis";
+        status: "Status", "Status";
+        tries_left: "Tries left", "Verbleibende Versuche";
+        messages: "Messages", "Nachrichten";
+        link: "Copy link", "Link kopieren";
+        copy: "Copy", "Kopieren";
+        print: "Print", "Drucken";
+        live: "Live", "Live";
+        live_paused: "Paused", "Angehalten";
+        live_lost: "Not live: reload the page to see what is new", "Nicht mehr live: laden Sie die Seite neu, um Neues zu sehen";
+        pause: "Pause", "Anhalten";
+        resume: "Resume", "Fortsetzen";
+        conversation: "What this person wrote", "Was diese Person schrieb";
+        actions: "Actions", "Eingreifen";
+        actions_note: "Each action is written to the audit log with your name and your reason.", "Jeder Eingriff steht mit Ihrem Namen und Ihrem Grund im Prüfprotokoll.";
+        reason_label: "Reason", "Grund";
+        reason_hint: "for example the ticket’s number", "zum Beispiel die Nummer des Tickets";
+        reveal: "Show the number", "Nummer zeigen";
+        reveal_does: "Shows it in full for one minute.", "Zeigt sie eine Minute lang vollständig.";
+        revealed: "The number in full", "Die vollständige Nummer";
+        revealed_until: "It is hidden again after one minute.", "Nach einer Minute wird sie wieder verborgen.";
+        hide: "Hide now", "Jetzt verbergen";
+        resend: "Send the code again", "Code erneut senden";
+        resend_does: "Sends the same code again. Its expiry does not change.", "Derselbe Code noch einmal. Er bleibt bis zur selben Zeit gültig.";
+        resend_channel: "By", "Per";
+        same_channel: "the same channel", "demselben Kanal";
+        next: "Start the next channel now", "Nächsten Kanal jetzt beginnen";
+        next_does: "Does not wait for the deadline of the current step.", "Wartet nicht auf die Frist des laufenden Schritts.";
+        cancel: "Cancel the verification", "Verifizierung abbrechen";
+        cancel_does: "The code becomes invalid. This cannot be undone.", "Der Code gilt dann nicht mehr. Das lässt sich nicht rückgängig machen.";
+        ended: "This verification has ended; nothing more can be sent.", "Diese Verifizierung ist beendet; es kann nichts mehr gesendet werden.";
+        done: "Done.", "Erledigt.";
+        not_done: "Not done.", "Nicht ausgeführt.";
+        reason_missing: "Please give a reason of at most 240 characters.", "Bitte geben Sie einen Grund mit höchstens 240 Zeichen an.";
+        not_pending: "The verification has already ended.", "Die Verifizierung ist bereits beendet.";
+        too_early: "It is too early for another send; possible from", "Für einen weiteren Versand ist es zu früh; möglich ab";
+        resend_limit: "The code was sent as often as the profile allows.", "Der Code wurde so oft gesendet, wie das Profil erlaubt.";
+        no_next_step: "The last channel is already in progress.", "Der letzte Kanal läuft bereits.";
+        no_step_on_channel: "The profile has no step on this channel.", "Das Profil hat keinen Schritt auf diesem Kanal.";
+        printed: "Printed", "Gedruckt";
     }
-
-    pub fn kind(&self, kind: Kind) -> &'static str {
-        let kinds = &self.kinds;
-        match kind {
-            Kind::Requested => kinds.requested,
-            Kind::MessageQueued => kinds.message_queued,
-            Kind::SendStarted => kinds.send_started,
-            Kind::SendAccepted => kinds.send_accepted,
-            Kind::SendRefused => kinds.send_refused,
-            Kind::SendInDoubt => kinds.send_in_doubt,
-            Kind::StatusSent => kinds.status_sent,
-            Kind::StatusDelivered => kinds.status_delivered,
-            Kind::StatusRead => kinds.status_read,
-            Kind::StatusFailed => kinds.status_failed,
-            Kind::StatusUnknown => kinds.status_unknown,
-            Kind::FellBack => kinds.fell_back,
-            Kind::GaveUp => kinds.gave_up,
-            Kind::CheckPassed => kinds.check_passed,
-            Kind::CheckFailed => kinds.check_failed,
-            Kind::ChecksExhausted => kinds.checks_exhausted,
-            Kind::ResendRequested => kinds.resend_requested,
-            Kind::StepSkipped => kinds.step_skipped,
-            Kind::ReplyReceived => kinds.reply_received,
-            Kind::CodeDisowned => kinds.code_disowned,
-            Kind::OperatorActed => kinds.operator_acted,
-            Kind::Expired => kinds.expired,
-            Kind::Canceled => kinds.canceled,
-            Kind::Erased => kinds.erased,
-        }
+    match status(Status) {
+        Status::Pending => "pending", "läuft";
+        Status::Ended(Ending::Approved) => "approved", "bestätigt";
+        Status::Ended(Ending::Expired) => "expired", "abgelaufen";
+        Status::Ended(Ending::Canceled) => "canceled", "abgebrochen";
+        Status::Ended(Ending::Exhausted) => "locked after too many tries", "nach zu vielen Versuchen gesperrt";
     }
-
-    pub fn mood(&self, mood: Mood) -> &'static str {
-        match mood {
-            Mood::Good => self.moods.good,
-            Mood::Waiting => self.moods.waiting,
-            Mood::Trouble => self.moods.trouble,
-            Mood::Over => self.moods.over,
-        }
+    // A word next to the icon.
+    match mood(Mood) {
+        Mood::Good => "In order", "In Ordnung";
+        Mood::Waiting => "In progress", "Läuft";
+        Mood::Trouble => "Needs attention", "Handlungsbedarf";
+        Mood::Over => "Ended", "Beendet";
     }
-
-    /// Who said it; a channel is called by its own name.
-    pub fn source<'a>(&self, source: &'a str) -> &'a str
-    where
-        Self: 'a,
-    {
-        self.sources.iter().find(|(name, _)| *name == source).map_or(source, |(_, word)| word)
+    match kind(Kind) {
+        Kind::Requested => "Requested", "Angefordert";
+        Kind::MessageQueued => "Queued", "Eingereiht";
+        Kind::SendStarted => "Sending", "Versand";
+        Kind::SendAccepted => "Accepted", "Angenommen";
+        Kind::SendRefused => "Refused", "Abgelehnt";
+        Kind::SendInDoubt => "In doubt", "Ungewiss";
+        Kind::StatusSent => "Sent", "Gesendet";
+        Kind::StatusDelivered => "Delivered", "Zugestellt";
+        Kind::StatusRead => "Read", "Gelesen";
+        Kind::StatusFailed => "Failed", "Fehlgeschlagen";
+        Kind::StatusUnknown => "Unknown status", "Unbekannter Status";
+        Kind::FellBack => "Next channel", "Nächster Kanal";
+        Kind::GaveUp => "Gave up", "Aufgegeben";
+        Kind::CheckPassed => "Right code", "Richtiger Code";
+        Kind::CheckFailed => "Wrong code", "Falscher Code";
+        Kind::ChecksExhausted => "Locked", "Gesperrt";
+        Kind::ResendRequested => "Resend", "Noch einmal";
+        Kind::StepSkipped => "Skipped", "Übersprungen";
+        Kind::ReplyReceived => "Reply", "Antwort";
+        Kind::CodeDisowned => "Not requested", "Nicht angefordert";
+        Kind::Erased => "Erased", "Gelöscht";
+        Kind::OperatorActed => "Staff", "Mitarbeiter";
+        Kind::Expired => "Expired", "Abgelaufen";
+        Kind::Canceled => "Canceled", "Abgebrochen";
     }
-
-    /// `status` as the API writes it.
-    pub fn status<'a>(&self, status: &'a str) -> &'a str
-    where
-        Self: 'a,
-    {
-        self.statuses.iter().find(|(name, _)| *name == status).map_or(status, |(_, word)| word)
+    // By the name that the API uses; a channel has no entry and is called by its own name.
+    find source {
+        "app" => "app", "App";
+        "twotick" => "twotick", "twotick";
+        "operator" => "staff", "Mitarbeiter";
     }
 }
-
-const ENGLISH: Words = Words {
-    removed: "number removed",
-    title: "Verification",
-    tell_customer: "Tell the customer",
-    to_do: "What to do",
-    timeline: "What happened",
-    timeline_caption: "Everything that happened, oldest first",
-    what: "What",
-    when: "Time",
-    since_start: "Since start",
-    since_before: "Since row before",
-    said_by: "Said by",
-    evidence: "Evidence",
-    stale: "changed nothing",
-    reason: "Reason",
-    event: "Event",
-    message: "Message",
-    reported_at: "Provider’s time",
-    recorded: "Recorded",
-    cause: "Cause",
-    who_acts: "Who acts",
-    fix: "What helps",
-    where_time_went: "Where the time went",
-    in_all: "in all",
-    as_table: "Show as table",
-    stretch: "Stretch",
-    channel: "Channel",
-    lasted: "Lasted",
-    from: "From",
-    until: "Until",
-    still: "still going on",
-    no_time: "Nothing took any time yet.",
-    facts: "Details",
-    id: "Id",
-    client_ref: "Reference of the app",
-    app: "App",
-    profile: "Profile",
-    locale: "Language of the message",
-    country: "Country",
-    requested_at: "Requested",
-    expires_at: "Good until",
-    status: "Status",
-    tries_left: "Tries left",
-    messages: "Messages",
-    link: "Copy link",
-    copy: "Copy",
-    print: "Print",
-    live: "Live",
-    live_paused: "Paused",
-    live_lost: "Not live: reload the page to see what is new",
-    pause: "Pause",
-    resume: "Go on",
-    conversation: "What this person wrote",
-    actions: "Actions",
-    actions_note: "Each is written to the audit log with your name and your reason.",
-    reason_label: "Reason",
-    reason_hint: "for example the ticket’s number",
-    reveal: "Show the number",
-    reveal_does: "Shows it in full for one minute.",
-    revealed: "The number in full",
-    revealed_until: "It is hidden again after one minute.",
-    hide: "Hide now",
-    resend: "Send the code again",
-    resend_does: "The same code once more. It stays good until the same time.",
-    resend_channel: "By",
-    same_channel: "the same channel",
-    next: "Start the next channel now",
-    next_does: "Does not wait for the deadline of the current step.",
-    cancel: "Cancel the verification",
-    cancel_does: "The code is no longer good. This cannot be undone.",
-    ended: "This verification has ended; nothing can be sent any more.",
-    done: "Done.",
-    not_done: "Not done.",
-    reason_missing: "Please give a reason of at most 240 characters.",
-    not_pending: "The verification has ended already.",
-    too_early: "It is too early for another send; possible from",
-    resend_limit: "The code was sent as often as the profile allows.",
-    no_next_step: "The last channel is already in progress.",
-    no_step_on_channel: "The profile has no step on this channel.",
-    sources: [("app", "app"), ("twotick", "twotick"), ("operator", "staff")],
-    statuses: [
-        ("pending", "pending"),
-        ("approved", "approved"),
-        ("expired", "expired"),
-        ("canceled", "canceled"),
-        ("exhausted", "locked after too many tries"),
-    ],
-    printed: "Printed",
-    moods: Moods { good: "In order", waiting: "Under way", trouble: "Needs attention", over: "Ended" },
-    kinds: Kinds {
-        requested: "Requested",
-        message_queued: "Queued",
-        send_started: "Sending",
-        send_accepted: "Accepted",
-        send_refused: "Refused",
-        send_in_doubt: "In doubt",
-        status_sent: "Sent",
-        status_delivered: "Delivered",
-        status_read: "Read",
-        status_failed: "Failed",
-        status_unknown: "Unknown status",
-        fell_back: "Next channel",
-        gave_up: "Gave up",
-        check_passed: "Right code",
-        check_failed: "Wrong code",
-        checks_exhausted: "Locked",
-        resend_requested: "Once more",
-        step_skipped: "Skipped",
-        reply_received: "Reply",
-        code_disowned: "Not requested",
-        erased: "Erased",
-        operator_acted: "Staff",
-        expired: "Expired",
-        canceled: "Canceled",
-    },
-};
-
-const GERMAN: Words = Words {
-    removed: "Nummer entfernt",
-    title: "Verifizierung",
-    tell_customer: "Sagen Sie dem Kunden",
-    to_do: "Was zu tun ist",
-    timeline: "Was geschah",
-    timeline_caption: "Alles, was geschah, das Älteste zuerst",
-    what: "Was",
-    when: "Zeit",
-    since_start: "Seit Beginn",
-    since_before: "Seit der Zeile davor",
-    said_by: "Laut",
-    evidence: "Beleg",
-    stale: "änderte nichts",
-    reason: "Grund",
-    event: "Ereignis",
-    message: "Nachricht",
-    reported_at: "Zeit des Anbieters",
-    recorded: "Aufgezeichnet",
-    cause: "Ursache",
-    who_acts: "Wer handelt",
-    fix: "Was hilft",
-    where_time_went: "Wo die Zeit blieb",
-    in_all: "insgesamt",
-    as_table: "Als Tabelle zeigen",
-    stretch: "Abschnitt",
-    channel: "Kanal",
-    lasted: "Dauer",
-    from: "Von",
-    until: "Bis",
-    still: "dauert noch an",
-    no_time: "Noch ist keine Zeit vergangen.",
-    facts: "Einzelheiten",
-    id: "Kennung",
-    client_ref: "Referenz der App",
-    app: "App",
-    profile: "Profil",
-    locale: "Sprache der Nachricht",
-    country: "Land",
-    requested_at: "Angefordert",
-    expires_at: "Gültig bis",
-    status: "Status",
-    tries_left: "Verbleibende Versuche",
-    messages: "Nachrichten",
-    link: "Link kopieren",
-    copy: "Kopieren",
-    print: "Drucken",
-    live: "Live",
-    live_paused: "Angehalten",
-    live_lost: "Nicht mehr live: laden Sie die Seite neu, um Neues zu sehen",
-    pause: "Anhalten",
-    resume: "Fortsetzen",
-    conversation: "Was diese Person schrieb",
-    actions: "Eingreifen",
-    actions_note: "Jeder Eingriff steht mit Ihrem Namen und Ihrem Grund im Prüfprotokoll.",
-    reason_label: "Grund",
-    reason_hint: "zum Beispiel die Nummer des Tickets",
-    reveal: "Nummer zeigen",
-    reveal_does: "Zeigt sie eine Minute lang vollständig.",
-    revealed: "Die vollständige Nummer",
-    revealed_until: "Nach einer Minute wird sie wieder verborgen.",
-    hide: "Jetzt verbergen",
-    resend: "Code erneut senden",
-    resend_does: "Derselbe Code noch einmal. Er bleibt bis zur selben Zeit gültig.",
-    resend_channel: "Per",
-    same_channel: "demselben Kanal",
-    next: "Nächsten Kanal jetzt beginnen",
-    next_does: "Wartet nicht auf die Frist des laufenden Schritts.",
-    cancel: "Verifizierung abbrechen",
-    cancel_does: "Der Code gilt dann nicht mehr. Das lässt sich nicht rückgängig machen.",
-    ended: "Diese Verifizierung ist beendet; es kann nichts mehr gesendet werden.",
-    done: "Erledigt.",
-    not_done: "Nicht ausgeführt.",
-    reason_missing: "Bitte geben Sie einen Grund mit höchstens 240 Zeichen an.",
-    not_pending: "Die Verifizierung ist bereits beendet.",
-    too_early: "Für einen weiteren Versand ist es zu früh; möglich ab",
-    resend_limit: "Der Code wurde so oft gesendet, wie das Profil erlaubt.",
-    no_next_step: "Der letzte Kanal läuft bereits.",
-    no_step_on_channel: "Das Profil hat keinen Schritt auf diesem Kanal.",
-    sources: [("app", "App"), ("twotick", "twotick"), ("operator", "Mitarbeiter")],
-    statuses: [
-        ("pending", "läuft"),
-        ("approved", "bestätigt"),
-        ("expired", "abgelaufen"),
-        ("canceled", "abgebrochen"),
-        ("exhausted", "nach zu vielen Versuchen gesperrt"),
-    ],
-    printed: "Gedruckt",
-    moods: Moods { good: "In Ordnung", waiting: "Läuft", trouble: "Handlungsbedarf", over: "Beendet" },
-    kinds: Kinds {
-        requested: "Angefordert",
-        message_queued: "Eingereiht",
-        send_started: "Versand",
-        send_accepted: "Angenommen",
-        send_refused: "Abgelehnt",
-        send_in_doubt: "Ungewiss",
-        status_sent: "Gesendet",
-        status_delivered: "Zugestellt",
-        status_read: "Gelesen",
-        status_failed: "Fehlgeschlagen",
-        status_unknown: "Unbekannter Status",
-        fell_back: "Nächster Kanal",
-        gave_up: "Aufgegeben",
-        check_passed: "Richtiger Code",
-        check_failed: "Falscher Code",
-        checks_exhausted: "Gesperrt",
-        resend_requested: "Noch einmal",
-        step_skipped: "Übersprungen",
-        reply_received: "Antwort",
-        code_disowned: "Nicht angefordert",
-        erased: "Gelöscht",
-        operator_acted: "Mitarbeiter",
-        expired: "Abgelaufen",
-        canceled: "Abgebrochen",
-    },
-};

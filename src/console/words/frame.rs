@@ -1,123 +1,45 @@
-//! Around every page.
+//! The frame around every page.
 
 use crate::console::Role;
 use crate::console::look::Theme;
-use crate::language::Language;
 
-pub struct Words {
-    pub skip: &'static str,
-    pub navigation: &'static str,
-    pub verifications: &'static str,
-    pub conversations: &'static str,
-    pub alerts: &'static str,
-    pub audit: &'static str,
-    pub search: &'static str,
-    pub search_hint: &'static str,
-    pub preferences: &'static str,
-    pub language: &'static str,
-    pub theme: &'static str,
-    pub zone: &'static str,
-    pub browser_zone: &'static str,
-    pub apply: &'static str,
-    pub sign_out: &'static str,
-    pub sign_out_everywhere: &'static str,
-    pub copy: &'static str,
-    pub copied: &'static str,
-    pub keys: &'static str,
-    pub key_search: &'static str,
-    pub key_next: &'static str,
-    pub key_previous: &'static str,
-    pub key_open: &'static str,
-    pub key_help: &'static str,
-    pub key_note: &'static str,
-    pub close: &'static str,
-    themes: [&'static str; 3],
-    roles: [&'static str; 3],
-}
-
-impl Words {
-    pub fn of(language: Language) -> &'static Self {
-        match language {
-            Language::English => &ENGLISH,
-            Language::German => &GERMAN,
-        }
+words! {
+    texts {
+        skip: "Skip to the content", "Zum Inhalt springen";
+        navigation: "Pages", "Seiten";
+        verifications: "Verifications", "Verifizierungen";
+        conversations: "Conversations", "Unterhaltungen";
+        alerts: "Alerts", "Meldungen";
+        audit: "Audit log", "Protokoll";
+        search: "Search", "Suchen";
+        search_hint: "Number, id or reference", "Nummer, Kennung, Referenz";
+        preferences: "Preferences", "Einstellungen";
+        language: "Language", "Sprache";
+        theme: "Colours", "Farben";
+        zone: "Time zone", "Zeitzone";
+        browser_zone: "this browser", "dieser Browser";
+        apply: "Apply", "Übernehmen";
+        sign_out: "Sign out", "Abmelden";
+        sign_out_everywhere: "Sign out everywhere", "Überall abmelden";
+        copy: "Copy", "Kopieren";
+        copied: "Copied", "Kopiert";
+        keys: "Keys", "Tasten";
+        key_search: "to the search box", "zum Suchfeld";
+        key_next: "next row", "nächste Zeile";
+        key_previous: "previous row", "vorige Zeile";
+        key_open: "open the row", "Zeile öffnen";
+        key_help: "this list", "diese Liste";
+        key_note: "They work while no input field has the focus.", "Sie wirken, solange in kein Feld getippt wird.";
+        close: "Close", "Schließen";
     }
-
-    pub fn theme(&self, theme: Theme) -> &'static str {
-        match theme {
-            Theme::System => self.themes[0],
-            Theme::Light => self.themes[1],
-            Theme::Dark => self.themes[2],
-        }
+    match theme(Theme) {
+        Theme::System => "system setting", "wie das System";
+        Theme::Light => "light", "hell";
+        Theme::Dark => "dark", "dunkel";
     }
-
-    pub fn role(&self, role: Role) -> &'static str {
-        match role {
-            Role::Viewer => self.roles[0],
-            Role::Support => self.roles[1],
-            Role::Operator => self.roles[2],
-        }
+    match role(Role) {
+        Role::Viewer => "viewer", "Ansicht";
+        Role::Support => "support", "Support";
+        Role::Operator => "operator", "Betrieb";
     }
 }
-
-const ENGLISH: Words = Words {
-    skip: "Skip to the content",
-    navigation: "Pages",
-    verifications: "Verifications",
-    conversations: "Conversations",
-    alerts: "Alerts",
-    audit: "Audit log",
-    search: "Search",
-    search_hint: "Number, id or reference",
-    preferences: "Preferences",
-    language: "Language",
-    theme: "Colours",
-    zone: "Time zone",
-    browser_zone: "this browser",
-    apply: "Apply",
-    sign_out: "Sign out",
-    sign_out_everywhere: "Sign out everywhere",
-    copy: "Copy",
-    copied: "Copied",
-    keys: "Keys",
-    key_search: "to the search box",
-    key_next: "next row",
-    key_previous: "row before",
-    key_open: "open the row",
-    key_help: "this list",
-    key_note: "They work while no field is being typed in.",
-    close: "Close",
-    themes: ["as the system", "light", "dark"],
-    roles: ["viewer", "support", "operator"],
-};
-
-const GERMAN: Words = Words {
-    skip: "Zum Inhalt springen",
-    navigation: "Seiten",
-    verifications: "Verifizierungen",
-    conversations: "Unterhaltungen",
-    alerts: "Meldungen",
-    audit: "Protokoll",
-    search: "Suchen",
-    search_hint: "Nummer, Kennung, Referenz",
-    preferences: "Einstellungen",
-    language: "Sprache",
-    theme: "Farben",
-    zone: "Zeitzone",
-    browser_zone: "dieser Browser",
-    apply: "Übernehmen",
-    sign_out: "Abmelden",
-    sign_out_everywhere: "Überall abmelden",
-    copy: "Kopieren",
-    copied: "Kopiert",
-    keys: "Tasten",
-    key_search: "zum Suchfeld",
-    key_next: "nächste Zeile",
-    key_previous: "vorige Zeile",
-    key_open: "Zeile öffnen",
-    key_help: "diese Liste",
-    key_note: "Sie wirken, solange in kein Feld getippt wird.",
-    close: "Schließen",
-    themes: ["wie das System", "hell", "dunkel"],
-    roles: ["Ansicht", "Support", "Betrieb"],
-};

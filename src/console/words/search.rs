@@ -1,152 +1,76 @@
-//! Of the search.
+//! The search.
 
-use crate::language::Language;
-
-pub struct Words {
-    pub title: &'static str,
-    pub recognised: &'static str,
-    pub verification: &'static str,
-    pub message: &'static str,
-    pub wamid: &'static str,
-    pub carrier_id: &'static str,
-    pub number: &'static str,
-    pub last_four: &'static str,
-    pub reference: &'static str,
-    /// Nothing of all that.
-    pub text: &'static str,
-    pub not_your_role: &'static str,
-    pub which_country: &'static str,
-    pub nothing: &'static str,
-    pub try_this: &'static str,
-    pub tips: [(&'static str, &'static str); 5],
-    pub as_list: &'static str,
-    pub range: &'static str,
-    pub search: &'static str,
-    pub last_four_note: &'static str,
-    pub ranges: [&'static str; 3],
-    countries: [(&'static str, &'static str); 24],
+words! {
+    texts {
+        title: "Search", "Suche";
+        recognised: "Recognised as:", "Verstanden als:";
+        verification: "verification id", "Kennung einer Verifizierung";
+        message: "message id", "Kennung einer Nachricht";
+        wamid: "WhatsApp message id", "Kennung einer Nachricht bei WhatsApp";
+        carrier_id: "carrier's message id", "Kennung einer Nachricht beim Netzbetreiber";
+        number: "phone number", "Telefonnummer";
+        last_four: "last four digits of a number", "letzte vier Ziffern einer Nummer";
+        reference: "reference of an app", "Referenz einer App";
+        /// For anything else.
+        text: "reference of an app or a carrier's message id", "Referenz einer App oder Kennung eines Netzbetreibers";
+        not_your_role: "Your role may not search by number. Search by an id or an app's reference.", "Ihre Rolle sucht nicht nach Nummern. Eine Kennung oder die Referenz einer App geht.";
+        which_country: "Searched in several countries. Add + and the country code to be sure.", "In mehreren Ländern versucht. Mit + und Landesvorwahl ist die Suche eindeutig.";
+        nothing: "Nothing found", "Nichts gefunden";
+        try_this: "What can be searched for:", "Danach lässt sich suchen:";
+        as_list: "Show as a list, with filters", "Als Liste mit Filtern zeigen";
+        range: "From the", "Aus den";
+        search: "Search again", "Noch einmal suchen";
+        last_four_note: "Different numbers can end in the same digits: compare the name or the time with the caller before you give any information.", "Verschiedene Nummern können gleich enden: Vergleichen Sie Namen oder Uhrzeit mit den Angaben am Telefon, bevor Sie Auskunft geben.";
+        tip_number: "a phone number, in any notation", "eine Telefonnummer, in jeder Schreibweise";
+        tip_last_four: "its last four digits, with a time", "ihre letzten vier Ziffern, mit einem Zeitraum";
+        tip_id: "an id of twotick, or a link to a page of this console", "eine unserer Kennungen oder ein Link auf eine Seite dieser Konsole";
+        tip_reference: "the reference that the app gave (client_ref), in full", "die Referenz, die die App vergeben hat (client_ref), vollständig";
+        tip_provider: "the id that WhatsApp or the carrier gave the message", "die Kennung, die WhatsApp oder der Netzbetreiber der Nachricht gab";
+    }
+    // By the index of the range, from the shortest.
+    match range(usize) {
+        0 => "last 24 hours", "letzten 24 Stunden";
+        1 => "last 7 days", "letzten 7 Tagen";
+        _ => "last 30 days", "letzten 30 Tagen";
+    }
+    // By the ISO 3166 code: countries from which callers are likely. Of others, the code is shown.
+    find country {
+        "DE" => "Germany", "Deutschland";
+        "AT" => "Austria", "Österreich";
+        "CH" => "Switzerland", "Schweiz";
+        "US" => "United States", "Vereinigte Staaten";
+        "CA" => "Canada", "Kanada";
+        "GB" => "United Kingdom", "Vereinigtes Königreich";
+        "IE" => "Ireland", "Irland";
+        "FR" => "France", "Frankreich";
+        "NL" => "Netherlands", "Niederlande";
+        "BE" => "Belgium", "Belgien";
+        "LU" => "Luxembourg", "Luxemburg";
+        "IT" => "Italy", "Italien";
+        "ES" => "Spain", "Spanien";
+        "PT" => "Portugal", "Portugal";
+        "PL" => "Poland", "Polen";
+        "CZ" => "Czechia", "Tschechien";
+        "DK" => "Denmark", "Dänemark";
+        "SE" => "Sweden", "Schweden";
+        "NO" => "Norway", "Norwegen";
+        "FI" => "Finland", "Finnland";
+        "TR" => "Türkiye", "Türkei";
+        "UA" => "Ukraine", "Ukraine";
+        "IN" => "India", "Indien";
+        "BR" => "Brazil", "Brasilien";
+    }
 }
 
 impl Words {
-    pub fn of(language: Language) -> &'static Self {
-        match language {
-            Language::English => &ENGLISH,
-            Language::German => &GERMAN,
-        }
-    }
-
-    /// By its ISO 3166 code; those from which callers are likely, of the others the code is shown.
-    pub fn country(&self, code: &str) -> Option<&'static str> {
-        self.countries.iter().find(|(known, _)| *known == code).map(|(_, name)| *name)
+    /// Examples of what can be searched for, each with its meaning.
+    pub fn tips(&self) -> [(&'static str, &'static str); 5] {
+        [
+            ("+49 1522 8817386", self.tip_number),
+            ("7386", self.tip_last_four),
+            ("ver_…  msg_…", self.tip_id),
+            ("order-17", self.tip_reference),
+            ("wamid.…", self.tip_provider),
+        ]
     }
 }
-
-const ENGLISH: Words = Words {
-    title: "Search",
-    recognised: "Taken for:",
-    verification: "id of a verification",
-    message: "id of a message",
-    wamid: "WhatsApp's id of a message",
-    carrier_id: "carrier's id of a message",
-    number: "phone number",
-    last_four: "last four digits of a number",
-    reference: "reference of an app",
-    text: "reference of an app or a carrier's id",
-    not_your_role: "Your role does not search by number. An id or an app's reference works.",
-    which_country: "It was tried in several countries. Type it with + and the country code to be sure.",
-    nothing: "Nothing found",
-    try_this: "What can be searched for:",
-    tips: [
-        ("+49 1522 8817386", "a phone number, in any notation"),
-        ("7386", "its last four digits, with a time"),
-        ("ver_…  msg_…", "an id of ours, or a link to a page of this console"),
-        ("order-17", "the reference that the app gave (client_ref), whole"),
-        ("wamid.…", "the id that WhatsApp or the carrier gave the message"),
-    ],
-    as_list: "Show as a list, with filters",
-    range: "Of the",
-    search: "Search again",
-    last_four_note: "Different numbers can end alike: compare name or time with the caller before you say anything.",
-    ranges: ["last 24 hours", "last 7 days", "last 30 days"],
-    countries: [
-        ("DE", "Germany"),
-        ("AT", "Austria"),
-        ("CH", "Switzerland"),
-        ("US", "United States"),
-        ("CA", "Canada"),
-        ("GB", "United Kingdom"),
-        ("IE", "Ireland"),
-        ("FR", "France"),
-        ("NL", "Netherlands"),
-        ("BE", "Belgium"),
-        ("LU", "Luxembourg"),
-        ("IT", "Italy"),
-        ("ES", "Spain"),
-        ("PT", "Portugal"),
-        ("PL", "Poland"),
-        ("CZ", "Czechia"),
-        ("DK", "Denmark"),
-        ("SE", "Sweden"),
-        ("NO", "Norway"),
-        ("FI", "Finland"),
-        ("TR", "Türkiye"),
-        ("UA", "Ukraine"),
-        ("IN", "India"),
-        ("BR", "Brazil"),
-    ],
-};
-
-const GERMAN: Words = Words {
-    title: "Suche",
-    recognised: "Verstanden als:",
-    verification: "Kennung einer Verifizierung",
-    message: "Kennung einer Nachricht",
-    wamid: "Kennung einer Nachricht bei WhatsApp",
-    carrier_id: "Kennung einer Nachricht beim Netzbetreiber",
-    number: "Telefonnummer",
-    last_four: "letzte vier Ziffern einer Nummer",
-    reference: "Referenz einer App",
-    text: "Referenz einer App oder Kennung eines Netzbetreibers",
-    not_your_role: "Ihre Rolle sucht nicht nach Nummern. Eine Kennung oder die Referenz einer App geht.",
-    which_country: "In mehreren Ländern versucht. Mit + und Landesvorwahl ist die Suche eindeutig.",
-    nothing: "Nichts gefunden",
-    try_this: "Danach lässt sich suchen:",
-    tips: [
-        ("+49 1522 8817386", "eine Telefonnummer, in jeder Schreibweise"),
-        ("7386", "ihre letzten vier Ziffern, mit einem Zeitraum"),
-        ("ver_…  msg_…", "eine unserer Kennungen oder ein Link auf eine Seite dieser Konsole"),
-        ("order-17", "die Referenz, die die App vergeben hat (client_ref), vollständig"),
-        ("wamid.…", "die Kennung, die WhatsApp oder der Netzbetreiber der Nachricht gab"),
-    ],
-    as_list: "Als Liste mit Filtern zeigen",
-    range: "Aus den",
-    search: "Noch einmal suchen",
-    last_four_note: "Verschiedene Nummern können gleich enden: Vergleichen Sie Namen oder Uhrzeit mit den Angaben am Telefon, bevor Sie Auskunft geben.",
-    ranges: ["letzten 24 Stunden", "letzten 7 Tagen", "letzten 30 Tagen"],
-    countries: [
-        ("DE", "Deutschland"),
-        ("AT", "Österreich"),
-        ("CH", "Schweiz"),
-        ("US", "Vereinigte Staaten"),
-        ("CA", "Kanada"),
-        ("GB", "Vereinigtes Königreich"),
-        ("IE", "Irland"),
-        ("FR", "Frankreich"),
-        ("NL", "Niederlande"),
-        ("BE", "Belgien"),
-        ("LU", "Luxemburg"),
-        ("IT", "Italien"),
-        ("ES", "Spanien"),
-        ("PT", "Portugal"),
-        ("PL", "Polen"),
-        ("CZ", "Tschechien"),
-        ("DK", "Dänemark"),
-        ("SE", "Schweden"),
-        ("NO", "Norwegen"),
-        ("FI", "Finnland"),
-        ("TR", "Türkei"),
-        ("UA", "Ukraine"),
-        ("IN", "Indien"),
-        ("BR", "Brasilien"),
-    ],
-};

@@ -3,10 +3,10 @@ use std::time::{Duration, Instant};
 use wiremock::matchers::{body_json, header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use super::super::errors::class_of;
+use super::super::errors::{class_of, class_of_code};
 use super::*;
 use crate::channel::testing::{Played, raw_server};
-use crate::explain::{self, Codes};
+use crate::explain::{self, Origin};
 use crate::verification::values::{Alias, ErrorClass, Outcome, ProviderRef};
 
 const PATIENT: Duration = Duration::from_secs(10);
@@ -181,13 +181,14 @@ fn every_code_has_its_class() {
     for (class, codes) in table {
         for code in *codes {
             assert_eq!(class_of(*code), *class, "{code}");
-            seen.extend(
-                u32::try_from(*code).ok().and_then(explain::meta_code).map(explain::Explanation::code),
-            );
+            let number = u32::try_from(*code).ok();
+            let explained = number.and_then(explain::meta_code);
+            assert_eq!(number.and_then(class_of_code).is_some(), explained.is_some(), "{code}");
+            seen.extend(explained.map(explain::Explanation::code));
         }
     }
-    for entry in explain::all().filter(|entry| matches!(entry.codes, Codes::Meta { .. })) {
-        assert!(seen.contains(&entry.code()), "{} is not asserted here", entry.code());
+    for entry in Origin::Meta.entries() {
+        assert!(seen.contains(entry.code()), "{} is not asserted here", entry.code());
     }
 }
 

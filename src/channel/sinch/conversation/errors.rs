@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
+use crate::channel::meta::class_of_code;
 use crate::channel::wire::Text;
 use crate::channel::{scrub, status};
-use crate::explain;
 use crate::verification::values::{DeliveryError, ErrorClass};
 
 /// `reason` of a report.
@@ -39,10 +39,10 @@ impl Reason<'_> {
     }
 }
 
-/// `None` for a number that is not in Meta's table: then Sinch's own code says more.
+/// `None` for a number that Meta does not document: then Sinch's own code says more.
 fn meta(code: &str) -> Option<(String, ErrorClass)> {
     let number = code.trim().parse().ok()?;
-    Some((u32::to_string(&number), explain::meta_code(number)?.class()?))
+    Some((u32::to_string(&number), class_of_code(number)?))
 }
 
 fn class_of(code: &str, sub_code: Option<&str>) -> ErrorClass {
