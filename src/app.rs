@@ -45,7 +45,8 @@ use crate::config::{self, Config, Loaded};
 use crate::console;
 use crate::courier::{Channels, Courier};
 use crate::health::Monitor;
-use crate::http::{self, CustomCode, Hosts, Lifecycle, Services};
+use crate::http::{self, CustomCode, Hosts, Services};
+use crate::lifecycle::{Lifecycle, draining};
 use crate::store::sled::{self, OpenError, SledStore};
 use crate::store::{self, Errand, Store, StoreError};
 use crate::sweeps::{self, Keep, NeededTemplate, Sweeps};
@@ -220,7 +221,8 @@ pub async fn build(
     let (lifecycle, serving) = watch::channel(Lifecycle::Serving);
     let names: Vec<_> = channels.now().keys().cloned().collect();
     let monitor = Arc::new(Monitor::new(metrics.clone(), Arc::clone(&store), clock.clone(), names));
-    tokio::spawn(Arc::clone(&monitor).run(draining(serving.clone())));
+    let (sampling, mut stop) = (Arc::clone(&monitor), serving.clone());
+    tokio::spawn(async move { sampling.run(draining(&mut stop)).await });
     let console = console::share(console_services(config, &store, &vault, &clock, &serving, &monitor));
     let pages_console = console.clone();
     let shared = http::share(Services {
@@ -463,12 +465,6 @@ fn app_names(config: &Config) -> Vec<AppName> {
 /// As the HTTP side looks them up.
 fn by_text(channels: &Channels) -> BTreeMap<String, Arc<Channel>> {
     channels.iter().map(|(name, channel)| (name.to_string(), Arc::clone(channel))).collect()
-}
-
-/// Ready when the server begins to stop.
-async fn draining(mut lifecycle: watch::Receiver<Lifecycle>) {
-    // An error means that the process ends anyway.
-    let _ = lifecycle.wait_for(|phase| *phase == Lifecycle::Draining).await;
 }
 
 /// `None` only for a name that the configuration's check lets nobody have.

@@ -48,7 +48,7 @@ use tokio::sync::watch;
 use crate::changing::Changing;
 use crate::clock::Clock;
 use crate::health::Monitor;
-use crate::http::Lifecycle;
+use crate::lifecycle::Lifecycle;
 use crate::phone::HomeCountry;
 use crate::store::{Audit, AuditAction, Order, Store};
 use crate::vault::Vault;

@@ -39,6 +39,7 @@ use crate::changing::Changing;
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::health::Monitor;
+use crate::lifecycle::Lifecycle;
 use crate::store::Store;
 use crate::vault::Vault;
 use crate::verification::Policy;
@@ -144,13 +145,6 @@ pub struct Profile {
 pub enum CustomCode {
     Allowed,
     Refused,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lifecycle {
-    Serving,
-    /// Stopping: not ready for more; who waits or streams is sent away, everything else is finished.
-    Draining,
 }
 
 /// [`Services`] with what the handlers of all workers share besides. One for both listeners.

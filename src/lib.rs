@@ -30,12 +30,17 @@ pub mod explain;
 pub mod failpoint;
 #[cfg(not(fuzzing))]
 pub mod health;
+pub mod hex;
 #[cfg(not(fuzzing))]
 pub mod http;
+pub mod http_client;
 pub mod language;
+pub mod lifecycle;
 pub mod phone;
 #[cfg(not(fuzzing))]
 pub mod sandbox;
+#[cfg(not(fuzzing))]
+pub mod sse;
 pub mod store;
 #[cfg(not(fuzzing))]
 pub mod sweeps;

@@ -131,7 +131,7 @@ impl Sweeps {
             if hesitates {
                 return Ok(codes);
             }
-            let days = vault.forget_days(earlier(now, keep))?;
+            let days = vault.forget_days(now - keep)?;
             if days > 0 {
                 tracing::info!(days, "keys of days past their retention were destroyed");
                 metrics::counter!("twotick_day_keys_destroyed_total").increment(days as u64);
@@ -150,9 +150,9 @@ impl Sweeps {
             return Ok(0);
         }
         let before = Retention {
-            verifications: earlier(now, self.keep.timelines),
-            inbound: earlier(now, self.keep.personal),
-            audit: earlier(now, self.keep.audit),
+            verifications: now - self.keep.timelines,
+            inbound: now - self.keep.personal,
+            audit: now - self.keep.audit,
         };
         let (mut removed, took) = (0, Stopwatch::start());
         while !self.stopping.load(Ordering::Relaxed) {
@@ -293,11 +293,6 @@ fn hesitation(vault: &Vault, now: Timestamp) -> Timestamp {
         }
         Some(_) | None => Timestamp::from_millis(0),
     }
-}
-
-fn earlier(now: Timestamp, by: Duration) -> Timestamp {
-    let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_millis(now.as_millis().saturating_sub(by))
 }
 
 /// The jobs at work.

@@ -4,12 +4,12 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
+use reqwest::{Client, RequestBuilder, Response};
 use secrecy::ExposeSecret;
 
 use super::door::{self, EraseRequest, Known, NONCE};
 use super::erase::Erased;
+use crate::http_client;
 use crate::store::sled::{self, OpenError};
 
 /// A server that has a turn under way answers later than at once.
@@ -54,7 +54,7 @@ impl Running {
         let known =
             door::find(data).map_err(|source| AskError::Notice { path: data.join("operator"), source })?;
         let known = known.ok_or_else(in_use)?;
-        let client = client().timeout(PROOF_WITHIN).build().map_err(failed)?;
+        let client = http_client::builder(&known.url).timeout(PROOF_WITHIN).build().map_err(failed)?;
         let nonce = Known::nonce();
         let asked = client.get(format!("{}/operator/hello", known.url)).header(NONCE, &nonce);
         let is_proven = match asked.send().await {
@@ -78,7 +78,7 @@ impl Running {
     }
 
     pub async fn erase(&self, request: &EraseRequest) -> Result<Erased, AskError> {
-        let client = client().timeout(TIMEOUT).build().map_err(failed)?;
+        let client = http_client::builder(self.url()).timeout(TIMEOUT).build().map_err(failed)?;
         let body = serde_json::to_string(request).map_err(|error| AskError::Failed(error.to_string()))?;
         let asked = self.post(&client, "erase").header("content-type", "application/json").body(body);
         let answer = asked.send().await.map_err(failed)?;
@@ -96,7 +96,7 @@ impl Running {
         out: &mut (dyn Write + Send),
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<u64, AskError> {
-        let client = client().read_timeout(SILENCE).build().map_err(failed)?;
+        let client = http_client::builder(self.url()).read_timeout(SILENCE).build().map_err(failed)?;
         let mut answer = self.post(&client, "backup").send().await.map_err(failed)?;
         if !answer.status().is_success() {
             return Err(AskError::Failed(format!("it answered {}", answer.status())));
@@ -129,10 +129,4 @@ async fn is_proof(known: &Known, nonce: &str, mut answer: Response) -> bool {
 
 fn failed(error: reqwest::Error) -> AskError {
     AskError::Failed(error.without_url().to_string())
-}
-
-fn client() -> ClientBuilder {
-    // Fails when one is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().tls_certs_only([]).redirect(Policy::none())
 }

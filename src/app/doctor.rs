@@ -14,6 +14,7 @@ use crate::channel::Settings;
 use crate::clock::Clock;
 use crate::config::{Config, Loaded};
 use crate::courier::Channels;
+use crate::http_client;
 use crate::store::Store;
 use crate::store::sled::{self, Chain, OpenError};
 use crate::sweeps::NeededTemplate;
@@ -357,19 +358,8 @@ async fn text_of(url: &str) -> Result<String, String> {
 }
 
 async fn answer(url: &str) -> Result<reqwest::Response, String> {
-    // Fails when one is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
-    // Without TLS no certificates are needed on the machine.
-    let client = if url.starts_with("http://") { client.no_proxy().tls_certs_only([]) } else { client };
-    let client = client.build().map_err(|error| error.to_string())?;
-    client.get(url).send().await.map_err(|error| {
-        let mut cause: &dyn std::error::Error = &error;
-        while let Some(deeper) = cause.source() {
-            cause = deeper;
-        }
-        cause.to_string()
-    })
+    let client = http_client::builder(url).timeout(PATIENCE).build().map_err(|error| error.to_string())?;
+    client.get(url).send().await.map_err(|error| http_client::cause(&error))
 }
 
 fn good(what: &str, text: String) -> Finding {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::plain::plain;
 use super::words::audit::Words;
 use super::{Action, Console, Frame, Place, Refusal, Signed};
+use crate::hex;
 use crate::store::{AuditAction, AuditRecord, StoreError};
 use crate::vault::CannotOpen;
 use crate::verification::values::{Timestamp, UserName, VerificationId};
@@ -163,7 +164,7 @@ impl<'a> Exported<'a> {
             verification: entry.verification,
             reason: reason.as_ref().and_then(|reason| reason.as_ref().ok()).cloned(),
             detail: entry.detail.as_deref(),
-            hash: hexadecimal(&record.hash),
+            hash: hex::encode(&record.hash),
         }
     }
 }
@@ -184,7 +185,7 @@ impl Row {
             reason,
             detail: entry.detail.as_deref().map(plain),
             by: entry.by,
-            hash: hexadecimal(&hash),
+            hash: hex::encode(&hash),
         }
     }
 
@@ -192,10 +193,6 @@ impl Row {
     fn short_hash(&self) -> &str {
         self.hash.get(..12).unwrap_or_default()
     }
-}
-
-fn hexadecimal(hash: &[u8]) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `2026-11-22`

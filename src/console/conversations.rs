@@ -8,11 +8,11 @@ use askama::Template;
 use secrecy::SecretString;
 
 use super::alerts::{position, sixteen_bytes};
-use super::case::hexadecimal;
 use super::masking::Masker;
 use super::plain::plain;
 use super::words::conversations::Words;
 use super::{Action, Console, Frame, Place, Refusal, Signed};
+use crate::hex;
 use crate::phone::Phone;
 use crate::store::{self, DeliveryState, Filter, Intent, Person, Snapshot};
 use crate::vault::CannotOpen;
@@ -104,7 +104,7 @@ pub async fn list(
                 {
                     who.number = known;
                 }
-                let url = number.map(|name| format!("/console/conversations/{}", hexadecimal(name)));
+                let url = number.map(|name| format!("/console/conversations/{}", hex::encode(&name.0)));
                 people.push(PersonRow { key, url, who, last: message, count: 1, has_disowned });
             }
         }
@@ -114,7 +114,7 @@ pub async fn list(
         words,
         people,
         is_further: before.is_some(),
-        next: kept.next.map(|next| hexadecimal(NumberIndex(next))),
+        next: kept.next.map(|next| hex::encode(&next)),
     })
 }
 
@@ -179,14 +179,14 @@ pub async fn of_person(
     super::page(&PersonPage {
         frame: Frame::of(&console, &request, &signed, Place::Conversations, title),
         words,
-        path: format!("/console/conversations/{}", hexadecimal(number)),
+        path: format!("/console/conversations/{}", hex::encode(&number.0)),
         who,
         has_disowned: messages.iter().any(|message| message.is_disowned),
         messages,
         verifications: page.items.iter().map(|snapshot| VerificationRow::of(snapshot, words)).collect(),
         has_more_verifications: page.next.is_some(),
         is_further: before.is_some(),
-        next: kept.next.map(|next| hexadecimal(NumberIndex(next))),
+        next: kept.next.map(|next| hex::encode(&next)),
     })
 }
 

@@ -299,9 +299,7 @@ impl<'a> Searcher<'a> {
     async fn last_four(&self, digits: &str) -> Result<Found, Refusal> {
         let now = self.console.clock.now();
         let back = Duration::from_secs(self.hours * 3_600);
-        let since = crate::verification::values::Timestamp::from_millis(
-            now.as_millis().saturating_sub(i64::try_from(back.as_millis()).unwrap_or(i64::MAX)),
-        );
+        let since = now - back;
         let tail = self.console.vault.number_tail(digits);
         self.console.looked_up(self.signed, Lookup::Tail(tail)).await?;
         let filters = Filters { tail: Some(tail), since: Some(since), ..Filters::default() };

@@ -11,6 +11,7 @@ use super::handsets::{Channel, Happening, Number};
 use super::journal::{Outcome, Request};
 use super::player::Player;
 use super::twilio;
+use crate::hex;
 
 /// Ten concatenated SMS of 153 characters, the most that carriers commonly join.
 pub(super) const TEXT_LIMIT: usize = 1_530;
@@ -87,7 +88,7 @@ pub(super) async fn send(
                 .json(json!({"error": {"code": "invalid_request", "title": title}}));
         }
     };
-    let id = format!("sms-{}", super::webhooks::hex(&player.fresh_id()[..10]));
+    let id = format!("sms-{}", hex::encode(&player.fresh_id()[..10]));
     player.journal.write(Request {
         channel: Channel::Sms,
         id: Some(id.clone()),

@@ -18,6 +18,7 @@ use super::handsets::{Channel, Happening, Number};
 use super::journal::{Outcome, Request};
 use super::player::Player;
 use super::scenario::Answer;
+use crate::hex;
 
 /// The account and business number of the webhooks, as in the commented configuration and Meta's samples.
 const BUSINESS_ACCOUNT_ID: &str = "102290129340398";
@@ -345,7 +346,7 @@ fn wamid(to: &Number, fresh: &[u8; 32]) -> String {
     let mut bytes = vec![0x1c, 0x18, to.digits().len() as u8];
     bytes.extend_from_slice(to.digits().as_bytes());
     bytes.extend_from_slice(&[0x15, 0x02, 0x00, 0x11, 0x18, 0x12]);
-    bytes.extend_from_slice(super::webhooks::hex(&fresh[..9]).to_uppercase().as_bytes());
+    bytes.extend_from_slice(hex::encode(&fresh[..9]).to_uppercase().as_bytes());
     bytes.push(0);
     format!("wamid.{}", STANDARD.encode(bytes))
 }
@@ -443,7 +444,7 @@ impl Refusal {
     }
 
     fn answer(&self, player: &Player) -> HttpResponse {
-        let trace = super::webhooks::hex(&player.fresh_id()[..11]);
+        let trace = hex::encode(&player.fresh_id()[..11]);
         let mut error = json!({
             "message": self.message,
             "type": self.kind,

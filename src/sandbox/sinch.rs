@@ -16,6 +16,7 @@ use super::journal::{Outcome, Request};
 use super::player::Player;
 use super::scenario::{Answer, Sms, Step};
 use super::webhooks::{Taken, Webhooks};
+use crate::hex;
 
 /// Signs the reports.
 pub const WEBHOOK_SECRET: &str = "sandbox-sinch-secret";
@@ -71,7 +72,7 @@ pub(super) async fn batch(
     let Some(room) = player.room() else {
         return HttpResponse::TooManyRequests().insert_header((header::RETRY_AFTER, "1")).finish();
     };
-    let id = super::webhooks::hex(&player.fresh_id()[..13]).to_uppercase();
+    let id = hex::encode(&player.fresh_id()[..13]).to_uppercase();
     match sms(&player, id, body) {
         Ok(message) => {
             player.note_request(&message, Outcome::Accepted, Happening::Accepted);
@@ -125,7 +126,7 @@ pub(super) async fn send(
             "too many messages are under way",
         );
     };
-    let id = super::webhooks::hex(&player.fresh_id()[..13]).to_uppercase();
+    let id = hex::encode(&player.fresh_id()[..13]).to_uppercase();
     let message = match conversation(&player, id, project_id.into_inner(), body) {
         Ok(message) => message,
         Err(why) => return refusal(StatusCode::BAD_REQUEST, "INVALID_ARGUMENT", &why),
@@ -343,7 +344,7 @@ impl Player {
             Step::Failed => (Status::Failed, Happening::Failed),
             Step::Disowned => {
                 self.handsets.note(&message.to, message.medium, Happening::Disowned);
-                let id = super::webhooks::hex(&self.fresh_id()[..13]).to_uppercase();
+                let id = hex::encode(&self.fresh_id()[..13]).to_uppercase();
                 if let Some(body) = message.disowned(&id, super::now()) {
                     self.tell_of_sinch(message, &body).await;
                 }

@@ -14,6 +14,7 @@ use super::journal::{Outcome, Request};
 use super::player::Player;
 use super::webhooks::Call;
 use crate::channel::twilio::{SIGNATURE, sign};
+use crate::hex;
 
 /// The error code of scenario 09.
 const UNREACHABLE: &str = "30003";
@@ -76,7 +77,7 @@ pub(super) async fn send(
         Err((code, message)) => return refused(400, code, message),
     };
     let Order { to, number, from, text, callback } = order;
-    let id = format!("SM{}", super::webhooks::hex(&player.fresh_id()[..16]));
+    let id = format!("SM{}", hex::encode(&player.fresh_id()[..16]));
     player.journal.write(Request {
         channel: Channel::Sms,
         id: Some(id.clone()),

@@ -17,9 +17,10 @@ use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
 use super::super::SetupError;
-use super::super::signature::{BadSignature, keyed, nibble};
+use super::super::signature::{BadSignature, keyed};
 use super::super::webhook::{NotHeard, Webhook};
 use super::template::{Piece, UnknownPlaceholder, split};
+use crate::hex;
 
 /// The header of a report that holds its signature, unless the configuration names another.
 pub const SIGNATURE_HEADER: &str = "x-signature-256";
@@ -284,7 +285,7 @@ impl Form {
             Prefix::Maybe(_) => behind.unwrap_or(header),
         };
         match self.encoding {
-            Encoding::Hex => hex(digits),
+            Encoding::Hex => hex::decode(digits),
             Encoding::Base64 => BASE64_STANDARD.decode(digits).ok(),
         }
         .filter(|bytes| !bytes.is_empty())
@@ -315,13 +316,6 @@ impl Key {
     }
 }
 
-fn hex(digits: &[u8]) -> Option<Vec<u8>> {
-    if digits.len() % 2 == 1 {
-        return None;
-    }
-    digits.chunks_exact(2).map(|pair| Some(nibble(pair[0])? << 4 | nibble(pair[1])?)).collect()
-}
-
 fn unix_seconds(header: &[u8]) -> Option<i64> {
     // Longer ones are milliseconds, or no time at all.
     const MOST_DIGITS: usize = 11;
@@ -342,13 +336,7 @@ fn basic_credentials(header: &[u8]) -> Option<Vec<u8>> {
 /// A secret for the address where the configuration has none: nobody can guess it who does not know `credential`, which
 /// the carrier knows anyway.
 pub fn derived_path_secret(credential: &SecretString) -> SecretString {
-    use std::fmt::Write as _;
     let mut mac: Hmac<Sha256> = keyed(credential);
     mac.update(b"twotick, the secret of an address for reports");
-    let half = &mac.finalize().into_bytes()[..16];
-    let mut secret = String::with_capacity(2 * half.len());
-    for byte in half {
-        let _ = write!(secret, "{byte:02x}"); // writing to a string cannot fail
-    }
-    secret.into()
+    hex::encode(&mac.finalize().into_bytes()[..16]).into()
 }

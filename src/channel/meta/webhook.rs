@@ -20,6 +20,7 @@ use crate::channel::status::{self, Meaning};
 use crate::channel::webhook::Told;
 use crate::channel::wire::Text;
 use crate::channel::{Alert, Delivery, Inbound, Readable, Severity, Unknown, lenient};
+use crate::hex;
 use crate::verification::values::{Alias, DeliveryError, ErrorClass, Report, ReportStatus, Timestamp};
 use message::Message;
 
@@ -61,7 +62,7 @@ fn fingerprint(parts: &[&str]) -> String {
         hasher.update(part);
         hasher.update([0]);
     }
-    hasher.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&hasher.finalize()[..16])
 }
 
 fn read_strictly<'a>(body: &[u8], owners: Owners<'a>) -> Sorted<'a> {

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::channel::SetupError;
 use crate::channel::signature::{BadSignature, keyed};
 use crate::channel::webhook::Webhook;
+use crate::hex;
 
 /// The header that holds the signature.
 pub const SIGNATURE: &str = "x-twilio-signature";
@@ -52,7 +53,7 @@ impl Keys {
             return Err(BadSignature::Malformed);
         }
         let parameters = match webhook.query_pairs().find(|(name, _)| name == BODY_HASH) {
-            Some((_, hash)) if hash == hex(&Sha256::digest(webhook.body)) => String::new(),
+            Some((_, hash)) if hash == hex::encode(&Sha256::digest(webhook.body)) => String::new(),
             Some(_) => return Err(BadSignature::Wrong),
             None => parameters(webhook.body),
         };
@@ -134,10 +135,6 @@ fn spellings(url: &str) -> Vec<String> {
     let (host, port) =
         authority.rsplit_once(':').filter(|(_, port)| is_port(port)).unwrap_or((authority, usual));
     vec![format!("{scheme}://{host}{tail}"), format!("{scheme}://{host}:{port}{tail}")]
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
