@@ -45,14 +45,14 @@ use crate::config::{self, Config, Loaded};
 use crate::console;
 use crate::courier::{Channels, Courier};
 use crate::health::Monitor;
-use crate::http::{self, CustomCode, Hosts, Services};
+use crate::http::{self, Hosts, Services};
 use crate::lifecycle::{Lifecycle, draining};
 use crate::store::sled::{self, OpenError, SledStore};
 use crate::store::{self, Errand, Store, StoreError};
 use crate::sweeps::{self, Keep, NeededTemplate, Sweeps};
 use crate::vault::{KeysError, Vault};
 use crate::verification::policy::{Content, Step};
-use crate::verification::values::{AppName, ChannelName, UserName};
+use crate::verification::values::{AppName, ChannelName};
 use crate::verification::{Policy, Verification};
 use reload::Changeable;
 
@@ -204,12 +204,7 @@ pub async fn build(
         Arc::clone(&vault),
         Arc::clone(&channels),
         clock.clone(),
-        Keep {
-            personal: config.retention.personal,
-            timelines: config.retention.timelines,
-            audit: config.retention.audit,
-            alarm_bytes: config.store.alarm_bytes,
-        },
+        Keep { retention: config.retention, alarm_bytes: config.store.alarm_bytes },
         needed_templates(config),
         metrics.clone(),
     )))
@@ -229,7 +224,7 @@ pub async fn build(
         store: Arc::clone(&store),
         vault: Arc::clone(&vault),
         clock: clock.clone(),
-        apps: apps(config),
+        apps: config.apps.clone(),
         profiles: Changing::new(profiles(config)),
         channels: Changing::new(by_text(&channels.now())),
         lifecycle: serving,
@@ -289,7 +284,7 @@ async fn open(
     key_loss: KeyLoss,
 ) -> Result<(Vault, SledStore, mpsc::UnboundedReceiver<Errand>), StartError> {
     let (config, rates) = (config.clone(), rates(config));
-    let apps: BTreeSet<_> = config.apps.iter().map(|app| AppName::new(&app.name)).collect();
+    let apps: BTreeSet<_> = config.apps.iter().map(|app| app.name.clone()).collect();
     let opening = tokio::task::spawn_blocking(move || {
         folder::prepare(&config)?;
         let (master, path) = (config.keys.master.clone(), folder::data_path(&config).to_owned());
@@ -424,11 +419,6 @@ fn channels(config: &Config) -> Result<Channels, Unusable> {
     channel::all(settings)
 }
 
-fn apps(config: &Config) -> Vec<http::App> {
-    let app = |app: &config::App| http::App { name: AppName::new(&app.name), keys: app.api_keys.clone() };
-    config.apps.iter().map(app).collect()
-}
-
 fn console_services(
     config: &Config,
     store: &Arc<dyn Store>,
@@ -443,7 +433,7 @@ fn console_services(
         clock: clock.clone(),
         monitor: Arc::clone(monitor),
         lifecycle: lifecycle.clone(),
-        users: Changing::new(console_users(config)),
+        users: Changing::new(config.console.users.clone()),
         // Its name was checked.
         time_zone: TimeZone::get(&config.console.time_zone).unwrap_or(TimeZone::UTC),
         home_country: config.console.home_country,
@@ -454,32 +444,13 @@ fn console_services(
     }
 }
 
-fn console_users(config: &Config) -> Vec<console::User> {
-    config.console.users.iter().filter_map(console_user).collect()
-}
-
 fn app_names(config: &Config) -> Vec<AppName> {
-    config.apps.iter().map(|app| AppName::new(&app.name)).collect()
+    config.apps.iter().map(|app| app.name.clone()).collect()
 }
 
 /// As the HTTP side looks them up.
 fn by_text(channels: &Channels) -> BTreeMap<String, Arc<Channel>> {
     channels.iter().map(|(name, channel)| (name.to_string(), Arc::clone(channel))).collect()
-}
-
-/// `None` only for a name that the configuration's check lets nobody have.
-fn console_user(user: &config::ConsoleUser) -> Option<console::User> {
-    Some(console::User {
-        name: UserName::parse(&user.name).ok()?,
-        role: match user.role {
-            config::Role::Viewer => console::Role::Viewer,
-            config::Role::Support => console::Role::Support,
-            config::Role::Operator => console::Role::Operator,
-        },
-        password_hash: user.password_hash.clone(),
-        language: user.language,
-        apps: user.apps.as_ref().map(|apps| apps.iter().map(|app| AppName::new(app)).collect()),
-    })
 }
 
 /// Under which names the admin listener is called.
@@ -500,8 +471,7 @@ async fn to_console() -> HttpResponse {
 fn profiles(config: &Config) -> BTreeMap<String, http::Profile> {
     let profile = |(name, profile): (&String, &config::Profile)| {
         let policy = Arc::new(policy(config, name, profile));
-        let custom_code = if profile.allow_custom_code { CustomCode::Allowed } else { CustomCode::Refused };
-        (name.clone(), http::Profile { policy, custom_code })
+        (name.clone(), http::Profile { policy, custom_code: profile.custom_code })
     };
     config.profiles.iter().map(profile).collect()
 }
@@ -574,7 +544,7 @@ fn warn_of_stand_ins(config: &Config) {
         if channel.kind.usual_address().is_some_and(|usual| usual != address) {
             tracing::warn!(
                 channel = name,
-                kind = channel.kind.word(),
+                kind = channel.kind.kind().as_str(),
                 address,
                 "this channel does not send by its provider but by a stand-in: nobody's phone rings"
             );

@@ -12,6 +12,7 @@
 //! `ARCHITECTURE.md` has the map, the invariants, and where to change what. The fuzz targets (`fuzz/`) are built of the
 //! rooms that read what strangers write, without those that serve.
 
+pub mod access;
 #[cfg(not(fuzzing))]
 pub mod app;
 pub mod changing;
@@ -37,6 +38,7 @@ pub mod http_client;
 pub mod language;
 pub mod lifecycle;
 pub mod phone;
+pub mod retention;
 #[cfg(not(fuzzing))]
 pub mod sandbox;
 #[cfg(not(fuzzing))]

@@ -21,7 +21,6 @@ use super::{
 };
 use crate::verification::values::{ErrorClass, Outcome};
 
-pub use super::status::Meaning;
 use proof::Verifier;
 pub use proof::{
     Encoding, Hash, Prefix, Proof, SIGNATURE_HEADER, SIGNED_PLACEHOLDERS, Signature, Signed, TOLERANCE,

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::channels::Kind;
 use super::problem::suggestion;
 use super::reader::{Section, Slot, as_table};
 use super::sections::{Known, NAME, all, is_locale, is_name};
 use super::tree::Table;
 use super::values::format_duration;
 use super::{Autofill, Profile, Step, StepContent};
-use crate::channel::Carries;
+use crate::access::CustomCode;
+use crate::channel::{Carries, Kind};
 use crate::texts::Encoding;
 use crate::verification::locale::look_up;
 
@@ -60,6 +60,8 @@ fn profile(slot: &Slot<'_>, known: &Known, built_in: &Table) -> Option<Profile> 
     let default_locale = locale_slot
         .text("a locale, such as \"en\" or \"pt-BR\"", |text| is_locale(text).then(|| text.to_owned()));
     let allow_custom_code = section.defaulted("allow_custom_code").boolean();
+    let custom_code =
+        allow_custom_code.map(|allow| if allow { CustomCode::Allowed } else { CustomCode::Refused });
     let autofill = autofill(&mut section);
     let steps_slot = section.required("steps");
     let steps = steps(&steps_slot, known);
@@ -77,7 +79,7 @@ fn profile(slot: &Slot<'_>, known: &Known, built_in: &Table) -> Option<Profile> 
         max_checks: max_checks?,
         resend_after: resend_after?,
         default_locale: default_locale?,
-        allow_custom_code: allow_custom_code?,
+        custom_code: custom_code?,
         autofill: autofill?,
         steps: steps.into_iter().collect::<Option<_>>().filter(|steps: &Vec<Step>| !steps.is_empty())?,
     };
@@ -216,7 +218,7 @@ fn content(
         Carries::Template => (template, text, "template"),
         Carries::Text => (text, template, "text"),
         Carries::ById => {
-            let kind = kind.word();
+            let kind = kind.as_str();
             for slot in [template, text].into_iter().filter(|slot| slot.is_set()) {
                 slot.problem(format!(
                     "not allowed on a channel of kind \"{kind}\" that names its own content"
@@ -225,7 +227,7 @@ fn content(
             return Some(StepContent::ById);
         }
     };
-    let kind = kind.word();
+    let kind = kind.as_str();
     if other.is_set() {
         other.problem(format!("not allowed on a channel of kind \"{kind}\", which sends a {name}"));
     } else if !wanted.is_set() {

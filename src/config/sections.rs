@@ -13,9 +13,12 @@ use super::profiles::profiles;
 use super::reader::{Section, Slot};
 use super::tree::Table;
 use super::values::{Address, SecretRule};
-use super::{App, Backend, Button, Config, Keys, Retention, Server, Store, Template, Text};
+use super::{Backend, Button, Config, Keys, Server, Store, Template, Text};
+use crate::access::App;
+use crate::retention::Retention;
 use crate::texts;
 use crate::verification::locale::canonical;
+use crate::verification::values::AppName;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -175,9 +178,9 @@ fn apps(slot: &Slot<'_>) -> Option<Vec<App>> {
 fn app(slot: &Slot<'_>, before: &[App]) -> Option<App> {
     let mut section = slot.table("a table: [[apps]] with name and api_keys")?;
     let name_slot = section.required("name");
-    let name = name_slot.text(NAME, |name| is_name(name).then(|| name.to_owned()));
-    if let Some(name) = name.as_deref()
-        && before.iter().any(|app| app.name == name)
+    let name = name_slot.text(NAME, |name| is_name(name).then(|| AppName::new(name)));
+    if let Some(name) = &name
+        && before.iter().any(|app| app.name == *name)
     {
         name_slot.problem("another app has this name; each needs its own");
     }

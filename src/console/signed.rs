@@ -9,7 +9,8 @@ use actix_web::{FromRequest, HttpRequest, web};
 
 use super::look::Look;
 use super::sessions::{Token, TokenHash};
-use super::{Action, Console, Refusal, Role, cookies};
+use super::{Action, Console, Refusal, cookies};
+use crate::access::Role;
 use crate::hex;
 use crate::vault::Vault;
 use crate::verification::values::{AppName, UserName};

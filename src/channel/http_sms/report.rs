@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::super::status::{self, Meaning};
+use super::super::status;
 use super::super::wire::{self, Text};
 use super::super::{Delivery, Unknown, lenient, reason, scrub};
 use crate::verification::values::{DeliveryError, ErrorClass, MessageId, Report, ReportStatus, Timestamp};
@@ -64,17 +64,17 @@ impl Default for Fields {
 
 /// What the carrier's own words mean, before those that many carriers have.
 #[derive(Clone, Debug, Default)]
-pub struct Words(BTreeMap<String, Meaning>);
+pub struct Words(BTreeMap<String, ReportStatus>);
 
 impl Words {
-    /// Adds a word. `Err` where a word that differs only in case or separators has another meaning.
-    pub fn add(&mut self, word: &str, meaning: Meaning) -> Result<(), ContradictoryWord> {
-        let known = *self.0.entry(status::plain(word)).or_insert(meaning);
-        if known == meaning { Ok(()) } else { Err(ContradictoryWord) }
+    /// Adds a word. A failure is [`status::FAILED`]. `Err` where a word that differs only in case or separators has another meaning.
+    pub fn add(&mut self, word: &str, meaning: ReportStatus) -> Result<(), ContradictoryWord> {
+        let known = self.0.entry(status::plain(word)).or_insert_with(|| meaning.clone());
+        if *known == meaning { Ok(()) } else { Err(ContradictoryWord) }
     }
 
-    fn meaning(&self, word: &str) -> Option<Meaning> {
-        self.0.get(&status::plain(word)).copied().or_else(|| status::meaning(word))
+    fn meaning(&self, word: &str) -> Option<ReportStatus> {
+        self.0.get(&status::plain(word)).cloned().or_else(|| status::meaning(word))
     }
 }
 
@@ -169,16 +169,12 @@ impl Reading {
             return Err("it names no message: neither `id` nor `reference` can be read");
         }
         let word = item.find(place).and_then(wire::word).ok_or("it has no `status`")?;
-        let status = match self.words.meaning(&word) {
-            Some(Meaning::Sent) => Some(ReportStatus::Sent),
-            Some(Meaning::Delivered) => Some(ReportStatus::Delivered),
-            Some(Meaning::Read) => Some(ReportStatus::Read),
-            Some(Meaning::Failed) => Some(ReportStatus::Failed(self.failure(item, &word))),
-            None => {
+        let known = self.words.meaning(&word);
+        let status =
+            known.map(|status| status::explained(status, || self.failure(item, &word))).or_else(|| {
                 delivery.count(Unknown::Status);
                 status::unknown(&word)
-            }
-        };
+            });
         let reported_at = find(at).map(text).and_then(|at| {
             at.get().and_then(|at| at.trim().parse::<Timestamp>().ok()).or_else(|| at.unix_time())
         });

@@ -1,13 +1,14 @@
 //! Reports of carriers that put their fields elsewhere and have words of their own.
 
 use super::*;
+use crate::channel::status;
 
 fn reading(fields: Fields, format: Format) -> Reading {
     let mut words = Words::default();
-    words.add("8", Meaning::Sent).unwrap();
-    words.add("Handed-Over", Meaning::Delivered).unwrap();
-    words.add("expired", Meaning::Sent).unwrap();
-    assert!(words.add("handed over", Meaning::Failed).is_err(), "one word has one meaning");
+    words.add("8", ReportStatus::Sent).unwrap();
+    words.add("Handed-Over", ReportStatus::Delivered).unwrap();
+    words.add("expired", ReportStatus::Sent).unwrap();
+    assert!(words.add("handed over", status::FAILED).is_err(), "one word has one meaning");
     Reading { format, fields, words }
 }
 

@@ -7,11 +7,13 @@ use secrecy::SecretString;
 
 use super::{is_json_pointer, or, unknown_placeholder, user_and_password};
 use crate::channel::http_sms::{
-    Encoding, Fields, Format, Hash, Meaning, Place, Prefix, Proof, Reading, SIGNATURE_HEADER,
-    SIGNED_PLACEHOLDERS, Signature, Signed, TOLERANCE, TimestampHeader, Words, derived_path_secret,
+    Encoding, Fields, Format, Hash, Place, Prefix, Proof, Reading, SIGNATURE_HEADER, SIGNED_PLACEHOLDERS,
+    Signature, Signed, TOLERANCE, TimestampHeader, Words, derived_path_secret,
 };
+use crate::channel::status;
 use crate::config::reader::{Section, Slot};
 use crate::config::values::SecretRule;
+use crate::verification::values::ReportStatus;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -236,16 +238,16 @@ fn place(slot: &Slot<'_>, format: Format) -> Option<Option<Place>> {
 
 fn words(slot: &Slot<'_>) -> Option<Words> {
     let meanings = [
-        ("delivered", Meaning::Delivered),
-        ("failed", Meaning::Failed),
-        ("sent", Meaning::Sent),
-        ("read", Meaning::Read),
+        ("delivered", &ReportStatus::Delivered),
+        ("failed", &status::FAILED),
+        ("sent", &ReportStatus::Sent),
+        ("read", &ReportStatus::Read),
     ];
     let mut words = Words::default();
     let mut complete = true;
     for (word, slot) in slot.table("a table, such as { DELIVRD = \"delivered\" }")?.entries() {
         match slot.choice(&meanings) {
-            Some(meaning) if words.add(&word, meaning).is_err() => {
+            Some(meaning) if words.add(&word, meaning.clone()).is_err() => {
                 slot.problem("contradicts another of the words, which differs only in case or separators");
                 complete = false;
             }
