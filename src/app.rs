@@ -492,7 +492,7 @@ fn policy(config: &Config, name: &str, profile: &config::Profile) -> Policy {
 }
 
 /// `None` only for a step that names what the configuration does not have, which its check lets none through.
-fn policy_step(config: &Config, profile: &config::Profile, step: &config::Step) -> Option<Step> {
+fn policy_step(config: &Config, profile: &config::Profile, step: &config::ProfileStep) -> Option<Step> {
     let channel = config.channels.get(&step.channel)?;
     let content = match &step.content {
         config::StepContent::Template(name) => {

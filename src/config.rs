@@ -174,7 +174,7 @@ pub struct Profile {
     /// The last line of its text messages, by which a phone fills the code in.
     pub autofill: Option<Autofill>,
     /// 1 to 8, in order. Their deadlines together fit into `code_ttl`.
-    pub steps: Vec<Step>,
+    pub steps: Vec<ProfileStep>,
 }
 
 impl Profile {
@@ -218,7 +218,7 @@ impl Autofill {
 }
 
 #[derive(Debug, Clone)]
-pub struct Step {
+pub struct ProfileStep {
     /// The name of one of [`Config::channels`].
     pub channel: String,
     pub content: StepContent,

@@ -79,12 +79,12 @@ impl Monitor {
 
     /// Takes the next sample of the regular row.
     pub fn sample(&self) {
-        self.take(Place::OnBeat);
+        self.take(Cadence::OnBeat);
     }
 
     /// The alarms of this moment, each with the instant at which it began, the worst first.
     pub fn ongoing(&self) -> Vec<(Alarm, Timestamp)> {
-        self.take(Place::Between);
+        self.take(Cadence::Between);
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
         let alarms = seen.vitals(now, self.store.health()).alarms;
@@ -92,7 +92,7 @@ impl Monitor {
         alarms.into_iter().map(|alarm| (alarm.clone(), began(&alarm))).collect()
     }
 
-    fn take(&self, place: Place) {
+    fn take(&self, place: Cadence) {
         let sample = Sample::read(&self.metrics.render(), self.clock.now());
         let health = self.store.health();
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).take(sample, place, health);
@@ -260,7 +260,7 @@ impl fmt::Display for Alarm {
 
 /// Whether a sample belongs to the regular row, or was taken because somebody asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Cadence {
     OnBeat,
     /// The next sample takes its place, so that the row still covers the window.
     Between,
@@ -270,7 +270,7 @@ enum Place {
 struct Seen {
     samples: VecDeque<Sample>,
     /// Of the newest sample.
-    newest: Place,
+    newest: Cadence,
     channels: BTreeMap<ChannelName, Unheard>,
     /// When each alarm that goes on began.
     began: BTreeMap<(&'static str, Option<ChannelName>), Timestamp>,
@@ -285,10 +285,10 @@ struct Unheard {
 
 impl Seen {
     fn of(channels: BTreeMap<ChannelName, Unheard>) -> Self {
-        Self { samples: VecDeque::new(), newest: Place::OnBeat, channels, began: BTreeMap::new() }
+        Self { samples: VecDeque::new(), newest: Cadence::OnBeat, channels, began: BTreeMap::new() }
     }
 
-    fn take(&mut self, sample: Sample, place: Place, store: store::Health) {
+    fn take(&mut self, sample: Sample, place: Cadence, store: store::Health) {
         let now = sample.at;
         let before = self.samples.back();
         for (name, now) in &sample.channels {
@@ -296,7 +296,7 @@ impl Seen {
             let before = before.and_then(|before| before.channels.get(name));
             unheard.take(before.unwrap_or(&ChannelSample::default()), now, sample.at);
         }
-        if self.newest == Place::Between {
+        if self.newest == Cadence::Between {
             self.samples.pop_back();
         }
         if self.samples.len() == SAMPLES {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::{Client, RequestBuilder, Response};
 use secrecy::ExposeSecret;
 
-use super::door::{self, EraseRequest, Known, NONCE};
+use super::door::{self, EraseRequest, NONCE, ServerAccess};
 use super::erase::Erased;
 use crate::http_client;
 use crate::store::sled::{self, OpenError};
@@ -38,7 +38,7 @@ pub enum AskError {
 }
 
 /// A server that uses the data folder and has proven that it does.
-pub struct Running(Known);
+pub struct Running(ServerAccess);
 
 impl Running {
     /// `None`: nobody uses the folder, whatever an old notice in it says.
@@ -55,7 +55,7 @@ impl Running {
             door::find(data).map_err(|source| AskError::Notice { path: data.join("operator"), source })?;
         let known = known.ok_or_else(in_use)?;
         let client = http_client::builder(&known.url).timeout(PROOF_WITHIN).build().map_err(failed)?;
-        let nonce = Known::nonce();
+        let nonce = ServerAccess::nonce();
         let asked = client.get(format!("{}/operator/hello", known.url)).header(NONCE, &nonce);
         let is_proven = match asked.send().await {
             Ok(answer) => is_proof(&known, &nonce, answer).await,
@@ -115,7 +115,7 @@ impl Running {
     }
 }
 
-async fn is_proof(known: &Known, nonce: &str, mut answer: Response) -> bool {
+async fn is_proof(known: &ServerAccess, nonce: &str, mut answer: Response) -> bool {
     let mut proof = Vec::new();
     while let Ok(Some(chunk)) = answer.chunk().await {
         proof.extend_from_slice(&chunk);

@@ -27,7 +27,7 @@ pub use proof::{
     TimestampHeader, derived_path_secret,
 };
 pub use reply::{Pattern, Statuses, Verdict};
-pub use report::{Fields, Format, Place, Reading, Words};
+pub use report::{FieldPath, Fields, Format, Reading, StatusWords};
 use template::Values;
 pub use template::{NotATemplate, PLACEHOLDERS, Placeholder, Template, UnknownPlaceholder};
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::problem::suggestion;
 use super::reader::{Section, Slot, as_table};
-use super::sections::{Known, NAME, all, is_locale, is_name};
+use super::sections::{NAME, StepTargets, all, is_locale, is_name};
 use super::tree::Table;
 use super::values::format_duration;
-use super::{Autofill, Profile, Step, StepContent};
+use super::{Autofill, Profile, ProfileStep, StepContent};
 use crate::access::CustomCode;
 use crate::channel::{Carries, Kind};
 use crate::texts::Encoding;
@@ -20,7 +20,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 pub(super) fn profiles(
     slot: &Slot<'_>,
-    known: &Known,
+    known: &StepTargets,
     built_in: &Table,
 ) -> Option<BTreeMap<String, Profile>> {
     let section = slot.table("a table: at least one [profiles.NAME]")?;
@@ -47,7 +47,7 @@ fn default_profile(built_in: &Table) -> Option<&Table> {
     as_table(&profiles.0.values().next()?.node)
 }
 
-fn profile(slot: &Slot<'_>, known: &Known, built_in: &Table) -> Option<Profile> {
+fn profile(slot: &Slot<'_>, known: &StepTargets, built_in: &Table) -> Option<Profile> {
     let mut section = slot.table("a table: [profiles.NAME] with brand and steps")?;
     section.default_to(default_profile(built_in));
     let brand = section.required("brand").line(64);
@@ -81,7 +81,10 @@ fn profile(slot: &Slot<'_>, known: &Known, built_in: &Table) -> Option<Profile> 
         default_locale: default_locale?,
         custom_code: custom_code?,
         autofill: autofill?,
-        steps: steps.into_iter().collect::<Option<_>>().filter(|steps: &Vec<Step>| !steps.is_empty())?,
+        steps: steps
+            .into_iter()
+            .collect::<Option<_>>()
+            .filter(|steps: &Vec<ProfileStep>| !steps.is_empty())?,
     };
     for step in &profile.steps {
         warn_of_segments(&steps_slot, &profile, step, known);
@@ -123,7 +126,7 @@ fn is_domain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label) && (text.contains('.') || text == "localhost")
 }
 
-fn warn_of_segments(slot: &Slot<'_>, profile: &Profile, step: &Step, known: &Known) {
+fn warn_of_segments(slot: &Slot<'_>, profile: &Profile, step: &ProfileStep, known: &StepTargets) {
     let StepContent::Text(name) = &step.content else { return };
     let Some(Some(text)) = known.texts.get(name) else { return };
     for (locale, cost) in profile.costs(text) {
@@ -154,7 +157,7 @@ fn durations(slot: &Slot<'_>) -> Option<Vec<Duration>> {
 
 /// Each step as far as it could be read, so that the rules between them are checked all the same. No steps
 /// at all have been reported.
-fn steps(slot: &Slot<'_>, known: &Known) -> Vec<Option<Step>> {
+fn steps(slot: &Slot<'_>, known: &StepTargets) -> Vec<Option<ProfileStep>> {
     let allowed = "a list of 1 to 8 steps, such as { channel = \"sms\", text = \"otp\" }";
     let slots = slot.list(allowed, 1..=8).unwrap_or_default();
     let steps = slots.iter().enumerate().map(|(index, slot)| {
@@ -171,7 +174,7 @@ enum Deadline {
     Forbidden,
 }
 
-fn step(slot: &Slot<'_>, known: &Known, deadline: Deadline) -> Option<Step> {
+fn step(slot: &Slot<'_>, known: &StepTargets, deadline: Deadline) -> Option<ProfileStep> {
     let mut section = slot.table("a table, such as { channel = \"sms\", text = \"otp\" }")?;
     let channel_slot = section.required("channel");
     let channel = channel_slot.reference("channels", known.channels.keys());
@@ -195,7 +198,7 @@ fn step(slot: &Slot<'_>, known: &Known, deadline: Deadline) -> Option<Step> {
         warn_of_double_delivery(&within_slot, within);
     }
     section.end();
-    Some(Step { channel: channel?, content: content?, deliver_within: within })
+    Some(ProfileStep { channel: channel?, content: content?, deliver_within: within })
 }
 
 /// What the channel carries, and nothing else.
@@ -204,7 +207,7 @@ fn content(
     carried: Option<(Kind, Carries)>,
     template: &Slot<'_>,
     text: &Slot<'_>,
-    known: &Known,
+    known: &StepTargets,
 ) -> Option<StepContent> {
     let Some((kind, carries)) = carried else {
         if !template.is_set() && !text.is_set() {
@@ -271,7 +274,12 @@ fn warn_of_double_delivery(slot: &Slot<'_>, within: Option<Duration>) {
 }
 
 /// Everything a step sends must exist in the locale that is used when the app names none that does.
-fn check_locale<'s>(slot: &Slot<'_>, locale: &str, steps: impl Iterator<Item = &'s Step>, known: &Known) {
+fn check_locale<'s>(
+    slot: &Slot<'_>,
+    locale: &str,
+    steps: impl Iterator<Item = &'s ProfileStep>,
+    known: &StepTargets,
+) {
     let mut reported = BTreeSet::new();
     for step in steps {
         let (what, name, locales) = match &step.content {
@@ -297,7 +305,7 @@ fn check_locale<'s>(slot: &Slot<'_>, locale: &str, steps: impl Iterator<Item = &
     }
 }
 
-fn check_deadlines<'s>(slot: &Slot<'_>, code_ttl: Duration, steps: impl Iterator<Item = &'s Step>) {
+fn check_deadlines<'s>(slot: &Slot<'_>, code_ttl: Duration, steps: impl Iterator<Item = &'s ProfileStep>) {
     let total: Duration = steps.filter_map(|step| step.deliver_within).sum();
     let (shown, ttl) = (format_duration(total), format_duration(code_ttl));
     if total > code_ttl {

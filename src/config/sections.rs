@@ -40,7 +40,7 @@ pub(super) fn config(mut root: Section<'_>, built_in: &Table) -> Option<Config> 
     let mut wordings = optional_entries(&root.optional("texts"), "a table: [texts.NAME]", text);
     let built_in_text = || Some(Text { locales: texts::built_in().clone() });
     wordings.entry(texts::BUILT_IN.to_owned()).or_insert_with(built_in_text);
-    let known = Known { channels: channels.unwrap_or_default(), templates, texts: wordings };
+    let known = StepTargets { channels: channels.unwrap_or_default(), templates, texts: wordings };
     let profiles = profiles(&profiles_slot, &known, built_in);
     root.end();
     Some(Config {
@@ -59,7 +59,7 @@ pub(super) fn config(mut root: Section<'_>, built_in: &Table) -> Option<Config> 
 
 /// What a profile's steps may refer to. An entry that could not be read is known by its name all the same,
 /// so that one mistake is reported once.
-pub(super) struct Known {
+pub(super) struct StepTargets {
     pub(super) channels: BTreeMap<String, KnownChannel>,
     pub(super) templates: BTreeMap<String, Option<Template>>,
     pub(super) texts: BTreeMap<String, Option<Text>>,

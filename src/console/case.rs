@@ -23,7 +23,7 @@ use crate::store::Snapshot;
 use crate::vault::CannotOpen;
 use crate::verification::Event;
 use crate::verification::values::{Timestamp, VerificationId};
-use pieces::{Known, Pieces};
+use pieces::{PageState, Pieces};
 
 /// All routes of this page.
 pub fn routes(config: &mut ServiceConfig) {
@@ -164,7 +164,7 @@ impl Case {
             number,
             number_is_revealed,
             note: shown.note,
-            pieces: Pieces::of(console, signed, self, Known { rows: 0, reason: &shown.reason })?,
+            pieces: Pieces::of(console, signed, self, PageState { rows: 0, reason: &shown.reason })?,
             conversation,
             printed_at: console.clock.now(),
             is_live: !number_is_revealed,

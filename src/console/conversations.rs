@@ -42,7 +42,7 @@ struct PersonRow {
     /// To all of it; missing where the provider tells nothing of the person.
     url: Option<String>,
     who: Writer,
-    last: Message,
+    last: ConversationMessage,
     /// Messages on this page.
     count: usize,
     has_disowned: bool,
@@ -56,7 +56,7 @@ struct Writer {
     name: Option<String>,
 }
 
-struct Message {
+struct ConversationMessage {
     at: Timestamp,
     channel: ChannelName,
     /// What it is, where it is more or less than a text.
@@ -125,7 +125,7 @@ struct PersonPage {
     words: &'static Words,
     path: String,
     who: Option<Writer>,
-    messages: Vec<Message>,
+    messages: Vec<ConversationMessage>,
     has_disowned: bool,
     verifications: Vec<VerificationRow>,
     has_more_verifications: bool,
@@ -232,7 +232,7 @@ fn opened(
     words: &'static Words,
     message: store::Inbound,
     codes: &[SecretString],
-) -> (Writer, Message) {
+) -> (Writer, ConversationMessage) {
     let place = inbound_place(&message.channel, &message.provider_ref);
     let content = InboundContent::open(&console.vault, &place, &message.content);
     let (content, trouble) = match content {
@@ -248,7 +248,7 @@ fn opened(
         name: content.profile_name.as_deref().map(shown),
     };
     let (label, text) = words.said(&message.kind, content.text.as_deref());
-    let message = Message {
+    let message = ConversationMessage {
         at: message.at,
         channel: message.channel,
         label: label.filter(|_| trouble.is_none()),
@@ -302,7 +302,7 @@ fn addressed(console: &Console, snapshot: &Arc<Snapshot>, words: &'static Words)
     }
 }
 
-impl Message {
+impl ConversationMessage {
     /// The beginning, for a list.
     fn excerpt(&self) -> Option<String> {
         let text = self.text.as_deref()?;

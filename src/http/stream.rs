@@ -118,7 +118,7 @@ pub async fn events(
     let snapshot = owned(&shared, &caller, &request).await?;
     let waiter = shared.waiting.enter(&caller.0)?;
     let most = LONGEST_STREAM_SECONDS / HEARTBEAT.as_secs();
-    Ok(sse::respond(Follower {
+    Ok(sse::respond(VerificationStream {
         versions: shared.store.watch(snapshot.verification.id()),
         pulse: Pulse::new(HEARTBEAT, most, shared.lifecycle.clone()),
         shared: shared.clone(),
@@ -140,7 +140,7 @@ fn last_event_id(request: &HttpRequest) -> Result<Option<u32>, Problem> {
     })
 }
 
-struct Follower {
+struct VerificationStream {
     shared: web::Data<Shared>,
     snapshot: Arc<Snapshot>,
     versions: watch::Receiver<u32>,
@@ -159,14 +159,14 @@ enum Expected {
     Nothing,
 }
 
-impl Follower {
+impl VerificationStream {
     /// How long until nothing more is expected of the verification; `None` while that is not known.
     fn settled_in(&self) -> Option<Duration> {
         settles_at(&self.snapshot.verification).map(|at| at.since(self.shared.clock.now()))
     }
 }
 
-impl sse::Follower for Follower {
+impl sse::Follower for VerificationStream {
     async fn next(mut self) -> (String, Option<Self>) {
         let id = self.snapshot.verification.id();
         loop {

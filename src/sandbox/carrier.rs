@@ -10,6 +10,7 @@ use serde_json::json;
 use super::handsets::{Channel, Happening, Number};
 use super::journal::{Outcome, Request};
 use super::player::Player;
+use super::scenario::Status;
 use super::twilio;
 use crate::hex;
 
@@ -45,14 +46,6 @@ pub(super) struct Report<'a> {
     pub(super) error: Option<Failure>,
     #[serde(serialize_with = "super::rfc3339")]
     pub(super) at: Timestamp,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Status {
-    Sent,
-    Delivered,
-    Failed,
 }
 
 #[derive(Debug, Serialize)]

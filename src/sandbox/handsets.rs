@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use super::scenario::{self, OUTAGES, Scenario};
+use super::scenario::{self, OUTAGES, Scenario, Status};
 
 /// More phones than anyone looks at; the one quiet for longest makes room.
 const HANDSETS: usize = 500;
@@ -95,6 +95,17 @@ pub(super) enum Happening {
     Failed,
     Disowned,
     ReportNotTaken,
+}
+
+impl From<Status> for Happening {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Sent => Self::Sent,
+            Status::Delivered => Self::Delivered,
+            Status::Read => Self::Read,
+            Status::Failed => Self::Failed,
+        }
+    }
 }
 
 impl Happening {

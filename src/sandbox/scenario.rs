@@ -1,5 +1,7 @@
 //! What becomes of a message, by the last two digits of its number: the table of the sandbox, as data.
 
+use serde::Serialize;
+
 /// One row of the table.
 #[derive(Debug)]
 pub struct Scenario {
@@ -30,6 +32,27 @@ pub enum Answer {
 /// How many sends [`Answer::UnavailableAtFirst`] turns away before it accepts one.
 pub const OUTAGES: u8 = 2;
 
+/// What a provider reports of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Sent,
+    Delivered,
+    Read,
+    Failed,
+}
+
+impl Status {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Read => "read",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// One thing that WhatsApp reports, a pace after the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -42,6 +65,19 @@ pub enum Step {
     Failed,
     /// The person presses "I didn't request a code".
     Disowned,
+}
+
+impl Step {
+    /// `None` for what a person does.
+    pub fn status(self) -> Option<Status> {
+        match self {
+            Self::Sent => Some(Status::Sent),
+            Self::Delivered | Self::DeliveredLate => Some(Status::Delivered),
+            Self::Read => Some(Status::Read),
+            Self::Failed => Some(Status::Failed),
+            Self::Disowned => None,
+        }
+    }
 }
 
 /// What the carrier reports after `sent`. It accepts every SMS.

@@ -14,7 +14,7 @@ use super::graph::cut_off;
 use super::handsets::{Channel, Entry, Happening, Number};
 use super::journal::{Outcome, Request};
 use super::player::Player;
-use super::scenario::{Answer, Sms, Step};
+use super::scenario::{Answer, Sms, Status, Step};
 use super::webhooks::{Taken, Webhooks};
 use crate::hex;
 
@@ -24,7 +24,7 @@ pub const WEBHOOK_SECRET: &str = "sandbox-sinch-secret";
 const TOKEN: &str = "sandbox-sinch-token";
 
 /// An accepted message.
-struct Message {
+struct SinchMessage {
     id: String,
     to: Number,
     text: String,
@@ -38,14 +38,6 @@ struct Message {
 enum Api {
     Conversation { project_id: String, app_id: String, channel: String, metadata: String },
     Sms { client_reference: String },
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Status {
-    Sent,
-    Delivered,
-    Read,
-    Failed,
 }
 
 /// `POST /oauth2/token`
@@ -87,7 +79,7 @@ pub(super) async fn batch(
     }
 }
 
-fn sms(player: &Player, id: String, body: Result<Bytes, actix_web::Error>) -> Result<Message, String> {
+fn sms(player: &Player, id: String, body: Result<Bytes, actix_web::Error>) -> Result<SinchMessage, String> {
     let body = json_of(body)?;
     let said = text(&body, "/body")?;
     text(&body, "/from")?;
@@ -98,7 +90,7 @@ fn sms(player: &Player, id: String, body: Result<Bytes, actix_web::Error>) -> Re
     if expires.is_none_or(|expires| expires <= super::now()) {
         return Err("expire_at must be a time to come".to_owned());
     }
-    Ok(Message {
+    Ok(SinchMessage {
         id,
         to: Number::parse(text(&body, "/to/0")?).ok_or("to must hold phone numbers with country code")?,
         text: said.to_owned(),
@@ -179,7 +171,7 @@ fn conversation(
     id: String,
     project_id: String,
     body: Result<Bytes, actix_web::Error>,
-) -> Result<Message, String> {
+) -> Result<SinchMessage, String> {
     let body = json_of(body)?;
     let channel = text(&body, "/recipient/identified_by/channel_identities/0/channel")?;
     let identity = text(&body, "/recipient/identified_by/channel_identities/0/identity")?;
@@ -212,7 +204,7 @@ fn conversation(
         }
         _ => return Err(format!("{channel} is no channel of this stand-in")),
     };
-    Ok(Message {
+    Ok(SinchMessage {
         id,
         to: Number::parse(identity).ok_or("identity must be a phone number with country code")?,
         text: text_of,
@@ -228,7 +220,7 @@ fn conversation(
     })
 }
 
-impl Message {
+impl SinchMessage {
     fn reference(&self) -> &str {
         match &self.api {
             Api::Conversation { metadata, .. } => metadata,
@@ -306,7 +298,7 @@ impl Message {
 }
 
 impl Player {
-    fn note_request(&self, message: &Message, outcome: Outcome, happening: Happening) {
+    fn note_request(&self, message: &SinchMessage, outcome: Outcome, happening: Happening) {
         let accepted = matches!(outcome, Outcome::Accepted | Outcome::Unheard);
         self.journal.write(Request {
             channel: message.medium,
@@ -319,7 +311,7 @@ impl Player {
         self.handsets.note(&message.to, message.medium, happening);
     }
 
-    fn play_sinch(self: &Arc<Self>, message: Message, room: OwnedSemaphorePermit) {
+    fn play_sinch(self: &Arc<Self>, message: SinchMessage, room: OwnedSemaphorePermit) {
         if message.medium == Channel::Sms {
             self.texts(&message.to);
         }
@@ -336,32 +328,26 @@ impl Player {
     }
 
     /// Whether the message is on the phone now.
-    async fn sinch_step(&self, message: &Message, step: Step, arrived: bool) -> bool {
-        let (status, happening) = match step {
-            Step::Sent => (Status::Sent, Happening::Sent),
-            Step::Delivered | Step::DeliveredLate => (Status::Delivered, Happening::Delivered),
-            Step::Read => (Status::Read, Happening::Read),
-            Step::Failed => (Status::Failed, Happening::Failed),
-            Step::Disowned => {
-                self.handsets.note(&message.to, message.medium, Happening::Disowned);
-                let id = hex::encode(&self.fresh_id()[..13]).to_uppercase();
-                if let Some(body) = message.disowned(&id, super::now()) {
-                    self.tell_of_sinch(message, &body).await;
-                }
-                return arrived;
+    async fn sinch_step(&self, message: &SinchMessage, step: Step, arrived: bool) -> bool {
+        let Some(status) = step.status() else {
+            self.handsets.note(&message.to, message.medium, Happening::Disowned);
+            let id = hex::encode(&self.fresh_id()[..13]).to_uppercase();
+            if let Some(body) = message.disowned(&id, super::now()) {
+                self.tell_of_sinch(message, &body).await;
             }
+            return arrived;
         };
         let arrives = matches!(status, Status::Delivered | Status::Read);
         if arrives && !arrived {
             let (channel, text, code) = (message.medium, message.text.clone(), message.code.clone());
             self.handsets.receive(&message.to, Entry { channel, text, code, at: super::now() });
         }
-        self.handsets.note(&message.to, message.medium, happening);
+        self.handsets.note(&message.to, message.medium, status.into());
         self.tell_of_sinch(message, &message.report(status, super::now())).await;
         arrived || arrives
     }
 
-    async fn tell_of_sinch(&self, message: &Message, body: &Value) {
+    async fn tell_of_sinch(&self, message: &SinchMessage, body: &Value) {
         if message.hook.post(body.to_string()).await == Taken::No {
             self.handsets.note(&message.to, message.medium, Happening::ReportNotTaken);
         }

@@ -8,10 +8,11 @@ use reqwest::Url;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::carrier::{Reports, Sms, Status, TEXT_LIMIT};
+use super::carrier::{Reports, Sms, TEXT_LIMIT};
 use super::handsets::{Channel, Happening, Number};
 use super::journal::{Outcome, Request};
 use super::player::Player;
+use super::scenario::Status;
 use super::webhooks::Call;
 use crate::channel::twilio::{SIGNATURE, sign};
 use crate::hex;
@@ -35,7 +36,7 @@ impl Callback {
     pub(super) fn call(&self, origin: &Url, id: &str, status: Status) -> Call {
         let word = match status {
             Status::Sent => "sent",
-            Status::Delivered => "delivered",
+            Status::Delivered | Status::Read => "delivered",
             Status::Failed => "undelivered",
         };
         let mut form = form_urlencoded::Serializer::new(String::new());

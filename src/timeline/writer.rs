@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::saying::{Asker, Saying};
 use super::way::Way;
-use super::{Kind, Line, english, german};
+use super::{EventKind, Line, english, german};
 use crate::language::Language;
 use crate::verification::event::{Aim, FallbackReason, OperatorAction, Standing};
 use crate::verification::values::{DeliveryError, Ordinal, ProviderRef, ReportStatus, Timestamp};
@@ -21,7 +21,7 @@ pub(super) struct Now<'a> {
 
 /// A line's parts that depend on what happened.
 struct Told<'a> {
-    kind: Kind,
+    kind: EventKind,
     source: &'a str,
     saying: Saying<'a>,
     data: Value,
@@ -70,52 +70,52 @@ impl<'a> Now<'a> {
                     "locale": self.policy.locale_of(0, request.locale.as_deref()),
                     "requested_locale": request.locale,
                     "country": request.country, "expires_at": time(*expires_at) }),
-                ..said(Kind::Requested, APP, Saying::Requested { profile: &self.policy.profile })
+                ..said(EventKind::Requested, APP, Saying::Requested { profile: &self.policy.profile })
             },
             Fact::MessageQueued { message: _, step, channel, occasion, fallback_at } => Told {
                 data: json!({ "channel": channel, "step": step, "occasion": occasion,
                     "fallback_at": fallback_at.map(time) }),
-                ..said(Kind::MessageQueued, TWOTICK, Saying::Queued { way, occasion: *occasion })
+                ..said(EventKind::MessageQueued, TWOTICK, Saying::Queued { way, occasion: *occasion })
             },
             Fact::SendStarted { attempt, .. } => Told {
                 data: json!({ "channel": channel, "attempt": attempt }),
-                ..said(Kind::SendStarted, TWOTICK, Saying::SendStarted { way, attempt: *attempt })
+                ..said(EventKind::SendStarted, TWOTICK, Saying::SendStarted { way, attempt: *attempt })
             },
             Fact::SendAccepted { attempt, provider_ref, .. } => Told {
                 data: json!({ "attempt": attempt, "provider_ref": provider_ref.as_ref().map(ProviderRef::as_str) }),
-                ..said(Kind::SendAccepted, channel, Saying::Accepted { way })
+                ..said(EventKind::SendAccepted, channel, Saying::Accepted { way })
             },
             Fact::SendRefused { attempt, error, retry_at, .. } => {
                 let retry_in = retry_at.map(|at| at.since(self.at));
                 Told {
                     data: json!({ "attempt": attempt, "error": error, "retry_at": retry_at.map(time) }),
                     error: Some(error),
-                    ..said(Kind::SendRefused, channel, Saying::Refused { way, error, retry_in })
+                    ..said(EventKind::SendRefused, channel, Saying::Refused { way, error, retry_in })
                 }
             }
             Fact::SendInDoubt { attempt, error, settle_by, .. } => Told {
                 data: json!({ "attempt": attempt, "error": error, "settle_by": settle_by.map(time) }),
                 error: Some(error),
-                ..said(Kind::SendInDoubt, TWOTICK, Saying::InDoubt { way, error })
+                ..said(EventKind::SendInDoubt, TWOTICK, Saying::InDoubt { way, error })
             },
             Fact::Reported { status, standing, .. } => reported(way, status, *standing),
             Fact::FellBack { to_step, reason, .. } => self.fell_back(way, *to_step, *reason),
             Fact::StepSkipped { .. } => Told {
                 data: json!({ "channel": channel }),
-                ..said(Kind::StepSkipped, TWOTICK, Saying::Skipped { way })
+                ..said(EventKind::StepSkipped, TWOTICK, Saying::Skipped { way })
             },
-            Fact::GaveUp => said(Kind::GaveUp, TWOTICK, Saying::GaveUp),
-            Fact::CheckPassed => said(Kind::CheckPassed, APP, Saying::CheckPassed),
+            Fact::GaveUp => said(EventKind::GaveUp, TWOTICK, Saying::GaveUp),
+            Fact::CheckPassed => said(EventKind::CheckPassed, APP, Saying::CheckPassed),
             Fact::CheckFailed => {
                 let left = self.policy.checks_left(self.verification.failed_checks);
                 Told {
                     data: json!({ "checks_left": left }),
-                    ..said(Kind::CheckFailed, APP, Saying::CheckFailed { left })
+                    ..said(EventKind::CheckFailed, APP, Saying::CheckFailed { left })
                 }
             }
             Fact::ChecksExhausted => Told {
                 data: json!({ "max_checks": self.policy.max_checks }),
-                ..said(Kind::ChecksExhausted, TWOTICK, Saying::ChecksExhausted)
+                ..said(EventKind::ChecksExhausted, TWOTICK, Saying::ChecksExhausted)
             },
             Fact::ResendRequested { channel } => {
                 let asker = self.asker();
@@ -123,31 +123,31 @@ impl<'a> Now<'a> {
                 let saying = Saying::ResendRequested { way, asker };
                 Told {
                     data: json!({ "channel": channel }),
-                    ..said(Kind::ResendRequested, source(asker), saying)
+                    ..said(EventKind::ResendRequested, source(asker), saying)
                 }
             }
             Fact::ReplyReceived { kind, standing, .. } => Told {
                 data: json!({ "kind": kind }),
-                ..said(Kind::ReplyReceived, channel, Saying::Replied { standing: *standing })
+                ..said(EventKind::ReplyReceived, channel, Saying::Replied { standing: *standing })
             },
             Fact::CodeDisowned { standing, aim, .. } => Told {
                 data: match aim {
                     Aim::This => json!({}),
                     Aim::Perhaps => json!({ "certain": false }),
                 },
-                ..said(Kind::CodeDisowned, channel, Saying::Disowned { standing: *standing, aim: *aim })
+                ..said(EventKind::CodeDisowned, channel, Saying::Disowned { standing: *standing, aim: *aim })
             },
             Fact::OperatorActed { by, action, .. } => Told {
                 data: json!({ "by": by.as_str(), "action": action.as_str() }),
-                ..said(Kind::OperatorActed, OPERATOR, Saying::OperatorActed { by, action: *action })
+                ..said(EventKind::OperatorActed, OPERATOR, Saying::OperatorActed { by, action: *action })
             },
-            Fact::Expired => said(Kind::Expired, TWOTICK, Saying::Expired),
+            Fact::Expired => said(EventKind::Expired, TWOTICK, Saying::Expired),
             Fact::Canceled => self.canceled(),
             Fact::Abandoned { reason } => Told {
                 data: json!({ "reason": reason.as_str() }),
-                ..said(Kind::Canceled, TWOTICK, Saying::Abandoned { reason: *reason })
+                ..said(EventKind::Canceled, TWOTICK, Saying::Abandoned { reason: *reason })
             },
-            Fact::Erased => said(Kind::Erased, OPERATOR, Saying::Erased),
+            Fact::Erased => said(EventKind::Erased, OPERATOR, Saying::Erased),
         }
     }
 
@@ -157,7 +157,7 @@ impl<'a> Now<'a> {
         let source = if reason == FallbackReason::Requested { source(asker) } else { TWOTICK };
         Told {
             data: json!({ "reason": reason.as_str(), "from": from.channel, "to": to, "to_step": to_step }),
-            ..said(Kind::FellBack, source, Saying::FellBack { from, to: self.way(to), reason, asker })
+            ..said(EventKind::FellBack, source, Saying::FellBack { from, to: self.way(to), reason, asker })
         }
     }
 
@@ -165,13 +165,13 @@ impl<'a> Now<'a> {
         if let Some(Fact::CodeDisowned { standing: Standing::Applied, aim: Aim::This, .. }) = self.before {
             return Told {
                 data: json!({ "reason": "code_disowned" }),
-                ..said(Kind::Canceled, TWOTICK, Saying::CanceledAsDisowned)
+                ..said(EventKind::Canceled, TWOTICK, Saying::CanceledAsDisowned)
             };
         }
         let asker = self.asker();
         Told {
             data: json!({ "reason": "requested" }),
-            ..said(Kind::Canceled, source(asker), Saying::Canceled { asker })
+            ..said(EventKind::Canceled, source(asker), Saying::Canceled { asker })
         }
     }
 
@@ -201,11 +201,11 @@ impl<'a> Now<'a> {
 
 fn reported<'a>(way: Way<'a>, status: &'a ReportStatus, standing: Standing) -> Told<'a> {
     let (kind, error) = match status {
-        ReportStatus::Sent => (Kind::StatusSent, None),
-        ReportStatus::Delivered => (Kind::StatusDelivered, None),
-        ReportStatus::Read => (Kind::StatusRead, None),
-        ReportStatus::Failed(error) => (Kind::StatusFailed, Some(error)),
-        ReportStatus::Unknown(_) => (Kind::StatusUnknown, None),
+        ReportStatus::Sent => (EventKind::StatusSent, None),
+        ReportStatus::Delivered => (EventKind::StatusDelivered, None),
+        ReportStatus::Read => (EventKind::StatusRead, None),
+        ReportStatus::Failed(error) => (EventKind::StatusFailed, Some(error)),
+        ReportStatus::Unknown(_) => (EventKind::StatusUnknown, None),
     };
     let mut data = json!({ "channel": way.channel });
     if let ReportStatus::Unknown(word) = status {
@@ -217,7 +217,7 @@ fn reported<'a>(way: Way<'a>, status: &'a ReportStatus, standing: Standing) -> T
     Told { data, error, ..said(kind, way.channel, Saying::Reported { way, status, standing }) }
 }
 
-fn said<'a>(kind: Kind, source: &'a str, saying: Saying<'a>) -> Told<'a> {
+fn said<'a>(kind: EventKind, source: &'a str, saying: Saying<'a>) -> Told<'a> {
     Told { kind, source, saying, data: json!({}), error: None }
 }
 

@@ -150,7 +150,7 @@ impl fmt::Debug for Signed {
 
 /// Checks reports.
 pub(super) enum Verifier {
-    Hmac { key: Box<Key>, form: Form },
+    Hmac { key: Box<HmacKey>, form: Form },
     Basic { credentials: Digested },
     PathSecret { secret: Digested },
 }
@@ -164,7 +164,7 @@ pub(super) struct Form {
     timestamp: Option<TimestampHeader>,
 }
 
-pub(super) enum Key {
+pub(super) enum HmacKey {
     Sha1(Hmac<Sha1>),
     Sha256(Hmac<Sha256>),
     Sha512(Hmac<Sha512>),
@@ -195,7 +195,7 @@ impl Verifier {
                     signature.clone();
                 not_empty(&secret, proof.setting())?;
                 let form = Form { header, encoding, prefix, signed, timestamp };
-                Ok(Self::Hmac { key: Box::new(Key::new(hash, &secret)), form })
+                Ok(Self::Hmac { key: Box::new(HmacKey::new(hash, &secret)), form })
             }
             Proof::Basic { user, password } => {
                 not_empty(password, proof.setting())?;
@@ -254,7 +254,7 @@ impl Proof {
 }
 
 impl Form {
-    fn verify(&self, key: &Key, webhook: &Webhook<'_>, content: &[u8]) -> Result<(), BadSignature> {
+    fn verify(&self, key: &HmacKey, webhook: &Webhook<'_>, content: &[u8]) -> Result<(), BadSignature> {
         let claimed = self.claimed(webhook.only(&self.header)?).ok_or(BadSignature::Malformed)?;
         let timestamp = match &self.timestamp {
             Some(timestamp) => webhook.only(&timestamp.header)?,
@@ -292,7 +292,7 @@ impl Form {
     }
 }
 
-impl Key {
+impl HmacKey {
     fn new(hash: Hash, secret: &SecretString) -> Self {
         match hash {
             Hash::Sha1 => Self::Sha1(keyed(secret)),

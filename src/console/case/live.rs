@@ -7,9 +7,9 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use super::Case;
-use super::pieces::{Known, Pieces};
+use super::pieces::{PageState, Pieces};
 use crate::console::lookups::Lookup;
-use crate::console::streams::Place;
+use crate::console::streams::StreamSlot;
 use crate::console::{Console, Refusal, Watching};
 use crate::sse::{self, Beat, Pulse, STILL_HERE};
 use crate::verification::values::VerificationId;
@@ -34,7 +34,7 @@ pub async fn events(
     console.looked_up(&watching.0, Lookup::Verification(id)).await?;
     let place = console.streams.take(&watching.0.name).ok_or(Refusal::Busy(BEAT))?;
     let known = known(&request)?;
-    Ok(sse::respond(Follower {
+    Ok(sse::respond(CaseStream {
         versions: console.store.watch(id),
         pulse: Pulse::new(BEAT, BEATS, console.lifecycle.clone()),
         console,
@@ -53,7 +53,7 @@ fn known(request: &HttpRequest) -> Result<u32, Refusal> {
     last.or(since).unwrap_or("0").parse().map_err(|_| Refusal::BadRequest)
 }
 
-struct Follower {
+struct CaseStream {
     console: web::Data<Console>,
     watching: Watching,
     id: VerificationId,
@@ -62,7 +62,7 @@ struct Follower {
     known: u32,
     sent: Sent,
     /// Among the streams that may be open at once.
-    _place: Place,
+    _place: StreamSlot,
 }
 
 /// What changes with time alone, as it was last sent.
@@ -82,7 +82,7 @@ struct Update<'a> {
     actions: &'a str,
 }
 
-impl sse::Follower for Follower {
+impl sse::Follower for CaseStream {
     async fn next(mut self) -> (String, Option<Self>) {
         loop {
             match self.update().await {
@@ -107,7 +107,7 @@ impl sse::Follower for Follower {
     }
 }
 
-impl Follower {
+impl CaseStream {
     /// `None` where nothing changed that the page does not have.
     async fn update(&mut self) -> Result<Option<String>, Refusal> {
         let snapshot = self.console.store.read(self.id).await?.ok_or(Refusal::NotFound)?;
@@ -116,7 +116,7 @@ impl Follower {
             return Ok(None);
         }
         let case = Case::of(&self.console, snapshot).await?;
-        let known = Known { rows: self.known, reason: "" };
+        let known = PageState { rows: self.known, reason: "" };
         let pieces = Pieces::of(&self.console, &self.watching.0, &case, known)?;
         let sent = Sent { verdict: pieces.verdict, bar: pieces.bar };
         if version == self.known && sent == self.sent {

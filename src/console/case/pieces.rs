@@ -30,14 +30,19 @@ pub struct Pieces {
 
 /// What the reader's page holds already.
 #[derive(Clone, Copy)]
-pub struct Known<'a> {
+pub struct PageState<'a> {
     pub rows: u32,
     /// In the field for it.
     pub reason: &'a str,
 }
 
 impl Pieces {
-    pub fn of(console: &Console, signed: &Signed, case: &Case, known: Known<'_>) -> Result<Self, Refusal> {
+    pub fn of(
+        console: &Console,
+        signed: &Signed,
+        case: &Case,
+        known: PageState<'_>,
+    ) -> Result<Self, Refusal> {
         let look = &signed.look;
         let words = Words::of(look.language);
         let now = console.clock.now();

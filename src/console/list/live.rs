@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
 
-use super::super::streams::Place;
+use super::super::streams::StreamSlot;
 use super::super::words::list::Words;
 use super::super::{Console, Refusal, Signed, Watching};
 use super::filters::{Filters, pairs};
@@ -43,7 +43,7 @@ pub async fn follow(
         console.looked_up(&signed, lookup).await?;
     }
     let place = console.streams.take(&signed.name).ok_or(Refusal::Busy(Duration::from_secs(30)))?;
-    Ok(sse::respond(Follower {
+    Ok(sse::respond(ListStream {
         filter: filters.of_store(&signed),
         pulse: Pulse::new(LOOK_EVERY, LOOKS, console.lifecycle.clone()),
         words: Words::of(signed.look.language),
@@ -55,7 +55,7 @@ pub async fn follow(
     }))
 }
 
-struct Follower {
+struct ListStream {
     console: web::Data<Console>,
     signed: Signed,
     words: &'static Words,
@@ -65,10 +65,10 @@ struct Follower {
     /// The count that the page shows; `None` before the first look.
     shown: Option<usize>,
     pulse: Pulse,
-    _place: Place,
+    _place: StreamSlot,
 }
 
-impl sse::Follower for Follower {
+impl sse::Follower for ListStream {
     async fn next(mut self) -> (String, Option<Self>) {
         let is_first = self.shown.is_none();
         let ends = !is_first && self.pulse.beat().await == Beat::End;
