@@ -21,13 +21,13 @@ const ENTRIES_A_PAGE: usize = 100;
 struct Page {
     frame: Frame,
     words: &'static Words,
-    rows: Vec<Row>,
+    rows: Vec<AuditRow>,
     is_further: bool,
     is_bound: bool,
     next: Option<u64>,
 }
 
-struct Row {
+struct AuditRow {
     seq: u64,
     at: Timestamp,
     by: UserName,
@@ -51,7 +51,7 @@ pub async fn page(
     let mut rows = Vec::new();
     for record in kept.items {
         if let Some(seen) = Seen::of(&console, &signed, record).await? {
-            rows.push(Row::of(words, seen));
+            rows.push(AuditRow::of(words, seen));
         }
     }
     super::page(&Page {
@@ -169,7 +169,7 @@ impl<'a> Exported<'a> {
     }
 }
 
-impl Row {
+impl AuditRow {
     fn of(words: &'static Words, seen: Seen) -> Self {
         let Seen { record: AuditRecord { seq, entry, hash }, reason } = seen;
         let reason = reason.map(|reason| match reason {

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::handsets::{Channel, Happening, Number};
 use super::journal::{Outcome, Request};
 use super::player::Player;
-use super::scenario::{Answer, Status};
+use super::scenario::{SendAnswer, Status};
 use crate::hex;
 
 /// The account and business number of the webhooks, as in the commented configuration and Meta's samples.
@@ -125,12 +125,12 @@ fn accept(
         accepted_at: super::now(),
     };
     let answer = message.to.scenario().answer;
-    let outage = answer == Answer::UnavailableAtFirst && player.handsets.take_outage(&message.to);
+    let outage = answer == SendAnswer::UnavailableAtFirst && player.handsets.take_outage(&message.to);
     let (outcome, happening) = match answer {
-        Answer::Undeliverable => (Outcome::Refused, Happening::Refused),
-        Answer::UnavailableAtFirst if outage => (Outcome::Unavailable, Happening::Unavailable),
-        Answer::AcceptedUnheard => (Outcome::Unheard, Happening::AcceptedUnheard),
-        Answer::Accepted | Answer::UnavailableAtFirst => (Outcome::Accepted, Happening::Accepted),
+        SendAnswer::Undeliverable => (Outcome::Refused, Happening::Refused),
+        SendAnswer::UnavailableAtFirst if outage => (Outcome::Unavailable, Happening::Unavailable),
+        SendAnswer::AcceptedUnheard => (Outcome::Unheard, Happening::AcceptedUnheard),
+        SendAnswer::Accepted | SendAnswer::UnavailableAtFirst => (Outcome::Accepted, Happening::Accepted),
     };
     let accepted = matches!(outcome, Outcome::Accepted | Outcome::Unheard);
     player.journal.write(Request {

@@ -17,16 +17,16 @@ use tokio_util::task::TaskTracker;
 use super::Options;
 use super::carrier::{self, Report, Reports, Sms};
 use super::graph::{self, Price, TemplateMessage};
-use super::handsets::{Channel, Entry, Handsets, Happening, Number};
+use super::handsets::{Channel, HandsetEntry, Handsets, Happening, Number};
 use super::journal::Journal;
-use super::scenario::{self, Status, Step};
+use super::scenario::{self, ScenarioStep, Status};
 use super::webhooks::{self, Signing, Taken, Webhooks};
 
 /// Messages whose scenario is under way at once, some kilobytes each. Beyond, both providers say "slow down".
 const PLAYING: usize = 10_000;
 /// SMS that a scenario may be behind in hearing of. One that missed its own waits `late_after` instead.
 const TEXTED: usize = 1_024;
-/// After an SMS, [`Step::DeliveredLate`] waits so many paces: the carrier's two reports come first.
+/// After an SMS, [`ScenarioStep::DeliveredLate`] waits so many paces: the carrier's two reports come first.
 const PACES_AFTER_SMS: u32 = 3;
 /// Live pages at once.
 const PAGES: usize = 64;
@@ -163,23 +163,27 @@ impl Player {
 
     pub(super) async fn wait_before(
         &self,
-        step: Step,
+        step: ScenarioStep,
         to: &Number,
         texted: &mut broadcast::Receiver<Number>,
     ) {
         match step {
-            Step::DeliveredLate => {
+            ScenarioStep::DeliveredLate => {
                 if tokio::time::timeout(self.late_after, heard_of(to, texted)).await.is_ok() {
                     tokio::time::sleep(self.pace * PACES_AFTER_SMS).await;
                 }
             }
-            Step::Sent | Step::Delivered | Step::Read | Step::Failed | Step::Disowned => {
+            ScenarioStep::Sent
+            | ScenarioStep::Delivered
+            | ScenarioStep::Read
+            | ScenarioStep::Failed
+            | ScenarioStep::Disowned => {
                 tokio::time::sleep(self.pace).await;
             }
         }
     }
 
-    async fn whatsapp_step(&self, message: &TemplateMessage, step: Step, played: &mut Played) {
+    async fn whatsapp_step(&self, message: &TemplateMessage, step: ScenarioStep, played: &mut Played) {
         let Some(status) = step.status() else {
             self.handsets.note(&message.to, Channel::Whatsapp, Happening::Disowned);
             let body = graph::disowned_webhook(message, &self.fresh_id(), super::now());
@@ -188,7 +192,7 @@ impl Player {
         if played.reaches_the_phone_by(status) {
             self.handsets.receive(
                 &message.to,
-                Entry {
+                HandsetEntry {
                     channel: Channel::Whatsapp,
                     text: message.text.clone(),
                     code: Some(message.code.clone()),
@@ -206,7 +210,7 @@ impl Player {
         let at = super::now();
         if status == Status::Delivered {
             let (text, code) = (sms.text.clone(), carrier::code_in(&sms.text));
-            self.handsets.receive(&sms.to, Entry { channel: Channel::Sms, text, code, at });
+            self.handsets.receive(&sms.to, HandsetEntry { channel: Channel::Sms, text, code, at });
         }
         let error = (status == Status::Failed).then_some(carrier::UNREACHABLE);
         self.handsets.note(&sms.to, Channel::Sms, status.into());

@@ -11,15 +11,15 @@ pub struct Scenario {
     pub plays: &'static str,
     /// How a verification with a WhatsApp and an SMS step ends.
     pub ends: &'static str,
-    pub answer: Answer,
+    pub answer: SendAnswer,
     /// What WhatsApp does after it accepted.
-    pub whatsapp: &'static [Step],
+    pub whatsapp: &'static [ScenarioStep],
     pub sms: Sms,
 }
 
 /// How the Graph API answers a send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum SendAnswer {
     Accepted,
     /// Accepted in truth, but the connection breaks in the middle of the answer.
     AcceptedUnheard,
@@ -29,7 +29,7 @@ pub enum Answer {
     UnavailableAtFirst,
 }
 
-/// How many sends [`Answer::UnavailableAtFirst`] turns away before it accepts one.
+/// How many sends [`SendAnswer::UnavailableAtFirst`] turns away before it accepts one.
 pub const OUTAGES: u8 = 2;
 
 /// What a provider reports of a message.
@@ -55,7 +55,7 @@ impl Status {
 
 /// One thing that WhatsApp reports, a pace after the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum ScenarioStep {
     Sent,
     Delivered,
     /// Delivered, but only after an SMS went to the number, or the options' `late_after` has passed.
@@ -67,7 +67,7 @@ pub enum Step {
     Disowned,
 }
 
-impl Step {
+impl ScenarioStep {
     /// `None` for what a person does.
     pub fn status(self) -> Option<Status> {
         match self {
@@ -93,8 +93,8 @@ pub fn of(digits: &str) -> &'static Scenario {
     SCENARIOS.iter().find(|scenario| scenario.number.ends_with(ending)).unwrap_or(&SCENARIOS[0])
 }
 
-use Answer::{Accepted, AcceptedUnheard, UnavailableAtFirst, Undeliverable};
-use Step::{Delivered, DeliveredLate, Disowned, Failed, Read, Sent};
+use ScenarioStep::{Delivered, DeliveredLate, Disowned, Failed, Read, Sent};
+use SendAnswer::{Accepted, AcceptedUnheard, UnavailableAtFirst, Undeliverable};
 
 pub static SCENARIOS: [Scenario; 12] = [
     Scenario {

@@ -11,10 +11,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::carrier::{bearer, code_in};
 use super::graph::cut_off;
-use super::handsets::{Channel, Entry, Happening, Number};
+use super::handsets::{Channel, HandsetEntry, Happening, Number};
 use super::journal::{Outcome, Request};
 use super::player::Player;
-use super::scenario::{Answer, Sms, Status, Step};
+use super::scenario::{ScenarioStep, SendAnswer, Sms, Status};
 use super::webhooks::{Taken, Webhooks};
 use crate::hex;
 
@@ -125,14 +125,14 @@ pub(super) async fn send(
     };
     let answer = match message.medium {
         Channel::Whatsapp => message.to.scenario().answer,
-        Channel::Sms => Answer::Accepted,
+        Channel::Sms => SendAnswer::Accepted,
     };
-    let outage = answer == Answer::UnavailableAtFirst && player.handsets.take_outage(&message.to);
+    let outage = answer == SendAnswer::UnavailableAtFirst && player.handsets.take_outage(&message.to);
     let (outcome, happening) = match answer {
-        Answer::UnavailableAtFirst if outage => (Outcome::Unavailable, Happening::Unavailable),
-        Answer::AcceptedUnheard => (Outcome::Unheard, Happening::AcceptedUnheard),
+        SendAnswer::UnavailableAtFirst if outage => (Outcome::Unavailable, Happening::Unavailable),
+        SendAnswer::AcceptedUnheard => (Outcome::Unheard, Happening::AcceptedUnheard),
         // Sinch learns it from Meta, after its own answer.
-        Answer::Undeliverable | Answer::Accepted | Answer::UnavailableAtFirst => {
+        SendAnswer::Undeliverable | SendAnswer::Accepted | SendAnswer::UnavailableAtFirst => {
             (Outcome::Accepted, Happening::Accepted)
         }
     };
@@ -228,13 +228,15 @@ impl SinchMessage {
         }
     }
 
-    fn steps(&self) -> Vec<Step> {
+    fn steps(&self) -> Vec<ScenarioStep> {
         let scenario = self.to.scenario();
         match (self.medium, scenario.sms) {
-            (Channel::Whatsapp, _) if scenario.answer == Answer::Undeliverable => vec![Step::Failed],
+            (Channel::Whatsapp, _) if scenario.answer == SendAnswer::Undeliverable => {
+                vec![ScenarioStep::Failed]
+            }
             (Channel::Whatsapp, _) => scenario.whatsapp.to_vec(),
-            (Channel::Sms, Sms::Delivered) => vec![Step::Sent, Step::Delivered],
-            (Channel::Sms, Sms::Failed) => vec![Step::Sent, Step::Failed],
+            (Channel::Sms, Sms::Delivered) => vec![ScenarioStep::Sent, ScenarioStep::Delivered],
+            (Channel::Sms, Sms::Failed) => vec![ScenarioStep::Sent, ScenarioStep::Failed],
         }
     }
 
@@ -328,7 +330,7 @@ impl Player {
     }
 
     /// Whether the message is on the phone now.
-    async fn sinch_step(&self, message: &SinchMessage, step: Step, arrived: bool) -> bool {
+    async fn sinch_step(&self, message: &SinchMessage, step: ScenarioStep, arrived: bool) -> bool {
         let Some(status) = step.status() else {
             self.handsets.note(&message.to, message.medium, Happening::Disowned);
             let id = hex::encode(&self.fresh_id()[..13]).to_uppercase();
@@ -340,7 +342,7 @@ impl Player {
         let arrives = matches!(status, Status::Delivered | Status::Read);
         if arrives && !arrived {
             let (channel, text, code) = (message.medium, message.text.clone(), message.code.clone());
-            self.handsets.receive(&message.to, Entry { channel, text, code, at: super::now() });
+            self.handsets.receive(&message.to, HandsetEntry { channel, text, code, at: super::now() });
         }
         self.handsets.note(&message.to, message.medium, status.into());
         self.tell_of_sinch(message, &message.report(status, super::now())).await;

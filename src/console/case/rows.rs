@@ -10,7 +10,7 @@ use crate::explain::{Explanation, Text};
 use crate::timeline::{EventKind, Line};
 use crate::verification::values::Timestamp;
 
-pub struct Row {
+pub struct TimelineRow {
     pub seq: u32,
     /// A symbol of `icons.svg`.
     pub icon: &'static str,
@@ -68,9 +68,9 @@ pub fn row(
     reason: Option<String>,
     look: &Look,
     words: &'static Words,
-) -> Row {
+) -> TimelineRow {
     let (icon, tone) = picture(line);
-    Row {
+    TimelineRow {
         seq: line.seq,
         icon,
         tone,
