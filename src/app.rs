@@ -51,9 +51,8 @@ use crate::store::sled::{self, OpenError, SledStore};
 use crate::store::{self, Errand, Store, StoreError};
 use crate::sweeps::{self, Keep, NeededTemplate, Sweeps};
 use crate::vault::{KeysError, Vault};
-use crate::verification::policy::{Content, Step};
+use crate::verification::Verification;
 use crate::verification::values::{AppName, ChannelName};
-use crate::verification::{Policy, Verification};
 use reload::Changeable;
 
 pub use crate::sandbox;
@@ -470,49 +469,10 @@ async fn to_console() -> HttpResponse {
 
 fn profiles(config: &Config) -> BTreeMap<String, http::Profile> {
     let profile = |(name, profile): (&String, &config::Profile)| {
-        let policy = Arc::new(policy(config, name, profile));
+        let policy = Arc::new(config.policy(name, profile));
         (name.clone(), http::Profile { policy, custom_code: profile.custom_code })
     };
     config.profiles.iter().map(profile).collect()
-}
-
-/// What a verification that starts under this profile keeps for its whole life.
-fn policy(config: &Config, name: &str, profile: &config::Profile) -> Policy {
-    let millis = |wait: &Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-    Policy {
-        profile: name.to_owned(),
-        brand: profile.brand.clone(),
-        code_length: profile.code_length,
-        code_ttl: profile.code_ttl,
-        max_checks: profile.max_checks,
-        resend_after_ms: profile.resend_after.iter().map(millis).collect(),
-        default_locale: profile.default_locale.clone(),
-        steps: profile.steps.iter().filter_map(|step| policy_step(config, profile, step)).collect(),
-    }
-}
-
-/// `None` only for a step that names what the configuration does not have, which its check lets none through.
-fn policy_step(config: &Config, profile: &config::Profile, step: &config::ProfileStep) -> Option<Step> {
-    let channel = config.channels.get(&step.channel)?;
-    let content = match &step.content {
-        config::StepContent::Template(name) => {
-            let languages = config.templates.get(name)?.locales.clone();
-            Content::Template { name: name.clone(), languages }
-        }
-        config::StepContent::Text(name) => {
-            let locales = &config.texts.get(name)?.locales;
-            let whole = |(locale, wording): (&String, &String)| (locale.clone(), profile.whole_text(wording));
-            Content::Text { by_locale: locales.iter().map(whole).collect() }
-        }
-        config::StepContent::ById => Content::ById { ids: channel.kind.contents()?.clone() },
-    };
-    Some(Step {
-        channel: ChannelName::new(&step.channel),
-        content,
-        deliver_within: step.deliver_within,
-        in_doubt_wait: channel.in_doubt_wait,
-        on_doubt: channel.on_doubt,
-    })
 }
 
 fn needed_templates(config: &Config) -> Vec<NeededTemplate> {

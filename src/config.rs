@@ -16,6 +16,7 @@ mod console;
 mod differences;
 mod doubts;
 mod environment;
+mod policies;
 mod problem;
 mod profiles;
 mod reader;
