@@ -45,14 +45,14 @@ use crate::config::{self, Config, Loaded};
 use crate::console;
 use crate::courier::{Channels, Courier};
 use crate::health::Monitor;
-use crate::http::{self, CustomCode, Hosts, Lifecycle, Services};
+use crate::http::{self, Hosts, Services};
+use crate::lifecycle::{Lifecycle, draining};
 use crate::store::sled::{self, OpenError, SledStore};
 use crate::store::{self, Errand, Store, StoreError};
 use crate::sweeps::{self, Keep, NeededTemplate, Sweeps};
 use crate::vault::{KeysError, Vault};
-use crate::verification::policy::{Content, Step};
-use crate::verification::values::{AppName, ChannelName, UserName};
-use crate::verification::{Policy, Verification};
+use crate::verification::Verification;
+use crate::verification::values::{AppName, ChannelName};
 use reload::Changeable;
 
 pub use crate::sandbox;
@@ -201,12 +201,7 @@ pub async fn build(
         Arc::clone(&vault),
         Arc::clone(&channels),
         clock.clone(),
-        Keep {
-            personal: config.retention.personal,
-            timelines: config.retention.timelines,
-            audit: config.retention.audit,
-            alarm_bytes: config.store.alarm_bytes,
-        },
+        Keep { retention: config.retention, alarm_bytes: config.store.alarm_bytes },
         needed_templates(config),
         metrics.clone(),
     )))
@@ -218,14 +213,15 @@ pub async fn build(
     let (lifecycle, serving) = watch::channel(Lifecycle::Serving);
     let names: Vec<_> = channels.now().keys().cloned().collect();
     let monitor = Arc::new(Monitor::new(metrics.clone(), Arc::clone(&store), clock.clone(), names));
-    tokio::spawn(Arc::clone(&monitor).run(draining(serving.clone())));
+    let (sampling, mut stop) = (Arc::clone(&monitor), serving.clone());
+    tokio::spawn(async move { sampling.run(draining(&mut stop)).await });
     let console = console::share(console_services(config, &store, &vault, &clock, &serving, &monitor));
     let pages_console = console.clone();
     let shared = http::share(Services {
         store: Arc::clone(&store),
         vault: Arc::clone(&vault),
         clock: clock.clone(),
-        apps: apps(config),
+        apps: config.apps.clone(),
         profiles: Changing::new(profiles(config)),
         channels: Changing::new(by_text(&channels.now())),
         lifecycle: serving,
@@ -285,7 +281,7 @@ async fn open(
     key_loss: KeyLoss,
 ) -> Result<(Vault, SledStore, mpsc::UnboundedReceiver<Errand>), StartError> {
     let (config, rates) = (config.clone(), rates(config));
-    let apps: BTreeSet<_> = config.apps.iter().map(|app| AppName::new(&app.name)).collect();
+    let apps: BTreeSet<_> = config.apps.iter().map(|app| app.name.clone()).collect();
     let opening = tokio::task::spawn_blocking(move || {
         folder::prepare(&config)?;
         let (master, path) = (config.keys.master.clone(), folder::data_path(&config).to_owned());
@@ -424,11 +420,6 @@ fn channels(config: &Config) -> Result<Channels, Unusable> {
     channel::all(settings)
 }
 
-fn apps(config: &Config) -> Vec<http::App> {
-    let app = |app: &config::App| http::App { name: AppName::new(&app.name), keys: app.api_keys.clone() };
-    config.apps.iter().map(app).collect()
-}
-
 fn console_services(
     config: &Config,
     store: &Arc<dyn Store>,
@@ -443,7 +434,7 @@ fn console_services(
         clock: clock.clone(),
         monitor: Arc::clone(monitor),
         lifecycle: lifecycle.clone(),
-        users: Changing::new(console_users(config)),
+        users: Changing::new(config.console.users.clone()),
         // Its name was checked.
         time_zone: TimeZone::get(&config.console.time_zone).unwrap_or(TimeZone::UTC),
         home_country: config.console.home_country,
@@ -454,38 +445,13 @@ fn console_services(
     }
 }
 
-fn console_users(config: &Config) -> Vec<console::User> {
-    config.console.users.iter().filter_map(console_user).collect()
-}
-
 fn app_names(config: &Config) -> Vec<AppName> {
-    config.apps.iter().map(|app| AppName::new(&app.name)).collect()
+    config.apps.iter().map(|app| app.name.clone()).collect()
 }
 
 /// As the HTTP side looks them up.
 fn by_text(channels: &Channels) -> BTreeMap<String, Arc<Channel>> {
     channels.iter().map(|(name, channel)| (name.to_string(), Arc::clone(channel))).collect()
-}
-
-/// Ready when the server begins to stop.
-async fn draining(mut lifecycle: watch::Receiver<Lifecycle>) {
-    // An error means that the process ends anyway.
-    let _ = lifecycle.wait_for(|phase| *phase == Lifecycle::Draining).await;
-}
-
-/// `None` only for a name that the configuration's check lets nobody have.
-fn console_user(user: &config::ConsoleUser) -> Option<console::User> {
-    Some(console::User {
-        name: UserName::parse(&user.name).ok()?,
-        role: match user.role {
-            config::Role::Viewer => console::Role::Viewer,
-            config::Role::Support => console::Role::Support,
-            config::Role::Operator => console::Role::Operator,
-        },
-        password_hash: user.password_hash.clone(),
-        language: user.language,
-        apps: user.apps.as_ref().map(|apps| apps.iter().map(|app| AppName::new(app)).collect()),
-    })
 }
 
 /// Under which names the admin listener is called.
@@ -505,50 +471,10 @@ async fn to_console() -> HttpResponse {
 
 fn profiles(config: &Config) -> BTreeMap<String, http::Profile> {
     let profile = |(name, profile): (&String, &config::Profile)| {
-        let policy = Arc::new(policy(config, name, profile));
-        let custom_code = if profile.allow_custom_code { CustomCode::Allowed } else { CustomCode::Refused };
-        (name.clone(), http::Profile { policy, custom_code })
+        let policy = Arc::new(config.policy(name, profile));
+        (name.clone(), http::Profile { policy, custom_code: profile.custom_code })
     };
     config.profiles.iter().map(profile).collect()
-}
-
-/// What a verification that starts under this profile keeps for its whole life.
-fn policy(config: &Config, name: &str, profile: &config::Profile) -> Policy {
-    let millis = |wait: &Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-    Policy {
-        profile: name.to_owned(),
-        brand: profile.brand.clone(),
-        code_length: profile.code_length,
-        code_ttl: profile.code_ttl,
-        max_checks: profile.max_checks,
-        resend_after_ms: profile.resend_after.iter().map(millis).collect(),
-        default_locale: profile.default_locale.clone(),
-        steps: profile.steps.iter().filter_map(|step| policy_step(config, profile, step)).collect(),
-    }
-}
-
-/// `None` only for a step that names what the configuration does not have, which its check lets none through.
-fn policy_step(config: &Config, profile: &config::Profile, step: &config::Step) -> Option<Step> {
-    let channel = config.channels.get(&step.channel)?;
-    let content = match &step.content {
-        config::StepContent::Template(name) => {
-            let languages = config.templates.get(name)?.locales.clone();
-            Content::Template { name: name.clone(), languages }
-        }
-        config::StepContent::Text(name) => {
-            let locales = &config.texts.get(name)?.locales;
-            let whole = |(locale, wording): (&String, &String)| (locale.clone(), profile.whole_text(wording));
-            Content::Text { by_locale: locales.iter().map(whole).collect() }
-        }
-        config::StepContent::ById => Content::ById { ids: channel.kind.contents()?.clone() },
-    };
-    Some(Step {
-        channel: ChannelName::new(&step.channel),
-        content,
-        deliver_within: step.deliver_within,
-        in_doubt_wait: channel.in_doubt_wait,
-        on_doubt: channel.on_doubt,
-    })
 }
 
 fn needed_templates(config: &Config) -> Vec<NeededTemplate> {
@@ -580,7 +506,7 @@ fn warn_of_stand_ins(config: &Config) {
         if channel.kind.usual_address().is_some_and(|usual| usual != address) {
             tracing::warn!(
                 channel = name,
-                kind = channel.kind.word(),
+                kind = channel.kind.kind().as_str(),
                 address,
                 "this channel does not send by its provider but by a stand-in: nobody's phone rings"
             );

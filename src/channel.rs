@@ -13,7 +13,7 @@ pub mod receipts;
 mod scrub;
 pub mod signature;
 pub mod sinch;
-mod status;
+pub mod status;
 mod templates;
 #[cfg(test)]
 mod testing;
@@ -41,18 +41,43 @@ use webhook::{Callback, Heard, NotHeard, Told, Webhook};
 pub struct Channel {
     name: ChannelName,
     callback: Callback,
-    kind: Kind,
+    kind: AnyProvider,
     refusals: Refusals,
     receipts: Receipts,
     strangers: Throttle<(Option<String>, Stray)>,
 }
 
-/// The kinds are a closed set: one more provider is one more variant.
+/// A kind of provider, as `kind` names it in the configuration. A closed set: one more provider is one more variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Meta,
+    Http,
+    Twilio,
+    SinchConversation,
+    SinchSms,
+}
+
+impl Kind {
+    pub const ALL: [Self; 5] =
+        [Self::Meta, Self::Http, Self::Twilio, Self::SinchConversation, Self::SinchSms];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Http => "http",
+            Self::Twilio => "twilio",
+            Self::SinchConversation => "sinch-conversation",
+            Self::SinchSms => "sinch-sms",
+        }
+    }
+}
+
+/// The provider behind a channel, of any kind.
 #[allow(
     clippy::large_enum_variant,
     reason = "there are as few of them as channels, and they stay where they are"
 )]
-enum Kind {
+enum AnyProvider {
     Meta(meta::Meta),
     Http(http_sms::HttpSms),
     Twilio(twilio::Twilio),
@@ -78,16 +103,16 @@ pub enum Settings {
 macro_rules! provider {
     ($kind:expr, $provider:ident => $use:expr) => {
         match $kind {
-            Kind::Meta($provider) => $use,
-            Kind::Http($provider) => $use,
-            Kind::Twilio($provider) => $use,
-            Kind::SinchConversation($provider) => $use,
-            Kind::SinchSms($provider) => $use,
+            AnyProvider::Meta($provider) => $use,
+            AnyProvider::Http($provider) => $use,
+            AnyProvider::Twilio($provider) => $use,
+            AnyProvider::SinchConversation($provider) => $use,
+            AnyProvider::SinchSms($provider) => $use,
         }
     };
 }
 
-impl Kind {
+impl AnyProvider {
     fn new(basis: &Basis, settings: Settings) -> Result<Self, SetupError> {
         Ok(match settings {
             Settings::Meta(settings) => Self::Meta(meta::Meta::new(basis, settings)?),
@@ -102,14 +127,13 @@ impl Kind {
 }
 
 impl Settings {
-    /// What `kind` is in the configuration.
-    pub fn word(&self) -> &'static str {
+    pub fn kind(&self) -> Kind {
         match self {
-            Self::Meta(_) => "meta",
-            Self::Http(_) => "http",
-            Self::Twilio(_) => "twilio",
-            Self::SinchConversation(_) => "sinch-conversation",
-            Self::SinchSms(_) => "sinch-sms",
+            Self::Meta(_) => Kind::Meta,
+            Self::Http(_) => Kind::Http,
+            Self::Twilio(_) => Kind::Twilio,
+            Self::SinchConversation(_) => Kind::SinchConversation,
+            Self::SinchSms(_) => Kind::SinchSms,
         }
     }
 
@@ -208,8 +232,8 @@ pub fn all(
 ) -> Result<BTreeMap<ChannelName, Arc<Channel>>, Unusable> {
     let mut channels = BTreeMap::new();
     for (basis, settings) in settings {
-        let kind =
-            Kind::new(&basis, settings).map_err(|source| Unusable { channel: basis.name.clone(), source })?;
+        let kind = AnyProvider::new(&basis, settings)
+            .map_err(|source| Unusable { channel: basis.name.clone(), source })?;
         let Basis { name, callback, .. } = basis;
         let channel = Channel {
             name: name.clone(),
@@ -222,8 +246,11 @@ pub fn all(
         channels.insert(name, channel);
     }
     meta::introduce(channels.values_mut().filter_map(|channel| match &mut channel.kind {
-        Kind::Meta(meta) => Some(meta),
-        Kind::Http(_) | Kind::Twilio(_) | Kind::SinchConversation(_) | Kind::SinchSms(_) => None,
+        AnyProvider::Meta(meta) => Some(meta),
+        AnyProvider::Http(_)
+        | AnyProvider::Twilio(_)
+        | AnyProvider::SinchConversation(_)
+        | AnyProvider::SinchSms(_) => None,
     }));
     Ok(channels.into_iter().map(|(name, channel)| (name, Arc::new(channel))).collect())
 }

@@ -16,6 +16,7 @@ mod console;
 mod differences;
 mod doubts;
 mod environment;
+mod policies;
 mod problem;
 mod profiles;
 mod reader;
@@ -25,7 +26,7 @@ mod sections;
 mod tree;
 mod values;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -41,9 +42,10 @@ pub use environment::Environment;
 pub use problem::{Origin, Problem, Problems};
 pub use reader::Shown;
 
+use crate::access::{App, CustomCode, User};
 use crate::channel::{self, Timeouts};
-use crate::language::Language;
 use crate::phone::HomeCountry;
+use crate::retention::Retention;
 use crate::texts::{self, Cost};
 use crate::verification::policy::OnDoubt;
 
@@ -128,17 +130,6 @@ impl MasterKey {
     }
 }
 
-/// How long things are kept, 1 to 3650 days. What codes come from goes with the code and is no setting.
-#[derive(Debug, Clone)]
-pub struct Retention {
-    /// Numbers, texts and whatever else is personal; from the end of the day (UTC) on which it came.
-    pub personal: Duration,
-    /// What happened to a verification, without what is personal; at least as long as `personal`.
-    pub timelines: Duration,
-    /// What the staff did.
-    pub audit: Duration,
-}
-
 /// The pages for support staff, on the admin listener.
 #[derive(Debug, Clone)]
 pub struct Console {
@@ -149,38 +140,7 @@ pub struct Console {
     /// In which country's notation staff may write numbers without a country code.
     pub home_country: Option<HomeCountry>,
     /// Without any the console shows nothing but how to make one. Names differ.
-    pub users: Vec<ConsoleUser>,
-}
-
-#[derive(Debug, Clone)]
-pub struct ConsoleUser {
-    /// 1 to 64 of `[a-z0-9._-]`.
-    pub name: String,
-    pub role: Role,
-    /// A whole argon2id hash as a PHC string.
-    pub password_hash: SecretString,
-    /// Unless the user chooses another.
-    pub language: Option<Language>,
-    /// The only apps whose verifications the user sees; `None`: all.
-    pub apps: Option<BTreeSet<String>>,
-}
-
-/// What a console user may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Looks on; numbers stay masked.
-    Viewer,
-    /// Also reveals, resends, cancels and exports.
-    Support,
-    /// Also alerts and the audit log.
-    Operator,
-}
-
-#[derive(Debug, Clone)]
-pub struct App {
-    pub name: String,
-    /// Any of them is valid; 1 to 16, each of at least 16 visible ASCII characters.
-    pub api_keys: Vec<SecretString>,
+    pub users: Vec<User>,
 }
 
 #[derive(Debug, Clone)]
@@ -211,12 +171,11 @@ pub struct Profile {
     pub resend_after: Vec<Duration>,
     /// Every template and text of the steps has it.
     pub default_locale: String,
-    /// Whether an app may bring its own code.
-    pub allow_custom_code: bool,
+    pub custom_code: CustomCode,
     /// The last line of its text messages, by which a phone fills the code in.
     pub autofill: Option<Autofill>,
     /// 1 to 8, in order. Their deadlines together fit into `code_ttl`.
-    pub steps: Vec<Step>,
+    pub steps: Vec<ProfileStep>,
 }
 
 impl Profile {
@@ -260,7 +219,7 @@ impl Autofill {
 }
 
 #[derive(Debug, Clone)]
-pub struct Step {
+pub struct ProfileStep {
     /// The name of one of [`Config::channels`].
     pub channel: String,
     pub content: StepContent,

@@ -45,10 +45,11 @@ use jiff::tz::TimeZone;
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
 
+use crate::access::User;
 use crate::changing::Changing;
 use crate::clock::Clock;
 use crate::health::Monitor;
-use crate::http::Lifecycle;
+use crate::lifecycle::Lifecycle;
 use crate::phone::HomeCountry;
 use crate::store::{Audit, AuditAction, Order, Store};
 use crate::vault::Vault;
@@ -57,7 +58,7 @@ use crate::verification::values::{AppName, ChannelName, UserName};
 pub use frame::{Frame, Place, page};
 pub use refusal::Refusal;
 pub use signed::{Signed, Watching};
-pub use users::{Action, Role, User};
+pub use users::Action;
 
 /// All routes of the console, below `/console`.
 fn routes(config: &mut ServiceConfig) {

@@ -30,19 +30,19 @@ use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App as ActixApp, HttpServer};
 use metrics_exporter_prometheus::PrometheusHandle;
-use secrecy::SecretString;
 use tokio::sync::watch;
 use utoipa_actix_web::OpenApiFactory;
 use utoipa_actix_web::service_config::ServiceConfig as DescribedConfig;
 
+use crate::access::{App, CustomCode};
 use crate::changing::Changing;
 use crate::channel::Channel;
 use crate::clock::Clock;
 use crate::health::Monitor;
+use crate::lifecycle::Lifecycle;
 use crate::store::Store;
 use crate::vault::Vault;
 use crate::verification::Policy;
-use crate::verification::values::AppName;
 use crowd::Crowd;
 use meters::{ChannelMeters, Listener};
 
@@ -127,30 +127,9 @@ pub struct Limits {
     pub waiting_per_app: usize,
 }
 
-/// Who may call the API.
-pub struct App {
-    pub name: AppName,
-    /// Any of them is good, so that one can be rotated.
-    pub keys: Vec<SecretString>,
-}
-
 pub struct Profile {
     pub policy: Arc<Policy>,
     pub custom_code: CustomCode,
-}
-
-/// Whether an app may bring its own code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CustomCode {
-    Allowed,
-    Refused,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lifecycle {
-    Serving,
-    /// Stopping: not ready for more; who waits or streams is sent away, everything else is finished.
-    Draining,
 }
 
 /// [`Services`] with what the handlers of all workers share besides. One for both listeners.

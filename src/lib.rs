@@ -12,6 +12,7 @@
 //! `ARCHITECTURE.md` has the map, the invariants, and where to change what. The fuzz targets (`fuzz/`) are built of the
 //! rooms that read what strangers write, without those that serve.
 
+pub mod access;
 #[cfg(not(fuzzing))]
 pub mod app;
 pub mod changing;
@@ -30,12 +31,18 @@ pub mod explain;
 pub mod failpoint;
 #[cfg(not(fuzzing))]
 pub mod health;
+pub mod hex;
 #[cfg(not(fuzzing))]
 pub mod http;
+pub mod http_client;
 pub mod language;
+pub mod lifecycle;
 pub mod phone;
+pub mod retention;
 #[cfg(not(fuzzing))]
 pub mod sandbox;
+#[cfg(not(fuzzing))]
+pub mod sse;
 pub mod store;
 #[cfg(not(fuzzing))]
 pub mod sweeps;

@@ -36,7 +36,7 @@ use secrecy::SecretString;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-pub use handsets::{Channel, Entry};
+pub use handsets::{Channel, HandsetEntry};
 pub use journal::{Outcome, Request};
 use player::Player;
 pub use sinch::WEBHOOK_SECRET as SINCH_WEBHOOK_SECRET;
@@ -120,7 +120,7 @@ impl Sandbox {
     }
 
     /// What the person with this number sees, oldest first; nothing for a number never written to.
-    pub fn handset(&self, number: &str) -> Vec<Entry> {
+    pub fn handset(&self, number: &str) -> Vec<HandsetEntry> {
         self.player.handsets.entries(number)
     }
 

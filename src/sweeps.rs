@@ -21,7 +21,8 @@ use tokio_util::task::TaskTracker;
 use crate::changing::Changing;
 use crate::channel::{Channel, Template, TemplatesUnknown};
 use crate::clock::{Clock, Stopwatch};
-use crate::store::{Alert, Health, Order, Retention, Store, StoreError};
+use crate::retention::Retention;
+use crate::store::{self, Alert, Health, Order, Store, StoreError};
 use crate::vault::Vault;
 use crate::verification::values::{ChannelName, Timestamp};
 
@@ -57,15 +58,10 @@ pub struct Sweeps {
     stopping: AtomicBool,
 }
 
-/// How long things are kept.
+/// How long data are kept, and how many are too many.
 #[derive(Clone, Copy, Debug)]
 pub struct Keep {
-    /// Numbers and texts, from the end of their day.
-    pub personal: Duration,
-    /// What happened, without them.
-    pub timelines: Duration,
-    /// What the staff did.
-    pub audit: Duration,
+    pub retention: Retention,
     /// Bytes of data from which on somebody should know.
     pub alarm_bytes: u64,
 }
@@ -118,7 +114,7 @@ impl Sweeps {
     /// Makes keys that will soon be needed, and destroys those whose time is over. How many went. Codes are good for
     /// minutes, and whatever clock is right has ended them: their keys never wait.
     pub async fn keys(&self) -> io::Result<usize> {
-        let (vault, now, keep) = (Arc::clone(&self.vault), self.clock.now(), self.keep.personal);
+        let (vault, now, keep) = (Arc::clone(&self.vault), self.clock.now(), self.keep.retention.personal);
         let hesitates = now < self.hesitates_until;
         let work = move || -> io::Result<usize> {
             if let Err(error) = vault.prepare(now) {
@@ -131,7 +127,7 @@ impl Sweeps {
             if hesitates {
                 return Ok(codes);
             }
-            let days = vault.forget_days(earlier(now, keep))?;
+            let days = vault.forget_days(now - keep)?;
             if days > 0 {
                 tracing::info!(days, "keys of days past their retention were destroyed");
                 metrics::counter!("twotick_day_keys_destroyed_total").increment(days as u64);
@@ -149,11 +145,9 @@ impl Sweeps {
         if now < self.hesitates_until {
             return Ok(0);
         }
-        let before = Retention {
-            verifications: earlier(now, self.keep.timelines),
-            inbound: earlier(now, self.keep.personal),
-            audit: earlier(now, self.keep.audit),
-        };
+        let Retention { personal, timelines, audit } = self.keep.retention;
+        let before =
+            store::Retention { verifications: now - timelines, inbound: now - personal, audit: now - audit };
         let (mut removed, took) = (0, Stopwatch::start());
         while !self.stopping.load(Ordering::Relaxed) {
             let swept = self.store.sweep_old(before).await?;
@@ -293,11 +287,6 @@ fn hesitation(vault: &Vault, now: Timestamp) -> Timestamp {
         }
         Some(_) | None => Timestamp::from_millis(0),
     }
-}
-
-fn earlier(now: Timestamp, by: Duration) -> Timestamp {
-    let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_millis(now.as_millis().saturating_sub(by))
 }
 
 /// The jobs at work.

@@ -28,7 +28,7 @@ pub struct Line {
     pub id: EventId,
     /// From 1, without gaps.
     pub seq: u32,
-    pub kind: Kind,
+    pub kind: EventKind,
     /// When it happened here.
     pub at: Timestamp,
     /// When the provider says it happened.
@@ -52,7 +52,7 @@ pub struct Line {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(not(fuzzing), derive(utoipa::ToSchema), schema(as = TimelineEventType))]
-pub enum Kind {
+pub enum EventKind {
     Requested,
     MessageQueued,
     SendStarted,

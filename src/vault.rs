@@ -299,7 +299,7 @@ impl Vault {
 
     /// Destroys what codes came from that have all ended by `now`. How many keys went. Blocks on the disk.
     pub fn forget_codes(&self, now: Timestamp) -> io::Result<usize> {
-        self.minutes.forget_slots(earlier(now, CODE_LIFE))
+        self.minutes.forget_slots(now - CODE_LIFE)
     }
 
     /// Destroys the keys of the days that were over by `before`: what was sealed on them is lost in every file and
@@ -419,10 +419,6 @@ fn open_short(ring: &Ring, place: &[u8], sealed: &Sealed) -> Result<Zeroizing<Ve
     let payload = Payload { msg: secret, aad: place };
     let clear = cipher.decrypt(&Nonce::from(nonce), payload);
     clear.map(Zeroizing::new).map_err(|_| CannotOpen::Damaged)
-}
-
-fn earlier(now: Timestamp, by: Duration) -> Timestamp {
-    Timestamp::from_millis(now.as_millis().saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
 }
 
 /// A new master key, from the operating system's generator.

@@ -22,6 +22,7 @@ mod compact;
 pub mod decide;
 pub mod due;
 pub mod event;
+mod fact;
 pub mod locale;
 pub mod policy;
 pub mod state;

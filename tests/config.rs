@@ -7,8 +7,10 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use twotick::access::{CustomCode, Role};
 use twotick::channel::{Settings, http_sms, twilio};
-use twotick::config::{Config, DEFAULT_FILE, Environment, MasterKey, Origin, Role, Source, StepContent};
+use twotick::config::{Config, DEFAULT_FILE, Environment, MasterKey, Origin, Source, StepContent};
+use twotick::verification::values::AppName;
 
 /// Small, complete and right. The table below breaks it in one place a row.
 const GOOD: &str = r#"[server]
@@ -538,9 +540,9 @@ fn a_console_has_the_users_that_it_was_given_and_none_by_itself() {
     let console = Config::parse(&text, &environment).unwrap().console;
     assert_eq!((&*console.public_url, &*console.time_zone), ("https://console.example.com", "Europe/Berlin"));
     let [ada, bob] = console.users.as_slice() else { panic!("two users") };
-    assert_eq!((&*ada.name, ada.role, ada.language), ("ada", Role::Operator, None));
-    assert_eq!(ada.apps.as_ref().unwrap().iter().collect::<Vec<_>>(), ["bank"]);
-    assert_eq!((&*bob.name, bob.role, &bob.apps), ("bob", Role::Viewer, &None));
+    assert_eq!((ada.name.as_str(), ada.role, ada.language), ("ada", Role::Operator, None));
+    assert_eq!(ada.apps.as_ref().unwrap().iter().map(AppName::as_str).collect::<Vec<_>>(), ["bank"]);
+    assert_eq!((bob.name.as_str(), bob.role, &bob.apps), ("bob", Role::Viewer, &None));
     assert_eq!(bob.password_hash.expose_secret(), HASH);
 
     let (before, after) = (good.find("[console]").unwrap(), good.find("[[apps]]").unwrap());
@@ -687,7 +689,7 @@ fn the_built_in_file_is_complete() {
     assert_eq!(config.channels["whatsapp"].messages_per_second, Some(80));
     assert_eq!(whatsapp.app_secrets[0].expose_secret(), "CANARY-app-secret-1234");
     let login = &config.profiles["login"];
-    assert_eq!((login.code_length, login.max_checks, login.allow_custom_code), (6, 5, false));
+    assert_eq!((login.code_length, login.max_checks, login.custom_code), (6, 5, CustomCode::Refused));
     assert_eq!(login.resend_after, [30, 60, 120, 300].map(Duration::from_secs));
     assert_eq!(login.steps[0].content, StepContent::Template("login_code".to_owned()));
     assert_eq!(login.steps[0].deliver_within, Some(Duration::from_secs(30)));
@@ -1272,7 +1274,7 @@ fn sinchs_kinds_need_no_more_than_their_own_keys() {
     }
     let config = parsed(&with_channel(SINCH_SMS, r#"text = "otp""#)).unwrap();
     assert_eq!(config.channels["sinch"].kind.address(), "https://ca.sms.api.sinch.com");
-    assert_eq!(config.channels["sinch"].kind.word(), "sinch-sms");
+    assert_eq!(config.channels["sinch"].kind.kind().as_str(), "sinch-sms");
     for (channel, from, to, says) in [
         (CONVERSATION, "VIA", "fax", "\"whatsapp\" or \"sms\" or \"rcs\""),
         (CONVERSATION, "\"br\"", "\"ca\"", "\"eu\" or \"us\" or \"br\""),

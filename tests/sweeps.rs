@@ -14,8 +14,9 @@ use twotick::changing::Changing;
 use twotick::channel::webhook::Callback;
 use twotick::channel::{self, Basis, Settings, Timeouts, meta};
 use twotick::clock::{Clock, ManualClock, Stopwatch};
+use twotick::retention::Retention;
 use twotick::store::sled::{self, SledStore};
-use twotick::store::{Alert, Order, Retention, Store};
+use twotick::store::{self, Alert, Order, Store};
 use twotick::sweeps::{Keep, NeededTemplate, Sweeps, start};
 use twotick::vault::Vault;
 use twotick::verification::values::{Bucket, ChannelName, NumberIndex, Timestamp, VerificationId};
@@ -70,7 +71,10 @@ impl House {
             Arc::clone(&self.vault),
             Arc::new(Changing::new(channel::all([(basis, meta)]).unwrap())),
             Clock::Manual(Arc::clone(&self.clock)),
-            Keep { personal: DAY, timelines: 3 * DAY, audit: 5 * DAY, alarm_bytes: u64::MAX },
+            Keep {
+                retention: Retention { personal: DAY, timelines: 3 * DAY, audit: 5 * DAY },
+                alarm_bytes: u64::MAX,
+            },
             languages.iter().map(needed).collect(),
             PrometheusBuilder::new().build_recorder().handle(),
         )
@@ -189,7 +193,7 @@ async fn monitoring_sees_how_far_retention_is_behind() {
     house.store.execute((0..500).map(alert).collect()).await.unwrap();
     house.clock.advance(DAY + Duration::from_secs(1_000));
     let day_ago = Timestamp::from_millis(house.clock.now().as_millis() - 86_400_000);
-    let before = Retention { verifications: day_ago, inbound: day_ago, audit: day_ago };
+    let before = store::Retention { verifications: day_ago, inbound: day_ago, audit: day_ago };
     assert!(house.store.sweep_old(before).await.unwrap().more);
     let first = behind().unwrap();
     assert!((900.0..=1_000.0).contains(&first), "{first}");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Who may use whom. `cli`, `app` and `main` put things together and may use everything; nobody may use them but each
 /// other. A module may always use itself.
-const MAY_USE: [(&str, &[&str]); 23] = [
+const MAY_USE: [(&str, &[&str]); 29] = [
     ("verification", &[]),
     ("clock", &["verification"]),
     ("phone", &["verification", "digits"]),
@@ -16,18 +16,25 @@ const MAY_USE: [(&str, &[&str]); 23] = [
     ("digits", &[]),
     ("failpoint", &[]),
     ("changing", &[]),
+    ("access", &["verification", "language"]),
+    ("retention", &[]),
+    ("hex", &[]),
+    ("http_client", &[]),
+    ("lifecycle", &[]),
+    ("sse", &["lifecycle"]),
     ("explain", &["language"]),
-    ("config", &["language", "phone", "texts", "channel", "verification"]),
+    ("config", &["access", "retention", "language", "phone", "texts", "channel", "verification"]),
     ("vault", &["verification", "phone", "excerpt"]),
     ("store", &["verification", "clock", "failpoint"]),
-    ("channel", &["verification", "excerpt", "clock", "failpoint"]),
+    ("channel", &["verification", "excerpt", "clock", "failpoint", "hex", "http_client"]),
     ("courier", &["store", "channel", "vault", "verification", "clock", "failpoint", "changing"]),
-    ("sweeps", &["store", "channel", "vault", "verification", "clock", "changing"]),
+    ("sweeps", &["store", "channel", "vault", "verification", "clock", "changing", "retention"]),
     ("health", &["store", "verification", "clock"]),
     ("timeline", &["store", "verification", "language", "explain"]),
     (
         "http",
         &[
+            "access",
             "store",
             "channel",
             "vault",
@@ -41,11 +48,14 @@ const MAY_USE: [(&str, &[&str]); 23] = [
             "failpoint",
             "changing",
             "health",
+            "lifecycle",
+            "sse",
         ],
     ),
     (
         "console",
         &[
+            "access",
             "store",
             "vault",
             "verification",
@@ -58,9 +68,12 @@ const MAY_USE: [(&str, &[&str]); 23] = [
             "http",
             "changing",
             "health",
+            "hex",
+            "lifecycle",
+            "sse",
         ],
     ),
-    ("sandbox", &["channel", "clock"]),
+    ("sandbox", &["channel", "clock", "hex", "http_client"]),
     ("app", EVERYTHING),
     ("cli", EVERYTHING),
 ];

@@ -4,12 +4,12 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
+use reqwest::{Client, RequestBuilder, Response};
 use secrecy::ExposeSecret;
 
-use super::door::{self, EraseRequest, Known, NONCE};
+use super::door::{self, EraseRequest, NONCE, ServerAccess};
 use super::erase::Erased;
+use crate::http_client;
 use crate::store::sled::{self, OpenError};
 
 /// A server that has a turn under way answers later than at once.
@@ -38,7 +38,7 @@ pub enum AskError {
 }
 
 /// A server that uses the data folder and has proven that it does.
-pub struct Running(Known);
+pub struct Running(ServerAccess);
 
 impl Running {
     /// `None`: nobody uses the folder, whatever an old notice in it says.
@@ -54,8 +54,8 @@ impl Running {
         let known =
             door::find(data).map_err(|source| AskError::Notice { path: data.join("operator"), source })?;
         let known = known.ok_or_else(in_use)?;
-        let client = client().timeout(PROOF_WITHIN).build().map_err(failed)?;
-        let nonce = Known::nonce();
+        let client = http_client::builder(&known.url).timeout(PROOF_WITHIN).build().map_err(failed)?;
+        let nonce = ServerAccess::nonce();
         let asked = client.get(format!("{}/operator/hello", known.url)).header(NONCE, &nonce);
         let is_proven = match asked.send().await {
             Ok(answer) => is_proof(&known, &nonce, answer).await,
@@ -78,7 +78,7 @@ impl Running {
     }
 
     pub async fn erase(&self, request: &EraseRequest) -> Result<Erased, AskError> {
-        let client = client().timeout(TIMEOUT).build().map_err(failed)?;
+        let client = http_client::builder(self.url()).timeout(TIMEOUT).build().map_err(failed)?;
         let body = serde_json::to_string(request).map_err(|error| AskError::Failed(error.to_string()))?;
         let asked = self.post(&client, "erase").header("content-type", "application/json").body(body);
         let answer = asked.send().await.map_err(failed)?;
@@ -92,7 +92,7 @@ impl Running {
 
     /// Writes a dump of the server's store to `out`; what comes before an error stays written.
     pub async fn dump(&self, out: &mut (dyn Write + Send)) -> Result<(), AskError> {
-        let client = client().read_timeout(SILENCE).build().map_err(failed)?;
+        let client = http_client::builder(self.url()).read_timeout(SILENCE).build().map_err(failed)?;
         let mut answer = self.post(&client, "dump").send().await.map_err(failed)?;
         if !answer.status().is_success() {
             return Err(AskError::Failed(format!("it answered {}", answer.status())));
@@ -108,7 +108,7 @@ impl Running {
     }
 }
 
-async fn is_proof(known: &Known, nonce: &str, mut answer: Response) -> bool {
+async fn is_proof(known: &ServerAccess, nonce: &str, mut answer: Response) -> bool {
     let mut proof = Vec::new();
     while let Ok(Some(chunk)) = answer.chunk().await {
         proof.extend_from_slice(&chunk);
@@ -122,10 +122,4 @@ async fn is_proof(known: &Known, nonce: &str, mut answer: Response) -> bool {
 
 fn failed(error: reqwest::Error) -> AskError {
     AskError::Failed(error.without_url().to_string())
-}
-
-fn client() -> ClientBuilder {
-    // Fails when one is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().tls_certs_only([]).redirect(Policy::none())
 }

@@ -14,6 +14,7 @@ use crate::channel::Settings;
 use crate::clock::Clock;
 use crate::config::{Config, Loaded};
 use crate::courier::Channels;
+use crate::http_client;
 use crate::store::Store;
 use crate::store::sled::{self, Chain, OpenError};
 use crate::sweeps::NeededTemplate;
@@ -97,13 +98,13 @@ fn without_incomplete(loaded: &Loaded) -> Config {
 }
 
 /// What the keys say of themselves.
-struct Keys {
+struct DayKeys {
     days: usize,
     youngest: Option<Timestamp>,
 }
 
 /// `None` where there is no data yet: the key is made by the first start and by nothing else.
-async fn sealed(config: &Config) -> Option<Result<Keys, String>> {
+async fn sealed(config: &Config) -> Option<Result<DayKeys, String>> {
     let config = config.clone();
     let looking = tokio::task::spawn_blocking(move || {
         as_owner(&config, Purpose::Check, |path| match path.join("db").try_exists() {
@@ -119,11 +120,11 @@ async fn sealed(config: &Config) -> Option<Result<Keys, String>> {
     };
     Some(found.map(|vault| {
         let (days, youngest) = vault.days();
-        Keys { days, youngest }
+        DayKeys { days, youngest }
     }))
 }
 
-fn keys(read: Option<&Result<Keys, String>>) -> Finding {
+fn keys(read: Option<&Result<DayKeys, String>>) -> Finding {
     match read {
         None => doubtful("keys", "none yet; the first start makes the master key".to_owned()),
         Some(Err(error)) => wrong("keys", error.clone()),
@@ -131,7 +132,7 @@ fn keys(read: Option<&Result<Keys, String>>) -> Finding {
     }
 }
 
-fn clock(read: Option<&Result<Keys, String>>, now: Timestamp) -> Finding {
+fn clock(read: Option<&Result<DayKeys, String>>, now: Timestamp) -> Finding {
     const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let youngest = read.and_then(|keys| keys.as_ref().ok()).and_then(|keys| keys.youngest);
     match youngest {
@@ -361,19 +362,8 @@ async fn text_of(url: &str) -> Result<String, String> {
 }
 
 async fn answer(url: &str) -> Result<reqwest::Response, String> {
-    // Fails when one is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
-    // Without TLS no certificates are needed on the machine.
-    let client = if url.starts_with("http://") { client.no_proxy().tls_certs_only([]) } else { client };
-    let client = client.build().map_err(|error| error.to_string())?;
-    client.get(url).send().await.map_err(|error| {
-        let mut cause: &dyn std::error::Error = &error;
-        while let Some(deeper) = cause.source() {
-            cause = deeper;
-        }
-        cause.to_string()
-    })
+    let client = http_client::builder(url).timeout(PATIENCE).build().map_err(|error| error.to_string())?;
+    client.get(url).send().await.map_err(|error| http_client::cause(&error))
 }
 
 fn good(what: &str, text: String) -> Finding {

@@ -46,20 +46,20 @@ const BUSY_WAIT: Duration = Duration::from_millis(50);
 
 /// What the handlers work with.
 pub struct Door {
-    notice: Known,
+    notice: ServerAccess,
     store: SledStore,
     vault: Arc<Vault>,
     clock: Clock,
 }
 
 /// Where a server is reached, and the secret that both sides know.
-pub struct Known {
+pub struct ServerAccess {
     /// `http://127.0.0.1:8081`
     pub url: String,
     pub secret: SecretString,
 }
 
-impl Known {
+impl ServerAccess {
     /// What only a server that knows the secret, at this address, can answer to `nonce`.
     pub fn proof(&self, nonce: &str) -> String {
         signature::sign(&self.secret, format!("twotick operator 1\n{}\n{nonce}", self.url).as_bytes())
@@ -86,7 +86,7 @@ impl Drop for Notice {
 }
 
 /// What the file says of the server that wrote it. `None`: there is no file, or it is not one of ours.
-pub fn find(data: &Path) -> io::Result<Option<Known>> {
+pub fn find(data: &Path) -> io::Result<Option<ServerAccess>> {
     let text = match fs::read_to_string(data.join(FILE)) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -94,7 +94,7 @@ pub fn find(data: &Path) -> io::Result<Option<Known>> {
     };
     Ok(text
         .split_once(' ')
-        .map(|(url, secret)| Known { url: url.to_owned(), secret: secret.trim_end().into() }))
+        .map(|(url, secret)| ServerAccess { url: url.to_owned(), secret: secret.trim_end().into() }))
 }
 
 /// Writes the file for a server whose admin listener is at `addr`.
@@ -106,7 +106,7 @@ pub fn open(
     clock: Clock,
 ) -> Result<(web::Data<Door>, Notice), StartError> {
     let secret = SecretString::from(URL_SAFE_NO_PAD.encode(*vault::new_token()));
-    let notice = Known { url: format!("http://{}", super::local(addr)), secret };
+    let notice = ServerAccess { url: format!("http://{}", super::local(addr)), secret };
     let path = data.join(FILE);
     let text = format!("{} {}\n", notice.url, notice.secret.expose_secret());
     put(&path, &text).map_err(|source| StartError::Door { path: path.clone(), source })?;

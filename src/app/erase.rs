@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::clock::Clock;
+use crate::hex;
 use crate::store::{Answer, Audit, AuditAction, Filter, Order, Store, StoreError};
 use crate::vault::{KeyId, Vault};
 use crate::verification::Fact;
@@ -48,7 +49,7 @@ pub async fn erase(
     number: NumberIndex,
     unreadable: Unreadable,
 ) -> Result<Erased, EraseError> {
-    let index: String = number.0.iter().map(|byte| format!("{byte:02x}")).collect();
+    let index = hex::encode(&number.0);
     let entry = Audit {
         at: clock.now(),
         // Who may use the data folder's secrets has no other name here.

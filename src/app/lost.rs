@@ -27,8 +27,9 @@ pub struct Expected<'a> {
 impl Expected<'_> {
     /// The beginning of the oldest day whose key retention has not destroyed.
     fn oldest_day(&self) -> Timestamp {
-        let kept_from = self.now.as_millis().saturating_sub(millis(self.personal));
-        Timestamp::from_millis(kept_from.div_euclid(millis(DAY)) * millis(DAY))
+        let day = DAY.as_secs() as i64 * 1_000;
+        let kept_from = (self.now - self.personal).as_millis();
+        Timestamp::from_millis(kept_from - kept_from % day)
     }
 
     /// Whether the person of the verification should be readable, and the key is missing.
@@ -87,10 +88,6 @@ pub async fn in_store(store: &dyn Store, expected: Expected<'_>) -> Result<u64, 
         day = next;
     }
     Ok(lost)
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).max(1)
 }
 
 /// Counts them once for a server that has started, and says so in the log and the metrics.

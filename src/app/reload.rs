@@ -10,7 +10,7 @@ use sd_notify::NotifyState;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
-use super::{StartError, app_names, apps, by_text, channels, console_users, notify, profiles};
+use super::{StartError, app_names, by_text, channels, notify, profiles};
 use crate::changing::Changing;
 use crate::config::{self, Config, Loaded, StepContent};
 use crate::console::Console;
@@ -78,7 +78,7 @@ impl Reloader {
         let of_channels = reloaded.changed.iter().any(|name| name.starts_with("channels."));
         let new_channels = of_channels.then(|| channels(&config)).transpose()?;
         let Changeable { http, console, channels } = &self.changeable;
-        http.admit(&apps(&config));
+        http.admit(&config.apps);
         http.profiles.change_to(profiles(&config));
         if let Some(new_channels) = new_channels {
             http.channels.change_to(by_text(&new_channels));
@@ -86,7 +86,7 @@ impl Reloader {
         }
         console.apps.change_to(app_names(&config));
         if reloaded.changed.iter().any(|name| name.starts_with("console.users")) {
-            console.admit(console_users(&config));
+            console.admit(config.console.users.clone());
         }
         // What was taken over is not told again; what waits is, as long as it waits.
         let waits = |key: &String| reloaded.waiting.contains(key);
@@ -104,15 +104,15 @@ fn merged(running: &Loaded, loaded: &Loaded) -> (Config, Reloaded) {
     config.apps = new.apps.clone();
     told.changed.extend(changes(
         "apps",
-        old.apps.iter().map(|app| (&app.name, app)),
-        new.apps.iter().map(|app| (&app.name, app)),
+        old.apps.iter().map(|app| (app.name.as_str(), app)),
+        new.apps.iter().map(|app| (app.name.as_str(), app)),
         |old, new| all_same(&old.api_keys, &new.api_keys),
     ));
     config.console.users = new.console.users.clone();
     told.changed.extend(changes(
         "console.users",
-        old.console.users.iter().map(|user| (&user.name, user)),
-        new.console.users.iter().map(|user| (&user.name, user)),
+        old.console.users.iter().map(|user| (user.name.as_str(), user)),
+        new.console.users.iter().map(|user| (user.name.as_str(), user)),
         |old, new| {
             (old.role, old.language, &old.apps) == (new.role, new.language, &new.apps)
                 && same(&old.password_hash, &new.password_hash)
@@ -140,13 +140,13 @@ fn merged(running: &Loaded, loaded: &Loaded) -> (Config, Reloaded) {
 /// Names of what was added, removed or is not as before.
 fn changes<'c, T: 'c>(
     table: &str,
-    old: impl Iterator<Item = (&'c String, &'c T)>,
-    new: impl Iterator<Item = (&'c String, &'c T)>,
+    old: impl Iterator<Item = (&'c str, &'c T)>,
+    new: impl Iterator<Item = (&'c str, &'c T)>,
     is_same: impl Fn(&T, &T) -> bool,
 ) -> Vec<String> {
     let (old, new): (BTreeMap<_, _>, BTreeMap<_, _>) = (old.collect(), new.collect());
-    let names: BTreeSet<_> = old.keys().chain(new.keys()).collect();
-    let change = |name: &&String| match (old.get(*name), new.get(*name)) {
+    let names: BTreeSet<_> = old.keys().chain(new.keys()).copied().collect();
+    let change = |name: &str| match (old.get(name), new.get(name)) {
         (Some(old), Some(new)) if is_same(old, new) => None,
         (Some(_), Some(_)) => Some(format!("{table}.{name}")),
         (None, _) => Some(format!("{table}.{name} (new)")),
@@ -160,7 +160,7 @@ fn take_channels(config: &mut Config, new: &Config) -> Vec<String> {
     let mut taken = Vec::new();
     for (name, channel) in &mut config.channels {
         let Some(new) = new.channels.get(name) else { continue };
-        if new.kind.word() == channel.kind.word() && still_sends(channel, new) {
+        if new.kind.kind() == channel.kind.kind() && still_sends(channel, new) {
             let messages_per_second = channel.messages_per_second;
             *channel = config::Channel { messages_per_second, ..new.clone() };
             taken.push(name.clone());

@@ -1,6 +1,5 @@
 //! One HTTP request to a provider and its answer, both bounded in time and size. No retries, no redirects.
 
-use std::error::Error;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -13,6 +12,7 @@ use serde::Serialize;
 use super::{Basis, Content, SetupError, Submission, Timeouts, in_doubt, reason, refused, scrub};
 use crate::clock::Clock;
 use crate::failpoint;
+use crate::http_client;
 use crate::verification::values::{ChannelName, ErrorClass, Outcome, Timestamp};
 
 /// Answers of providers are under 2 KiB; what is larger is not an answer of theirs.
@@ -57,7 +57,9 @@ impl Endpoint {
                 }
                 Answer::Received(Received::read(response).await)
             }
-            Err(error) if error.is_connect() || error.is_builder() => Answer::NotSent(innermost(&error)),
+            Err(error) if error.is_connect() || error.is_builder() => {
+                Answer::NotSent(http_client::cause(&error))
+            }
             Err(error) if error.is_timeout() => Answer::Lost("no answer came within the time-out"),
             Err(_) => Answer::Lost("the connection broke before an answer came"),
         }
@@ -106,20 +108,15 @@ pub fn form<'a>(
 }
 
 fn client(url: &Url, timeouts: Timeouts) -> Result<Client, SetupError> {
-    // Fails when one is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = Client::builder()
+    http_client::builder(url.as_str())
         .user_agent(concat!("twotick/", env!("CARGO_PKG_VERSION")))
         .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
         .pool_idle_timeout(POOL_IDLE)
         .connect_timeout(timeouts.connect.min(timeouts.whole / 2))
         .read_timeout(timeouts.whole)
-        .timeout(timeouts.whole);
-    // Without redirects an http address never leads to TLS, and so needs no certificates on the machine.
-    let builder = if url.scheme() == "http" { builder.tls_certs_only([]) } else { builder };
-    builder.build().map_err(SetupError::Tls)
+        .timeout(timeouts.whole)
+        .build()
+        .map_err(SetupError::Tls)
 }
 
 /// What came back.
@@ -279,15 +276,6 @@ fn seconds_ahead(headers: &HeaderMap, asked: Timestamp, answered: Timestamp) -> 
 
 fn http_date(text: &str) -> Option<jiff::Timestamp> {
     Some(jiff::fmt::rfc2822::DateTimeParser::new().parse_zoned(text).ok()?.timestamp())
-}
-
-/// The outer errors say only "error sending request".
-fn innermost(error: &reqwest::Error) -> String {
-    let mut cause: &dyn Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
 }
 
 #[cfg(test)]

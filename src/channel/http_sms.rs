@@ -21,16 +21,15 @@ use super::{
 };
 use crate::verification::values::{ErrorClass, Outcome};
 
-pub use super::status::Meaning;
 use proof::Verifier;
 pub use proof::{
     Encoding, Hash, Prefix, Proof, SIGNATURE_HEADER, SIGNED_PLACEHOLDERS, Signature, Signed, TOLERANCE,
     TimestampHeader, derived_path_secret,
 };
 pub use reply::{Pattern, Statuses, Verdict};
-pub use report::{Fields, Format, Place, Reading, Words};
+pub use report::{FieldPath, Fields, Format, Reading, StatusWords};
 use template::Values;
-pub use template::{NotATemplate, PLACEHOLDERS, Placeholder, Template, UnknownPlaceholder};
+pub use template::{NotATemplate, PLACEHOLDERS, Placeholder, RequestTemplate, UnknownPlaceholder};
 
 /// Shorter ones are no secrets, and masking them would make words unreadable.
 const LEAST_SECRET_BYTES: usize = 6;
@@ -42,9 +41,9 @@ pub struct Settings {
     pub url: String,
     pub method: SendMethod,
     /// What stands behind the `?`.
-    pub query: Option<Template>,
+    pub query: Option<RequestTemplate>,
     /// JSON or a form; `None` where everything stands in the query.
-    pub body: Option<Template>,
+    pub body: Option<RequestTemplate>,
     pub authorization: Option<Authorization>,
     /// Names and values that can stand in a request.
     pub headers: Vec<(String, SecretString)>,
@@ -78,7 +77,7 @@ impl Settings {
             url: url.to_owned(),
             method: SendMethod::Post,
             query: None,
-            body: Some(Template::documented(BodyType::Json)),
+            body: Some(RequestTemplate::documented(BodyType::Json)),
             authorization: Some(Authorization::Bearer(bearer)),
             headers: Vec::new(),
             from: from.to_owned(),
@@ -122,8 +121,8 @@ pub struct HttpSms {
     endpoint: Endpoint,
     url: Url,
     method: Method,
-    query: Option<Template>,
-    body: Option<Template>,
+    query: Option<RequestTemplate>,
+    body: Option<RequestTemplate>,
     headers: HeaderMap,
     /// What the carrier knows from our requests, and may quote.
     secrets: Vec<SecretString>,
@@ -245,7 +244,7 @@ fn refused_for_good(code: String, title: String) -> Outcome {
 fn headers(settings: &Settings) -> Result<(HeaderMap, Vec<SecretString>), SetupError> {
     let mut headers = HeaderMap::new();
     let mut secrets = Vec::new();
-    let content_type = match settings.body.as_ref().map(Template::body_type) {
+    let content_type = match settings.body.as_ref().map(RequestTemplate::body_type) {
         Some(BodyType::Json) => Some("application/json"),
         Some(BodyType::Form) => Some("application/x-www-form-urlencoded"),
         Some(BodyType::Query) | None => None,

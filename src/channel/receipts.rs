@@ -32,10 +32,10 @@ impl Receipt {
 /// The receipts of what a channel has stored. In memory only: after a restart a delivery may be taken twice within the
 /// time that its signature counts, which changes nothing, because a report that is repeated changes nothing.
 #[derive(Default)]
-pub struct Receipts(Mutex<Known>);
+pub struct Receipts(Mutex<Remembered>);
 
 #[derive(Default)]
-struct Known {
+struct Remembered {
     /// The first ends first.
     by_end: BTreeSet<Receipt>,
     names: HashSet<[u8; 16]>,

@@ -4,13 +4,13 @@
 //! nothing is parsed, decoded or written anew before the check (Meta, webhooks getting-started, spring 2026).
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
 use super::SetupError;
+use crate::hex;
 
 const PREFIX: &[u8] = b"sha256=";
 
@@ -55,10 +55,7 @@ impl Keys {
 pub fn sign(secret: &SecretString, body: &[u8]) -> String {
     let mut mac: Hmac<Sha256> = keyed(secret);
     mac.update(body);
-    mac.finalize().into_bytes().iter().fold("sha256=".to_owned(), |mut header, byte| {
-        let _ = write!(header, "{byte:02x}"); // writing to a string cannot fail
-        header
-    })
+    format!("sha256={}", hex::encode(&mac.finalize().into_bytes()))
 }
 
 /// Why a webhook was not let in.
@@ -103,22 +100,7 @@ fn claimed(header: &[u8]) -> Option<[u8; 32]> {
     if !prefix.eq_ignore_ascii_case(PREFIX) {
         return None;
     }
-    let text: &[u8; 64] = digits.try_into().ok()?;
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-    }
-    Some(bytes)
-}
-
-/// The value of a hexadecimal digit.
-pub(super) fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
+    hex::decode_exactly(digits)
 }
 
 #[cfg(test)]

@@ -2,24 +2,20 @@
 //! carriers, Meta's.
 
 use super::scrub;
-use crate::verification::values::ReportStatus;
+use crate::verification::values::{DeliveryError, ErrorClass, ReportStatus};
 
-/// What a word means for a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meaning {
-    /// The provider has it, or has passed it on.
-    Sent,
-    Delivered,
-    Read,
-    /// It will not arrive.
-    Failed,
-}
+/// The report of a word that says only that a message will not arrive: code and title are empty.
+pub const FAILED: ReportStatus = ReportStatus::Failed(DeliveryError {
+    code: String::new(),
+    title: String::new(),
+    class: ErrorClass::Fallback,
+});
 
 /// In lower case and without separators. A word that carriers use for different things is not here: `unknown`,
 /// `unconfirmed`, numbers.
-const WORDS: &[(Meaning, &[&str])] = &[
+static WORDS: &[(ReportStatus, &[&str])] = &[
     (
-        Meaning::Sent,
+        ReportStatus::Sent,
         &[
             // SMPP 3.4, section 5.2.28, and how gateways write it.
             "enroute",
@@ -60,7 +56,7 @@ const WORDS: &[(Meaning, &[&str])] = &[
         ],
     ),
     (
-        Meaning::Delivered,
+        ReportStatus::Delivered,
         &[
             "delivered",
             "delivrd",
@@ -75,9 +71,9 @@ const WORDS: &[(Meaning, &[&str])] = &[
             "dlvrd",
         ],
     ),
-    (Meaning::Read, &["read", "seen", "opened", "displayed", "played"]),
+    (ReportStatus::Read, &["read", "seen", "opened", "displayed", "played"]),
     (
-        Meaning::Failed,
+        FAILED,
         &[
             "failed",
             "failure",
@@ -133,11 +129,21 @@ const WORDS: &[(Meaning, &[&str])] = &[
     ),
 ];
 
-/// `None` for a word that nobody here knows.
-pub fn meaning(word: &str) -> Option<Meaning> {
+/// [`FAILED`] for every word of a failure; `None` for a word that is not known.
+pub fn meaning(word: &str) -> Option<ReportStatus> {
     let plain = plain(word);
-    let row = WORDS.iter().find(|(_, words)| words.contains(&plain.as_str()))?;
-    Some(row.0)
+    let (status, _) = WORDS.iter().find(|(_, words)| words.contains(&plain.as_str()))?;
+    Some(status.clone())
+}
+
+/// What a provider reports by `word`; `failure` says why a message failed.
+pub fn report(word: &str, failure: impl FnOnce() -> DeliveryError) -> Option<ReportStatus> {
+    meaning(word).map(|status| explained(status, failure))
+}
+
+/// Puts the reason into a [`FAILED`].
+pub fn explained(status: ReportStatus, failure: impl FnOnce() -> DeliveryError) -> ReportStatus {
+    if status == FAILED { ReportStatus::Failed(failure()) } else { status }
 }
 
 /// A word without what differs between its spellings.
@@ -177,8 +183,12 @@ mod tests {
         for (expected, words) in WORDS {
             for word in *words {
                 assert!(seen.insert(word), "{word} stands twice");
-                assert_eq!(meaning(word), Some(*expected), "{word}");
-                assert_eq!(meaning(&format!(" {}\n", word.to_uppercase())), Some(*expected), "{word}");
+                assert_eq!(meaning(word).as_ref(), Some(expected), "{word}");
+                assert_eq!(
+                    meaning(&format!(" {}\n", word.to_uppercase())).as_ref(),
+                    Some(expected),
+                    "{word}"
+                );
             }
         }
     }
@@ -186,13 +196,13 @@ mod tests {
     #[test]
     fn spellings_do_not_matter_and_unknown_words_are_told_apart() {
         for (word, expected) in [
-            ("DELIVRD", Some(Meaning::Delivered)),
-            ("Delivered", Some(Meaning::Delivered)),
-            ("DELIVERED_TO_HANDSET", Some(Meaning::Delivered)),
-            ("DELIVERED_TO_OPERATOR", Some(Meaning::Sent)),
-            ("In Transit", Some(Meaning::Sent)),
-            ("not-delivered", Some(Meaning::Failed)),
-            ("Timed out", Some(Meaning::Failed)),
+            ("DELIVRD", Some(ReportStatus::Delivered)),
+            ("Delivered", Some(ReportStatus::Delivered)),
+            ("DELIVERED_TO_HANDSET", Some(ReportStatus::Delivered)),
+            ("DELIVERED_TO_OPERATOR", Some(ReportStatus::Sent)),
+            ("In Transit", Some(ReportStatus::Sent)),
+            ("not-delivered", Some(FAILED)),
+            ("Timed out", Some(FAILED)),
             ("UNKNOWN", None),
             ("delivery_unconfirmed", None),
             ("2", None),

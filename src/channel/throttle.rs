@@ -12,7 +12,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 const MOST_KEYS: usize = 64;
 
 /// Counts what happened, by what it was, and says when a line about it is due.
-pub struct Throttle<K>(Mutex<BTreeMap<K, Line>>);
+pub struct Throttle<K>(Mutex<BTreeMap<K, ThrottledLine>>);
 
 impl<K> Default for Throttle<K> {
     fn default() -> Self {
@@ -20,7 +20,7 @@ impl<K> Default for Throttle<K> {
     }
 }
 
-struct Line {
+struct ThrottledLine {
     next: Timestamp,
     untold: u64,
 }
@@ -43,7 +43,7 @@ impl<K: Ord> Throttle<K> {
         if lines.len() >= MOST_KEYS {
             return None;
         }
-        lines.insert(key, Line { next: now + PAUSE, untold: 0 });
+        lines.insert(key, ThrottledLine { next: now + PAUSE, untold: 0 });
         Some(times)
     }
 }

@@ -18,7 +18,7 @@ use super::exchange::{self, Confidential, Endpoint};
 use super::webhook::{self as incoming, Callback, Heard, NotHeard, Reply, Told, Webhook};
 use super::{Basis, Content, Provider, Sent, SetupError, Submission, wrong_content};
 pub use errors::class_of_code;
-use signature::Keys;
+use signature::TokenKeys;
 pub use signature::{SIGNATURE, sign};
 
 /// Twilio's own address.
@@ -75,7 +75,7 @@ pub struct Twilio {
     endpoint: Endpoint,
     url: Url,
     authorization: HeaderValue,
-    keys: Keys,
+    keys: TokenKeys,
     callback: Callback,
     sender: (&'static str, String),
     via: Via,
@@ -92,7 +92,7 @@ enum Carried {
 impl Twilio {
     pub fn new(basis: &Basis, settings: Settings) -> Result<Self, SetupError> {
         let Settings { base_url, account_sid, auth_tokens, api_key, sender, via, content_sids } = settings;
-        let keys = Keys::new(&auth_tokens, SECRETS)?;
+        let keys = TokenKeys::new(&auth_tokens, SECRETS)?;
         let url = format!("{base_url}/2010-04-01/Accounts/{account_sid}/Messages.json");
         let url = exchange::http_url(&url, "base_url")?;
         let (user, password) = match &api_key {

@@ -139,21 +139,21 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 /// What a person wrote. Half of a surrogate pair, as it is left where a phone cut an emoji in two, becomes `�`
 /// instead of an error.
 #[derive(Default)]
-pub struct Words(pub String);
+pub struct LossyText(pub String);
 
-impl<'de> Deserialize<'de> for Words {
+impl<'de> Deserialize<'de> for LossyText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Lossy;
 
         impl Visitor<'_> for Lossy {
-            type Value = Words;
+            type Value = LossyText;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string")
             }
 
-            fn visit_bytes<E: Error>(self, text: &[u8]) -> Result<Words, E> {
-                Ok(Words(String::from_utf8_lossy(text).into_owned()))
+            fn visit_bytes<E: Error>(self, text: &[u8]) -> Result<LossyText, E> {
+                Ok(LossyText(String::from_utf8_lossy(text).into_owned()))
             }
         }
 

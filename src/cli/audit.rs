@@ -1,11 +1,10 @@
 //! `twotick audit verify`: whether the log of what the staff did is as it was written.
 
-use std::fmt::Write as _;
-
 use clap::Subcommand;
 
 use super::{Cli, Exit, MASTER_KEY, load_config_for, print};
 use crate::app;
+use crate::hex;
 use crate::store::sled::Chain;
 
 #[derive(Debug, Subcommand)]
@@ -40,11 +39,7 @@ fn verify(cli: &Cli) -> Exit {
 
 /// With the last hash, because only who noted it elsewhere sees that the whole log was replaced.
 fn whole(records: u64, last: &[u8; 32]) -> String {
-    let hash = last.iter().fold(String::new(), |mut hash, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(hash, "{byte:02x}");
-        hash
-    });
+    let hash = hex::encode(last);
     match records {
         0 => "whole: the audit log is empty\n".to_owned(),
         1 => format!("whole: 1 record, last hash {hash}\n"),

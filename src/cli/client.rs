@@ -4,13 +4,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use reqwest::header::{ETAG, HeaderValue, IF_NONE_MATCH};
-use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::{Cli, Exit, load_config_for, secret};
 use crate::config::Config;
+use crate::http_client;
 
 /// Longer than the longest that the server holds a request (60 s).
 const TIMEOUT: Duration = Duration::from_secs(75);
@@ -126,18 +126,12 @@ impl Api {
         if !valid {
             return Err("the address of the server must be a URL such as http://127.0.0.1:8080".to_owned());
         }
-        // Fails when one is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = Client::builder()
+        let client = http_client::builder(base)
             .user_agent(concat!("twotick-cli/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT);
-        // Without TLS no certificates are needed on the machine.
-        let builder =
-            if base.starts_with("http://") { builder.no_proxy().tls_certs_only([]) } else { builder };
-        let client = builder.build().map_err(|error| format!("no HTTP client can be made: {error}"))?;
+            .timeout(TIMEOUT)
+            .build()
+            .map_err(|error| format!("no HTTP client can be made: {error}"))?;
         Ok(Self { client, base: base.trim_end_matches('/').to_owned(), key })
     }
 
@@ -181,11 +175,7 @@ impl Api {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Unreachable {
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(deeper) = cause.source() {
-            cause = deeper;
-        }
-        Unreachable { base: self.base.clone(), reason: cause.to_string() }
+        Unreachable { base: self.base.clone(), reason: http_client::cause(error) }
     }
 }
 

@@ -74,7 +74,7 @@ fn check(loaded: &Loaded) -> String {
     let apps: Vec<&str> = config.apps.iter().map(|app| app.name.as_str()).collect();
     line(&mut out, format_args!("ok  apps: {}", apps.join(", ")));
     for (name, channel) in &config.channels {
-        line(&mut out, format_args!("ok  channel {name}: {}", channel.kind.word()));
+        line(&mut out, format_args!("ok  channel {name}: {}", channel.kind.kind().as_str()));
     }
     for (name, profile) in &config.profiles {
         line(&mut out, format_args!("ok  profile {name}: {}", steps(profile)));

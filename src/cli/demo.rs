@@ -68,7 +68,7 @@ async fn demonstrate(args: &Args) -> Exit {
             return Exit::Failed;
         }
     };
-    let place = Place::of(&demo);
+    let place = Addresses::of(&demo);
     let api = match Api::at(&place.api, demo.api_key.clone()) {
         Ok(api) => api,
         Err(error) => {
@@ -103,7 +103,7 @@ async fn demonstrate(args: &Args) -> Exit {
 }
 
 /// Plays all scenarios and says what became of them. An error is how the demo ends.
-async fn show(args: &Args, demo: &Demo, place: &Place, api: &Api) -> Result<Vec<Scene>, Exit> {
+async fn show(args: &Args, demo: &Demo, place: &Addresses, api: &Api) -> Result<Vec<Scene>, Exit> {
     let look = Look::of(Stream::Stdout);
     let in_place = !args.once && is_screen(&Environment::from_process());
     if !args.once {
@@ -180,7 +180,7 @@ async fn follow(api: &Api, mut follower: Follower, scenes: &[Scene]) {
 }
 
 /// What a newcomer may open.
-struct Place {
+struct Addresses {
     api: String,
     admin: String,
     phones: String,
@@ -189,7 +189,7 @@ struct Place {
     password: String,
 }
 
-impl Place {
+impl Addresses {
     fn of(demo: &Demo) -> Self {
         Self {
             api: format!("http://{}", demo.app.addr()),

@@ -57,7 +57,7 @@ impl From<Unreachable> for Failed {
 
 /// What is known of the verifications that are followed.
 pub(super) struct Follower {
-    known: HashMap<String, Known>,
+    known: HashMap<String, Followed>,
     /// What was made later than this and is not known is new.
     begin: Option<Timestamp>,
     newest: Option<Timestamp>,
@@ -68,7 +68,7 @@ pub(super) struct Follower {
     lost: u64,
 }
 
-struct Known {
+struct Followed {
     version: u64,
     /// The number of the last event that was handed out.
     handed_out: u64,
@@ -83,7 +83,7 @@ enum Reach {
 }
 
 /// One verification of the list.
-struct Item {
+struct ListedVerification {
     id: String,
     version: u64,
     created: Timestamp,
@@ -156,8 +156,8 @@ impl Follower {
     }
 
     /// The pages of the list, newest first, as far back as `reach` says.
-    async fn items(&mut self, api: &Api, reach: Reach) -> Result<Vec<Item>, Failed> {
-        let mut items: Vec<Item> = Vec::new();
+    async fn items(&mut self, api: &Api, reach: Reach) -> Result<Vec<ListedVerification>, Failed> {
+        let mut items: Vec<ListedVerification> = Vec::new();
         let mut cursor: Option<String> = None;
         let known_newest = self.newest;
         loop {
@@ -168,7 +168,7 @@ impl Follower {
             }
             let mut page = answer.json();
             let found = page["data"].as_array_mut().map(std::mem::take).unwrap_or_default();
-            items.extend(found.into_iter().filter_map(Item::of));
+            items.extend(found.into_iter().filter_map(ListedVerification::of));
             self.newest = items.iter().map(|item| item.created).chain(self.newest).max();
             let horizon = match reach {
                 Reach::New => known_newest.map(|newest| before(newest, OVERLAP)),
@@ -184,7 +184,7 @@ impl Follower {
     }
 
     /// The number of the last event of it that was handed out; `None` where all of it happened before we came.
-    fn handed_out(&self, item: &Item) -> Option<u64> {
+    fn handed_out(&self, item: &ListedVerification) -> Option<u64> {
         match self.known.get(&item.id) {
             Some(known) => Some(known.handed_out),
             None if self.begin.is_none_or(|begin| item.created >= begin)
@@ -196,7 +196,7 @@ impl Follower {
         }
     }
 
-    fn is_changed(&self, item: &Item) -> bool {
+    fn is_changed(&self, item: &ListedVerification) -> bool {
         self.known.get(&item.id).is_none_or(|known| item.version > known.version)
     }
 
@@ -204,14 +204,14 @@ impl Follower {
         self.newest.is_none_or(|newest| created >= before(newest, FOLLOWED))
     }
 
-    fn know(&mut self, item: &Item, handed_out: u64) {
+    fn know(&mut self, item: &ListedVerification, handed_out: u64) {
         let version = item.version.max(handed_out);
-        self.known.insert(item.id.clone(), Known { version, handed_out, created: item.created });
+        self.known.insert(item.id.clone(), Followed { version, handed_out, created: item.created });
     }
 
     /// Those that are too old, but for those on the first page, which are seen at each look anyway; and the oldest where
     /// there are too many.
-    fn forget(&mut self, items: &[Item]) {
+    fn forget(&mut self, items: &[ListedVerification]) {
         if self.known.len() <= PAGE {
             return;
         }
@@ -233,7 +233,7 @@ impl Follower {
     }
 }
 
-impl Item {
+impl ListedVerification {
     fn of(verification: Value) -> Option<Self> {
         let created = verification["created_at"].as_str()?.parse().ok()?;
         let version = verification["version"].as_u64()?;
@@ -242,7 +242,10 @@ impl Item {
 }
 
 /// One that is gone meanwhile has no events.
-async fn timeline<'a>(api: &Api, item: &'a Item) -> Result<(&'a Item, Value), Failed> {
+async fn timeline<'a>(
+    api: &Api,
+    item: &'a ListedVerification,
+) -> Result<(&'a ListedVerification, Value), Failed> {
     let answer = api.get(&format!("/verifications/{}/timeline", item.id)).await?;
     match answer.status {
         status if status.is_success() => Ok((item, answer.json())),

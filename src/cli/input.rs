@@ -17,7 +17,7 @@ const BEGINNING: u64 = 64 * 1024;
 
 /// What a file is, by its beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum FileKind {
     /// Compressed it is a backup, plain an export.
     Dump,
     /// Packed, but with something else in it.
@@ -39,7 +39,7 @@ enum Kind {
 pub(super) struct Input {
     path: PathBuf,
     file: File,
-    kind: Kind,
+    kind: FileKind,
     is_packed: bool,
 }
 
@@ -51,13 +51,13 @@ impl Input {
             Exit::Failed
         };
         let input = Self::read(path).map_err(|error| refused(format!("{}: {error}", path.display())))?;
-        if input.kind == Kind::Dump { Ok(input) } else { Err(refused(input.refusal(command))) }
+        if input.kind == FileKind::Dump { Ok(input) } else { Err(refused(input.refusal(command))) }
     }
 
     pub(super) fn read(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         if file.metadata()?.is_dir() {
-            let kind = if path.join("db").exists() { Kind::DataFolder } else { Kind::Folder };
+            let kind = if path.join("db").exists() { FileKind::DataFolder } else { FileKind::Folder };
             return Ok(Self { path: path.to_owned(), file, kind, is_packed: false });
         }
         let beginning = beginning(&file)?;
@@ -94,10 +94,10 @@ impl Input {
     pub(super) fn other_than_configuration(path: &Path) -> Option<String> {
         let input = Self::read(path).ok()?;
         match input.kind {
-            Kind::Configuration | Kind::Empty | Kind::Unknown | Kind::Zstd | Kind::Gzip | Kind::Folder => {
+            FileKind::Configuration | FileKind::Empty | FileKind::Unknown | FileKind::Zstd | FileKind::Gzip | FileKind::Folder => {
                 None
             }
-            Kind::Dump | Kind::DataFolder | Kind::Keys | Kind::MasterKey | Kind::PartOfStore => {
+            FileKind::Dump | FileKind::DataFolder | FileKind::Keys | FileKind::MasterKey | FileKind::PartOfStore => {
                 Some(input.refusal("verify"))
             }
         }
@@ -106,31 +106,31 @@ impl Input {
     fn refusal(&self, command: &str) -> String {
         let file = self.path.display();
         let (what, advice) = match self.kind {
-            Kind::Dump if self.is_packed => (self.noun(), format!("`twotick restore {file}` takes it")),
-            Kind::Dump => (self.noun(), format!("`twotick import {file}` takes it")),
-            Kind::Zstd => ("a zstd file with something else in it", takes(command)),
-            Kind::Gzip => ("a gzip file", format!("unpack it first; {}", takes(command))),
-            Kind::Empty => ("empty", takes(command)),
-            Kind::DataFolder => (
+            FileKind::Dump if self.is_packed => (self.noun(), format!("`twotick restore {file}` takes it")),
+            FileKind::Dump => (self.noun(), format!("`twotick import {file}` takes it")),
+            FileKind::Zstd => ("a zstd file with something else in it", takes(command)),
+            FileKind::Gzip => ("a gzip file", format!("unpack it first; {}", takes(command))),
+            FileKind::Empty => ("empty", takes(command)),
+            FileKind::DataFolder => (
                 "a data folder",
                 "name it by [store] path or --set store.path=…: `twotick verify` checks it, `twotick backup` and \
                  `twotick export` copy it"
                     .to_owned(),
             ),
-            Kind::Folder => ("a folder", takes(command)),
-            Kind::Keys => (
+            FileKind::Folder => ("a folder", takes(command)),
+            FileKind::Keys => (
                 "a file of keys",
                 "it belongs into the folder `keys` of the data folder; no command reads it".to_owned(),
             ),
-            Kind::MasterKey => ("a master key", "[keys] master of the configuration names it".to_owned()),
-            Kind::PartOfStore => (
+            FileKind::MasterKey => ("a master key", "[keys] master of the configuration names it".to_owned()),
+            FileKind::PartOfStore => (
                 "one file of a store",
                 "the folder that it stands in is the data folder: `twotick verify` without a file checks it".to_owned(),
             ),
-            Kind::Configuration => {
+            FileKind::Configuration => {
                 ("a configuration", format!("`twotick --config {file} config check` checks it"))
             }
-            Kind::Unknown => ("none of twotick's files", takes(command)),
+            FileKind::Unknown => ("none of twotick's files", takes(command)),
         };
         format!("{file} is {what}: {advice}")
     }
@@ -148,50 +148,50 @@ fn beginning(mut file: &File) -> io::Result<Vec<u8>> {
 }
 
 /// What a zstd file holds. One whose beginning is damaged is taken for a backup: its reader says what is wrong with it.
-fn inside(mut file: &File) -> io::Result<Kind> {
+fn inside(mut file: &File) -> io::Result<FileKind> {
     file.rewind()?;
     let mut beginning = Vec::new();
     let read = zstd::Decoder::new(file)
         .and_then(|unpacked| unpacked.take(BEGINNING).read_to_end(&mut beginning).map(drop));
     Ok(match kind_of(&beginning, Path::new("")) {
-        Kind::Dump => Kind::Dump,
-        _ if read.is_err() => Kind::Dump,
-        _ => Kind::Zstd,
+        FileKind::Dump => FileKind::Dump,
+        _ if read.is_err() => FileKind::Dump,
+        _ => FileKind::Zstd,
     })
 }
 
-fn kind_of(beginning: &[u8], path: &Path) -> Kind {
+fn kind_of(beginning: &[u8], path: &Path) -> FileKind {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let is_in_store =
         path.parent().is_some_and(|folder| folder.join("db").is_file() && folder.join("conf").is_file());
     let is_store_name =
         name.starts_with("snap.") || ["db", "conf", "lock", "wal.0", "wal.1"].contains(&name.as_str());
     if is_in_store && is_store_name {
-        return Kind::PartOfStore;
+        return FileKind::PartOfStore;
     }
     if beginning.is_empty() {
-        return Kind::Empty;
+        return FileKind::Empty;
     }
     if beginning.starts_with(b"{\"n\":1,\"sum\":") {
-        return Kind::Dump;
+        return FileKind::Dump;
     }
     if beginning.starts_with(b"twotick keys ") {
-        return Kind::Keys;
+        return FileKind::Keys;
     }
     if beginning.starts_with(&GZIP) {
-        return Kind::Gzip;
+        return FileKind::Gzip;
     }
     let Ok(text) =
         std::str::from_utf8(beginning.utf8_chunks().next().map_or(&[], |chunk| chunk.valid().as_bytes()))
     else {
-        return Kind::Unknown;
+        return FileKind::Unknown;
     };
     if MasterKey::decode(text).is_some() {
-        return Kind::MasterKey;
+        return FileKind::MasterKey;
     }
     let tables = ["[server]", "[store]", "[[apps]]", "[channels.", "[profiles.", "[keys]"];
     if text.lines().any(|line| tables.iter().any(|table| line.trim_start().starts_with(table))) {
-        return Kind::Configuration;
+        return FileKind::Configuration;
     }
-    Kind::Unknown
+    FileKind::Unknown
 }

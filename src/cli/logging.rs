@@ -78,7 +78,7 @@ impl Garbage {
         if !event.metadata().target().starts_with("actix_http") {
             return None;
         }
-        let mut message = Message::default();
+        let mut message = LineText::default();
         event.record(&mut message);
         let is_of_clients = OF_CLIENTS.iter().any(|begin| message.0.starts_with(begin));
         is_of_clients.then(|| message.0.chars().take(LONGEST).collect())
@@ -106,9 +106,9 @@ impl<S: Subscriber> Filter<S> for Garbage {
 
 /// The text of a line.
 #[derive(Default)]
-struct Message(String);
+struct LineText(String);
 
-impl Visit for Message {
+impl Visit for LineText {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
             self.0 = format!("{value:?}");

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::Channel;
 use super::reader::{Section, Slot, as_table};
 use super::tree::Table;
-use crate::channel::{Carries, Settings, Timeouts};
+use crate::channel::{Carries, Kind, Settings, Timeouts};
 use crate::verification::policy::OnDoubt;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -21,44 +21,14 @@ const SECOND: Duration = Duration::from_secs(1);
 /// More than any provider lets one sender send.
 const RATES: RangeInclusive<i64> = 1..=1000;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Meta,
-    Http,
-    Twilio,
-    SinchConversation,
-    SinchSms,
-}
-
-const KINDS: [(&str, Kind); 5] = [
-    ("meta", Kind::Meta),
-    ("http", Kind::Http),
-    ("twilio", Kind::Twilio),
-    ("sinch-conversation", Kind::SinchConversation),
-    ("sinch-sms", Kind::SinchSms),
-];
-
-impl Kind {
-    /// What `kind` is in the file.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Meta => "meta",
-            Self::Http => "http",
-            Self::Twilio => "twilio",
-            Self::SinchConversation => "sinch-conversation",
-            Self::SinchSms => "sinch-sms",
-        }
-    }
-
-    /// Reads the kind's own keys.
-    fn read(self, section: &mut Section<'_>) -> Details {
-        match self {
-            Self::Meta => meta::read(section),
-            Self::Http => http::read(section),
-            Self::Twilio => twilio::read(section),
-            Self::SinchConversation => sinch_conversation::read(section),
-            Self::SinchSms => sinch_sms::read(section),
-        }
+/// Reads the keys that only this kind has.
+fn details(kind: Kind, section: &mut Section<'_>) -> Details {
+    match kind {
+        Kind::Meta => meta::read(section),
+        Kind::Http => http::read(section),
+        Kind::Twilio => twilio::read(section),
+        Kind::SinchConversation => sinch_conversation::read(section),
+        Kind::SinchSms => sinch_sms::read(section),
     }
 }
 
@@ -94,7 +64,9 @@ pub(super) fn channels(section: Section<'_>, built_in: &Table) -> BTreeMap<Strin
 fn channel(slot: &Slot<'_>, built_in: &Table) -> KnownChannel {
     const UNKNOWN: KnownChannel = KnownChannel { content: None, read: None };
     let Some(mut section) = slot.table("a table: [channels.NAME] with kind") else { return UNKNOWN };
-    let Some(kind) = section.required("kind").choice(&KINDS) else { return UNKNOWN };
+    let Some(kind) = section.required("kind").choice(&Kind::ALL.map(|kind| (kind.as_str(), kind))) else {
+        return UNKNOWN;
+    };
     // The keys that every kind has are the same for all; the built-in file need not show a channel of each.
     section.default_to(default_channel(built_in, kind).or_else(|| default_channel(built_in, Kind::Http)));
     let messages_per_second = section.maybe_defaulted("messages_per_second");
@@ -105,7 +77,7 @@ fn channel(slot: &Slot<'_>, built_in: &Table) -> KnownChannel {
     let on_doubt = section
         .defaulted("on_doubt")
         .choice(&[("resend_once", OnDoubt::ResendOnce), ("hold", OnDoubt::Hold)]);
-    let Details { carries, settings } = kind.read(&mut section);
+    let Details { carries, settings } = details(kind, &mut section);
     section.end();
     let read = || {
         Some(Channel {
@@ -125,7 +97,7 @@ fn default_channel(built_in: &Table, kind: Kind) -> Option<&Table> {
     let channels = as_table(&built_in.0.get("channels")?.node)?;
     let of_kind = |kind: Kind| {
         let mut tables = channels.0.values().filter_map(|entry| as_table(&entry.node));
-        tables.find(|table| table.0.get("kind").is_some_and(|entry| entry.node.is_text(kind.word())))
+        tables.find(|table| table.0.get("kind").is_some_and(|entry| entry.node.is_text(kind.as_str())))
     };
     of_kind(kind).or_else(|| of_kind(Kind::Http))
 }

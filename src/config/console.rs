@@ -6,11 +6,13 @@ use argon2::Algorithm;
 use argon2::password_hash::phc::PasswordHash;
 use secrecy::ExposeSecret;
 
+use super::Console;
 use super::reader::{Section, Slot};
 use super::values::{Address, SecretRule};
-use super::{App, Console, ConsoleUser, Role};
+use crate::access::{App, Role, User};
 use crate::language::Language;
 use crate::phone::HomeCountry;
+use crate::verification::values::{AppName, UserName};
 
 const USERS: &str = "a list of at most 1000 tables: [[console.users]] with name, role and password_hash";
 const USER_NAME: &str = "1 to 64 of a-z, 0-9, . _ and -";
@@ -55,8 +57,8 @@ fn home_country(slot: &Slot<'_>) -> Option<HomeCountry> {
     Some(home)
 }
 
-fn read_users(slot: &Slot<'_>, apps: Option<&[App]>) -> Option<Vec<ConsoleUser>> {
-    let mut users: Vec<ConsoleUser> = Vec::new();
+fn read_users(slot: &Slot<'_>, apps: Option<&[App]>) -> Option<Vec<User>> {
+    let mut users: Vec<User> = Vec::new();
     let mut complete = true;
     for slot in slot.list(USERS, 0..=1000)? {
         match user(&slot, &users, apps) {
@@ -67,12 +69,12 @@ fn read_users(slot: &Slot<'_>, apps: Option<&[App]>) -> Option<Vec<ConsoleUser>>
     complete.then_some(users)
 }
 
-fn user(slot: &Slot<'_>, before: &[ConsoleUser], apps: Option<&[App]>) -> Option<ConsoleUser> {
+fn user(slot: &Slot<'_>, before: &[User], apps: Option<&[App]>) -> Option<User> {
     let mut section = slot.table("a table: [[console.users]] with name, role and password_hash")?;
     let name_slot = section.required("name");
-    let name = name_slot.text(USER_NAME, |name| is_user_name(name).then(|| name.to_owned()));
-    if let Some(name) = name.as_deref()
-        && before.iter().any(|user| user.name == name)
+    let name = name_slot.text(USER_NAME, |name| UserName::parse(name).ok());
+    if let Some(name) = &name
+        && before.iter().any(|user| user.name == *name)
     {
         name_slot.problem("another user has this name; each needs its own");
     }
@@ -99,13 +101,7 @@ fn user(slot: &Slot<'_>, before: &[ConsoleUser], apps: Option<&[App]>) -> Option
     let apps_slot = section.optional("apps");
     let apps = if apps_slot.is_set() { Some(bound_to(&apps_slot, apps)?) } else { None };
     section.end();
-    Some(ConsoleUser { name: name?, role: role?, password_hash: password_hash?, language, apps })
-}
-
-/// As in the core, where it is a type of its own.
-fn is_user_name(name: &str) -> bool {
-    let lawful = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
-    (1..=64).contains(&name.len()) && name.bytes().all(lawful)
+    Some(User { name: name?, role: role?, password_hash: password_hash?, language, apps })
 }
 
 fn is_argon2id(text: &str) -> bool {
@@ -116,13 +112,13 @@ fn is_argon2id(text: &str) -> bool {
 }
 
 /// The names in `apps = [...]`, each of one that there is.
-fn bound_to(slot: &Slot<'_>, known: Option<&[App]>) -> Option<BTreeSet<String>> {
+fn bound_to(slot: &Slot<'_>, known: Option<&[App]>) -> Option<BTreeSet<AppName>> {
     let mut names = BTreeSet::new();
     let mut complete = true;
     for slot in slot.list("a list of 1 to 1000 names of [[apps]]", 1..=1000)? {
         let name = slot.text("the name of one of [[apps]]", |name| {
-            let is_known = known.is_none_or(|apps| apps.iter().any(|app| app.name == name));
-            is_known.then(|| name.to_owned())
+            let is_known = known.is_none_or(|apps| apps.iter().any(|app| app.name.as_str() == name));
+            is_known.then(|| AppName::new(name))
         });
         match name {
             Some(name) => drop(names.insert(name)),

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::channels::Kind;
 use super::problem::suggestion;
 use super::reader::{Section, Slot, as_table};
-use super::sections::{Known, NAME, all, is_locale, is_name};
+use super::sections::{NAME, StepTargets, all, is_locale, is_name};
 use super::tree::Table;
 use super::values::format_duration;
-use super::{Autofill, Profile, Step, StepContent};
-use crate::channel::Carries;
+use super::{Autofill, Profile, ProfileStep, StepContent};
+use crate::access::CustomCode;
+use crate::channel::{Carries, Kind};
 use crate::texts::Encoding;
 use crate::verification::locale::look_up;
 
@@ -20,7 +20,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 pub(super) fn profiles(
     slot: &Slot<'_>,
-    known: &Known,
+    known: &StepTargets,
     built_in: &Table,
 ) -> Option<BTreeMap<String, Profile>> {
     let section = slot.table("a table: at least one [profiles.NAME]")?;
@@ -47,7 +47,7 @@ fn default_profile(built_in: &Table) -> Option<&Table> {
     as_table(&profiles.0.values().next()?.node)
 }
 
-fn profile(slot: &Slot<'_>, known: &Known, built_in: &Table) -> Option<Profile> {
+fn profile(slot: &Slot<'_>, known: &StepTargets, built_in: &Table) -> Option<Profile> {
     let mut section = slot.table("a table: [profiles.NAME] with brand and steps")?;
     section.default_to(default_profile(built_in));
     let brand = section.required("brand").line(64);
@@ -60,6 +60,8 @@ fn profile(slot: &Slot<'_>, known: &Known, built_in: &Table) -> Option<Profile> 
     let default_locale = locale_slot
         .text("a locale, such as \"en\" or \"pt-BR\"", |text| is_locale(text).then(|| text.to_owned()));
     let allow_custom_code = section.defaulted("allow_custom_code").boolean();
+    let custom_code =
+        allow_custom_code.map(|allow| if allow { CustomCode::Allowed } else { CustomCode::Refused });
     let autofill = autofill(&mut section);
     let steps_slot = section.required("steps");
     let steps = steps(&steps_slot, known);
@@ -77,9 +79,12 @@ fn profile(slot: &Slot<'_>, known: &Known, built_in: &Table) -> Option<Profile> 
         max_checks: max_checks?,
         resend_after: resend_after?,
         default_locale: default_locale?,
-        allow_custom_code: allow_custom_code?,
+        custom_code: custom_code?,
         autofill: autofill?,
-        steps: steps.into_iter().collect::<Option<_>>().filter(|steps: &Vec<Step>| !steps.is_empty())?,
+        steps: steps
+            .into_iter()
+            .collect::<Option<_>>()
+            .filter(|steps: &Vec<ProfileStep>| !steps.is_empty())?,
     };
     for step in &profile.steps {
         warn_of_segments(&steps_slot, &profile, step, known);
@@ -121,7 +126,7 @@ fn is_domain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label) && (text.contains('.') || text == "localhost")
 }
 
-fn warn_of_segments(slot: &Slot<'_>, profile: &Profile, step: &Step, known: &Known) {
+fn warn_of_segments(slot: &Slot<'_>, profile: &Profile, step: &ProfileStep, known: &StepTargets) {
     let StepContent::Text(name) = &step.content else { return };
     let Some(Some(text)) = known.texts.get(name) else { return };
     for (locale, cost) in profile.costs(text) {
@@ -152,7 +157,7 @@ fn durations(slot: &Slot<'_>) -> Option<Vec<Duration>> {
 
 /// Each step as far as it could be read, so that the rules between them are checked all the same. No steps
 /// at all have been reported.
-fn steps(slot: &Slot<'_>, known: &Known) -> Vec<Option<Step>> {
+fn steps(slot: &Slot<'_>, known: &StepTargets) -> Vec<Option<ProfileStep>> {
     let allowed = "a list of 1 to 8 steps, such as { channel = \"sms\", text = \"otp\" }";
     let slots = slot.list(allowed, 1..=8).unwrap_or_default();
     let steps = slots.iter().enumerate().map(|(index, slot)| {
@@ -169,7 +174,7 @@ enum Deadline {
     Forbidden,
 }
 
-fn step(slot: &Slot<'_>, known: &Known, deadline: Deadline) -> Option<Step> {
+fn step(slot: &Slot<'_>, known: &StepTargets, deadline: Deadline) -> Option<ProfileStep> {
     let mut section = slot.table("a table, such as { channel = \"sms\", text = \"otp\" }")?;
     let channel_slot = section.required("channel");
     let channel = channel_slot.reference("channels", known.channels.keys());
@@ -193,7 +198,7 @@ fn step(slot: &Slot<'_>, known: &Known, deadline: Deadline) -> Option<Step> {
         warn_of_double_delivery(&within_slot, within);
     }
     section.end();
-    Some(Step { channel: channel?, content: content?, deliver_within: within })
+    Some(ProfileStep { channel: channel?, content: content?, deliver_within: within })
 }
 
 /// What the channel carries, and nothing else.
@@ -202,7 +207,7 @@ fn content(
     carried: Option<(Kind, Carries)>,
     template: &Slot<'_>,
     text: &Slot<'_>,
-    known: &Known,
+    known: &StepTargets,
 ) -> Option<StepContent> {
     let Some((kind, carries)) = carried else {
         if !template.is_set() && !text.is_set() {
@@ -216,7 +221,7 @@ fn content(
         Carries::Template => (template, text, "template"),
         Carries::Text => (text, template, "text"),
         Carries::ById => {
-            let kind = kind.word();
+            let kind = kind.as_str();
             for slot in [template, text].into_iter().filter(|slot| slot.is_set()) {
                 slot.problem(format!(
                     "not allowed on a channel of kind \"{kind}\" that names its own content"
@@ -225,7 +230,7 @@ fn content(
             return Some(StepContent::ById);
         }
     };
-    let kind = kind.word();
+    let kind = kind.as_str();
     if other.is_set() {
         other.problem(format!("not allowed on a channel of kind \"{kind}\", which sends a {name}"));
     } else if !wanted.is_set() {
@@ -269,7 +274,12 @@ fn warn_of_double_delivery(slot: &Slot<'_>, within: Option<Duration>) {
 }
 
 /// Everything a step sends must exist in the locale that is used when the app names none that does.
-fn check_locale<'s>(slot: &Slot<'_>, locale: &str, steps: impl Iterator<Item = &'s Step>, known: &Known) {
+fn check_locale<'s>(
+    slot: &Slot<'_>,
+    locale: &str,
+    steps: impl Iterator<Item = &'s ProfileStep>,
+    known: &StepTargets,
+) {
     let mut reported = BTreeSet::new();
     for step in steps {
         let (what, name, locales) = match &step.content {
@@ -295,7 +305,7 @@ fn check_locale<'s>(slot: &Slot<'_>, locale: &str, steps: impl Iterator<Item = &
     }
 }
 
-fn check_deadlines<'s>(slot: &Slot<'_>, code_ttl: Duration, steps: impl Iterator<Item = &'s Step>) {
+fn check_deadlines<'s>(slot: &Slot<'_>, code_ttl: Duration, steps: impl Iterator<Item = &'s ProfileStep>) {
     let total: Duration = steps.filter_map(|step| step.deliver_within).sum();
     let (shown, ttl) = (format_duration(total), format_duration(code_ttl));
     if total > code_ttl {

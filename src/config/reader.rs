@@ -98,29 +98,29 @@ impl<'t> Section<'t> {
 
     /// A key that must be set.
     pub(super) fn required(&mut self, key: &'static str) -> Slot<'t> {
-        self.slot(key, Content::Missing)
+        self.slot(key, SlotContent::Missing)
     }
 
     /// A key that may be left out.
     pub(super) fn optional(&mut self, key: &'static str) -> Slot<'t> {
-        self.slot(key, Content::Absent)
+        self.slot(key, SlotContent::Absent)
     }
 
     /// A key that the built-in file sets if this one does not.
     pub(super) fn defaulted(&mut self, key: &'static str) -> Slot<'t> {
-        self.defaulted_or(key, Content::Missing)
+        self.defaulted_or(key, SlotContent::Missing)
     }
 
     /// The same for a key that the built-in file may leave out as well.
     pub(super) fn maybe_defaulted(&mut self, key: &'static str) -> Slot<'t> {
-        self.defaulted_or(key, Content::Absent)
+        self.defaulted_or(key, SlotContent::Absent)
     }
 
-    fn defaulted_or(&mut self, key: &'static str, otherwise: Content<'t>) -> Slot<'t> {
+    fn defaulted_or(&mut self, key: &'static str, otherwise: SlotContent<'t>) -> Slot<'t> {
         let mut slot = self.slot(key, otherwise);
         let built_in = self.defaults.and_then(|defaults| defaults.0.get(key));
-        if let (Content::Missing | Content::Absent, Some(entry)) = (&slot.content, built_in) {
-            slot.content = Content::Found(&entry.node);
+        if let (SlotContent::Missing | SlotContent::Absent, Some(entry)) = (&slot.content, built_in) {
+            slot.content = SlotContent::Found(&entry.node);
             slot.set_by = entry.origin.clone();
         }
         slot
@@ -128,7 +128,7 @@ impl<'t> Section<'t> {
 
     /// A table whose keys each have a default, so that all of it may be left out.
     pub(super) fn defaulted_table(&mut self, key: &'static str) -> Option<Self> {
-        let slot = self.slot(key, Content::Found(&EMPTY));
+        let slot = self.slot(key, SlotContent::Found(&EMPTY));
         let mut section = slot.table("a table")?;
         let defaults = self.defaults.and_then(|defaults| defaults.0.get(key));
         section.defaults = defaults.and_then(|entry| as_table(&entry.node));
@@ -143,7 +143,7 @@ impl<'t> Section<'t> {
                 key: self.key(&printable(name)),
                 origin: entry.origin.clone(),
                 set_by: entry.origin.clone(),
-                content: Content::Found(&entry.node),
+                content: SlotContent::Found(&entry.node),
             };
             (name.clone(), slot)
         });
@@ -165,7 +165,7 @@ impl<'t> Section<'t> {
         }
     }
 
-    fn slot(&mut self, key: &'static str, otherwise: Content<'t>) -> Slot<'t> {
+    fn slot(&mut self, key: &'static str, otherwise: SlotContent<'t>) -> Slot<'t> {
         self.asked.push(key);
         let entry = self.table.0.get(key);
         let origin = entry.map_or(&self.origin, |entry| &entry.origin);
@@ -174,7 +174,7 @@ impl<'t> Section<'t> {
             key: self.key(key),
             origin: origin.clone(),
             set_by: origin.clone(),
-            content: entry.map_or(otherwise, |entry| Content::Found(&entry.node)),
+            content: entry.map_or(otherwise, |entry| SlotContent::Found(&entry.node)),
         }
     }
 
@@ -207,11 +207,11 @@ pub(super) struct Slot<'t> {
     origin: Origin,
     /// What `show` names: differs from `origin` for a default.
     set_by: Origin,
-    content: Content<'t>,
+    content: SlotContent<'t>,
 }
 
 #[derive(Clone, Copy)]
-enum Content<'t> {
+enum SlotContent<'t> {
     Found(&'t Node),
     /// Not set and to be reported as soon as it is known what was wanted.
     Missing,
@@ -220,7 +220,7 @@ enum Content<'t> {
 
 impl<'t> Slot<'t> {
     pub(super) fn is_set(&self) -> bool {
-        matches!(self.content, Content::Found(_))
+        matches!(self.content, SlotContent::Found(_))
     }
 
     pub(super) fn is_default(&self) -> bool {
@@ -260,12 +260,12 @@ impl<'t> Slot<'t> {
     /// The node, or `None` after saying that it is missing and what was wanted.
     pub(super) fn node(&self, allowed: &str) -> Option<&'t Node> {
         match self.content {
-            Content::Found(node) => Some(node),
-            Content::Missing => {
+            SlotContent::Found(node) => Some(node),
+            SlotContent::Missing => {
                 self.problem(format!("missing; must be {allowed}"));
                 None
             }
-            Content::Absent => None,
+            SlotContent::Absent => None,
         }
     }
 
@@ -355,7 +355,7 @@ impl<'t> Slot<'t> {
             key: format!("{}[{index}]", self.key),
             origin: if self.is_default() { self.origin.clone() } else { element.origin.clone() },
             set_by: element.origin.clone(),
-            content: Content::Found(&element.node),
+            content: SlotContent::Found(&element.node),
         });
         Some(slots.collect())
     }

@@ -13,9 +13,12 @@ use super::profiles::profiles;
 use super::reader::{Section, Slot};
 use super::tree::Table;
 use super::values::{Address, SecretRule};
-use super::{App, Backend, Button, Config, Keys, Retention, Server, Store, Template, Text};
+use super::{Backend, Button, Config, Keys, Server, Store, Template, Text};
+use crate::access::App;
+use crate::retention::Retention;
 use crate::texts;
 use crate::verification::locale::canonical;
+use crate::verification::values::AppName;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -37,7 +40,7 @@ pub(super) fn config(mut root: Section<'_>, built_in: &Table) -> Option<Config> 
     let mut wordings = optional_entries(&root.optional("texts"), "a table: [texts.NAME]", text);
     let built_in_text = || Some(Text { locales: texts::built_in().clone() });
     wordings.entry(texts::BUILT_IN.to_owned()).or_insert_with(built_in_text);
-    let known = Known { channels: channels.unwrap_or_default(), templates, texts: wordings };
+    let known = StepTargets { channels: channels.unwrap_or_default(), templates, texts: wordings };
     let profiles = profiles(&profiles_slot, &known, built_in);
     root.end();
     Some(Config {
@@ -56,7 +59,7 @@ pub(super) fn config(mut root: Section<'_>, built_in: &Table) -> Option<Config> 
 
 /// What a profile's steps may refer to. An entry that could not be read is known by its name all the same,
 /// so that one mistake is reported once.
-pub(super) struct Known {
+pub(super) struct StepTargets {
     pub(super) channels: BTreeMap<String, KnownChannel>,
     pub(super) templates: BTreeMap<String, Option<Template>>,
     pub(super) texts: BTreeMap<String, Option<Text>>,
@@ -175,9 +178,9 @@ fn apps(slot: &Slot<'_>) -> Option<Vec<App>> {
 fn app(slot: &Slot<'_>, before: &[App]) -> Option<App> {
     let mut section = slot.table("a table: [[apps]] with name and api_keys")?;
     let name_slot = section.required("name");
-    let name = name_slot.text(NAME, |name| is_name(name).then(|| name.to_owned()));
-    if let Some(name) = name.as_deref()
-        && before.iter().any(|app| app.name == name)
+    let name = name_slot.text(NAME, |name| is_name(name).then(|| AppName::new(name)));
+    if let Some(name) = &name
+        && before.iter().any(|app| app.name == *name)
     {
         name_slot.problem("another app has this name; each needs its own");
     }

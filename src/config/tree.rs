@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{Origin, Problem, printable};
 
 /// A value and where it was set. No `Debug`: a tree holds secrets.
-pub(super) struct Entry {
+pub(super) struct TreeEntry {
     pub(super) origin: Origin,
     pub(super) node: Node,
 }
@@ -18,7 +18,7 @@ pub(super) enum Node {
     Text(String),
     Integer(i64),
     Boolean(bool),
-    List(Vec<Entry>),
+    List(Vec<TreeEntry>),
     Table(Table),
     /// A type that no key has; named as a person would.
     Foreign(&'static str),
@@ -67,7 +67,7 @@ impl Node {
 }
 
 #[derive(Default)]
-pub(super) struct Table(pub(super) BTreeMap<String, Entry>);
+pub(super) struct Table(pub(super) BTreeMap<String, TreeEntry>);
 
 impl Table {
     pub(super) const EMPTY: Self = Self(BTreeMap::new());
@@ -104,10 +104,10 @@ impl Table {
         let key = self.spelling_of(first);
         if rest.is_empty() {
             let node = Node::words(raw.to_owned(), origin);
-            self.0.insert(key, Entry { origin: origin.clone(), node });
+            self.0.insert(key, TreeEntry { origin: origin.clone(), node });
             return Ok(());
         }
-        let new_table = || Entry { origin: origin.clone(), node: Node::Table(Table::default()) };
+        let new_table = || TreeEntry { origin: origin.clone(), node: Node::Table(Table::default()) };
         let entry = self.0.entry(key).or_insert_with(new_table);
         if matches!(rest, ["env" | "file"] | ["ENV" | "FILE"]) && entry.node.is_secret_like() {
             *entry = new_table();
@@ -137,14 +137,14 @@ fn is_bare(key: &str) -> bool {
 
 fn table(table: &DeTable<'_>, origin: &dyn Fn(usize) -> Origin) -> Table {
     let entries = table.iter().map(|(key, value)| {
-        let entry = Entry { origin: origin(key.span().start), node: node(value.get_ref(), origin) };
+        let entry = TreeEntry { origin: origin(key.span().start), node: node(value.get_ref(), origin) };
         (key.get_ref().to_string(), entry)
     });
     Table(entries.collect())
 }
 
 fn node(value: &DeValue<'_>, origin: &dyn Fn(usize) -> Origin) -> Node {
-    let element = |value: &Spanned<DeValue<'_>>| Entry {
+    let element = |value: &Spanned<DeValue<'_>>| TreeEntry {
         origin: origin(value.span().start),
         node: node(value.get_ref(), origin),
     };

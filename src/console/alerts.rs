@@ -9,6 +9,7 @@ use super::words::health::Words;
 use super::{Action, Console, Frame, Place, Refusal, Signed};
 use crate::explain::{self, Text};
 use crate::health::{Breaker, ChannelVitals};
+use crate::hex;
 use crate::store::{self, LogPosition};
 use crate::vault::CannotOpen;
 use crate::vault::webhook::evidence_place;
@@ -85,7 +86,7 @@ pub async fn page(
         channels: vitals.channels.iter().filter(|_| sight == Sight::All).map(ChannelRow::of).collect(),
         alerts: kept.items.into_iter().map(|alert| AlertCard::of(&console, &signed, alert)).collect(),
         is_further: before.is_some(),
-        next: kept.next.map(|next| next.iter().map(|byte| format!("{byte:02x}")).collect()),
+        next: kept.next.map(|next| hex::encode(&next)),
     })
 }
 
@@ -99,8 +100,7 @@ pub fn position(query: &str) -> Result<Option<LogPosition>, Refusal> {
 
 /// 32 hexadecimal digits in lower case.
 pub fn sixteen_bytes(text: &str) -> Option<[u8; 16]> {
-    let lawful = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    (text.len() == 32 && lawful).then(|| u128::from_str_radix(text, 16).ok()).flatten().map(u128::to_be_bytes)
+    hex::decode_exactly(text.as_bytes()).filter(|bytes| hex::encode(bytes) == text)
 }
 
 impl ChannelRow {

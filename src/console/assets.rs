@@ -8,6 +8,7 @@ use actix_web::{HttpResponse, get, web};
 use sha2::{Digest, Sha256};
 
 use super::Refusal;
+use crate::hex;
 
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -37,7 +38,7 @@ static HASH: LazyLock<String> = LazyLock::new(|| {
         hash.update(asset.name);
         hash.update(asset.content);
     }
-    hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&hash.finalize()[..6])
 });
 
 /// The address of an asset.

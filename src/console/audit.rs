@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::plain::plain;
 use super::words::audit::Words;
 use super::{Action, Console, Frame, Place, Refusal, Signed};
+use crate::hex;
 use crate::store::{AuditAction, AuditRecord, StoreError};
 use crate::vault::CannotOpen;
 use crate::verification::values::{Timestamp, UserName, VerificationId};
@@ -20,13 +21,13 @@ const ENTRIES_A_PAGE: usize = 100;
 struct Page {
     frame: Frame,
     words: &'static Words,
-    rows: Vec<Row>,
+    rows: Vec<AuditRow>,
     is_further: bool,
     is_bound: bool,
     next: Option<u64>,
 }
 
-struct Row {
+struct AuditRow {
     seq: u64,
     at: Timestamp,
     by: UserName,
@@ -50,7 +51,7 @@ pub async fn page(
     let mut rows = Vec::new();
     for record in kept.items {
         if let Some(seen) = Seen::of(&console, &signed, record).await? {
-            rows.push(Row::of(words, seen));
+            rows.push(AuditRow::of(words, seen));
         }
     }
     super::page(&Page {
@@ -163,12 +164,12 @@ impl<'a> Exported<'a> {
             verification: entry.verification,
             reason: reason.as_ref().and_then(|reason| reason.as_ref().ok()).cloned(),
             detail: entry.detail.as_deref(),
-            hash: hexadecimal(&record.hash),
+            hash: hex::encode(&record.hash),
         }
     }
 }
 
-impl Row {
+impl AuditRow {
     fn of(words: &'static Words, seen: Seen) -> Self {
         let Seen { record: AuditRecord { seq, entry, hash }, reason } = seen;
         let reason = reason.map(|reason| match reason {
@@ -184,7 +185,7 @@ impl Row {
             reason,
             detail: entry.detail.as_deref().map(plain),
             by: entry.by,
-            hash: hexadecimal(&hash),
+            hash: hex::encode(&hash),
         }
     }
 
@@ -192,10 +193,6 @@ impl Row {
     fn short_hash(&self) -> &str {
         self.hash.get(..12).unwrap_or_default()
     }
-}
-
-fn hexadecimal(hash: &[u8]) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `2026-11-22`

@@ -17,12 +17,13 @@ use askama::Template;
 use super::lookups::Lookup;
 use super::words::case::Words;
 use super::{Action, Console, Frame, Place, Refusal, Signed};
+use crate::hex;
 use crate::phone::Phone;
 use crate::store::Snapshot;
 use crate::vault::CannotOpen;
 use crate::verification::Event;
-use crate::verification::values::{NumberIndex, Timestamp, VerificationId};
-use pieces::{Known, Pieces};
+use crate::verification::values::{Timestamp, VerificationId};
+use pieces::{PageState, Pieces};
 
 /// All routes of this page.
 pub fn routes(config: &mut ServiceConfig) {
@@ -154,7 +155,7 @@ impl Case {
         let frame = Frame::of(console, request, signed, Place::Verifications, title);
         let conversation = signed
             .may(Action::ReadConversations)
-            .then(|| format!("/console/conversations/{}", hexadecimal(verification.request.number)));
+            .then(|| format!("/console/conversations/{}", hex::encode(&verification.request.number.0)));
         let shown = Page {
             frame,
             words,
@@ -163,16 +164,11 @@ impl Case {
             number,
             number_is_revealed,
             note: shown.note,
-            pieces: Pieces::of(console, signed, self, Known { rows: 0, reason: &shown.reason })?,
+            pieces: Pieces::of(console, signed, self, PageState { rows: 0, reason: &shown.reason })?,
             conversation,
             printed_at: console.clock.now(),
             is_live: !number_is_revealed,
         };
         Ok(HttpResponse::build(status).content_type("text/html; charset=utf-8").body(shown.render()?))
     }
-}
-
-/// How the blind index of a number stands in an address.
-pub fn hexadecimal(number: NumberIndex) -> String {
-    number.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }

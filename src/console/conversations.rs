@@ -8,11 +8,11 @@ use askama::Template;
 use secrecy::SecretString;
 
 use super::alerts::{position, sixteen_bytes};
-use super::case::hexadecimal;
 use super::masking::Masker;
 use super::plain::plain;
 use super::words::conversations::Words;
 use super::{Action, Console, Frame, Place, Refusal, Signed};
+use crate::hex;
 use crate::phone::Phone;
 use crate::store::{self, DeliveryState, Filter, Intent, Person, Snapshot};
 use crate::vault::CannotOpen;
@@ -42,7 +42,7 @@ struct PersonRow {
     /// To all of it; missing where the provider tells nothing of the person.
     url: Option<String>,
     who: Writer,
-    last: Message,
+    last: ConversationMessage,
     /// Messages on this page.
     count: usize,
     has_disowned: bool,
@@ -56,7 +56,7 @@ struct Writer {
     name: Option<String>,
 }
 
-struct Message {
+struct ConversationMessage {
     at: Timestamp,
     channel: ChannelName,
     /// What it is, where it is more or less than a text.
@@ -104,7 +104,7 @@ pub async fn list(
                 {
                     who.number = known;
                 }
-                let url = number.map(|name| format!("/console/conversations/{}", hexadecimal(name)));
+                let url = number.map(|name| format!("/console/conversations/{}", hex::encode(&name.0)));
                 people.push(PersonRow { key, url, who, last: message, count: 1, has_disowned });
             }
         }
@@ -114,7 +114,7 @@ pub async fn list(
         words,
         people,
         is_further: before.is_some(),
-        next: kept.next.map(|next| hexadecimal(NumberIndex(next))),
+        next: kept.next.map(|next| hex::encode(&next)),
     })
 }
 
@@ -125,7 +125,7 @@ struct PersonPage {
     words: &'static Words,
     path: String,
     who: Option<Writer>,
-    messages: Vec<Message>,
+    messages: Vec<ConversationMessage>,
     has_disowned: bool,
     verifications: Vec<VerificationRow>,
     has_more_verifications: bool,
@@ -179,14 +179,14 @@ pub async fn of_person(
     super::page(&PersonPage {
         frame: Frame::of(&console, &request, &signed, Place::Conversations, title),
         words,
-        path: format!("/console/conversations/{}", hexadecimal(number)),
+        path: format!("/console/conversations/{}", hex::encode(&number.0)),
         who,
         has_disowned: messages.iter().any(|message| message.is_disowned),
         messages,
         verifications: page.items.iter().map(|snapshot| VerificationRow::of(snapshot, words)).collect(),
         has_more_verifications: page.next.is_some(),
         is_further: before.is_some(),
-        next: kept.next.map(|next| hexadecimal(NumberIndex(next))),
+        next: kept.next.map(|next| hex::encode(&next)),
     })
 }
 
@@ -232,7 +232,7 @@ fn opened(
     words: &'static Words,
     message: store::Inbound,
     codes: &[SecretString],
-) -> (Writer, Message) {
+) -> (Writer, ConversationMessage) {
     let place = inbound_place(&message.channel, &message.provider_ref);
     let content = InboundContent::open(&console.vault, &place, &message.content);
     let (content, trouble) = match content {
@@ -248,7 +248,7 @@ fn opened(
         name: content.profile_name.as_deref().map(shown),
     };
     let (label, text) = words.said(&message.kind, content.text.as_deref());
-    let message = Message {
+    let message = ConversationMessage {
         at: message.at,
         channel: message.channel,
         label: label.filter(|_| trouble.is_none()),
@@ -302,7 +302,7 @@ fn addressed(console: &Console, snapshot: &Arc<Snapshot>, words: &'static Words)
     }
 }
 
-impl Message {
+impl ConversationMessage {
     /// The beginning, for a list.
     fn excerpt(&self) -> Option<String> {
         let text = self.text.as_deref()?;

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{Console, Refusal, Signed};
+use crate::hex;
 use crate::store::{Alert, Audit, AuditAction, Order};
 use crate::verification::values::{
     ChannelName, NumberIndex, NumberTail, Timestamp, UserName, VerificationId,
@@ -49,16 +50,12 @@ impl Lookup {
     /// For the audit log: keyed hashes alone.
     fn detail(&self) -> Option<String> {
         match self {
-            Self::Number(index) => Some(format!("number={}", hexadecimal(&index.0))),
-            Self::Tail(tail) => Some(format!("tail={}", hexadecimal(&tail.0.to_be_bytes()))),
-            Self::Digits(hash) => Some(format!("digits={}", hexadecimal(hash))),
+            Self::Number(index) => Some(format!("number={}", hex::encode(&index.0))),
+            Self::Tail(tail) => Some(format!("tail={}", hex::encode(&tail.0.to_be_bytes()))),
+            Self::Digits(hash) => Some(format!("digits={}", hex::encode(hash))),
             Self::Verification(_) => None,
         }
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Who looked up what lately.

@@ -64,17 +64,17 @@ pub struct Checker {
 struct Queue {
     running: usize,
     /// The row whose turn it is comes first. No row is empty.
-    devices: VecDeque<Row>,
-    addresses: VecDeque<Row>,
+    devices: VecDeque<OriginQueue>,
+    addresses: VecDeque<OriginQueue>,
 }
 
-struct Row {
+struct OriginQueue {
     origin: Origin,
-    waiting: VecDeque<oneshot::Sender<Place>>,
+    waiting: VecDeque<oneshot::Sender<HashPermit>>,
 }
 
 /// The right to compute one hash; dropping it lets the next one in.
-struct Place {
+struct HashPermit {
     queue: Arc<Mutex<Queue>>,
 }
 
@@ -108,12 +108,12 @@ impl Checker {
     }
 
     /// `None` where too many wait.
-    async fn place(&self, origin: Origin) -> Option<Place> {
+    async fn place(&self, origin: Origin) -> Option<HashPermit> {
         let waiting = {
             let mut queue = lock(&self.queue);
             if queue.running < AT_ONCE {
                 queue.running += 1;
-                return Some(Place { queue: Arc::clone(&self.queue) });
+                return Some(HashPermit { queue: Arc::clone(&self.queue) });
             }
             let (sender, receiver) = oneshot::channel();
             if !queue.line_up(origin, sender) {
@@ -127,7 +127,7 @@ impl Checker {
 
 impl Queue {
     /// Whether there was room.
-    fn line_up(&mut self, origin: Origin, sender: oneshot::Sender<Place>) -> bool {
+    fn line_up(&mut self, origin: Origin, sender: oneshot::Sender<HashPermit>) -> bool {
         let (rows, most) = match origin {
             Origin::Device(_) => (&mut self.devices, WAITING_OF_A_DEVICE),
             Origin::Address(_) => (&mut self.addresses, WAITING_OF_AN_ADDRESS),
@@ -148,13 +148,13 @@ impl Queue {
         }
         match rows.iter_mut().find(|row| row.origin == origin) {
             Some(row) => row.waiting.push_back(sender),
-            None => rows.push_back(Row { origin, waiting: VecDeque::from([sender]) }),
+            None => rows.push_back(OriginQueue { origin, waiting: VecDeque::from([sender]) }),
         }
         true
     }
 
     /// Known devices first; each row lets one in and goes to the end.
-    fn next(&mut self) -> Option<oneshot::Sender<Place>> {
+    fn next(&mut self) -> Option<oneshot::Sender<HashPermit>> {
         for rows in [&mut self.devices, &mut self.addresses] {
             while let Some(mut row) = rows.pop_front() {
                 let next = row.waiting.pop_front();
@@ -170,7 +170,7 @@ impl Queue {
     }
 }
 
-impl Drop for Place {
+impl Drop for HashPermit {
     fn drop(&mut self) {
         let next = {
             let mut queue = lock(&self.queue);
@@ -182,7 +182,7 @@ impl Drop for Place {
         };
         if let Some(next) = next {
             // Who has gone meanwhile gives the place back by dropping it.
-            let _ = next.send(Place { queue: Arc::clone(&self.queue) });
+            let _ = next.send(HashPermit { queue: Arc::clone(&self.queue) });
         }
     }
 }
@@ -229,7 +229,7 @@ mod tests {
     async fn crowded(
         checker: &Checker,
         waiting: &[(u8, usize)],
-    ) -> (Vec<Place>, Vec<oneshot::Receiver<Place>>) {
+    ) -> (Vec<HashPermit>, Vec<oneshot::Receiver<HashPermit>>) {
         let mut places = Vec::new();
         for _ in 0..AT_ONCE {
             places.push(checker.place(at(0)).await.unwrap());

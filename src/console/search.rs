@@ -34,7 +34,7 @@ struct Page {
     list_words: &'static list_words::Words,
     /// What was typed, to be sent again with another range; sealed where it may hold a number.
     typed: String,
-    found: Option<Found>,
+    found: Option<SearchResult>,
     ranges: Vec<Range>,
 }
 
@@ -45,7 +45,7 @@ impl Page {
     }
 }
 
-struct Found {
+struct SearchResult {
     /// What the search was taken for.
     recognised: String,
     rows: Vec<Row>,
@@ -143,7 +143,7 @@ fn show(
     request: &HttpRequest,
     signed: &Signed,
     question: Question,
-    found: Option<Found>,
+    found: Option<SearchResult>,
 ) -> Result<HttpResponse, Refusal> {
     let language = signed.look.language;
     let words = Words::of(language);
@@ -207,7 +207,7 @@ impl<'a> Searcher<'a> {
         Self { console, signed, words: Words::of(signed.look.language), hours: RANGES[question.range].1 }
     }
 
-    async fn search(&self, typed: &str) -> Result<Found, Refusal> {
+    async fn search(&self, typed: &str) -> Result<SearchResult, Refusal> {
         let words = self.words;
         match Meaning::of(typed, self.console.home_country) {
             Meaning::Verification(id) => self.one(words.verification, Some(id)).await,
@@ -240,17 +240,17 @@ impl<'a> Searcher<'a> {
     }
 
     /// An id leads to one verification or to none that the user may know of.
-    async fn one(&self, recognised: &str, id: Option<VerificationId>) -> Result<Found, Refusal> {
+    async fn one(&self, recognised: &str, id: Option<VerificationId>) -> Result<SearchResult, Refusal> {
         let snapshot = match id {
             Some(id) => self.console.store.read(id).await?,
             None => None,
         };
         let visible = snapshot.filter(|snapshot| self.signed.sees(&snapshot.verification.request.app));
-        Ok(Found { rows: self.rows(visible.as_slice()), ..self.nothing(recognised.to_owned(), None) })
+        Ok(SearchResult { rows: self.rows(visible.as_slice()), ..self.nothing(recognised.to_owned(), None) })
     }
 
     /// All that the digits may mean; the first that is known, else the likeliest.
-    async fn number(&self, readings: &[Phone]) -> Result<Found, Refusal> {
+    async fn number(&self, readings: &[Phone]) -> Result<SearchResult, Refusal> {
         self.note(readings).await?;
         for phone in readings {
             let found = self.of_number(self.console.vault.number_index(phone), phone.country()).await?;
@@ -271,12 +271,12 @@ impl<'a> Searcher<'a> {
         self.console.looked_up(self.signed, Lookup::Number(index)).await
     }
 
-    async fn numbered(&self, index: NumberIndex, country: Option<&str>) -> Result<Found, Refusal> {
+    async fn numbered(&self, index: NumberIndex, country: Option<&str>) -> Result<SearchResult, Refusal> {
         self.console.looked_up(self.signed, Lookup::Number(index)).await?;
         self.of_number(index, country).await
     }
 
-    async fn of_number(&self, index: NumberIndex, country: Option<&str>) -> Result<Found, Refusal> {
+    async fn of_number(&self, index: NumberIndex, country: Option<&str>) -> Result<SearchResult, Refusal> {
         let filters = Filters { number: Some(index), ..Filters::default() };
         let address = format!(
             "/console/search{}&country={}",
@@ -285,7 +285,7 @@ impl<'a> Searcher<'a> {
         );
         let found = self.listed(self.number_of(country), filters).await?;
         let address = Some(address).filter(|_| !found.rows.is_empty());
-        Ok(Found { address, ..found })
+        Ok(SearchResult { address, ..found })
     }
 
     /// `phone number, Germany`
@@ -296,21 +296,19 @@ impl<'a> Searcher<'a> {
         }
     }
 
-    async fn last_four(&self, digits: &str) -> Result<Found, Refusal> {
+    async fn last_four(&self, digits: &str) -> Result<SearchResult, Refusal> {
         let now = self.console.clock.now();
         let back = Duration::from_secs(self.hours * 3_600);
-        let since = crate::verification::values::Timestamp::from_millis(
-            now.as_millis().saturating_sub(i64::try_from(back.as_millis()).unwrap_or(i64::MAX)),
-        );
+        let since = now - back;
         let tail = self.console.vault.number_tail(digits);
         self.console.looked_up(self.signed, Lookup::Tail(tail)).await?;
         let filters = Filters { tail: Some(tail), since: Some(since), ..Filters::default() };
         let found = self.listed(self.words.last_four.to_owned(), filters).await?;
-        Ok(Found { shows_range: true, ..found })
+        Ok(SearchResult { shows_range: true, ..found })
     }
 
     /// Where digits led to no number, they may be an app's reference all the same.
-    async fn or_reference(&self, found: Found, typed: &str) -> Result<Found, Refusal> {
+    async fn or_reference(&self, found: SearchResult, typed: &str) -> Result<SearchResult, Refusal> {
         if !found.rows.is_empty() {
             return Ok(found);
         }
@@ -318,14 +316,14 @@ impl<'a> Searcher<'a> {
         Ok(if by_reference.rows.is_empty() { found } else { by_reference })
     }
 
-    async fn reference(&self, text: String) -> Result<Found, Refusal> {
+    async fn reference(&self, text: String) -> Result<SearchResult, Refusal> {
         let reference = Some(Wording::new(&self.console.vault, text));
         let filters = Filters { reference, ..Filters::default() };
         self.listed(self.words.reference.to_owned(), filters).await
     }
 
     /// The app's reference, else what a carrier calls a message.
-    async fn text(&self, text: String) -> Result<Found, Refusal> {
+    async fn text(&self, text: String) -> Result<SearchResult, Refusal> {
         let found = self.reference(text.clone()).await?;
         if !found.rows.is_empty() {
             return Ok(found);
@@ -347,11 +345,11 @@ impl<'a> Searcher<'a> {
         Ok(None)
     }
 
-    async fn listed(&self, recognised: String, filters: Filters) -> Result<Found, Refusal> {
+    async fn listed(&self, recognised: String, filters: Filters) -> Result<SearchResult, Refusal> {
         let filter: Filter = filters.of_store(self.signed);
         let listed = self.console.store.list(filter, ROWS, None).await?;
         let as_list = listed.next.is_some() || !listed.items.is_empty();
-        Ok(Found {
+        Ok(SearchResult {
             rows: self.rows(&listed.items),
             as_list: as_list.then(|| format!("/console{}", filters.query())),
             ..self.nothing(recognised, None)
@@ -363,7 +361,7 @@ impl<'a> Searcher<'a> {
         snapshots.iter().map(|snapshot| Row::new(self.console, words, snapshot)).collect()
     }
 
-    fn nothing(&self, recognised: String, hint: Option<&'static str>) -> Found {
-        Found { recognised, rows: Vec::new(), as_list: None, address: None, hint, shows_range: false }
+    fn nothing(&self, recognised: String, hint: Option<&'static str>) -> SearchResult {
+        SearchResult { recognised, rows: Vec::new(), as_list: None, address: None, hint, shows_range: false }
     }
 }

@@ -9,7 +9,9 @@ use actix_web::{FromRequest, HttpRequest, web};
 
 use super::look::Look;
 use super::sessions::{Token, TokenHash};
-use super::{Action, Console, Refusal, Role, cookies};
+use super::{Action, Console, Refusal, cookies};
+use crate::access::Role;
+use crate::hex;
 use crate::vault::Vault;
 use crate::verification::values::{AppName, UserName};
 
@@ -83,8 +85,7 @@ impl Signed {
 
 /// What a form carries so that no other site can make it: a keyed hash of what only this browser has.
 pub fn csrf(vault: &Vault, token: &Token) -> String {
-    let tag = vault.fingerprint("console form", token.bytes());
-    tag.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&vault.fingerprint("console form", token.bytes()))
 }
 
 fn extract(request: &HttpRequest, touch: Touch) -> Result<Signed, Refusal> {

@@ -17,7 +17,7 @@ pub struct Strip {
     /// The worst, where there is one.
     alarm: Option<ShownAlarm>,
     more_alarms: usize,
-    items: Vec<Item>,
+    items: Vec<StripItem>,
 }
 
 /// An alarm in words.
@@ -27,7 +27,7 @@ pub struct ShownAlarm {
     pub fix: &'static str,
 }
 
-struct Item {
+struct StripItem {
     class: &'static str,
     icon: &'static str,
     name: String,
@@ -97,7 +97,7 @@ fn items(
     language: Language,
     words: &'static Words,
     sight: Sight,
-) -> Vec<Item> {
+) -> Vec<StripItem> {
     let mut items = Vec::new();
     for channel in &vitals.channels {
         let mut alarms =
@@ -123,7 +123,7 @@ fn items(
             Breaker::Open => value.push_str(&format!(", {}", words.breaker_open)),
         }
         let name = channel.name.to_string();
-        items.push(Item { class, icon, name, value, at: channel.last_webhook, is_calm: false });
+        items.push(StripItem { class, icon, name, value, at: channel.last_webhook, is_calm: false });
     }
     if sight == Sight::Bound {
         return items;
@@ -131,7 +131,7 @@ fn items(
     let mut calm = |name: &str, value: String, alarming: fn(&Alarm) -> bool| {
         let is_calm = !vitals.alarms.iter().any(alarming);
         let (class, icon) = if is_calm { ("", "") } else { ("bad", "i-trouble") };
-        items.push(Item { class, icon, name: name.to_owned(), value, at: None, is_calm });
+        items.push(StripItem { class, icon, name: name.to_owned(), value, at: None, is_calm });
     };
     calm(words.queue, words.queued(vitals.live.unwrap_or(0), vitals.waiting), |_| false);
     let late = vitals.lateness_p99.map_or_else(|| words.none.to_owned(), |late| words.lateness(late));

@@ -1,30 +1,6 @@
-//! Who may use the console, and what each role may do.
+//! What each role may do.
 
-use std::collections::BTreeSet;
-
-use secrecy::SecretString;
-
-use crate::language::Language;
-use crate::verification::values::{AppName, UserName};
-
-/// A configured user.
-pub struct User {
-    pub name: UserName,
-    pub role: Role,
-    /// An argon2id hash as a PHC string.
-    pub password_hash: SecretString,
-    /// Unless the user chooses another.
-    pub language: Option<Language>,
-    /// The only apps whose verifications the user sees; `None`: all.
-    pub apps: Option<BTreeSet<AppName>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    Viewer,
-    Support,
-    Operator,
-}
+use crate::access::Role;
 
 /// What can be done on the console beyond reading pages with masked numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

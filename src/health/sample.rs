@@ -57,12 +57,12 @@ impl Sample {
             disk_free: None,
             templates_not_approved: 0,
         };
-        text.lines().filter_map(Line::parse).for_each(|line| sample.take(&line));
+        text.lines().filter_map(MetricLine::parse).for_each(|line| sample.take(&line));
         sample.lateness.sort_by(|(one, _), (other, _)| one.total_cmp(other));
         sample
     }
 
-    fn take(&mut self, line: &Line<'_>) {
+    fn take(&mut self, line: &MetricLine<'_>) {
         match line.name {
             "verifications_live" => self.live = Some(line.count()),
             "disk_free_bytes" => self.disk_free = Some(line.count()),
@@ -84,7 +84,7 @@ impl Sample {
 }
 
 impl ChannelSample {
-    fn take(&mut self, name: &str, line: &Line<'_>) {
+    fn take(&mut self, name: &str, line: &MetricLine<'_>) {
         match (name, line.label("outcome").or(line.label("result"))) {
             ("sends_total", Some("accepted" | "held")) => self.accepted += line.count(),
             ("sends_total", Some("refused")) if line.label("class") == Some("recipient") => {
@@ -107,7 +107,7 @@ impl ChannelSample {
 }
 
 /// `twotick_sends_total{channel="sms",outcome="accepted",class="none"} 3`
-struct Line<'a> {
+struct MetricLine<'a> {
     /// Without our prefix.
     name: &'a str,
     /// What stands between the braces.
@@ -115,7 +115,7 @@ struct Line<'a> {
     value: f64,
 }
 
-impl<'a> Line<'a> {
+impl<'a> MetricLine<'a> {
     fn parse(text: &'a str) -> Option<Self> {
         let (series, value) = text.strip_prefix("twotick_")?.rsplit_once(' ')?;
         let value = value.parse().ok().filter(|value: &f64| value.is_finite())?;

@@ -14,7 +14,7 @@ fn seen() -> Seen {
 
 impl Seen {
     fn take_next(&mut self, sample: Sample) {
-        self.take(sample, Place::OnBeat, store::Health::Ready);
+        self.take(sample, Cadence::OnBeat, store::Health::Ready);
     }
 }
 
@@ -188,7 +188,7 @@ fn a_sample_between_the_beats_takes_no_place_in_the_row() {
         seen.take_next(sample(beat * 10, counts(sent * 2, 0, 0)));
         for second in 1..10 {
             let asked = sample(beat * 10 + second, counts(sent * 2 + 1, 0, 0));
-            seen.take(asked, Place::Between, store::Health::Ready);
+            seen.take(asked, Cadence::Between, store::Health::Ready);
         }
     }
     assert_eq!(seen.samples.len(), SAMPLES);

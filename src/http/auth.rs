@@ -8,8 +8,9 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use secrecy::ExposeSecret;
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
+use super::Shared;
 use super::error::{Code, Problem};
-use super::{App, Shared};
+use crate::access::App;
 use crate::vault::Vault;
 use crate::verification::values::AppName;
 
@@ -27,7 +28,7 @@ impl KeyRing {
     pub fn new(vault: &Vault, apps: &[App]) -> Self {
         let of_app = |app: &App| {
             let name = app.name.clone();
-            let hashes: Vec<_> = app.keys.iter().map(|key| hash(vault, key.expose_secret())).collect();
+            let hashes: Vec<_> = app.api_keys.iter().map(|key| hash(vault, key.expose_secret())).collect();
             hashes.into_iter().map(move |hash| (hash, name.clone()))
         };
         Self(apps.iter().flat_map(of_app).collect())

@@ -99,7 +99,7 @@ pub struct ChannelMeters {
     webhooks: [OnceLock<Counter>; 5],
     last_received: OnceLock<Gauge>,
     refused_in_a_row: OnceLock<Gauge>,
-    reports: [[OnceLock<Counter>; 4]; 5],
+    reports: [[OnceLock<Counter>; 4]; ReportStatus::NAMES.len()],
 }
 
 /// What became of a webhook.
@@ -120,38 +120,6 @@ impl Received {
             Self::SignatureRefused => "signature_refused",
             Self::NotStored => "not_stored",
             Self::NotRead => "not_read",
-        }
-    }
-}
-
-/// The status of a report as a metric's label, in the order of the places for them.
-#[derive(Clone, Copy)]
-pub enum StatusLabel {
-    Sent,
-    Delivered,
-    Read,
-    Failed,
-    Unknown,
-}
-
-impl StatusLabel {
-    pub fn of(status: &ReportStatus) -> Self {
-        match status {
-            ReportStatus::Sent => Self::Sent,
-            ReportStatus::Delivered => Self::Delivered,
-            ReportStatus::Read => Self::Read,
-            ReportStatus::Failed(_) => Self::Failed,
-            ReportStatus::Unknown(_) => Self::Unknown,
-        }
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Sent => "sent",
-            Self::Delivered => "delivered",
-            Self::Read => "read",
-            Self::Failed => "failed",
-            Self::Unknown => "unknown",
         }
     }
 }
@@ -190,17 +158,21 @@ impl ChannelMeters {
         gauge.set(times as f64);
     }
 
-    pub fn report(&self, status: StatusLabel, matched: Match) {
+    /// `status` is the name of a [`ReportStatus`].
+    pub fn report(&self, status: &'static str, matched: Match) {
         let (place, standing) = match matched {
             Match::Applied => (0, "applied"),
             Match::Stale => (1, "stale"),
             Match::Parked => (2, "parked"),
             Match::Unmatched => (3, "unmatched"),
         };
-        let counter = self.reports[status as usize][place].get_or_init(|| {
-            let (channel, status) = (self.channel.clone(), status.as_str());
+        let register = || {
+            let channel = self.channel.clone();
             counter!(names::REPORTS, "channel" => channel, "status" => status, "standing" => standing)
-        });
-        counter.increment(1);
+        };
+        match ReportStatus::NAMES.iter().position(|&name| name == status) {
+            Some(at) => self.reports[at][place].get_or_init(register).increment(1),
+            None => register().increment(1),
+        }
     }
 }

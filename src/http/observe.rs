@@ -53,8 +53,15 @@ pub async fn observe<B: MessageBody>(
     };
     let crowd = listener.as_ref().map(|listener| Arc::clone(&listener.crowd));
     let unrouted = (&*route == UNROUTED).then(|| redacted(request.path()));
-    let line =
-        Line { method, route, unrouted, counted: listener.zip(described), measured, request_id, watch };
+    let line = RequestLine {
+        method,
+        route,
+        unrouted,
+        counted: listener.zip(described),
+        measured,
+        request_id,
+        watch,
+    };
     if crowd.as_ref().is_some_and(|crowd| crowd.room() == Room::Full) && !is_frequent(&line.route) {
         let refusal = Crowd::refusal();
         line.write_without_request(refusal.status_code());
@@ -189,7 +196,7 @@ pub(super) enum Measured {
 
 /// The one log line of a request. Its path and query stay out of it, because they can hold a number; a path that leads
 /// nowhere is shown without its digits.
-struct Line {
+struct RequestLine {
     method: &'static str,
     route: SharedString,
     /// The path, where it leads to no route.
@@ -201,7 +208,7 @@ struct Line {
     watch: Stopwatch,
 }
 
-impl Line {
+impl RequestLine {
     fn write(&self, status: StatusCode, request: &actix_web::HttpRequest) {
         let extensions = request.extensions();
         self.log(status, extensions.get::<AppName>(), extensions.get::<VerificationId>());

@@ -6,13 +6,14 @@ use actix_web::{HttpRequest, HttpResponse, get, route, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::Shared;
 use super::api::Cursors;
 use super::docs::PublicProblems;
 use super::error::{Code, Document, Problem};
 use super::input::Query;
 use super::view::Time;
-use super::{Lifecycle, Shared};
 use crate::health::Alarm;
+use crate::lifecycle::Lifecycle;
 use crate::store::{self, Health, LogPosition};
 use crate::verification::values::{ChannelName, Timestamp};
 

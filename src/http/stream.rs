@@ -1,15 +1,13 @@
 //! Waiting for what happens next: the long poll and server-sent events. Who waits is sent away when the server stops.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, web};
-use futures_util::stream::unfold;
 use tokio::sync::watch;
-use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
+use tokio::time::sleep;
 
+use super::Shared;
 use super::api::owned;
 use super::auth::Caller;
 use super::conditional::KnownVersions;
@@ -18,7 +16,8 @@ use super::docs::ApiProblems;
 use super::error::{Code, Document, Problem};
 use super::input::Query;
 use super::view::View;
-use super::{Lifecycle, Shared};
+use crate::lifecycle::draining;
+use crate::sse::{self, Beat, Pulse, STILL_HERE};
 use crate::store::Snapshot;
 use crate::verification::due::settles_at;
 use crate::verification::values::VerificationId;
@@ -28,8 +27,8 @@ pub const MAX_WAIT_SECONDS: usize = 60;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// After this a client is asked to connect again, so that no stream outlives a verification for ever.
 const LONGEST_STREAM_SECONDS: u64 = 60 * 60;
-/// For the client's next try, in milliseconds.
-const RECONNECT: &str = "retry: 2000\n";
+/// A client that is sent away connects again after this.
+const RECONNECT: Duration = Duration::from_secs(2);
 
 /// Whether a query asks to wait.
 pub fn may_wait(query: &str) -> bool {
@@ -118,30 +117,16 @@ pub async fn events(
     let known = last_event_id(&request)?;
     let snapshot = owned(&shared, &caller, &request).await?;
     let waiter = shared.waiting.enter(&caller.0)?;
-    let mut heartbeat = interval(HEARTBEAT);
-    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    heartbeat.reset();
-    let follower = Follower {
+    let most = LONGEST_STREAM_SECONDS / HEARTBEAT.as_secs();
+    Ok(sse::respond(VerificationStream {
         versions: shared.store.watch(snapshot.verification.id()),
-        lifecycle: shared.lifecycle.clone(),
+        pulse: Pulse::new(HEARTBEAT, most, shared.lifecycle.clone()),
         shared: shared.clone(),
         snapshot,
         known,
-        heartbeat,
-        beats_left: LONGEST_STREAM_SECONDS / HEARTBEAT.as_secs(),
         expected: Expected::More,
         _waiter: waiter,
-    };
-    Ok(HttpResponse::Ok()
-        .content_type("text/event-stream")
-        // A proxy that compresses would collect the events.
-        .insert_header((header::CACHE_CONTROL, "no-store, no-transform"))
-        // nginx would, too.
-        .insert_header(("X-Accel-Buffering", "no"))
-        .streaming(unfold(Some(follower), |follower| async move {
-            let (text, follower) = follower?.next().await;
-            Some((Ok::<_, Infallible>(web::Bytes::from(text)), follower))
-        })))
+    }))
 }
 
 fn last_event_id(request: &HttpRequest) -> Result<Option<u32>, Problem> {
@@ -155,15 +140,13 @@ fn last_event_id(request: &HttpRequest) -> Result<Option<u32>, Problem> {
     })
 }
 
-struct Follower {
+struct VerificationStream {
     shared: web::Data<Shared>,
     snapshot: Arc<Snapshot>,
     versions: watch::Receiver<u32>,
-    lifecycle: watch::Receiver<Lifecycle>,
+    pulse: Pulse,
     /// The version that the client has.
     known: Option<u32>,
-    heartbeat: Interval,
-    beats_left: u64,
     expected: Expected,
     _waiter: Waiter,
 }
@@ -176,19 +159,20 @@ enum Expected {
     Nothing,
 }
 
-impl Follower {
+impl VerificationStream {
     /// How long until nothing more is expected of the verification; `None` while that is not known.
     fn settled_in(&self) -> Option<Duration> {
         settles_at(&self.snapshot.verification).map(|at| at.since(self.shared.clock.now()))
     }
+}
 
-    /// The next piece of the stream; without a follower it was the last.
+impl sse::Follower for VerificationStream {
     async fn next(mut self) -> (String, Option<Self>) {
         let id = self.snapshot.verification.id();
         loop {
             match self.shared.store.read(id).await {
                 Ok(Some(snapshot)) => self.snapshot = snapshot,
-                Ok(None) | Err(_) => return (bye(), None),
+                Ok(None) | Err(_) => return (sse::bye(RECONNECT), None),
             }
             let version = self.snapshot.verification.version;
             if self.known != Some(version) {
@@ -199,7 +183,7 @@ impl Follower {
                         format!("event: verification\nid: {version}\ndata: {}\n\n", view.to_json()),
                         Some(self),
                     ),
-                    Err(_) => (bye(), None),
+                    Err(_) => (sse::bye(RECONNECT), None),
                 };
             }
             let settled_in = self.settled_in();
@@ -207,16 +191,12 @@ impl Follower {
                 return (END.to_owned(), None);
             }
             tokio::select! {
-                changed = self.versions.changed() => if changed.is_err() { return (bye(), None) },
-                () = draining(&mut self.lifecycle) => return (bye(), None),
+                changed = self.versions.changed() => if changed.is_err() { return (sse::bye(RECONNECT), None) },
                 () = settled(settled_in) => self.expected = Expected::Nothing,
-                _ = self.heartbeat.tick() => {
-                    self.beats_left = self.beats_left.saturating_sub(1);
-                    if self.beats_left == 0 {
-                        return (bye(), None);
-                    }
-                    return (": still here\n\n".to_owned(), Some(self));
-                }
+                beat = self.pulse.beat() => match beat {
+                    Beat::GoOn => return (STILL_HERE.to_owned(), Some(self)),
+                    Beat::End => return (sse::bye(RECONNECT), None),
+                },
             }
         }
     }
@@ -230,17 +210,5 @@ async fn settled(wait: Option<Duration>) {
     match wait {
         Some(wait) => sleep(wait).await,
         None => std::future::pending().await,
-    }
-}
-
-fn bye() -> String {
-    format!("event: bye\n{RECONNECT}data: {{}}\n\n")
-}
-
-/// Ends when the server begins to stop, at once if it already has.
-async fn draining(lifecycle: &mut watch::Receiver<Lifecycle>) {
-    if lifecycle.wait_for(|phase| *phase == Lifecycle::Draining).await.is_err() {
-        // Whoever could say so is gone: the process ends anyway.
-        std::future::pending::<()>().await;
     }
 }

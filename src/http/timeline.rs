@@ -13,7 +13,7 @@ use super::input::Query;
 use super::view::Time;
 use crate::language::Language;
 use crate::store::Snapshot;
-use crate::timeline::{self, Kind};
+use crate::timeline::{self, EventKind};
 use crate::verification::values::{EventId, MessageId, ProviderRef, VerificationId};
 
 /// Everything that happened, oldest first
@@ -42,7 +42,7 @@ pub async fn read(
         show_reference(&shared, &snapshot, &mut line.data);
     }
     Ok(HttpResponse::Ok()
-        .json(Timeline { verification_id: id, events: lines.into_iter().map(Line::from).collect() }))
+        .json(Timeline { verification_id: id, events: lines.into_iter().map(TimelineEvent::from).collect() }))
 }
 
 /// What a provider calls the message, where it is hidden in the event: as it is, or null.
@@ -58,18 +58,18 @@ fn show_reference(shared: &Shared, snapshot: &Snapshot, data: &mut serde_json::M
 pub struct Timeline {
     #[schema(value_type = String, example = "ver_06hzjqd1nbrm4q9a5c2kt7x80g")]
     verification_id: VerificationId,
-    events: Vec<Line>,
+    events: Vec<TimelineEvent>,
 }
 
 /// One thing that happened.
 #[derive(Serialize, ToSchema)]
 #[schema(as = TimelineEvent)]
-pub struct Line {
+pub struct TimelineEvent {
     #[schema(value_type = String, example = "evt_06hzjqd1nbrm4q9a5c2kt7x80g")]
     id: EventId,
     /// From 1, without gaps.
     seq: u32,
-    r#type: Kind,
+    r#type: EventKind,
     /// When it happened here.
     at: Time,
     /// When the provider says it happened.
@@ -90,7 +90,7 @@ pub struct Line {
     data: serde_json::Map<String, Value>,
 }
 
-impl From<timeline::Line> for Line {
+impl From<timeline::Line> for TimelineEvent {
     fn from(line: timeline::Line) -> Self {
         Self {
             id: line.id,

@@ -28,7 +28,7 @@ pub async fn hang_up<B: MessageBody + 'static>(
     let held = Held(Rc::new(RefCell::new(request.take_payload())));
     request.set_payload(Payload::Stream { payload: Box::pin(held.clone()) });
     let response = next.call(request).await?;
-    Ok(response.map_body(|_, body| BoxBody::new(Answer { body: body.boxed(), _held: held })))
+    Ok(response.map_body(|_, body| BoxBody::new(HeldBody { body: body.boxed(), _held: held })))
 }
 
 /// The body of a request, for its handler and for its answer.
@@ -44,12 +44,12 @@ impl Stream for Held {
 }
 
 /// The body of an answer.
-struct Answer {
+struct HeldBody {
     body: BoxBody,
     _held: Held,
 }
 
-impl MessageBody for Answer {
+impl MessageBody for HeldBody {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {

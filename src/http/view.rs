@@ -88,7 +88,9 @@ struct Message {
     channel: ChannelName,
     /// Position in the profile's steps, from 0.
     step: u8,
-    state: MessageState,
+    /// `in_doubt`: the request went out, its answer was lost. `dropped`: no longer needed, never sent.
+    #[schema(schema_with = message_states)]
+    state: &'static str,
     /// What the provider calls it.
     provider_ref: Option<String>,
     queued_at: Time,
@@ -101,21 +103,6 @@ struct Message {
     error: Option<DeliveryError>,
     /// Delivered after its step had already fallen back.
     late: bool,
-}
-
-/// `in_doubt`: the request went out, its answer was lost. `dropped`: no longer needed, never sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum MessageState {
-    Queued,
-    Sending,
-    Accepted,
-    Sent,
-    Delivered,
-    Read,
-    Failed,
-    InDoubt,
-    Dropped,
 }
 
 impl View {
@@ -196,7 +183,7 @@ impl Message {
             id: verification.message_id(message.ordinal),
             channel: message.channel.clone(),
             step: message.step,
-            state: MessageState::from(message.progress),
+            state: message.progress.as_str(),
             provider_ref: reference.and_then(|reference| vault.shown_ref(verification.id(), reference)),
             queued_at: Time(message.queued_at),
             accepted_at: message.accepted_at.map(Time),
@@ -210,24 +197,12 @@ impl Message {
     }
 }
 
-impl From<Progress> for MessageState {
-    fn from(progress: Progress) -> Self {
-        match progress {
-            Progress::Queued { .. } => Self::Queued,
-            Progress::Sending => Self::Sending,
-            Progress::InDoubt { .. } => Self::InDoubt,
-            Progress::Accepted => Self::Accepted,
-            Progress::Sent => Self::Sent,
-            Progress::Failed => Self::Failed,
-            Progress::Delivered => Self::Delivered,
-            Progress::Read => Self::Read,
-            Progress::Dropped => Self::Dropped,
-        }
-    }
-}
-
 pub fn statuses() -> Object {
     names(Status::ALL.map(Status::as_str))
+}
+
+fn message_states() -> Object {
+    names(Progress::NAMES)
 }
 
 fn delivery_states() -> Object {

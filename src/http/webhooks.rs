@@ -10,7 +10,7 @@ use metrics::counter;
 use super::docs::PublicProblems;
 use super::error::{Code, Document, Problem};
 use super::input::read_body;
-use super::meters::{ChannelMeters, Received, StatusLabel};
+use super::meters::{ChannelMeters, Received};
 use super::{Shared, metrics as names, routes};
 use crate::channel::receipts::Receipt;
 use crate::channel::webhook::{Heard, Method, NotHeard, Reply, Told, Webhook};
@@ -232,7 +232,7 @@ impl Deliveries<'_> {
 struct Writer<'a> {
     orders: Vec<Order>,
     /// Which of the orders are reports, and what they say.
-    reports: Vec<(usize, StatusLabel, &'a ChannelMeters)>,
+    reports: Vec<(usize, &'static str, &'a ChannelMeters)>,
 }
 
 impl<'a> Writer<'a> {
@@ -248,7 +248,7 @@ impl<'a> Writer<'a> {
         self.orders.reserve(reports.len() + inbound.len() + alerts.len());
         self.reports.reserve(reports.len());
         for report in reports {
-            self.reports.push((self.orders.len(), StatusLabel::of(&report.status), meters));
+            self.reports.push((self.orders.len(), report.status.name(), meters));
             let report = vault.hidden_report(report);
             self.orders.push(Order::Report { channel: name.clone(), report });
         }

@@ -10,7 +10,9 @@ use serde_json::json;
 use super::handsets::{Channel, Happening, Number};
 use super::journal::{Outcome, Request};
 use super::player::Player;
+use super::scenario::Status;
 use super::twilio;
+use crate::hex;
 
 /// Ten concatenated SMS of 153 characters, the most that carriers commonly join.
 pub(super) const TEXT_LIMIT: usize = 1_530;
@@ -46,14 +48,6 @@ pub(super) struct Report<'a> {
     pub(super) at: Timestamp,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Status {
-    Sent,
-    Delivered,
-    Failed,
-}
-
 #[derive(Debug, Serialize)]
 pub(super) struct Failure {
     code: &'static str,
@@ -87,7 +81,7 @@ pub(super) async fn send(
                 .json(json!({"error": {"code": "invalid_request", "title": title}}));
         }
     };
-    let id = format!("sms-{}", super::webhooks::hex(&player.fresh_id()[..10]));
+    let id = format!("sms-{}", hex::encode(&player.fresh_id()[..10]));
     player.journal.write(Request {
         channel: Channel::Sms,
         id: Some(id.clone()),

@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 use super::handsets::{Channel, Happening, Number};
 use super::journal::{Outcome, Request};
 use super::player::Player;
-use super::scenario::Answer;
+use super::scenario::{SendAnswer, Status};
+use crate::hex;
 
 /// The account and business number of the webhooks, as in the commented configuration and Meta's samples.
 const BUSINESS_ACCOUNT_ID: &str = "102290129340398";
@@ -31,7 +32,7 @@ const CALLBACK_LIMIT: usize = 512;
 const NAME_LIMIT: usize = 512;
 
 /// An accepted authentication message.
-pub(super) struct Message {
+pub(super) struct TemplateMessage {
     pub(super) wamid: String,
     pub(super) phone_number_id: String,
     pub(super) to: Number,
@@ -39,14 +40,6 @@ pub(super) struct Message {
     pub(super) text: String,
     pub(super) callback: Option<String>,
     pub(super) accepted_at: Timestamp,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Status {
-    Sent,
-    Delivered,
-    Read,
-    Failed,
 }
 
 /// `POST /{version}/{phone_number_id}/messages`
@@ -122,7 +115,7 @@ fn accept(
     let template = read(&body)?;
     let room = player.room().ok_or_else(Refusal::rate_limit)?;
 
-    let message = Message {
+    let message = TemplateMessage {
         wamid: wamid(&template.to, &player.fresh_id()),
         phone_number_id,
         text: template.text(),
@@ -132,12 +125,12 @@ fn accept(
         accepted_at: super::now(),
     };
     let answer = message.to.scenario().answer;
-    let outage = answer == Answer::UnavailableAtFirst && player.handsets.take_outage(&message.to);
+    let outage = answer == SendAnswer::UnavailableAtFirst && player.handsets.take_outage(&message.to);
     let (outcome, happening) = match answer {
-        Answer::Undeliverable => (Outcome::Refused, Happening::Refused),
-        Answer::UnavailableAtFirst if outage => (Outcome::Unavailable, Happening::Unavailable),
-        Answer::AcceptedUnheard => (Outcome::Unheard, Happening::AcceptedUnheard),
-        Answer::Accepted | Answer::UnavailableAtFirst => (Outcome::Accepted, Happening::Accepted),
+        SendAnswer::Undeliverable => (Outcome::Refused, Happening::Refused),
+        SendAnswer::UnavailableAtFirst if outage => (Outcome::Unavailable, Happening::Unavailable),
+        SendAnswer::AcceptedUnheard => (Outcome::Unheard, Happening::AcceptedUnheard),
+        SendAnswer::Accepted | SendAnswer::UnavailableAtFirst => (Outcome::Accepted, Happening::Accepted),
     };
     let accepted = matches!(outcome, Outcome::Accepted | Outcome::Unheard);
     player.journal.write(Request {
@@ -188,7 +181,7 @@ pub(super) fn cut_off(reply: &Value) -> HttpResponse {
 
 // ── what a send must look like ────────────────────────────────────────────────────────────────────────────
 
-struct Template {
+struct TemplateSend {
     input: String,
     to: Number,
     code: String,
@@ -196,7 +189,7 @@ struct Template {
     callback: Option<String>,
 }
 
-impl Template {
+impl TemplateSend {
     /// The fixed wording that Meta gives the body of an authentication template, with the security line.
     fn text(&self) -> String {
         let code = &self.code;
@@ -209,7 +202,7 @@ impl Template {
     }
 }
 
-fn read(body: &[u8]) -> Result<Template, Refusal> {
+fn read(body: &[u8]) -> Result<TemplateSend, Refusal> {
     let body: Value = serde_json::from_slice(body)
         .map_err(|error| Refusal::unreadable(&format!("the body is not JSON: {error}")))?;
     if text(&body, "/messaging_product")? != "whatsapp" {
@@ -233,7 +226,7 @@ fn read(body: &[u8]) -> Result<Template, Refusal> {
     if !is_template_name(name) {
         return Err(Refusal::no_template(name, language));
     }
-    Ok(Template {
+    Ok(TemplateSend {
         input: input.to_owned(),
         to,
         code: code(&body)?.to_owned(),
@@ -345,7 +338,7 @@ fn wamid(to: &Number, fresh: &[u8; 32]) -> String {
     let mut bytes = vec![0x1c, 0x18, to.digits().len() as u8];
     bytes.extend_from_slice(to.digits().as_bytes());
     bytes.extend_from_slice(&[0x15, 0x02, 0x00, 0x11, 0x18, 0x12]);
-    bytes.extend_from_slice(super::webhooks::hex(&fresh[..9]).to_uppercase().as_bytes());
+    bytes.extend_from_slice(hex::encode(&fresh[..9]).to_uppercase().as_bytes());
     bytes.push(0);
     format!("wamid.{}", STANDARD.encode(bytes))
 }
@@ -443,7 +436,7 @@ impl Refusal {
     }
 
     fn answer(&self, player: &Player) -> HttpResponse {
-        let trace = super::webhooks::hex(&player.fresh_id()[..11]);
+        let trace = hex::encode(&player.fresh_id()[..11]);
         let mut error = json!({
             "message": self.message,
             "type": self.kind,
@@ -467,14 +460,14 @@ const UNDELIVERABLE_DETAILS: &str = "Message Undeliverable.";
 
 /// One status, as Graph v25.0 sends it. With a price where Meta puts one.
 pub(super) fn status_webhook(
-    message: &Message,
+    message: &TemplateMessage,
     status: Status,
     at: Timestamp,
     price: Option<Price>,
 ) -> Value {
     let mut item = json!({
         "id": message.wamid,
-        "status": status.name(),
+        "status": status.as_str(),
         "timestamp": at.as_second().to_string(),
         "recipient_id": message.to.digits(),
     });
@@ -509,7 +502,7 @@ pub(super) struct Price;
 
 /// The person presses "I didn't request a code": an inbound button message that answers ours.
 /// Meta's sample has the person's own number in `context.from` (authentication template pages, November 2025).
-pub(super) fn disowned_webhook(message: &Message, fresh: &[u8; 32], at: Timestamp) -> Value {
+pub(super) fn disowned_webhook(message: &TemplateMessage, fresh: &[u8; 32], at: Timestamp) -> Value {
     let mut value = metadata(message);
     value["contacts"] = contacts(message);
     value["messages"] = json!([{
@@ -544,17 +537,6 @@ pub(super) fn escaped(body: &Value) -> String {
     escaped
 }
 
-impl Status {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Sent => "sent",
-            Self::Delivered => "delivered",
-            Self::Read => "read",
-            Self::Failed => "failed",
-        }
-    }
-}
-
 fn envelope(value: Value) -> Value {
     json!({
         "object": "whatsapp_business_account",
@@ -562,14 +544,14 @@ fn envelope(value: Value) -> Value {
     })
 }
 
-fn metadata(message: &Message) -> Value {
+fn metadata(message: &TemplateMessage) -> Value {
     json!({
         "messaging_product": "whatsapp",
         "metadata": {"display_phone_number": BUSINESS_NUMBER, "phone_number_id": message.phone_number_id},
     })
 }
 
-fn contacts(message: &Message) -> Value {
+fn contacts(message: &TemplateMessage) -> Value {
     json!([{
         "profile": {"name": "Zo\u{eb} \u{1f41d}"},
         "wa_id": message.to.digits(),
@@ -578,7 +560,7 @@ fn contacts(message: &Message) -> Value {
 }
 
 /// A business-scoped user id: a country, a dot and letters or digits that stay the same for one person.
-fn user_id(message: &Message) -> String {
+fn user_id(message: &TemplateMessage) -> String {
     format!("US.1349{}", message.to.digits())
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use super::scenario::{self, OUTAGES, Scenario};
+use super::scenario::{self, OUTAGES, Scenario, Status};
 
 /// More phones than anyone looks at; the one quiet for longest makes room.
 const HANDSETS: usize = 500;
@@ -56,7 +56,7 @@ pub enum Channel {
 
 /// A message on a phone's screen.
 #[derive(Clone, Serialize)]
-pub struct Entry {
+pub struct HandsetEntry {
     pub channel: Channel,
     /// As a person sees it; `*…*` is bold in WhatsApp.
     pub text: String,
@@ -67,7 +67,7 @@ pub struct Entry {
 }
 
 /// Without the text and the code: an entry may end up in a test's log.
-impl fmt::Debug for Entry {
+impl fmt::Debug for HandsetEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry").field("channel", &self.channel).field("at", &self.at).finish_non_exhaustive()
     }
@@ -95,6 +95,17 @@ pub(super) enum Happening {
     Failed,
     Disowned,
     ReportNotTaken,
+}
+
+impl From<Status> for Happening {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Sent => Self::Sent,
+            Status::Delivered => Self::Delivered,
+            Status::Read => Self::Read,
+            Status::Failed => Self::Failed,
+        }
+    }
 }
 
 impl Happening {
@@ -126,7 +137,7 @@ pub(super) struct Summary {
 
 #[derive(Default)]
 struct Handset {
-    entries: VecDeque<Entry>,
+    entries: VecDeque<HandsetEntry>,
     activity: VecDeque<Activity>,
     sms_from: Option<String>,
     outages: u8,
@@ -152,7 +163,7 @@ impl Handsets {
     }
 
     /// Puts a message on the phone's screen.
-    pub(super) fn receive(&self, number: &Number, entry: Entry) {
+    pub(super) fn receive(&self, number: &Number, entry: HandsetEntry) {
         self.change(number, |handset| push(&mut handset.entries, entry));
     }
 
@@ -179,7 +190,7 @@ impl Handsets {
         })
     }
 
-    pub(super) fn entries(&self, number: &str) -> Vec<Entry> {
+    pub(super) fn entries(&self, number: &str) -> Vec<HandsetEntry> {
         self.look(number, |handset| handset.entries.iter().cloned().collect())
     }
 
@@ -264,8 +275,8 @@ fn forget_quietest(by_number: &mut BTreeMap<Number, Handset>) {
 mod tests {
     use super::*;
 
-    fn entry(text: &str) -> Entry {
-        Entry { channel: Channel::Sms, text: text.to_owned(), code: None, at: super::super::now() }
+    fn entry(text: &str) -> HandsetEntry {
+        HandsetEntry { channel: Channel::Sms, text: text.to_owned(), code: None, at: super::super::now() }
     }
 
     #[test]

@@ -16,17 +16,17 @@ use tokio_util::task::TaskTracker;
 
 use super::Options;
 use super::carrier::{self, Report, Reports, Sms};
-use super::graph::{self, Message, Price, Status};
-use super::handsets::{Channel, Entry, Handsets, Happening, Number};
+use super::graph::{self, Price, TemplateMessage};
+use super::handsets::{Channel, HandsetEntry, Handsets, Happening, Number};
 use super::journal::Journal;
-use super::scenario::{self, Step};
+use super::scenario::{self, ScenarioStep, Status};
 use super::webhooks::{self, Signing, Taken, Webhooks};
 
 /// Messages whose scenario is under way at once, some kilobytes each. Beyond, both providers say "slow down".
 const PLAYING: usize = 10_000;
 /// SMS that a scenario may be behind in hearing of. One that missed its own waits `late_after` instead.
 const TEXTED: usize = 1_024;
-/// After an SMS, [`Step::DeliveredLate`] waits so many paces: the carrier's two reports come first.
+/// After an SMS, [`ScenarioStep::DeliveredLate`] waits so many paces: the carrier's two reports come first.
 const PACES_AFTER_SMS: u32 = 3;
 /// Live pages at once.
 const PAGES: usize = 64;
@@ -99,7 +99,7 @@ impl Player {
         self.meta.origin()
     }
 
-    pub(super) fn play_whatsapp(self: &Arc<Self>, message: Message, room: OwnedSemaphorePermit) {
+    pub(super) fn play_whatsapp(self: &Arc<Self>, message: TemplateMessage, room: OwnedSemaphorePermit) {
         let player = Arc::clone(self);
         self.spawn(async move {
             let mut played = Played::default();
@@ -117,10 +117,10 @@ impl Player {
         self.texts(&sms.to);
         self.spawn(async move {
             let end = match sms.to.scenario().sms {
-                scenario::Sms::Delivered => carrier::Status::Delivered,
-                scenario::Sms::Failed => carrier::Status::Failed,
+                scenario::Sms::Delivered => Status::Delivered,
+                scenario::Sms::Failed => Status::Failed,
             };
-            for status in [carrier::Status::Sent, end] {
+            for status in [Status::Sent, end] {
                 tokio::time::sleep(player.pace).await;
                 player.sms_step(&sms, status).await;
             }
@@ -163,38 +163,36 @@ impl Player {
 
     pub(super) async fn wait_before(
         &self,
-        step: Step,
+        step: ScenarioStep,
         to: &Number,
         texted: &mut broadcast::Receiver<Number>,
     ) {
         match step {
-            Step::DeliveredLate => {
+            ScenarioStep::DeliveredLate => {
                 if tokio::time::timeout(self.late_after, heard_of(to, texted)).await.is_ok() {
                     tokio::time::sleep(self.pace * PACES_AFTER_SMS).await;
                 }
             }
-            Step::Sent | Step::Delivered | Step::Read | Step::Failed | Step::Disowned => {
+            ScenarioStep::Sent
+            | ScenarioStep::Delivered
+            | ScenarioStep::Read
+            | ScenarioStep::Failed
+            | ScenarioStep::Disowned => {
                 tokio::time::sleep(self.pace).await;
             }
         }
     }
 
-    async fn whatsapp_step(&self, message: &Message, step: Step, played: &mut Played) {
-        let (status, happening) = match step {
-            Step::Sent => (Status::Sent, Happening::Sent),
-            Step::Delivered | Step::DeliveredLate => (Status::Delivered, Happening::Delivered),
-            Step::Read => (Status::Read, Happening::Read),
-            Step::Failed => (Status::Failed, Happening::Failed),
-            Step::Disowned => {
-                self.handsets.note(&message.to, Channel::Whatsapp, Happening::Disowned);
-                let body = graph::disowned_webhook(message, &self.fresh_id(), super::now());
-                return self.tell_meta(message, graph::escaped(&body)).await;
-            }
+    async fn whatsapp_step(&self, message: &TemplateMessage, step: ScenarioStep, played: &mut Played) {
+        let Some(status) = step.status() else {
+            self.handsets.note(&message.to, Channel::Whatsapp, Happening::Disowned);
+            let body = graph::disowned_webhook(message, &self.fresh_id(), super::now());
+            return self.tell_meta(message, graph::escaped(&body)).await;
         };
         if played.reaches_the_phone_by(status) {
             self.handsets.receive(
                 &message.to,
-                Entry {
+                HandsetEntry {
                     channel: Channel::Whatsapp,
                     text: message.text.clone(),
                     code: Some(message.code.clone()),
@@ -202,24 +200,20 @@ impl Player {
                 },
             );
         }
-        self.handsets.note(&message.to, Channel::Whatsapp, happening);
+        self.handsets.note(&message.to, Channel::Whatsapp, status.into());
         let at = played.at(status, message);
         let body = graph::status_webhook(message, status, at, played.price(status));
         self.tell_meta(message, graph::escaped(&body)).await;
     }
 
-    async fn sms_step(&self, sms: &Sms, status: carrier::Status) {
+    async fn sms_step(&self, sms: &Sms, status: Status) {
         let at = super::now();
-        let (happening, error) = match status {
-            carrier::Status::Sent => (Happening::Sent, None),
-            carrier::Status::Failed => (Happening::Failed, Some(carrier::UNREACHABLE)),
-            carrier::Status::Delivered => {
-                let (text, code) = (sms.text.clone(), carrier::code_in(&sms.text));
-                self.handsets.receive(&sms.to, Entry { channel: Channel::Sms, text, code, at });
-                (Happening::Delivered, None)
-            }
-        };
-        self.handsets.note(&sms.to, Channel::Sms, happening);
+        if status == Status::Delivered {
+            let (text, code) = (sms.text.clone(), carrier::code_in(&sms.text));
+            self.handsets.receive(&sms.to, HandsetEntry { channel: Channel::Sms, text, code, at });
+        }
+        let error = (status == Status::Failed).then_some(carrier::UNREACHABLE);
+        self.handsets.note(&sms.to, Channel::Sms, status.into());
         let taken = match &sms.reports {
             Reports::OfCarrier(reference) => {
                 let report = Report { id: &sms.id, reference: reference.as_deref(), status, error, at };
@@ -240,7 +234,7 @@ impl Player {
         }
     }
 
-    async fn tell_meta(&self, message: &Message, body: String) {
+    async fn tell_meta(&self, message: &TemplateMessage, body: String) {
         if self.meta.post(body).await == Taken::No {
             self.handsets.note(&message.to, Channel::Whatsapp, Happening::ReportNotTaken);
         }
@@ -283,7 +277,7 @@ impl Played {
         first
     }
 
-    fn at(&mut self, status: Status, message: &Message) -> Timestamp {
+    fn at(&mut self, status: Status, message: &TemplateMessage) -> Timestamp {
         match status {
             Status::Sent => message.accepted_at,
             Status::Delivered => *self.delivered_at.get_or_insert_with(super::now),

@@ -1,5 +1,7 @@
 //! What becomes of a message, by the last two digits of its number: the table of the sandbox, as data.
 
+use serde::Serialize;
+
 /// One row of the table.
 #[derive(Debug)]
 pub struct Scenario {
@@ -9,15 +11,15 @@ pub struct Scenario {
     pub plays: &'static str,
     /// How a verification with a WhatsApp and an SMS step ends.
     pub ends: &'static str,
-    pub answer: Answer,
+    pub answer: SendAnswer,
     /// What WhatsApp does after it accepted.
-    pub whatsapp: &'static [Step],
+    pub whatsapp: &'static [ScenarioStep],
     pub sms: Sms,
 }
 
 /// How the Graph API answers a send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum SendAnswer {
     Accepted,
     /// Accepted in truth, but the connection breaks in the middle of the answer.
     AcceptedUnheard,
@@ -27,12 +29,33 @@ pub enum Answer {
     UnavailableAtFirst,
 }
 
-/// How many sends [`Answer::UnavailableAtFirst`] turns away before it accepts one.
+/// How many sends [`SendAnswer::UnavailableAtFirst`] turns away before it accepts one.
 pub const OUTAGES: u8 = 2;
+
+/// What a provider reports of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Sent,
+    Delivered,
+    Read,
+    Failed,
+}
+
+impl Status {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Read => "read",
+            Self::Failed => "failed",
+        }
+    }
+}
 
 /// One thing that WhatsApp reports, a pace after the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum ScenarioStep {
     Sent,
     Delivered,
     /// Delivered, but only after an SMS went to the number, or the options' `late_after` has passed.
@@ -42,6 +65,19 @@ pub enum Step {
     Failed,
     /// The person presses "I didn't request a code".
     Disowned,
+}
+
+impl ScenarioStep {
+    /// `None` for what a person does.
+    pub fn status(self) -> Option<Status> {
+        match self {
+            Self::Sent => Some(Status::Sent),
+            Self::Delivered | Self::DeliveredLate => Some(Status::Delivered),
+            Self::Read => Some(Status::Read),
+            Self::Failed => Some(Status::Failed),
+            Self::Disowned => None,
+        }
+    }
 }
 
 /// What the carrier reports after `sent`. It accepts every SMS.
@@ -57,8 +93,8 @@ pub fn of(digits: &str) -> &'static Scenario {
     SCENARIOS.iter().find(|scenario| scenario.number.ends_with(ending)).unwrap_or(&SCENARIOS[0])
 }
 
-use Answer::{Accepted, AcceptedUnheard, UnavailableAtFirst, Undeliverable};
-use Step::{Delivered, DeliveredLate, Disowned, Failed, Read, Sent};
+use ScenarioStep::{Delivered, DeliveredLate, Disowned, Failed, Read, Sent};
+use SendAnswer::{Accepted, AcceptedUnheard, UnavailableAtFirst, Undeliverable};
 
 pub static SCENARIOS: [Scenario; 12] = [
     Scenario {

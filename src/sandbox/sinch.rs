@@ -11,11 +11,12 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::carrier::{bearer, code_in};
 use super::graph::cut_off;
-use super::handsets::{Channel, Entry, Happening, Number};
+use super::handsets::{Channel, HandsetEntry, Happening, Number};
 use super::journal::{Outcome, Request};
 use super::player::Player;
-use super::scenario::{Answer, Sms, Step};
+use super::scenario::{ScenarioStep, SendAnswer, Sms, Status};
 use super::webhooks::{Taken, Webhooks};
+use crate::hex;
 
 /// Signs the reports.
 pub const WEBHOOK_SECRET: &str = "sandbox-sinch-secret";
@@ -23,7 +24,7 @@ pub const WEBHOOK_SECRET: &str = "sandbox-sinch-secret";
 const TOKEN: &str = "sandbox-sinch-token";
 
 /// An accepted message.
-struct Message {
+struct SinchMessage {
     id: String,
     to: Number,
     text: String,
@@ -37,14 +38,6 @@ struct Message {
 enum Api {
     Conversation { project_id: String, app_id: String, channel: String, metadata: String },
     Sms { client_reference: String },
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Status {
-    Sent,
-    Delivered,
-    Read,
-    Failed,
 }
 
 /// `POST /oauth2/token`
@@ -71,7 +64,7 @@ pub(super) async fn batch(
     let Some(room) = player.room() else {
         return HttpResponse::TooManyRequests().insert_header((header::RETRY_AFTER, "1")).finish();
     };
-    let id = super::webhooks::hex(&player.fresh_id()[..13]).to_uppercase();
+    let id = hex::encode(&player.fresh_id()[..13]).to_uppercase();
     match sms(&player, id, body) {
         Ok(message) => {
             player.note_request(&message, Outcome::Accepted, Happening::Accepted);
@@ -86,7 +79,7 @@ pub(super) async fn batch(
     }
 }
 
-fn sms(player: &Player, id: String, body: Result<Bytes, actix_web::Error>) -> Result<Message, String> {
+fn sms(player: &Player, id: String, body: Result<Bytes, actix_web::Error>) -> Result<SinchMessage, String> {
     let body = json_of(body)?;
     let said = text(&body, "/body")?;
     text(&body, "/from")?;
@@ -97,7 +90,7 @@ fn sms(player: &Player, id: String, body: Result<Bytes, actix_web::Error>) -> Re
     if expires.is_none_or(|expires| expires <= super::now()) {
         return Err("expire_at must be a time to come".to_owned());
     }
-    Ok(Message {
+    Ok(SinchMessage {
         id,
         to: Number::parse(text(&body, "/to/0")?).ok_or("to must hold phone numbers with country code")?,
         text: said.to_owned(),
@@ -125,21 +118,21 @@ pub(super) async fn send(
             "too many messages are under way",
         );
     };
-    let id = super::webhooks::hex(&player.fresh_id()[..13]).to_uppercase();
+    let id = hex::encode(&player.fresh_id()[..13]).to_uppercase();
     let message = match conversation(&player, id, project_id.into_inner(), body) {
         Ok(message) => message,
         Err(why) => return refusal(StatusCode::BAD_REQUEST, "INVALID_ARGUMENT", &why),
     };
     let answer = match message.medium {
         Channel::Whatsapp => message.to.scenario().answer,
-        Channel::Sms => Answer::Accepted,
+        Channel::Sms => SendAnswer::Accepted,
     };
-    let outage = answer == Answer::UnavailableAtFirst && player.handsets.take_outage(&message.to);
+    let outage = answer == SendAnswer::UnavailableAtFirst && player.handsets.take_outage(&message.to);
     let (outcome, happening) = match answer {
-        Answer::UnavailableAtFirst if outage => (Outcome::Unavailable, Happening::Unavailable),
-        Answer::AcceptedUnheard => (Outcome::Unheard, Happening::AcceptedUnheard),
+        SendAnswer::UnavailableAtFirst if outage => (Outcome::Unavailable, Happening::Unavailable),
+        SendAnswer::AcceptedUnheard => (Outcome::Unheard, Happening::AcceptedUnheard),
         // Sinch learns it from Meta, after its own answer.
-        Answer::Undeliverable | Answer::Accepted | Answer::UnavailableAtFirst => {
+        SendAnswer::Undeliverable | SendAnswer::Accepted | SendAnswer::UnavailableAtFirst => {
             (Outcome::Accepted, Happening::Accepted)
         }
     };
@@ -178,7 +171,7 @@ fn conversation(
     id: String,
     project_id: String,
     body: Result<Bytes, actix_web::Error>,
-) -> Result<Message, String> {
+) -> Result<SinchMessage, String> {
     let body = json_of(body)?;
     let channel = text(&body, "/recipient/identified_by/channel_identities/0/channel")?;
     let identity = text(&body, "/recipient/identified_by/channel_identities/0/identity")?;
@@ -211,7 +204,7 @@ fn conversation(
         }
         _ => return Err(format!("{channel} is no channel of this stand-in")),
     };
-    Ok(Message {
+    Ok(SinchMessage {
         id,
         to: Number::parse(identity).ok_or("identity must be a phone number with country code")?,
         text: text_of,
@@ -227,7 +220,7 @@ fn conversation(
     })
 }
 
-impl Message {
+impl SinchMessage {
     fn reference(&self) -> &str {
         match &self.api {
             Api::Conversation { metadata, .. } => metadata,
@@ -235,13 +228,15 @@ impl Message {
         }
     }
 
-    fn steps(&self) -> Vec<Step> {
+    fn steps(&self) -> Vec<ScenarioStep> {
         let scenario = self.to.scenario();
         match (self.medium, scenario.sms) {
-            (Channel::Whatsapp, _) if scenario.answer == Answer::Undeliverable => vec![Step::Failed],
+            (Channel::Whatsapp, _) if scenario.answer == SendAnswer::Undeliverable => {
+                vec![ScenarioStep::Failed]
+            }
             (Channel::Whatsapp, _) => scenario.whatsapp.to_vec(),
-            (Channel::Sms, Sms::Delivered) => vec![Step::Sent, Step::Delivered],
-            (Channel::Sms, Sms::Failed) => vec![Step::Sent, Step::Failed],
+            (Channel::Sms, Sms::Delivered) => vec![ScenarioStep::Sent, ScenarioStep::Delivered],
+            (Channel::Sms, Sms::Failed) => vec![ScenarioStep::Sent, ScenarioStep::Failed],
         }
     }
 
@@ -305,7 +300,7 @@ impl Message {
 }
 
 impl Player {
-    fn note_request(&self, message: &Message, outcome: Outcome, happening: Happening) {
+    fn note_request(&self, message: &SinchMessage, outcome: Outcome, happening: Happening) {
         let accepted = matches!(outcome, Outcome::Accepted | Outcome::Unheard);
         self.journal.write(Request {
             channel: message.medium,
@@ -318,7 +313,7 @@ impl Player {
         self.handsets.note(&message.to, message.medium, happening);
     }
 
-    fn play_sinch(self: &Arc<Self>, message: Message, room: OwnedSemaphorePermit) {
+    fn play_sinch(self: &Arc<Self>, message: SinchMessage, room: OwnedSemaphorePermit) {
         if message.medium == Channel::Sms {
             self.texts(&message.to);
         }
@@ -335,32 +330,26 @@ impl Player {
     }
 
     /// Whether the message is on the phone now.
-    async fn sinch_step(&self, message: &Message, step: Step, arrived: bool) -> bool {
-        let (status, happening) = match step {
-            Step::Sent => (Status::Sent, Happening::Sent),
-            Step::Delivered | Step::DeliveredLate => (Status::Delivered, Happening::Delivered),
-            Step::Read => (Status::Read, Happening::Read),
-            Step::Failed => (Status::Failed, Happening::Failed),
-            Step::Disowned => {
-                self.handsets.note(&message.to, message.medium, Happening::Disowned);
-                let id = super::webhooks::hex(&self.fresh_id()[..13]).to_uppercase();
-                if let Some(body) = message.disowned(&id, super::now()) {
-                    self.tell_of_sinch(message, &body).await;
-                }
-                return arrived;
+    async fn sinch_step(&self, message: &SinchMessage, step: ScenarioStep, arrived: bool) -> bool {
+        let Some(status) = step.status() else {
+            self.handsets.note(&message.to, message.medium, Happening::Disowned);
+            let id = hex::encode(&self.fresh_id()[..13]).to_uppercase();
+            if let Some(body) = message.disowned(&id, super::now()) {
+                self.tell_of_sinch(message, &body).await;
             }
+            return arrived;
         };
         let arrives = matches!(status, Status::Delivered | Status::Read);
         if arrives && !arrived {
             let (channel, text, code) = (message.medium, message.text.clone(), message.code.clone());
-            self.handsets.receive(&message.to, Entry { channel, text, code, at: super::now() });
+            self.handsets.receive(&message.to, HandsetEntry { channel, text, code, at: super::now() });
         }
-        self.handsets.note(&message.to, message.medium, happening);
+        self.handsets.note(&message.to, message.medium, status.into());
         self.tell_of_sinch(message, &message.report(status, super::now())).await;
         arrived || arrives
     }
 
-    async fn tell_of_sinch(&self, message: &Message, body: &Value) {
+    async fn tell_of_sinch(&self, message: &SinchMessage, body: &Value) {
         if message.hook.post(body.to_string()).await == Taken::No {
             self.handsets.note(&message.to, message.medium, Happening::ReportNotTaken);
         }

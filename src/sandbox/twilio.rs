@@ -8,12 +8,14 @@ use reqwest::Url;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::carrier::{Reports, Sms, Status, TEXT_LIMIT};
+use super::carrier::{Reports, Sms, TEXT_LIMIT};
 use super::handsets::{Channel, Happening, Number};
 use super::journal::{Outcome, Request};
 use super::player::Player;
+use super::scenario::Status;
 use super::webhooks::Call;
 use crate::channel::twilio::{SIGNATURE, sign};
+use crate::hex;
 
 /// The error code of scenario 09.
 const UNREACHABLE: &str = "30003";
@@ -34,7 +36,7 @@ impl Callback {
     pub(super) fn call(&self, origin: &Url, id: &str, status: Status) -> Call {
         let word = match status {
             Status::Sent => "sent",
-            Status::Delivered => "delivered",
+            Status::Delivered | Status::Read => "delivered",
             Status::Failed => "undelivered",
         };
         let mut form = form_urlencoded::Serializer::new(String::new());
@@ -76,7 +78,7 @@ pub(super) async fn send(
         Err((code, message)) => return refused(400, code, message),
     };
     let Order { to, number, from, text, callback } = order;
-    let id = format!("SM{}", super::webhooks::hex(&player.fresh_id()[..16]));
+    let id = format!("SM{}", hex::encode(&player.fresh_id()[..16]));
     player.journal.write(Request {
         channel: Channel::Sms,
         id: Some(id.clone()),

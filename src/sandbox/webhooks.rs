@@ -1,6 +1,5 @@
 //! Posts webhooks, signed, and tries again for a while, as Meta and carriers do.
 
-use std::fmt::Write;
 use std::io;
 use std::time::Duration;
 
@@ -8,10 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::CONTENT_TYPE;
-use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
+
+use crate::{hex, http_client};
 
 /// Waits before each further try of one report: 26 s in all, enough for a server to restart. Meta goes on for
 /// seven days (Meta, webhooks overview, 2026); nobody waits that long for a stand-in.
@@ -141,12 +141,16 @@ impl Webhooks {
         let mut key = self.key.clone();
         key.update(body);
         match self.signing {
-            Signing::Header(name) => vec![(name, format!("sha256={}", hex(&key.finalize().into_bytes())))],
+            Signing::Header(name) => {
+                vec![(name, format!("sha256={}", hex::encode(&key.finalize().into_bytes())))]
+            }
             Signing::Sinch => {
                 let now = super::now();
                 let mut nonce = self.key.clone();
-                nonce.update(format!("{} {now}", hex(&key.clone().finalize().into_bytes())).as_bytes());
-                let nonce = hex(&nonce.finalize().into_bytes()[..13]).to_uppercase();
+                nonce.update(
+                    format!("{} {now}", hex::encode(&key.clone().finalize().into_bytes())).as_bytes(),
+                );
+                let nonce = hex::encode(&nonce.finalize().into_bytes()[..13]).to_uppercase();
                 let time = now.as_second().to_string();
                 key.update(format!(".{nonce}.{time}").as_bytes());
                 vec![
@@ -166,17 +170,7 @@ fn keyed(secret: &str) -> Option<Hmac<Sha256>> {
 
 /// The client for both receivers. Straight there: no proxy, no redirect.
 pub(super) fn client() -> io::Result<Client> {
-    // An error only says that a provider stands already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder().no_proxy().redirect(Policy::none()).timeout(TIMEOUT).build().map_err(io::Error::other)
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    http_client::builder("https://").no_proxy().timeout(TIMEOUT).build().map_err(io::Error::other)
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -101,34 +101,10 @@ pub fn hops(snapshot: &Snapshot, events: &[Event]) -> Vec<Hop> {
 
 /// What an accepted message turns out to have been waited for.
 fn ended_in_vain(fact: &Fact) -> Option<HopKind> {
-    match fact {
-        Fact::FellBack { reason: FallbackReason::Deadline | FallbackReason::InDoubt, .. } => {
-            Some(HopKind::Deadline)
-        }
-        Fact::FellBack {
-            reason: FallbackReason::Failed | FallbackReason::Refused | FallbackReason::Requested,
-            ..
-        }
-        | Fact::OperatorActed { .. }
-        | Fact::Requested { .. }
-        | Fact::MessageQueued { .. }
-        | Fact::SendStarted { .. }
-        | Fact::SendAccepted { .. }
-        | Fact::SendRefused { .. }
-        | Fact::SendInDoubt { .. }
-        | Fact::Reported { .. }
-        | Fact::StepSkipped { .. }
-        | Fact::GaveUp
-        | Fact::CheckPassed
-        | Fact::CheckFailed
-        | Fact::ChecksExhausted
-        | Fact::ResendRequested { .. }
-        | Fact::ReplyReceived { .. }
-        | Fact::CodeDisowned { .. }
-        | Fact::Expired
-        | Fact::Canceled
-        | Fact::Abandoned { .. }
-        | Fact::Erased => None,
+    let Fact::FellBack { reason, .. } = fact else { return None };
+    match reason {
+        FallbackReason::Deadline | FallbackReason::InDoubt => Some(HopKind::Deadline),
+        FallbackReason::Failed | FallbackReason::Refused | FallbackReason::Requested => None,
     }
 }
 

@@ -4,8 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::saying::{Asker, Saying};
 use super::way::Way;
-use super::{Kind, Line, english, german};
-use crate::explain::Explanation;
+use super::{EventKind, Line, english, german};
 use crate::language::Language;
 use crate::verification::event::{Aim, FallbackReason, OperatorAction, Standing};
 use crate::verification::values::{DeliveryError, Ordinal, ProviderRef, ReportStatus, Timestamp};
@@ -22,9 +21,8 @@ pub(super) struct Now<'a> {
 
 /// A line's parts that depend on what happened.
 struct Told<'a> {
-    kind: Kind,
+    kind: EventKind,
     source: &'a str,
-    message: Option<Ordinal>,
     saying: Saying<'a>,
     data: Value,
     error: Option<&'a DeliveryError>,
@@ -38,7 +36,7 @@ impl<'a> Now<'a> {
     pub(super) fn line(&self, seq: u32, fact: &'a Fact, language: Language) -> Line {
         let told = self.tell(fact);
         let id = self.verification.id();
-        let stale = standing(fact) == Standing::Stale;
+        let stale = fact.standing() == Standing::Stale;
         let mut data = if let Value::Object(data) = told.data { data } else { Map::new() };
         if stale {
             data.insert("stale".to_owned(), Value::Bool(true));
@@ -50,102 +48,74 @@ impl<'a> Now<'a> {
             at: self.at,
             reported_at: if let Fact::Reported { reported_at, .. } = fact { *reported_at } else { None },
             source: told.source.to_owned(),
-            message: told.message.map(|message| id.message(message)),
+            message: fact.message().map(|message| id.message(message)),
             stale,
             text: match language {
                 Language::English => english::sentence(&told.saying),
                 Language::German => german::sentence(&told.saying),
             },
             data,
-            explanation: told.error.and_then(|error| self.explain(told.message, error)),
+            explanation: told.error.and_then(|error| self.way(self.channel(fact.message())).explain(error)),
             error: told.error.cloned(),
         }
     }
 
     fn tell(&self, fact: &'a Fact) -> Told<'a> {
+        // The channel of the message that it is about.
+        let channel = self.channel(fact.message());
+        let way = self.way(channel);
         match fact {
             Fact::Requested { request, expires_at } => Told {
                 data: json!({ "profile": self.policy.profile,
                     "locale": self.policy.locale_of(0, request.locale.as_deref()),
                     "requested_locale": request.locale,
                     "country": request.country, "expires_at": time(*expires_at) }),
-                ..said(Kind::Requested, APP, Saying::Requested { profile: &self.policy.profile })
+                ..said(EventKind::Requested, APP, Saying::Requested { profile: &self.policy.profile })
             },
-            Fact::MessageQueued { message, step, channel, occasion, fallback_at } => Told {
-                message: Some(*message),
+            Fact::MessageQueued { message: _, step, channel, occasion, fallback_at } => Told {
                 data: json!({ "channel": channel, "step": step, "occasion": occasion,
                     "fallback_at": fallback_at.map(time) }),
-                ..said(
-                    Kind::MessageQueued,
-                    TWOTICK,
-                    Saying::Queued { way: self.way(channel.as_str()), occasion: *occasion },
-                )
+                ..said(EventKind::MessageQueued, TWOTICK, Saying::Queued { way, occasion: *occasion })
             },
-            Fact::SendStarted { message, attempt } => {
-                let channel = self.channel(*message);
-                Told {
-                    message: Some(*message),
-                    data: json!({ "channel": channel, "attempt": attempt }),
-                    ..said(
-                        Kind::SendStarted,
-                        TWOTICK,
-                        Saying::SendStarted { way: self.way(channel), attempt: *attempt },
-                    )
-                }
-            }
-            Fact::SendAccepted { message, attempt, provider_ref, aliases: _ } => {
-                let channel = self.channel(*message);
-                Told {
-                    message: Some(*message),
-                    data: json!({ "attempt": attempt, "provider_ref": provider_ref.as_ref().map(ProviderRef::as_str) }),
-                    ..said(Kind::SendAccepted, channel, Saying::Accepted { way: self.way(channel) })
-                }
-            }
-            Fact::SendRefused { message, attempt, error, retry_at } => {
-                let channel = self.channel(*message);
+            Fact::SendStarted { attempt, .. } => Told {
+                data: json!({ "channel": channel, "attempt": attempt }),
+                ..said(EventKind::SendStarted, TWOTICK, Saying::SendStarted { way, attempt: *attempt })
+            },
+            Fact::SendAccepted { attempt, provider_ref, .. } => Told {
+                data: json!({ "attempt": attempt, "provider_ref": provider_ref.as_ref().map(ProviderRef::as_str) }),
+                ..said(EventKind::SendAccepted, channel, Saying::Accepted { way })
+            },
+            Fact::SendRefused { attempt, error, retry_at, .. } => {
                 let retry_in = retry_at.map(|at| at.since(self.at));
                 Told {
-                    message: Some(*message),
                     data: json!({ "attempt": attempt, "error": error, "retry_at": retry_at.map(time) }),
                     error: Some(error),
-                    ..said(
-                        Kind::SendRefused,
-                        channel,
-                        Saying::Refused { way: self.way(channel), error, retry_in },
-                    )
+                    ..said(EventKind::SendRefused, channel, Saying::Refused { way, error, retry_in })
                 }
             }
-            Fact::SendInDoubt { message, attempt, error, settle_by } => {
-                let channel = self.channel(*message);
-                Told {
-                    message: Some(*message),
-                    data: json!({ "attempt": attempt, "error": error, "settle_by": settle_by.map(time) }),
-                    error: Some(error),
-                    ..said(Kind::SendInDoubt, TWOTICK, Saying::InDoubt { way: self.way(channel), error })
-                }
-            }
-            Fact::Reported { message, status, standing, .. } => self.reported(*message, status, *standing),
-            Fact::FellBack { message, to_step, reason } => self.fell_back(*message, *to_step, *reason),
-            Fact::StepSkipped { message } => {
-                let channel = self.channel(*message);
-                Told {
-                    message: Some(*message),
-                    data: json!({ "channel": channel }),
-                    ..said(Kind::StepSkipped, TWOTICK, Saying::Skipped { way: self.way(channel) })
-                }
-            }
-            Fact::GaveUp => said(Kind::GaveUp, TWOTICK, Saying::GaveUp),
-            Fact::CheckPassed => said(Kind::CheckPassed, APP, Saying::CheckPassed),
+            Fact::SendInDoubt { attempt, error, settle_by, .. } => Told {
+                data: json!({ "attempt": attempt, "error": error, "settle_by": settle_by.map(time) }),
+                error: Some(error),
+                ..said(EventKind::SendInDoubt, TWOTICK, Saying::InDoubt { way, error })
+            },
+            Fact::Reported { status, standing, .. } => reported(way, status, *standing),
+            Fact::FellBack { to_step, reason, .. } => self.fell_back(way, *to_step, *reason),
+            Fact::StepSkipped { .. } => Told {
+                data: json!({ "channel": channel }),
+                ..said(EventKind::StepSkipped, TWOTICK, Saying::Skipped { way })
+            },
+            Fact::GaveUp => said(EventKind::GaveUp, TWOTICK, Saying::GaveUp),
+            Fact::CheckPassed => said(EventKind::CheckPassed, APP, Saying::CheckPassed),
             Fact::CheckFailed => {
                 let left = self.policy.checks_left(self.verification.failed_checks);
                 Told {
                     data: json!({ "checks_left": left }),
-                    ..said(Kind::CheckFailed, APP, Saying::CheckFailed { left })
+                    ..said(EventKind::CheckFailed, APP, Saying::CheckFailed { left })
                 }
             }
             Fact::ChecksExhausted => Told {
                 data: json!({ "max_checks": self.policy.max_checks }),
-                ..said(Kind::ChecksExhausted, TWOTICK, Saying::ChecksExhausted)
+                ..said(EventKind::ChecksExhausted, TWOTICK, Saying::ChecksExhausted)
             },
             Fact::ResendRequested { channel } => {
                 let asker = self.asker();
@@ -153,77 +123,41 @@ impl<'a> Now<'a> {
                 let saying = Saying::ResendRequested { way, asker };
                 Told {
                     data: json!({ "channel": channel }),
-                    ..said(Kind::ResendRequested, source(asker), saying)
+                    ..said(EventKind::ResendRequested, source(asker), saying)
                 }
             }
-            Fact::ReplyReceived { message, kind, standing } => Told {
-                message: *message,
+            Fact::ReplyReceived { kind, standing, .. } => Told {
                 data: json!({ "kind": kind }),
-                ..said(Kind::ReplyReceived, self.teller(*message), Saying::Replied { standing: *standing })
+                ..said(EventKind::ReplyReceived, channel, Saying::Replied { standing: *standing })
             },
-            Fact::CodeDisowned { message, standing, aim } => Told {
-                message: *message,
+            Fact::CodeDisowned { standing, aim, .. } => Told {
                 data: match aim {
                     Aim::This => json!({}),
                     Aim::Perhaps => json!({ "certain": false }),
                 },
-                ..said(
-                    Kind::CodeDisowned,
-                    self.teller(*message),
-                    Saying::Disowned { standing: *standing, aim: *aim },
-                )
+                ..said(EventKind::CodeDisowned, channel, Saying::Disowned { standing: *standing, aim: *aim })
             },
             Fact::OperatorActed { by, action, .. } => Told {
                 data: json!({ "by": by.as_str(), "action": action.as_str() }),
-                ..said(Kind::OperatorActed, OPERATOR, Saying::OperatorActed { by, action: *action })
+                ..said(EventKind::OperatorActed, OPERATOR, Saying::OperatorActed { by, action: *action })
             },
-            Fact::Expired => said(Kind::Expired, TWOTICK, Saying::Expired),
+            Fact::Expired => said(EventKind::Expired, TWOTICK, Saying::Expired),
             Fact::Canceled => self.canceled(),
             Fact::Abandoned { reason } => Told {
                 data: json!({ "reason": reason.as_str() }),
-                ..said(Kind::Canceled, TWOTICK, Saying::Abandoned { reason: *reason })
+                ..said(EventKind::Canceled, TWOTICK, Saying::Abandoned { reason: *reason })
             },
-            Fact::Erased => said(Kind::Erased, OPERATOR, Saying::Erased),
+            Fact::Erased => said(EventKind::Erased, OPERATOR, Saying::Erased),
         }
     }
 
-    fn reported(&self, message: Ordinal, status: &'a ReportStatus, standing: Standing) -> Told<'a> {
-        let channel = self.channel(message);
-        let (kind, error) = match status {
-            ReportStatus::Sent => (Kind::StatusSent, None),
-            ReportStatus::Delivered => (Kind::StatusDelivered, None),
-            ReportStatus::Read => (Kind::StatusRead, None),
-            ReportStatus::Failed(error) => (Kind::StatusFailed, Some(error)),
-            ReportStatus::Unknown(_) => (Kind::StatusUnknown, None),
-        };
-        let mut data = json!({ "channel": channel });
-        if let ReportStatus::Unknown(word) = status {
-            data["status"] = json!(word);
-        }
-        if let Some(error) = error {
-            data["error"] = json!(error);
-        }
-        Told {
-            message: Some(message),
-            data,
-            error,
-            ..said(kind, channel, Saying::Reported { way: self.way(channel), status, standing })
-        }
-    }
-
-    fn fell_back(&self, message: Ordinal, to_step: u8, reason: FallbackReason) -> Told<'a> {
-        let from = self.channel(message);
+    fn fell_back(&self, from: Way<'a>, to_step: u8, reason: FallbackReason) -> Told<'a> {
         let to = self.policy.steps.get(usize::from(to_step)).map_or("", |step| step.channel.as_str());
         let asker = self.asker();
         let source = if reason == FallbackReason::Requested { source(asker) } else { TWOTICK };
         Told {
-            message: Some(message),
-            data: json!({ "reason": reason.as_str(), "from": from, "to": to, "to_step": to_step }),
-            ..said(
-                Kind::FellBack,
-                source,
-                Saying::FellBack { from: self.way(from), to: self.way(to), reason, asker },
-            )
+            data: json!({ "reason": reason.as_str(), "from": from.channel, "to": to, "to_step": to_step }),
+            ..said(EventKind::FellBack, source, Saying::FellBack { from, to: self.way(to), reason, asker })
         }
     }
 
@@ -231,13 +165,13 @@ impl<'a> Now<'a> {
         if let Some(Fact::CodeDisowned { standing: Standing::Applied, aim: Aim::This, .. }) = self.before {
             return Told {
                 data: json!({ "reason": "code_disowned" }),
-                ..said(Kind::Canceled, TWOTICK, Saying::CanceledAsDisowned)
+                ..said(EventKind::Canceled, TWOTICK, Saying::CanceledAsDisowned)
             };
         }
         let asker = self.asker();
         Told {
             data: json!({ "reason": "requested" }),
-            ..said(Kind::Canceled, source(asker), Saying::Canceled { asker })
+            ..said(EventKind::Canceled, source(asker), Saying::Canceled { asker })
         }
     }
 
@@ -254,58 +188,43 @@ impl<'a> Now<'a> {
         }
     }
 
-    /// Who tells of what a person wrote: the channel of the message that it answers.
-    fn teller(&self, message: Option<Ordinal>) -> &'a str {
-        message.map_or(TWOTICK, |message| self.channel(message))
-    }
-
-    fn explain(&self, message: Option<Ordinal>, error: &DeliveryError) -> Option<&'static Explanation> {
-        self.way(self.channel(message?)).explain(error)
-    }
-
     fn way(&self, channel: &'a str) -> Way<'a> {
         Way::of(self.policy, channel)
     }
 
-    fn channel(&self, message: Ordinal) -> &'a str {
-        self.verification.message(message).map_or(TWOTICK, |message| message.channel.as_str())
+    /// `twotick` where there is no such message.
+    fn channel(&self, message: Option<Ordinal>) -> &'a str {
+        let message = message.and_then(|message| self.verification.message(message));
+        message.map_or(TWOTICK, |message| message.channel.as_str())
     }
 }
 
-fn said<'a>(kind: Kind, source: &'a str, saying: Saying<'a>) -> Told<'a> {
-    Told { kind, source, message: None, saying, data: json!({}), error: None }
+fn reported<'a>(way: Way<'a>, status: &'a ReportStatus, standing: Standing) -> Told<'a> {
+    let (kind, error) = match status {
+        ReportStatus::Sent => (EventKind::StatusSent, None),
+        ReportStatus::Delivered => (EventKind::StatusDelivered, None),
+        ReportStatus::Read => (EventKind::StatusRead, None),
+        ReportStatus::Failed(error) => (EventKind::StatusFailed, Some(error)),
+        ReportStatus::Unknown(_) => (EventKind::StatusUnknown, None),
+    };
+    let mut data = json!({ "channel": way.channel });
+    if let ReportStatus::Unknown(word) = status {
+        data["status"] = json!(word);
+    }
+    if let Some(error) = error {
+        data["error"] = json!(error);
+    }
+    Told { data, error, ..said(kind, way.channel, Saying::Reported { way, status, standing }) }
+}
+
+fn said<'a>(kind: EventKind, source: &'a str, saying: Saying<'a>) -> Told<'a> {
+    Told { kind, source, saying, data: json!({}), error: None }
 }
 
 fn source(asker: Asker) -> &'static str {
     match asker {
         Asker::App => APP,
         Asker::Operator => OPERATOR,
-    }
-}
-
-fn standing(fact: &Fact) -> Standing {
-    match fact {
-        Fact::Reported { standing, .. }
-        | Fact::ReplyReceived { standing, .. }
-        | Fact::CodeDisowned { standing, .. } => *standing,
-        Fact::Requested { .. }
-        | Fact::MessageQueued { .. }
-        | Fact::SendStarted { .. }
-        | Fact::SendAccepted { .. }
-        | Fact::SendRefused { .. }
-        | Fact::SendInDoubt { .. }
-        | Fact::FellBack { .. }
-        | Fact::StepSkipped { .. }
-        | Fact::GaveUp
-        | Fact::CheckPassed
-        | Fact::CheckFailed
-        | Fact::ChecksExhausted
-        | Fact::ResendRequested { .. }
-        | Fact::OperatorActed { .. }
-        | Fact::Expired
-        | Fact::Canceled
-        | Fact::Abandoned { .. }
-        | Fact::Erased => Standing::Applied,
     }
 }
 

@@ -154,6 +154,26 @@ pub enum Progress {
     Dropped,
 }
 
+impl Progress {
+    /// As the API spells each, in rank order.
+    pub const NAMES: [&'static str; 9] =
+        ["queued", "sending", "accepted", "sent", "delivered", "read", "failed", "in_doubt", "dropped"];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued { .. } => "queued",
+            Self::Sending => "sending",
+            Self::InDoubt { .. } => "in_doubt",
+            Self::Accepted => "accepted",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Delivered => "delivered",
+            Self::Read => "read",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
 /// Whether the verification has gone on to something else than this message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepLeft {

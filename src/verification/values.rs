@@ -61,6 +61,15 @@ impl std::ops::Add<Duration> for Timestamp {
     }
 }
 
+impl std::ops::Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    /// Stops at the epoch.
+    fn sub(self, earlier: Duration) -> Self {
+        Self::from_millis(self.0.saturating_sub(i64::try_from(earlier.as_millis()).unwrap_or(i64::MAX)))
+    }
+}
+
 /// RFC 3339 in UTC with milliseconds, as every interface of ours writes time.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -715,6 +724,8 @@ pub enum ReportStatus {
 impl ReportStatus {
     /// The longest status word of a provider known to us has 35 characters.
     pub const MAX_WORD_CHARS: usize = 64;
+    /// What [`ReportStatus::name`] can be.
+    pub const NAMES: [&'static str; 5] = ["sent", "delivered", "read", "failed", "unknown"];
 
     pub fn name(&self) -> &'static str {
         match self {

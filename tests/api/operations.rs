@@ -1,6 +1,6 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use twotick::http::Lifecycle;
+use twotick::lifecycle::Lifecycle;
 use twotick::store::Store;
 
 use crate::support::{Answered, NUMBER, problem, server};

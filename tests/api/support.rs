@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
+use twotick::access::{App, CustomCode};
 use twotick::app::metrics;
 use twotick::changing::Changing;
 use twotick::channel::sinch::conversation;
@@ -22,7 +23,8 @@ use twotick::channel::webhook::Callback;
 use twotick::channel::{self, Basis, Channel, Settings, Timeouts, http_sms, meta, signature, twilio};
 use twotick::clock::{Clock, ManualClock};
 use twotick::health::Monitor;
-use twotick::http::{self, CustomCode, Hosts, Lifecycle, Limits, Profile, Services};
+use twotick::http::{self, Hosts, Limits, Profile, Services};
+use twotick::lifecycle::Lifecycle;
 use twotick::store::sled::{self, SledStore};
 use twotick::store::{Errand, Order, Store};
 use twotick::vault::{self, Vault};
@@ -339,10 +341,10 @@ fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").unwrap()
 }
 
-fn app(name: &str, keys: &[&str]) -> http::App {
-    http::App {
+fn app(name: &str, keys: &[&str]) -> App {
+    App {
         name: AppName::new(name),
-        keys: keys.iter().map(|key| SecretString::from((*key).to_owned())).collect(),
+        api_keys: keys.iter().map(|key| SecretString::from((*key).to_owned())).collect(),
     }
 }
 

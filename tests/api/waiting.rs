@@ -9,7 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use twotick::clock::Stopwatch;
-use twotick::http::{Lifecycle, Limits};
+use twotick::http::Limits;
+use twotick::lifecycle::Lifecycle;
 use twotick::verification::due::{READ_WAIT, REPORT_WAIT};
 
 use crate::support::{Answered, KEY, OTHER_APPS_KEY, Server, problem, server, server_within, statuses};

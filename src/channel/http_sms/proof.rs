@@ -17,9 +17,10 @@ use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
 use super::super::SetupError;
-use super::super::signature::{BadSignature, keyed, nibble};
+use super::super::signature::{BadSignature, keyed};
 use super::super::webhook::{NotHeard, Webhook};
 use super::template::{Piece, UnknownPlaceholder, split};
+use crate::hex;
 
 /// The header of a report that holds its signature, unless the configuration names another.
 pub const SIGNATURE_HEADER: &str = "x-signature-256";
@@ -149,7 +150,7 @@ impl fmt::Debug for Signed {
 
 /// Checks reports.
 pub(super) enum Verifier {
-    Hmac { key: Box<Key>, form: Form },
+    Hmac { key: Box<HmacKey>, form: Form },
     Basic { credentials: Digested },
     PathSecret { secret: Digested },
 }
@@ -163,7 +164,7 @@ pub(super) struct Form {
     timestamp: Option<TimestampHeader>,
 }
 
-pub(super) enum Key {
+pub(super) enum HmacKey {
     Sha1(Hmac<Sha1>),
     Sha256(Hmac<Sha256>),
     Sha512(Hmac<Sha512>),
@@ -194,7 +195,7 @@ impl Verifier {
                     signature.clone();
                 not_empty(&secret, proof.setting())?;
                 let form = Form { header, encoding, prefix, signed, timestamp };
-                Ok(Self::Hmac { key: Box::new(Key::new(hash, &secret)), form })
+                Ok(Self::Hmac { key: Box::new(HmacKey::new(hash, &secret)), form })
             }
             Proof::Basic { user, password } => {
                 not_empty(password, proof.setting())?;
@@ -253,7 +254,7 @@ impl Proof {
 }
 
 impl Form {
-    fn verify(&self, key: &Key, webhook: &Webhook<'_>, content: &[u8]) -> Result<(), BadSignature> {
+    fn verify(&self, key: &HmacKey, webhook: &Webhook<'_>, content: &[u8]) -> Result<(), BadSignature> {
         let claimed = self.claimed(webhook.only(&self.header)?).ok_or(BadSignature::Malformed)?;
         let timestamp = match &self.timestamp {
             Some(timestamp) => webhook.only(&timestamp.header)?,
@@ -284,14 +285,14 @@ impl Form {
             Prefix::Maybe(_) => behind.unwrap_or(header),
         };
         match self.encoding {
-            Encoding::Hex => hex(digits),
+            Encoding::Hex => hex::decode(digits),
             Encoding::Base64 => BASE64_STANDARD.decode(digits).ok(),
         }
         .filter(|bytes| !bytes.is_empty())
     }
 }
 
-impl Key {
+impl HmacKey {
     fn new(hash: Hash, secret: &SecretString) -> Self {
         match hash {
             Hash::Sha1 => Self::Sha1(keyed(secret)),
@@ -315,13 +316,6 @@ impl Key {
     }
 }
 
-fn hex(digits: &[u8]) -> Option<Vec<u8>> {
-    if digits.len() % 2 == 1 {
-        return None;
-    }
-    digits.chunks_exact(2).map(|pair| Some(nibble(pair[0])? << 4 | nibble(pair[1])?)).collect()
-}
-
 fn unix_seconds(header: &[u8]) -> Option<i64> {
     // Longer ones are milliseconds, or no time at all.
     const MOST_DIGITS: usize = 11;
@@ -342,13 +336,7 @@ fn basic_credentials(header: &[u8]) -> Option<Vec<u8>> {
 /// A secret for the address where the configuration has none: nobody can guess it who does not know `credential`, which
 /// the carrier knows anyway.
 pub fn derived_path_secret(credential: &SecretString) -> SecretString {
-    use std::fmt::Write as _;
     let mut mac: Hmac<Sha256> = keyed(credential);
     mac.update(b"twotick, the secret of an address for reports");
-    let half = &mac.finalize().into_bytes()[..16];
-    let mut secret = String::with_capacity(2 * half.len());
-    for byte in half {
-        let _ = write!(secret, "{byte:02x}"); // writing to a string cannot fail
-    }
-    secret.into()
+    hex::encode(&mac.finalize().into_bytes()[..16]).into()
 }

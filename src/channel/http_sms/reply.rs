@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::super::status::{self, Meaning};
+use super::super::status::{self, FAILED};
 use super::super::{lenient, wire};
 use crate::verification::values::ProviderRef;
 
@@ -81,7 +81,7 @@ fn is_an_error(code: &str) -> bool {
         plain.len() == 3 && plain.starts_with('2') && plain.bytes().all(|byte| byte.is_ascii_digit());
     let is_fine =
         matches!(&*plain, "ok" | "okay" | "success" | "successful" | "none" | "null" | "false" | "noerror");
-    let is_sent = matches!(status::meaning(code), Some(Meaning::Sent | Meaning::Delivered | Meaning::Read));
+    let is_sent = status::meaning(code).is_some_and(|status| status != FAILED);
     !(is_zero || is_2xx || is_fine || is_sent)
 }
 

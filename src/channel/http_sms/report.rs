@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::super::status::{self, Meaning};
+use super::super::status;
 use super::super::wire::{self, Text};
 use super::super::{Delivery, Unknown, lenient, reason, scrub};
 use crate::verification::values::{DeliveryError, ErrorClass, MessageId, Report, ReportStatus, Timestamp};
@@ -23,9 +23,9 @@ pub enum Format {
 
 /// A field of a report: a JSON pointer. Of a form or a query it is the name behind a slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place(String);
+pub struct FieldPath(String);
 
-impl Place {
+impl FieldPath {
     /// Of a field at the top.
     pub fn named(name: &str) -> Self {
         Self(format!("/{}", name.replace('~', "~0").replace('/', "~1")))
@@ -41,40 +41,40 @@ impl Place {
 #[derive(Clone, Debug)]
 pub struct Fields {
     /// The carrier's id of the message.
-    pub id: Option<Place>,
+    pub id: Option<FieldPath>,
     /// Ours.
-    pub reference: Option<Place>,
-    pub status: Place,
+    pub reference: Option<FieldPath>,
+    pub status: FieldPath,
     /// `None`: an `error` that is a code, a text, or an object with `code` and `title`.
-    pub error_code: Option<Place>,
-    pub at: Option<Place>,
+    pub error_code: Option<FieldPath>,
+    pub at: Option<FieldPath>,
 }
 
 impl Default for Fields {
     fn default() -> Self {
         Self {
-            id: Some(Place::named("id")),
-            reference: Some(Place::named("reference")),
-            status: Place::named("status"),
+            id: Some(FieldPath::named("id")),
+            reference: Some(FieldPath::named("reference")),
+            status: FieldPath::named("status"),
             error_code: None,
-            at: Some(Place::named("at")),
+            at: Some(FieldPath::named("at")),
         }
     }
 }
 
 /// What the carrier's own words mean, before those that many carriers have.
 #[derive(Clone, Debug, Default)]
-pub struct Words(BTreeMap<String, Meaning>);
+pub struct StatusWords(BTreeMap<String, ReportStatus>);
 
-impl Words {
-    /// Adds a word. `Err` where a word that differs only in case or separators has another meaning.
-    pub fn add(&mut self, word: &str, meaning: Meaning) -> Result<(), ContradictoryWord> {
-        let known = *self.0.entry(status::plain(word)).or_insert(meaning);
-        if known == meaning { Ok(()) } else { Err(ContradictoryWord) }
+impl StatusWords {
+    /// Adds a word. A failure is [`status::FAILED`]. `Err` where a word that differs only in case or separators has another meaning.
+    pub fn add(&mut self, word: &str, meaning: ReportStatus) -> Result<(), ContradictoryWord> {
+        let known = self.0.entry(status::plain(word)).or_insert_with(|| meaning.clone());
+        if *known == meaning { Ok(()) } else { Err(ContradictoryWord) }
     }
 
-    fn meaning(&self, word: &str) -> Option<Meaning> {
-        self.0.get(&status::plain(word)).copied().or_else(|| status::meaning(word))
+    fn meaning(&self, word: &str) -> Option<ReportStatus> {
+        self.0.get(&status::plain(word)).cloned().or_else(|| status::meaning(word))
     }
 }
 
@@ -86,13 +86,13 @@ pub struct ContradictoryWord;
 pub struct Reading {
     pub format: Format,
     pub fields: Fields,
-    pub words: Words,
+    pub words: StatusWords,
 }
 
 impl Default for Reading {
     /// As they are documented.
     fn default() -> Self {
-        Self { format: Format::Json, fields: Fields::default(), words: Words::default() }
+        Self { format: Format::Json, fields: Fields::default(), words: StatusWords::default() }
     }
 }
 
@@ -138,7 +138,7 @@ impl Reading {
 
     /// A report is one object or a list of them. A pointer that names the first of a list, as in
     /// `/results/0/status`, is meant for each of it.
-    fn items<'a>(&'a self, document: &'a Value) -> Vec<Item<'a>> {
+    fn items<'a>(&'a self, document: &'a Value) -> Vec<ReportItem<'a>> {
         let pointer = self.fields.status.0.as_str();
         let lists = pointer.match_indices("/0").filter_map(|(at, zero)| {
             let is_whole = matches!(pointer.as_bytes().get(at + zero.len()), None | Some(b'/'));
@@ -146,39 +146,35 @@ impl Reading {
             document.pointer(prefix)?.as_array().filter(|_| is_whole).map(|list| (prefix, list.len()))
         });
         if let Some((prefix, length)) = lists.into_iter().next() {
-            let of_list = |index| Item { document, list: Some((prefix, index)) };
+            let of_list = |index| ReportItem { document, list: Some((prefix, index)) };
             return (0..length).map(of_list).collect();
         }
         match document {
-            Value::Array(items) => items.iter().map(|document| Item { document, list: None }).collect(),
-            _ => vec![Item { document, list: None }],
+            Value::Array(items) => items.iter().map(|document| ReportItem { document, list: None }).collect(),
+            _ => vec![ReportItem { document, list: None }],
         }
     }
 
     fn add(
         &self,
-        item: &Item<'_>,
+        item: &ReportItem<'_>,
         addressee: Option<MessageId>,
         delivery: &mut Delivery,
     ) -> Result<(), &'static str> {
         let Fields { id, reference, status: place, at, .. } = &self.fields;
-        let find = |place: &Option<Place>| item.find(place.as_ref()?);
+        let find = |place: &Option<FieldPath>| item.find(place.as_ref()?);
         let provider_ref = find(id).and_then(wire::reference);
         let reference = find(reference).and_then(|value| text(value).message_id()).or(addressee);
         if provider_ref.is_none() && reference.is_none() {
             return Err("it names no message: neither `id` nor `reference` can be read");
         }
         let word = item.find(place).and_then(wire::word).ok_or("it has no `status`")?;
-        let status = match self.words.meaning(&word) {
-            Some(Meaning::Sent) => Some(ReportStatus::Sent),
-            Some(Meaning::Delivered) => Some(ReportStatus::Delivered),
-            Some(Meaning::Read) => Some(ReportStatus::Read),
-            Some(Meaning::Failed) => Some(ReportStatus::Failed(self.failure(item, &word))),
-            None => {
+        let known = self.words.meaning(&word);
+        let status =
+            known.map(|status| status::explained(status, || self.failure(item, &word))).or_else(|| {
                 delivery.count(Unknown::Status);
                 status::unknown(&word)
-            }
-        };
+            });
         let reported_at = find(at).map(text).and_then(|at| {
             at.get().and_then(|at| at.trim().parse::<Timestamp>().ok()).or_else(|| at.unix_time())
         });
@@ -190,10 +186,10 @@ impl Reading {
 
     /// Carriers' codes have no common meaning, so every failure leads to the next step; only where the words tell of our
     /// account has an operator to act.
-    fn failure(&self, item: &Item<'_>, word: &str) -> DeliveryError {
+    fn failure(&self, item: &ReportItem<'_>, word: &str) -> DeliveryError {
         let (code, words) = match &self.fields.error_code {
             Some(place) => (item.find(place).and_then(wire::word), item.around(place)),
-            None => item.find(&Place::named("error")).map(documented_error).unwrap_or_default(),
+            None => item.find(&FieldPath::named("error")).map(documented_error).unwrap_or_default(),
         };
         let title = words.map(|words| scrub::title(&words)).and_then(scrub::legible);
         let class = match &title {
@@ -225,14 +221,14 @@ fn documented_error(error: &Value) -> (Option<String>, Option<String>) {
 }
 
 /// What tells of one message.
-struct Item<'a> {
+struct ReportItem<'a> {
     document: &'a Value,
     /// The pointer of a list of the document, and the place in it.
     list: Option<(&'a str, usize)>,
 }
 
-impl<'a> Item<'a> {
-    fn find(&self, place: &Place) -> Option<&'a Value> {
+impl<'a> ReportItem<'a> {
+    fn find(&self, place: &FieldPath) -> Option<&'a Value> {
         self.document.pointer(&self.pointer(&place.0))
     }
 
@@ -247,7 +243,7 @@ impl<'a> Item<'a> {
 
     /// What an object around a code says about it. Nothing is taken from the report as a whole: its texts may be the
     /// message's.
-    fn around(&self, place: &Place) -> Option<String> {
+    fn around(&self, place: &FieldPath) -> Option<String> {
         let (object, _) = place.0.rsplit_once('/')?;
         let is_whole = object.is_empty() || self.list.is_some_and(|(list, _)| object == format!("{list}/0"));
         if is_whole {

@@ -105,12 +105,12 @@ impl Values<'_> {
 
 /// A body or a query. It may hold a key, so its `Debug` shows nothing of it.
 #[derive(Clone)]
-pub struct Template {
+pub struct RequestTemplate {
     body_type: BodyType,
     pieces: Vec<Piece<Placeholder>>,
 }
 
-impl fmt::Debug for Template {
+impl fmt::Debug for RequestTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Template").field("body_type", &self.body_type).finish_non_exhaustive()
     }
@@ -126,7 +126,7 @@ pub enum NotATemplate<'a> {
     NotEncoded,
 }
 
-impl Template {
+impl RequestTemplate {
     pub fn parse(text: &str, body_type: BodyType) -> Result<Self, NotATemplate<'_>> {
         let mut pieces = split(text.trim(), &PLACEHOLDERS.map(|(name, value)| (name, value)))
             .map_err(NotATemplate::Unknown)?;
@@ -220,7 +220,7 @@ mod tests {
     };
 
     fn filled(text: &str, body_type: BodyType) -> String {
-        Template::parse(text, body_type).unwrap().fill(&VALUES)
+        RequestTemplate::parse(text, body_type).unwrap().fill(&VALUES)
     }
 
     #[test]
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn what_is_documented_is_a_template() {
         for body_type in [BodyType::Json, BodyType::Form, BodyType::Query] {
-            let template = Template::documented(body_type);
+            let template = RequestTemplate::documented(body_type);
             for placeholder in [Placeholder::To, Placeholder::From, Placeholder::Text, Placeholder::Reference]
             {
                 assert!(template.names(placeholder), "{placeholder:?}");
@@ -275,7 +275,7 @@ mod tests {
             ("to={to}&sender=Läden", BodyType::Query, NotATemplate::NotEncoded),
             ("to={to}#x", BodyType::Query, NotATemplate::NotEncoded),
         ] {
-            assert_eq!(Template::parse(text, body_type).err(), Some(why), "{text}");
+            assert_eq!(RequestTemplate::parse(text, body_type).err(), Some(why), "{text}");
         }
         for literal in ["a={}", "a={A}", "a={to", "a={{", "a=}{"] {
             assert_eq!(filled(literal, BodyType::Form), literal);

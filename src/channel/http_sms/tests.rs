@@ -498,7 +498,7 @@ async fn no_secret_of_a_request_is_shown() {
     let settings = Settings {
         authorization: Some(Authorization::Basic { user: "acme".to_owned(), password }),
         headers: vec![("x-api-key".to_owned(), key)],
-        body: Some(Template::parse("key=CANARY&to={to}&text={text}", BodyType::Form).unwrap()),
+        body: Some(RequestTemplate::parse("key=CANARY&to={to}&text={text}", BodyType::Form).unwrap()),
         proof: Proof::PathSecret(address),
         ..Settings::documented(&server.uri(), "A", "unused".into(), "unused".into())
     };

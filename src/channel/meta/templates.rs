@@ -39,10 +39,10 @@ impl Meta {
 
 fn listed(body: &[u8], name: &str) -> Result<Vec<Template>, TemplatesUnknown> {
     let text = lenient::mended(body).unwrap_or_default();
-    let page: Page<'_> = serde_json::from_str(&text)
+    let page: TemplatePage<'_> = serde_json::from_str(&text)
         .map_err(|_| TemplatesUnknown("Meta's answer is no list of templates".to_owned()))?;
     let named = page.data.into_iter().filter(|item| item.name.is(name));
-    Ok(named.map(Item::into_template).collect())
+    Ok(named.map(TemplateItem::into_template).collect())
 }
 
 fn reason(outcome: Outcome) -> TemplatesUnknown {
@@ -55,13 +55,13 @@ fn reason(outcome: Outcome) -> TemplatesUnknown {
 }
 
 #[derive(Deserialize)]
-struct Page<'a> {
+struct TemplatePage<'a> {
     #[serde(borrow)]
-    data: Vec<Item<'a>>,
+    data: Vec<TemplateItem<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Item<'a> {
+struct TemplateItem<'a> {
     #[serde(borrow, default)]
     name: Text<'a>,
     #[serde(borrow, default)]
@@ -70,7 +70,7 @@ struct Item<'a> {
     status: Text<'a>,
 }
 
-impl Item<'_> {
+impl TemplateItem<'_> {
     fn into_template(self) -> Template {
         let word =
             |text: &Text<'_>| text.get().and_then(scrub::token).unwrap_or_else(|| "unknown".to_owned());

@@ -16,11 +16,12 @@ use sha2::{Digest, Sha256};
 
 use super::errors::{MetaError, class_of};
 use super::owners::{Owners, Sorted};
-use crate::channel::status::{self, Meaning};
+use crate::channel::status;
 use crate::channel::webhook::Told;
 use crate::channel::wire::Text;
 use crate::channel::{Alert, Delivery, Inbound, Readable, Severity, Unknown, lenient};
-use crate::verification::values::{Alias, DeliveryError, ErrorClass, Report, ReportStatus, Timestamp};
+use crate::hex;
+use crate::verification::values::{Alias, DeliveryError, ErrorClass, Report, Timestamp};
 use message::Message;
 
 /// Statuses come in thousands, so a delivery of nothing but messages and statuses is read in one pass, borrowing
@@ -61,7 +62,7 @@ fn fingerprint(parts: &[&str]) -> String {
         hasher.update(part);
         hasher.update([0]);
     }
-    hasher.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&hasher.finalize()[..16])
 }
 
 fn read_strictly<'a>(body: &[u8], owners: Owners<'a>) -> Sorted<'a> {
@@ -384,18 +385,10 @@ impl Delivery {
         let Some(word) = item.status.get() else {
             return self.count(Unknown::Item);
         };
-        let status = match status::meaning(word) {
-            Some(Meaning::Sent) => Some(ReportStatus::Sent),
-            Some(Meaning::Delivered) => Some(ReportStatus::Delivered),
-            // A voice message that was played has been seen.
-            Some(Meaning::Read) => Some(ReportStatus::Read),
-            // A message that is deleted before it is delivered does not arrive.
-            Some(Meaning::Failed) => Some(ReportStatus::Failed(failure(item.errors, word))),
-            None => {
-                self.count(Unknown::Status);
-                status::unknown(word)
-            }
-        };
+        let status = status::report(word, || failure(item.errors, word)).or_else(|| {
+            self.count(Unknown::Status);
+            status::unknown(word)
+        });
         let reported_at = item.timestamp.unix_seconds();
         let aliases = aliases(item.recipient_id.get(), item.recipient_user_id.get());
         self.reports.extend(status.map(|status| Report {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::errors;
 use crate::channel::exchange::{After as _, Answer, Confidential, Received, unanswered};
-use crate::channel::status::{self, Meaning};
+use crate::channel::status;
 use crate::channel::{in_doubt, lenient, refused, scrub, wire};
 use crate::verification::values::{DeliveryError, ErrorClass, Outcome};
 
@@ -61,7 +61,7 @@ fn numbered(outcome: Outcome, code: u32) -> Outcome {
 fn failed_already(json: &Value, confidential: &Confidential<'_>) -> Option<Outcome> {
     let word = json.get("status").and_then(Value::as_str)?;
     let code = json.get("error_code").and_then(code)?;
-    if status::meaning(word) != Some(Meaning::Failed) {
+    if status::meaning(word) != Some(status::FAILED) {
         return None;
     }
     let (class, known_words) = match errors::known(code) {

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::channel::SetupError;
 use crate::channel::signature::{BadSignature, keyed};
 use crate::channel::webhook::Webhook;
+use crate::hex;
 
 /// The header that holds the signature.
 pub const SIGNATURE: &str = "x-twilio-signature";
@@ -22,9 +23,9 @@ const SETTINGS: &str = "x-twilio-webhooks-signature-settings";
 const BODY_HASH: &str = "bodySHA256";
 
 /// Secrets any of which may have signed.
-pub(super) struct Keys(Vec<Key>);
+pub(super) struct TokenKeys(Vec<TokenKey>);
 
-struct Key {
+struct TokenKey {
     sha1: Hmac<Sha1>,
     sha256: Hmac<Sha256>,
 }
@@ -35,12 +36,12 @@ enum Algorithm {
     Sha256,
 }
 
-impl Keys {
+impl TokenKeys {
     pub(super) fn new(secrets: &[SecretString], setting: &'static str) -> Result<Self, SetupError> {
         if secrets.is_empty() || secrets.iter().any(|secret| secret.expose_secret().is_empty()) {
             return Err(SetupError::EmptySecret(setting));
         }
-        Ok(Self(secrets.iter().map(Key::new).collect()))
+        Ok(Self(secrets.iter().map(TokenKey::new).collect()))
     }
 
     /// Compares in constant time, with each secret and each way to write the URL.
@@ -52,7 +53,7 @@ impl Keys {
             return Err(BadSignature::Malformed);
         }
         let parameters = match webhook.query_pairs().find(|(name, _)| name == BODY_HASH) {
-            Some((_, hash)) if hash == hex(&Sha256::digest(webhook.body)) => String::new(),
+            Some((_, hash)) if hash == hex::encode(&Sha256::digest(webhook.body)) => String::new(),
             Some(_) => return Err(BadSignature::Wrong),
             None => parameters(webhook.body),
         };
@@ -68,13 +69,13 @@ impl Keys {
 
 /// What Twilio writes into [`SIGNATURE`] when it posts the form `body` to `url`.
 pub fn sign(token: &SecretString, url: &str, body: &[u8]) -> String {
-    let mut mac = Key::new(token).sha1;
+    let mut mac = TokenKey::new(token).sha1;
     mac.update(url.as_bytes());
     mac.update(parameters(body).as_bytes());
     BASE64_STANDARD.encode(mac.finalize().into_bytes())
 }
 
-impl Key {
+impl TokenKey {
     fn new(secret: &SecretString) -> Self {
         Self { sha1: keyed(secret), sha256: keyed(secret) }
     }
@@ -136,10 +137,6 @@ fn spellings(url: &str) -> Vec<String> {
     vec![format!("{scheme}://{host}{tail}"), format!("{scheme}://{host}:{port}{tail}")]
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,14 +148,14 @@ mod tests {
     const STATUS: &str = "MessageSid=SM0123456789abcdef0123456789abcdef&MessageStatus=delivered\
          &AccountSid=AC0123456789abcdef0123456789abcdef&To=%2B14155550100&From=%2B14155550199&ApiVersion=2010-04-01";
 
-    fn keys(tokens: &[&str]) -> Keys {
+    fn keys(tokens: &[&str]) -> TokenKeys {
         let tokens: Vec<SecretString> = tokens.iter().map(|&token| token.into()).collect();
-        Keys::new(&tokens, "auth_tokens").unwrap()
+        TokenKeys::new(&tokens, "auth_tokens").unwrap()
     }
 
     /// Verifies the vector as if the address of the channel were `address`.
     fn verify(
-        keys: &Keys,
+        keys: &TokenKeys,
         address: &str,
         headers: &[(&str, &[u8])],
         body: &[u8],
@@ -313,7 +310,7 @@ mod tests {
     #[test]
     fn there_are_no_keys_without_tokens() {
         for tokens in [&[][..], &["".into()], &["12345".into(), "".into()]] {
-            assert!(Keys::new(tokens, "auth_tokens").is_err());
+            assert!(TokenKeys::new(tokens, "auth_tokens").is_err());
         }
     }
 }

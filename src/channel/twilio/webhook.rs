@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::errors;
-use crate::channel::status::{self, Meaning};
+use crate::channel::status::{self, FAILED};
 use crate::channel::webhook::Webhook;
 use crate::channel::{Delivery, Inbound, Intent, Unknown, scrub};
 use crate::excerpt;
@@ -59,10 +59,8 @@ fn report(form: &Form<'_>, word: &str, provider_ref: Option<ProviderRef>, webhoo
     }
     let mut delivery = Delivery::default();
     let status = match status::meaning(word) {
-        Some(Meaning::Sent) => Some(ReportStatus::Sent),
-        Some(Meaning::Delivered) => Some(ReportStatus::Delivered),
-        Some(Meaning::Read) => Some(ReportStatus::Read),
-        Some(Meaning::Failed) => failure(form, word),
+        Some(status) if status == FAILED => failure(form, word),
+        Some(status) => Some(status),
         None => {
             delivery.count(Unknown::Status);
             status::unknown(word)

@@ -9,8 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::Details;
 use crate::channel::http_sms::{
-    self, Authorization, BodyType, NotATemplate, PLACEHOLDERS, Pattern, Placeholder, SendMethod, Statuses,
-    Template, Verdict,
+    self, Authorization, BodyType, NotATemplate, PLACEHOLDERS, Pattern, Placeholder, RequestTemplate,
+    SendMethod, Statuses, Verdict,
 };
 use crate::channel::{Carries, Settings};
 use crate::config::problem::{printable, suggestion};
@@ -53,9 +53,9 @@ pub(super) fn read(section: &mut Section<'_>) -> Details {
 /// What is sent.
 struct Request {
     url: String,
-    query: Option<Template>,
+    query: Option<RequestTemplate>,
     method: SendMethod,
-    body: Option<Template>,
+    body: Option<RequestTemplate>,
     headers: Vec<(String, SecretString)>,
     authorization: Option<Authorization>,
     from: String,
@@ -154,7 +154,7 @@ fn is_json_pointer(text: &str) -> bool {
 }
 
 /// The address and what stands behind its `?`.
-fn address(slot: &Slot<'_>, url: &str) -> Option<(String, Option<Template>)> {
+fn address(slot: &Slot<'_>, url: &str) -> Option<(String, Option<RequestTemplate>)> {
     let (address, query) = url.split_once('?').map_or((url, None), |(address, query)| (address, Some(query)));
     if address.contains(['{', '}']) {
         slot.problem("may have placeholders only behind the ?");
@@ -168,18 +168,18 @@ fn address(slot: &Slot<'_>, url: &str) -> Option<(String, Option<Template>)> {
 }
 
 /// What is sent; nothing beside a query that says it all.
-fn body(slot: &Slot<'_>, body_type: Option<BodyType>, has_query: bool) -> Option<Option<Template>> {
+fn body(slot: &Slot<'_>, body_type: Option<BodyType>, has_query: bool) -> Option<Option<RequestTemplate>> {
     let written = or(slot, None, |slot| slot.private_text().map(Some))?;
     let body_type = body_type?;
     match written {
         Some(text) => template(slot, text.expose_secret(), body_type).map(Some),
         None if body_type == BodyType::Query && has_query => Some(None),
-        None => Some(Some(Template::documented(body_type))),
+        None => Some(Some(RequestTemplate::documented(body_type))),
     }
 }
 
-fn template(slot: &Slot<'_>, text: &str, body_type: BodyType) -> Option<Template> {
-    let problem = match Template::parse(text, body_type) {
+fn template(slot: &Slot<'_>, text: &str, body_type: BodyType) -> Option<RequestTemplate> {
+    let problem = match RequestTemplate::parse(text, body_type) {
         Ok(template) => return Some(template),
         Err(NotATemplate::Unknown(unknown)) => unknown_placeholder(unknown.0, &PLACEHOLDERS.map(|(name, _)| name)),
         Err(NotATemplate::NotJson) => {

@@ -1,27 +1,25 @@
 //! The page grows while it is open: new rows, and the pieces that changed, as server-sent events.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
-use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, web};
-use futures_util::stream::unfold;
 use serde::Serialize;
 use tokio::sync::watch;
-use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::Case;
-use super::pieces::{Known, Pieces};
+use super::pieces::{PageState, Pieces};
 use crate::console::lookups::Lookup;
-use crate::console::streams::Place;
+use crate::console::streams::StreamSlot;
 use crate::console::{Console, Refusal, Watching};
-use crate::http::Lifecycle;
+use crate::sse::{self, Beat, Pulse, STILL_HERE};
 use crate::verification::values::VerificationId;
 
 /// The verdict of one that is under way and its bar grow with time alone.
 const BEAT: Duration = Duration::from_secs(5);
 /// After this a browser is asked to connect again, so that no stream outlives a page for ever.
-const BEATS: u32 = 12 * 60;
+const BEATS: u64 = 12 * 60;
+/// A browser that is sent away connects again after this.
+const RECONNECT: Duration = Duration::from_secs(3);
 
 /// New rows and changed pieces; the first ones at once, where the page is behind.
 #[get("/verifications/{id}/live")]
@@ -35,31 +33,17 @@ pub async fn events(
     let id = case.snapshot.verification.id();
     console.looked_up(&watching.0, Lookup::Verification(id)).await?;
     let place = console.streams.take(&watching.0.name).ok_or(Refusal::Busy(BEAT))?;
-    let mut beat = interval(BEAT);
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    beat.reset();
     let known = known(&request)?;
-    let follower = Follower {
+    Ok(sse::respond(CaseStream {
         versions: console.store.watch(id),
-        lifecycle: console.lifecycle.clone(),
+        pulse: Pulse::new(BEAT, BEATS, console.lifecycle.clone()),
         console,
         watching,
         id,
         known,
         sent: Sent::default(),
-        beat,
-        beats_left: BEATS,
         _place: place,
-    };
-    Ok(HttpResponse::Ok()
-        .content_type("text/event-stream")
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        // nginx would collect the events otherwise.
-        .insert_header(("X-Accel-Buffering", "no"))
-        .streaming(unfold(Some(follower), |follower| async move {
-            let (text, follower) = follower?.next().await;
-            Some((Ok::<_, Infallible>(web::Bytes::from(text)), follower))
-        })))
+    }))
 }
 
 /// How many rows the page has: what it received last, or else what it was made with.
@@ -69,18 +53,16 @@ fn known(request: &HttpRequest) -> Result<u32, Refusal> {
     last.or(since).unwrap_or("0").parse().map_err(|_| Refusal::BadRequest)
 }
 
-struct Follower {
+struct CaseStream {
     console: web::Data<Console>,
     watching: Watching,
     id: VerificationId,
     versions: watch::Receiver<u32>,
-    lifecycle: watch::Receiver<Lifecycle>,
+    pulse: Pulse,
     known: u32,
     sent: Sent,
-    beat: Interval,
-    beats_left: u32,
     /// Among the streams that may be open at once.
-    _place: Place,
+    _place: StreamSlot,
 }
 
 /// What changes with time alone, as it was last sent.
@@ -100,34 +82,32 @@ struct Update<'a> {
     actions: &'a str,
 }
 
-impl Follower {
-    /// The next part of the stream; without a follower it was the last.
+impl sse::Follower for CaseStream {
     async fn next(mut self) -> (String, Option<Self>) {
         loop {
             match self.update().await {
                 Ok(Some(text)) => return (text, Some(self)),
                 Ok(None) => {}
-                Err(_) => return (bye(), None),
+                Err(_) => return (sse::bye(RECONNECT), None),
             }
             tokio::select! {
-                changed = self.versions.changed() => if changed.is_err() { return (bye(), None) },
-                () = draining(&mut self.lifecycle) => return (bye(), None),
-                _ = self.beat.tick() => {
-                    self.beats_left = self.beats_left.saturating_sub(1);
-                    let signed = self.watching.0.is_still_signed_in(&self.console);
-                    if self.beats_left == 0 || !signed {
-                        return (bye(), None);
+                changed = self.versions.changed() => if changed.is_err() { return (sse::bye(RECONNECT), None) },
+                beat = self.pulse.beat() => {
+                    if beat == Beat::End || !self.watching.0.is_still_signed_in(&self.console) {
+                        return (sse::bye(RECONNECT), None);
                     }
                     return match self.update().await {
                         Ok(Some(text)) => (text, Some(self)),
-                        Ok(None) => (": still here\n\n".to_owned(), Some(self)),
-                        Err(_) => (bye(), None),
+                        Ok(None) => (STILL_HERE.to_owned(), Some(self)),
+                        Err(_) => (sse::bye(RECONNECT), None),
                     };
                 }
             }
         }
     }
+}
 
+impl CaseStream {
     /// `None` where nothing changed that the page does not have.
     async fn update(&mut self) -> Result<Option<String>, Refusal> {
         let snapshot = self.console.store.read(self.id).await?.ok_or(Refusal::NotFound)?;
@@ -136,7 +116,7 @@ impl Follower {
             return Ok(None);
         }
         let case = Case::of(&self.console, snapshot).await?;
-        let known = Known { rows: self.known, reason: "" };
+        let known = PageState { rows: self.known, reason: "" };
         let pieces = Pieces::of(&self.console, &self.watching.0, &case, known)?;
         let sent = Sent { verdict: pieces.verdict, bar: pieces.bar };
         if version == self.known && sent == self.sent {
@@ -153,17 +133,5 @@ impl Follower {
         // Strings have no part that cannot be written.
         let data = serde_json::to_string(&update).unwrap_or_default();
         Ok(Some(format!("event: update\nid: {version}\ndata: {data}\n\n")))
-    }
-}
-
-fn bye() -> String {
-    "event: bye\nretry: 3000\ndata: {}\n\n".to_owned()
-}
-
-/// Ends when the server begins to stop, at once if it already has.
-async fn draining(lifecycle: &mut watch::Receiver<Lifecycle>) {
-    if lifecycle.wait_for(|phase| *phase == Lifecycle::Draining).await.is_err() {
-        // Whoever could say so is gone: the process ends anyway.
-        std::future::pending::<()>().await;
     }
 }

@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::Case;
 use super::bar::{self, Segment};
-use super::rows::{self, Row};
+use super::rows::{self, TimelineRow};
 use crate::console::list::reference;
 use crate::console::look::Look;
 use crate::console::plain::plain;
@@ -30,14 +30,19 @@ pub struct Pieces {
 
 /// What the reader's page holds already.
 #[derive(Clone, Copy)]
-pub struct Known<'a> {
+pub struct PageState<'a> {
     pub rows: u32,
     /// In the field for it.
     pub reason: &'a str,
 }
 
 impl Pieces {
-    pub fn of(console: &Console, signed: &Signed, case: &Case, known: Known<'_>) -> Result<Self, Refusal> {
+    pub fn of(
+        console: &Console,
+        signed: &Signed,
+        case: &Case,
+        known: PageState<'_>,
+    ) -> Result<Self, Refusal> {
         let look = &signed.look;
         let words = Words::of(look.language);
         let now = console.clock.now();
@@ -95,10 +100,16 @@ fn bar(case: &Case, now: Timestamp, look: &Look, words: &'static Words) -> Resul
 #[template(path = "case_rows.html")]
 struct TimelineRows {
     words: &'static Words,
-    rows: Vec<Row>,
+    rows: Vec<TimelineRow>,
 }
 
-fn table(console: &Console, signed: &Signed, case: &Case, words: &'static Words, known: u32) -> Vec<Row> {
+fn table(
+    console: &Console,
+    signed: &Signed,
+    case: &Case,
+    words: &'static Words,
+    known: u32,
+) -> Vec<TimelineRow> {
     let look = &signed.look;
     let lines = lines(&case.snapshot, &case.events, look.language);
     let start = case.snapshot.verification.created_at;

@@ -7,10 +7,10 @@ use crate::console::plain::plain;
 use crate::console::spans::span;
 use crate::console::words::case::Words;
 use crate::explain::{Explanation, Text};
-use crate::timeline::{Kind, Line};
+use crate::timeline::{EventKind, Line};
 use crate::verification::values::Timestamp;
 
-pub struct Row {
+pub struct TimelineRow {
     pub seq: u32,
     /// A symbol of `icons.svg`.
     pub icon: &'static str,
@@ -68,9 +68,9 @@ pub fn row(
     reason: Option<String>,
     look: &Look,
     words: &'static Words,
-) -> Row {
+) -> TimelineRow {
     let (icon, tone) = picture(line);
-    Row {
+    TimelineRow {
         seq: line.seq,
         icon,
         tone,
@@ -102,24 +102,24 @@ fn explained(code: &str, explanation: &'static Explanation, look: &Look) -> Expl
 
 fn picture(line: &Line) -> (&'static str, Tone) {
     let (icon, tone) = match line.kind {
-        Kind::Requested => ("i-add", Tone::Plain),
-        Kind::MessageQueued => ("i-waiting", Tone::Plain),
-        Kind::SendStarted | Kind::ResendRequested => ("i-send", Tone::Plain),
-        Kind::SendAccepted | Kind::StatusSent => ("i-good", Tone::Plain),
-        Kind::SendRefused | Kind::StatusFailed => ("i-bad", Tone::Bad),
-        Kind::SendInDoubt => ("i-doubt", Tone::Waiting),
-        Kind::StatusUnknown => ("i-doubt", Tone::Plain),
-        Kind::StatusDelivered => ("i-double", Tone::Good),
-        Kind::StatusRead => ("i-eye", Tone::Good),
-        Kind::FellBack | Kind::StepSkipped => ("i-move", Tone::Waiting),
-        Kind::GaveUp => ("i-trouble", Tone::Bad),
-        Kind::CheckPassed => ("i-key", Tone::Good),
-        Kind::CheckFailed => ("i-key", Tone::Waiting),
-        Kind::ChecksExhausted => ("i-lock", Tone::Bad),
-        Kind::ReplyReceived => ("i-speech", Tone::Plain),
-        Kind::CodeDisowned => ("i-trouble", Tone::Bad),
-        Kind::OperatorActed => ("i-person", Tone::Info),
-        Kind::Expired | Kind::Canceled | Kind::Erased => ("i-over", Tone::Plain),
+        EventKind::Requested => ("i-add", Tone::Plain),
+        EventKind::MessageQueued => ("i-waiting", Tone::Plain),
+        EventKind::SendStarted | EventKind::ResendRequested => ("i-send", Tone::Plain),
+        EventKind::SendAccepted | EventKind::StatusSent => ("i-good", Tone::Plain),
+        EventKind::SendRefused | EventKind::StatusFailed => ("i-bad", Tone::Bad),
+        EventKind::SendInDoubt => ("i-doubt", Tone::Waiting),
+        EventKind::StatusUnknown => ("i-doubt", Tone::Plain),
+        EventKind::StatusDelivered => ("i-double", Tone::Good),
+        EventKind::StatusRead => ("i-eye", Tone::Good),
+        EventKind::FellBack | EventKind::StepSkipped => ("i-move", Tone::Waiting),
+        EventKind::GaveUp => ("i-trouble", Tone::Bad),
+        EventKind::CheckPassed => ("i-key", Tone::Good),
+        EventKind::CheckFailed => ("i-key", Tone::Waiting),
+        EventKind::ChecksExhausted => ("i-lock", Tone::Bad),
+        EventKind::ReplyReceived => ("i-speech", Tone::Plain),
+        EventKind::CodeDisowned => ("i-trouble", Tone::Bad),
+        EventKind::OperatorActed => ("i-person", Tone::Info),
+        EventKind::Expired | EventKind::Canceled | EventKind::Erased => ("i-over", Tone::Plain),
     };
     if line.stale { (icon, Tone::Plain) } else { (icon, tone) }
 }

@@ -81,7 +81,7 @@ pub async fn download(
     let mark = if asked("mark") == "yes" { MARK } else { "" };
     let head = format!("{mark}{}", line(separator, HEAD.map(str::to_owned).as_slice()));
     let words = Words::of(signed.look.language);
-    let export = Export { filter, console, words, separator, place: Place::Head(head, first), ledger };
+    let export = Export { filter, console, words, separator, place: NextPart::Head(head, first), ledger };
     Ok(HttpResponse::Ok()
         .content_type("text/csv; charset=utf-8")
         .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"verifications.csv\""))
@@ -96,12 +96,12 @@ struct Export {
     words: &'static Words,
     filter: store::Filter,
     separator: u8,
-    place: Place,
+    place: NextPart,
     /// Of a list that goes on after its first part.
     ledger: Option<Ledger>,
 }
 
-enum Place {
+enum NextPart {
     Head(String, Listed),
     Rows(VerificationId),
     End,
@@ -134,10 +134,10 @@ impl Drop for Ledger {
 impl Export {
     /// An error breaks the connection off, so that nobody takes a part for the whole.
     async fn next(&mut self) -> Option<Result<web::Bytes, Refusal>> {
-        match std::mem::replace(&mut self.place, Place::End) {
-            Place::End => None,
-            Place::Head(head, first) => Some(Ok(self.lines(head, &first))),
-            Place::Rows(before) => {
+        match std::mem::replace(&mut self.place, NextPart::End) {
+            NextPart::End => None,
+            NextPart::Head(head, first) => Some(Ok(self.lines(head, &first))),
+            NextPart::Rows(before) => {
                 match self.console.store.list(self.filter.clone(), CHUNK, Some(before)).await {
                     Ok(page) => Some(Ok(self.lines(String::new(), &page))),
                     Err(error) => Some(Err(error.into())),
@@ -153,7 +153,7 @@ impl Export {
             ledger.is_whole = page.next.is_none();
         }
         if let Some(next) = page.next {
-            self.place = Place::Rows(next);
+            self.place = NextPart::Rows(next);
         }
         web::Bytes::from(text)
     }

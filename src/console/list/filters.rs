@@ -1,12 +1,16 @@
 //! What the address of the list says about which verifications to show.
 
+use std::time::Duration;
+
 use actix_web::web;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::super::address::{Wording, pair};
 use super::super::look::Look;
 use super::super::lookups::Lookup;
 use super::super::words::list::Words;
 use super::super::{Console, Refusal, Signed};
+use crate::hex;
 use crate::phone::digits::may_hold_a_number;
 use crate::store::{self, DeliveryState, Status};
 use crate::vault::Vault;
@@ -72,7 +76,9 @@ impl Filters {
             since: reader.take("since", instant),
             until: reader.take("until", instant),
             number: reader.take("number", number_index),
-            tail: reader.take("tail", |text| hex::<2>(text).map(u16::from_be_bytes).map(NumberTail)),
+            tail: reader.take("tail", |text| {
+                hex::decode_exactly(text.as_bytes()).map(u16::from_be_bytes).map(NumberTail)
+            }),
             reference: reader.take("ref", worded),
             before: reader.take("before", |text| text.parse().ok()),
             unreadable: reader.unreadable,
@@ -127,7 +133,7 @@ impl Filters {
     /// What an export was asked for, for the audit log: texts as keyed hashes, because an app may have put anything
     /// into a reference, and what stands in that log stays.
     pub fn for_audit(&self, vault: &Vault) -> String {
-        let hashed = |text: &str| in_hex(&vault.fingerprint("console filter", text.as_bytes()));
+        let hashed = |text: &str| hex::encode(&vault.fingerprint("console filter", text.as_bytes()));
         let shown = |(name, value): (&'static str, String)| match name {
             "ref" => pair(name, &self.reference.as_ref().map(|text| hashed(&text.text)).unwrap_or_default()),
             "error" => pair(
@@ -165,8 +171,8 @@ impl Filters {
             ("app", self.app.as_ref().map(|app| app.to_string())),
             ("since", self.since.map(|since| since.to_string())),
             ("until", self.until.map(|until| until.to_string())),
-            ("number", self.number.map(|number| in_hex(&number.0))),
-            ("tail", self.tail.map(|tail| in_hex(&tail.0.to_be_bytes()))),
+            ("number", self.number.map(|number| hex::encode(&number.0))),
+            ("tail", self.tail.map(|tail| hex::encode(&tail.0.to_be_bytes()))),
             ("ref", self.reference.as_ref().map(|reference| reference.written().to_owned())),
             ("before", self.before.map(|before| before.to_string())),
         ]
@@ -225,9 +231,8 @@ impl Filters {
             values.into_iter().map(choice).collect()
         };
         let ago = |hours: u64| {
-            let since =
-                console.clock.now().as_millis() - i64::try_from(hours * 3_600_000).unwrap_or(i64::MAX);
-            let since = Self { since: Some(Timestamp::from_millis(since)), until: None, ..self.before(None) };
+            let since = console.clock.now() - Duration::from_secs(hours * 3_600);
+            let since = Self { since: Some(since), until: None, ..self.before(None) };
             format!("/console{}", since.query())
         };
         let apps = console.apps.now();
@@ -320,33 +325,16 @@ fn is_short(text: &str) -> bool {
     text.chars().count() <= MOST_CHARS && !text.chars().any(char::is_control)
 }
 
-fn in_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// As an address has it.
 pub fn number_index(text: &str) -> Option<NumberIndex> {
-    hex::<16>(text).map(NumberIndex)
-}
-
-fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let is_hex = text.len() == 2 * N && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let bytes = (0..N).map(|at| u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok());
-    let bytes: Vec<u8> = if is_hex { bytes.collect::<Option<_>>()? } else { return None };
-    bytes.try_into().ok()
+    hex::decode_exactly(text.as_bytes()).map(NumberIndex)
 }
 
 /// Percent-encoded for a query.
 pub fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~/:".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+    const ESCAPED: AsciiSet =
+        NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/').remove(b':');
+    utf8_percent_encode(text, &ESCAPED).to_string()
 }
 
 #[cfg(test)]

@@ -1,19 +1,14 @@
 //! How many verifications have come since the page was made, as server-sent events.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
-use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, web};
-use futures_util::stream::unfold;
-use tokio::sync::watch;
-use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::super::streams::Place;
+use super::super::streams::StreamSlot;
 use super::super::words::list::Words;
 use super::super::{Console, Refusal, Signed, Watching};
 use super::filters::{Filters, pairs};
-use crate::http::Lifecycle;
+use crate::sse::{self, Beat, Pulse, STILL_HERE};
 use crate::store;
 use crate::verification::values::VerificationId;
 
@@ -22,7 +17,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// A page is told of no more; one that is so far behind wants to be loaded again.
 const MOST_NEW: usize = 50;
 /// After this the browser connects again, which also asks anew who is signed in.
-const LONGEST: u32 = 30 * 60 / 2;
+const LOOKS: u64 = 30 * 60 / 2;
+/// A browser that is sent away connects again after this.
+const RECONNECT: Duration = Duration::from_secs(3);
 
 /// Where the page asks.
 pub fn url(filters: &Filters, newest: Option<VerificationId>) -> String {
@@ -46,63 +43,46 @@ pub async fn follow(
         console.looked_up(&signed, lookup).await?;
     }
     let place = console.streams.take(&signed.name).ok_or(Refusal::Busy(Duration::from_secs(30)))?;
-    let mut ticks = interval(LOOK_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let follower = Follower {
+    Ok(sse::respond(ListStream {
         filter: filters.of_store(&signed),
-        lifecycle: console.lifecycle.clone(),
+        pulse: Pulse::new(LOOK_EVERY, LOOKS, console.lifecycle.clone()),
         words: Words::of(signed.look.language),
         console,
         signed,
         after,
-        told: 0,
-        ticks,
-        looks_left: LONGEST,
+        shown: None,
         _place: place,
-    };
-    Ok(HttpResponse::Ok()
-        .content_type("text/event-stream")
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        // nginx would collect the events otherwise.
-        .insert_header(("X-Accel-Buffering", "no"))
-        .streaming(unfold(follower, |mut follower| async move {
-            let text = follower.next().await?;
-            Some((Ok::<_, Infallible>(web::Bytes::from(text)), follower))
-        })))
+    }))
 }
 
-struct Follower {
+struct ListStream {
     console: web::Data<Console>,
     signed: Signed,
     words: &'static Words,
     filter: store::Filter,
-    lifecycle: watch::Receiver<Lifecycle>,
     /// The newest that the page shows.
     after: Option<VerificationId>,
-    told: usize,
-    ticks: Interval,
-    looks_left: u32,
-    _place: Place,
+    /// The count that the page shows; `None` before the first look.
+    shown: Option<usize>,
+    pulse: Pulse,
+    _place: StreamSlot,
 }
 
-impl Follower {
-    /// `None` ends the stream; the browser connects again and is then told why it may not.
-    async fn next(&mut self) -> Option<String> {
-        tokio::select! {
-            _ = self.ticks.tick() => {}
-            _ = self.lifecycle.wait_for(|phase| *phase == Lifecycle::Draining) => return None,
+impl sse::Follower for ListStream {
+    async fn next(mut self) -> (String, Option<Self>) {
+        let is_first = self.shown.is_none();
+        let ends = !is_first && self.pulse.beat().await == Beat::End;
+        if ends || !self.signed.is_still_signed_in(&self.console) {
+            return (sse::bye(RECONNECT), None);
         }
-        self.looks_left = self.looks_left.checked_sub(1)?;
-        if !self.signed.is_still_signed_in(&self.console) {
-            return None;
-        }
-        let page = self.console.store.list(self.filter.clone(), MOST_NEW, None).await.ok()?;
+        let Ok(page) = self.console.store.list(self.filter.clone(), MOST_NEW, None).await else {
+            return (sse::bye(RECONNECT), None);
+        };
         let is_new = |id: VerificationId| self.after.is_none_or(|after| id > after);
         let count = page.items.iter().filter(|snapshot| is_new(snapshot.verification.id())).count();
-        if count == self.told {
-            return Some(": still here\n\n".to_owned());
+        if self.shown.replace(count).unwrap_or_default() == count {
+            return (STILL_HERE.to_owned(), Some(self));
         }
-        self.told = count;
-        Some(format!("event: new\ndata: {}\n\n", self.words.count_new(count, MOST_NEW)))
+        (format!("event: new\ndata: {}\n\n", self.words.count_new(count, MOST_NEW)), Some(self))
     }
 }

@@ -1,7 +1,7 @@
 //! The page of a verification.
 
 use crate::store::Status;
-use crate::timeline::{Kind, Mood};
+use crate::timeline::{EventKind, Mood};
 use crate::verification::state::Ending;
 
 words! {
@@ -101,31 +101,31 @@ words! {
         Mood::Trouble => "Needs attention", "Handlungsbedarf";
         Mood::Over => "Ended", "Beendet";
     }
-    match kind(Kind) {
-        Kind::Requested => "Requested", "Angefordert";
-        Kind::MessageQueued => "Queued", "Eingereiht";
-        Kind::SendStarted => "Sending", "Versand";
-        Kind::SendAccepted => "Accepted", "Angenommen";
-        Kind::SendRefused => "Refused", "Abgelehnt";
-        Kind::SendInDoubt => "In doubt", "Ungewiss";
-        Kind::StatusSent => "Sent", "Gesendet";
-        Kind::StatusDelivered => "Delivered", "Zugestellt";
-        Kind::StatusRead => "Read", "Gelesen";
-        Kind::StatusFailed => "Failed", "Fehlgeschlagen";
-        Kind::StatusUnknown => "Unknown status", "Unbekannter Status";
-        Kind::FellBack => "Next channel", "Nächster Kanal";
-        Kind::GaveUp => "Gave up", "Aufgegeben";
-        Kind::CheckPassed => "Right code", "Richtiger Code";
-        Kind::CheckFailed => "Wrong code", "Falscher Code";
-        Kind::ChecksExhausted => "Locked", "Gesperrt";
-        Kind::ResendRequested => "Resend", "Noch einmal";
-        Kind::StepSkipped => "Skipped", "Übersprungen";
-        Kind::ReplyReceived => "Reply", "Antwort";
-        Kind::CodeDisowned => "Not requested", "Nicht angefordert";
-        Kind::Erased => "Erased", "Gelöscht";
-        Kind::OperatorActed => "Staff", "Mitarbeiter";
-        Kind::Expired => "Expired", "Abgelaufen";
-        Kind::Canceled => "Canceled", "Abgebrochen";
+    match kind(EventKind) {
+        EventKind::Requested => "Requested", "Angefordert";
+        EventKind::MessageQueued => "Queued", "Eingereiht";
+        EventKind::SendStarted => "Sending", "Versand";
+        EventKind::SendAccepted => "Accepted", "Angenommen";
+        EventKind::SendRefused => "Refused", "Abgelehnt";
+        EventKind::SendInDoubt => "In doubt", "Ungewiss";
+        EventKind::StatusSent => "Sent", "Gesendet";
+        EventKind::StatusDelivered => "Delivered", "Zugestellt";
+        EventKind::StatusRead => "Read", "Gelesen";
+        EventKind::StatusFailed => "Failed", "Fehlgeschlagen";
+        EventKind::StatusUnknown => "Unknown status", "Unbekannter Status";
+        EventKind::FellBack => "Next channel", "Nächster Kanal";
+        EventKind::GaveUp => "Gave up", "Aufgegeben";
+        EventKind::CheckPassed => "Right code", "Richtiger Code";
+        EventKind::CheckFailed => "Wrong code", "Falscher Code";
+        EventKind::ChecksExhausted => "Locked", "Gesperrt";
+        EventKind::ResendRequested => "Resend", "Noch einmal";
+        EventKind::StepSkipped => "Skipped", "Übersprungen";
+        EventKind::ReplyReceived => "Reply", "Antwort";
+        EventKind::CodeDisowned => "Not requested", "Nicht angefordert";
+        EventKind::Erased => "Erased", "Gelöscht";
+        EventKind::OperatorActed => "Staff", "Mitarbeiter";
+        EventKind::Expired => "Expired", "Abgelaufen";
+        EventKind::Canceled => "Canceled", "Abgebrochen";
     }
     // By the name that the API uses; a channel has no entry and is called by its own name.
     find source {

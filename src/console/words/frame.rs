@@ -1,6 +1,6 @@
 //! The frame around every page.
 
-use crate::console::Role;
+use crate::access::Role;
 use crate::console::look::Theme;
 
 words! {

@@ -16,24 +16,24 @@ pub struct Json {
 pub fn read(text: &[u8]) -> serde_json::Result<Json> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let mut repeated = Vec::new();
-    let value = Place { path: &mut Vec::new(), repeated: &mut repeated }.deserialize(&mut deserializer)?;
+    let value = Cursor { path: &mut Vec::new(), repeated: &mut repeated }.deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(Json { value, repeated })
 }
 
 /// Where a value stands, and what was noticed so far.
-struct Place<'a> {
+struct Cursor<'a> {
     path: &'a mut Vec<String>,
     repeated: &'a mut Vec<String>,
 }
 
-impl Place<'_> {
-    fn inside(&mut self) -> Place<'_> {
-        Place { path: self.path, repeated: self.repeated }
+impl Cursor<'_> {
+    fn inside(&mut self) -> Cursor<'_> {
+        Cursor { path: self.path, repeated: self.repeated }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Place<'_> {
+impl<'de> DeserializeSeed<'de> for Cursor<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -41,7 +41,7 @@ impl<'de> DeserializeSeed<'de> for Place<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Place<'_> {
+impl<'de> Visitor<'de> for Cursor<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {

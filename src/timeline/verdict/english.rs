@@ -14,7 +14,7 @@ use crate::verification::values::{DeliveryError, Timestamp};
 
 /// The sentence, what to tell the customer, and what to do.
 pub(super) fn words(case: &Case<'_>, clock: &dyn Fn(Timestamp) -> String) -> [String; 3] {
-    let words = Words { case, clock };
+    let words = Sentences { case, clock };
     [words.sentence(), words.tell_customer(), words.to_do()]
 }
 
@@ -23,12 +23,12 @@ const MOST_TURNS: usize = 2;
 /// Nothing that waits for less is said to wait.
 const A_MOMENT: Duration = Duration::from_secs(1);
 
-struct Words<'a> {
+struct Sentences<'a> {
     case: &'a Case<'a>,
     clock: &'a dyn Fn(Timestamp) -> String,
 }
 
-impl Words<'_> {
+impl Sentences<'_> {
     fn sentence(&self) -> String {
         let case = self.case;
         let mut clauses = Vec::new();

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::read;
-use crate::channel::wire::{Text, Words};
+use crate::channel::wire::{LossyText, Text};
 use crate::channel::{Delivery, Inbound, Intent, Unknown, scrub};
 use crate::excerpt;
 use crate::verification::values::{Alias, ProviderRef};
@@ -246,7 +246,7 @@ fn reference(object: &RawValue, field: &str) -> Option<ProviderRef> {
 /// The string that `path` leads to.
 fn string(object: &RawValue, path: &[&str]) -> Option<String> {
     let value = path.iter().try_fold(object, |object, field| member(object, field))?;
-    read::<Words>(value).map(|words| words.0)
+    read::<LossyText>(value).map(|words| words.0)
 }
 
 fn member<'a>(object: &'a RawValue, field: &str) -> Option<&'a RawValue> {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::errors::Reason;
-use crate::channel::status::{self, Meaning};
+use crate::channel::status;
 use crate::channel::wire::{self, Text};
 use crate::channel::{Consent, Delivery, Inbound, Intent, Stray, Unknown, lenient, scrub};
 use crate::excerpt;
@@ -109,20 +109,14 @@ impl Delivery {
             return self.count(Unknown::Item);
         };
         let identity = Identity::of(item);
-        let status = match status::meaning(&word) {
-            Some(Meaning::Sent) => Some(ReportStatus::Sent),
-            Some(Meaning::Delivered) => Some(ReportStatus::Delivered),
-            Some(Meaning::Read) => Some(ReportStatus::Read),
-            Some(Meaning::Failed) => {
-                let reason = item.get("reason").and_then(|reason| Reason::deserialize(reason).ok());
-                let on_whatsapp = identity.channel.is("WHATSAPP");
-                Some(ReportStatus::Failed(reason.unwrap_or_default().into_error(on_whatsapp, &word)))
-            }
-            None => {
-                self.count(Unknown::Status);
-                status::unknown(&word)
-            }
+        let failure = || {
+            let reason = item.get("reason").and_then(|reason| Reason::deserialize(reason).ok());
+            reason.unwrap_or_default().into_error(identity.channel.is("WHATSAPP"), &word)
         };
+        let status = status::report(&word, failure).or_else(|| {
+            self.count(Unknown::Status);
+            status::unknown(&word)
+        });
         if let Some(status) = status {
             self.report(item, envelope, &identity, status);
         }

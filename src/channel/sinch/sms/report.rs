@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::channel::status::{self, Meaning};
+use crate::channel::status;
 use crate::channel::wire;
 use crate::channel::{Delivery, Inbound, Intent, Unknown, lenient};
 use crate::excerpt;
-use crate::verification::values::{Alias, DeliveryError, ErrorClass, Report, ReportStatus};
+use crate::verification::values::{Alias, DeliveryError, ErrorClass, Report};
 
 pub(super) fn parse(body: &[u8]) -> Delivery {
     let text = lenient::mended(body).unwrap_or_default();
@@ -34,16 +34,10 @@ impl Delivery {
         let Some(status) = word("status").filter(|_| provider_ref.is_some() || reference.is_some()) else {
             return self.count(Unknown::Item);
         };
-        let status = match status::meaning(&status) {
-            Some(Meaning::Sent) => Some(ReportStatus::Sent),
-            Some(Meaning::Delivered) => Some(ReportStatus::Delivered),
-            Some(Meaning::Read) => Some(ReportStatus::Read),
-            Some(Meaning::Failed) => Some(ReportStatus::Failed(failure(word("code"), &status))),
-            None => {
-                self.count(Unknown::Status);
-                status::unknown(&status)
-            }
-        };
+        let status = status::report(&status, || failure(word("code"), &status)).or_else(|| {
+            self.count(Unknown::Status);
+            status::unknown(&status)
+        });
         let reported_at = word("at").and_then(|text| text.parse().ok());
         let aliases = word("recipient").as_deref().and_then(Alias::number).into_iter().collect();
         self.reports.extend(status.map(|status| Report {

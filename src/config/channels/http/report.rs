@@ -7,11 +7,13 @@ use secrecy::SecretString;
 
 use super::{is_json_pointer, or, unknown_placeholder, user_and_password};
 use crate::channel::http_sms::{
-    Encoding, Fields, Format, Hash, Meaning, Place, Prefix, Proof, Reading, SIGNATURE_HEADER,
-    SIGNED_PLACEHOLDERS, Signature, Signed, TOLERANCE, TimestampHeader, Words, derived_path_secret,
+    Encoding, FieldPath, Fields, Format, Hash, Prefix, Proof, Reading, SIGNATURE_HEADER, SIGNED_PLACEHOLDERS,
+    Signature, Signed, StatusWords, TOLERANCE, TimestampHeader, derived_path_secret,
 };
+use crate::channel::status;
 use crate::config::reader::{Section, Slot};
 use crate::config::values::SecretRule;
+use crate::verification::values::ReportStatus;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -210,7 +212,7 @@ fn reading(section: &mut Section<'_>) -> Option<Reading> {
         status_slot.problem("must not be empty: a report without a status says nothing");
         return None;
     }
-    let words = or(&section.optional("words"), Words::default(), words);
+    let words = or(&section.optional("words"), StatusWords::default(), words);
     Some(Reading {
         format: format?,
         fields: Fields { id: id?, reference: reference?, status: status??, error_code: error_code?, at: at? },
@@ -219,7 +221,7 @@ fn reading(section: &mut Section<'_>) -> Option<Reading> {
 }
 
 /// `Some(None)` where the carrier tells no such thing.
-fn place(slot: &Slot<'_>, format: Format) -> Option<Option<Place>> {
+fn place(slot: &Slot<'_>, format: Format) -> Option<Option<FieldPath>> {
     let allowed = match format {
         Format::Json => {
             "a JSON pointer, such as \"/message/id\", or the name of a field; \"\" where there is none"
@@ -229,23 +231,23 @@ fn place(slot: &Slot<'_>, format: Format) -> Option<Option<Place>> {
     slot.text(allowed, |text| match text {
         "" => Some(None),
         // Of a form its only part is the name.
-        pointer if pointer.starts_with('/') => is_json_pointer(pointer).then(|| Some(Place::at(pointer))),
-        name => (name.len() <= 256).then(|| Some(Place::named(name))),
+        pointer if pointer.starts_with('/') => is_json_pointer(pointer).then(|| Some(FieldPath::at(pointer))),
+        name => (name.len() <= 256).then(|| Some(FieldPath::named(name))),
     })
 }
 
-fn words(slot: &Slot<'_>) -> Option<Words> {
+fn words(slot: &Slot<'_>) -> Option<StatusWords> {
     let meanings = [
-        ("delivered", Meaning::Delivered),
-        ("failed", Meaning::Failed),
-        ("sent", Meaning::Sent),
-        ("read", Meaning::Read),
+        ("delivered", &ReportStatus::Delivered),
+        ("failed", &status::FAILED),
+        ("sent", &ReportStatus::Sent),
+        ("read", &ReportStatus::Read),
     ];
-    let mut words = Words::default();
+    let mut words = StatusWords::default();
     let mut complete = true;
     for (word, slot) in slot.table("a table, such as { DELIVRD = \"delivered\" }")?.entries() {
         match slot.choice(&meanings) {
-            Some(meaning) if words.add(&word, meaning).is_err() => {
+            Some(meaning) if words.add(&word, meaning.clone()).is_err() => {
                 slot.problem("contradicts another of the words, which differs only in case or separators");
                 complete = false;
             }

@@ -1,0 +1,47 @@
+//! Who is admitted: apps to the API, people of the staff to the console.
+
+use std::collections::BTreeSet;
+
+use secrecy::SecretString;
+
+use crate::language::Language;
+use crate::verification::values::{AppName, UserName};
+
+/// A program that may call the API.
+#[derive(Debug, Clone)]
+pub struct App {
+    pub name: AppName,
+    /// Any of them is valid, so that one can be rotated; 1 to 16, each of at least 16 visible ASCII characters.
+    pub api_keys: Vec<SecretString>,
+}
+
+/// Whether an app may bring its own code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CustomCode {
+    Allowed,
+    Refused,
+}
+
+/// A person who may sign in to the console.
+#[derive(Debug, Clone)]
+pub struct User {
+    pub name: UserName,
+    pub role: Role,
+    /// A whole argon2id hash as a PHC string.
+    pub password_hash: SecretString,
+    /// Unless the user chooses another.
+    pub language: Option<Language>,
+    /// The only apps whose verifications the user sees; `None`: all.
+    pub apps: Option<BTreeSet<AppName>>,
+}
+
+/// What a console user may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Reads pages with masked numbers.
+    Viewer,
+    /// Also reveals, resends, cancels and exports.
+    Support,
+    /// Also reads alerts and the audit log.
+    Operator,
+}
