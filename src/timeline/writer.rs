@@ -81,7 +81,7 @@ impl<'a> Now<'a> {
                     Saying::Queued { way: self.way(channel.as_str()), occasion: *occasion },
                 )
             },
-            Fact::SendStarted { message, attempt } => {
+            Fact::SendStarted { message, attempt, runner: _ } => {
                 let channel = self.channel(*message);
                 Told {
                     message: Some(*message),

@@ -9,16 +9,20 @@ use super::event::{AbandonReason, Aim, Standing};
 use super::policy::PolicyHash;
 use super::state::Ending;
 use super::values::{
-    AppName, ChannelName, KnownAs, NumberIndex, NumberTail, Ordinal, Outcome, Report, Sealed, Timestamp,
-    UserName, VerificationId,
+    AppName, ChannelName, KnownAs, NumberIndex, NumberTail, Ordinal, Outcome, Report, Runner, Sealed,
+    Timestamp, UserName, VerificationId,
 };
 
 #[derive(Clone, Debug)]
 pub enum Command {
     /// An app wants a code sent. Only the first command of a stream.
     Request(Arc<Request>),
-    /// What is due may be done now, if it is due.
-    Tick(Readiness),
+    /// Carries out what is due, if anything is. `readiness` is the answer of the channel that would send next, `runner` the
+    /// process that would send the request.
+    Tick {
+        readiness: Readiness,
+        runner: Runner,
+    },
     /// The courier carried out an attempt. `aliases` are what the provider's answer calls the person, `jitter` spreads
     /// what is tried again.
     SendReported {
@@ -28,8 +32,11 @@ pub enum Command {
         aliases: Vec<KnownAs>,
         jitter: Jitter,
     },
-    /// The process that carried out the open attempts is gone; nobody knows what became of them.
-    Interrupt,
+    /// This runner is known to be gone: its attempts in progress never get an outcome and are in doubt. Attempts of other
+    /// runners stay as they are.
+    Interrupt {
+        gone: Runner,
+    },
     /// A provider tells what became of a message of this channel.
     Report {
         message: Ordinal,

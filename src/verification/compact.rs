@@ -11,8 +11,8 @@ use minicbor::encode::{Encode, Encoder, Error as Unwritable, Write};
 use super::command::Request;
 use super::policy::PolicyHash;
 use super::values::{
-    AppName, ChannelName, MessageId, NumberIndex, Ordinal, ProviderRef, Sealed, Timestamp, UserName,
-    VerificationId,
+    AppName, ChannelName, MessageId, NumberIndex, Ordinal, ProviderRef, Runner, Sealed, Timestamp,
+    UserName, VerificationId,
 };
 
 macro_rules! written_as {
@@ -40,6 +40,7 @@ macro_rules! written_as {
 }
 
 written_as!(Timestamp, i64, |at| at.as_millis(), |millis| Some(Timestamp::from_millis(millis)));
+written_as!(Runner, u64, |runner| runner.0, |epoch| Some(Runner(epoch)));
 written_as!(Ordinal, u8, |ordinal| ordinal.get(), |count| Ordinal::nth(count.into()));
 written_as!(VerificationId, ByteArray<16>, |id| id.to_bytes().into(), |bytes| Some(
     VerificationId::from_bytes(bytes.into())

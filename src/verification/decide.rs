@@ -9,12 +9,12 @@ use super::due::{Why, ripe};
 use super::event::{AbandonReason, Aim, Event, Fact, FallbackReason, Occasion, OperatorAction, Standing};
 use super::policy::{OnDoubt, Policy};
 use super::state::{
-    ALIASES_KEPT, Ending, Message, Phase, Progress, REPLIES_KEPT, STALE_REPORTS_KEPT, Stage, State,
+    ALIASES_KEPT, Ending, Message, OpenAttempt, Phase, Progress, REPLIES_KEPT, STALE_REPORTS_KEPT, Stage, State,
     Verification,
 };
 use super::values::{
     ChannelName, DeliveryError, ErrorClass, KnownAs, NumberIndex, Ordinal, Outcome, ProviderRef, Report,
-    ReportStatus, Sealed, Timestamp, UserName,
+    ReportStatus, Runner, Sealed, Timestamp, UserName,
 };
 
 /// The first wait before a message is tried again; each further one is twice as long.
@@ -31,9 +31,9 @@ pub fn decide(
     let facts = match state {
         State::New => match command {
             Command::Request(request) => request_facts(request, policy, now),
-            Command::Tick(_)
+            Command::Tick { .. }
             | Command::SendReported { .. }
-            | Command::Interrupt
+            | Command::Interrupt { .. }
             | Command::Report { .. }
             | Command::Check(_)
             | Command::Resend { .. }
@@ -89,11 +89,11 @@ impl Rules<'_> {
     fn facts(&self, command: &Command) -> Result<Vec<Fact>, Rejection> {
         match command {
             Command::Request(_) => Err(Rejection::AlreadyRequested),
-            Command::Tick(readiness) => Ok(self.tick(*readiness)),
+            Command::Tick { readiness, runner } => Ok(self.tick(*readiness, *runner)),
             Command::SendReported { message, attempt, outcome, aliases, jitter } => {
                 self.send_reported(*message, *attempt, outcome, aliases, *jitter)
             }
-            Command::Interrupt => Ok(self.interrupt(|_| true)),
+            Command::Interrupt { gone } => Ok(self.interrupt(|_, open| open.runner == *gone)),
             Command::Report { message, channel, report } => self.report(*message, channel, report),
             Command::Check(comparison) => Ok(self.check(*comparison)),
             Command::Resend { channel } => self.resend(channel.as_ref()),
@@ -108,13 +108,13 @@ impl Rules<'_> {
     }
 
     /// Does one thing that is due, if anything is; a tick too early or too late finds nothing to do.
-    fn tick(&self, readiness: Readiness) -> Vec<Fact> {
+    fn tick(&self, readiness: Readiness, runner: Runner) -> Vec<Fact> {
         match ripe(self.state, readiness, self.now) {
             Some((_, Why::Expiry)) => vec![Fact::Expired],
             Some((_, Why::Deadline)) => self.fall_back(self.deadline_reason()),
             Some((_, Why::Doubt(_))) => self.send_again_in_doubt(),
-            Some((_, Why::Send(message))) => self.start(message, readiness),
-            Some((_, Why::Answer(message))) => self.interrupt(|open| open.ordinal == message),
+            Some((_, Why::Send(message))) => self.start(message, readiness, runner),
+            Some((_, Why::Answer(message))) => self.interrupt(|of, _| of.ordinal == message),
             None => Vec::new(),
         }
     }
@@ -137,11 +137,12 @@ impl Rules<'_> {
         }
     }
 
-    fn start(&self, ordinal: Ordinal, readiness: Readiness) -> Vec<Fact> {
+    fn start(&self, ordinal: Ordinal, readiness: Readiness, runner: Runner) -> Vec<Fact> {
         let Some(message) = self.verification.message(ordinal) else { return Vec::new() };
         match readiness {
             Readiness::Ready => {
-                vec![Fact::SendStarted { message: ordinal, attempt: message.attempts.saturating_add(1) }]
+                let attempt = message.attempts.saturating_add(1);
+                vec![Fact::SendStarted { message: ordinal, attempt, runner }]
             }
             Readiness::Throttled => Vec::new(),
             Readiness::BreakerOpen => {
@@ -244,15 +245,16 @@ impl Rules<'_> {
         Fact::SendInDoubt { message: message.ordinal, attempt: message.attempts, error, settle_by }
     }
 
-    /// The attempts under way of these messages will never get an outcome.
-    fn interrupt(&self, which: impl Fn(&Message) -> bool) -> Vec<Fact> {
+    /// Puts the chosen attempts in progress in doubt: their outcome never arrives.
+    fn interrupt(&self, which: impl Fn(&Message, OpenAttempt) -> bool) -> Vec<Fact> {
         let interrupted = DeliveryError {
             code: "interrupted".to_owned(),
             title: "twotick stopped while the request was under way".to_owned(),
             class: ErrorClass::InDoubt,
         };
-        let open = self.verification.messages.iter().filter(|message| message.open_attempt.is_some());
-        open.filter(|message| which(message))
+        let messages = self.verification.messages.iter();
+        messages
+            .filter(|message| message.open_attempt.is_some_and(|open| which(message, open)))
             .map(|message| self.in_doubt(message, interrupted.clone()))
             .collect()
     }

@@ -113,8 +113,8 @@ fn wants(verification: &Verification) -> impl Iterator<Item = (Timestamp, Why)> 
     let waiting = matches!(verification.phase, Phase::Pending(Stage::Waiting { .. }));
     let current = verification.messages.len().checked_sub(1);
     let of_messages = verification.messages.iter().enumerate().filter_map(move |(index, message)| {
-        if let Some(started_at) = message.open_attempt {
-            return Some((started_at + ANSWER_LIMIT, Why::Answer(message.ordinal)));
+        if let Some(open) = message.open_attempt {
+            return Some((open.started_at + ANSWER_LIMIT, Why::Answer(message.ordinal)));
         }
         match message.progress {
             Progress::Queued { not_before } if pending => Some((not_before, Why::Send(message.ordinal))),

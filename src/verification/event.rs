@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::command::Request;
 use super::compact;
 use super::values::{
-    ChannelName, DeliveryError, ErrorClass, NumberIndex, Ordinal, ProviderRef, ReportStatus, Sealed,
-    Timestamp, UserName,
+    ChannelName, DeliveryError, ErrorClass, NumberIndex, Ordinal, ProviderRef, ReportStatus, Runner,
+    Sealed, Timestamp, UserName,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,9 @@ pub enum Fact {
         message: Ordinal,
         #[n(1)]
         attempt: u16,
+        /// The runner that sends the request.
+        #[n(2)]
+        runner: Runner,
     },
     #[n(3)]
     SendAccepted {
@@ -347,7 +350,7 @@ pub enum Effect {
 /// The one place where an event turns into something outside.
 pub fn effect(event: &Event) -> Option<Effect> {
     match &event.fact {
-        Fact::SendStarted { message, attempt } => {
+        Fact::SendStarted { message, attempt, .. } => {
             Some(Effect::Submit { message: *message, attempt: *attempt })
         }
         Fact::SendRefused { message, error, .. }

@@ -10,7 +10,7 @@ use super::command::Request;
 use super::event::{Event, Fact, FallbackReason, Occasion, Standing};
 use super::policy::Policy;
 use super::values::{
-    ChannelName, DeliveryError, MessageId, NumberIndex, Ordinal, ProviderRef, ReportStatus, Timestamp,
+    ChannelName, DeliveryError, MessageId, NumberIndex, Ordinal, ProviderRef, ReportStatus, Runner, Timestamp,
     VerificationId,
 };
 
@@ -118,8 +118,8 @@ pub struct Message {
     pub progress: Progress,
     /// Requests made for it so far.
     pub attempts: u16,
-    /// Since when an attempt is under way whose outcome is not known.
-    pub open_attempt: Option<Timestamp>,
+    /// The attempt whose outcome is not known yet. `None`: no request is in progress.
+    pub open_attempt: Option<OpenAttempt>,
     pub provider_ref: Option<ProviderRef>,
     pub queued_at: Timestamp,
     pub accepted_at: Option<Timestamp>,
@@ -132,6 +132,14 @@ pub struct Message {
     /// Delivered after its step had already fallen back.
     pub late: bool,
     pub stale_reports: u8,
+}
+
+/// A request that was started and has no outcome yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenAttempt {
+    pub started_at: Timestamp,
+    /// The runner that sends the request. While it lives, it reports the outcome.
+    pub runner: Runner,
 }
 
 /// `queued < sending < in doubt < accepted < sent < failed < delivered < read`, and `dropped` beside them.
@@ -207,6 +215,11 @@ impl Verification {
             Phase::Pending(Stage::Waiting { fallback_at }) => fallback_at,
             Phase::Pending(Stage::Delivered | Stage::GaveUp) | Phase::Ended { .. } => None,
         }
+    }
+
+    /// The runners of all attempts in progress, each once, in ascending order.
+    pub fn runners(&self) -> BTreeSet<Runner> {
+        self.messages.iter().filter_map(|message| message.open_attempt).map(|open| open.runner).collect()
     }
 
     fn message_mut(&mut self, ordinal: Ordinal) -> Option<&mut Message> {
@@ -379,12 +392,12 @@ fn apply(verification: &mut Verification, at: Timestamp, fact: &Fact) {
                 *stage = Stage::Waiting { fallback_at: *fallback_at };
             }
         }
-        Fact::SendStarted { message, attempt } => {
+        Fact::SendStarted { message, attempt, runner } => {
             verification.last_send_at = at;
             if let Some(message) = verification.message_mut(*message) {
                 message.progress = Progress::Sending;
                 message.attempts = *attempt;
-                message.open_attempt = Some(at);
+                message.open_attempt = Some(OpenAttempt { started_at: at, runner: *runner });
             }
         }
         Fact::SendAccepted { message, provider_ref, aliases, .. } => {

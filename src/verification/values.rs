@@ -132,6 +132,12 @@ pub struct MessageId(u128);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId(u128);
 
+/// A process that sends requests to providers, named by its epoch: a number that the store increases durably each time a
+/// process begins to work with it. No two processes that ever worked with one store share an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Runner(pub u64);
+
 /// Position of a message within its verification, from 1 to 63.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
