@@ -11,8 +11,8 @@ use minicbor::encode::{Encode, Encoder, Error as Unwritable, Write};
 use super::command::Request;
 use super::policy::PolicyHash;
 use super::values::{
-    AppName, ChannelName, MessageId, NumberIndex, Ordinal, ProviderRef, Runner, Sealed, Timestamp,
-    UserName, VerificationId,
+    AppName, ChannelName, MessageId, NumberIndex, Ordinal, ProviderRef, Runner, Sealed, Timestamp, UserName,
+    VerificationId,
 };
 
 macro_rules! written_as {

@@ -9,8 +9,8 @@ use super::due::{Why, ripe};
 use super::event::{AbandonReason, Aim, Event, Fact, FallbackReason, Occasion, OperatorAction, Standing};
 use super::policy::{OnDoubt, Policy};
 use super::state::{
-    ALIASES_KEPT, Ending, Message, OpenAttempt, Phase, Progress, REPLIES_KEPT, STALE_REPORTS_KEPT, Stage, State,
-    Verification,
+    ALIASES_KEPT, Ending, Message, OpenAttempt, Phase, Progress, REPLIES_KEPT, STALE_REPORTS_KEPT, Stage,
+    State, Verification,
 };
 use super::values::{
     ChannelName, DeliveryError, ErrorClass, KnownAs, NumberIndex, Ordinal, Outcome, ProviderRef, Report,

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::command::Request;
 use super::compact;
 use super::values::{
-    ChannelName, DeliveryError, ErrorClass, NumberIndex, Ordinal, ProviderRef, ReportStatus, Runner,
-    Sealed, Timestamp, UserName,
+    ChannelName, DeliveryError, ErrorClass, NumberIndex, Ordinal, ProviderRef, ReportStatus, Runner, Sealed,
+    Timestamp, UserName,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use super::command::Request;
 use super::event::{Event, Fact, FallbackReason, Occasion, Standing};
 use super::policy::Policy;
 use super::values::{
-    ChannelName, DeliveryError, MessageId, NumberIndex, Ordinal, ProviderRef, ReportStatus, Runner, Timestamp,
-    VerificationId,
+    ChannelName, DeliveryError, MessageId, NumberIndex, Ordinal, ProviderRef, ReportStatus, Runner,
+    Timestamp, VerificationId,
 };
 
 /// Stale reports of one message that are written down; after that they are only counted.

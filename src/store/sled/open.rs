@@ -540,7 +540,8 @@ impl Disk {
     /// The runner that this process is: its epoch is one more than that of the process before, and durable.
     pub fn next_runner(&self) -> Result<Runner, OpenError> {
         let row = self.get(&keys::EPOCH);
-        let last = row.and_then(|row| row.map(|row| record::decode::<Runner>(&keys::EPOCH, &row)).transpose());
+        let last =
+            row.and_then(|row| row.map(|row| record::decode::<Runner>(&keys::EPOCH, &row)).transpose());
         let Runner(last) = last.map_err(|error| self.unreadable(&error))?.unwrap_or(Runner(0));
         let runner = Runner(last.saturating_add(1));
         let mut facts = ::sled::Batch::default();
