@@ -1,9 +1,9 @@
-//! The only holder of keys: derives codes, seals and opens personal data, and computes the blind index by which a number is
-//! found.
+//! The only holder of keys: derives codes, seals and opens personal data, and computes the blind index by which a
+//! number is found.
 //!
-//! Hashes by which things are recognised for the whole life of a store come from one master key of 32 bytes. Data that must
-//! be forgotten do not depend on it alone: personal data are sealed under a random key of their day, codes come from a
-//! random key of their minute (`ring`). A [`KeyStore`] keeps those keys; they are destroyed in time.
+//! Hashes by which things are recognised for the whole life of a store come from one master key of 32 bytes. Data that
+//! must be forgotten do not depend on it alone: personal data are sealed under a random key of their day, codes come
+//! from a random key of their minute (`ring`). A [`KeyStore`] keeps those keys; they are destroyed in time.
 
 mod file;
 mod keys;
@@ -185,8 +185,8 @@ impl Vault {
         if verification.erased { Err(CannotOpen::Removed) } else { self.open_person(&verification.request) }
     }
 
-    /// Seals the reason that a member of the staff gave at `at` for an action on this verification of `number`: such notes
-    /// contain personal data.
+    /// Seals the reason that a member of the staff gave at `at` for an action on this verification of `number`: such
+    /// notes contain personal data.
     pub fn seal_reason(
         &self,
         id: VerificationId,
@@ -239,8 +239,8 @@ impl Vault {
         }
     }
 
-    /// Seals personal data for one place under the key of the day of `at`. With a `number`, forgetting the number destroys
-    /// the means to open them. Blocks when the first key of a day is made.
+    /// Seals personal data for one place under the key of the day of `at`. With a `number`, forgetting the number
+    /// destroys the means to open them. Blocks when the first key of a day is made.
     pub fn seal_personal(
         &self,
         at: Timestamp,
@@ -287,7 +287,8 @@ impl Vault {
         clear.map(Zeroizing::new).map_err(|_| CannotOpen::Damaged)
     }
 
-    /// Makes the keys of the next minute and day shortly before they are needed, if the present ones are in use. Blocks.
+    /// Makes the keys of the next minute and day shortly before they are needed, if the present ones are in use.
+    /// Blocks.
     pub fn prepare(&self, now: Timestamp) -> Result<(), CannotSeal> {
         self.minutes.prepare(now, AHEAD)?;
         self.days.prepare(now, AHEAD)
@@ -298,14 +299,15 @@ impl Vault {
         self.minutes.forget_slots(earlier(now, CODE_LIFE))
     }
 
-    /// Destroys the keys of the days that ended until `before`; returns their number. Data sealed on those days cannot be
-    /// opened any more, in no file and no backup. Blocks.
+    /// Destroys the keys of the days that ended until `before`; returns their number. Data sealed on those days cannot
+    /// be opened any more, in no file and no backup. Blocks.
     pub fn forget_days(&self, before: Timestamp) -> io::Result<usize> {
         self.days.forget_slots(before)
     }
 
-    /// Destroys the leaves of a person in these day keys; `names` are all blind indexes of the person. Data sealed for them
-    /// cannot be opened any more, in no file and no backup. Returns the number of keys that had such a leaf. Blocks.
+    /// Destroys the leaves of a person in these day keys; `names` are all blind indexes of the person. Data sealed for
+    /// them cannot be opened any more, in no file and no backup. Returns the number of keys that had such a leaf.
+    /// Blocks.
     pub fn forget_person(&self, names: &[NumberIndex], keys: &BTreeSet<KeyId>) -> io::Result<usize> {
         let leaves: Vec<Leaf> = names.iter().map(|&name| Leaf::of(name)).collect();
         self.days.forget_leaves(&leaves, keys)

@@ -1,6 +1,6 @@
 //! The key rings as files in the data folder, for the embedded store: one process at a time, which the lock on the data
-//! folder ensures. They are kept beside the store and never in it, because the store's log and its backups hold on to what
-//! was removed. A file is replaced whole, and the bytes that it held before are overwritten.
+//! folder ensures. They are kept beside the store and never in it, because the store's log and its backups hold on to
+//! what was removed. A file is replaced whole, and the bytes that it held before are overwritten.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};

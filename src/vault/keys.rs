@@ -1,7 +1,7 @@
-//! Storage of the vault's key rings, behind a seam: the vault seals a ring whole and a [`KeyStore`] keeps the sealed bytes
-//! under a version. Every change of a ring (a new key, a destroyed key, a number's leaf given up) is one
-//! [`KeyStore::replace`]. So a backend cannot mix up keys, and two processes that change one ring at the same time cannot
-//! undo each other's change.
+//! Storage of the vault's key rings, behind a seam: the vault seals a ring whole and a [`KeyStore`] keeps the sealed
+//! bytes under a version. Every change of a ring (a new key, a destroyed key, a number's leaf given up) is one
+//! [`KeyStore::replace`]. So a backend cannot mix up keys, and two processes that change one ring at the same time
+//! cannot undo each other's change.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -62,9 +62,9 @@ pub trait KeyStore: Send + Sync {
     /// The ring as it is stored now.
     fn load(&self, ring: RingName) -> Result<Stored, KeysError>;
 
-    /// Replaces the ring if its version is still `seen`. The new bytes are durable, whole or not at all, when this returns
-    /// `Done`; the version is `seen + 1` then. The bytes before are destroyed as far as the medium allows: the keys that
-    /// they held must not come back. After an error either version may be the stored one.
+    /// Replaces the ring if its version is still `seen`. The new bytes are durable, whole or not at all, when this
+    /// returns `Done`; the version is `seen + 1` then. The bytes before are destroyed as far as the medium allows: the
+    /// keys that they held must not come back. After an error either version may be the stored one.
     fn replace(&self, ring: RingName, seen: Version, sealed: &[u8]) -> io::Result<Replaced>;
 
     /// The newest version that this process knows of. Never blocks: it is asked each time a key is used. A backend that

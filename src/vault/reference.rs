@@ -1,5 +1,5 @@
-//! Providers' ids of messages. An id of Meta contains the phone number in base 64, so it is hidden before it reaches the
-//! store: a keyed hash recognises it, and beside the hash stands the id itself, sealed.
+//! Providers' ids of messages. An id of Meta contains the phone number in base 64, so it is hidden before it reaches
+//! the store: a keyed hash recognises it, and beside the hash stands the id itself, sealed.
 
 use super::{CannotSeal, Vault};
 use crate::verification::values::{NumberIndex, ProviderRef, Timestamp, VerificationId};
@@ -10,7 +10,8 @@ const PREFIX: &str = "wamid.";
 const SHORTEST: usize = 24;
 
 impl Vault {
-    /// The id in the form that may be stored: hidden if it could contain the number. It is recognised but cannot be shown.
+    /// The id in the form that may be stored: hidden if it could contain the number. It is recognised but cannot be
+    /// shown.
     pub fn hidden_ref(&self, reference: ProviderRef) -> ProviderRef {
         if names_a_person(&reference) {
             ProviderRef::hidden(self.ref_tag(&reference), None)
@@ -19,7 +20,8 @@ impl Vault {
         }
     }
 
-    /// As [`Vault::hidden_ref`], with the sealed id, so that it can be shown as long as personal data of `number` are kept.
+    /// As [`Vault::hidden_ref`], with the sealed id, so that it can be shown as long as personal data of `number` are
+    /// kept.
     pub fn sealed_ref(
         &self,
         id: VerificationId,

@@ -1,10 +1,10 @@
-//! Keys with an end. Each key belongs to a span of time, a *slot*, and is destroyed some time after it: then nobody can open
-//! what was sealed under it, with the master key or without, in no file and no backup. One number can be forgotten earlier
-//! (`tree`).
+//! Keys with an end. Each key belongs to a span of time, a *slot*, and is destroyed some time after it: then nobody can
+//! open what was sealed under it, with the master key or without, in no file and no backup. One number can be forgotten
+//! earlier (`tree`).
 //!
-//! The rules hold whichever [`KeyStore`] keeps the ring: a key is durable before its first use; each change is decided on the
-//! newest version of the ring, so that of two processes that need a key for one slot both use the one that was stored first,
-//! and a destroyed key or leaf never comes back.
+//! The rules hold whichever [`KeyStore`] keeps the ring: a key is durable before its first use; each change is decided
+//! on the newest version of the ring, so that of two processes that need a key for one slot both use the one that was
+//! stored first, and a destroyed key or leaf never comes back.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -74,8 +74,8 @@ impl Ring {
         Ok(ring)
     }
 
-    /// The secret to seal something at `at` with, and the name of its key. For the first use of a slot, and after the number
-    /// was forgotten in it, a new key is made: that blocks until it is durable.
+    /// The secret to seal something at `at` with, and the name of its key. For the first use of a slot, and after the
+    /// number was forgotten in it, a new key is made: that blocks until it is durable.
     pub fn to_seal(&self, at: Timestamp, leaf: Leaf) -> Result<(KeyId, Secret), CannotSeal> {
         let since = self.slot_of(at);
         self.catch_up();
@@ -108,8 +108,8 @@ impl Ring {
         key.leaf(leaf)
     }
 
-    /// Makes the key of the next slot if that begins within `ahead` and the present slot has a key: then nobody waits for it
-    /// later. Blocks.
+    /// Makes the key of the next slot if that begins within `ahead` and the present slot has a key: then nobody waits
+    /// for it later. Blocks.
     pub fn prepare(&self, now: Timestamp, ahead: Duration) -> Result<(), CannotSeal> {
         let (this, next) = (self.slot_of(now), self.slot_of(now + ahead));
         let has_key = |since| self.with_keys(|keys| keys.iter().any(|key| key.since == since));
@@ -194,8 +194,8 @@ impl Ring {
         ask(&self.cached.read().unwrap_or_else(PoisonError::into_inner).keys.keys)
     }
 
-    /// Loads the ring where the store knows of a newer version. Where that fails the keys in memory stay in use: a key that is
-    /// only in the newer version counts as removed until then.
+    /// Loads the ring where the store knows of a newer version. Where that fails the keys in memory stay in use: a key
+    /// that is only in the newer version counts as removed until then.
     fn catch_up(&self) {
         let is_newest = || {
             let version = self.cached.read().unwrap_or_else(PoisonError::into_inner).version;
@@ -230,8 +230,8 @@ impl Ring {
         *self.cached.write().unwrap_or_else(PoisonError::into_inner) = newest;
     }
 
-    /// Decides a change on the newest version of the ring. The result is used only once the change is durable; where another
-    /// process was faster, its version is loaded and the change is decided again.
+    /// Decides a change on the newest version of the ring. The result is used only once the change is durable; where
+    /// another process was faster, its version is loaded and the change is decided again.
     fn change<T>(&self, decide: impl Fn(&mut Keys) -> Edit<T>) -> io::Result<T> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..MOST_RACES {

@@ -1,8 +1,8 @@
 //! A key from which one number can be forgotten before the whole key is. A key is the root of a tree (after Goldreich,
-//! Goldwasser and Micali, "How to construct random functions", 1986): each node is a secret, its four children are hashes
-//! of it, and the leaf at which a number's blind index ends seals the data of that number. To forget a number, the nodes on
-//! the way to its leaf are destroyed and the children beside that way are kept instead. All other leaves stay as they were,
-//! so nothing has to be sealed again.
+//! Goldwasser and Micali, "How to construct random functions", 1986): each node is a secret, its four children are
+//! hashes of it, and the leaf at which a number's blind index ends seals the data of that number. To forget a number,
+//! the nodes on the way to its leaf are destroyed and the children beside that way are kept instead. All other leaves
+//! stay as they were, so nothing has to be sealed again.
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -14,8 +14,9 @@ use crate::verification::values::{NumberIndex, Timestamp};
 pub type KeyId = [u8; 8];
 pub type Secret = Zeroizing<[u8; 32]>;
 
-/// Steps from the root to a leaf; each takes two bits of the blind index. With 48 bits, two of ten million numbers of one
-/// slot share a leaf with a probability of one in six, and a forgotten number takes another one with it once in 28 million.
+/// Steps from the root to a leaf; each takes two bits of the blind index. With 48 bits, two of ten million numbers of
+/// one slot share a leaf with a probability of one in six, and a forgotten number takes another one with it once in 28
+/// million.
 const LEVELS: u8 = 24;
 const BITS: u32 = 48;
 

@@ -7,8 +7,8 @@ use super::{CannotOpen, CannotSeal, Vault};
 use crate::excerpt;
 use crate::verification::values::{ChannelName, NumberIndex, Sealed, Timestamp};
 
-/// Bytes of JSON that are kept of an inbound message: some 10,000 ASCII letters, or 3,300 of a script with three bytes a
-/// letter. Less than the largest record of the store.
+/// Bytes of JSON that are kept of an inbound message: some 10,000 ASCII letters, or 3,300 of a script with three bytes
+/// a letter. Less than the largest record of the store.
 const CONTENT_BYTES: usize = 10 * 1024;
 
 /// The sealed part of an inbound message.
@@ -29,8 +29,8 @@ pub struct InboundContent {
 }
 
 impl InboundContent {
-    /// Seals the content for `place`, as data of `number` that arrived at `at`. At most 10 KiB are kept: a longer text is
-    /// cut.
+    /// Seals the content for `place`, as data of `number` that arrived at `at`. At most 10 KiB are kept: a longer text
+    /// is cut.
     pub fn seal(
         self,
         vault: &Vault,

@@ -1,5 +1,5 @@
-//! How the values of the core are written in few bytes: CBOR (RFC 8949), with numbers in place of names. Those numbers
-//! stand in stores that exist, so they are only added to, as names are. What is read is checked as where it came in.
+//! The compact encoding of the core's values: CBOR (RFC 8949) with numbers instead of names. The numbers are part of
+//! the stored format. Decoding checks the same bounds as parsing.
 
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ written_as!(UserName, &str, |name| name.as_str(), |name| UserName::parse(name).o
 written_as!(ChannelName, &str, |name| name.as_str(), |name| Some(ChannelName::new(name)));
 written_as!(AppName, &str, |name| name.as_str(), |name| Some(AppName::new(name)));
 
-/// A hidden one as bytes, which are a quarter fewer than its text.
+/// A hidden id is encoded as bytes, a quarter fewer than its text.
 impl<C> Encode<C> for ProviderRef {
     fn encode<W: Write>(&self, encoder: &mut Encoder<W>, _: &mut C) -> Result<(), Unwritable<W::Error>> {
         match self.to_hidden_bytes() {
@@ -75,7 +75,7 @@ impl<'b, C> Decode<'b, C> for ProviderRef {
     }
 }
 
-/// For a field that is shared in memory.
+/// The encoding of a field that is shared in memory.
 pub mod shared {
     use super::*;
 

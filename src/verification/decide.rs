@@ -1,5 +1,5 @@
-//! The rules. From a state, the policy that was applied to it, a command and the time: the events that follow, or
-//! why none do. `Ok` and empty means "already so"; `Err` means that the caller was wrong.
+//! The rules: which events follow from a state, its policy, a command and the time. An empty `Ok` means "already so";
+//! `Err` means that the caller was wrong.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use super::values::{
     ReportStatus, Runner, Sealed, Timestamp, UserName,
 };
 
-/// The first wait before a message is tried again; each further one is twice as long.
+/// The wait before the first retry of a message; it doubles with each further one.
 const FIRST_RETRY_AFTER: Duration = Duration::from_millis(500);
-/// No wait is longer than this unless the provider asks for it: a code is worth little after a minute.
+/// The longest wait, unless the provider asks for a longer one: a code is worth little after a minute.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
 pub fn decide(
@@ -73,7 +73,7 @@ fn queued(
         step: u8::try_from(step).ok()?,
         channel: chosen.channel.clone(),
         occasion,
-        // A deadline past the expiry never comes.
+        // The verification ends before a deadline past its expiry.
         fallback_at: chosen.deliver_within.map(|within| now + within).filter(|&at| at < expires_at),
     })
 }
@@ -107,7 +107,7 @@ impl Rules<'_> {
         }
     }
 
-    /// Does one thing that is due, if anything is; a tick too early or too late finds nothing to do.
+    /// Handles one deadline that has passed, if any. A tick that comes too early, too late or twice changes nothing.
     fn tick(&self, readiness: Readiness, runner: Runner) -> Vec<Fact> {
         match ripe(self.state, readiness, self.now) {
             Some((_, Why::Expiry)) => vec![Fact::Expired],
@@ -119,7 +119,7 @@ impl Rules<'_> {
         }
     }
 
-    /// Nobody knows whether a message in doubt was sent at all: that is told apart from one that was, in vain.
+    /// A message in doubt may not have been sent at all, so its deadline has a reason of its own.
     fn deadline_reason(&self) -> FallbackReason {
         match self.verification.current().map(|message| message.progress) {
             Some(Progress::InDoubt { .. }) => FallbackReason::InDoubt,
@@ -204,7 +204,7 @@ impl Rules<'_> {
         facts
     }
 
-    /// When a message that was refused for now is tried again; `None` where that would be too late.
+    /// When a message with a temporary error is retried; `None`: not in time.
     fn retry_at(
         &self,
         message: &Message,
@@ -225,7 +225,7 @@ impl Rules<'_> {
                 self.verification.expires_at
             }
         };
-        // A provider that always asks for no wait at all must not be asked without end.
+        // A provider that asks for no wait must not cause a busy loop.
         let wait = retry_after
             .map_or_else(|| backoff(message.attempts, jitter), |wished| wished.max(FIRST_RETRY_AFTER));
         let at = self.now + wait;
@@ -288,13 +288,13 @@ impl Rules<'_> {
         Ok(facts)
     }
 
-    /// Those of which nothing was heard yet. A number that ends otherwise than the one that the app gave is a mistake of
-    /// the provider's, and two people would become one by it.
-    fn new_aliases(&self, told: &[KnownAs]) -> Vec<NumberIndex> {
+    /// The aliases that are not known yet. A number with another end than the number from the app is an error of the
+    /// provider and is left out, or it would merge two people.
+    fn new_aliases(&self, reported: &[KnownAs]) -> Vec<NumberIndex> {
         let request = &self.verification.request;
         let mut new: Vec<NumberIndex> = Vec::new();
-        for &KnownAs { index, tail } in told {
-            let is_theirs = tail.zip(request.tail).is_none_or(|(told, asked)| told == asked);
+        for &KnownAs { index, tail } in reported {
+            let is_theirs = tail.zip(request.tail).is_none_or(|(reported, requested)| reported == requested);
             let known = &self.verification.aliases;
             let is_new = index != request.number && !known.contains(&index) && !new.contains(&index);
             if is_theirs && is_new && known.len() + new.len() < ALIASES_KEPT {
@@ -304,8 +304,8 @@ impl Rules<'_> {
         new
     }
 
-    /// After an approval a wrong code still counts, so that nobody finds the right one by trying. At `max_checks` the
-    /// comparison no longer matters ([`Verification::may_compare`]).
+    /// After an approval wrong codes still count, so that trying does not find the right one. From `max_checks` on
+    /// nothing is compared ([`Verification::may_compare`]).
     fn check(&self, comparison: Comparison) -> Vec<Fact> {
         match self.verification.phase {
             Phase::Pending(_) => {}
@@ -384,7 +384,7 @@ impl Rules<'_> {
         }
     }
 
-    /// What is already so needs nobody to do it, and is nobody's doing.
+    /// An action without an effect is not recorded as an action.
     fn by_operator(
         &self,
         by: &UserName,
@@ -424,7 +424,7 @@ impl Rules<'_> {
         }
     }
 
-    /// On to the step after the current one, or, past the last, nothing more to try.
+    /// Starts the step after the current one, or gives up after the last.
     fn fall_back(&self, reason: FallbackReason) -> Vec<Fact> {
         let Some(current) = self.verification.current() else { return vec![Fact::GaveUp] };
         let step = self.step_after(current);
@@ -456,14 +456,14 @@ impl Rules<'_> {
         self.verification.current().is_some_and(|current| current.ordinal == message.ordinal)
     }
 
-    /// Whether the verification still hangs on this message, so that its failure starts the next step.
+    /// Whether a failure of this message starts the next step.
     fn decides_the_step(&self, message: &Message) -> bool {
         self.is_current(message)
             && matches!(self.verification.phase, Phase::Pending(Stage::Waiting { .. }))
             && self.now < self.verification.expires_at
     }
 
-    /// Whether, beside that, no report came before the outcome of the attempt: a report knows better.
+    /// As [`Rules::decides_the_step`], and no report came before the outcome: a report is more reliable.
     fn hangs_on_the_outcome(&self, message: &Message) -> bool {
         self.decides_the_step(message) && message.progress == Progress::Sending
     }
@@ -482,7 +482,7 @@ fn fell_back(from: &Message, to_step: usize, reason: FallbackReason) -> Fact {
     Fact::FellBack { message: from.ordinal, to_step: u8::try_from(to_step).unwrap_or(u8::MAX), reason }
 }
 
-/// 0.5 s · 2ⁿ, of which the jitter takes away up to a fifth.
+/// 0.5 s · 2ⁿ, shortened by up to a fifth by the jitter.
 fn backoff(attempts: u16, jitter: Jitter) -> Duration {
     let doublings = u32::from(attempts.saturating_sub(1)).min(16);
     let wait = (FIRST_RETRY_AFTER * 2_u32.pow(doublings)).min(LONGEST_RETRY);
