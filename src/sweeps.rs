@@ -53,8 +53,8 @@ pub struct Sweeps {
     pub templates: Vec<NeededTemplate>,
     pub metrics: PrometheusHandle,
     complaints: Mutex<BTreeSet<(ChannelName, String, String)>>,
-    /// Until then nothing is forgotten but what codes came from.
-    hesitates_until: Timestamp,
+    /// Until then only keys of codes are destroyed, in case the clock is wrong.
+    retention_paused_until: Timestamp,
     stopping: AtomicBool,
 }
 
@@ -85,7 +85,7 @@ impl Sweeps {
         templates: Vec<NeededTemplate>,
         metrics: PrometheusHandle,
     ) -> Self {
-        let hesitates_until = hesitation(&vault, clock.now());
+        let retention_paused_until = retention_pause(&vault, clock.now());
         let (complaints, stopping) = (Mutex::default(), AtomicBool::new(false));
         Self {
             store,
@@ -96,7 +96,7 @@ impl Sweeps {
             templates,
             metrics,
             complaints,
-            hesitates_until,
+            retention_paused_until,
             stopping,
         }
     }
@@ -115,7 +115,7 @@ impl Sweeps {
     /// minutes, and whatever clock is right has ended them: their keys never wait.
     pub async fn keys(&self) -> io::Result<usize> {
         let (vault, now, keep) = (Arc::clone(&self.vault), self.clock.now(), self.keep.retention.personal);
-        let hesitates = now < self.hesitates_until;
+        let is_paused = now < self.retention_paused_until;
         let work = move || -> io::Result<usize> {
             if let Err(error) = vault.prepare(now) {
                 tracing::error!("{error}");
@@ -124,7 +124,7 @@ impl Sweeps {
                 tracing::warn!(%error, "it cannot be noted that the keys are in use");
             }
             let codes = vault.forget_codes(now)?;
-            if hesitates {
+            if is_paused {
                 return Ok(codes);
             }
             let days = vault.forget_days(now - keep)?;
@@ -142,7 +142,7 @@ impl Sweeps {
     /// Forgets what is older than it is to be kept. How many verifications went.
     pub async fn retention(&self) -> Result<usize, StoreError> {
         let now = self.clock.now();
-        if now < self.hesitates_until {
+        if now < self.retention_paused_until {
             return Ok(0);
         }
         let Retention { personal, timelines, audit } = self.keep.retention;
@@ -274,7 +274,7 @@ const MISSING: &str = "MISSING";
 /// What is forgotten does not come back, and a machine may start with a clock that is years ahead. So where the server
 /// seems to have been away for long, somebody has a day to notice. A server that ran all the time and had nothing to do
 /// was not away.
-fn hesitation(vault: &Vault, now: Timestamp) -> Timestamp {
+fn retention_pause(vault: &Vault, now: Timestamp) -> Timestamp {
     const LONG: Duration = Duration::from_secs(7 * 24 * 60 * 60);
     const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
     match vault.last_use() {

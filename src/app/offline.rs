@@ -6,7 +6,6 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::KEYS;
 use super::asked::{AskError, Running};
 use super::custody::KeyLoss;
 use super::door::EraseRequest;
@@ -14,6 +13,7 @@ use super::erase::{EraseError, Erased, Unreadable, erase};
 use super::folder::{FolderError, Purpose, as_owner, check_reach, data_path};
 use super::lost::{Count, Expected};
 use super::master_key::{self, KeyError};
+use super::{KEYS, key_files};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::dump::{
@@ -199,10 +199,10 @@ pub fn vault_of_data(config: &Config, path: &Path) -> Result<Vault, OfflineError
     if !path.join("db").try_exists().map_err(io)? {
         return Err(OpenError::Missing { path: path.to_owned() }.into());
     }
-    Ok(Vault::with_keys(&*master_key::load(&config.keys.master, path)?, &path.join(KEYS))?)
+    Ok(Vault::with_keys(&*master_key::load(&config.keys.master, path)?, key_files(path))?)
 }
 
 /// Of data that are brought here: with the keys that were put back before.
 fn vault_put_back(config: &Config, path: &Path) -> Result<Vault, OfflineError> {
-    Ok(Vault::with_keys(&*master_key::put_back(&config.keys.master, path)?, &path.join(KEYS))?)
+    Ok(Vault::with_keys(&*master_key::put_back(&config.keys.master, path)?, key_files(path))?)
 }

@@ -382,7 +382,8 @@ fn idempotency_key(
     Ok(Some(shared.vault.fingerprint("idempotency key", of_app.as_bytes())))
 }
 
-/// Marks an idempotency key as under way for as long as it lives.
+/// Marks an idempotency key as in progress for as long as it lives. Per process: of two requests with one key at two
+/// processes on one store, the slower one finds the stored record and replays its answer.
 struct UnderWay<'a> {
     keys: &'a Mutex<HashSet<[u8; 16]>>,
     key: [u8; 16],

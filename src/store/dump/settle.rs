@@ -42,7 +42,9 @@ pub fn settle(events: &mut Vec<Event>, policies: &Policies, now: Timestamp) -> R
     let (was_pending, is_over) = (verification.is_pending(), now >= verification.expires_at);
     // A check of an expired verification does nothing but expire it.
     let ending = if is_over { Command::Check(Comparison::Differ) } else { Command::Cancel };
-    for command in [Command::Interrupt, ending] {
+    // The processes that wrote the dump have no part in this store.
+    let interrupts = verification.runners().into_iter().map(|gone| Command::Interrupt { gone });
+    for command in interrupts.chain([ending]).collect::<Vec<_>>() {
         // A verification that has ended refuses.
         if let Ok(more) = step(&mut state, policy, &command, now) {
             events.extend(more);

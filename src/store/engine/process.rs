@@ -9,7 +9,7 @@ use super::inflow::Writers;
 use crate::store::by_id::ById;
 use crate::verification::State;
 use crate::verification::state::{Message, Progress};
-use crate::verification::values::{AppName, ChannelName, Timestamp, VerificationId};
+use crate::verification::values::{AppName, ChannelName, Runner, Timestamp, VerificationId};
 
 /// The same alert of the same channel is raised once in this time.
 const ALERT_AGAIN_AFTER: Duration = Duration::from_secs(60);
@@ -24,8 +24,10 @@ pub enum Agenda {
     Rested,
 }
 
-/// Per process, not per store.
+/// Per process: another process on the same store has its own rates and breakers, and raises an alert once more.
 pub struct Process {
+    /// This process, as the attempts that it starts name it.
+    pub runner: Runner,
     pub gates: Gates,
     pub writers: Writers,
     pub alerts_told: AlertsTold,
@@ -39,10 +41,12 @@ pub struct Process {
 impl Process {
     /// `rates` in messages a second; `due` are the live verifications.
     pub fn new(
+        runner: Runner,
         rates: &BTreeMap<ChannelName, u32>,
         due: impl Iterator<Item = (Timestamp, VerificationId)>,
     ) -> Self {
         Self {
+            runner,
             gates: Gates::new(rates),
             writers: Writers::default(),
             alerts_told: AlertsTold::default(),

@@ -248,7 +248,8 @@ impl<'a, L: Lookup> Turn<'a, L> {
             },
             Why::Expiry | Why::Deadline | Why::Doubt(_) | Why::Answer(_) => Readiness::Ready,
         };
-        let served = self.run(id, &Command::Tick(readiness))?.is_ok_and(|events| !events.is_empty());
+        let tick = Command::Tick { readiness, runner: self.process.runner };
+        let served = self.run(id, &tick)?.is_ok_and(|events| !events.is_empty());
         if served && why == Why::Deadline {
             self.deadlines.push(at);
         }

@@ -17,6 +17,7 @@ use super::table::{Disk, Rows, Table};
 use super::{Limits, dump};
 use crate::failpoint;
 use crate::store::StoreError;
+use crate::verification::values::Runner;
 
 /// The layout of rows and log that this version reads and writes.
 pub const STORE_FORMAT: u32 = 3;
@@ -99,6 +100,20 @@ impl Folder {
             Some(INDEX_VERSION) => Ok(self),
             Some(_) | None => Err(OpenError::Unindexed { path: path.clone() }),
         }
+    }
+
+    /// The runner that this process is: its epoch is one more than that of the process before, and durable.
+    pub fn next_runner(&mut self) -> Result<Runner, OpenError> {
+        let table = &mut self.replayed.table;
+        guarded(&self.path, || {
+            let row = table.get(&keys::EPOCH)?;
+            let last = row.map(|row| record::decode::<Runner>(&keys::EPOCH, &row)).transpose()?;
+            let runner = Runner(last.unwrap_or(Runner(0)).0.saturating_add(1));
+            let mut rows = Rows::default();
+            rows.insert(&keys::EPOCH, &record::encode(&keys::EPOCH, &runner)?);
+            table.write(rows)?;
+            Ok(runner)
+        })
     }
 
     /// For work on a store that no server uses: every verification has rows for all its events, live ones a mark.

@@ -17,13 +17,15 @@ use crate::store::by_id::ById;
 use crate::store::engine::Parked;
 use crate::store::{LogPosition, Policies, Snapshot, StoreError, stream};
 use crate::verification::State;
-use crate::verification::values::{NumberIndex, VerificationId};
+use crate::verification::values::{NumberIndex, Runner, VerificationId};
 
 /// Everything that a store begins with.
 pub struct Replayed {
     pub table: Table,
     pub policies: Policies,
     pub live: Vec<FoundLive>,
+    /// The verifications with attempts in progress, and the runners of those.
+    pub in_progress: Vec<(VerificationId, Runner)>,
     pub parked: Vec<Parked>,
     /// Positions of the alerts.
     pub alerts: Vec<LogPosition>,
@@ -36,15 +38,6 @@ pub struct FoundLive {
     pub live: Live,
     /// Its number, if it is pending.
     pub pending_for: Option<NumberIndex>,
-    /// Whether an attempt was under way.
-    pub is_interrupted: bool,
-}
-
-impl Replayed {
-    /// Verifications whose attempts were under way when the process before this one ended.
-    pub fn interrupted(&self) -> Vec<VerificationId> {
-        self.live.iter().filter(|found| found.is_interrupted).map(|found| found.id).collect()
-    }
 }
 
 /// Reads the turns from `from` on. A live mark without events, or any record that cannot be read, is damage.
@@ -237,8 +230,9 @@ impl Replay {
     fn end(mut self, log: log::Found) -> Result<Replayed, Trouble> {
         self.table.settle()?;
         let mut live = Vec::with_capacity(self.live.len());
+        let mut in_progress = Vec::new();
         for (id, one) in std::mem::take(&mut self.live) {
-            live.push(found(id, one, &self.policies)?);
+            live.push(found(id, one, &self.policies, &mut in_progress)?);
         }
         let (mut parked, mut alerts): (Vec<Parked>, Vec<_>) = Default::default();
         for row in self.table.scan(&[Row::Parked as u8]).map_err(StoreError::from)? {
@@ -252,11 +246,16 @@ impl Replay {
         }
         let audit = self.table.audit_head().map_err(StoreError::from)?;
         let Self { table, policies, .. } = self;
-        Ok(Replayed { table, policies, live, parked, alerts, audit, log })
+        Ok(Replayed { table, policies, live, in_progress, parked, alerts, audit, log })
     }
 }
 
-fn found(id: VerificationId, live: Live, policies: &Policies) -> Result<FoundLive, StoreError> {
+fn found(
+    id: VerificationId,
+    live: Live,
+    policies: &Policies,
+    in_progress: &mut Vec<(VerificationId, Runner)>,
+) -> Result<FoundLive, StoreError> {
     let State::Known(verification) = live.state(id)? else {
         return Err(damaged(&keys::events_of(id), "it does not begin with a request"));
     };
@@ -264,10 +263,10 @@ fn found(id: VerificationId, live: Live, policies: &Policies) -> Result<FoundLiv
         return Err(damaged(&keys::events_of(id), "events before it are missing"));
     }
     live::policy_of(&verification, policies)?;
+    in_progress.extend(verification.runners().into_iter().map(|runner| (id, runner)));
     Ok(FoundLive {
         id,
         live: live.due_at(due_or_now(&verification)),
         pending_for: verification.is_pending().then_some(verification.request.number),
-        is_interrupted: verification.messages.iter().any(|message| message.open_attempt.is_some()),
     })
 }

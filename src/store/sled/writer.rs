@@ -56,7 +56,7 @@ const MOST_HELD: usize = super::QUEUE;
 
 /// Leaves the store to a thread of its own. `abandoned` end before anything else is done.
 pub fn start(
-    folder: Folder,
+    mut folder: Folder,
     settings: Settings,
     abandoned: Vec<(VerificationId, Command)>,
     clock: Clock,
@@ -67,8 +67,11 @@ pub fn start(
     let path = settings.path.clone();
     let mut at_first = abandoned;
     // The last of them come first: an attempt that was interrupted is in doubt before its verification ends.
-    at_first.extend(folder.replayed.interrupted().into_iter().map(|id| (id, Command::Interrupt)));
-    let process = process_of(&folder, &settings);
+    // Only one process has a store open, so every other runner is gone.
+    let runner = folder.next_runner()?;
+    let gone = folder.replayed.in_progress.iter().filter(|(_, other)| *other < runner);
+    at_first.extend(gone.map(|&(id, gone)| (id, Command::Interrupt { gone })));
+    let process = process_of(&folder, &settings, runner);
     let lock = Arc::clone(&folder.lock);
     let open = Open::new(folder, &clock, &shared, &errands)?;
     let mut writer = Writer {
@@ -107,9 +110,9 @@ pub fn start(
     Ok(())
 }
 
-fn process_of(folder: &Folder, settings: &Settings) -> Process {
+fn process_of(folder: &Folder, settings: &Settings, runner: Runner) -> Process {
     let due = folder.replayed.live.iter().map(|found| (found.live.head().due, found.id));
-    Process::new(&settings.rates, due)
+    Process::new(runner, &settings.rates, due)
 }
 
 struct Writer {
@@ -535,7 +538,7 @@ impl Writer {
             Some(lock) => Folder::open_again(path, key_id, limits, Arc::clone(lock))?,
             None => Folder::open(path, key_id, limits)?,
         };
-        self.process = process_of(&folder, &self.settings);
+        self.process = process_of(&folder, &self.settings, self.process.runner);
         self.places = 0;
         self.open = Some(Open::new(folder, &self.clock, &self.shared, &self.errands)?);
         Ok(())
