@@ -30,7 +30,7 @@ use crate::failpoint;
 use crate::store::engine::{Agenda, Process, Turn, Unknown};
 use crate::store::{Errand, StoreError};
 use crate::verification::Command;
-use crate::verification::values::VerificationId;
+use crate::verification::values::{Runner, VerificationId};
 pub use job::{Call, Job, Read, ReplyTo};
 use job::{Held, Sweep, Taken};
 use opened::Open;
