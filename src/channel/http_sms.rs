@@ -1,5 +1,6 @@
-//! SMS by any carrier with an HTTP interface. What is asked, how an answer is judged and how reports are proved and read
-//! stands in the configuration; without it `{"to", "from", "text", "reference"}` goes out and signed JSON comes in.
+//! SMS via any carrier with an HTTP API. The configuration defines the request, the meaning of the response, and how
+//! reports are authenticated and parsed. By default the channel sends `{"to", "from", "text", "reference"}` and expects
+//! signed JSON reports.
 
 mod proof;
 mod reply;
@@ -32,27 +33,27 @@ pub use report::{Fields, Format, Place, Reading, Words};
 use template::Values;
 pub use template::{NotATemplate, PLACEHOLDERS, Placeholder, Template, UnknownPlaceholder};
 
-/// Shorter ones are no secrets, and masking them would make words unreadable.
+/// The minimum length of a secret to mask; masking shorter ones would make texts unreadable.
 const LEAST_SECRET_BYTES: usize = 6;
 
 /// `[channels.NAME]` of kind `http`.
 #[derive(Clone)]
 pub struct Settings {
-    /// Without what stands behind the `?`: there may be a key in it.
+    /// Without the query, which may contain a key.
     pub url: String,
     pub method: SendMethod,
-    /// What stands behind the `?`.
+    /// The part after the `?`.
     pub query: Option<Template>,
-    /// JSON or a form; `None` where everything stands in the query.
+    /// JSON or a form; `None` if the query holds everything.
     pub body: Option<Template>,
     pub authorization: Option<Authorization>,
-    /// Names and values that can stand in a request.
+    /// Valid header names and values.
     pub headers: Vec<(String, SecretString)>,
-    /// What the phone shows as the sender, up to 32 characters.
+    /// The sender shown on the phone, at most 32 characters.
     pub from: String,
-    /// JSON pointer (RFC 6901) to the carrier's message id in its answer, `/id`; empty where it gives none.
+    /// JSON pointer (RFC 6901) to the carrier's message id in its response, such as `/id`; empty if there is none.
     pub id_pointer: String,
-    /// The same to its code of an error.
+    /// JSON pointer to the error code in the response; empty if there is none.
     pub error_pointer: String,
     pub statuses: Statuses,
     pub proof: Proof,
@@ -72,7 +73,7 @@ impl fmt::Debug for Settings {
 }
 
 impl Settings {
-    /// For a carrier that speaks as documented.
+    /// The settings for a carrier that follows the documented default.
     pub fn documented(url: &str, from: &str, bearer: SecretString, report_secret: SecretString) -> Self {
         Self {
             url: url.to_owned(),
@@ -91,7 +92,7 @@ impl Settings {
     }
 }
 
-/// The form of what is sent.
+/// The encoding of the request's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyType {
     Json,
@@ -107,7 +108,7 @@ pub enum SendMethod {
     Patch,
 }
 
-/// What proves to the carrier who sends.
+/// The credentials sent to the carrier.
 #[derive(Clone, Debug)]
 pub enum Authorization {
     Bearer(SecretString),
@@ -125,7 +126,7 @@ pub struct HttpSms {
     query: Option<Template>,
     body: Option<Template>,
     headers: HeaderMap,
-    /// What the carrier knows from our requests, and may quote.
+    /// Secrets of our requests, which the carrier may quote.
     secrets: Vec<SecretString>,
     callback: Callback,
     verifier: Verifier,
@@ -168,7 +169,7 @@ impl HttpSms {
         })
     }
 
-    /// A 2xx is accepted whatever its body is like: a carrier that took the message must not get it twice.
+    /// A 2xx is accepted whatever its body, so that an accepted message is never sent twice.
     fn outcome(&self, answer: Answer, submission: &Submission<'_>) -> Outcome {
         let received = match unanswered(answer) {
             Ok(received) => received,
@@ -189,12 +190,12 @@ impl HttpSms {
             None => match status {
                 200..=299 => return self.accepted(&received, &confidential),
                 503 => refused("http_503", title(), ErrorClass::Retry),
-                // Of a carrier every 4xx means that it does not take the message, however it came to say so.
+                // From a carrier, any other 4xx means that the message was not accepted.
                 408 | 499 => refused(format!("http_{status}"), title(), ErrorClass::Fallback),
-                // Nothing says that whoever redirects has not passed the message on.
+                // A redirecting server may have passed the message on.
                 300..=399 => {
                     let title = format!(
-                        "the carrier answered {} with a redirect, which is not followed",
+                        "the carrier answered {} with a redirect, which twotick does not follow",
                         received.status
                     );
                     return in_doubt("redirected", title);
@@ -205,7 +206,8 @@ impl HttpSms {
         self.with_its_code(outcome, &received).after(received.retry_after)
     }
 
-    /// A carrier that gives every message an id, and here gives an error in its place, refused, whatever the status.
+    /// Handles a response with an accepting status. It is still a refusal if the carrier normally returns a message id
+    /// and this response holds an error code instead.
     fn accepted(&self, received: &Received, confidential: &Confidential<'_>) -> Outcome {
         let body = received.body.as_deref().unwrap_or_default();
         let provider_ref = reply::message_id(body, &self.id_pointer);
@@ -223,7 +225,7 @@ impl HttpSms {
         scrub::token(&code)
     }
 
-    /// The carrier's code of a refusal says more than its status.
+    /// Replaces the HTTP status in a refusal by the carrier's more specific code.
     fn with_its_code(&self, outcome: Outcome, received: &Received) -> Outcome {
         match (outcome, self.error_code(received)) {
             (Outcome::Refused { mut error, retry_after }, Some(code)) => {
@@ -241,7 +243,7 @@ fn refused_for_good(code: String, title: String) -> Outcome {
     refused(code, title, class)
 }
 
-/// What every request has in its head, and what of it is secret.
+/// The headers of every request, and the secrets in them.
 fn headers(settings: &Settings) -> Result<(HeaderMap, Vec<SecretString>), SetupError> {
     let mut headers = HeaderMap::new();
     let mut secrets = Vec::new();

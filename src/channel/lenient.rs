@@ -1,5 +1,5 @@
-//! JSON as providers really write it: with a byte order mark, in Latin-1, with raw line feeds in texts, numbers that no
-//! integer holds, cut emojis. What is mended reads as what was meant; what is broken in another way stays broken.
+//! Reads the almost-JSON that providers send: with a byte order mark, in Latin-1, with raw line feeds in strings,
+//! oversized integers, or emojis cut in half. Repairs have one obvious reading; other errors stay errors.
 
 use std::borrow::Cow;
 
@@ -7,11 +7,11 @@ use serde_json::Value;
 
 /// Integers of up to 18 digits fit into 64 bits.
 const SAFE_DIGITS: usize = 18;
-/// Where JSON may begin behind a warning or a page: so many braces are tried.
+/// The most opening brackets tried to find JSON after a warning or inside a page.
 const MOST_STARTS: usize = 32;
 
-/// What `read` finds in the JSON document that `body` is, or in the first one in it that has it: some carriers write a
-/// warning or a page around it.
+/// Parses `body` and returns the result of `read`. Some carriers wrap JSON in a warning or a page; then the first JSON
+/// value for which `read` succeeds counts.
 pub fn find<T>(body: &[u8], read: impl Fn(&Value) -> Option<T>) -> Option<T> {
     let text = mended(body)?;
     if let Ok(value) = serde_json::from_str(&text) {
@@ -20,14 +20,14 @@ pub fn find<T>(body: &[u8], read: impl Fn(&Value) -> Option<T>) -> Option<T> {
     let starts =
         text.char_indices().filter(|(_, letter)| matches!(letter, '{' | '[')).map(|(start, _)| start);
     starts.take(MOST_STARTS).find_map(|start| {
-        // Quotes before it shift what counts as a string, so what follows is mended by itself.
+        // Quotes in the preceding text would shift string boundaries, so the rest is repaired on its own.
         let text = mended_text(&text[start..]);
         let found: Value = serde_json::Deserializer::from_str(&text).into_iter().next()?.ok()?;
         read(&found)
     })
 }
 
-/// `body` as text in which a strict reader finds no more than it must. `None` where it is empty.
+/// `body` as text with repaired JSON. `None` if it is empty.
 pub fn mended(body: &[u8]) -> Option<Cow<'_, str>> {
     let text = match decoded(body) {
         Cow::Borrowed(text) => mended_text(text.trim_matches(is_padding)),
@@ -36,17 +36,17 @@ pub fn mended(body: &[u8]) -> Option<Cow<'_, str>> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// `body` as it was meant to be read, without what surrounds it.
+/// `body` decoded and trimmed.
 pub fn text(body: &[u8]) -> String {
     decoded(body).trim_matches(is_padding).to_owned()
 }
 
-/// NUL comes from senders in C, U+FEFF from editors.
+/// Senders written in C append NUL, editors prepend U+FEFF.
 fn is_padding(letter: char) -> bool {
     letter.is_whitespace() || matches!(letter, '\0' | '\u{feff}')
 }
 
-/// UTF-8 where it is that, UTF-16 where a mark or every other byte says so, else Latin-1, in which every byte is a
+/// Decodes valid UTF-8; UTF-16 if a byte order mark or zero bytes indicate it; else Latin-1, in which every byte is a
 /// letter.
 fn decoded(body: &[u8]) -> Cow<'_, str> {
     let utf_16 = |bytes: &[u8], read: fn([u8; 2]) -> u16| {
@@ -65,7 +65,7 @@ fn decoded(body: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// Text in UTF-8 with other bytes between, as where a template in one encoding is filled from a database in another.
+/// Decodes UTF-8 with stray Latin-1 bytes, as when a template is filled from a database in another encoding.
 fn mixed(body: &[u8]) -> String {
     let mut text = String::with_capacity(body.len());
     for chunk in body.utf8_chunks() {
@@ -75,7 +75,7 @@ fn mixed(body: &[u8]) -> String {
     text
 }
 
-/// Borrowed where there is nothing to mend.
+/// Borrowed if nothing needs repair.
 fn mended_text(text: &str) -> Cow<'_, str> {
     let mut mender = Mender { text, copied: 0, out: String::new() };
     mender.run();
@@ -84,7 +84,7 @@ fn mended_text(text: &str) -> Cow<'_, str> {
 
 struct Mender<'a> {
     text: &'a str,
-    /// So much of the text stands in `out`.
+    /// The length of the input already copied to `out`.
     copied: usize,
     out: String,
 }
@@ -104,7 +104,7 @@ impl Mender<'_> {
         }
     }
 
-    /// From behind the opening quote to behind the closing one.
+    /// Starts after the opening quote and returns the position after the closing one.
     fn string(&mut self, start: usize) -> usize {
         let bytes = self.text.as_bytes();
         let mut at = start;
@@ -122,7 +122,7 @@ impl Mender<'_> {
         at
     }
 
-    /// Half of a pair becomes `�`, and a backslash that escapes nothing stands for itself.
+    /// Replaces an unpaired surrogate by `�`, and doubles a backslash that starts no valid escape.
     fn escape(&mut self, at: usize) -> usize {
         let bytes = self.text.as_bytes();
         match bytes.get(at + 1) {
@@ -146,7 +146,7 @@ impl Mender<'_> {
         at + 1
     }
 
-    /// An integer that loses digits as a number, or that is none for its sign or its zeros, becomes a text.
+    /// Quotes integers that would lose digits or are not valid JSON, with a sign or leading zeros.
     fn number(&mut self, start: usize) -> usize {
         let bytes = self.text.as_bytes();
         let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-._".contains(byte);
@@ -155,7 +155,7 @@ impl Mender<'_> {
         let digits = token.trim_start_matches(['+', '-']);
         let is_infinite = digits.parse::<f64>().is_ok_and(f64::is_infinite);
         if is_infinite && !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            // `-Infinity` and `1e400` are numbers elsewhere and not in JSON.
+            // Valid in other languages, but not in JSON.
             self.replace(start, length, "null");
             return start + length;
         }
@@ -168,7 +168,7 @@ impl Mender<'_> {
         start + length
     }
 
-    /// `NaN` and `Infinity`, which some libraries write.
+    /// Replaces `NaN` and `Infinity`, which some libraries write, by `null`.
     fn no_number(&mut self, start: usize) -> usize {
         let rest = &self.text[start..];
         let length = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
@@ -178,7 +178,7 @@ impl Mender<'_> {
         start + length
     }
 
-    /// One before the end of a list or an object is left out.
+    /// Drops a trailing comma in a list or object.
     fn comma(&mut self, at: usize) -> usize {
         let rest = self.text[at + 1..].trim_start();
         if rest.starts_with(['}', ']']) {
@@ -199,7 +199,7 @@ impl Mender<'_> {
     }
 }
 
-/// The code unit of `\uXXXX` at this place.
+/// The code unit of a `\uXXXX` escape.
 fn unit(bytes: &[u8], at: usize) -> Option<u16> {
     let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
     let digits =

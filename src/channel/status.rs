@@ -1,22 +1,21 @@
-//! What providers call the states of a message, in whatever spelling: SMPP's abbreviations, the words of the larger
-//! carriers, Meta's.
+//! The status words of providers in all spellings: SMPP's abbreviations, those of the larger carriers, Meta's.
 
 use super::scrub;
 use crate::verification::values::ReportStatus;
 
-/// What a word means for a message.
+/// The status that a word stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
-    /// The provider has it, or has passed it on.
+    /// The provider has accepted the message or passed it on.
     Sent,
     Delivered,
     Read,
-    /// It will not arrive.
+    /// The message will not arrive.
     Failed,
 }
 
-/// In lower case and without separators. A word that carriers use for different things is not here: `unknown`,
-/// `unconfirmed`, numbers.
+/// In lower case and without separators. Excludes words and numbers that carriers use differently, such as `unknown`
+/// and `unconfirmed`.
 const WORDS: &[(Meaning, &[&str])] = &[
     (
         Meaning::Sent,
@@ -133,14 +132,14 @@ const WORDS: &[(Meaning, &[&str])] = &[
     ),
 ];
 
-/// `None` for a word that nobody here knows.
+/// `None` for an unknown word.
 pub fn meaning(word: &str) -> Option<Meaning> {
     let plain = plain(word);
     let row = WORDS.iter().find(|(_, words)| words.contains(&plain.as_str()))?;
     Some(row.0)
 }
 
-/// A word without what differs between its spellings.
+/// Normalizes a word: lower case, without separators.
 pub fn plain(word: &str) -> String {
     word.chars()
         .filter(|letter| !letter.is_whitespace() && !matches!(letter, '-' | '_' | '.' | '/' | ':'))
@@ -149,13 +148,13 @@ pub fn plain(word: &str) -> String {
         .collect()
 }
 
-/// A word that nobody here knows, fit to be stored and shown. `None` where nothing in it can be read.
+/// An unknown word, scrubbed for storage. `None` if nothing readable is left.
 pub fn unknown(word: &str) -> Option<ReportStatus> {
     let word = scrub::token(word.trim())?;
     Some(ReportStatus::Unknown(scrub::cut(&word, ReportStatus::MAX_WORD_CHARS)))
 }
 
-/// The title of a failure of which a provider says nothing but its word.
+/// The title of a failure that comes without an error text.
 pub fn unexplained(provider: &str, word: &str) -> String {
     match unknown(word) {
         Some(ReportStatus::Unknown(word)) if !word.eq_ignore_ascii_case("failed") => {

@@ -1,4 +1,4 @@
-//! What tests of several kinds need: settings, webhooks, and a provider that does not speak proper HTTP.
+//! Test helpers for all kinds: settings, webhooks, and a server that speaks broken HTTP.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ pub fn basis(name: &str, timeout: Duration) -> Basis {
     Basis { callback: Callback::new("https://otp.example.com", &name), name, timeouts }
 }
 
-/// A `POST` to the address of a channel.
+/// Sends a `POST` to the channel's webhook URL.
 pub fn post(provider: &impl Provider, headers: &[(&str, &[u8])], body: &[u8]) -> Result<Heard, NotHeard> {
     ask(provider, Method::Post, None, headers, body)
 }
 
-/// A `GET`.
+/// Sends a `GET` to the channel's webhook URL.
 pub fn get(provider: &impl Provider, query: &str) -> Result<Heard, NotHeard> {
     ask(provider, Method::Get, Some(query), &[], b"")
 }
@@ -37,30 +37,30 @@ fn ask(
     let webhook = Webhook { method, callback: &callback, path: None, query, headers, body, now };
     let heard = provider.receive(&webhook);
     let behind = provider.receive(&Webhook { path: Some("guess"), ..webhook });
-    assert_eq!(behind.err(), Some(NotHeard::NoSuchAddress), "nothing stands behind its address");
+    assert_eq!(behind.err(), Some(NotHeard::NoSuchAddress), "a path below its URL is refused");
     heard
 }
 
-/// What it does once it has read the request's head.
+/// The server's behaviour after it has read the request head.
 #[derive(Clone, Debug)]
 pub enum Played {
-    /// Sends these and closes.
+    /// Sends these bytes and closes.
     Bytes(Vec<u8>),
-    /// These, then a byte every 50 ms.
+    /// Sends these bytes, then one every 50 ms.
     Drip(Vec<u8>),
-    /// These, then more and more as long as somebody reads.
+    /// Sends these bytes, then an endless body.
     Endless(Vec<u8>),
     Silence,
     Reset,
 }
 
-/// Its address; it lives as long as the test's runtime.
+/// Returns the server's URL; it runs until the test's runtime ends.
 pub async fn raw_server(played: Played) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            // The client hangs up as it likes; what it made of it is what the test asserts.
+            // The client may hang up; the test asserts its outcome.
             let _ = play(stream, played.clone()).await;
         }
     });

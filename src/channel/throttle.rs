@@ -1,4 +1,4 @@
-//! Log lines about what strangers can cause as often as they like: one now and then, with a count.
+//! Rate-limited log lines for events that anyone can cause, with a count.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crate::verification::values::Timestamp;
 
-/// Between two lines about the same thing.
+/// The interval between two lines with the same key.
 const PAUSE: Duration = Duration::from_secs(60);
-/// Things that are told apart at once; the ids among them come from outside.
+/// The most keys tracked at once; keys may contain ids from outside.
 const MOST_KEYS: usize = 64;
 
-/// Counts what happened, by what it was, and says when a line about it is due.
+/// Counts events by key and tells when a log line is due.
 pub struct Throttle<K>(Mutex<BTreeMap<K, Line>>);
 
 impl<K> Default for Throttle<K> {
@@ -26,7 +26,7 @@ struct Line {
 }
 
 impl<K: Ord> Throttle<K> {
-    /// Counts `times` more. The count since the last line, if one is due now.
+    /// Adds `times` to the key's count. Returns the count since the last line if a line is due.
     pub fn due(&self, key: K, times: u64, now: Timestamp) -> Option<u64> {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(line) = lines.get_mut(&key) {

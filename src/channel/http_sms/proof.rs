@@ -1,8 +1,7 @@
-//! How a carrier proves that a report is its own: by a signature, by a password, or by knowing the address.
+//! Authenticates a carrier's reports by signature, password or secret URL.
 //!
-//! A signature without a time can be replayed for ever. That changes nothing: a report moves a message only upwards, and
-//! the same report again is recorded as stale. A signature with a time is refused once the time is over; within it the
-//! same holds.
+//! A signature without a timestamp can be replayed forever, but to no effect: reports only move a message forward, and
+//! a repeated report is recorded as stale. A timestamp additionally limits the replay to its tolerance.
 
 use std::fmt;
 use std::time::Duration;
@@ -21,12 +20,12 @@ use super::super::signature::{BadSignature, keyed, nibble};
 use super::super::webhook::{NotHeard, Webhook};
 use super::template::{Piece, UnknownPlaceholder, split};
 
-/// The header of a report that holds its signature, unless the configuration names another.
+/// The default header for the signature of a report.
 pub const SIGNATURE_HEADER: &str = "x-signature-256";
-/// How far the time of a report may be from ours unless the configuration says.
+/// The default tolerance between a report's timestamp and our clock.
 pub const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
-/// `scheme` of `[channels.NAME.report]`, with what it needs.
+/// The `scheme` in `[channels.NAME.report]` with its settings.
 #[derive(Clone, Debug)]
 pub enum Proof {
     Hmac(Signature),
@@ -34,11 +33,11 @@ pub enum Proof {
         user: String,
         password: SecretString,
     },
-    /// It stands behind the channel's address.
+    /// The last path segment of the webhook URL.
     PathSecret(SecretString),
 }
 
-/// The form of a signature.
+/// The format of a signature.
 #[derive(Clone, Debug)]
 pub struct Signature {
     pub secret: SecretString,
@@ -51,7 +50,7 @@ pub struct Signature {
     pub timestamp: Option<TimestampHeader>,
 }
 
-/// The header with the Unix seconds at which a report was signed.
+/// The header with the time of the signature in Unix seconds.
 #[derive(Clone, Debug)]
 pub struct TimestampHeader {
     /// In lower case.
@@ -60,7 +59,7 @@ pub struct TimestampHeader {
 }
 
 impl Signature {
-    /// `X-Signature-256: sha256=HEX` over the body.
+    /// The default: `X-Signature-256: sha256=HEX` over the body.
     pub fn documented(secret: SecretString) -> Self {
         Self {
             secret,
@@ -82,7 +81,7 @@ pub enum Hash {
 }
 
 impl Hash {
-    /// In the configuration, and before `=` in a signature.
+    /// The name in the configuration, also used in prefixes such as `sha256=`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sha1 => "sha1",
@@ -96,18 +95,18 @@ impl Hash {
 pub enum Encoding {
     /// In either case.
     Hex,
-    /// The alphabet with `+` and `/`, padded.
+    /// The standard alphabet, with padding.
     Base64,
 }
 
-/// What stands before a signature, in either case.
+/// The text before the signature, in either case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prefix {
     Always(String),
     Maybe(String),
 }
 
-/// What a signature is over.
+/// The signed content: text with placeholders.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Signed(Vec<Piece<Part>>);
 
@@ -117,11 +116,11 @@ enum Part {
     Timestamp,
 }
 
-/// The placeholders of `signed`.
+/// The placeholders in `signed`.
 pub const SIGNED_PLACEHOLDERS: [&str; 2] = ["{body}", "{timestamp}"];
 
 impl Signed {
-    /// The body alone.
+    /// Signs the body alone.
     pub fn body() -> Self {
         Self(vec![Piece::Value(Part::Body)])
     }
@@ -131,7 +130,7 @@ impl Signed {
         split(text, &[(body, Part::Body), (timestamp, Part::Timestamp)]).map(Self)
     }
 
-    /// Whether the report itself is signed.
+    /// Whether the body is signed.
     pub fn has_body(&self) -> bool {
         self.0.contains(&Piece::Value(Part::Body))
     }
@@ -147,14 +146,14 @@ impl fmt::Debug for Signed {
     }
 }
 
-/// Checks reports.
+/// Checks the authenticity of reports.
 pub(super) enum Verifier {
     Hmac { key: Box<Key>, form: Form },
     Basic { credentials: Digested },
     PathSecret { secret: Digested },
 }
 
-/// The form of a signature without its secret.
+/// The format of a signature, without its secret.
 pub(super) struct Form {
     header: String,
     encoding: Encoding,
@@ -169,7 +168,7 @@ pub(super) enum Key {
     Sha512(Hmac<Sha512>),
 }
 
-/// The hash of a secret: two of them take the same time to compare, whatever and however long the secrets are.
+/// The hash of a secret. Comparing hashes takes the same time for secrets of any length.
 pub(super) struct Digested([u8; 32]);
 
 impl Digested {
@@ -208,7 +207,7 @@ impl Verifier {
         }
     }
 
-    /// `content` is the body, or the query where the report is that.
+    /// `content` is the body, or the query if that holds the report.
     pub(super) fn verify(&self, webhook: &Webhook<'_>, content: &[u8]) -> Result<(), NotHeard> {
         match self {
             Self::Hmac { key, form } => Ok(form.verify(key, webhook, content)?),
@@ -225,7 +224,7 @@ impl Verifier {
         }
     }
 
-    /// The scheme in `WWW-Authenticate`.
+    /// The scheme for `WWW-Authenticate`.
     pub(super) fn challenge(&self) -> &'static str {
         match self {
             Self::Basic { .. } => "Basic",
@@ -233,7 +232,7 @@ impl Verifier {
         }
     }
 
-    /// Whether something stands behind the channel's address.
+    /// Whether the webhook URL has an additional path segment.
     pub(super) fn is_behind_the_address(&self) -> bool {
         match self {
             Self::PathSecret { .. } => true,
@@ -243,7 +242,7 @@ impl Verifier {
 }
 
 impl Proof {
-    /// The key of the configuration with the secret.
+    /// The configuration key of the secret.
     pub(super) fn setting(&self) -> &'static str {
         match self {
             Self::Hmac(_) | Self::PathSecret(_) => "report_secret",
@@ -300,7 +299,7 @@ impl Key {
         }
     }
 
-    /// In constant time; a claim of another length is wrong.
+    /// Compares in constant time; a claim of another length never matches.
     fn signed<'a>(&self, parts: impl Iterator<Item = &'a [u8]>, claimed: &[u8]) -> bool {
         fn fits<'a, M: Mac + Clone>(key: &M, parts: impl Iterator<Item = &'a [u8]>, claimed: &[u8]) -> bool {
             let mut mac = key.clone();
@@ -323,13 +322,13 @@ fn hex(digits: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn unix_seconds(header: &[u8]) -> Option<i64> {
-    // Longer ones are milliseconds, or no time at all.
+    // More digits are milliseconds or not a time.
     const MOST_DIGITS: usize = 11;
     let fits = (1..=MOST_DIGITS).contains(&header.len()) && header.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(header).ok().filter(|_| fits)?.parse().ok()
 }
 
-/// `user:password` of `Basic BASE64`; one blank, the scheme in either case (RFC 7617).
+/// Decodes `user:password` from `Basic BASE64`, with the scheme in either case (RFC 7617).
 fn basic_credentials(header: &[u8]) -> Option<Vec<u8>> {
     const SCHEME: &[u8] = b"basic ";
     let (scheme, encoded) = header.split_at_checked(SCHEME.len())?;
@@ -339,8 +338,8 @@ fn basic_credentials(header: &[u8]) -> Option<Vec<u8>> {
     BASE64_STANDARD.decode(encoded).ok().filter(|decoded| decoded.contains(&b':'))
 }
 
-/// A secret for the address where the configuration has none: nobody can guess it who does not know `credential`, which
-/// the carrier knows anyway.
+/// Derives a secret for the webhook URL if none is configured. It can only be computed from `credential`, which the
+/// carrier knows anyway.
 pub fn derived_path_secret(credential: &SecretString) -> SecretString {
     use std::fmt::Write as _;
     let mut mac: Hmac<Sha256> = keyed(credential);

@@ -1,5 +1,5 @@
-//! What a carrier's answer to a send means: its status, the id of the message, the code of an error. Answers are JSON,
-//! XML, a form, or a line of text; the same pointer finds its field in each.
+//! Interprets a carrier's response to a send: its status, the message id, the error code. Responses may be JSON, XML, a
+//! form or a line of text; the same pointer finds a field in all of them.
 
 use serde_json::Value;
 
@@ -7,28 +7,28 @@ use super::super::status::{self, Meaning};
 use super::super::{lenient, wire};
 use crate::verification::values::ProviderRef;
 
-/// Places at which a field may stand that are looked at.
+/// The most occurrences of a field name that are examined.
 const MOST_PLACES: usize = 1_000;
 
-/// What the carrier did, by the status of its answer.
+/// The carrier's decision, by the status of its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Accepted,
     Refused,
-    /// Refused for now: nothing was sent, and the same message may be sent again.
+    /// Refused for now: nothing was sent, and the message may be sent again.
     Retry,
 }
 
-/// `429`, or all of `2xx`.
+/// One status such as `429`, or a class such as `2xx`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pattern {
-    /// More specific than a class, so it counts before one.
+    /// Takes precedence over a class.
     One(u16),
     Class(u16),
 }
 
 impl Pattern {
-    /// Of statuses that can end a request, 200 to 599.
+    /// Accepts final statuses, 200 to 599.
     pub fn parse(text: &str) -> Option<Self> {
         let [class @ b'2'..=b'5', rest @ ..] = text.as_bytes() else { return None };
         match rest {
@@ -48,12 +48,12 @@ impl Pattern {
     }
 }
 
-/// Which statuses mean what. A status in none of them means what it means of every carrier.
+/// The configured meanings of statuses. Other statuses have their usual meaning.
 #[derive(Clone, Debug, Default)]
 pub struct Statuses(Vec<(Pattern, Verdict)>);
 
 impl Statuses {
-    /// In any order.
+    /// `rules` may be in any order.
     pub fn new(mut rules: Vec<(Pattern, Verdict)>) -> Self {
         rules.sort_by_key(|(pattern, _)| *pattern);
         Self(rules)
@@ -64,12 +64,12 @@ impl Statuses {
     }
 }
 
-/// The carrier's id of the message. `pointer` is a JSON pointer, empty where the carrier gives none.
+/// The carrier's message id. `pointer` is a JSON pointer, empty if there is none.
 pub(super) fn message_id(body: &[u8], pointer: &str) -> Option<ProviderRef> {
     find(body, pointer, wire::reference, |word| ProviderRef::parse(word).ok())
 }
 
-/// The carrier's code of an error. `None` for the codes by which carriers say that there is none.
+/// The carrier's error code. `None` for codes that mean success.
 pub(super) fn error_code(body: &[u8], pointer: &str) -> Option<String> {
     find(body, pointer, wire::word, |word| Some(word.to_owned())).filter(|code| is_an_error(code))
 }
@@ -96,7 +96,7 @@ fn find<T>(
     }
     lenient::find(body, |json| of_json(json.pointer(pointer)?)).or_else(|| {
         let text = lenient::text(body);
-        // In an object the pointer would have found it; a broken one is not guessed at.
+        // The pointer would have found the field in valid JSON; broken JSON is not searched.
         if text.starts_with(['{', '[']) {
             return None;
         }
@@ -104,16 +104,16 @@ fn find<T>(
     })
 }
 
-/// The last part of a pointer that is a name.
+/// The last part of a pointer that is not an index.
 fn field(pointer: &str) -> Option<&str> {
     let is_name = |part: &&str| !part.is_empty() && !part.bytes().all(|byte| byte.is_ascii_digit());
     pointer.rsplit('/').find(is_name)
 }
 
-/// The value of `ID: 123`, `status=0&id=123`, `<id>123</id>`. Attributes of elements do not count, and nothing does in a
-/// page: `<div id="main">` would give every message the same id.
+/// The value in `ID: 123`, `status=0&id=123` or `<id>123</id>`. Attributes and HTML pages do not count: `<div
+/// id="main">` would give every message the same id.
 fn named<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    // Lower case of ASCII keeps every place.
+    // ASCII lower case preserves byte positions.
     let (lower, name) = (text.to_ascii_lowercase(), name.to_ascii_lowercase());
     if lower.starts_with('<') {
         let is_page =
@@ -133,7 +133,7 @@ fn named<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 
 fn element<'a>(text: &'a str, lower: &str, name: &str) -> Option<&'a str> {
     let value = lower.match_indices(name).take(MOST_PLACES).find_map(|(start, _)| {
-        // With or without the name of its namespace.
+        // With or without a namespace prefix.
         let opening = lower[..start].rfind('<').filter(|opening| {
             let between = &lower[opening + 1..start];
             between.is_empty() || (between.ends_with(':') && !between.contains([' ', '>', '/']))

@@ -129,7 +129,7 @@ async fn every_2xx_is_accepted_with_the_id_where_it_can_be_seen() {
     assert_eq!(answered(whole, "").await, accepted(None), "an empty pointer says that there is no id");
 }
 
-/// What the head says is said, whatever becomes of the body.
+/// The status counts even if the body breaks off.
 #[tokio::test]
 async fn a_2xx_that_breaks_off_is_accepted() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
@@ -433,7 +433,7 @@ fn reports_are_signed() {
     assert_eq!(get(&channel, "").err(), Some(NotHeard::Method("POST")));
 }
 
-/// What a status means, and the codes that an answer gives.
+/// The meaning of statuses and error codes.
 #[tokio::test]
 async fn the_configuration_says_what_a_status_means() {
     use ErrorClass::{Configuration, Fallback, InDoubt, Retry};
@@ -485,7 +485,7 @@ async fn the_configuration_says_what_a_status_means() {
     }
 }
 
-/// A key in the body's template, a header, a password, the secret of the address: all that a carrier may quote.
+/// A key in the body template, a header, a password, the secret in the URL: everything that a carrier may quote.
 #[tokio::test]
 async fn no_secret_of_a_request_is_shown() {
     let secrets = ["pass-of-the-carrier", "key-in-a-header", "secret-of-the-address"];

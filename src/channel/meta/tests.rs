@@ -14,7 +14,7 @@ pub const PHONE_NUMBER_ID: &str = "118822334455667";
 pub const BUSINESS_ACCOUNT_ID: &str = "220011334455778";
 pub const REFERENCE: &str = "msg_01m81zrq00fay80j6hb7h45br1";
 
-/// A channel as the fixtures know it, sending to `graph_url`.
+/// The channel of the fixtures, sending to `graph_url`.
 pub fn meta(graph_url: &str, timeout: Duration) -> Meta {
     Meta::new(&basis("whatsapp", timeout), settings(graph_url)).unwrap()
 }
@@ -31,7 +31,7 @@ fn settings(graph_url: &str) -> Settings {
     }
 }
 
-/// A delivery that `secret` signed.
+/// Delivers `body` signed with `secret`.
 pub fn delivered(meta: &Meta, secret: &str, body: &[u8]) -> Result<Told, NotHeard> {
     let header = sign(&secret.into(), body);
     match post(meta, &[(SIGNATURE, header.as_bytes())], body)? {

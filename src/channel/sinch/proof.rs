@@ -1,6 +1,6 @@
-//! What proves that a webhook is Sinch's: `base64(HMAC-SHA256(secret, body + "." + nonce + "." + timestamp))` in a header
-//! beside the nonce and the time (Sinch, callback documentation and SDK for Node.js 1.5.0, 2026). Sinch leaves it to the
-//! receiver to look at the time and to remember the nonces.
+//! Authenticates Sinch's webhooks: a header with `base64(HMAC-SHA256(secret, body + "." + nonce + "." + timestamp))`,
+//! next to the nonce and the timestamp (Sinch, callback documentation and SDK for Node.js 1.5.0, 2026). The receiver
+//! has to check the time and to remember the nonces.
 
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ const NONCE: &str = "x-sinch-webhook-nonce";
 const TIMESTAMP: &str = "x-sinch-webhook-timestamp";
 const ALGORITHM: &str = "x-sinch-webhook-algorithm";
 
-/// How far a delivery's time may be from ours.
+/// The tolerance between a delivery's timestamp and our clock.
 const WINDOW: Duration = Duration::from_secs(5 * 60);
 /// Sinch's nonces are ULIDs of 26 letters.
 const LONGEST_NONCE: usize = 128;
-/// Of unix seconds until the year 9999.
+/// Enough for unix seconds until the year 9999.
 const MOST_DIGITS: usize = 12;
 
-/// What the configuration calls the secrets that sign.
+/// The configuration key of the signing secrets.
 pub(super) const SECRETS: &str = "webhook_secrets";
 
-/// Whether this is Sinch's and of now; whether it was stored before is the channel's to say, by the receipt.
+/// Checks signature and time. The caller checks the receipt for a replay.
 pub(super) fn verify(keys: &Keys, webhook: &Webhook<'_>) -> Result<Receipt, NotHeard> {
     webhook.at_the_address_itself()?;
     match webhook.method {
@@ -54,13 +54,13 @@ fn signed(keys: &Keys, webhook: &Webhook<'_>) -> Result<Receipt, BadSignature> {
     Ok(Receipt::new(nonce, at + WINDOW))
 }
 
-/// 32 bytes in the one spelling that Base64 with padding has for them.
+/// Decodes 32 bytes of padded Base64; other spellings of the same bytes fail.
 fn claimed(header: &[u8]) -> Option<[u8; 32]> {
     STANDARD.decode(header).ok()?.try_into().ok()
 }
 
-/// Without a dot: with one, the end of a body could pass for the beginning of a nonce, and a stored delivery would come
-/// in again, shortened and under another name.
+/// A nonce must not contain a dot: otherwise the end of a body could be moved into the nonce, and a stored delivery
+/// could be replayed with a shorter body and a new receipt.
 fn is_nonce(nonce: &[u8]) -> bool {
     (1..=LONGEST_NONCE).contains(&nonce.len())
         && nonce.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_=+/".contains(byte))
@@ -125,7 +125,7 @@ pub(super) mod tests {
         ]
     }
 
-    /// The first two are of Sinch's SDK for Node.js, the others were computed with Python's hmac.
+    /// The first two come from Sinch's SDK for Node.js, the others were computed with Python's hmac.
     #[test]
     fn vectors() {
         for (secret, nonce, time, body, signature) in [
@@ -221,7 +221,7 @@ pub(super) mod tests {
         }
     }
 
-    /// The end of a body and the nonce are signed as one text.
+    /// Body and nonce are signed as one text.
     #[test]
     fn a_body_cannot_lend_its_end_to_the_nonce() {
         let (body, nonce, time) = (r#"{"a":"b.c"}"#, "nonce", "1634579353");

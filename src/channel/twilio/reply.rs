@@ -1,4 +1,4 @@
-//! What Twilio answers to a send: `{"sid", "status"}`, or `{"code", "message", "more_info", "status"}`.
+//! Twilio's response to a send: `{"sid", "status"}`, or `{"code", "message", "more_info", "status"}`.
 
 use serde_json::Value;
 
@@ -8,8 +8,8 @@ use crate::channel::status::{self, Meaning};
 use crate::channel::{in_doubt, lenient, refused, scrub, wire};
 use crate::verification::values::{DeliveryError, ErrorClass, Outcome};
 
-/// A 2xx is accepted with or without an id: the address of the status callbacks names the message as well. Twilio has no
-/// idempotency key, so every 5xx without a known code is in doubt.
+/// A 2xx is accepted even without an id, because the URL of the status callbacks also names the message. Twilio has no
+/// idempotency key, so a 5xx without a known code is in doubt.
 pub(super) fn read(answer: Answer, confidential: &Confidential<'_>) -> Outcome {
     let received = match unanswered(answer) {
         Ok(received) => received,
@@ -27,7 +27,7 @@ pub(super) fn read(answer: Answer, confidential: &Confidential<'_>) -> Outcome {
     }
 }
 
-/// What has one of these fields is an answer of Twilio's, whatever stands around it.
+/// Recognizes Twilio's response object, also when a proxy wrapped it.
 fn twilios(json: &Value) -> Option<Value> {
     ["sid", "code"].iter().any(|name| json.get(name).is_some()).then(|| json.clone())
 }
@@ -47,7 +47,7 @@ fn refusal(code: u32, received: &Received, confidential: &Confidential<'_>) -> O
     }
 }
 
-/// With Twilio's number in the place of the HTTP status.
+/// Replaces the HTTP status in the error by Twilio's code.
 fn numbered(outcome: Outcome, code: u32) -> Outcome {
     let number = |error: DeliveryError| DeliveryError { code: code.to_string(), ..error };
     match outcome {
@@ -57,7 +57,7 @@ fn numbered(outcome: Outcome, code: u32) -> Outcome {
     }
 }
 
-/// A message that was made and has failed before the answer was written. It is not tried again: Twilio has it.
+/// A message that failed before Twilio sent the response. It is not retried, because Twilio has accepted it.
 fn failed_already(json: &Value, confidential: &Confidential<'_>) -> Option<Outcome> {
     let word = json.get("status").and_then(Value::as_str)?;
     let code = json.get("error_code").and_then(code)?;

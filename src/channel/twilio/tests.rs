@@ -76,7 +76,7 @@ fn verdict(outcome: &Outcome) -> Option<(ErrorClass, &str)> {
     }
 }
 
-// ── sending ───────────────────────────────────────────────────────────────────────────────────────────────
+// Sending──────────────────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test]
 async fn one_form_for_each_network_and_the_sid_back() {
@@ -147,11 +147,11 @@ async fn every_answer_has_its_class() {
         (401, error(20003), Some((Sender, "20003"))),
         (429, error(20429), Some((Retry, "20429"))),
         (400, r#"{"code":"21614","message":"No"}"#.to_owned(), Some((Recipient, "21614"))),
-        // A code that is in no table: the status decides, the code is kept.
+        // An unknown code: the status decides, the code is kept.
         (400, error(29999), Some((Fallback, "29999"))),
         (404, error(20404), Some((Configuration, "20404"))),
         (429, error(29999), Some((Retry, "29999"))),
-        // Nobody knows what a server that is at fault has done, unless it says so.
+        // After a 5xx without a known code the message is in doubt.
         (500, error(20500), Some((InDoubt, "20500"))),
         (503, error(20503), Some((InDoubt, "20503"))),
         (503, error(20429), Some((Retry, "20429"))),
@@ -166,7 +166,7 @@ async fn every_answer_has_its_class() {
         (200, "OK".to_owned(), None),
         (201, r#"{"sid":"","status":"queued"}"#.to_owned(), None),
         (201, r#"{"sid":"SM1","status":"failed","error_code":30005}"#.to_owned(), Some((Fallback, "30005"))),
-        // Twilio has it, so it is not sent again.
+        // Twilio has accepted it, so it is not sent again.
         (201, r#"{"sid":"SM1","status":"failed","error_code":30001}"#.to_owned(), Some((Fallback, "30001"))),
         (201, r#"{"sid":"SM1","status":"failed","error_code":99999}"#.to_owned(), Some((Fallback, "99999"))),
         (201, r#"{"sid":"SM1","status":"undelivered","error_code":30410}"#.to_owned(), None),
@@ -232,9 +232,9 @@ fn secrets_are_shown_nowhere() {
     }
 }
 
-// ── webhooks ──────────────────────────────────────────────────────────────────────────────────────────────
+// Webhooks─────────────────────────────────────────────────────────────────────────────────────────────
 
-/// What the channel makes of this form, signed with the second token.
+/// The parsed result of this form, signed with the second token.
 fn hear(query: Option<&str>, body: &str) -> Result<Heard, NotHeard> {
     let url = query.map_or(CALLBACK.to_owned(), |query| format!("{CALLBACK}?{query}"));
     let signature = sign(&TOKENS[1].into(), &url, body.as_bytes());

@@ -1,4 +1,4 @@
-//! Every way in which a report can be proved, and every way in which a proof can be wrong.
+//! Every way to authenticate a report, and every way in which that can fail.
 
 use hmac::{Hmac, KeyInit, Mac};
 
@@ -10,7 +10,7 @@ const SECRET: &str = "a secret for these vectors";
 const BODY: &[u8] = br#"{"id":"a-1","status":"delivered"}"#;
 const NOW: i64 = 1_795_363_200;
 
-/// Named headers, the path behind the address, the query.
+/// Headers, the path below the webhook URL, the query.
 struct Call<'a> {
     headers: &'a [(&'a str, &'a [u8])],
     path: Option<&'a str>,
@@ -69,7 +69,7 @@ fn signature(hash: Hash, encoding: Encoding, prefix: &str) -> Signature {
     }
 }
 
-/// Computed with Python's hmac; the last one is Chatwoot's.
+/// Computed with Python's hmac; the last one is from Chatwoot.
 #[test]
 fn vectors() {
     const BODY: &[u8] = br#"{"status":"delivered"}"#;
@@ -124,7 +124,7 @@ fn vectors() {
     }
 }
 
-/// The variants of one right signature, whatever its hash, encoding and prefix: one form is let in.
+/// Of all spellings of a valid signature only the configured one is accepted.
 #[test]
 fn only_the_one_form_of_a_signature_is_let_in() {
     use BadSignature::{Doubled, Malformed, Missing, Wrong};
@@ -219,7 +219,7 @@ fn a_prefix_may_be_left_open() {
     assert_eq!(refused, Err(NotHeard::Signature(BadSignature::Malformed)));
 }
 
-/// A time that is signed is over some day; one that is changed is not signed.
+/// A signed timestamp expires, and a changed one invalidates the signature.
 #[test]
 fn a_signed_time_has_a_window() {
     use BadSignature::{Doubled, Malformed, Missing, Stale, Wrong};

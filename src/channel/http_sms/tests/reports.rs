@@ -1,4 +1,4 @@
-//! Reports of carriers that put their fields elsewhere and have words of their own.
+//! Reports of carriers with other fields and status words.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What Meta tells about accounts, numbers and templates.
+//! Meta's updates about accounts, numbers and templates.
 
 use std::collections::BTreeSet;
 
@@ -44,7 +44,7 @@ fn every_documented_field_becomes_an_alert() {
         ("template_quality_under_status_field", "template_quality", Warning, login, "GREEN · YELLOW"),
         ("template_category", "template_category", Warning, login, "AUTHENTICATION · MARKETING"),
         ("template_category_soon", "template_category", Warning, login, "AUTHENTICATION · UTILITY"),
-        ("template_components", "template_changed", Notice, login, "its contents were changed"),
+        ("template_components", "template_changed", Notice, login, "its content was changed"),
         ("account_review", "account_review", Warning, None, "REJECTED"),
         ("phone_number_name", "phone_number_name", Notice, Some("…5777"), "APPROVED"),
         (
@@ -145,7 +145,7 @@ fn alerts_that_look_alike_are_told_apart_and_one_that_comes_again_is_not() {
     let mut errors: Value = serde_json::from_slice(&fixture("webhooks/account_errors.json")).unwrap();
     let list = &mut errors["entry"][0]["changes"][0]["value"]["errors"];
     let with = |details: &str| json!({"code": 131031, "title": "Locked", "error_data": {"details": details}});
-    // What is shown of the first two is the same, because numbers are masked; the last two are the same.
+    // The first two look alike, because numbers are masked; the last two are equal.
     *list = json!([with("of 4915228817386"), with("of 4915228817387"), with("no"), with("no")]);
     let first = fingerprints(&errors);
     let distinct: BTreeSet<_> = first.iter().collect();
@@ -185,7 +185,7 @@ fn a_test_of_the_dashboard_says_that_it_arrived() {
         assert!(alert.title.contains("arrived"), "{}", alert.title);
     }
     assert!(explain::explain("webhook_test").is_some());
-    // A field that is otherwise left alone, and one that nobody knows.
+    // A field that is ignored, and an unknown one.
     for field in ["history", "brand_new"] {
         let body = json!({"object": "whatsapp_business_account",
             "entry": [{"id": "0", "changes": [{"field": field, "value": {}}]}]});

@@ -1,4 +1,4 @@
-//! Several channels of this kind, whichever of their addresses a delivery comes to.
+//! Several channels of this kind, with deliveries to each of their URLs.
 
 use serde_json::{Value, json};
 
@@ -62,7 +62,7 @@ fn body(entries: &[Value]) -> Vec<u8> {
     json!({ "object": "whatsapp_business_account", "entry": entries }).to_string().into_bytes()
 }
 
-/// Who got how much: `first 1`.
+/// The number of updates for each channel: `first 1`.
 fn shares(at: &Meta, told: &Told) -> Vec<String> {
     let own = (&at.me.name, &told.own);
     let all = [own].into_iter().chain(told.of_others.iter().map(|(name, delivery)| (name, delivery)));
@@ -163,7 +163,7 @@ fn nobodys_secret_is_refused_everywhere() {
     }
 }
 
-/// An id that is no id may be somebody's number, and a delivery may name thousands.
+/// A malformed id may be a person's number, and a delivery may name thousands.
 #[test]
 fn the_list_of_what_was_left_alone_is_short_and_names_ids_only() {
     let channels = channels();

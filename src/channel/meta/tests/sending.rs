@@ -92,7 +92,7 @@ async fn every_documented_answer() {
     }
 }
 
-/// What is a number is known by its digits alone, because tables of numbers do not know those that WhatsApp keeps.
+/// Digits are masked even if they are not a valid number: WhatsApp keeps numbers unknown to the tables.
 #[tokio::test]
 async fn the_answer_tells_what_meta_calls_the_person() {
     for (contacts, aliases) in [
@@ -150,7 +150,7 @@ async fn a_refusal_keeps_metas_words_and_nobodys_number_or_code() {
     }
 }
 
-/// Section 5 of what we know of Meta's errors, code by code. Whoever changes a class has to change it here too.
+/// The documented classes, code by code. A change of class must be repeated here.
 #[test]
 fn every_code_has_its_class() {
     use ErrorClass::{Configuration, Fallback, Recipient, Retry, Sender};
@@ -377,7 +377,7 @@ async fn an_answer_without_end_is_cut_off() {
         let start = Instant::now();
         let outcome = meta(&url, PATIENT).send(&submission()).await.outcome;
         assert_eq!(class(&outcome), Some((ErrorClass::InDoubt, "unreadable_answer")), "{outcome:?}");
-        // Long before the time-out, and long before 100 MB could be made.
+        // Well before the time-out, and before 100 MB could arrive.
         assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     }
 }

@@ -11,7 +11,7 @@ use crate::verification::values::{Alias, DeliveryError, ErrorClass, Report, Repo
 const OTP: &str = "wamid.T25lVGltZUNvZGUtMDAwMQ==";
 
 pub fn parse(body: &[u8]) -> Delivery {
-    // Made once: a channel brings an HTTP client, and whole corpora are parsed.
+    // Created once: a channel creates an HTTP client, and the corpora are large.
     static META: LazyLock<Meta> = LazyLock::new(|| meta("http://127.0.0.1:9", Duration::from_secs(1)));
     delivered(&META, "the secret in use", body).unwrap().own
 }
@@ -24,7 +24,7 @@ pub fn seconds(seconds: i64) -> Option<Timestamp> {
     Some(Timestamp::from_millis(seconds * 1000))
 }
 
-/// A status, its time and whether it names the message by Meta's id and by ours.
+/// A status, its time, and whether it carries Meta's id and ours.
 fn described(report: &Report<Alias>) -> String {
     let status = match &report.status {
         ReportStatus::Sent => "sent".to_owned(),
@@ -137,7 +137,7 @@ fn one_bad_item_sinks_only_itself() {
     assert_eq!(reports(&delivery), ["wamid.R29vZC0x 1795363201 sent", "wamid.R29vZC0y 1795363201 delivered"]);
     assert_eq!(delivery.inbound[0].text.as_deref(), Some("still here"));
     assert_eq!(delivery.inbound[0].at, seconds(1_795_363_300));
-    // Two statuses, a change that is none, one without value, a list that is none, an entry, a list of changes.
+    // Two statuses, an invalid change, one without a value, an invalid list, an entry, a list of changes.
     assert_eq!(unknown(&delivery), [(Unknown::Item, 7)]);
     assert_eq!(delivery.readable, Readable::Yes);
 }
@@ -293,7 +293,7 @@ fn a_person_without_a_phone_number_is_still_somebody() {
     }
 }
 
-/// In both ways of reading: something odd beside it makes a delivery be read piece by piece.
+/// Checks both parsers: an oddity makes the delivery be parsed piece by piece.
 #[test]
 fn a_status_tells_what_meta_calls_the_person() {
     let (mexico, user) = (Alias::number("5215512340123"), Alias::user("MX.1"));
@@ -346,7 +346,7 @@ fn the_number_stands_beside_the_message_where_it_is_missing_in_it() {
     assert_eq!((message.from.as_deref(), message.user_id.as_deref()), (Some("+5215512340123"), Some("MX.1")));
 }
 
-/// What does not fit into a record would be refused with all that came beside it, again and again.
+/// An item too large for a record would fail its whole delivery on every redelivery.
 #[test]
 fn a_user_id_without_end_is_cut() {
     let id = "x".repeat(100_000);
@@ -399,12 +399,11 @@ fn a_delivery_is_read_whatever_its_encoding() {
         let delivery = parse(&strange);
         assert_eq!(reports(&delivery), plain, "{}", String::from_utf8_lossy(&strange));
     }
-    // A title that was cut in the middle of an emoji costs only the emoji.
+    // A title truncated within an emoji only loses the emoji.
     let cut = text.replace("\"title\": \"", "\"title\": \"\\ud83d");
     assert!(reports(&parse(cut.as_bytes()))[0].contains("failed Recipient 131026 \u{fffd}"), "{cut}");
 }
 
-/// A fixture that no test reads is a promise that nobody keeps.
 #[test]
 fn every_fixture_is_asserted() {
     let source = [include_str!("webhooks.rs"), include_str!("alerts.rs")].concat();
@@ -528,7 +527,7 @@ fn three_megabytes_of_anything_are_read_in_bounded_time() {
         #[expect(clippy::disallowed_methods, reason = "real time is what is tested")]
         let start = std::time::Instant::now();
         let delivery = parse(body.as_bytes());
-        // A debug build on a machine that is busy tenfold; anything quadratic takes hours.
+        // Generous for a debug build on a busy machine; a quadratic parser would take hours.
         assert!(start.elapsed().as_secs() < 120, "{field}: {:?}", start.elapsed());
         for message in &delivery.inbound {
             assert!(message.text.as_ref().is_none_or(|text| text.chars().count() <= Inbound::MAX_TEXT_CHARS));
@@ -557,8 +556,8 @@ fn what_people_write_is_kept_out_of_debug() {
     }
 }
 
-/// No fixture, cut off anywhere or with any value replaced by any other, brings the parser down, and what is
-/// read from it stays within bounds.
+/// Fixtures truncated anywhere, or with any value replaced by another, never crash the parser, and the result stays
+/// within its bounds.
 #[test]
 fn hostile_corpus() {
     let folder = format!("{}/fixtures/meta/webhooks", env!("CARGO_MANIFEST_DIR"));
@@ -584,7 +583,7 @@ fn hostile_corpus() {
     assert!(kinds.values().sum::<i32>() > 10_000 && kinds.len() > 1, "{kinds:?}");
 }
 
-/// A field of a strange type costs at most the item that it stands in.
+/// A field of an unexpected type fails at most its own item.
 #[test]
 fn a_strange_field_leaves_the_other_status_alone() {
     let whole: Value =

@@ -1,19 +1,19 @@
-//! What we send.
+//! The request body of a message.
 
 use serde_json::{Value, json};
 
 use super::{Conversation, Via};
 use crate::channel::{Content, Submission};
 
-/// Sinch's least `ttl`.
+/// The minimum `ttl` that Sinch accepts.
 const LEAST_SECONDS: u64 = 3;
 
 impl Conversation {
-    /// `None` where the step's content is not the channel's.
+    /// `None` if this channel cannot send the step's content.
     pub(super) fn body(&self, submission: &Submission<'_>) -> Option<Value> {
         let message = match (self.via, &submission.content) {
             (Via::Whatsapp, Content::Template { name, language }) => {
-                // Meta keeps every button of an authentication template as a URL button.
+                // Meta stores every button of an authentication template as a URL button.
                 let parameters =
                     json!({"body[1]text": submission.code, "button[0]url[1]text": submission.code});
                 let template =

@@ -10,10 +10,10 @@ use crate::channel::testing::{basis, post};
 
 pub const REFERENCE: &str = "msg_01m81zrq00fay80j6hb7h45br1";
 pub const SECRET: &str = "the secret of the hooks";
-/// Of [`post`].
+/// The time used by [`post`].
 const NOW: &str = "1795363200";
 
-/// As the fixtures know it.
+/// The channel of the fixtures.
 pub fn conversation(base_url: &str, auth_url: &str, via: Via, timeout: Duration) -> Conversation {
     let settings = Settings {
         base_url: base_url.to_owned(),
@@ -48,7 +48,7 @@ pub fn fixture(path: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// What a delivery says that `secret` signed.
+/// Delivers `body` signed with `secret`.
 pub fn delivered(secret: &str, nonce: &str, body: &[u8]) -> Result<Told, NotHeard> {
     let channel =
         conversation("http://127.0.0.1:9", "http://127.0.0.1:9", Via::Whatsapp, Duration::from_secs(1));

@@ -1,4 +1,4 @@
-//! The token of OAuth2 client credentials: asked for when it is needed, and shown until it is about to end.
+//! The OAuth2 client-credentials token: fetched on demand and cached until shortly before it expires.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,18 +14,18 @@ use crate::channel::{Basis, SetupError, Submission, lenient, refused, wire};
 use crate::clock::Stopwatch;
 use crate::verification::values::{ErrorClass, Outcome};
 
-/// A token is not shown in its last minute, in which it might end on the way.
+/// A token is not used in its last minute, as it might expire on the way.
 const MARGIN: Duration = Duration::from_secs(60);
-/// Of an answer that does not say how long its token lasts. Sinch's last an hour.
+/// The assumed lifetime of a token without `expires_in`. Sinch's tokens last an hour.
 const USUAL_SECONDS: u64 = 300;
-/// What a provider says beyond this is not believed.
+/// Longer lifetimes are cut to this.
 const MOST_SECONDS: u64 = 24 * 60 * 60;
 
 pub(super) struct Tokens {
     endpoint: Endpoint,
     url: Url,
     basic: HeaderValue,
-    /// For asking, and for waiting until another message has asked.
+    /// The limit for a request, and for waiting while another message makes one.
     patience: Duration,
     known: Mutex<Option<Arc<Token>>>,
 }
@@ -37,7 +37,7 @@ pub(super) struct Token {
 }
 
 impl Tokens {
-    /// `patience` is for one token, from asking to the answer.
+    /// `patience` is the time limit for obtaining a token.
     pub(super) fn new(
         basis: &Basis,
         url: Url,
@@ -50,15 +50,15 @@ impl Tokens {
         Ok(Self { endpoint, url, basic, patience, known: Mutex::new(None) })
     }
 
-    /// The token in use, or a new one where there is none or it is the `refused` one. Messages that need a new one at the
-    /// same time wait for the first of them to get it. Nothing is sent without, so an outcome here is always a refusal.
+    /// Returns the cached token, or fetches a new one if there is none or it is `refused_one`. Concurrent callers wait
+    /// for a single fetch. Nothing was sent yet, so a failure is always a refusal.
     pub(super) async fn one(
         &self,
         refused_one: Option<&Arc<Token>>,
         submission: &Submission<'_>,
     ) -> Result<Arc<Token>, Outcome> {
         let found = tokio::time::timeout(self.patience, self.known_or_new(refused_one, submission)).await;
-        found.unwrap_or_else(|_| Err(unavailable("the provider gave no token within the time-out")))
+        found.unwrap_or_else(|_| Err(unavailable("the provider issued no token within the time-out")))
     }
 
     async fn known_or_new(
@@ -95,7 +95,7 @@ impl Tokens {
         }
         let read = received.body.as_deref().and_then(|body| lenient::find(body, read));
         let (authorization, lasts) =
-            read.ok_or_else(|| unavailable("no token can be read in the provider's answer"))?;
+            read.ok_or_else(|| unavailable("the provider's response contains no token"))?;
         Ok(Token { authorization, age, lasts })
     }
 }
@@ -104,7 +104,7 @@ pub(super) fn unavailable(why: &str) -> Outcome {
     refused("login_unavailable", why, ErrorClass::Retry)
 }
 
-/// Only what is busy or broken may do better next time.
+/// Retries only if the server is overloaded or failing.
 fn refusal(received: &Received, confidential: &Confidential<'_>) -> Outcome {
     let title = received.words(confidential);
     match received.status.as_u16() {

@@ -1,4 +1,4 @@
-//! What the SMS API tells us, by the `type` of the object.
+//! Parses webhooks of the SMS API, by the `type` of the object.
 
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ pub(super) fn parse(body: &[u8]) -> Delivery {
         Some("recipient_delivery_report_sms") => delivery.take_recipient(&json),
         Some("mo_text") => delivery.take_text(&json, "text"),
         Some("mo_binary") => delivery.take_text(&json, "binary"),
-        // Summaries of batches, which say nothing of a person, and MMS.
+        // Batch summaries, which name no recipient, and MMS.
         Some(_) => delivery.count(Unknown::Event),
         None => return Delivery::unreadable("it has no `type`"),
     }
@@ -79,7 +79,7 @@ impl Delivery {
     }
 }
 
-/// A report has no words, so these are ours.
+/// Reports carry no error text, so the titles are ours.
 fn failure(code: Option<String>, word: &str) -> DeliveryError {
     use ErrorClass::{Configuration, Fallback, Retry, Sender};
     let code = code.filter(|code| code.len() <= 3 && code.bytes().all(|byte| byte.is_ascii_digit()));

@@ -163,7 +163,7 @@ fn every_status_and_code_of_a_report() {
         ("Failed", json!(411), "411", Configuration),
         ("Failed", json!(412), "412", Configuration),
         ("Failed", json!(413), "413", Sender),
-        // Also where the person opted out.
+        // Also sent after an opt-out.
         ("Deleted", json!(null), "no_reason", Fallback),
         ("Failed", json!(499), "499", Fallback),
         ("Failed", json!("+491713920011"), "no_reason", Fallback),

@@ -87,7 +87,7 @@ fn every_reason_has_its_class() {
     }
 }
 
-/// On WhatsApp what Meta said counts, where it is known.
+/// On WhatsApp, Meta's code takes precedence if it is known.
 #[test]
 fn the_channels_own_code_is_metas_on_whatsapp_alone() {
     use ErrorClass::{Configuration, Fallback, Recipient};

@@ -15,7 +15,7 @@ fn token(word: &str, expires_in: u64) -> ResponseTemplate {
         .set_body_json(json!({"access_token": word, "token_type": "bearer", "expires_in": expires_in}))
 }
 
-/// What asks for a token, once for each `times`.
+/// A token endpoint that expects `times` requests.
 async fn auth(answer: ResponseTemplate, times: u64) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(method("POST")).and(path(TOKEN)).respond_with(answer).expect(times).mount(&server).await;
@@ -100,7 +100,7 @@ async fn a_token_that_is_about_to_end_is_not_shown() {
     }
 }
 
-/// Takes the newest token only, and counts nothing else.
+/// Accepts only the newest token.
 struct Newest;
 
 impl Respond for Newest {
@@ -112,7 +112,7 @@ impl Respond for Newest {
     }
 }
 
-/// Gives each caller another token.
+/// Issues a different token to each caller.
 struct Counting(std::sync::atomic::AtomicUsize);
 
 impl Respond for Counting {
@@ -141,7 +141,7 @@ async fn a_refused_token_is_replaced_once() {
     assert_eq!(class(&outcome), Some((ErrorClass::Configuration, "http_401")));
 }
 
-/// Nothing but a 401 is followed by a second request, and without a token there is not even a first one.
+/// Only a 401 leads to a second request, and without a token there is no request at all.
 #[tokio::test]
 async fn nothing_is_sent_without_a_token() {
     use ErrorClass::{Configuration, Retry};
