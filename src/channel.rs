@@ -35,7 +35,7 @@ use receipts::{Receipt, Receipts};
 use signature::BadSignature;
 pub use templates::{Template, TemplatesUnknown};
 use throttle::Throttle;
-use webhook::{Callback, Heard, NotHeard, Told, Webhook};
+use webhook::{Callback, Incoming, SignedDelivery, Webhook, WebhookError};
 
 /// A configured channel.
 pub struct Channel {
@@ -44,7 +44,7 @@ pub struct Channel {
     kind: Kind,
     refusals: Refusals,
     receipts: Receipts,
-    strangers: Throttle<(Option<String>, Stray)>,
+    ignored_lines: Throttle<(Option<String>, IgnoreReason)>,
 }
 
 /// A closed set: a new provider is a new variant.
@@ -161,7 +161,7 @@ trait Provider {
 
     /// Authenticates and parses a webhook request. Never fails on unexpected content: unreadable parts are counted in
     /// the [`Delivery`].
-    fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard>;
+    fn receive(&self, webhook: &Webhook<'_>) -> Result<Incoming, WebhookError>;
 
     /// The configuration key to check when signatures are wrong.
     fn signing_setting(&self) -> &'static str;
@@ -172,7 +172,7 @@ trait Provider {
     }
 
     /// The webhook URL, if it differs from the channel's own; it may contain a secret.
-    fn report_address(&self) -> Option<&Callback> {
+    fn webhook_url(&self) -> Option<&Callback> {
         None
     }
 
@@ -204,11 +204,11 @@ pub struct Timeouts {
 /// carry reports for another.
 pub fn all(
     settings: impl IntoIterator<Item = (Basis, Settings)>,
-) -> Result<BTreeMap<ChannelName, Arc<Channel>>, Unusable> {
+) -> Result<BTreeMap<ChannelName, Arc<Channel>>, ChannelError> {
     let mut channels = BTreeMap::new();
     for (basis, settings) in settings {
-        let kind =
-            Kind::new(&basis, settings).map_err(|source| Unusable { channel: basis.name.clone(), source })?;
+        let kind = Kind::new(&basis, settings)
+            .map_err(|source| ChannelError { channel: basis.name.clone(), source })?;
         let Basis { name, callback, .. } = basis;
         let channel = Channel {
             name: name.clone(),
@@ -216,11 +216,11 @@ pub fn all(
             kind,
             refusals: Refusals::default(),
             receipts: Receipts::default(),
-            strangers: Throttle::default(),
+            ignored_lines: Throttle::default(),
         };
         channels.insert(name, channel);
     }
-    meta::introduce(channels.values_mut().filter_map(|channel| match &mut channel.kind {
+    meta::link_channels(channels.values_mut().filter_map(|channel| match &mut channel.kind {
         Kind::Meta(meta) => Some(meta),
         Kind::Http(_) | Kind::Twilio(_) | Kind::SinchConversation(_) | Kind::SinchSms(_) => None,
     }));
@@ -230,7 +230,7 @@ pub fn all(
 /// A channel that cannot be built from its settings.
 #[derive(Debug, thiserror::Error)]
 #[error("[channels.{channel}]: {source}")]
-pub struct Unusable {
+pub struct ChannelError {
     pub channel: ChannelName,
     pub source: SetupError,
 }
@@ -251,8 +251,8 @@ impl Channel {
     }
 
     /// The webhook URL to enter at the provider. It may contain a secret, so never log it.
-    pub fn report_address(&self) -> &Callback {
-        provider!(&self.kind, provider => provider.report_address()).unwrap_or(&self.callback)
+    pub fn webhook_url(&self) -> &Callback {
+        provider!(&self.kind, provider => provider.webhook_url()).unwrap_or(&self.callback)
     }
 
     /// Makes exactly one request, bounded by the channel's `timeout`, and returns its outcome.
@@ -262,15 +262,17 @@ impl Channel {
 
     /// Authenticates and parses a webhook request; the body may be up to 3 MiB. The caller stores the result durably
     /// and then calls [`Channel::stored`].
-    pub fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
+    pub fn receive(&self, webhook: &Webhook<'_>) -> Result<Incoming, WebhookError> {
         let heard =
             provider!(&self.kind, provider => provider.receive(webhook)).and_then(|heard| match heard {
-                Heard::Told(Told { receipt: Some(receipt), .. }) if self.receipts.has(&receipt) => {
+                Incoming::Delivery(SignedDelivery { receipt: Some(receipt), .. })
+                    if self.receipts.has(&receipt) =>
+                {
                     Err(BadSignature::Replayed.into())
                 }
                 heard => Ok(heard),
             });
-        if let Err(NotHeard::Signature(reason)) = heard {
+        if let Err(WebhookError::Signature(reason)) = heard {
             let setting = provider!(&self.kind, provider => provider.signing_setting());
             self.refusals.count(&self.name, setting, reason, webhook.now);
         }
@@ -294,10 +296,10 @@ impl Channel {
     }
 
     /// Logs the updates of a delivery that belong to no channel, at most once a minute for each id.
-    pub fn note_foreign(&self, delivery: &Delivery, now: Timestamp) {
-        for Foreign { id, reason, items } in &delivery.foreign {
+    pub fn log_ignored(&self, delivery: &Delivery, now: Timestamp) {
+        for Ignored { id, reason, items } in &delivery.ignored {
             let key = (id.clone(), *reason);
-            let Some(items) = self.strangers.due(key, *items as u64, now) else { continue };
+            let Some(items) = self.ignored_lines.due(key, *items as u64, now) else { continue };
             let (channel, id) = (&self.name, id.as_deref());
             tracing::warn!(%channel, id, items, reason = reason.as_str(), "webhook updates ignored");
         }
@@ -353,7 +355,7 @@ pub struct Submission<'a> {
     pub code: &'a str,
     pub content: Content<'a>,
     /// How long the message stays useful; a provider that supports a validity period does not deliver it later.
-    pub of_use: Duration,
+    pub valid_for: Duration,
 }
 
 /// The result of one request.
@@ -387,7 +389,7 @@ pub struct Delivery {
     pub inbound: Vec<Inbound>,
     pub alerts: Vec<Alert>,
     /// Updates that no channel may have; ignored.
-    pub foreign: Vec<Foreign>,
+    pub ignored: Vec<Ignored>,
     pub unknown: BTreeMap<Unknown, usize>,
     /// The number of people who opted in or out, according to the provider.
     pub consents: BTreeMap<Consent, usize>,
@@ -404,43 +406,43 @@ impl Delivery {
     }
 
     /// The number of ignored updates.
-    pub fn foreign_items(&self) -> usize {
-        self.foreign.iter().map(|foreign| foreign.items).sum()
+    pub fn ignored_items(&self) -> usize {
+        self.ignored.iter().map(|ignored| ignored.items).sum()
     }
 
-    fn leave_alone(&mut self, id: Option<&str>, reason: Stray, items: usize) {
+    fn ignore(&mut self, id: Option<&str>, reason: IgnoreReason, items: usize) {
         let id = id.and_then(plain_id);
-        let known = self.foreign.iter().position(|known| (known.reason, &known.id) == (reason, &id));
-        let is_full = self.foreign.len() >= MOST_FOREIGN;
+        let known = self.ignored.iter().position(|known| (known.reason, &known.id) == (reason, &id));
+        let is_full = self.ignored.len() >= MAX_IGNORED;
         match known.or(is_full.then_some(0)) {
-            Some(place) => self.foreign[place].items += items,
-            None => self.foreign.push(Foreign { id, reason, items }),
+            Some(place) => self.ignored[place].items += items,
+            None => self.ignored.push(Ignored { id, reason, items }),
         }
     }
 }
 
 /// Further ids of one delivery are counted under the first.
-const MOST_FOREIGN: usize = 8;
+const MAX_IGNORED: usize = 8;
 
 /// Ignored updates with the same id and reason.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Foreign {
+pub struct Ignored {
     /// The phone number id or account in the updates.
     pub id: Option<String>,
-    pub reason: Stray,
+    pub reason: IgnoreReason,
     pub items: usize,
 }
 
 /// Why an update was ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stray {
+pub enum IgnoreReason {
     /// No channel has this phone number id or account id.
     Unknown,
     /// A channel has it, but none of its secrets signed the delivery.
     NotSigned,
 }
 
-impl Stray {
+impl IgnoreReason {
     /// For logs.
     pub fn as_str(self) -> &'static str {
         match self {

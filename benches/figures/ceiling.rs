@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use twotick::channel::webhook::{Callback, Heard, Method, Webhook};
+use twotick::channel::webhook::{Callback, Incoming, Method, Webhook};
 use twotick::channel::{self, Basis, Channel, Settings, Timeouts, meta};
 use twotick::verification::values::{ChannelName, Timestamp};
 
@@ -87,7 +87,7 @@ async fn receive(channel: web::Data<Channel>, request: HttpRequest, body: web::B
         now,
     };
     match channel.receive(&webhook) {
-        Ok(Heard::Told(told)) if told.own.reports.len() == 1 => HttpResponse::Ok().finish(),
+        Ok(Incoming::Delivery(told)) if told.own.reports.len() == 1 => HttpResponse::Ok().finish(),
         Ok(_) => HttpResponse::BadRequest().finish(),
         Err(_) => HttpResponse::Unauthorized().finish(),
     }

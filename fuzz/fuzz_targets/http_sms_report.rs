@@ -5,7 +5,7 @@
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use twotick::channel::http_sms::{Format, Place};
+use twotick::channel::http_sms::{Format, FieldPath};
 use twotick::channel::{Channel, Readable};
 use twotick_fuzz::{check_delivery, delivered, sms};
 
@@ -15,9 +15,9 @@ static SMS: LazyLock<[Arc<Channel>; 3]> = LazyLock::new(|| {
         sms(|_| {}),
         sms(|reading| reading.format = Format::Form),
         sms(|reading| {
-            reading.fields.id = Some(Place::at("/results/0/id"));
-            reading.fields.status = Place::at("/results/0/status/name");
-            reading.fields.error_code = Some(Place::at("/results/0/error/code"));
+            reading.fields.id = Some(FieldPath::at("/results/0/id"));
+            reading.fields.status = FieldPath::at("/results/0/status/name");
+            reading.fields.error_code = Some(FieldPath::at("/results/0/error/code"));
         }),
     ]
 });
@@ -28,5 +28,5 @@ fuzz_target!(|data: &[u8]| {
     check_delivery(&delivery, body);
     let told = delivery.reports.len() + delivery.unknown.values().sum::<usize>();
     assert_eq!(told > 0, delivery.readable == Readable::Yes, "{delivery:?}");
-    assert!(delivery.inbound.is_empty() && delivery.alerts.is_empty() && delivery.foreign.is_empty());
+    assert!(delivery.inbound.is_empty() && delivery.alerts.is_empty() && delivery.ignored.is_empty());
 });

@@ -8,7 +8,7 @@ use twotick::channel::exchange::Received;
 use twotick::channel::http_sms::HttpSms;
 use twotick::channel::meta::Meta;
 use twotick::channel::signature::sign;
-use twotick::channel::webhook::{Callback, Heard, Method, NotHeard, Webhook};
+use twotick::channel::webhook::{Callback, Incoming, Method, WebhookError, Webhook};
 use twotick::channel::{
     self, Basis, Channel, Content, Delivery, Inbound, Readable, Settings, Submission, Timeouts, http_sms,
     meta,
@@ -79,13 +79,13 @@ fn basis(name: &str) -> Basis {
 }
 
 /// A `POST` with these values of its signature header.
-pub fn post(channel: &Channel, name: &str, values: &[&[u8]], body: &[u8]) -> Result<Heard, NotHeard> {
+pub fn post(channel: &Channel, name: &str, values: &[&[u8]], body: &[u8]) -> Result<Incoming, WebhookError> {
     let headers: Vec<_> = values.iter().map(|&value| (name, value)).collect();
     ask(channel, Method::Post, None, &headers, body)
 }
 
 /// A `GET` with this query.
-pub fn get(channel: &Channel, query: &str) -> Result<Heard, NotHeard> {
+pub fn get(channel: &Channel, query: &str) -> Result<Incoming, WebhookError> {
     ask(channel, Method::Get, Some(query), &[], b"")
 }
 
@@ -95,7 +95,7 @@ fn ask(
     query: Option<&str>,
     headers: &[(&str, &[u8])],
     body: &[u8],
-) -> Result<Heard, NotHeard> {
+) -> Result<Incoming, WebhookError> {
     let now = Timestamp::from_millis(1_795_363_200_000);
     channel.receive(&Webhook { method, callback: channel.callback(), path: None, query, headers, body, now })
 }
@@ -104,7 +104,7 @@ fn ask(
 pub fn delivered(channel: &Channel, name: &str, body: &[u8]) -> Delivery {
     let header = sign(&SECRETS[0].into(), body);
     match post(channel, name, &[header.as_bytes()], body) {
-        Ok(Heard::Told(told)) if told.of_others.is_empty() => told.own,
+        Ok(Incoming::Delivery(told)) if told.of_others.is_empty() => told.own,
         other => panic!("a right signature was not taken: {other:?}"),
     }
 }
@@ -119,7 +119,7 @@ pub fn submission() -> Submission<'static> {
         to: NUMBER,
         code: CODE,
         content: Content::Template { name: "login_code", language: "en_US" },
-        of_use: Duration::from_secs(30),
+        valid_for: Duration::from_secs(30),
     }
 }
 
@@ -195,10 +195,10 @@ pub fn check_delivery(delivery: &Delivery, body: &[u8]) {
         assert!(alert.at.is_none_or(is_lawful));
     }
     let told = delivery.reports.len() + delivery.inbound.len() + delivery.alerts.len();
-    let counted = delivery.foreign_items() + delivery.unknown.values().sum::<usize>();
+    let counted = delivery.ignored_items() + delivery.unknown.values().sum::<usize>();
     assert!(told + counted <= body.len(), "{told} and {counted} things were read from {} bytes", body.len());
     if matches!(delivery.readable, Readable::No(_)) {
-        assert_eq!(told + delivery.foreign_items(), 0, "it is said to be unreadable, and something was read");
+        assert_eq!(told + delivery.ignored_items(), 0, "it is said to be unreadable, and something was read");
     }
 }
 

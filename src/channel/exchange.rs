@@ -38,13 +38,13 @@ impl Endpoint {
         Ok(Self { channel: basis.name.clone(), client: client(url, basis.timeouts)? })
     }
 
-    /// A request for the caller to complete with headers, credentials and a body, and to pass to [`Endpoint::ask`].
+    /// A request for the caller to complete with headers, credentials and a body, and to pass to [`Endpoint::send`].
     pub fn request(&self, method: Method, url: Url) -> RequestBuilder {
         self.client.request(method, url)
     }
 
     /// Sends the request once.
-    pub async fn ask(&self, request: RequestBuilder) -> Answer {
+    pub async fn send(&self, request: RequestBuilder) -> Answer {
         // The system clock, even in tests: it is compared with the provider's.
         let asked = Clock::System.now();
         match request.send().await {
@@ -156,16 +156,16 @@ impl Received {
 
     /// The provider's error text if there is one, else its status. At most 200 characters, with numbers, codes and
     /// tokens masked.
-    pub fn words(&self, confidential: &Confidential<'_>) -> String {
+    pub fn error_text(&self, confidential: &Confidential<'_>) -> String {
         let reason = self.body.as_deref().and_then(|body| reason::of_answer(body, &confidential.0));
         reason.unwrap_or_else(|| format!("the provider answered {}", self.status))
     }
 
     /// The outcome by HTTP status alone, for a response without a known error format. After an unreadable 2xx or a 5xx
     /// the message may have been sent, so these are in doubt.
-    pub fn judge_by_status(&self, confidential: &Confidential<'_>) -> Outcome {
+    pub fn outcome_by_status(&self, confidential: &Confidential<'_>) -> Outcome {
         let code = format!("http_{}", self.status.as_u16());
-        let title = self.words(confidential);
+        let title = self.error_text(confidential);
         let class = match self.status.as_u16() {
             300..=399 => {
                 let title = "the provider answered with a redirect, which is not followed";
@@ -176,11 +176,11 @@ impl Received {
             408 | 499 => return in_doubt("unreadable_answer", title),
             // Wrong token, account, URL, method or format: other recipients would fail too.
             401..=405 | 407 | 410 | 411 | 415 | 421 | 426 => ErrorClass::Configuration,
-            400..=499 if reason::is_of_the_account(&title) => ErrorClass::Configuration,
+            400..=499 if reason::concerns_account(&title) => ErrorClass::Configuration,
             400..=499 => ErrorClass::Fallback,
             _ => return in_doubt("unreadable_answer", title),
         };
-        refused(code, title, class).after(self.retry_after)
+        refused(code, title, class).with_retry_after(self.retry_after)
     }
 }
 
@@ -212,14 +212,14 @@ impl<'a> Confidential<'a> {
     }
 
     /// Adds the credentials in the `Authorization` header.
-    pub fn by(mut self, authorization: &'a HeaderValue) -> Self {
+    pub fn with_authorization(mut self, authorization: &'a HeaderValue) -> Self {
         let header = authorization.to_str().unwrap_or_default();
         self.0.extend(header.split_once(' ').map(|(_, secret)| secret));
         self
     }
 
     /// Adds other secrets of the request.
-    pub fn and(mut self, secrets: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn with_secrets(mut self, secrets: impl IntoIterator<Item = &'a str>) -> Self {
         self.0.extend(secrets);
         self
     }
@@ -230,7 +230,7 @@ impl<'a> Confidential<'a> {
 }
 
 /// Returns the response, or the outcome if there is none.
-pub fn unanswered(answer: Answer) -> Result<Received, Outcome> {
+pub fn require_response(answer: Answer) -> Result<Received, Outcome> {
     match answer {
         Answer::Received(received) => Ok(received),
         Answer::Lost(why) => Err(in_doubt("no_answer", why)),
@@ -242,12 +242,12 @@ pub fn unanswered(answer: Answer) -> Result<Received, Outcome> {
 }
 
 /// Adds the provider's `Retry-After` to a refusal.
-pub trait After {
-    fn after(self, wish: Option<Duration>) -> Self;
+pub trait WithRetryAfter {
+    fn with_retry_after(self, wish: Option<Duration>) -> Self;
 }
 
-impl After for Outcome {
-    fn after(self, wish: Option<Duration>) -> Self {
+impl WithRetryAfter for Outcome {
+    fn with_retry_after(self, wish: Option<Duration>) -> Self {
         match self {
             Self::Refused { error, .. } => Self::Refused { error, retry_after: wish },
             Self::Accepted { .. } | Self::Held { .. } | Self::InDoubt { .. } => self,

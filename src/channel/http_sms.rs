@@ -15,8 +15,10 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, Header
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::exchange::{self, After as _, Answer, Confidential, Endpoint, Received, unanswered};
-use super::webhook::{self, Callback, Heard, NotHeard, Reply, Told, Webhook};
+use super::exchange::{
+    self, Answer, Confidential, Endpoint, Received, WithRetryAfter as _, require_response,
+};
+use super::webhook::{self, Callback, Incoming, Reply, SignedDelivery, Webhook, WebhookError};
 use super::{
     Basis, Content, Provider, Sent, SetupError, Submission, in_doubt, reason, refused, scrub, wrong_content,
 };
@@ -25,11 +27,11 @@ use crate::verification::values::{ErrorClass, Outcome};
 pub use super::status::Meaning;
 use proof::Verifier;
 pub use proof::{
-    Encoding, Hash, Prefix, Proof, SIGNATURE_HEADER, SIGNED_PLACEHOLDERS, Signature, Signed, TOLERANCE,
-    TimestampHeader, derived_path_secret,
+    Encoding, Hash, Prefix, Proof, SIGNATURE_HEADER, SIGNED_PLACEHOLDERS, Signature, SignedContent,
+    TOLERANCE, TimestampHeader, derived_path_secret,
 };
-pub use reply::{Pattern, Statuses, Verdict};
-pub use report::{Fields, Format, Place, Reading, Words};
+pub use reply::{Decision, Pattern, Statuses};
+pub use report::{FieldPath, Fields, Format, ReportFormat, StatusWords};
 use template::Values;
 pub use template::{NotATemplate, PLACEHOLDERS, Placeholder, Template, UnknownPlaceholder};
 
@@ -57,7 +59,7 @@ pub struct Settings {
     pub error_pointer: String,
     pub statuses: Statuses,
     pub proof: Proof,
-    pub reading: Reading,
+    pub reading: ReportFormat,
 }
 
 impl fmt::Debug for Settings {
@@ -87,7 +89,7 @@ impl Settings {
             error_pointer: String::new(),
             statuses: Statuses::default(),
             proof: Proof::Hmac(Signature::documented(report_secret)),
-            reading: Reading::default(),
+            reading: ReportFormat::default(),
         }
     }
 }
@@ -130,7 +132,7 @@ pub struct HttpSms {
     secrets: Vec<SecretString>,
     callback: Callback,
     verifier: Verifier,
-    reading: Reading,
+    reading: ReportFormat,
     signing_setting: &'static str,
 }
 
@@ -141,7 +143,7 @@ impl HttpSms {
         let callback = match &settings.proof {
             Proof::PathSecret(secret) => {
                 secrets.push(secret.clone());
-                basis.callback.behind(secret)
+                basis.callback.with_secret(secret)
             }
             Proof::Hmac(_) | Proof::Basic { .. } => basis.callback.clone(),
         };
@@ -171,20 +173,20 @@ impl HttpSms {
 
     /// A 2xx is accepted whatever its body, so that an accepted message is never sent twice.
     fn outcome(&self, answer: Answer, submission: &Submission<'_>) -> Outcome {
-        let received = match unanswered(answer) {
+        let received = match require_response(answer) {
             Ok(received) => received,
             Err(outcome) => return outcome,
         };
         let secrets = self.secrets.iter().map(SecretString::expose_secret);
-        let confidential =
-            Confidential::new(submission).and(secrets.filter(|secret| secret.len() >= LEAST_SECRET_BYTES));
-        let title = || received.words(&confidential);
+        let confidential = Confidential::new(submission)
+            .with_secrets(secrets.filter(|secret| secret.len() >= LEAST_SECRET_BYTES));
+        let title = || received.error_text(&confidential);
         let status = received.status.as_u16();
         let outcome = match self.statuses.verdict(status) {
-            Some(Verdict::Accepted) => return self.accepted(&received, &confidential),
-            Some(Verdict::Retry) => refused(format!("http_{status}"), title(), ErrorClass::Retry),
-            Some(Verdict::Refused) => match status {
-                400..=499 if ![408, 429, 499].contains(&status) => received.judge_by_status(&confidential),
+            Some(Decision::Accepted) => return self.accepted(&received, &confidential),
+            Some(Decision::Retry) => refused(format!("http_{status}"), title(), ErrorClass::Retry),
+            Some(Decision::Refused) => match status {
+                400..=499 if ![408, 429, 499].contains(&status) => received.outcome_by_status(&confidential),
                 _ => refused_for_good(format!("http_{status}"), title()),
             },
             None => match status {
@@ -200,10 +202,10 @@ impl HttpSms {
                     );
                     return in_doubt("redirected", title);
                 }
-                _ => received.judge_by_status(&confidential),
+                _ => received.outcome_by_status(&confidential),
             },
         };
-        self.with_its_code(outcome, &received).after(received.retry_after)
+        self.with_its_code(outcome, &received).with_retry_after(received.retry_after)
     }
 
     /// Handles a response with an accepting status. It is still a refusal if the carrier normally returns a message id
@@ -215,7 +217,8 @@ impl HttpSms {
             && !self.id_pointer.is_empty()
             && let Some(code) = self.error_code(received)
         {
-            return refused_for_good(code, received.words(confidential)).after(received.retry_after);
+            return refused_for_good(code, received.error_text(confidential))
+                .with_retry_after(received.retry_after);
         }
         Outcome::Accepted { provider_ref }
     }
@@ -239,7 +242,7 @@ impl HttpSms {
 
 fn refused_for_good(code: String, title: String) -> Outcome {
     let class =
-        if reason::is_of_the_account(&title) { ErrorClass::Configuration } else { ErrorClass::Fallback };
+        if reason::concerns_account(&title) { ErrorClass::Configuration } else { ErrorClass::Fallback };
     refused(code, title, class)
 }
 
@@ -288,7 +291,7 @@ impl Provider for HttpSms {
             from: &self.from,
             text,
             reference: &reference,
-            callback: &self.callback.of_message(submission.reference),
+            callback: &self.callback.for_message(submission.reference),
         };
         let mut url = self.url.clone();
         if let Some(query) = &self.query {
@@ -298,21 +301,26 @@ impl Provider for HttpSms {
         if let Some(body) = &self.body {
             request = request.body(body.fill(&values));
         }
-        self.outcome(self.endpoint.ask(request).await, submission).into()
+        self.outcome(self.endpoint.send(request).await, submission).into()
     }
 
-    fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
-        if !self.verifier.is_behind_the_address() {
-            webhook.at_the_address_itself()?;
+    fn receive(&self, webhook: &Webhook<'_>) -> Result<Incoming, WebhookError> {
+        if !self.verifier.uses_path_secret() {
+            webhook.require_exact_path()?;
         }
         let content = match (self.reading.format, webhook.method) {
             (Format::Query, _) => webhook.query.unwrap_or_default().as_bytes(),
             (Format::Json | Format::Form, webhook::Method::Post) => webhook.body,
-            (Format::Json | Format::Form, webhook::Method::Get) => return Err(NotHeard::Method("POST")),
+            (Format::Json | Format::Form, webhook::Method::Get) => return Err(WebhookError::Method("POST")),
         };
         self.verifier.verify(webhook, content)?;
         let own = self.reading.read(content, webhook.reference());
-        Ok(Heard::Told(Told { own, of_others: Vec::new(), reply: Reply::EMPTY, receipt: None }))
+        Ok(Incoming::Delivery(SignedDelivery {
+            own,
+            of_others: Vec::new(),
+            reply: Reply::EMPTY,
+            receipt: None,
+        }))
     }
 
     fn signing_setting(&self) -> &'static str {
@@ -323,7 +331,7 @@ impl Provider for HttpSms {
         self.verifier.challenge()
     }
 
-    fn report_address(&self) -> Option<&Callback> {
+    fn webhook_url(&self) -> Option<&Callback> {
         Some(&self.callback)
     }
 }

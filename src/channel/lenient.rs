@@ -13,7 +13,7 @@ const MOST_STARTS: usize = 32;
 /// Parses `body` and returns the result of `read`. Some carriers wrap JSON in a warning or a page; then the first JSON
 /// value for which `read` succeeds counts.
 pub fn find<T>(body: &[u8], read: impl Fn(&Value) -> Option<T>) -> Option<T> {
-    let text = mended(body)?;
+    let text = repaired(body)?;
     if let Ok(value) = serde_json::from_str(&text) {
         return read(&value);
     }
@@ -21,17 +21,17 @@ pub fn find<T>(body: &[u8], read: impl Fn(&Value) -> Option<T>) -> Option<T> {
         text.char_indices().filter(|(_, letter)| matches!(letter, '{' | '[')).map(|(start, _)| start);
     starts.take(MOST_STARTS).find_map(|start| {
         // Quotes in the preceding text would shift string boundaries, so the rest is repaired on its own.
-        let text = mended_text(&text[start..]);
+        let text = repaired_text(&text[start..]);
         let found: Value = serde_json::Deserializer::from_str(&text).into_iter().next()?.ok()?;
         read(&found)
     })
 }
 
 /// `body` as text with repaired JSON. `None` if it is empty.
-pub fn mended(body: &[u8]) -> Option<Cow<'_, str>> {
+pub fn repaired(body: &[u8]) -> Option<Cow<'_, str>> {
     let text = match decoded(body) {
-        Cow::Borrowed(text) => mended_text(text.trim_matches(is_padding)),
-        Cow::Owned(text) => Cow::Owned(mended_text(text.trim_matches(is_padding)).into_owned()),
+        Cow::Borrowed(text) => repaired_text(text.trim_matches(is_padding)),
+        Cow::Owned(text) => Cow::Owned(repaired_text(text.trim_matches(is_padding)).into_owned()),
     };
     Some(text).filter(|text| !text.is_empty())
 }
@@ -76,20 +76,20 @@ fn mixed(body: &[u8]) -> String {
 }
 
 /// Borrowed if nothing needs repair.
-fn mended_text(text: &str) -> Cow<'_, str> {
-    let mut mender = Mender { text, copied: 0, out: String::new() };
-    mender.run();
-    if mender.copied == 0 { Cow::Borrowed(text) } else { Cow::Owned(mender.finish()) }
+fn repaired_text(text: &str) -> Cow<'_, str> {
+    let mut repairer = Repairer { text, copied: 0, out: String::new() };
+    repairer.run();
+    if repairer.copied == 0 { Cow::Borrowed(text) } else { Cow::Owned(repairer.finish()) }
 }
 
-struct Mender<'a> {
+struct Repairer<'a> {
     text: &'a str,
     /// The length of the input already copied to `out`.
     copied: usize,
     out: String,
 }
 
-impl Mender<'_> {
+impl Repairer<'_> {
     fn run(&mut self) {
         let bytes = self.text.as_bytes();
         let mut at = 0;
@@ -98,7 +98,7 @@ impl Mender<'_> {
                 b'"' => self.string(at + 1),
                 b'-' | b'+' | b'0'..=b'9' => self.number(at),
                 b',' => self.comma(at),
-                b'N' | b'I' => self.no_number(at),
+                b'N' | b'I' => self.non_finite(at),
                 _ => at + 1,
             };
         }
@@ -169,7 +169,7 @@ impl Mender<'_> {
     }
 
     /// Replaces `NaN` and `Infinity`, which some libraries write, by `null`.
-    fn no_number(&mut self, start: usize) -> usize {
+    fn non_finite(&mut self, start: usize) -> usize {
         let rest = &self.text[start..];
         let length = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
         if ["NaN", "Infinity"].contains(&&rest[..length]) {
@@ -243,7 +243,7 @@ mod tests {
             "7",
             "[[],{}]",
         ] {
-            assert!(matches!(mended(text.as_bytes()), Some(Cow::Borrowed(same)) if same == text), "{text}");
+            assert!(matches!(repaired(text.as_bytes()), Some(Cow::Borrowed(same)) if same == text), "{text}");
             let strict: Value = serde_json::from_str(text).unwrap();
             assert_eq!(find(text.as_bytes(), |value| Some(value.clone())), Some(strict), "{text}");
         }

@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq;
 
 use super::exchange::{self, Confidential, Endpoint};
 use super::signature::Keys;
-use super::webhook::{self as incoming, Heard, NotHeard, Reply, Webhook};
+use super::webhook::{self as incoming, Incoming, Reply, Webhook, WebhookError};
 use super::{
     Basis, Content, Provider, Sent, SetupError, Submission, Template, TemplatesUnknown, wrong_content,
 };
@@ -110,18 +110,20 @@ impl Provider for Meta {
         let request = self.endpoint.request(Method::POST, self.messages_url.clone());
         let request = request.header(AUTHORIZATION, self.authorization.clone());
         let request = exchange::json(request, &request::body(submission, name, language));
-        let confidential = Confidential::new(submission).by(&self.authorization);
-        reply::read(self.endpoint.ask(request).await, &confidential)
+        let confidential = Confidential::new(submission).with_authorization(&self.authorization);
+        reply::read(self.endpoint.send(request).await, &confidential)
     }
 
-    fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
-        webhook.at_the_address_itself()?;
+    fn receive(&self, webhook: &Webhook<'_>) -> Result<Incoming, WebhookError> {
+        webhook.require_exact_path()?;
         match webhook.method {
-            incoming::Method::Get => self.answer(webhook).map(Heard::Asked).ok_or(NotHeard::Question),
+            incoming::Method::Get => {
+                self.answer(webhook).map(Incoming::Challenge).ok_or(WebhookError::Challenge)
+            }
             incoming::Method::Post => {
-                let header = webhook.only(SIGNATURE)?;
+                let header = webhook.single_header(SIGNATURE)?;
                 let owners = Owners::verify(&self.me, &self.others, header, webhook.body)?;
-                Ok(Heard::Told(webhook::parse(webhook.body, owners)))
+                Ok(Incoming::Delivery(webhook::parse(webhook.body, owners)))
             }
         }
     }
@@ -131,17 +133,17 @@ impl Provider for Meta {
     }
 
     async fn templates(&self, name: &str) -> Option<Result<Vec<Template>, TemplatesUnknown>> {
-        Some(self.ask_for_templates(name).await)
+        Some(self.fetch_templates(name).await)
     }
 }
 
 /// Makes the channels of this kind known to each other.
-pub fn introduce<'a>(channels: impl Iterator<Item = &'a mut Meta>) {
+pub fn link_channels<'a>(channels: impl Iterator<Item = &'a mut Meta>) {
     let mut channels: Vec<_> = channels.collect();
     let all: Vec<_> = channels.iter().map(|channel| Arc::clone(&channel.me)).collect();
     for (place, channel) in channels.iter_mut().enumerate() {
         let others = all.iter().enumerate().filter(|(other, _)| *other != place);
-        channel.others = others.map(|(_, other)| Other::of(&channel.me, Arc::clone(other))).collect();
+        channel.others = others.map(|(_, other)| Other::new(&channel.me, Arc::clone(other))).collect();
     }
 }
 

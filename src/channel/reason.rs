@@ -34,7 +34,7 @@ const ELEMENTS: &[&str] =
 const MOST_NODES: usize = 64;
 
 /// Lower-case phrases of errors that concern the account or its credentials rather than one recipient.
-const OF_THE_ACCOUNT: &[&str] = &[
+const ACCOUNT_PHRASES: &[&str] = &[
     "insufficient credit",
     "insufficient balance",
     "insufficient fund",
@@ -94,8 +94,8 @@ const OF_THE_ACCOUNT: &[&str] = &[
 /// The error text of a response: one line, at most 200 characters, with numbers, codes and tokens masked. `secrets` are
 /// strings of the request that the provider may quote.
 pub fn of_answer(body: &[u8], secrets: &[&str]) -> Option<String> {
-    let words = lenient::find(body, of_value).or_else(|| of_text(&lenient::mended(body)?))?;
-    scrub::legible(scrub::reason(&words, secrets))
+    let words = lenient::find(body, of_value).or_else(|| of_text(&lenient::repaired(body)?))?;
+    scrub::non_empty(scrub::reason(&words, secrets))
 }
 
 /// Like [`of_answer`], for parsed JSON, before scrubbing.
@@ -172,9 +172,9 @@ fn of_markup(text: &str) -> Option<String> {
 }
 
 /// Whether the text concerns our account at the provider, so that an operator has to act.
-pub fn is_of_the_account(words: &str) -> bool {
+pub fn concerns_account(words: &str) -> bool {
     let words = words.to_lowercase().replace(['-', '_'], " ");
-    OF_THE_ACCOUNT.iter().any(|phrase| words.contains(phrase))
+    ACCOUNT_PHRASES.iter().any(|phrase| words.contains(phrase))
 }
 
 #[cfg(test)]
@@ -239,7 +239,7 @@ mod tests {
             "Low balance: top up",
             "Authentication failed",
         ] {
-            assert!(is_of_the_account(words), "{words}");
+            assert!(concerns_account(words), "{words}");
         }
         for words in [
             "Unknown destination",
@@ -249,7 +249,7 @@ mod tests {
             "Absent subscriber",
             "",
         ] {
-            assert!(!is_of_the_account(words), "{words}");
+            assert!(!concerns_account(words), "{words}");
         }
     }
 }

@@ -32,10 +32,10 @@ impl Receipt {
 /// The receipts of a channel's stored deliveries, in memory only. After a restart a delivery may be accepted a second
 /// time within its signature's validity, which is harmless: a repeated report changes nothing.
 #[derive(Default)]
-pub struct Receipts(Mutex<Known>);
+pub struct Receipts(Mutex<Entries>);
 
 #[derive(Default)]
-struct Known {
+struct Entries {
     /// In order of expiry.
     by_end: BTreeSet<Receipt>,
     names: HashSet<[u8; 16]>,

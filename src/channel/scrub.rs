@@ -167,19 +167,19 @@ fn looks_like_a_token(word: &str, least: usize) -> bool {
 
 /// A provider's code or enumerated word, unchanged if it looks like one, else as [`title`]. `None` if nothing is left.
 pub fn token(text: &str) -> Option<String> {
-    as_token(text).or_else(|| legible(title(text)))
+    as_token(text).or_else(|| non_empty(title(text)))
 }
 
 /// [`token`] that keeps the years in dates.
 pub fn dated_token(text: &str) -> Option<String> {
-    as_token(text).or_else(|| legible(dated(text)))
+    as_token(text).or_else(|| non_empty(dated(text)))
 }
 
 fn as_token(text: &str) -> Option<String> {
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte));
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let fits = plain && text.len() <= MAX_TOKEN_CHARS && digits < NUMBER_DIGITS;
-    legible(text.to_owned()).filter(|_| fits)
+    non_empty(text.to_owned()).filter(|_| fits)
 }
 
 /// A provider's unknown word, for the log.
@@ -188,7 +188,7 @@ pub fn unknown_word(text: &str) -> String {
 }
 
 /// `None` for an empty string.
-pub fn legible(words: String) -> Option<String> {
+pub fn non_empty(words: String) -> Option<String> {
     Some(words).filter(|words| !words.is_empty())
 }
 

@@ -155,7 +155,7 @@ pub fn unknown(word: &str) -> Option<ReportStatus> {
 }
 
 /// The title of a failure that comes without an error text.
-pub fn unexplained(provider: &str, word: &str) -> String {
+pub fn no_reason(provider: &str, word: &str) -> String {
     match unknown(word) {
         Some(ReportStatus::Unknown(word)) if !word.eq_ignore_ascii_case("failed") => {
             format!("{provider} reported {word} and gave no reason")

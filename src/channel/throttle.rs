@@ -12,7 +12,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 const MOST_KEYS: usize = 64;
 
 /// Counts events by key and tells when a log line is due.
-pub struct Throttle<K>(Mutex<BTreeMap<K, Line>>);
+pub struct Throttle<K>(Mutex<BTreeMap<K, Counter>>);
 
 impl<K> Default for Throttle<K> {
     fn default() -> Self {
@@ -20,9 +20,9 @@ impl<K> Default for Throttle<K> {
     }
 }
 
-struct Line {
+struct Counter {
     next: Timestamp,
-    untold: u64,
+    unreported: u64,
 }
 
 impl<K: Ord> Throttle<K> {
@@ -30,12 +30,12 @@ impl<K: Ord> Throttle<K> {
     pub fn due(&self, key: K, times: u64, now: Timestamp) -> Option<u64> {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(line) = lines.get_mut(&key) {
-            line.untold += times;
+            line.unreported += times;
             if now < line.next {
                 return None;
             }
             line.next = now + PAUSE;
-            return Some(std::mem::take(&mut line.untold));
+            return Some(std::mem::take(&mut line.unreported));
         }
         if lines.len() >= MOST_KEYS {
             lines.retain(|_, line| now < line.next);
@@ -43,7 +43,7 @@ impl<K: Ord> Throttle<K> {
         if lines.len() >= MOST_KEYS {
             return None;
         }
-        lines.insert(key, Line { next: now + PAUSE, untold: 0 });
+        lines.insert(key, Counter { next: now + PAUSE, unreported: 0 });
         Some(times)
     }
 }

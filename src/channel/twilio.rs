@@ -15,10 +15,10 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::exchange::{self, Confidential, Endpoint};
-use super::webhook::{self as incoming, Callback, Heard, NotHeard, Reply, Told, Webhook};
+use super::webhook::{self as incoming, Callback, Incoming, Reply, SignedDelivery, Webhook, WebhookError};
 use super::{Basis, Content, Provider, Sent, SetupError, Submission, wrong_content};
 pub use errors::class_of_code;
-use signature::Keys;
+use signature::TokenKeys;
 pub use signature::{SIGNATURE, sign};
 
 /// Twilio's API.
@@ -75,7 +75,7 @@ pub struct Twilio {
     endpoint: Endpoint,
     url: Url,
     authorization: HeaderValue,
-    keys: Keys,
+    keys: TokenKeys,
     callback: Callback,
     sender: (&'static str, String),
     via: Via,
@@ -92,7 +92,7 @@ enum Carried {
 impl Twilio {
     pub fn new(basis: &Basis, settings: Settings) -> Result<Self, SetupError> {
         let Settings { base_url, account_sid, auth_tokens, api_key, sender, via, content_sids } = settings;
-        let keys = Keys::new(&auth_tokens, SECRETS)?;
+        let keys = TokenKeys::new(&auth_tokens, SECRETS)?;
         let url = format!("{base_url}/2010-04-01/Accounts/{account_sid}/Messages.json");
         let url = exchange::http_url(&url, "base_url")?;
         let (user, password) = match &api_key {
@@ -138,7 +138,7 @@ impl Via {
 impl Provider for Twilio {
     async fn send(&self, submission: &Submission<'_>) -> Sent {
         let to = format!("{}{}", self.via.prefix_of_addressee(), submission.to);
-        let callback = self.callback.of_message(submission.reference);
+        let callback = self.callback.for_message(submission.reference);
         let (name, sender) = &self.sender;
         let mut fields = vec![("To", to.as_str()), (*name, sender.as_str())];
         let variables = serde_json::json!({ "1": submission.code }).to_string();
@@ -152,18 +152,23 @@ impl Provider for Twilio {
         fields.push(("StatusCallback", callback.as_str()));
         let request = self.endpoint.request(Method::POST, self.url.clone());
         let request = request.header(AUTHORIZATION, self.authorization.clone());
-        let answer = self.endpoint.ask(exchange::form(request, fields)).await;
-        reply::read(answer, &Confidential::new(submission).by(&self.authorization)).into()
+        let answer = self.endpoint.send(exchange::form(request, fields)).await;
+        reply::read(answer, &Confidential::new(submission).with_authorization(&self.authorization)).into()
     }
 
-    fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
-        webhook.at_the_address_itself()?;
+    fn receive(&self, webhook: &Webhook<'_>) -> Result<Incoming, WebhookError> {
+        webhook.require_exact_path()?;
         match webhook.method {
-            incoming::Method::Get => Err(NotHeard::Method("POST")),
+            incoming::Method::Get => Err(WebhookError::Method("POST")),
             incoming::Method::Post => {
                 self.keys.verify(webhook)?;
                 let own = webhook::parse(webhook);
-                Ok(Heard::Told(Told { own, of_others: Vec::new(), reply: NO_INSTRUCTIONS, receipt: None }))
+                Ok(Incoming::Delivery(SignedDelivery {
+                    own,
+                    of_others: Vec::new(),
+                    reply: NO_INSTRUCTIONS,
+                    receipt: None,
+                }))
             }
         }
     }

@@ -25,7 +25,7 @@ impl Callback {
     }
 
     /// The URL with `secret` as an additional path segment, for providers that authenticate this way.
-    pub fn behind(&self, secret: &SecretString) -> Self {
+    pub fn with_secret(&self, secret: &SecretString) -> Self {
         Self(format!("{self}/{}", utf8_percent_encode(secret.expose_secret(), NON_ALPHANUMERIC)))
     }
 
@@ -37,7 +37,7 @@ impl Callback {
 
     /// The URL for the reports of one message, for providers whose reports do not carry our id. [`Webhook::reference`]
     /// reads it.
-    pub fn of_message(&self, reference: MessageId) -> String {
+    pub fn for_message(&self, reference: MessageId) -> String {
         format!("{self}?{REFERENCE}={reference}")
     }
 }
@@ -83,7 +83,7 @@ impl<'a> Webhook<'a> {
     }
 
     /// The value of a header that must occur exactly once; `name` in lower case.
-    pub fn only(&self, name: &str) -> Result<&'a [u8], BadSignature> {
+    pub fn single_header(&self, name: &str) -> Result<&'a [u8], BadSignature> {
         let mut values = self.headers.iter().filter(|(known, _)| *known == name).map(|(_, value)| *value);
         match (values.next(), values.next()) {
             (None, _) => Err(BadSignature::Missing),
@@ -97,30 +97,33 @@ impl<'a> Webhook<'a> {
         form_urlencoded::parse(self.query.unwrap_or_default().as_bytes())
     }
 
-    /// The message id in the URL ([`Callback::of_message`]).
+    /// The message id in the URL ([`Callback::for_message`]).
     pub fn reference(&self) -> Option<MessageId> {
         self.query_pairs().find(|(name, _)| name == REFERENCE).and_then(|(_, id)| id.parse().ok())
     }
 
     /// Refuses a path below the channel's URL, for channels that use none.
-    pub fn at_the_address_itself(&self) -> Result<(), NotHeard> {
-        if self.path.is_none() { Ok(()) } else { Err(NotHeard::NoSuchAddress) }
+    pub fn require_exact_path(&self) -> Result<(), WebhookError> {
+        if self.path.is_none() { Ok(()) } else { Err(WebhookError::NoSuchAddress) }
     }
 }
 
 /// An authenticated request.
-#[expect(clippy::large_enum_variant, reason = "created once per request, and almost always the large variant")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "created once per request, and almost always the large variant"
+)]
 #[derive(Debug)]
-pub enum Heard {
+pub enum Incoming {
     /// Updates to store before the response.
-    Told(Told),
+    Delivery(SignedDelivery),
     /// A challenge to prove that the URL is ours.
-    Asked(Reply),
+    Challenge(Reply),
 }
 
 /// The content of an authenticated delivery.
 #[derive(Debug)]
-pub struct Told {
+pub struct SignedDelivery {
     /// Updates for the channel whose URL was called.
     pub own: Delivery,
     /// Updates for other channels, whose secrets signed the delivery too.
@@ -150,17 +153,17 @@ impl Reply {
 
 /// Why a request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotHeard {
+pub enum WebhookError {
     Signature(BadSignature),
     /// A challenge without the token agreed with the provider.
-    Question,
+    Challenge,
     /// A method that the provider does not use; the value is the allowed one.
     Method(&'static str),
     /// The channel has no such URL.
     NoSuchAddress,
 }
 
-impl From<BadSignature> for NotHeard {
+impl From<BadSignature> for WebhookError {
     fn from(bad: BadSignature) -> Self {
         Self::Signature(bad)
     }
@@ -193,7 +196,7 @@ mod tests {
     fn a_message_is_found_again_by_its_address() {
         let callback = Callback::new("https://otp.example.com", &ChannelName::new("sms"));
         let id: MessageId = "msg_01m81zrq00fay80j6hb7h45br1".parse().unwrap();
-        let url = callback.of_message(id);
+        let url = callback.for_message(id);
         let (address, query) = url.split_once('?').unwrap();
         assert_eq!(address, callback.to_string());
         assert_eq!(webhook(&callback, None, Some(query)).reference(), Some(id));
@@ -214,7 +217,7 @@ mod tests {
             (two, Err(BadSignature::Doubled)),
         ] {
             let webhook = Webhook { headers, ..webhook(&callback, None, None) };
-            assert_eq!(webhook.only("x-signature-256"), only);
+            assert_eq!(webhook.single_header("x-signature-256"), only);
         }
     }
 }

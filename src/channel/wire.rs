@@ -139,21 +139,21 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 /// Text written by a person. An unpaired surrogate, as in an emoji cut in half by a phone, becomes `�` instead of an
 /// error.
 #[derive(Default)]
-pub struct Words(pub String);
+pub struct LossyString(pub String);
 
-impl<'de> Deserialize<'de> for Words {
+impl<'de> Deserialize<'de> for LossyString {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Lossy;
 
         impl Visitor<'_> for Lossy {
-            type Value = Words;
+            type Value = LossyString;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string")
             }
 
-            fn visit_bytes<E: Error>(self, text: &[u8]) -> Result<Words, E> {
-                Ok(Words(String::from_utf8_lossy(text).into_owned()))
+            fn visit_bytes<E: Error>(self, text: &[u8]) -> Result<LossyString, E> {
+                Ok(LossyString(String::from_utf8_lossy(text).into_owned()))
             }
         }
 

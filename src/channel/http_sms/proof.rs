@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq;
 
 use super::super::SetupError;
 use super::super::signature::{BadSignature, keyed, nibble};
-use super::super::webhook::{NotHeard, Webhook};
+use super::super::webhook::{Webhook, WebhookError};
 use super::template::{Piece, UnknownPlaceholder, split};
 
 /// The default header for the signature of a report.
@@ -46,7 +46,7 @@ pub struct Signature {
     pub hash: Hash,
     pub encoding: Encoding,
     pub prefix: Prefix,
-    pub signed: Signed,
+    pub signed: SignedContent,
     pub timestamp: Option<TimestampHeader>,
 }
 
@@ -67,7 +67,7 @@ impl Signature {
             hash: Hash::Sha256,
             encoding: Encoding::Hex,
             prefix: Prefix::Always("sha256=".to_owned()),
-            signed: Signed::body(),
+            signed: SignedContent::body(),
             timestamp: None,
         }
     }
@@ -108,7 +108,7 @@ pub enum Prefix {
 
 /// The signed content: text with placeholders.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Signed(Vec<Piece<Part>>);
+pub struct SignedContent(Vec<Piece<Part>>);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
@@ -119,7 +119,7 @@ enum Part {
 /// The placeholders in `signed`.
 pub const SIGNED_PLACEHOLDERS: [&str; 2] = ["{body}", "{timestamp}"];
 
-impl Signed {
+impl SignedContent {
     /// Signs the body alone.
     pub fn body() -> Self {
         Self(vec![Piece::Value(Part::Body)])
@@ -140,38 +140,38 @@ impl Signed {
     }
 }
 
-impl fmt::Debug for Signed {
+impl fmt::Debug for SignedContent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Signed").field("has_timestamp", &self.has_timestamp()).finish_non_exhaustive()
+        f.debug_struct("SignedContent").field("has_timestamp", &self.has_timestamp()).finish_non_exhaustive()
     }
 }
 
 /// Checks the authenticity of reports.
 pub(super) enum Verifier {
-    Hmac { key: Box<Key>, form: Form },
-    Basic { credentials: Digested },
-    PathSecret { secret: Digested },
+    Hmac { key: Box<MacKey>, form: SignatureFormat },
+    Basic { credentials: SecretHash },
+    PathSecret { secret: SecretHash },
 }
 
 /// The format of a signature, without its secret.
-pub(super) struct Form {
+pub(super) struct SignatureFormat {
     header: String,
     encoding: Encoding,
     prefix: Prefix,
-    signed: Signed,
+    signed: SignedContent,
     timestamp: Option<TimestampHeader>,
 }
 
-pub(super) enum Key {
+pub(super) enum MacKey {
     Sha1(Hmac<Sha1>),
     Sha256(Hmac<Sha256>),
     Sha512(Hmac<Sha512>),
 }
 
 /// The hash of a secret. Comparing hashes takes the same time for secrets of any length.
-pub(super) struct Digested([u8; 32]);
+pub(super) struct SecretHash([u8; 32]);
 
-impl Digested {
+impl SecretHash {
     fn new(secret: &[u8]) -> Self {
         Self(Sha256::digest(secret).into())
     }
@@ -192,28 +192,28 @@ impl Verifier {
                 let Signature { secret, header, hash, encoding, prefix, signed, timestamp } =
                     signature.clone();
                 not_empty(&secret, proof.setting())?;
-                let form = Form { header, encoding, prefix, signed, timestamp };
-                Ok(Self::Hmac { key: Box::new(Key::new(hash, &secret)), form })
+                let form = SignatureFormat { header, encoding, prefix, signed, timestamp };
+                Ok(Self::Hmac { key: Box::new(MacKey::new(hash, &secret)), form })
             }
             Proof::Basic { user, password } => {
                 not_empty(password, proof.setting())?;
                 let credentials = format!("{user}:{}", password.expose_secret());
-                Ok(Self::Basic { credentials: Digested::new(credentials.as_bytes()) })
+                Ok(Self::Basic { credentials: SecretHash::new(credentials.as_bytes()) })
             }
             Proof::PathSecret(secret) => {
                 not_empty(secret, proof.setting())?;
-                Ok(Self::PathSecret { secret: Digested::new(secret.expose_secret().as_bytes()) })
+                Ok(Self::PathSecret { secret: SecretHash::new(secret.expose_secret().as_bytes()) })
             }
         }
     }
 
     /// `content` is the body, or the query if that holds the report.
-    pub(super) fn verify(&self, webhook: &Webhook<'_>, content: &[u8]) -> Result<(), NotHeard> {
+    pub(super) fn verify(&self, webhook: &Webhook<'_>, content: &[u8]) -> Result<(), WebhookError> {
         match self {
             Self::Hmac { key, form } => Ok(form.verify(key, webhook, content)?),
             Self::Basic { credentials } => {
-                let claimed =
-                    basic_credentials(webhook.only("authorization")?).ok_or(BadSignature::Malformed)?;
+                let claimed = basic_credentials(webhook.single_header("authorization")?)
+                    .ok_or(BadSignature::Malformed)?;
                 if credentials.is(&claimed) { Ok(()) } else { Err(BadSignature::Wrong.into()) }
             }
             Self::PathSecret { secret } => {
@@ -233,7 +233,7 @@ impl Verifier {
     }
 
     /// Whether the webhook URL has an additional path segment.
-    pub(super) fn is_behind_the_address(&self) -> bool {
+    pub(super) fn uses_path_secret(&self) -> bool {
         match self {
             Self::PathSecret { .. } => true,
             Self::Hmac { .. } | Self::Basic { .. } => false,
@@ -251,11 +251,11 @@ impl Proof {
     }
 }
 
-impl Form {
-    fn verify(&self, key: &Key, webhook: &Webhook<'_>, content: &[u8]) -> Result<(), BadSignature> {
-        let claimed = self.claimed(webhook.only(&self.header)?).ok_or(BadSignature::Malformed)?;
+impl SignatureFormat {
+    fn verify(&self, key: &MacKey, webhook: &Webhook<'_>, content: &[u8]) -> Result<(), BadSignature> {
+        let claimed = self.claimed(webhook.single_header(&self.header)?).ok_or(BadSignature::Malformed)?;
         let timestamp = match &self.timestamp {
-            Some(timestamp) => webhook.only(&timestamp.header)?,
+            Some(timestamp) => webhook.single_header(&timestamp.header)?,
             None => b"",
         };
         let parts = self.signed.0.iter().map(|piece| match piece {
@@ -290,7 +290,7 @@ impl Form {
     }
 }
 
-impl Key {
+impl MacKey {
     fn new(hash: Hash, secret: &SecretString) -> Self {
         match hash {
             Hash::Sha1 => Self::Sha1(keyed(secret)),

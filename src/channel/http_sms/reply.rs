@@ -12,7 +12,7 @@ const MOST_PLACES: usize = 1_000;
 
 /// The carrier's decision, by the status of its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Decision {
     Accepted,
     Refused,
     /// Refused for now: nothing was sent, and the message may be sent again.
@@ -50,16 +50,16 @@ impl Pattern {
 
 /// The configured meanings of statuses. Other statuses have their usual meaning.
 #[derive(Clone, Debug, Default)]
-pub struct Statuses(Vec<(Pattern, Verdict)>);
+pub struct Statuses(Vec<(Pattern, Decision)>);
 
 impl Statuses {
     /// `rules` may be in any order.
-    pub fn new(mut rules: Vec<(Pattern, Verdict)>) -> Self {
+    pub fn new(mut rules: Vec<(Pattern, Decision)>) -> Self {
         rules.sort_by_key(|(pattern, _)| *pattern);
         Self(rules)
     }
 
-    pub(super) fn verdict(&self, status: u16) -> Option<Verdict> {
+    pub(super) fn verdict(&self, status: u16) -> Option<Decision> {
         self.0.iter().find(|(pattern, _)| pattern.fits(status)).map(|(_, verdict)| *verdict)
     }
 }
@@ -171,13 +171,13 @@ mod tests {
         ] {
             assert_eq!(Pattern::parse(text), pattern, "{text}");
         }
-        let rules = [("4xx", Verdict::Refused), ("429", Verdict::Retry), ("409", Verdict::Accepted)];
+        let rules = [("4xx", Decision::Refused), ("429", Decision::Retry), ("409", Decision::Accepted)];
         let rules = rules.map(|(text, verdict)| (Pattern::parse(text).unwrap(), verdict));
         let statuses = Statuses::new(rules.to_vec());
         for (status, verdict) in [
-            (429, Some(Verdict::Retry)),
-            (409, Some(Verdict::Accepted)),
-            (400, Some(Verdict::Refused)),
+            (429, Some(Decision::Retry)),
+            (409, Some(Decision::Accepted)),
+            (400, Some(Decision::Refused)),
             (500, None),
             (200, None),
         ] {

@@ -23,9 +23,9 @@ pub enum Format {
 
 /// The location of a field in a report: a JSON pointer, or for a form or query the name after a slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place(String);
+pub struct FieldPath(String);
 
-impl Place {
+impl FieldPath {
     /// The location of a top-level field.
     pub fn named(name: &str) -> Self {
         Self(format!("/{}", name.replace('~', "~0").replace('/', "~1")))
@@ -41,32 +41,32 @@ impl Place {
 #[derive(Clone, Debug)]
 pub struct Fields {
     /// The carrier's message id.
-    pub id: Option<Place>,
+    pub id: Option<FieldPath>,
     /// Our message id.
-    pub reference: Option<Place>,
-    pub status: Place,
+    pub reference: Option<FieldPath>,
+    pub status: FieldPath,
     /// `None` for an `error` that is a code, a text, or an object with `code` and `title`.
-    pub error_code: Option<Place>,
-    pub at: Option<Place>,
+    pub error_code: Option<FieldPath>,
+    pub at: Option<FieldPath>,
 }
 
 impl Default for Fields {
     fn default() -> Self {
         Self {
-            id: Some(Place::named("id")),
-            reference: Some(Place::named("reference")),
-            status: Place::named("status"),
+            id: Some(FieldPath::named("id")),
+            reference: Some(FieldPath::named("reference")),
+            status: FieldPath::named("status"),
             error_code: None,
-            at: Some(Place::named("at")),
+            at: Some(FieldPath::named("at")),
         }
     }
 }
 
 /// The meanings of the carrier's own status words. They take precedence over the common ones.
 #[derive(Clone, Debug, Default)]
-pub struct Words(BTreeMap<String, Meaning>);
+pub struct StatusWords(BTreeMap<String, Meaning>);
 
-impl Words {
+impl StatusWords {
     /// Adds a word. Fails if a word that differs only in case or separators has another meaning.
     pub fn add(&mut self, word: &str, meaning: Meaning) -> Result<(), ContradictoryWord> {
         let known = *self.0.entry(status::plain(word)).or_insert(meaning);
@@ -83,25 +83,25 @@ pub struct ContradictoryWord;
 
 /// The format of reports.
 #[derive(Clone, Debug)]
-pub struct Reading {
+pub struct ReportFormat {
     pub format: Format,
     pub fields: Fields,
-    pub words: Words,
+    pub words: StatusWords,
 }
 
-impl Default for Reading {
+impl Default for ReportFormat {
     /// The documented default.
     fn default() -> Self {
-        Self { format: Format::Json, fields: Fields::default(), words: Words::default() }
+        Self { format: Format::Json, fields: Fields::default(), words: StatusWords::default() }
     }
 }
 
-impl Reading {
+impl ReportFormat {
     /// Parses a report; unreadable content never fails. `addressee` is the message id in the URL.
     pub(super) fn read(&self, content: &[u8], addressee: Option<MessageId>) -> Delivery {
         let document = match self.format {
             Format::Json => {
-                let text = lenient::mended(content).unwrap_or_default();
+                let text = lenient::repaired(content).unwrap_or_default();
                 serde_json::from_str(&text).unwrap_or_default()
             }
             Format::Form | Format::Query => pairs(content),
@@ -138,7 +138,7 @@ impl Reading {
 
     /// Splits a document into reports: it is one object or a list. A pointer to the first element of a list, such as
     /// `/results/0/status`, stands for every element.
-    fn items<'a>(&'a self, document: &'a Value) -> Vec<Item<'a>> {
+    fn items<'a>(&'a self, document: &'a Value) -> Vec<ReportItem<'a>> {
         let pointer = self.fields.status.0.as_str();
         let lists = pointer.match_indices("/0").filter_map(|(at, zero)| {
             let is_whole = matches!(pointer.as_bytes().get(at + zero.len()), None | Some(b'/'));
@@ -146,23 +146,23 @@ impl Reading {
             document.pointer(prefix)?.as_array().filter(|_| is_whole).map(|list| (prefix, list.len()))
         });
         if let Some((prefix, length)) = lists.into_iter().next() {
-            let of_list = |index| Item { document, list: Some((prefix, index)) };
+            let of_list = |index| ReportItem { document, list: Some((prefix, index)) };
             return (0..length).map(of_list).collect();
         }
         match document {
-            Value::Array(items) => items.iter().map(|document| Item { document, list: None }).collect(),
-            _ => vec![Item { document, list: None }],
+            Value::Array(items) => items.iter().map(|document| ReportItem { document, list: None }).collect(),
+            _ => vec![ReportItem { document, list: None }],
         }
     }
 
     fn add(
         &self,
-        item: &Item<'_>,
+        item: &ReportItem<'_>,
         addressee: Option<MessageId>,
         delivery: &mut Delivery,
     ) -> Result<(), &'static str> {
         let Fields { id, reference, status: place, at, .. } = &self.fields;
-        let find = |place: &Option<Place>| item.find(place.as_ref()?);
+        let find = |place: &Option<FieldPath>| item.find(place.as_ref()?);
         let provider_ref = find(id).and_then(wire::reference);
         let reference = find(reference).and_then(|value| text(value).message_id()).or(addressee);
         if provider_ref.is_none() && reference.is_none() {
@@ -190,19 +190,19 @@ impl Reading {
 
     /// Carriers' codes have no common meaning, so every failure falls back to the next step. Only texts that concern
     /// our account raise an operator alert.
-    fn failure(&self, item: &Item<'_>, word: &str) -> DeliveryError {
+    fn failure(&self, item: &ReportItem<'_>, word: &str) -> DeliveryError {
         let (code, words) = match &self.fields.error_code {
             Some(place) => (item.find(place).and_then(wire::word), item.around(place)),
-            None => item.find(&Place::named("error")).map(documented_error).unwrap_or_default(),
+            None => item.find(&FieldPath::named("error")).map(documented_error).unwrap_or_default(),
         };
-        let title = words.map(|words| scrub::title(&words)).and_then(scrub::legible);
+        let title = words.map(|words| scrub::title(&words)).and_then(scrub::non_empty);
         let class = match &title {
-            Some(title) if reason::is_of_the_account(title) => ErrorClass::Configuration,
+            Some(title) if reason::concerns_account(title) => ErrorClass::Configuration,
             Some(_) | None => ErrorClass::Fallback,
         };
         DeliveryError {
             code: code.as_deref().and_then(scrub::token).unwrap_or_else(|| "no_reason".to_owned()),
-            title: title.unwrap_or_else(|| status::unexplained("the carrier", word)),
+            title: title.unwrap_or_else(|| status::no_reason("the carrier", word)),
             class,
         }
     }
@@ -225,14 +225,14 @@ fn documented_error(error: &Value) -> (Option<String>, Option<String>) {
 }
 
 /// The report on one message.
-struct Item<'a> {
+struct ReportItem<'a> {
     document: &'a Value,
     /// The pointer to the list that contains the item, and its index.
     list: Option<(&'a str, usize)>,
 }
 
-impl<'a> Item<'a> {
-    fn find(&self, place: &Place) -> Option<&'a Value> {
+impl<'a> ReportItem<'a> {
+    fn find(&self, place: &FieldPath) -> Option<&'a Value> {
         self.document.pointer(&self.pointer(&place.0))
     }
 
@@ -247,7 +247,7 @@ impl<'a> Item<'a> {
 
     /// The error text in the object that holds the code. The report's top level is not searched, because its texts may
     /// belong to the message.
-    fn around(&self, place: &Place) -> Option<String> {
+    fn around(&self, place: &FieldPath) -> Option<String> {
         let (object, _) = place.0.rsplit_once('/')?;
         let is_whole = object.is_empty() || self.list.is_some_and(|(list, _)| object == format!("{list}/0"));
         if is_whole {

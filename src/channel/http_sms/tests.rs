@@ -9,7 +9,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
 use crate::channel::signature::{BadSignature, sign};
-use crate::channel::testing::{Played, basis, get, post, raw_server};
+use crate::channel::testing::{Behaviour, basis, get, post, raw_server};
 use crate::channel::{Delivery, Readable, Unknown};
 use crate::verification::values::{Alias, DeliveryError, ProviderRef, Report, ReportStatus};
 
@@ -30,7 +30,7 @@ fn submission() -> Submission<'static> {
         to: "+491713920011",
         code: "483920",
         content: Content::Text("483920 ist Ihr Code."),
-        of_use: Duration::from_secs(600),
+        valid_for: Duration::from_secs(600),
     }
 }
 
@@ -134,10 +134,10 @@ async fn every_2xx_is_accepted_with_the_id_where_it_can_be_seen() {
 async fn a_2xx_that_breaks_off_is_accepted() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
     for played in [
-        Played::Bytes(format!("{head}content-length: 900\r\n\r\n{{\"id\":\"a-1\"}}").into_bytes()),
-        Played::Bytes(format!("{head}transfer-encoding: chunked\r\n\r\nzz\r\n").into_bytes()),
-        Played::Drip(format!("{head}content-length: 900\r\n\r\n").into_bytes()),
-        Played::Endless(format!("{head}\r\n").into_bytes()),
+        Behaviour::Bytes(format!("{head}content-length: 900\r\n\r\n{{\"id\":\"a-1\"}}").into_bytes()),
+        Behaviour::Bytes(format!("{head}transfer-encoding: chunked\r\n\r\nzz\r\n").into_bytes()),
+        Behaviour::Drip(format!("{head}content-length: 900\r\n\r\n").into_bytes()),
+        Behaviour::Endless(format!("{head}\r\n").into_bytes()),
     ] {
         let described = format!("{played:?}");
         let url = raw_server(played).await;
@@ -221,7 +221,7 @@ async fn a_carrier_may_say_when_to_come_again() {
 #[tokio::test]
 async fn lost_is_in_doubt_and_not_reached_may_be_tried_again() {
     let timeout = Duration::from_millis(500);
-    for (played, code) in [(Played::Reset, "no_answer"), (Played::Silence, "no_answer")] {
+    for (played, code) in [(Behaviour::Reset, "no_answer"), (Behaviour::Silence, "no_answer")] {
         let url = raw_server(played.clone()).await;
         let outcome = sms(&url, "/id", timeout).send(&submission()).await.outcome;
         assert_eq!(class(&outcome), Some((ErrorClass::InDoubt, code)), "{played:?}");
@@ -240,7 +240,7 @@ async fn a_template_is_not_sent_here() {
 }
 
 fn parse(body: &[u8]) -> Delivery {
-    Reading::default().read(body, None)
+    ReportFormat::default().read(body, None)
 }
 
 #[test]
@@ -428,9 +428,9 @@ fn reports_are_signed() {
         (&[(SIGNATURE_HEADER, wrong)], Some(BadSignature::Wrong)),
     ] {
         let verdict = post(&channel, headers, &body).err();
-        assert_eq!(verdict, refused.map(NotHeard::Signature), "{headers:?}");
+        assert_eq!(verdict, refused.map(WebhookError::Signature), "{headers:?}");
     }
-    assert_eq!(get(&channel, "").err(), Some(NotHeard::Method("POST")));
+    assert_eq!(get(&channel, "").err(), Some(WebhookError::Method("POST")));
 }
 
 /// The meaning of statuses and error codes.
@@ -438,13 +438,13 @@ fn reports_are_signed() {
 async fn the_configuration_says_what_a_status_means() {
     use ErrorClass::{Configuration, Fallback, InDoubt, Retry};
     let rules = [
-        ("409", Verdict::Accepted),
-        ("302", Verdict::Accepted),
-        ("5xx", Verdict::Refused),
-        ("206", Verdict::Refused),
-        ("4xx", Verdict::Refused),
-        ("507", Verdict::Retry),
-        ("420", Verdict::Retry),
+        ("409", Decision::Accepted),
+        ("302", Decision::Accepted),
+        ("5xx", Decision::Refused),
+        ("206", Decision::Refused),
+        ("4xx", Decision::Refused),
+        ("507", Decision::Retry),
+        ("420", Decision::Retry),
     ];
     let rules = rules.map(|(text, verdict)| (Pattern::parse(text).unwrap(), verdict));
     let no_credit = r#"{"error":{"code":"E7","message":"Insufficient credit"}}"#;

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::channel::signature::{BadSignature, Keys};
-use crate::channel::webhook::{Reply, Told};
-use crate::channel::{Delivery, Stray};
+use crate::channel::webhook::{Reply, SignedDelivery};
+use crate::channel::{Delivery, IgnoreReason};
 use crate::verification::values::ChannelName;
 
 /// The part of a channel's settings that matters for Meta's webhooks.
@@ -26,7 +26,7 @@ pub struct Other {
 }
 
 impl Other {
-    pub fn of(me: &Member, member: Arc<Member>) -> Self {
+    pub fn new(me: &Member, member: Arc<Member>) -> Self {
         Self { same_keys: me.keys.same_as(&member.keys), member }
     }
 }
@@ -69,31 +69,31 @@ impl<'a> Owners<'a> {
     }
 
     /// Finds the channel by phone number, or by account if there is none.
-    pub fn of_messages(&self, number: Option<&str>, account: Option<&str>) -> Result<Owner, Stray> {
+    pub fn for_messages(&self, number: Option<&str>, account: Option<&str>) -> Result<Owner, IgnoreReason> {
         match number {
             Some(number) => self.find(|member| member.phone_number_id == number),
-            None => self.of_account(account),
+            None => self.for_account(account),
         }
     }
 
     /// Finds the channel by account. Without one, the first channel that signed gets the update.
-    pub fn of_account(&self, account: Option<&str>) -> Result<Owner, Stray> {
+    pub fn for_account(&self, account: Option<&str>) -> Result<Owner, IgnoreReason> {
         self.find(|member| account.is_none_or(|account| member.business_account_id == account))
     }
 
-    fn find(&self, is_meant: impl Fn(&Member) -> bool) -> Result<Owner, Stray> {
-        let mut reason = Stray::Unknown;
+    fn find(&self, is_meant: impl Fn(&Member) -> bool) -> Result<Owner, IgnoreReason> {
+        let mut reason = IgnoreReason::Unknown;
         if is_meant(self.me) {
             if self.signed_by_me {
                 return Ok(Owner::Me);
             }
-            reason = Stray::NotSigned;
+            reason = IgnoreReason::NotSigned;
         }
         for (place, other) in self.others.iter().enumerate().filter(|(_, other)| is_meant(&other.member)) {
             if self.signed_by(place, other) {
                 return Ok(Owner::Other(place));
             }
-            reason = Stray::NotSigned;
+            reason = IgnoreReason::NotSigned;
         }
         Err(reason)
     }
@@ -140,10 +140,10 @@ impl<'a> Sorted<'a> {
         self.of_others.is_empty()
     }
 
-    pub fn into_told(self) -> Told {
+    pub fn into_signed(self) -> SignedDelivery {
         let others = self.owners.others;
         let of_others = self.of_others.into_iter();
         let of_others = of_others.map(|(place, delivery)| (others[place].member.name.clone(), delivery));
-        Told { own: self.own, of_others: of_others.collect(), reply: Reply::EMPTY, receipt: None }
+        SignedDelivery { own: self.own, of_others: of_others.collect(), reply: Reply::EMPTY, receipt: None }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::errors::{MetaError, class_of_answer};
 use super::webhook::aliases;
-use crate::channel::exchange::{Answer, Confidential, Received, unanswered};
+use crate::channel::exchange::{Answer, Confidential, Received, require_response};
 use crate::channel::wire::Text;
 use crate::channel::{Sent, in_doubt, lenient, wire};
 use crate::verification::values::{Alias, Outcome};
@@ -13,16 +13,17 @@ use crate::verification::values::{Alias, Outcome};
 /// An error object is a refusal, whatever the HTTP status. A response with neither an error nor a message id is
 /// classified by its status.
 pub(super) fn read(answer: Answer, confidential: &Confidential<'_>) -> Sent {
-    let received = match unanswered(answer) {
+    let received = match require_response(answer) {
         Ok(received) => received,
         Err(outcome) => return outcome.into(),
     };
-    let json = received.body.as_deref().and_then(|body| lenient::find(body, metas)).unwrap_or_default();
+    let json =
+        received.body.as_deref().and_then(|body| lenient::find(body, meta_response)).unwrap_or_default();
     if let Some(error) = json.get("error").and_then(MetaError::read) {
         return refusal(error, &received, confidential).into();
     }
     if !received.status.is_success() {
-        return received.judge_by_status(confidential).into();
+        return received.outcome_by_status(confidential).into();
     }
     match accepted(&json) {
         Some(outcome) => Sent { outcome, aliases: addressee(&json) },
@@ -48,7 +49,7 @@ struct Contact<'a> {
 }
 
 /// Recognizes Meta's response object, also when a proxy wrapped it.
-fn metas(json: &Value) -> Option<Value> {
+fn meta_response(json: &Value) -> Option<Value> {
     ["error", "messages"].iter().any(|name| json.get(name).is_some()).then(|| json.clone())
 }
 

@@ -6,7 +6,7 @@ use reqwest::header::AUTHORIZATION;
 use serde::Deserialize;
 
 use super::Meta;
-use crate::channel::exchange::unanswered;
+use crate::channel::exchange::require_response;
 use crate::channel::wire::Text;
 use crate::channel::{Template, TemplatesUnknown, lenient, scrub};
 use crate::verification::values::Outcome;
@@ -16,7 +16,7 @@ const LIMIT: &str = "250";
 
 impl Meta {
     /// All languages of the template `name`. One request, bounded by the channel's `timeout`.
-    pub(super) async fn ask_for_templates(&self, name: &str) -> Result<Vec<Template>, TemplatesUnknown> {
+    pub(super) async fn fetch_templates(&self, name: &str) -> Result<Vec<Template>, TemplatesUnknown> {
         let mut url = self.templates_url.clone();
         url.query_pairs_mut()
             .append_pair("name", name)
@@ -24,7 +24,7 @@ impl Meta {
             .append_pair("limit", LIMIT);
         let request =
             self.endpoint.request(Method::GET, url).header(AUTHORIZATION, self.authorization.clone());
-        let received = unanswered(self.endpoint.ask(request).await).map_err(reason)?;
+        let received = require_response(self.endpoint.send(request).await).map_err(reason)?;
         if !received.status.is_success() {
             return Err(TemplatesUnknown(format!("Meta answered {}", received.status)));
         }
@@ -38,11 +38,11 @@ impl Meta {
 }
 
 fn listed(body: &[u8], name: &str) -> Result<Vec<Template>, TemplatesUnknown> {
-    let text = lenient::mended(body).unwrap_or_default();
-    let page: Page<'_> = serde_json::from_str(&text)
+    let text = lenient::repaired(body).unwrap_or_default();
+    let page: TemplatePage<'_> = serde_json::from_str(&text)
         .map_err(|_| TemplatesUnknown("Meta's response is not a list of templates".to_owned()))?;
     let named = page.data.into_iter().filter(|item| item.name.is(name));
-    Ok(named.map(Item::into_template).collect())
+    Ok(named.map(TemplateItem::into_template).collect())
 }
 
 fn reason(outcome: Outcome) -> TemplatesUnknown {
@@ -55,13 +55,13 @@ fn reason(outcome: Outcome) -> TemplatesUnknown {
 }
 
 #[derive(Deserialize)]
-struct Page<'a> {
+struct TemplatePage<'a> {
     #[serde(borrow)]
-    data: Vec<Item<'a>>,
+    data: Vec<TemplateItem<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Item<'a> {
+struct TemplateItem<'a> {
     #[serde(borrow, default)]
     name: Text<'a>,
     #[serde(borrow, default)]
@@ -70,7 +70,7 @@ struct Item<'a> {
     status: Text<'a>,
 }
 
-impl Item<'_> {
+impl TemplateItem<'_> {
     fn into_template(self) -> Template {
         let word =
             |text: &Text<'_>| text.get().and_then(scrub::token).unwrap_or_else(|| "unknown".to_owned());

@@ -1,4 +1,5 @@
 mod alerts;
+mod hostile;
 mod owners;
 mod sending;
 mod webhooks;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use super::*;
 use crate::channel::signature::{BadSignature, sign};
 use crate::channel::testing::{basis, get, post};
-use crate::channel::webhook::Told;
+use crate::channel::webhook::SignedDelivery;
 
 pub const PHONE_NUMBER_ID: &str = "118822334455667";
 pub const BUSINESS_ACCOUNT_ID: &str = "220011334455778";
@@ -32,11 +33,11 @@ fn settings(graph_url: &str) -> Settings {
 }
 
 /// Delivers `body` signed with `secret`.
-pub fn delivered(meta: &Meta, secret: &str, body: &[u8]) -> Result<Told, NotHeard> {
+pub fn delivered(meta: &Meta, secret: &str, body: &[u8]) -> Result<SignedDelivery, WebhookError> {
     let header = sign(&secret.into(), body);
     match post(meta, &[(SIGNATURE, header.as_bytes())], body)? {
-        Heard::Told(told) => Ok(told),
-        Heard::Asked(reply) => panic!("{reply:?}"),
+        Incoming::Delivery(told) => Ok(told),
+        Incoming::Challenge(reply) => panic!("{reply:?}"),
     }
 }
 
@@ -55,7 +56,7 @@ fn either_secret_may_have_signed_and_nobody_else() {
         ("a secret of long ago", Some(BadSignature::Wrong)),
     ] {
         let verdict = delivered(&meta, secret, &body).err();
-        assert_eq!(verdict, refused.map(NotHeard::Signature), "{secret}");
+        assert_eq!(verdict, refused.map(WebhookError::Signature), "{secret}");
     }
     let right = sign(&"the secret in use".into(), &body);
     let right = right.as_bytes();
@@ -65,7 +66,7 @@ fn either_secret_may_have_signed_and_nobody_else() {
         (&[(SIGNATURE, right), (SIGNATURE, right)], BadSignature::Doubled),
         (&[(SIGNATURE, b"sha256=")], BadSignature::Malformed),
     ] {
-        assert_eq!(post(&meta, headers, &body).err(), Some(NotHeard::Signature(refused)), "{headers:?}");
+        assert_eq!(post(&meta, headers, &body).err(), Some(WebhookError::Signature(refused)), "{headers:?}");
     }
 }
 
@@ -87,12 +88,14 @@ fn a_challenge_is_answered_only_with_our_token() {
     ] {
         let query = format!("hub.mode={mode}&hub.verify_token={token}&hub.challenge={challenge}");
         match (get(&meta, &query), answer) {
-            (Ok(Heard::Asked(reply)), Some(answer)) => assert_eq!(reply, Reply::text(answer.to_owned())),
-            (Err(NotHeard::Question), None) => {}
+            (Ok(Incoming::Challenge(reply)), Some(answer)) => {
+                assert_eq!(reply, Reply::text(answer.to_owned()))
+            }
+            (Err(WebhookError::Challenge), None) => {}
             (heard, _) => panic!("{query}: {heard:?}"),
         }
     }
-    assert_eq!(get(&meta, "").err(), Some(NotHeard::Question));
+    assert_eq!(get(&meta, "").err(), Some(WebhookError::Challenge));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use super::errors::{MetaError, class_of};
 use super::owners::{Owners, Sorted};
 use crate::channel::status::{self, Meaning};
-use crate::channel::webhook::Told;
+use crate::channel::webhook::SignedDelivery;
 use crate::channel::wire::Text;
 use crate::channel::{Alert, Delivery, Inbound, Readable, Severity, Unknown, lenient};
 use crate::verification::values::{Alias, DeliveryError, ErrorClass, Report, ReportStatus, Timestamp};
@@ -25,21 +25,21 @@ use message::Message;
 
 /// Parses a delivery. Statuses arrive in thousands, so a delivery that holds only messages and statuses is deserialized
 /// in one pass, borrowing from the body. Any other delivery is parsed piece by piece.
-pub(super) fn parse(body: &[u8], owners: Owners<'_>) -> Told {
+pub(super) fn parse(body: &[u8], owners: Owners<'_>) -> SignedDelivery {
     let mut sorted = read_strictly(body, owners);
     if let Readable::No(_) = sorted.own.readable
-        && let Some(mended) = lenient::mended(body)
+        && let Some(repaired) = lenient::repaired(body)
     {
-        sorted = read_strictly(mended.as_bytes(), sorted.into_owners());
+        sorted = read_strictly(repaired.as_bytes(), sorted.into_owners());
     }
     if sorted.is_all_own() && sorted.own.nothing_was_read() {
         sorted.own.readable =
             Readable::No("it looks like a webhook from Meta, but contains nothing readable");
     }
-    let mut told = sorted.into_told();
-    number_equal_alerts(&mut told.own.alerts);
-    told.of_others.iter_mut().for_each(|(_, delivery)| number_equal_alerts(&mut delivery.alerts));
-    told
+    let mut signed = sorted.into_signed();
+    number_equal_alerts(&mut signed.own.alerts);
+    signed.of_others.iter_mut().for_each(|(_, delivery)| number_equal_alerts(&mut delivery.alerts));
+    signed
 }
 
 /// Equal items within one webhook are distinct events; an equal item in another webhook is a redelivery.
@@ -80,7 +80,7 @@ pub(super) fn both_ways(body: &[u8], one: Owners<'_>, other: Owners<'_>) -> Opti
 impl Delivery {
     fn nothing_was_read(&self) -> bool {
         let something = !self.reports.is_empty() || !self.inbound.is_empty() || !self.alerts.is_empty();
-        !something && self.foreign.is_empty() && self.unknown.contains_key(&Unknown::Item)
+        !something && self.ignored.is_empty() && self.unknown.contains_key(&Unknown::Item)
     }
 }
 
@@ -160,18 +160,18 @@ struct Status<'a> {
 }
 
 /// An item that may lack everything that identifies it.
-trait Item {
-    fn names_something(&self) -> bool;
+trait Identifiable {
+    fn is_identifiable(&self) -> bool;
 }
 
-impl Item for Status<'_> {
-    fn names_something(&self) -> bool {
+impl Identifiable for Status<'_> {
+    fn is_identifiable(&self) -> bool {
         self.id.get().is_some() || self.biz_opaque_callback_data.get().is_some()
     }
 }
 
-impl Item for Message<'_> {
-    fn names_something(&self) -> bool {
+impl Identifiable for Message<'_> {
+    fn is_identifiable(&self) -> bool {
         self.id.get().is_some()
     }
 }
@@ -189,20 +189,20 @@ impl<T> Default for Items<T> {
     }
 }
 
-impl<T: Item> Items<T> {
+impl<T: Identifiable> Items<T> {
     fn add(&mut self, item: Option<T>) {
-        match item.filter(T::names_something) {
+        match item.filter(T::is_identifiable) {
             Some(item) => self.kept.push(item),
             None => self.broken += 1,
         }
     }
 }
 
-impl<'de, T: Item + Deserialize<'de>> Deserialize<'de> for Items<T> {
+impl<'de, T: Identifiable + Deserialize<'de>> Deserialize<'de> for Items<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct OneByOne<T>(PhantomData<T>);
 
-        impl<'de, T: Item + Deserialize<'de>> Visitor<'de> for OneByOne<T> {
+        impl<'de, T: Identifiable + Deserialize<'de>> Visitor<'de> for OneByOne<T> {
             type Value = Items<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -304,7 +304,7 @@ fn piece_by_piece<'a>(body: &[u8], owners: Owners<'a>) -> Sorted<'a> {
 
 /// Like [`read`], but repairs truncated or wrongly escaped JSON.
 fn read_leniently<T: DeserializeOwned>(raw: &RawValue) -> Option<T> {
-    read_owned(raw.get()).or_else(|| read_owned(&lenient::mended(raw.get().as_bytes())?))
+    read_owned(raw.get()).or_else(|| read_owned(&lenient::repaired(raw.get().as_bytes())?))
 }
 
 fn read_owned<T: DeserializeOwned>(text: &str) -> Option<T> {
@@ -339,12 +339,12 @@ impl Sorted<'_> {
 
     fn take_messages(&mut self, value: Messages<'_>, account: &Text<'_>, at: Option<Timestamp>) {
         let number = value.metadata.phone_number_id.get();
-        match self.owners().of_messages(number, account.get()) {
+        match self.owners().for_messages(number, account.get()) {
             Ok(owner) => self.of(owner).take_messages(value, at),
             Err(_) if is_sample(number, account.get()) => self.own.take_sample(MESSAGES),
             Err(reason) => {
                 let updates = value.messages.kept.len() + value.statuses.kept.len() + value.errors.len();
-                self.own.leave_alone(number.or(account.get()), reason, updates.max(1));
+                self.own.ignore(number.or(account.get()), reason, updates.max(1));
             }
         }
     }
@@ -440,7 +440,7 @@ fn failure(errors: Option<&RawValue>, word: &str) -> DeliveryError {
         }
         None => DeliveryError {
             code: "no_reason".to_owned(),
-            title: status::unexplained("Meta", word),
+            title: status::no_reason("Meta", word),
             class: ErrorClass::Fallback,
         },
     }

@@ -14,9 +14,9 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::proof::{self, SECRETS};
-use crate::channel::exchange::{self, Answer, Confidential, Endpoint, unanswered};
+use crate::channel::exchange::{self, Answer, Confidential, Endpoint, require_response};
 use crate::channel::signature::Keys;
-use crate::channel::webhook::{Heard, NotHeard, Reply, Told, Webhook};
+use crate::channel::webhook::{Incoming, Reply, SignedDelivery, Webhook, WebhookError};
 use crate::channel::{
     Basis, Provider, Sent, SetupError, Submission, Timeouts, lenient, refused, wire, wrong_content,
 };
@@ -123,12 +123,12 @@ impl Conversation {
     /// so this never sends twice.
     async fn submit(&self, submission: &Submission<'_>, body: &Value) -> Result<Outcome, Outcome> {
         let watch = Stopwatch::start();
-        let token = self.tokens.one(None, submission).await?;
+        let token = self.tokens.get(None, submission).await?;
         let answer = self.ask(&token, body, &watch).await;
         if !matches!(&answer, Answer::Received(received) if received.status == StatusCode::UNAUTHORIZED) {
             return Ok(outcome(answer, &token, submission));
         }
-        let newer = self.tokens.one(Some(&token), submission).await?;
+        let newer = self.tokens.get(Some(&token), submission).await?;
         if watch.elapsed() > self.timeouts.whole / 2 {
             return Err(token::unavailable("the provider issued a new token too late for this attempt"));
         }
@@ -139,17 +139,17 @@ impl Conversation {
         let request = self.endpoint.request(Method::POST, self.url.clone());
         let request = request.header(AUTHORIZATION, token.authorization.clone());
         let left = self.timeouts.whole.saturating_sub(watch.elapsed());
-        self.endpoint.ask(exchange::json(request, body).timeout(left)).await
+        self.endpoint.send(exchange::json(request, body).timeout(left)).await
     }
 }
 
 /// A 2xx is accepted whatever its body, so that an accepted message is never sent twice.
 fn outcome(answer: Answer, token: &Arc<Token>, submission: &Submission<'_>) -> Outcome {
-    let received = match unanswered(answer) {
+    let received = match require_response(answer) {
         Ok(received) => received,
         Err(outcome) => return outcome,
     };
-    let confidential = Confidential::new(submission).by(&token.authorization);
+    let confidential = Confidential::new(submission).with_authorization(&token.authorization);
     match received.status.as_u16() {
         200..=299 => {
             let id = |json: &Value| wire::reference(json.get("message_id")?);
@@ -157,8 +157,8 @@ fn outcome(answer: Answer, token: &Arc<Token>, submission: &Submission<'_>) -> O
             Outcome::Accepted { provider_ref }
         }
         // Sinch's validation failed: a fault of our request, not of the recipient.
-        400 => refused("http_400", received.words(&confidential), ErrorClass::Configuration),
-        _ => received.judge_by_status(&confidential),
+        400 => refused("http_400", received.error_text(&confidential), ErrorClass::Configuration),
+        _ => received.outcome_by_status(&confidential),
     }
 }
 
@@ -168,10 +168,10 @@ impl Provider for Conversation {
         self.submit(submission, &body).await.unwrap_or_else(|refused| refused).into()
     }
 
-    fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
+    fn receive(&self, webhook: &Webhook<'_>) -> Result<Incoming, WebhookError> {
         let receipt = Some(proof::verify(&self.keys, webhook)?);
         let own = report::parse(webhook.body, &self.app_id);
-        Ok(Heard::Told(Told { own, of_others: Vec::new(), reply: Reply::EMPTY, receipt }))
+        Ok(Incoming::Delivery(SignedDelivery { own, of_others: Vec::new(), reply: Reply::EMPTY, receipt }))
     }
 
     fn signing_setting(&self) -> &'static str {

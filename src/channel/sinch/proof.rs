@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::channel::receipts::Receipt;
 use crate::channel::signature::{BadSignature, Keys};
-use crate::channel::webhook::{Method, NotHeard, Webhook};
+use crate::channel::webhook::{Method, Webhook, WebhookError};
 use crate::verification::values::Timestamp;
 
 const SIGNATURE: &str = "x-sinch-webhook-signature";
@@ -28,23 +28,23 @@ const MOST_DIGITS: usize = 12;
 pub(super) const SECRETS: &str = "webhook_secrets";
 
 /// Checks signature and time. The caller checks the receipt for a replay.
-pub(super) fn verify(keys: &Keys, webhook: &Webhook<'_>) -> Result<Receipt, NotHeard> {
-    webhook.at_the_address_itself()?;
+pub(super) fn verify(keys: &Keys, webhook: &Webhook<'_>) -> Result<Receipt, WebhookError> {
+    webhook.require_exact_path()?;
     match webhook.method {
-        Method::Get => Err(NotHeard::Method("POST")),
+        Method::Get => Err(WebhookError::Method("POST")),
         Method::Post => Ok(signed(keys, webhook)?),
     }
 }
 
 fn signed(keys: &Keys, webhook: &Webhook<'_>) -> Result<Receipt, BadSignature> {
-    match webhook.only(ALGORITHM) {
+    match webhook.single_header(ALGORITHM) {
         Err(BadSignature::Missing) => {}
         Ok(name) if name.eq_ignore_ascii_case(b"HmacSHA256") => {}
         Ok(_) => return Err(BadSignature::Malformed),
         Err(bad) => return Err(bad),
     }
-    let signature = claimed(webhook.only(SIGNATURE)?).ok_or(BadSignature::Malformed)?;
-    let (nonce, time) = (webhook.only(NONCE)?, webhook.only(TIMESTAMP)?);
+    let signature = claimed(webhook.single_header(SIGNATURE)?).ok_or(BadSignature::Malformed)?;
+    let (nonce, time) = (webhook.single_header(NONCE)?, webhook.single_header(TIMESTAMP)?);
     let at = unix_seconds(time).filter(|_| is_nonce(nonce)).ok_or(BadSignature::Malformed)?;
     keys.verify_parts(&signature, &[webhook.body, b".", nonce, b".", time])?;
     let distance = webhook.now.since(at).max(at.since(webhook.now));
@@ -111,7 +111,7 @@ pub(super) mod tests {
         let (callback, path, query) = (&callback, None, None);
         match verify(&keys, &Webhook { method, callback, path, query, headers, body, now }) {
             Ok(receipt) => Ok(receipt),
-            Err(NotHeard::Signature(bad)) => Err(bad),
+            Err(WebhookError::Signature(bad)) => Err(bad),
             Err(other) => panic!("{other:?}"),
         }
     }

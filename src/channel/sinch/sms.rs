@@ -9,9 +9,9 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::proof::{self, SECRETS};
-use crate::channel::exchange::{self, Answer, Confidential, Endpoint, unanswered};
+use crate::channel::exchange::{self, Answer, Confidential, Endpoint, require_response};
 use crate::channel::signature::Keys;
-use crate::channel::webhook::{Heard, NotHeard, Reply, Told, Webhook};
+use crate::channel::webhook::{Incoming, Reply, SignedDelivery, Webhook, WebhookError};
 use crate::channel::{Basis, Content, Provider, Sent, SetupError, Submission, lenient, wire, wrong_content};
 use crate::clock::Clock;
 use crate::verification::values::{Outcome, Timestamp};
@@ -86,7 +86,7 @@ impl Sms {
             "body": text,
             "type": "mt_text",
             "delivery_report": "per_recipient",
-            "expire_at": (now + submission.of_use).to_string(),
+            "expire_at": (now + submission.valid_for).to_string(),
             "callback_url": self.callback,
             "client_reference": submission.reference.to_string(),
         }))
@@ -94,7 +94,7 @@ impl Sms {
 
     /// A 2xx is accepted whatever its body, so that an accepted message is never sent twice.
     fn outcome(&self, answer: Answer, submission: &Submission<'_>) -> Outcome {
-        let received = match unanswered(answer) {
+        let received = match require_response(answer) {
             Ok(received) => received,
             Err(outcome) => return outcome,
         };
@@ -103,7 +103,7 @@ impl Sms {
             let provider_ref = received.body.as_deref().and_then(|body| lenient::find(body, id));
             return Outcome::Accepted { provider_ref };
         }
-        received.judge_by_status(&Confidential::new(submission).by(&self.authorization))
+        received.outcome_by_status(&Confidential::new(submission).with_authorization(&self.authorization))
     }
 }
 
@@ -113,13 +113,13 @@ impl Provider for Sms {
         let Some(body) = self.body(submission, Clock::System.now()) else { return wrong_content().into() };
         let request = self.endpoint.request(Method::POST, self.url.clone());
         let request = request.header(AUTHORIZATION, self.authorization.clone());
-        self.outcome(self.endpoint.ask(exchange::json(request, &body)).await, submission).into()
+        self.outcome(self.endpoint.send(exchange::json(request, &body)).await, submission).into()
     }
 
-    fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
+    fn receive(&self, webhook: &Webhook<'_>) -> Result<Incoming, WebhookError> {
         let receipt = Some(proof::verify(&self.keys, webhook)?);
         let own = report::parse(webhook.body);
-        Ok(Heard::Told(Told { own, of_others: Vec::new(), reply: Reply::EMPTY, receipt }))
+        Ok(Incoming::Delivery(SignedDelivery { own, of_others: Vec::new(), reply: Reply::EMPTY, receipt }))
     }
 
     fn signing_setting(&self) -> &'static str {

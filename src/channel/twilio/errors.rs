@@ -5,10 +5,10 @@ use crate::verification::values::ErrorClass;
 use ErrorClass::{Configuration, Fallback, InDoubt, Recipient, Retry, Sender};
 
 /// A code, its class, and a title in case Twilio sends none.
-pub(super) type Known = (u32, ErrorClass, &'static str);
+pub(super) type KnownError = (u32, ErrorClass, &'static str);
 
 /// Sorted by code.
-pub(super) static TABLE: &[Known] = &[
+pub(super) static TABLE: &[KnownError] = &[
     (20003, Sender, "Authentication failed"),
     (20429, Retry, "Too many requests"),
     (21211, Recipient, "The number is not valid"),
@@ -84,7 +84,7 @@ pub fn class_of_code(code: u32) -> Option<ErrorClass> {
 }
 
 /// `None` for a code that is not in the table.
-pub(super) fn known(code: u32) -> Option<&'static Known> {
+pub(super) fn known(code: u32) -> Option<&'static KnownError> {
     TABLE.binary_search_by_key(&code, |(known, ..)| *known).ok().map(|place| &TABLE[place])
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::errors;
-use crate::channel::exchange::{After as _, Answer, Confidential, Received, unanswered};
+use crate::channel::exchange::{Answer, Confidential, Received, WithRetryAfter as _, require_response};
 use crate::channel::status::{self, Meaning};
 use crate::channel::{in_doubt, lenient, refused, scrub, wire};
 use crate::verification::values::{DeliveryError, ErrorClass, Outcome};
@@ -11,11 +11,12 @@ use crate::verification::values::{DeliveryError, ErrorClass, Outcome};
 /// A 2xx is accepted even without an id, because the URL of the status callbacks also names the message. Twilio has no
 /// idempotency key, so a 5xx without a known code is in doubt.
 pub(super) fn read(answer: Answer, confidential: &Confidential<'_>) -> Outcome {
-    let received = match unanswered(answer) {
+    let received = match require_response(answer) {
         Ok(received) => received,
         Err(outcome) => return outcome,
     };
-    let json = received.body.as_deref().and_then(|body| lenient::find(body, twilios)).unwrap_or_default();
+    let json =
+        received.body.as_deref().and_then(|body| lenient::find(body, twilio_response)).unwrap_or_default();
     if received.status.is_success() {
         return failed_already(&json, confidential).unwrap_or_else(|| Outcome::Accepted {
             provider_ref: json.get("sid").and_then(wire::reference),
@@ -23,12 +24,12 @@ pub(super) fn read(answer: Answer, confidential: &Confidential<'_>) -> Outcome {
     }
     match json.get("code").and_then(code) {
         Some(code) => refusal(code, &received, confidential),
-        None => received.judge_by_status(confidential),
+        None => received.outcome_by_status(confidential),
     }
 }
 
 /// Recognizes Twilio's response object, also when a proxy wrapped it.
-fn twilios(json: &Value) -> Option<Value> {
+fn twilio_response(json: &Value) -> Option<Value> {
     ["sid", "code"].iter().any(|name| json.get(name).is_some()).then(|| json.clone())
 }
 
@@ -39,11 +40,10 @@ fn code(value: &Value) -> Option<u32> {
 fn refusal(code: u32, received: &Received, confidential: &Confidential<'_>) -> Outcome {
     let class = errors::class_of_code(code);
     match class {
-        Some(ErrorClass::InDoubt) => in_doubt(&code.to_string(), received.words(confidential)),
-        Some(class) => {
-            refused(code.to_string(), received.words(confidential), class).after(received.retry_after)
-        }
-        None => numbered(received.judge_by_status(confidential), code),
+        Some(ErrorClass::InDoubt) => in_doubt(&code.to_string(), received.error_text(confidential)),
+        Some(class) => refused(code.to_string(), received.error_text(confidential), class)
+            .with_retry_after(received.retry_after),
+        None => numbered(received.outcome_by_status(confidential), code),
     }
 }
 
@@ -71,8 +71,8 @@ fn failed_already(json: &Value, confidential: &Confidential<'_>) -> Option<Outco
         None => (ErrorClass::Fallback, None),
     };
     let said = json.get("error_message").and_then(Value::as_str);
-    let said = said.and_then(|said| scrub::legible(scrub::reason(said, confidential.as_slice())));
+    let said = said.and_then(|said| scrub::non_empty(scrub::reason(said, confidential.as_slice())));
     let title = said.or_else(|| known_words.map(str::to_owned));
-    let title = title.unwrap_or_else(|| status::unexplained("Twilio", word));
+    let title = title.unwrap_or_else(|| status::no_reason("Twilio", word));
     Some(refused(code.to_string(), title, class))
 }

@@ -23,9 +23,9 @@ const SETTINGS: &str = "x-twilio-webhooks-signature-settings";
 const BODY_HASH: &str = "bodySHA256";
 
 /// The accepted secrets; any of them may sign.
-pub(super) struct Keys(Vec<Key>);
+pub(super) struct TokenKeys(Vec<TokenKey>);
 
-struct Key {
+struct TokenKey {
     sha1: Hmac<Sha1>,
     sha256: Hmac<Sha256>,
 }
@@ -36,17 +36,17 @@ enum Algorithm {
     Sha256,
 }
 
-impl Keys {
+impl TokenKeys {
     pub(super) fn new(secrets: &[SecretString], setting: &'static str) -> Result<Self, SetupError> {
         if secrets.is_empty() || secrets.iter().any(|secret| secret.expose_secret().is_empty()) {
             return Err(SetupError::EmptySecret(setting));
         }
-        Ok(Self(secrets.iter().map(Key::new).collect()))
+        Ok(Self(secrets.iter().map(TokenKey::new).collect()))
     }
 
     /// Compares in constant time, trying each secret and each spelling of the URL.
     pub(super) fn verify(&self, webhook: &Webhook<'_>) -> Result<(), BadSignature> {
-        let header = webhook.only(SIGNATURE)?;
+        let header = webhook.single_header(SIGNATURE)?;
         let algorithm = Algorithm::of(webhook)?;
         let claimed = BASE64_STANDARD.decode(header).map_err(|_| BadSignature::Malformed)?;
         if claimed.len() != algorithm.length() {
@@ -69,13 +69,13 @@ impl Keys {
 
 /// The value of [`SIGNATURE`] that Twilio sends when it posts the form `body` to `url`.
 pub fn sign(token: &SecretString, url: &str, body: &[u8]) -> String {
-    let mut mac = Key::new(token).sha1;
+    let mut mac = TokenKey::new(token).sha1;
     mac.update(url.as_bytes());
     mac.update(parameters(body).as_bytes());
     BASE64_STANDARD.encode(mac.finalize().into_bytes())
 }
 
-impl Key {
+impl TokenKey {
     fn new(secret: &SecretString) -> Self {
         Self { sha1: keyed(secret), sha256: keyed(secret) }
     }
@@ -96,7 +96,7 @@ fn is_of(mut mac: impl Mac, parts: &[&str], claimed: &[u8]) -> bool {
 impl Algorithm {
     /// Parses `key=ID,algorithm=HMAC_SHA256`; SHA-1 if the header or its `algorithm` is missing.
     fn of(webhook: &Webhook<'_>) -> Result<Self, BadSignature> {
-        let header = match webhook.only(SETTINGS) {
+        let header = match webhook.single_header(SETTINGS) {
             Ok(header) => header,
             Err(BadSignature::Missing) => return Ok(Self::Sha1),
             Err(bad) => return Err(bad),
@@ -152,14 +152,14 @@ mod tests {
     const STATUS: &str = "MessageSid=SM0123456789abcdef0123456789abcdef&MessageStatus=delivered\
          &AccountSid=AC0123456789abcdef0123456789abcdef&To=%2B14155550100&From=%2B14155550199&ApiVersion=2010-04-01";
 
-    fn keys(tokens: &[&str]) -> Keys {
+    fn keys(tokens: &[&str]) -> TokenKeys {
         let tokens: Vec<SecretString> = tokens.iter().map(|&token| token.into()).collect();
-        Keys::new(&tokens, "auth_tokens").unwrap()
+        TokenKeys::new(&tokens, "auth_tokens").unwrap()
     }
 
     /// Verifies the vector with `address` as the channel's URL.
     fn verify(
-        keys: &Keys,
+        keys: &TokenKeys,
         address: &str,
         headers: &[(&str, &[u8])],
         body: &[u8],
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn there_are_no_keys_without_tokens() {
         for tokens in [&[][..], &["".into()], &["12345".into(), "".into()]] {
-            assert!(Keys::new(tokens, "auth_tokens").is_err());
+            assert!(TokenKeys::new(tokens, "auth_tokens").is_err());
         }
     }
 }

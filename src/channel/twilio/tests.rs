@@ -5,7 +5,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
 use crate::channel::signature::BadSignature;
-use crate::channel::testing::{Played, basis, get, raw_server};
+use crate::channel::testing::{Behaviour, basis, get, raw_server};
 use crate::channel::{Delivery, Inbound, Intent, Readable, Unknown};
 use crate::verification::values::{ErrorClass, Outcome, ProviderRef, ReportStatus, Timestamp};
 
@@ -44,7 +44,7 @@ fn submission(content: Content<'static>) -> Submission<'static> {
         reference: REFERENCE.parse().unwrap(),
         to: "+491713920011",
         code: "483920",
-        of_use: Duration::from_secs(600),
+        valid_for: Duration::from_secs(600),
         content,
     }
 }
@@ -206,12 +206,12 @@ async fn what_breaks_off_is_in_doubt_and_what_began_well_is_accepted() {
     let timeout = Duration::from_millis(600);
     let head = "HTTP/1.1 201 Created\r\ncontent-type: application/json\r\n";
     for (played, expected) in [
-        (Played::Silence, Some((ErrorClass::InDoubt, "no_answer"))),
-        (Played::Reset, Some((ErrorClass::InDoubt, "no_answer"))),
-        (Played::Bytes(b"HTTP/1.1 5".to_vec()), Some((ErrorClass::InDoubt, "no_answer"))),
-        (Played::Drip(format!("{head}content-length: 900\r\n\r\n").into_bytes()), None),
-        (Played::Endless(format!("{head}\r\n").into_bytes()), None),
-        (Played::Bytes(format!("{head}content-length: 900\r\n\r\n{{\"sid\":").into_bytes()), None),
+        (Behaviour::Silence, Some((ErrorClass::InDoubt, "no_answer"))),
+        (Behaviour::Reset, Some((ErrorClass::InDoubt, "no_answer"))),
+        (Behaviour::Bytes(b"HTTP/1.1 5".to_vec()), Some((ErrorClass::InDoubt, "no_answer"))),
+        (Behaviour::Drip(format!("{head}content-length: 900\r\n\r\n").into_bytes()), None),
+        (Behaviour::Endless(format!("{head}\r\n").into_bytes()), None),
+        (Behaviour::Bytes(format!("{head}content-length: 900\r\n\r\n{{\"sid\":").into_bytes()), None),
     ] {
         let described = format!("{played:?}");
         let settings = settings(&raw_server(played).await, Via::Sms, from("Lampen"));
@@ -235,13 +235,13 @@ fn secrets_are_shown_nowhere() {
 // Webhooks─────────────────────────────────────────────────────────────────────────────────────────────
 
 /// The parsed result of this form, signed with the second token.
-fn hear(query: Option<&str>, body: &str) -> Result<Heard, NotHeard> {
+fn hear(query: Option<&str>, body: &str) -> Result<Incoming, WebhookError> {
     let url = query.map_or(CALLBACK.to_owned(), |query| format!("{CALLBACK}?{query}"));
     let signature = sign(&TOKENS[1].into(), &url, body.as_bytes());
     ask(query, &[(SIGNATURE, signature.as_bytes())], body)
 }
 
-fn ask(query: Option<&str>, headers: &[(&str, &[u8])], body: &str) -> Result<Heard, NotHeard> {
+fn ask(query: Option<&str>, headers: &[(&str, &[u8])], body: &str) -> Result<Incoming, WebhookError> {
     let Basis { callback, .. } = basis("tested", Duration::from_secs(1));
     let now = Timestamp::from_millis(1_795_363_200_000);
     let (method, body) = (incoming::Method::Post, body.as_bytes());
@@ -258,7 +258,7 @@ fn ask(query: Option<&str>, headers: &[(&str, &[u8])], body: &str) -> Result<Hea
 
 fn told(query: Option<&str>, body: &str) -> Delivery {
     match hear(query, body) {
-        Ok(Heard::Told(Told { own, of_others, reply, receipt: None })) => {
+        Ok(Incoming::Delivery(SignedDelivery { own, of_others, reply, receipt: None })) => {
             assert!(of_others.is_empty());
             assert_eq!(reply.content_type, Some("text/xml; charset=utf-8"));
             assert!(reply.body.ends_with("<Response/>"), "{}", reply.body);
@@ -413,10 +413,13 @@ fn nothing_is_heard_without_a_right_signature() {
         (sign_at(&format!("{CALLBACK}?message=msg_01m81zrq00fay80j6hb7h45br2"), &body), BadSignature::Wrong),
         (sign_at(&format!("{CALLBACK}?{query}"), ""), BadSignature::Wrong),
     ] {
-        assert_eq!(refused(&signature), Some(NotHeard::Signature(why)), "{signature}");
+        assert_eq!(refused(&signature), Some(WebhookError::Signature(why)), "{signature}");
     }
     let twice = [(SIGNATURE, right.as_bytes()), (SIGNATURE, right.as_bytes())];
-    assert_eq!(ask(Some(&query), &[], &body).err(), Some(NotHeard::Signature(BadSignature::Missing)));
-    assert_eq!(ask(Some(&query), &twice, &body).err(), Some(NotHeard::Signature(BadSignature::Doubled)));
-    assert_eq!(get(&sms("http://127.0.0.1:9"), "MessageStatus=read").err(), Some(NotHeard::Method("POST")));
+    assert_eq!(ask(Some(&query), &[], &body).err(), Some(WebhookError::Signature(BadSignature::Missing)));
+    assert_eq!(ask(Some(&query), &twice, &body).err(), Some(WebhookError::Signature(BadSignature::Doubled)));
+    assert_eq!(
+        get(&sms("http://127.0.0.1:9"), "MessageStatus=read").err(),
+        Some(WebhookError::Method("POST"))
+    );
 }

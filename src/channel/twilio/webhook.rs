@@ -88,11 +88,11 @@ fn failure(form: &Form<'_>, word: &str) -> Option<ReportStatus> {
         return status::unknown(&format!("{word}_{}", code.unwrap_or_default()));
     }
     let said = ["ErrorMessage", "ChannelStatusMessage"].iter().find_map(|name| form.get(name));
-    let said = said.map(scrub::title).and_then(scrub::legible);
+    let said = said.map(scrub::title).and_then(scrub::non_empty);
     let title = said.or_else(|| known.map(|(_, _, words)| (*words).to_owned()));
     Some(ReportStatus::Failed(DeliveryError {
         code: code.and_then(scrub::token).unwrap_or_else(|| "no_reason".to_owned()),
-        title: title.unwrap_or_else(|| status::unexplained("Twilio", word)),
+        title: title.unwrap_or_else(|| status::no_reason("Twilio", word)),
         class,
     }))
 }

@@ -2,17 +2,17 @@
 
 use super::*;
 
-fn reading(fields: Fields, format: Format) -> Reading {
-    let mut words = Words::default();
+fn reading(fields: Fields, format: Format) -> ReportFormat {
+    let mut words = StatusWords::default();
     words.add("8", Meaning::Sent).unwrap();
     words.add("Handed-Over", Meaning::Delivered).unwrap();
     words.add("expired", Meaning::Sent).unwrap();
     assert!(words.add("handed over", Meaning::Failed).is_err(), "one word has one meaning");
-    Reading { format, fields, words }
+    ReportFormat { format, fields, words }
 }
 
 fn flat(names: [&str; 5]) -> Fields {
-    let [id, reference, status, error_code, at] = names.map(Place::named);
+    let [id, reference, status, error_code, at] = names.map(FieldPath::named);
     Fields { id: Some(id), reference: Some(reference), status, error_code: Some(error_code), at: Some(at) }
 }
 
@@ -51,7 +51,7 @@ fn fields_of_forms_and_queries_are_found_by_name_and_words_have_the_carriers_mea
 fn the_address_names_the_message_where_the_report_does_not() {
     let ours: crate::verification::values::MessageId = REFERENCE.parse().unwrap();
     let other = "msg_01m81zrq00fay80j6hb7h45br2";
-    let reading = Reading::default();
+    let reading = ReportFormat::default();
     for (body, reference) in [
         (json!({ "status": "sent" }), Some(REFERENCE)),
         (json!({ "id": "a-1", "status": "sent", "reference": "order-17" }), Some(REFERENCE)),
@@ -70,11 +70,11 @@ fn the_address_names_the_message_where_the_report_does_not() {
 #[test]
 fn every_item_of_a_list_is_read_and_a_bad_one_sinks_no_other() {
     let nested = Fields {
-        id: Some(Place::at("/results/0/messageId")),
-        reference: Some(Place::at("/results/0/callbackData")),
-        status: Place::at("/results/0/status/name"),
-        error_code: Some(Place::at("/results/0/error/id")),
-        at: Some(Place::at("/sentAt")),
+        id: Some(FieldPath::at("/results/0/messageId")),
+        reference: Some(FieldPath::at("/results/0/callbackData")),
+        status: FieldPath::at("/results/0/status/name"),
+        error_code: Some(FieldPath::at("/results/0/error/id")),
+        at: Some(FieldPath::at("/sentAt")),
     };
     let body = json!({ "sentAt": 1_795_363_200, "results": [
         { "messageId": "a", "status": { "name": "DELIVERED" } },
@@ -91,7 +91,8 @@ fn every_item_of_a_list_is_read_and_a_bad_one_sinks_no_other() {
     let ReportStatus::Failed(error) = &delivery.reports[1].status else { panic!("it failed") };
     assert_eq!((error.code.as_str(), error.title.as_str()), ("27", "Absent subscriber"));
 
-    let top = Fields { status: Place::at("/0/status"), id: Some(Place::at("/0/id")), ..Fields::default() };
+    let top =
+        Fields { status: FieldPath::at("/0/status"), id: Some(FieldPath::at("/0/id")), ..Fields::default() };
     for fields in [top, Fields::default()] {
         let body = json!([{ "id": "a", "status": "sent" }, { "id": "b", "status": "read" }]);
         let delivery = reading(fields, Format::Json).read(body.to_string().as_bytes(), None);

@@ -174,7 +174,7 @@ fn a_test_of_the_dashboard_says_that_it_arrived() {
     {
         let delivery = parsed(name);
         assert_eq!(
-            (delivery.readable, delivery.foreign.len(), delivery.unknown.len()),
+            (delivery.readable, delivery.ignored.len(), delivery.unknown.len()),
             (Readable::Yes, 0, 0),
             "{name}"
         );

@@ -5,7 +5,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::super::errors::{class_of, class_of_code};
 use super::*;
-use crate::channel::testing::{Played, raw_server};
+use crate::channel::testing::{Behaviour, raw_server};
 use crate::explain::{self, Origin};
 use crate::verification::values::{Alias, ErrorClass, Outcome, ProviderRef};
 
@@ -17,7 +17,7 @@ fn submission() -> Submission<'static> {
         to: "+491713920011",
         code: "483920",
         content: Content::Template { name: "login_code", language: "de" },
-        of_use: Duration::from_secs(30),
+        valid_for: Duration::from_secs(30),
     }
 }
 
@@ -325,7 +325,7 @@ async fn retry_after_is_understood_in_both_forms_and_bounded() {
 #[tokio::test]
 async fn what_was_certainly_not_sent_may_be_tried_again() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let not_tls = raw_server(Played::Bytes(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())).await;
+    let not_tls = raw_server(Behaviour::Bytes(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())).await;
     for url in [
         format!("http://{closed}"),
         "http://no-such-host.invalid".to_owned(),
@@ -341,20 +341,20 @@ async fn what_may_have_been_sent_is_in_doubt() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
     let message = r#"{"messages":[{"id":"wamid.x"}]}"#;
     for (played, code) in [
-        (Played::Reset, "no_answer"),
-        (Played::Bytes(Vec::new()), "no_answer"),
-        (Played::Silence, "no_answer"),
-        (Played::Bytes(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()), "no_answer"),
+        (Behaviour::Reset, "no_answer"),
+        (Behaviour::Bytes(Vec::new()), "no_answer"),
+        (Behaviour::Silence, "no_answer"),
+        (Behaviour::Bytes(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()), "no_answer"),
         (
-            Played::Bytes(format!("{head}content-length: 900\r\n\r\n{message}").into_bytes()),
+            Behaviour::Bytes(format!("{head}content-length: 900\r\n\r\n{message}").into_bytes()),
             "unreadable_answer",
         ),
         (
-            Played::Bytes(format!("{head}transfer-encoding: chunked\r\n\r\nzz\r\n").into_bytes()),
+            Behaviour::Bytes(format!("{head}transfer-encoding: chunked\r\n\r\nzz\r\n").into_bytes()),
             "unreadable_answer",
         ),
-        (Played::Drip(format!("{head}content-length: 900\r\n\r\n").into_bytes()), "unreadable_answer"),
-        (Played::Drip(Vec::new()), "no_answer"),
+        (Behaviour::Drip(format!("{head}content-length: 900\r\n\r\n").into_bytes()), "unreadable_answer"),
+        (Behaviour::Drip(Vec::new()), "no_answer"),
     ] {
         let described = format!("{played:?}");
         let url = raw_server(played).await;
@@ -372,7 +372,7 @@ async fn an_answer_without_end_is_cut_off() {
     let endless = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
     let hundred_megabytes = "HTTP/1.1 200 OK\r\ncontent-length: 104857600\r\n\r\n";
     for head in [endless, hundred_megabytes] {
-        let url = raw_server(Played::Endless(head.as_bytes().to_vec())).await;
+        let url = raw_server(Behaviour::Endless(head.as_bytes().to_vec())).await;
         #[expect(clippy::disallowed_methods, reason = "real time is what is tested")]
         let start = Instant::now();
         let outcome = meta(&url, PATIENT).send(&submission()).await.outcome;

@@ -12,7 +12,7 @@ use Severity::{Critical, Notice, Warning};
 
 /// Documented fields that do not matter for sending codes: marketing preferences, copies of messages from other
 /// devices, partners, payments, usernames.
-const LEFT_ALONE: &[&str] = &[
+const IGNORED_FIELDS: &[&str] = &[
     "user_preferences",
     "history",
     "smb_message_echoes",
@@ -23,7 +23,7 @@ const LEFT_ALONE: &[&str] = &[
 ];
 
 /// Fields of the whole business; their entry may hold the business id instead of the account id.
-const OF_THE_BUSINESS: &[&str] = &["business_capability_update", "account_alerts"];
+const BUSINESS_FIELDS: &[&str] = &["business_capability_update", "account_alerts"];
 
 /// Event of `message_template_status_update`, alert code, severity.
 const TEMPLATE_EVENTS: &[(&str, &str, Severity)] = &[
@@ -79,25 +79,25 @@ impl Sorted<'_> {
         at: Option<Timestamp>,
     ) {
         let named = account.get();
-        let owner = self.owners().of_account(named);
+        let owner = self.owners().for_account(named);
         if owner.is_err() && is_sample(None, named) {
             return self.own.take_sample(field);
         }
-        if LEFT_ALONE.contains(&field) {
+        if IGNORED_FIELDS.contains(&field) {
             return;
         }
         let owner = owner.or_else(|stray| match account_within(value) {
-            Some(account) => self.owners().of_account(Some(&account)),
+            Some(account) => self.owners().for_account(Some(&account)),
             None => Err(stray),
         });
         // Updates of the whole business go to any channel whose secret signed.
-        let owner = owner.or_else(|stray| match OF_THE_BUSINESS.contains(&field) {
-            true => self.owners().of_account(None),
+        let owner = owner.or_else(|stray| match BUSINESS_FIELDS.contains(&field) {
+            true => self.owners().for_account(None),
             false => Err(stray),
         });
         match owner {
             Ok(owner) => self.of(owner).take_account(field, value, at),
-            Err(reason) => self.own.leave_alone(named, reason, 1),
+            Err(reason) => self.own.ignore(named, reason, 1),
         }
     }
 }
@@ -131,7 +131,9 @@ impl Delivery {
     pub(super) fn take_sample(&mut self, field: &str) {
         let subject = scrub::token(field);
         let named = subject.as_deref().unwrap_or("unknown");
-        let title = format!("a test webhook for the field {named} arrived from Meta's dashboard with a valid signature");
+        let title = format!(
+            "a test webhook for the field {named} arrived from Meta's dashboard with a valid signature"
+        );
         self.alerts.push(alert("webhook_test", Notice, subject, title));
     }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::read;
-use crate::channel::wire::{Text, Words};
+use crate::channel::wire::{LossyString, Text};
 use crate::channel::{Delivery, Inbound, Intent, Unknown, scrub};
 use crate::excerpt;
 use crate::verification::values::{Alias, ProviderRef};
@@ -64,7 +64,7 @@ pub(super) struct Message<'a> {
 
 /// The content of a message of any type.
 #[derive(Default)]
-struct Said {
+struct MessageContent {
     text: Option<String>,
     /// The message that this one refers to, for types with a field for it.
     about: Option<ProviderRef>,
@@ -88,10 +88,10 @@ impl Delivery {
 
     fn take_message(&mut self, message: &Message<'_>, provider_ref: ProviderRef, people: &People<'_>) {
         let kind = message.kind.get().unwrap_or("unknown");
-        let said = said(message, kind).unwrap_or_else(|| {
+        let content = content(message, kind).unwrap_or_else(|| {
             tracing::debug!(kind = scrub::unknown_word(kind), "unknown type of message");
             self.count(Unknown::MessageType);
-            Said::default()
+            MessageContent::default()
         });
         let (from, hidden_in_from) = sender(&message.from);
         let user_id = message.from_user_id.get().map(str::to_owned).or(hidden_in_from);
@@ -105,15 +105,15 @@ impl Delivery {
             profile_name: contact.and_then(Contact::name),
             at: message.timestamp.unix_seconds(),
             kind: scrub::token(kind).unwrap_or_else(|| "unknown".to_owned()),
-            text: said.text.map(|text| excerpt::of_chars(&text, Inbound::MAX_TEXT_CHARS)),
-            in_reply_to: said.about.or_else(|| context_id(message)),
-            intent: if said.disowns { Intent::CodeDisowned } else { Intent::Reply },
+            text: content.text.map(|text| excerpt::of_chars(&text, Inbound::MAX_TEXT_CHARS)),
+            in_reply_to: content.about.or_else(|| context_id(message)),
+            intent: if content.disowns { Intent::CodeDisowned } else { Intent::Reply },
         });
     }
 }
 
 /// `None` for an unknown type.
-fn said(message: &Message<'_>, kind: &str) -> Option<Said> {
+fn content(message: &Message<'_>, kind: &str) -> Option<MessageContent> {
     let words = |raw: Option<&RawValue>, field: &str| raw.and_then(|raw| string(raw, &[field]));
     let text = match kind {
         "text" => words(message.text, "body"),
@@ -121,15 +121,15 @@ fn said(message: &Message<'_>, kind: &str) -> Option<Said> {
         "interactive" => message.interactive.and_then(chosen),
         "reaction" => {
             let about = message.reaction.and_then(|raw| reference(raw, "message_id"));
-            return Some(Said { text: words(message.reaction, "emoji"), about, disowns: false });
+            return Some(MessageContent { text: words(message.reaction, "emoji"), about, disowns: false });
         }
         "edit" => {
             let about = message.edit.and_then(|raw| reference(raw, "original_message_id"));
-            return Some(Said { text: message.edit.and_then(edited), about, disowns: false });
+            return Some(MessageContent { text: message.edit.and_then(edited), about, disowns: false });
         }
         "revoke" => {
             let about = message.revoke.and_then(|raw| reference(raw, "original_message_id"));
-            return Some(Said { about, ..Said::default() });
+            return Some(MessageContent { about, ..MessageContent::default() });
         }
         "image" => words(message.image, "caption"),
         "video" => words(message.video, "caption"),
@@ -142,12 +142,12 @@ fn said(message: &Message<'_>, kind: &str) -> Option<Said> {
         "sticker" | "unsupported" | "request_welcome" => None,
         _ => return None,
     };
-    Some(Said { text, ..Said::default() })
+    Some(MessageContent { text, ..MessageContent::default() })
 }
 
-fn pressed(button: Option<&RawValue>) -> Said {
-    let Some(button) = button else { return Said::default() };
-    Said {
+fn pressed(button: Option<&RawValue>) -> MessageContent {
+    let Some(button) = button else { return MessageContent::default() };
+    MessageContent {
         text: string(button, &["text"]),
         about: None,
         disowns: string(button, &["payload"]).as_deref() == Some(DID_NOT_REQUEST_CODE),
@@ -159,7 +159,7 @@ fn edited(edit: &RawValue) -> Option<String> {
     let message: Message<'_> = read(member(edit, "message")?)?;
     let kind = message.kind.get().unwrap_or("text");
     // Nested edits would recurse without bound.
-    (kind != "edit").then(|| said(&message, kind)).flatten()?.text
+    (kind != "edit").then(|| content(&message, kind)).flatten()?.text
 }
 
 /// The name or address of a location, else its coordinates.
@@ -246,7 +246,7 @@ fn reference(object: &RawValue, field: &str) -> Option<ProviderRef> {
 /// The string at `path`.
 fn string(object: &RawValue, path: &[&str]) -> Option<String> {
     let value = path.iter().try_fold(object, |object, field| member(object, field))?;
-    read::<Words>(value).map(|words| words.0)
+    read::<LossyString>(value).map(|words| words.0)
 }
 
 fn member<'a>(object: &'a RawValue, field: &str) -> Option<&'a RawValue> {

@@ -24,7 +24,7 @@ pub(super) struct Reason<'a> {
 impl Reason<'_> {
     /// `word` is the status of the report.
     pub(super) fn into_error(self, on_whatsapp: bool, word: &str) -> DeliveryError {
-        let title = self.description.get().map(scrub::title).and_then(scrub::legible);
+        let title = self.description.get().map(scrub::title).and_then(scrub::non_empty);
         let metas = self.channel_code.get().filter(|_| on_whatsapp).and_then(meta);
         let (code, class) = match (metas, self.code.get()) {
             (Some((code, class)), _) => (Some(code), class),
@@ -32,7 +32,7 @@ impl Reason<'_> {
             (None, None) => (None, ErrorClass::Fallback),
         };
         DeliveryError {
-            title: title.or_else(|| code.clone()).unwrap_or_else(|| status::unexplained("Sinch", word)),
+            title: title.or_else(|| code.clone()).unwrap_or_else(|| status::no_reason("Sinch", word)),
             code: code.unwrap_or_else(|| "no_reason".to_owned()),
             class,
         }

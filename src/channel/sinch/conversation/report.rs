@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::errors::Reason;
 use crate::channel::status::{self, Meaning};
 use crate::channel::wire::{self, Text};
-use crate::channel::{Consent, Delivery, Inbound, Intent, Stray, Unknown, lenient, scrub};
+use crate::channel::{Consent, Delivery, IgnoreReason, Inbound, Intent, Unknown, lenient, scrub};
 use crate::excerpt;
 use crate::verification::values::{Alias, MessageId, ProviderRef, Report, ReportStatus, Timestamp};
 
@@ -14,7 +14,7 @@ use crate::verification::values::{Alias, MessageId, ProviderRef, Report, ReportS
 const ENVELOPE: [&str; 6] =
     ["app_id", "accepted_time", "event_time", "project_id", "message_metadata", "correlation_id"];
 /// Subjects that do not matter here.
-const LEFT_ALONE: [&str; 15] = [
+const IGNORED_SUBJECTS: [&str; 15] = [
     "event",
     "capability_notification",
     "channel_event_notification",
@@ -35,7 +35,7 @@ const LEFT_ALONE: [&str; 15] = [
 const DID_NOT_REQUEST_CODE: &str = "DID_NOT_REQUEST_CODE";
 
 pub(super) fn parse(body: &[u8], app_id: &str) -> Delivery {
-    let text = lenient::mended(body).unwrap_or_default();
+    let text = lenient::repaired(body).unwrap_or_default();
     match serde_json::from_str::<Value>(&text) {
         Ok(json) if json.is_object() => delivery(&json, app_id),
         Ok(_) | Err(_) => Delivery::unreadable("it is not a JSON object"),
@@ -52,7 +52,7 @@ fn delivery(json: &Value, app_id: &str) -> Delivery {
     let mut delivery = Delivery::default();
     let word = |name: &str| json.get(name).and_then(wire::word);
     if let Some(other) = word("app_id").filter(|named| named != app_id) {
-        delivery.leave_alone(Some(&other), Stray::Unknown, 1);
+        delivery.ignore(Some(&other), IgnoreReason::Unknown, 1);
         return delivery;
     }
     let envelope = Envelope {
@@ -70,7 +70,7 @@ fn delivery(json: &Value, app_id: &str) -> Delivery {
         delivery.take_consent(notice, Consent::Given);
     } else if let Some(notice) = subject("opt_out_notification") {
         delivery.take_consent(notice, Consent::Withdrawn);
-    } else if LEFT_ALONE.iter().any(|name| subject(name).is_some()) {
+    } else if IGNORED_SUBJECTS.iter().any(|name| subject(name).is_some()) {
         delivery.count(Unknown::Event);
     } else if json.as_object().is_some_and(|fields| fields.keys().any(|key| !ENVELOPE.contains(&&**key))) {
         delivery.count(Unknown::Field);

@@ -28,7 +28,7 @@ impl Conversation {
         };
         let channel = self.via.as_str();
         let identity = submission.to.trim_start_matches('+');
-        let seconds = submission.of_use.as_secs().max(LEAST_SECONDS);
+        let seconds = submission.valid_for.as_secs().max(LEAST_SECONDS);
         let mut body = json!({
             "app_id": self.app_id,
             "processing_strategy": "DISPATCH_ONLY",

@@ -39,7 +39,7 @@ pub fn submission(via: Via) -> Submission<'static> {
             Via::Whatsapp => Content::Template { name: "login_code", language: "de" },
             Via::Sms | Via::Rcs => Content::Text("483920 ist Ihr Code."),
         },
-        of_use: Duration::from_secs(30),
+        valid_for: Duration::from_secs(30),
     }
 }
 
@@ -49,7 +49,7 @@ pub fn fixture(path: &str) -> Vec<u8> {
 }
 
 /// Delivers `body` signed with `secret`.
-pub fn delivered(secret: &str, nonce: &str, body: &[u8]) -> Result<Told, NotHeard> {
+pub fn delivered(secret: &str, nonce: &str, body: &[u8]) -> Result<SignedDelivery, WebhookError> {
     let channel =
         conversation("http://127.0.0.1:9", "http://127.0.0.1:9", Via::Whatsapp, Duration::from_secs(1));
     let signature = sign(secret, body, nonce, NOW);
@@ -59,7 +59,7 @@ pub fn delivered(secret: &str, nonce: &str, body: &[u8]) -> Result<Told, NotHear
         ("x-sinch-webhook-timestamp", NOW.as_bytes()),
     ];
     match post(&channel, &headers, body)? {
-        Heard::Told(told) => Ok(told),
-        Heard::Asked(reply) => panic!("{reply:?}"),
+        Incoming::Delivery(told) => Ok(told),
+        Incoming::Challenge(reply) => panic!("{reply:?}"),
     }
 }

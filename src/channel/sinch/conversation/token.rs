@@ -9,7 +9,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use crate::channel::exchange::{self, After as _, Answer, Confidential, Endpoint, Received, unanswered};
+use crate::channel::exchange::{
+    self, Answer, Confidential, Endpoint, Received, WithRetryAfter as _, require_response,
+};
 use crate::channel::{Basis, SetupError, Submission, lenient, refused, wire};
 use crate::clock::Stopwatch;
 use crate::verification::values::{ErrorClass, Outcome};
@@ -52,16 +54,16 @@ impl Tokens {
 
     /// Returns the cached token, or fetches a new one if there is none or it is `refused_one`. Concurrent callers wait
     /// for a single fetch. Nothing was sent yet, so a failure is always a refusal.
-    pub(super) async fn one(
+    pub(super) async fn get(
         &self,
         refused_one: Option<&Arc<Token>>,
         submission: &Submission<'_>,
     ) -> Result<Arc<Token>, Outcome> {
-        let found = tokio::time::timeout(self.patience, self.known_or_new(refused_one, submission)).await;
+        let found = tokio::time::timeout(self.patience, self.cached_or_new(refused_one, submission)).await;
         found.unwrap_or_else(|_| Err(unavailable("the provider issued no token within the time-out")))
     }
 
-    async fn known_or_new(
+    async fn cached_or_new(
         &self,
         refused_one: Option<&Arc<Token>>,
         submission: &Submission<'_>,
@@ -73,24 +75,24 @@ impl Tokens {
         {
             return Ok(Arc::clone(token));
         }
-        let token = Arc::new(self.ask(submission).await?);
+        let token = Arc::new(self.fetch(submission).await?);
         *known = Some(Arc::clone(&token));
         Ok(token)
     }
 
-    async fn ask(&self, submission: &Submission<'_>) -> Result<Token, Outcome> {
+    async fn fetch(&self, submission: &Submission<'_>) -> Result<Token, Outcome> {
         let request = self.endpoint.request(Method::POST, self.url.clone());
         let request = request
             .header(AUTHORIZATION, self.basic.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
             .body("grant_type=client_credentials");
         let age = Stopwatch::start();
-        let received = match self.endpoint.ask(request).await {
+        let received = match self.endpoint.send(request).await {
             Answer::Lost(why) => return Err(unavailable(why)),
-            answer => unanswered(answer)?,
+            answer => require_response(answer)?,
         };
         if !received.status.is_success() {
-            let confidential = Confidential::new(submission).by(&self.basic);
+            let confidential = Confidential::new(submission).with_authorization(&self.basic);
             return Err(refusal(&received, &confidential));
         }
         let read = received.body.as_deref().and_then(|body| lenient::find(body, read));
@@ -106,10 +108,10 @@ pub(super) fn unavailable(why: &str) -> Outcome {
 
 /// Retries only if the server is overloaded or failing.
 fn refusal(received: &Received, confidential: &Confidential<'_>) -> Outcome {
-    let title = received.words(confidential);
+    let title = received.error_text(confidential);
     match received.status.as_u16() {
         408 | 429 | 499..=599 => {
-            refused("login_unavailable", title, ErrorClass::Retry).after(received.retry_after)
+            refused("login_unavailable", title, ErrorClass::Retry).with_retry_after(received.retry_after)
         }
         _ => refused("login_refused", title, ErrorClass::Configuration),
     }

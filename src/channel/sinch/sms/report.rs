@@ -9,7 +9,7 @@ use crate::excerpt;
 use crate::verification::values::{Alias, DeliveryError, ErrorClass, Report, ReportStatus};
 
 pub(super) fn parse(body: &[u8]) -> Delivery {
-    let text = lenient::mended(body).unwrap_or_default();
+    let text = lenient::repaired(body).unwrap_or_default();
     let Some(json) = serde_json::from_str::<Value>(&text).ok().filter(Value::is_object) else {
         return Delivery::unreadable("it is not a JSON object");
     };
@@ -99,6 +99,6 @@ fn failure(code: Option<String>, word: &str) -> DeliveryError {
         Some("413") => (Sender, "the service plan is blocked or out of credit"),
         Some(_) | None => (Fallback, ""),
     };
-    let title = if title.is_empty() { status::unexplained("Sinch", word) } else { title.to_owned() };
+    let title = if title.is_empty() { status::no_reason("Sinch", word) } else { title.to_owned() };
     DeliveryError { code: code.unwrap_or_else(|| "no_reason".to_owned()), title, class }
 }

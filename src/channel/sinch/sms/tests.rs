@@ -6,7 +6,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use super::*;
 use crate::channel::signature::BadSignature;
 use crate::channel::sinch::proof::tests::sign;
-use crate::channel::testing::{Played, basis, post, raw_server};
+use crate::channel::testing::{Behaviour, basis, post, raw_server};
 use crate::channel::{Delivery, Readable, Unknown};
 use crate::verification::values::{Alias, ErrorClass, ProviderRef, ReportStatus};
 
@@ -32,7 +32,7 @@ fn submission() -> Submission<'static> {
         to: "+491713920011",
         code: "483920",
         content: Content::Text("483920 ist Ihr Code."),
-        of_use: Duration::from_secs(90),
+        valid_for: Duration::from_secs(90),
     }
 }
 
@@ -119,7 +119,7 @@ async fn every_answer_has_its_outcome() {
             assert!(!shown.contains(secret), "{shown}");
         }
     }
-    for played in [Played::Reset, Played::Silence] {
+    for played in [Behaviour::Reset, Behaviour::Silence] {
         let url = raw_server(played.clone()).await;
         let outcome = sms(&url, Duration::from_millis(500)).send(&submission()).await.outcome;
         assert_eq!(class(&outcome), Some((InDoubt, "no_answer")), "{played:?}");
@@ -212,10 +212,10 @@ fn reports_are_signed() {
             ("x-sinch-webhook-timestamp", b"1795363200"),
         ];
         match post(&channel, &headers, body) {
-            Ok(Heard::Told(told)) => assert!(told.receipt.is_some() && told.own.reports.len() == 1),
-            Ok(Heard::Asked(reply)) => panic!("{reply:?}"),
-            Err(not_heard) => assert_eq!(Some(not_heard), refused.map(NotHeard::Signature)),
+            Ok(Incoming::Delivery(told)) => assert!(told.receipt.is_some() && told.own.reports.len() == 1),
+            Ok(Incoming::Challenge(reply)) => panic!("{reply:?}"),
+            Err(not_heard) => assert_eq!(Some(not_heard), refused.map(WebhookError::Signature)),
         }
     }
-    assert_eq!(post(&channel, &[], body).err(), Some(NotHeard::Signature(BadSignature::Missing)));
+    assert_eq!(post(&channel, &[], body).err(), Some(WebhookError::Signature(BadSignature::Missing)));
 }

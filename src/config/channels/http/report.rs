@@ -7,8 +7,9 @@ use secrecy::SecretString;
 
 use super::{is_json_pointer, or, unknown_placeholder, user_and_password};
 use crate::channel::http_sms::{
-    Encoding, Fields, Format, Hash, Meaning, Place, Prefix, Proof, Reading, SIGNATURE_HEADER,
-    SIGNED_PLACEHOLDERS, Signature, Signed, TOLERANCE, TimestampHeader, Words, derived_path_secret,
+    Encoding, FieldPath, Fields, Format, Hash, Meaning, Prefix, Proof, ReportFormat, SIGNATURE_HEADER,
+    SIGNED_PLACEHOLDERS, Signature, SignedContent, StatusWords, TOLERANCE, TimestampHeader,
+    derived_path_secret,
 };
 use crate::config::reader::{Section, Slot};
 use crate::config::values::SecretRule;
@@ -26,12 +27,15 @@ const SCHEMES: [(&str, Scheme); 3] =
     [("hmac", Scheme::Hmac), ("basic", Scheme::Basic), ("path-secret", Scheme::PathSecret)];
 
 /// `credential` is what the carrier knows from our requests.
-pub(super) fn read(channel: &mut Section<'_>, credential: Option<SecretString>) -> Option<(Proof, Reading)> {
+pub(super) fn read(
+    channel: &mut Section<'_>,
+    credential: Option<SecretString>,
+) -> Option<(Proof, ReportFormat)> {
     let secret_slot = channel.optional("report_secret");
     let report_slot = channel.optional("report");
     if !report_slot.is_set() {
         let secret = signing_secret(&secret_slot)?;
-        return Some((Proof::Hmac(Signature::documented(secret)), Reading::default()));
+        return Some((Proof::Hmac(Signature::documented(secret)), ReportFormat::default()));
     }
     let mut section = report_slot.table("a table: [channels.NAME.report]")?;
     let scheme = or(&section.optional("scheme"), Scheme::Hmac, |slot| slot.choice(&SCHEMES));
@@ -100,7 +104,7 @@ struct SignatureForm {
     hash: Hash,
     encoding: Encoding,
     prefix: Prefix,
-    signed: Signed,
+    signed: SignedContent,
     timestamp: Option<TimestampHeader>,
 }
 
@@ -137,7 +141,7 @@ fn signature_form(section: &mut Section<'_>, scheme: Option<Scheme>) -> Option<S
         })
     });
     let signed_slot = section.optional("signed");
-    let signed = or(&signed_slot, Signed::body(), signed);
+    let signed = or(&signed_slot, SignedContent::body(), signed);
     let timestamp_slot = section.optional("timestamp_header");
     let timestamp_header = or(&timestamp_slot, None, |slot| header_name(slot).map(Some));
     let tolerance_slot = section.optional("tolerance");
@@ -176,10 +180,10 @@ fn header_name(slot: &Slot<'_>) -> Option<String> {
     })
 }
 
-fn signed(slot: &Slot<'_>) -> Option<Signed> {
+fn signed(slot: &Slot<'_>) -> Option<SignedContent> {
     const ALLOWED: &str = "text with {body} in it, such as \"{timestamp}.{body}\"";
     let text = slot.raw_text(ALLOWED)?;
-    match Signed::parse(text) {
+    match SignedContent::parse(text) {
         Ok(signed) if signed.has_body() => {
             slot.show(text.into());
             Some(signed)
@@ -195,7 +199,7 @@ fn signed(slot: &Slot<'_>) -> Option<Signed> {
     }
 }
 
-fn reading(section: &mut Section<'_>) -> Option<Reading> {
+fn reading(section: &mut Section<'_>) -> Option<ReportFormat> {
     let formats = [("json", Format::Json), ("form", Format::Form), ("query", Format::Query)];
     let format = or(&section.optional("format"), Format::Json, |slot| slot.choice(&formats));
     let usual = Fields::default();
@@ -210,8 +214,8 @@ fn reading(section: &mut Section<'_>) -> Option<Reading> {
         status_slot.problem("must not be empty: a report without a status says nothing");
         return None;
     }
-    let words = or(&section.optional("words"), Words::default(), words);
-    Some(Reading {
+    let words = or(&section.optional("words"), StatusWords::default(), words);
+    Some(ReportFormat {
         format: format?,
         fields: Fields { id: id?, reference: reference?, status: status??, error_code: error_code?, at: at? },
         words: words?,
@@ -219,7 +223,7 @@ fn reading(section: &mut Section<'_>) -> Option<Reading> {
 }
 
 /// `Some(None)` where the carrier tells no such thing.
-fn place(slot: &Slot<'_>, format: Format) -> Option<Option<Place>> {
+fn place(slot: &Slot<'_>, format: Format) -> Option<Option<FieldPath>> {
     let allowed = match format {
         Format::Json => {
             "a JSON pointer, such as \"/message/id\", or the name of a field; \"\" where there is none"
@@ -229,19 +233,19 @@ fn place(slot: &Slot<'_>, format: Format) -> Option<Option<Place>> {
     slot.text(allowed, |text| match text {
         "" => Some(None),
         // Of a form its only part is the name.
-        pointer if pointer.starts_with('/') => is_json_pointer(pointer).then(|| Some(Place::at(pointer))),
-        name => (name.len() <= 256).then(|| Some(Place::named(name))),
+        pointer if pointer.starts_with('/') => is_json_pointer(pointer).then(|| Some(FieldPath::at(pointer))),
+        name => (name.len() <= 256).then(|| Some(FieldPath::named(name))),
     })
 }
 
-fn words(slot: &Slot<'_>) -> Option<Words> {
+fn words(slot: &Slot<'_>) -> Option<StatusWords> {
     let meanings = [
         ("delivered", Meaning::Delivered),
         ("failed", Meaning::Failed),
         ("sent", Meaning::Sent),
         ("read", Meaning::Read),
     ];
-    let mut words = Words::default();
+    let mut words = StatusWords::default();
     let mut complete = true;
     for (word, slot) in slot.table("a table, such as { DELIVRD = \"delivered\" }")?.entries() {
         match slot.choice(&meanings) {

@@ -215,10 +215,10 @@ fn what_is_nothing_to_us_is_counted_and_what_is_broken_is_kept() {
     for body in ["", "OK", "[]", "7", "{}", r#"{"app_id":"01LAMPENAPP"}"#, r#"{"message":"#] {
         assert!(matches!(parse(body.as_bytes()).readable, Readable::No(_)), "{body}");
     }
-    let foreign =
+    let ignored =
         json!({"app_id": "01ANOTHER", "message_delivery_report": {"message_id": "m", "status": "READ"}});
-    let foreign = parse(foreign.to_string().as_bytes());
-    assert_eq!((foreign.foreign_items(), foreign.reports.len()), (1, 0), "of an app that is not ours");
+    let ignored = parse(ignored.to_string().as_bytes());
+    assert_eq!((ignored.ignored_items(), ignored.reports.len()), (1, 0), "of an app that is not ours");
 }
 
 #[test]
@@ -228,6 +228,6 @@ fn either_secret_may_have_signed_and_the_receipt_is_the_nonces() {
     assert_eq!(receipt(SECRET, "n1"), receipt("the secret of callbacks", "n1"));
     assert_ne!(receipt(SECRET, "n1"), receipt(SECRET, "n2"));
     let refused = delivered("a secret of long ago", "n1", &body).unwrap_err();
-    assert_eq!(refused, NotHeard::Signature(BadSignature::Wrong));
+    assert_eq!(refused, WebhookError::Signature(BadSignature::Wrong));
     assert_eq!(delivered(SECRET, "n1", &body).unwrap().own.reports.len(), 1);
 }

@@ -3,7 +3,7 @@ use wiremock::matchers::{body_json, body_string, header, method, path};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::*;
-use crate::channel::testing::{Played, raw_server};
+use crate::channel::testing::{Behaviour, raw_server};
 use crate::verification::values::{DeliveryError, ProviderRef};
 
 const SEND: &str = "/v1/projects/7c1f0d52-lampen/messages:send";
@@ -170,7 +170,7 @@ async fn nothing_is_sent_without_a_token() {
         assert!(crate::explain::explain(expected.1).is_some(), "{}", expected.1);
     }
     let quick = Duration::from_millis(900);
-    for played in [Played::Reset, Played::Silence] {
+    for played in [Behaviour::Reset, Behaviour::Silence] {
         let auth = raw_server(played.clone()).await;
         let channel = conversation("http://127.0.0.1:9", &auth, Via::Sms, quick);
         let outcome = channel.send(&submission(Via::Sms)).await.outcome;
@@ -238,7 +238,7 @@ async fn every_other_answer_has_its_class_and_shows_nothing_that_was_sent() {
 #[tokio::test]
 async fn lost_is_in_doubt_and_not_reached_may_be_tried_again() {
     let timeout = Duration::from_millis(900);
-    for played in [Played::Reset, Played::Silence] {
+    for played in [Behaviour::Reset, Behaviour::Silence] {
         let auth = auth(token("first", 3600), 1).await;
         let url = raw_server(played.clone()).await;
         let outcome =
@@ -269,7 +269,7 @@ async fn the_other_content_is_not_sent() {
 fn a_message_is_of_use_for_as_long_as_sinch_can_say() {
     let channel = conversation("http://127.0.0.1:9", "http://127.0.0.1:9", Via::Sms, PATIENT);
     for (millis, ttl) in [(0, "3s"), (999, "3s"), (30_000, "30s"), (600_999, "600s")] {
-        let submission = Submission { of_use: Duration::from_millis(millis), ..submission(Via::Sms) };
+        let submission = Submission { valid_for: Duration::from_millis(millis), ..submission(Via::Sms) };
         assert_eq!(channel.body(&submission).unwrap()["ttl"], ttl, "{millis}");
     }
 }
