@@ -1,11 +1,11 @@
-//! The console: pages on the admin listener on which support staff see what became of a code.
+//! The console: pages on the admin listener for support staff, with the course of every verification.
 //!
-//! Pages are rendered here and read without JavaScript; scripts only add live rows, keys and copying. A page reads the
-//! store and hands it orders like the API does: no rule lives here. Who is signed in is [`Signed`], what they may do
-//! says [`Role::may`], and whose verifications they see [`Signed::sees`].
+//! Pages are rendered on the server and work without JavaScript; scripts only add live updates, shortcuts and copying.
+//! Like the API, a page only reads the store and sends it orders; it holds no rules. [`Signed`] is the signed-in user,
+//! [`Role::may`] decides on permissions, and [`Signed::sees`] on the visible verifications.
 //!
-//! A page is a template in `console/templates` that extends `base.html`, a struct with a [`Frame`] and a table of
-//! `words`, and a route in `routes`.
+//! A page consists of a template in `console/templates` that extends `base.html`, a struct with a [`Frame`] and a table
+//! of `words`, and a route in `routes`.
 
 mod address;
 mod alerts;
@@ -59,7 +59,7 @@ pub use refusal::Refusal;
 pub use signed::{Signed, Watching};
 pub use users::{Action, Role, User};
 
-/// All routes of the console, below `/console`.
+/// All console routes, below `/console`.
 fn routes(config: &mut ServiceConfig) {
     config
         .service(assets::file)
@@ -83,40 +83,40 @@ fn routes(config: &mut ServiceConfig) {
         .service(audit::download);
 }
 
-/// What the pages work with. The composition root fills it.
+/// The dependencies of the pages, provided by the composition root.
 pub struct Services {
     pub store: Arc<dyn Store>,
     pub vault: Arc<Vault>,
     pub clock: Clock,
-    /// How twotick itself is.
+    /// The state of the service itself.
     pub monitor: Arc<Monitor>,
     pub lifecycle: watch::Receiver<Lifecycle>,
-    /// Without any, every page only says how to make one.
+    /// If empty, every page only explains how to add a user.
     pub users: Changing<Vec<User>>,
-    /// Times are shown in it unless a user chooses another.
+    /// The default time zone for display.
     pub time_zone: TimeZone,
-    /// In its notation staff may write numbers without a country code.
+    /// Staff may type numbers in this country's national notation.
     pub home_country: Option<HomeCountry>,
-    /// How browsers reach the console, without a slash at its end. Where it is https, cookies are bound to that.
+    /// The console's URL for browsers, without a trailing slash. With https, cookies are marked `Secure`.
     pub public_url: String,
-    /// To choose from in the list's filters.
+    /// Choices for the list's filters, as are the next two.
     pub apps: Changing<Vec<AppName>>,
     pub channels: Vec<ChannelName>,
     pub profiles: Vec<String>,
 }
 
-/// [`Services`] with what the pages share besides.
+/// [`Services`] plus the state shared by all pages.
 pub struct Console {
     services: Services,
     sessions: sessions::Sessions,
     passwords: password::Checker,
     slow_down: slow_down::SlowDown,
     lookups: lookups::Lookups,
-    /// Pages that are followed.
+    /// Open live streams.
     streams: streams::Streams,
 }
 
-/// One for all workers.
+/// Creates the state shared by all workers.
 pub fn share(services: Services) -> web::Data<Console> {
     let users = services.users.now();
     let slow_down = slow_down::SlowDown::new(users.iter().map(|user| user.name.clone()));
@@ -130,7 +130,7 @@ pub fn share(services: Services) -> web::Data<Console> {
     })
 }
 
-/// Registers all pages, for the admin listener.
+/// Registers the pages on the admin listener.
 pub fn configure(config: &mut ServiceConfig, console: &web::Data<Console>) {
     config.service(
         web::scope("/console")
@@ -142,7 +142,7 @@ pub fn configure(config: &mut ServiceConfig, console: &web::Data<Console>) {
 }
 
 impl Console {
-    /// From the next request on these are the users. Sessions of those who are gone, or whose password is another, end.
+    /// Replaces the users. Ends the sessions of users who were removed or whose password changed.
     pub fn admit(&self, users: Vec<User>) {
         let before = self.users.now();
         self.slow_down.know(users.iter().map(|user| user.name.clone()));
@@ -158,8 +158,8 @@ impl Console {
         }
     }
 
-    /// Writes to the audit log what a user does, before it is done. For what has no verification: a command to one
-    /// writes its own entry. `detail` holds nothing personal.
+    /// Writes a user's action to the audit log before it is carried out. Not for actions on a verification: their
+    /// command writes the entry itself. `detail` must not contain personal data.
     pub async fn record(
         &self,
         signed: &Signed,

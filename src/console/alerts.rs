@@ -1,4 +1,4 @@
-//! How things are now, and what an operator should know: each alert with what it means and what to do.
+//! The alerts page: the current state, and each alert with its meaning and remedy.
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use askama::Template;
@@ -46,7 +46,7 @@ struct AlertCard {
     channel: ChannelName,
     code: String,
     heading: String,
-    /// The provider's words.
+    /// The provider's text.
     title: String,
     subject: Option<String>,
     explained: Option<Explained>,
@@ -66,8 +66,8 @@ pub async fn page(
 ) -> Result<HttpResponse, Refusal> {
     signed.require(Action::ReadAlerts)?;
     let before = position(request.query_string())?;
-    // What providers report is about an account or a template that all apps share, and an unreadable delivery may hold
-    // anybody's number and text: who is bound to apps reads none of it.
+    // Provider alerts concern an account or template shared by all apps, and an unreadable delivery may contain
+    // anyone's data. Users restricted to apps see neither.
     let sight = Sight::of(&signed);
     let kept = match sight {
         Sight::All => console.store.alerts(ALERTS_A_PAGE, before).await?,
@@ -89,7 +89,7 @@ pub async fn page(
     })
 }
 
-/// `before=` and a position in hexadecimal, or nothing.
+/// Parses `before=` with a hexadecimal position, or an empty query.
 pub fn position(query: &str) -> Result<Option<LogPosition>, Refusal> {
     if query.is_empty() {
         return Ok(None);
@@ -97,7 +97,7 @@ pub fn position(query: &str) -> Result<Option<LogPosition>, Refusal> {
     query.strip_prefix("before=").and_then(sixteen_bytes).map(Some).ok_or(Refusal::BadRequest)
 }
 
-/// 32 hexadecimal digits in lower case.
+/// Parses 32 lower-case hexadecimal digits.
 pub fn sixteen_bytes(text: &str) -> Option<[u8; 16]> {
     let lawful = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     (text.len() == 32 && lawful).then(|| u128::from_str_radix(text, 16).ok()).flatten().map(u128::to_be_bytes)

@@ -1,5 +1,5 @@
-//! Style and scripts, embedded. Their address holds a hash of all of them, so that browsers keep them for ever and
-//! still never mix two versions.
+//! Embedded style sheets and scripts. Their URL contains a hash of all of them, so that browsers can cache them forever
+//! without mixing versions.
 
 use std::sync::LazyLock;
 
@@ -40,7 +40,7 @@ static HASH: LazyLock<String> = LazyLock::new(|| {
     hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 });
 
-/// The address of an asset.
+/// The URL of an asset.
 pub fn url(name: &str) -> String {
     format!("/console/assets/{}/{name}", *HASH)
 }

@@ -1,4 +1,4 @@
-//! The audit log: what the staff did, each entry sealing the one before it.
+//! The audit log page and its download: a hash chain of staff actions.
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, web};
@@ -63,7 +63,7 @@ pub async fn page(
     })
 }
 
-/// All of it, newest first, one JSON object a line. That it was taken is its first line.
+/// Downloads the complete log as NDJSON, newest first. The first line records the download itself.
 #[get("/audit.ndjson")]
 pub async fn download(console: web::Data<Console>, signed: Signed) -> Result<HttpResponse, Refusal> {
     signed.require(Action::ReadAudit)?;
@@ -78,13 +78,13 @@ pub async fn download(console: web::Data<Console>, signed: Signed) -> Result<Htt
             let (console, signed, before) = state?;
             match lines(&console, &signed, before).await {
                 Ok((text, next)) => Some((Ok(text), next.map(|next| (console, signed, Some(next))))),
-                // The download breaks off instead of looking whole.
+                // An aborted download cannot be mistaken for a complete one.
                 Err(error) => Some((Err(error), None)),
             }
         })))
 }
 
-/// `before=` and a number, or nothing.
+/// Parses `before=` with a number, or an empty query.
 fn before(query: &str) -> Result<Option<u64>, Refusal> {
     if query.is_empty() {
         return Ok(None);
@@ -101,22 +101,22 @@ async fn lines(
     let mut text = String::new();
     for record in kept.items {
         let Some(seen) = Seen::of(console, signed, record).await? else { continue };
-        // Strings and numbers have no part that cannot be written.
+        // Strings and numbers always serialize.
         text.push_str(&serde_json::to_string(&Exported::of(&seen)).unwrap_or_default());
         text.push('\n');
     }
     Ok((web::Bytes::from(text), kept.next))
 }
 
-/// An entry that the user may read, with its reason as it is now.
+/// An entry visible to the user, with its opened reason.
 struct Seen {
     record: AuditRecord,
     reason: Option<Result<String, CannotOpen>>,
 }
 
 impl Seen {
-    /// Who is bound to apps reads what was done to their verifications, and what they did themselves. A reason of
-    /// somebody who was erased since is gone, whatever its key could still open.
+    /// Users restricted to apps see entries about their apps' verifications, and their own entries. The reason on an
+    /// erased person is hidden even if its key still exists.
     async fn of(console: &Console, signed: &Signed, record: AuditRecord) -> Result<Option<Self>, StoreError> {
         let entry = &record.entry;
         let is_asked = entry.reason.is_some() || signed.apps.is_some();
@@ -147,7 +147,7 @@ struct Exported<'a> {
     verification: Option<VerificationId>,
     reason: Option<String>,
     detail: Option<&'a str>,
-    /// SHA-256 over the hash of the entry before, the number and the stored bytes, in hexadecimal.
+    /// Hexadecimal SHA-256 over the previous entry's hash, the sequence number and the stored bytes.
     hash: String,
 }
 
@@ -188,7 +188,7 @@ impl Row {
         }
     }
 
-    /// Enough to compare by eye.
+    /// Enough for comparison by eye.
     fn short_hash(&self) -> &str {
         self.hash.get(..12).unwrap_or_default()
     }
@@ -198,7 +198,7 @@ fn hexadecimal(hash: &[u8]) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// `2026-11-22`
+/// `2026-11-22`.
 fn day(at: Timestamp) -> String {
     at.to_string().chars().take(10).collect()
 }

@@ -1,5 +1,4 @@
-//! The page of a verification: what happened, in one sentence, row by row and as a bar; what to tell the customer; and
-//! what the staff can do by hand.
+//! The page of one verification: a summary, the timeline, a time bar, advice for the customer, and manual actions.
 
 mod acts;
 mod bar;
@@ -42,18 +41,18 @@ struct Page {
     words: &'static Words,
     id: VerificationId,
     version: u32,
-    /// Masked, but after a reveal.
+    /// Masked unless revealed.
     number: String,
     number_is_revealed: bool,
     note: Option<Note>,
     pieces: Pieces,
-    /// Where this person's messages are, for who may read them.
+    /// The person's conversation, for users who may read it.
     conversation: Option<String>,
     printed_at: Timestamp,
     is_live: bool,
 }
 
-/// What became of what was just asked for.
+/// The result of the last action.
 struct Note {
     class: &'static str,
     icon: &'static str,
@@ -85,27 +84,27 @@ pub async fn page(
     case.show(&console, &request, &signed, Shown { note, ..Shown::default() }, StatusCode::OK)
 }
 
-/// The query of the page after something was done.
+/// The page's query after an action succeeded.
 const DONE: &str = "done";
 
-/// A verification with everything that happened to it.
+/// A verification with all its events.
 struct Case {
     snapshot: Arc<Snapshot>,
     events: Vec<Event>,
 }
 
-/// What a page shows besides.
+/// Optional content of the page.
 #[derive(Default)]
 struct Shown {
     note: Option<Note>,
-    /// The number in full.
+    /// The full number.
     revealed: Option<Phone>,
-    /// What was given and can be given again.
+    /// A refused reason, for editing.
     reason: String,
 }
 
 impl Case {
-    /// Not found is also what belongs to an app that the user does not see.
+    /// Also returns not found for verifications of apps that the user does not see.
     async fn load(console: &Console, signed: &Signed, id: &str) -> Result<Self, Refusal> {
         let id: VerificationId = id.parse().map_err(|_| Refusal::NotFound)?;
         let snapshot = console.store.read(id).await?.ok_or(Refusal::NotFound)?;
@@ -117,12 +116,12 @@ impl Case {
 
     async fn of(console: &Console, snapshot: Arc<Snapshot>) -> Result<Self, Refusal> {
         let mut events = console.store.timeline(snapshot.verification.id()).await?;
-        // What came after the snapshot was read comes with the next one.
+        // Later events belong to the next snapshot.
         events.truncate(snapshot.verification.version as usize);
         Ok(Self { snapshot, events })
     }
 
-    /// `None`: it was removed.
+    /// `None` if it was erased.
     fn phone(&self, console: &Console) -> Result<Option<Phone>, Refusal> {
         let person = match console.vault.person(&self.snapshot.verification) {
             Ok(person) => person,
@@ -130,7 +129,7 @@ impl Case {
             Err(error @ CannotOpen::Damaged) => return Err(error.into()),
         };
         Phone::parse(&person.to).map(Some).map_err(|error| {
-            tracing::error!(%error, "a kept number is none");
+            tracing::error!(%error, "a stored phone number is invalid");
             Refusal::Internal
         })
     }
@@ -172,7 +171,7 @@ impl Case {
     }
 }
 
-/// How the blind index of a number stands in an address.
+/// A blind index as it appears in URLs.
 pub fn hexadecimal(number: NumberIndex) -> String {
     number.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }

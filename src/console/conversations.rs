@@ -1,4 +1,4 @@
-//! What people wrote to the business number: person by person, beside the verifications of that number.
+//! Inbound messages, grouped by person, next to the person's verifications.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ use crate::vault::webhook::{InboundContent, inbound_place};
 use crate::verification::values::{ChannelName, NumberIndex, Timestamp, VerificationId};
 
 const MESSAGES_A_PAGE: usize = 100;
-/// Beside the messages of one person.
+/// The maximum shown on a person's page.
 const VERIFICATIONS_SHOWN: usize = 20;
-/// Of a message in the list of people.
+/// The length of an excerpt in the list.
 const EXCERPT_CHARS: usize = 200;
 
 #[derive(Template)]
@@ -35,31 +35,31 @@ struct Page {
     next: Option<String>,
 }
 
-/// One person, with the last thing written.
+/// A person with the latest message.
 struct PersonRow {
-    /// The same for every name of the person.
+    /// The same for all identifiers of the person.
     key: Option<NumberIndex>,
-    /// To all of it; missing where the provider tells nothing of the person.
+    /// The link to the conversation; `None` if the provider gives no identifier.
     url: Option<String>,
     who: Writer,
     last: Message,
-    /// Messages on this page.
+    /// The number of messages on this page.
     count: usize,
     has_disowned: bool,
 }
 
-/// Who wrote.
+/// The sender of a message.
 struct Writer {
-    /// Masked, or that it is hidden.
+    /// Masked, or a note that it is hidden.
     number: String,
-    /// What the person calls itself.
+    /// The profile name.
     name: Option<String>,
 }
 
 struct Message {
     at: Timestamp,
     channel: ChannelName,
-    /// What it is, where it is more or less than a text.
+    /// The message type, unless it is a plain text.
     label: Option<String>,
     text: Option<String>,
     is_disowned: bool,
@@ -142,7 +142,7 @@ struct VerificationRow {
     class: &'static str,
 }
 
-/// Everything of one person, of whom one name stands in the address as its blind index.
+/// The conversation of one person, identified by the blind index of any of their numbers or ids.
 #[get("/conversations/{number}")]
 pub async fn of_person(
     console: web::Data<Console>,
@@ -190,8 +190,8 @@ pub async fn of_person(
     })
 }
 
-/// Those that the user may read. Who is bound to apps reads what answers their verifications, and what answers none of
-/// people who have verifications with their apps and with no other.
+/// The messages visible to the user. Users restricted to apps see replies to their apps' verifications; of other
+/// messages, only those from people whose verifications all belong to their apps.
 async fn seen(
     console: &Console,
     signed: &Signed,
@@ -259,8 +259,8 @@ fn opened(
     (writer, message)
 }
 
-/// The codes that this number got lately, and that of the verification that is answered: people quote them, and no page
-/// shows one.
+/// The recent codes of this number, and that of the verification replied to. People quote codes, and no page may show
+/// one.
 async fn codes(
     console: &Console,
     number: Option<NumberIndex>,
@@ -280,7 +280,7 @@ async fn codes(
     Ok(snapshots.iter().filter_map(code).collect())
 }
 
-/// The number, masked, of a writer whom the provider does not tell it of, where a code went to them.
+/// The masked number of a sender whose number the provider hides, if a code was sent to it.
 async fn known_number(
     console: &Console,
     signed: &Signed,
@@ -292,7 +292,7 @@ async fn known_number(
     Ok(page.items.first().map(|snapshot| addressed(console, snapshot, words).number))
 }
 
-/// Somebody who got a code and wrote nothing.
+/// The recipient of a verification, who has not written.
 fn addressed(console: &Console, snapshot: &Arc<Snapshot>, words: &'static Words) -> Writer {
     let person = console.vault.person(&snapshot.verification).ok();
     let phone = person.and_then(|person| Phone::parse(&person.to).ok());
@@ -303,7 +303,7 @@ fn addressed(console: &Console, snapshot: &Arc<Snapshot>, words: &'static Words)
 }
 
 impl Message {
-    /// The beginning, for a list.
+    /// The beginning of the text, for the list.
     fn excerpt(&self) -> Option<String> {
         let text = self.text.as_deref()?;
         let cut = text.char_indices().nth(EXCERPT_CHARS).map(|(at, _)| at);

@@ -1,4 +1,4 @@
-//! What stands around every page: head, navigation, search, preferences, health strip.
+//! The frame of every page: head, navigation, search box, preferences, health strip.
 
 use std::borrow::Borrow;
 
@@ -12,24 +12,24 @@ use super::{Action, Console, Refusal, Signed, assets};
 use crate::language::Language;
 use crate::verification::values::Timestamp;
 
-/// For `base.html`, as the field `frame` of a page's struct.
+/// The field `frame` of a page's struct, used by `base.html`.
 pub struct Frame {
     pub words: &'static Words,
     pub look: Look,
-    /// Of the browser's window, before "twotick".
+    /// The window title, without the suffix "twotick".
     pub title: String,
     pub place: Place,
-    /// `None` on pages that need no sign-in.
+    /// `None` on pages without sign-in.
     pub signed: Option<Signed>,
-    /// What is in the search box.
+    /// The content of the search box.
     pub searched: String,
     pub strip: Option<Strip>,
-    /// Path and query of this page, to come back to.
+    /// Path and query of the page, for returning to it.
     pub path: String,
     configured_zone: String,
 }
 
-/// Which entry of the navigation a page belongs to.
+/// The selected entry of the navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     Verifications,
@@ -40,7 +40,7 @@ pub enum Place {
 }
 
 impl Frame {
-    /// Around a page of a signed-in user.
+    /// The frame for a signed-in user.
     pub fn of(
         console: &Console,
         request: &HttpRequest,
@@ -60,7 +60,7 @@ impl Frame {
         title: impl Into<String>,
     ) -> Self {
         let path = request.uri().path_and_query().map_or("/console", |path| path.as_str());
-        // After a form was refused, a page is what one can come back to.
+        // A refused form has no page to return to.
         let path = if request.method().is_safe() { path } else { "/console" };
         Self {
             words: Words::of(look.language),
@@ -75,7 +75,7 @@ impl Frame {
         }
     }
 
-    /// The address of an asset.
+    /// The URL of an asset.
     pub fn asset(&self, name: &str) -> String {
         assets::url(name)
     }
@@ -84,13 +84,14 @@ impl Frame {
         self.look.language.as_str()
     }
 
-    /// `<time>` with the absolute time in the zone and RFC 3339 on hover; `{{ frame.time(at)|safe }}`.
+    /// A `<time>` element with date and time in the user's zone and RFC 3339 as tooltip; use as `{{ frame.time(at)|safe
+    /// }}`.
     pub fn time(&self, at: impl Borrow<Timestamp>) -> String {
         let at = *at.borrow();
         format!("<time datetime=\"{at}\" title=\"{at}\">{}</time>", self.look.date_time(at))
     }
 
-    /// The same with the time of day alone, to the millisecond.
+    /// Like [`Frame::time`], with only the time of day in milliseconds.
     pub fn clock(&self, at: impl Borrow<Timestamp>) -> String {
         let at = *at.borrow();
         format!("<time datetime=\"{at}\" title=\"{at}\">{}</time>", self.look.clock_with_millis(at))
@@ -130,7 +131,7 @@ impl Frame {
         self.look.zone.name()
     }
 
-    /// What can be chosen without JavaScript; a script adds the browser's own.
+    /// The choices without JavaScript; a script adds the browser's zone.
     pub fn zones(&self) -> Vec<&str> {
         let mut zones = vec!["UTC"];
         for zone in [&*self.configured_zone, self.zone()] {
@@ -148,7 +149,7 @@ pub struct Link {
     pub is_here: bool,
 }
 
-/// The answer that shows a page.
+/// Renders a page as a response.
 pub fn page(page: &impl Template) -> Result<HttpResponse, Refusal> {
     Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page.render()?))
 }

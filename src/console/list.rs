@@ -1,4 +1,5 @@
-//! The list of verifications, newest first: filters in the address, pages by key, a pill for what is new, and CSV.
+//! The list of verifications, newest first: filters in the URL, keyset pagination, a notice of new ones, and CSV
+//! export.
 
 mod csv;
 mod filters;
@@ -19,7 +20,7 @@ pub use filters::{Filters, encoded, number_index};
 pub use live::follow;
 pub use row::{Row, reference};
 
-/// Rows of a page.
+/// Rows per page.
 pub const ROWS: usize = 50;
 
 #[derive(Template)]
@@ -31,19 +32,19 @@ struct Page {
     form: filters::Form,
     chips: Vec<filters::Chip>,
     rows: Vec<Row>,
-    /// Where a page that is not the first goes back to.
+    /// The link to the first page, on later ones.
     newest: Option<String>,
-    /// Where the next page is, and whether this one ended for want of time and not of rows.
+    /// The link to the next page.
     older: Option<Older>,
     live: Option<String>,
     exports: bool,
-    /// Who may search by number has a field for one.
+    /// Shows the field for a number.
     may_search: bool,
 }
 
 struct Older {
     url: String,
-    /// Less than a page was found so far; the rest is further back.
+    /// Set if the search ran out of time before it filled the page.
     searched_back_to: Option<crate::verification::values::Timestamp>,
 }
 
@@ -56,15 +57,15 @@ pub async fn page(
     let query = filters::pairs(request.query_string())?;
     let filters = Filters::read(&query, &signed.look, &console.vault);
     if !filters.is_canonical(&query) {
-        // So that the address means the same to everybody: without empty fields, times with their zone.
+        // Redirects to the canonical URL, without empty fields and with zoned times, so that it can be shared.
         let place = format!("/console{}", filters.query());
         return Ok(HttpResponse::SeeOther().insert_header((header::LOCATION, place)).finish());
     }
     show(&console, &request, &signed, filters).await
 }
 
-/// What the form was filled with, as an address that can be shared. It is posted, so that a number that somebody types
-/// never stands in an address.
+/// Redirects a submitted filter form to a URL that can be shared. The form is posted, so that a typed number never
+/// appears in a URL.
 #[post("/filters")]
 pub async fn filter(
     console: web::Data<Console>,

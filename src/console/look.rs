@@ -1,4 +1,4 @@
-//! How a person wants to see things: language, theme and time zone.
+//! Display preferences: language, theme and time zone.
 
 use actix_web::http::header::{self, HeaderMap};
 use jiff::tz::TimeZone;
@@ -15,7 +15,7 @@ pub struct Look {
     chosen: Choice,
 }
 
-/// What was chosen and is kept in the cookie; `None`: what the system, the user's entry or the browser says.
+/// The preferences in the cookie; `None` means the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Choice {
     pub theme: Option<Theme>,
@@ -26,7 +26,7 @@ pub struct Choice {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Theme {
-    /// What the system says.
+    /// The operating system's preference.
     System,
     Light,
     Dark,
@@ -48,7 +48,7 @@ impl Theme {
     }
 }
 
-/// In which times are shown.
+/// The time zone for display.
 #[derive(Clone, Debug)]
 pub struct Zone(TimeZone);
 
@@ -57,7 +57,7 @@ impl Zone {
         Self(zone)
     }
 
-    /// `UTC` or an IANA name that is known here.
+    /// Parses `UTC` or a known IANA name.
     pub fn parse(name: &str) -> Option<Self> {
         let lawful = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-/".contains(&byte);
         if name.is_empty() || name.len() > 64 || !name.bytes().all(lawful) {
@@ -77,8 +77,7 @@ impl Zone {
 }
 
 impl Look {
-    /// What the browser chose before, else what the user's entry in the configuration says, else what the browser
-    /// prefers.
+    /// The preferences from the cookie, else from the user's configuration, else from the browser.
     pub fn of(console: &Console, headers: &HeaderMap, user: Option<&User>) -> Self {
         let cookie = cookies::read(console, headers, cookies::LOOK);
         let chosen = cookie.map(Choice::parse).unwrap_or_default();
@@ -94,7 +93,7 @@ impl Look {
         }
     }
 
-    /// English, in UTC.
+    /// English, UTC.
     #[cfg(test)]
     pub fn plain() -> Self {
         let zone = Zone::new(TimeZone::UTC);
@@ -105,7 +104,7 @@ impl Look {
         &self.chosen
     }
 
-    /// `22 Nov 2026 21:20:05` or `22.11.2026 21:20:05`.
+    /// Formats as `22 Nov 2026 21:20:05` or `22.11.2026 21:20:05`.
     pub fn date_time(&self, instant: Timestamp) -> String {
         let form = match self.language {
             Language::English => "%-d %b %Y %H:%M:%S",
@@ -114,12 +113,12 @@ impl Look {
         self.zone.at(instant).strftime(form).to_string()
     }
 
-    /// `21:20:05`, to the second.
+    /// Formats as `21:20:05`.
     pub fn clock(&self, instant: Timestamp) -> String {
         self.zone.at(instant).strftime("%H:%M:%S").to_string()
     }
 
-    /// `21:20:05.250` or `21:20:05,250`.
+    /// Formats as `21:20:05.250` or `21:20:05,250`.
     pub fn clock_with_millis(&self, instant: Timestamp) -> String {
         let form = match self.language {
             Language::English => "%H:%M:%S%.3f",
@@ -132,12 +131,12 @@ impl Look {
         }
     }
 
-    /// `2026-11-22T21:20` in the zone: what `<input type="datetime-local">` takes.
+    /// Formats for `<input type="datetime-local">`: `2026-11-22T21:20` in the zone.
     pub fn input(&self, instant: Timestamp) -> String {
         self.zone.at(instant).strftime("%Y-%m-%dT%H:%M").to_string()
     }
 
-    /// The instant that an `<input type="datetime-local">` means in the zone.
+    /// Parses the value of an `<input type="datetime-local">` in the zone.
     pub fn instant(&self, input: &str) -> Option<Timestamp> {
         let local: jiff::civil::DateTime = input.parse().ok()?;
         let instant = self.zone.0.to_timestamp(local).ok()?;
@@ -146,14 +145,14 @@ impl Look {
 }
 
 impl Choice {
-    /// `dark.de.Europe/Berlin`, with `-` for what was not chosen.
+    /// Formats as `dark.de.Europe/Berlin`, with `-` for defaults.
     pub fn to_text(&self) -> String {
         let theme = self.theme.map_or("-", Theme::as_str);
         let language = self.language.map_or("-", Language::as_str);
         format!("{theme}.{language}.{}", self.zone.as_deref().unwrap_or("-"))
     }
 
-    /// What cannot be read was not chosen.
+    /// Invalid parts are defaults.
     fn parse(text: &str) -> Self {
         let mut parts = text.splitn(3, '.');
         Self {
@@ -164,7 +163,7 @@ impl Choice {
     }
 }
 
-/// `en` or `de`.
+/// Parses `en` or `de`.
 pub fn language(text: &str) -> Option<Language> {
     [Language::English, Language::German].into_iter().find(|language| language.as_str() == text)
 }

@@ -1,8 +1,8 @@
-//! Look-ups by the staff: each search by number and each opened verification is written to the audit log, and nobody may
-//! look up more than a person can.
+//! Limits and audits look-ups: each search by number and each opened verification is recorded, and nobody may make more
+//! than a person needs.
 //!
-//! A masked number hides few digits, so whoever may search without end can try them all. The log is kept small by
-//! writing only the first of the same look-ups within ten minutes; these count only once, too.
+//! A masked number hides few digits, so unlimited searches could try them all. To keep the log small, a repetition
+//! within ten minutes is neither recorded nor counted.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,29 +14,29 @@ use crate::verification::values::{
     ChannelName, NumberIndex, NumberTail, Timestamp, UserName, VerificationId,
 };
 
-/// The same look-up of the same person within this time is one.
+/// The interval in which a repeated look-up does not count.
 const ONE: Duration = Duration::from_secs(10 * 60);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// Different numbers that one person may search for in a minute: a caller is rarely served in less than 3 s.
+/// Searches for different numbers per person and minute; serving one caller takes 3 s or more.
 const SEARCHES_A_MINUTE: usize = 20;
-/// The same in an hour, so that 1,000 hidden numbers take five hours and five alerts.
+/// Per hour. Trying 1,000 hidden numbers thus takes five hours and raises five alerts.
 const SEARCHES_AN_HOUR: usize = 200;
-/// Verifications that one person may open: reading one takes longer, and more at once is an export, which is audited
-/// as one.
+/// Opened verifications per person and minute. Reading one takes longer, and bulk reading is an export, which has its
+/// own audit entry.
 const OPENED_A_MINUTE: usize = 120;
 const OPENED_AN_HOUR: usize = 1_200;
-/// Between two alerts about one person.
+/// The interval between two alerts about one person.
 const ALARM_EVERY: Duration = HOUR;
 
-/// What is looked up.
+/// The subject of a look-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lookup {
     Number(NumberIndex),
-    /// The last four digits.
+    /// The last four digits of a number.
     Tail(NumberTail),
-    /// Digits that may be a number of ours in a notation that was not recognised, as a keyed hash.
+    /// A keyed hash of digits that may be a number in an unknown notation.
     Digits([u8; 16]),
     Verification(VerificationId),
 }
@@ -46,7 +46,7 @@ impl Lookup {
         !matches!(self, Self::Verification(_))
     }
 
-    /// For the audit log: keyed hashes alone.
+    /// The keyed hash for the audit log.
     fn detail(&self) -> Option<String> {
         match self {
             Self::Number(index) => Some(format!("number={}", hexadecimal(&index.0))),
@@ -61,7 +61,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Who looked up what lately.
+/// The recent look-ups of each user.
 #[derive(Default)]
 pub struct Lookups {
     by_user: Mutex<HashMap<UserName, History>>,
@@ -69,7 +69,7 @@ pub struct Lookups {
 
 #[derive(Default)]
 struct History {
-    /// The oldest first; each is the first of its kind.
+    /// In chronological order, without repetitions.
     searches: VecDeque<(Timestamp, Lookup)>,
     opened: VecDeque<(Timestamp, Lookup)>,
     alarmed: Option<Timestamp>,
@@ -77,10 +77,10 @@ struct History {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Noted {
-    /// The same was looked up a short time ago.
+    /// A recent look-up was repeated.
     Again,
     First,
-    /// No more for so long; the first time in an hour an operator should know.
+    /// A limit is reached for `wait`.
     TooMany {
         wait: Duration,
         is_news: bool,
@@ -117,7 +117,7 @@ impl Lookups {
         Noted::First
     }
 
-    /// It was not written down after all, so the next one is the first.
+    /// Removes a look-up that could not be recorded, so that the next one is recorded again.
     fn forget(&self, user: &UserName, lookup: Lookup) {
         if let Some(history) = self.table().get_mut(user) {
             history.searches.retain(|(_, known)| *known != lookup);
@@ -131,7 +131,7 @@ impl Lookups {
 }
 
 impl Console {
-    /// Writes a look-up to the audit log before anything is shown of it. Refuses more than a person can do.
+    /// Records a look-up before its result is shown. Refuses when a limit is reached.
     pub async fn looked_up(&self, signed: &Signed, lookup: Lookup) -> Result<(), Refusal> {
         let now = self.clock.now();
         match self.lookups.note(&signed.name, lookup, now) {
@@ -161,18 +161,18 @@ impl Console {
     }
 
     async fn alarm(&self, user: &UserName, now: Timestamp) {
-        tracing::warn!(%user, "a user of the console looks up more than a person can");
+        tracing::warn!(%user, "a console user exceeded the look-up limit");
         let alert = Alert {
             at: now,
             channel: ChannelName::new("console"),
             code: "lookup_limit".to_owned(),
-            title: "somebody at the console looked up more than a person can".to_owned(),
+            title: "a console user exceeded the look-up limit".to_owned(),
             subject: Some(user.to_string()),
             fingerprint: None,
             evidence: None,
         };
         if let Err(error) = self.store.execute(vec![Order::Alert(alert)]).await {
-            tracing::error!(%error, "an alert could not be kept");
+            tracing::error!(%error, "an alert could not be stored");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Passwords: their hashes are made and checked here, with argon2id, away from the threads that serve.
+//! Password hashing and verification with argon2id, off the server threads.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,24 +11,24 @@ use tokio::sync::oneshot;
 
 use super::slow_down::Origin;
 
-/// A new password has at least so many characters.
+/// The minimum length of a new password.
 pub const LEAST_CHARS: usize = 12;
-/// A longer one is refused before it is hashed, in bytes.
+/// Longer passwords, in bytes, are refused without hashing.
 pub const MOST_BYTES: usize = 1_024;
-/// OWASP, "Password Storage Cheat Sheet", November 2025: 19 MiB, two passes, one lane.
+/// From OWASP, "Password Storage Cheat Sheet", November 2025: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19 * 1_024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
-/// Hashes that are computed at once; each takes 19 MiB.
+/// Concurrent computations; each needs 19 MiB.
 const AT_ONCE: usize = 2;
-/// That may wait for them, all together: they wait some seconds at most, and hold little.
+/// The maximum number of waiting checks; each waits a few seconds at most.
 const WAITING: usize = 256;
-/// Of one address.
+/// The maximum per address.
 const WAITING_OF_AN_ADDRESS: usize = 64;
-/// Of one device at which somebody signed in before; these come first, and are never pushed out.
+/// The maximum per known device. Known devices have priority and are never displaced.
 const WAITING_OF_A_DEVICE: usize = 4;
 
-/// The hash of a new password as a PHC string, for `password_hash` in `[[console.users]]`.
+/// Hashes a new password to a PHC string, for `password_hash` in `[[console.users]]`.
 pub fn hash(password: &SecretString) -> Result<String, HashError> {
     let clear = password.expose_secret();
     if clear.chars().count() < LEAST_CHARS {
@@ -45,16 +45,16 @@ pub fn hash(password: &SecretString) -> Result<String, HashError> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
-    #[error("a password has at least {LEAST_CHARS} characters")]
+    #[error("the password must have at least {LEAST_CHARS} characters")]
     TooShort,
-    #[error("a password has at most {MOST_BYTES} bytes")]
+    #[error("the password must have at most {MOST_BYTES} bytes")]
     TooLong,
-    #[error("the password cannot be hashed")]
+    #[error("the password could not be hashed")]
     Failed,
 }
 
-/// Checks passwords, a few at once. Whoever waits does so in the row of their address, and the rows take turns, so that
-/// many sign-ins from one address do not take all places.
+/// Verifies passwords, a few at a time. Waiting checks queue by origin, and the queues take turns, so that one address
+/// cannot block the others.
 #[derive(Default)]
 pub struct Checker {
     queue: Arc<Mutex<Queue>>,
@@ -63,7 +63,7 @@ pub struct Checker {
 #[derive(Default)]
 struct Queue {
     running: usize,
-    /// The row whose turn it is comes first. No row is empty.
+    /// In turn order. No queue is empty.
     devices: VecDeque<Row>,
     addresses: VecDeque<Row>,
 }
@@ -73,7 +73,7 @@ struct Row {
     waiting: VecDeque<oneshot::Sender<Place>>,
 }
 
-/// The right to compute one hash; dropping it lets the next one in.
+/// A permit to compute one hash; dropping it admits the next check.
 struct Place {
     queue: Arc<Mutex<Queue>>,
 }
@@ -82,12 +82,12 @@ struct Place {
 pub enum Verdict {
     Right,
     Wrong,
-    /// Too many wait to be checked; this one was not.
+    /// Too many checks are waiting; the password was not checked.
     Busy,
 }
 
 impl Checker {
-    /// Compares with a hash in PHC form.
+    /// Verifies a password against a PHC string.
     pub async fn check(&self, hash: &SecretString, password: SecretString, origin: Origin) -> Verdict {
         if password.expose_secret().len() > MOST_BYTES {
             return Verdict::Wrong;
@@ -95,7 +95,7 @@ impl Checker {
         let Some(place) = self.place(origin).await else { return Verdict::Busy };
         let hash = hash.clone();
         let is_right = tokio::task::spawn_blocking(move || {
-            // Kept while it is computed, also where nobody waits for the answer any more.
+            // The permit lasts until the computation ends, even if the client has gone.
             let _place = place;
             PasswordHash::new(hash.expose_secret()).is_ok_and(|hash| {
                 Argon2::default().verify_password(password.expose_secret().as_bytes(), &hash).is_ok()
@@ -107,7 +107,7 @@ impl Checker {
         }
     }
 
-    /// `None` where too many wait.
+    /// `None` if too many checks are waiting.
     async fn place(&self, origin: Origin) -> Option<Place> {
         let waiting = {
             let mut queue = lock(&self.queue);
@@ -126,7 +126,7 @@ impl Checker {
 }
 
 impl Queue {
-    /// Whether there was room.
+    /// Returns whether there was room.
     fn line_up(&mut self, origin: Origin, sender: oneshot::Sender<Place>) -> bool {
         let (rows, most) = match origin {
             Origin::Device(_) => (&mut self.devices, WAITING_OF_A_DEVICE),
@@ -141,7 +141,7 @@ impl Queue {
         if matches!(origin, Origin::Address(_))
             && rows.iter().map(|row| row.waiting.len()).sum::<usize>() >= WAITING
         {
-            // Who has the longest row gives one place up, unless that is the newcomer's.
+            // The longest queue gives up a place, unless the newcomer's is as long.
             let longest = rows.iter_mut().max_by_key(|row| row.waiting.len());
             let Some(longest) = longest.filter(|row| row.waiting.len() > of_origin + 1) else { return false };
             longest.waiting.pop_back();
@@ -153,7 +153,7 @@ impl Queue {
         true
     }
 
-    /// Known devices first; each row lets one in and goes to the end.
+    /// The next check: known devices first, then round-robin.
     fn next(&mut self) -> Option<oneshot::Sender<Place>> {
         for rows in [&mut self.devices, &mut self.addresses] {
             while let Some(mut row) = rows.pop_front() {
@@ -181,7 +181,7 @@ impl Drop for Place {
             next
         };
         if let Some(next) = next {
-            // Who has gone meanwhile gives the place back by dropping it.
+            // If the receiver is gone, dropping the permit admits the next check.
             let _ = next.send(Place { queue: Arc::clone(&self.queue) });
         }
     }
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(hash(&SecretString::from("x".repeat(MOST_BYTES + 1))), Err(HashError::TooLong));
     }
 
-    /// Takes all places, and as many in the row of each address as `waiting` says.
+    /// Takes all permits, and `waiting` places in each address's queue.
     async fn crowded(
         checker: &Checker,
         waiting: &[(u8, usize)],
@@ -263,7 +263,7 @@ mod tests {
         places.pop();
         let place = device.try_recv().expect("the device is let in at once");
         drop(place);
-        // One of each address before the second of the first one.
+        // One per address, before the first address's second.
         let mut let_in = vec![crowd[0].try_recv().expect("the first address")];
         let_in.pop();
         let_in.push(crowd[24].try_recv().expect("the second address, although 24 came before"));

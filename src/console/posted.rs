@@ -1,4 +1,4 @@
-//! Forms that were sent. One without the token of its session never reaches a handler.
+//! Posted forms. A form without the session's CSRF token never reaches a handler.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,22 +13,22 @@ use zeroize::Zeroizing;
 use super::sessions::Token;
 use super::{Console, Refusal, cookies, signed};
 
-/// Of the largest form: a reason and a password have their own, smaller bounds.
+/// Enough for the largest form; reason and password have their own lower limits.
 const MOST_BYTES: usize = 16 * 1_024;
 
-/// The fields of a form whose token is right. Each comes once.
+/// The fields of a form with a valid token. Each occurs once.
 pub struct Posted {
     fields: BTreeMap<String, Zeroizing<String>>,
 }
 
 impl Posted {
-    /// Every field but the token.
+    /// All fields except the token.
     pub fn pairs(&self) -> Vec<(String, String)> {
         let fields = self.fields.iter().filter(|(name, _)| *name != "csrf");
         fields.map(|(name, value)| (name.clone(), (**value).clone())).collect()
     }
 
-    /// The text of a field, empty where it is not there.
+    /// The value of a field, or an empty string.
     pub fn text(&self, name: &str) -> &str {
         self.fields.get(name).map_or("", |text| text)
     }
@@ -57,7 +57,7 @@ impl FromRequest for Posted {
     }
 }
 
-/// Of the session, or of the visit where nobody is signed in.
+/// The token of the session, or that of the visit if nobody is signed in.
 fn expected_token(console: &Console, request: &HttpRequest) -> Option<String> {
     if let Some(signed) = signed::Signed::of(console, request.headers(), signed::Touch::Leave) {
         return Some(signed.csrf);

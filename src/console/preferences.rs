@@ -1,4 +1,4 @@
-//! Language, theme and zone, kept in a cookie.
+//! Handles the preferences form.
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, post, web};
@@ -17,7 +17,7 @@ pub async fn change(
     posted: Posted,
 ) -> Result<HttpResponse, Refusal> {
     let mut choice = signed.look.chosen().clone();
-    // A form may hold one of them only.
+    // A form may contain only one of them.
     if let Some(theme) = Theme::parse(posted.text("theme")) {
         choice.theme = Some(theme);
     }

@@ -1,4 +1,4 @@
-//! The search box: one field for everything that a caller may read out. It says what it took it for.
+//! The search box: one field for anything that a caller may read out. The result says how the input was interpreted.
 
 mod meaning;
 
@@ -20,10 +20,10 @@ use crate::store::{Filter, Snapshot};
 use crate::verification::values::{NumberIndex, NumberTail, ProviderRef, VerificationId};
 use meaning::Meaning;
 
-/// How far back the last four digits are looked for.
+/// Time ranges for the search by the last four digits.
 const RANGES: [(&str, u64); 3] = [("24h", 24), ("7d", 7 * 24), ("30d", 30 * 24)];
 
-/// Of what was typed; as many as the field takes.
+/// The maximum length of the input.
 const MOST_TYPED: usize = 600;
 
 #[derive(Template)]
@@ -32,28 +32,28 @@ struct Page {
     frame: Frame,
     words: &'static Words,
     list_words: &'static list_words::Words,
-    /// What was typed, to be sent again with another range; sealed where it may hold a number.
+    /// The input, for repeating the search with another range; sealed if it may contain a number.
     typed: String,
     found: Option<Found>,
     ranges: Vec<Range>,
 }
 
 impl Page {
-    /// Nothing was asked, or nothing was found.
+    /// Whether to show examples: no query or no result.
     fn teaches(&self) -> bool {
         self.found.as_ref().is_none_or(|found| found.rows.is_empty())
     }
 }
 
 struct Found {
-    /// What the search was taken for.
+    /// The interpretation of the input.
     recognised: String,
     rows: Vec<Row>,
-    /// The same as a list, with what follows these rows.
+    /// The link to the full list.
     as_list: Option<String>,
-    /// Where the same is found without the number that was typed.
+    /// The URL of the same result, without the typed number.
     address: Option<String>,
-    /// Why there can be nothing.
+    /// Why there is no result.
     hint: Option<&'static str>,
     shows_range: bool,
 }
@@ -64,24 +64,24 @@ struct Range {
     is_chosen: bool,
 }
 
-/// What was asked.
+/// The query.
 struct Question {
     typed: Wording,
     range: usize,
-    /// The blind index of a number that was typed before, and its country.
+    /// The blind index of a number typed before, and its country.
     number: Option<(NumberIndex, Option<String>)>,
 }
 
 impl Question {
-    /// From an address, where a text may stand sealed.
+    /// Parses the URL, where the text may be sealed.
     fn asked<'a>(console: &Console, parameter: impl Fn(&str) -> &'a str) -> Result<Self, Refusal> {
         let read = Wording::read(&console.vault, parameter("q")).ok_or(Refusal::BadRequest)?;
         Ok(Self::new(console, read.text.as_str(), &parameter))
     }
 
     fn new<'a>(console: &Console, typed: &str, parameter: &impl Fn(&str) -> &'a str) -> Self {
-        // Nothing that is searched for holds a control character, and nothing is to put one back into the page. Tabs
-        // and line ends come with what is pasted.
+        // No searchable text contains control characters, and none may be echoed. Tabs and line breaks come with pasted
+        // text.
         let typed = typed.chars().map(|letter| if letter.is_whitespace() { ' ' } else { letter });
         let typed: String = typed.filter(|letter| !letter.is_control()).take(MOST_TYPED).collect();
         let range = RANGES.iter().position(|(value, _)| *value == parameter("range")).unwrap_or(0);
@@ -96,8 +96,8 @@ impl Question {
     }
 }
 
-/// What the box was filled with. The page that follows has the blind index of a number in its address, and every other
-/// text that may hold one sealed.
+/// Handles the search form. Redirects to a URL that contains the blind index of a number; other texts that may contain
+/// a number are sealed.
 #[post("/search")]
 pub async fn ask(
     console: web::Data<Console>,
@@ -164,13 +164,13 @@ fn show(
     })
 }
 
-/// Whose verifications a filter is about.
+/// The filter by person.
 pub enum Who {
     Number(NumberIndex),
     Tail(NumberTail),
 }
 
-/// What somebody typed into the filters' field for a number; `None` where it is none.
+/// Interprets the list filter's field for a number; `None` if it holds none.
 pub async fn who(console: &Console, signed: &Signed, typed: &str) -> Result<Option<Who>, Refusal> {
     match Meaning::of(typed, console.home_country) {
         Meaning::LastFour(digits) => Ok(Some(Who::Tail(console.vault.number_tail(&digits)))),
@@ -229,7 +229,7 @@ impl<'a> Searcher<'a> {
                 self.one(words.wamid, id).await
             }
             Meaning::Text(text) => {
-                // Digits that were not recognised may be a number of ours in an app's reference.
+                // Unrecognized digits may still be a number in an app's reference.
                 if digits::may_hold_a_number(&text) {
                     let hash = self.console.vault.fingerprint("console search", text.as_bytes());
                     self.console.looked_up(self.signed, Lookup::Digits(hash)).await?;
@@ -239,7 +239,7 @@ impl<'a> Searcher<'a> {
         }
     }
 
-    /// An id leads to one verification or to none that the user may know of.
+    /// Looks up a verification by id. The result is empty if the user may not see it.
     async fn one(&self, recognised: &str, id: Option<VerificationId>) -> Result<Found, Refusal> {
         let snapshot = match id {
             Some(id) => self.console.store.read(id).await?,
@@ -249,7 +249,7 @@ impl<'a> Searcher<'a> {
         Ok(Found { rows: self.rows(visible.as_slice()), ..self.nothing(recognised.to_owned(), None) })
     }
 
-    /// All that the digits may mean; the first that is known, else the likeliest.
+    /// Tries all readings of the digits. Returns the first that has verifications, else the most likely.
     async fn number(&self, readings: &[Phone]) -> Result<Found, Refusal> {
         self.note(readings).await?;
         for phone in readings {
@@ -264,7 +264,7 @@ impl<'a> Searcher<'a> {
         }
     }
 
-    /// One search, however many numbers the digits may mean.
+    /// Records one search, regardless of the number of readings.
     async fn note(&self, readings: &[Phone]) -> Result<(), Refusal> {
         let Some(likeliest) = readings.first() else { return Ok(()) };
         let index = self.console.vault.number_index(likeliest);
@@ -288,7 +288,7 @@ impl<'a> Searcher<'a> {
         Ok(Found { address, ..found })
     }
 
-    /// `phone number, Germany`
+    /// Such as `phone number, Germany`.
     fn number_of(&self, country: Option<&str>) -> String {
         match country.map(|code| self.words.country(code).unwrap_or(code)) {
             Some(country) => format!("{}, {country}", self.words.number),
@@ -309,7 +309,7 @@ impl<'a> Searcher<'a> {
         Ok(Found { shows_range: true, ..found })
     }
 
-    /// Where digits led to no number, they may be an app's reference all the same.
+    /// Falls back to the app's reference if the digits match no number.
     async fn or_reference(&self, found: Found, typed: &str) -> Result<Found, Refusal> {
         if !found.rows.is_empty() {
             return Ok(found);
@@ -324,7 +324,7 @@ impl<'a> Searcher<'a> {
         self.listed(self.words.reference.to_owned(), filters).await
     }
 
-    /// The app's reference, else what a carrier calls a message.
+    /// Searches by the app's reference, else by a provider's message id.
     async fn text(&self, text: String) -> Result<Found, Refusal> {
         let found = self.reference(text.clone()).await?;
         if !found.rows.is_empty() {

@@ -1,4 +1,4 @@
-//! Who is signed in: a table in memory, so that a restart signs everybody out.
+//! Sessions, in memory only: a restart signs everyone out.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,18 +13,18 @@ use zeroize::Zeroizing;
 use crate::vault;
 use crate::verification::values::{Timestamp, UserName};
 
-/// A session ends after so long without a request by its user.
+/// Idle time after which a session ends.
 pub const IDLE: Duration = Duration::from_secs(30 * 60);
-/// A session ends after so long whatever happens.
+/// The maximum duration of a session.
 pub const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
-/// Of one user; one more ends the one that was used least recently.
+/// Sessions per user; a new one beyond this ends the least recently used.
 const MOST_OF_A_USER: usize = 16;
 
-/// 256 random bits, which the browser keeps. Whoever has them is signed in.
+/// A bearer token of 256 random bits, stored in the browser.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(Zeroizing<[u8; 32]>);
 
-/// SHA-256 of a token: what the table knows it by, so that reading the memory of the server signs nobody in.
+/// The SHA-256 of a token. The server stores only this, so a memory dump does not reveal valid tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TokenHash([u8; 32]);
 
@@ -33,13 +33,13 @@ impl Token {
         Self(vault::new_token())
     }
 
-    /// As [`Token::to_text`] writes it; `None` for anything else.
+    /// Parses the output of [`Token::to_text`].
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).ok()?);
         bytes.as_slice().try_into().ok().map(|bytes| Self(Zeroizing::new(bytes)))
     }
 
-    /// For a cookie.
+    /// The value of the cookie.
     pub fn to_text(&self) -> Zeroizing<String> {
         Zeroizing::new(URL_SAFE_NO_PAD.encode(*self.0))
     }
@@ -77,7 +77,7 @@ impl Session {
 }
 
 impl Sessions {
-    /// A new session, always under a new token.
+    /// Starts a session with a new token.
     pub fn open(&self, user: UserName, now: Timestamp) -> Token {
         let token = Token::new();
         let mut table = self.table();
@@ -94,7 +94,7 @@ impl Sessions {
         token
     }
 
-    /// Whose session it is. Asking counts as use.
+    /// The user of an open session. Counts as activity.
     pub fn used(&self, hash: TokenHash, now: Timestamp) -> Option<UserName> {
         let mut table = self.table();
         let session = table.get_mut(&hash)?;
@@ -106,7 +106,7 @@ impl Sessions {
         Some(session.user.clone())
     }
 
-    /// The same for what a page asks by itself, which keeps no session open.
+    /// The user of an open session, without counting as activity, for automatic requests.
     pub fn seen(&self, hash: TokenHash, now: Timestamp) -> Option<UserName> {
         let table = self.table();
         table.get(&hash).filter(|session| session.is_open(now)).map(|session| session.user.clone())
@@ -116,7 +116,7 @@ impl Sessions {
         self.table().remove(&hash);
     }
 
-    /// Ends every session of a user; how many there were.
+    /// Ends all sessions of a user and returns their number.
     pub fn close_all(&self, user: &UserName) -> usize {
         let mut table = self.table();
         let before = table.len();

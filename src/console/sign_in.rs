@@ -1,4 +1,4 @@
-//! Signing in and out.
+//! The sign-in page and signing out.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
@@ -35,9 +35,9 @@ struct Page {
     trouble: Option<String>,
 }
 
-/// Why somebody was not let in.
+/// Why a sign-in failed.
 enum Trouble {
-    /// Name or password; which, is not said.
+    /// Wrong name or password; the response does not say which.
     Wrong,
     Slow(Duration),
     Busy,
@@ -89,8 +89,8 @@ pub async fn submit(
     }
 }
 
-/// Takes as long for a name that nobody has as for one that somebody has. With the name comes the device, which is known
-/// from now on.
+/// Verifies name and password, in the same time for known and unknown names. Returns the device, which is known from
+/// now on.
 async fn let_in(
     console: &web::Data<Console>,
     request: &HttpRequest,
@@ -118,9 +118,9 @@ async fn let_in(
         }
         (Verdict::Right, None) => Err(Trouble::Wrong),
         (Verdict::Wrong, _) => {
-            tracing::warn!(known = user.is_some(), "a sign-in to the console was refused");
+            tracing::warn!(known = user.is_some(), "a console sign-in failed");
             if user.is_some() {
-                // Not waited for: the time it takes would tell that the name is somebody's.
+                // Runs in the background, because waiting would reveal that the name exists.
                 let console = console.clone();
                 rt::spawn(async move { record(&console, name, AuditAction::SignInRefused).await });
             }
@@ -129,8 +129,7 @@ async fn let_in(
     }
 }
 
-/// Where the browser is. A proxy on this machine says it in the last entry of `X-Forwarded-For`; what anybody else says
-/// is not believed.
+/// The client's network address. The last entry of `X-Forwarded-For` is trusted only from a proxy on this machine.
 fn network(request: &HttpRequest) -> Network {
     let peer = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
     let said = || {
@@ -194,7 +193,7 @@ pub async fn sign_out_everywhere(
     signed_out(&console)
 }
 
-/// A full disk must not keep staff from seeing what is wrong, so this lets go where it cannot be written.
+/// Failing to write the audit log does not block sign-in and sign-out, so that staff can investigate a full disk.
 async fn record(console: &Console, name: UserName, action: AuditAction) {
     if console.record_of(name, action, None).await.is_err() {
         tracing::error!(action = action.as_str(), "the audit log could not be written");
@@ -208,7 +207,7 @@ fn signed_out(console: &Console) -> HttpResponse {
         .finish()
 }
 
-/// To the form, and from there back to what was asked for.
+/// Redirects to the sign-in page, with a way back.
 pub fn redirect(request: &HttpRequest) -> HttpResponse {
     let wanted = request.uri().path_and_query().map_or(HOME, |path| path.as_str());
     let wanted = &*without_numbers(wanted);
@@ -220,7 +219,7 @@ pub fn redirect(request: &HttpRequest) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, place)).finish()
 }
 
-/// Where to go after a form: only ever to a page of the console.
+/// Validates a redirect target: only pages of the console are allowed.
 pub fn safe_return(wanted: &str) -> String {
     let is_ours = wanted == HOME || wanted.starts_with("/console/") || wanted.starts_with("/console?");
     let is_plain =

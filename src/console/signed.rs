@@ -1,4 +1,4 @@
-//! Who asks.
+//! The signed-in user of a request.
 
 use std::collections::BTreeSet;
 use std::future::{Ready, ready};
@@ -13,24 +13,24 @@ use super::{Action, Console, Refusal, Role, cookies};
 use crate::vault::Vault;
 use crate::verification::values::{AppName, UserName};
 
-/// A signed-in user. A handler that takes it is closed to everybody else.
+/// A signed-in user. A handler with this parameter requires sign-in.
 #[derive(Clone, Debug)]
 pub struct Signed {
     pub name: UserName,
     pub role: Role,
-    /// The only apps whose verifications the user sees; `None`: all.
+    /// The only apps whose verifications the user sees; `None` for all.
     pub apps: Option<BTreeSet<AppName>>,
     pub look: Look,
-    /// Stands in every form of this session.
+    /// The CSRF token of every form in this session.
     pub csrf: String,
     session: TokenHash,
 }
 
-/// The same for what a page asks by itself (streams, the health strip): it keeps no session open.
+/// Like [`Signed`], for automatic requests (streams, the health strip), which do not extend the session.
 #[derive(Clone, Debug)]
 pub struct Watching(pub Signed);
 
-/// Whether a request counts as use of its session.
+/// Whether a request extends its session.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Touch {
     Use,
@@ -61,17 +61,17 @@ impl Signed {
         self.role.may(action)
     }
 
-    /// Refuses what the role does not allow.
+    /// Returns a refusal unless the role permits `action`.
     pub fn require(&self, action: Action) -> Result<(), Refusal> {
         if self.may(action) { Ok(()) } else { Err(Refusal::Forbidden) }
     }
 
-    /// Whether the user may know that this app's verifications exist.
+    /// Whether the user may see verifications of `app`.
     pub fn sees(&self, app: &AppName) -> bool {
         self.apps.as_ref().is_none_or(|apps| apps.contains(app))
     }
 
-    /// Whether the session still is; a stream asks from time to time.
+    /// Whether the session is still open; streams check this regularly.
     pub fn is_still_signed_in(&self, console: &Console) -> bool {
         console.sessions.seen(self.session, console.clock.now()).is_some()
     }
@@ -81,7 +81,7 @@ impl Signed {
     }
 }
 
-/// What a form carries so that no other site can make it: a keyed hash of what only this browser has.
+/// The CSRF token: a keyed hash of the session or visit token.
 pub fn csrf(vault: &Vault, token: &Token) -> String {
     let tag = vault.fingerprint("console form", token.bytes());
     tag.iter().map(|byte| format!("{byte:02x}")).collect()

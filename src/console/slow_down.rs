@@ -1,7 +1,6 @@
-//! Who guesses passwords has to wait. Wrong ones count for the name at one address, for the address, and for the name
-//! from everywhere, so that somebody who tries one name elsewhere does not keep its owner out. A device at which the
-//! name signed in before counts for itself alone: whatever others try, the right password is let in there. A name that
-//! nobody has is treated the same, so that nobody learns which names there are.
+//! Slows down password guessing. Wrong passwords count per name and address, per address, and per name over all
+//! addresses; guessing elsewhere thus barely affects the owner. A known device has its own count, so the owner can
+//! always sign in there. Unknown names are treated alike, so that the delay does not reveal which names exist.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -12,35 +11,34 @@ use std::time::Duration;
 use super::device::Device;
 use crate::verification::values::{Timestamp, UserName};
 
-/// How many wrong passwords cost nothing, and how long the next one waits.
+/// The number of free wrong passwords, and the delay afterwards.
 struct Rule {
     free: u32,
-    /// After the one that follows the free ones; doubled by each further one.
+    /// The first delay; doubled with each further wrong password.
     first: Duration,
     longest: Duration,
 }
 
-/// For a name at one address, and for a known device: nobody mistypes more often.
+/// Per name and address, and per known device: more typos than anyone makes.
 const ONE: Rule = Rule { free: 5, first: Duration::from_secs(5), longest: Duration::from_secs(15 * 60) };
-/// For an address with all names: an office behind one address mistypes more often. The wait stays short, because it is
-/// everybody's there.
+/// Per address over all names: an office makes more typos. The delay stays short, because it affects everyone there.
 const ADDRESS: Rule = Rule { free: 40, first: Duration::from_secs(1), longest: Duration::from_secs(60) };
-/// For a name from all addresses that it did not sign in at before: who guesses from many finds no end of free tries.
+/// Per name over all addresses where it is unknown: limits guessing from many addresses.
 const NAME: Rule = Rule { free: 40, first: Duration::from_secs(1), longest: Duration::from_secs(60) };
-/// After so long without a try it begins again.
+/// The time without an attempt after which counting restarts.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60 * 60);
-/// Of each kind, so many are remembered. Names that somebody has are never forgotten for invented ones.
+/// The maximum entries per table. Known names are never evicted for unknown ones.
 const MOST: usize = 4_096;
 
-/// Where a sign-in comes from.
+/// The origin of a sign-in attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
-    /// Its cookie says that this name signed in there before.
+    /// A device with an earlier sign-in by this name, according to its cookie.
     Device(Device),
     Address(Network),
 }
 
-/// An IPv4 address, or the half of an IPv6 address that one subscriber has.
+/// An IPv4 address, or the /64 prefix of an IPv6 address, which one subscriber has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network(IpAddr);
 
@@ -83,7 +81,7 @@ impl SlowDown {
         Self { tables: Mutex::new(Tables { known, ..Tables::default() }) }
     }
 
-    /// Those who may use the console from now on, beside those who might before.
+    /// Adds configured users to the known names.
     pub fn know(&self, users: impl Iterator<Item = UserName>) {
         let mut tables = self.tables();
         for name in users {
@@ -92,8 +90,8 @@ impl SlowDown {
         }
     }
 
-    /// Takes one try for this name, before its password is looked at, so that many at once gain nothing. `Err` says
-    /// how long to wait; that try then does not count.
+    /// Counts an attempt before the password is checked, so that concurrent attempts gain nothing. Fails with the
+    /// remaining delay, without counting the attempt.
     pub fn try_once(&self, name: &UserName, origin: Origin, now: Timestamp) -> Result<(), Duration> {
         let mut tables = self.tables();
         let mut counted = tables.counted(name, origin, now);
@@ -105,14 +103,13 @@ impl SlowDown {
         Ok(())
     }
 
-    /// The password was not looked at after all, so that try does not count.
+    /// Returns an attempt whose password was not checked.
     pub fn give_back(&self, name: &UserName, origin: Origin, now: Timestamp) {
         let mut tables = self.tables();
         tables.counted(name, origin, now).into_iter().for_each(|(tries, rule)| tries.give_one_back(rule));
     }
 
-    /// The password was right: what was wrong before at the same place is forgotten, and elsewhere this try does not
-    /// count.
+    /// Handles a correct password: resets the count of its origin, and returns the attempt to the other counts.
     pub fn forget(&self, name: &UserName, origin: Origin, now: Timestamp) {
         self.give_back(name, origin, now);
         let mut tables = self.tables();
@@ -128,7 +125,7 @@ impl SlowDown {
 }
 
 impl Tables {
-    /// All that a try counts for.
+    /// All counts that an attempt adds to.
     fn counted(
         &mut self,
         name: &UserName,
@@ -149,7 +146,7 @@ impl Tables {
     }
 }
 
-/// The tries of one; where there are too many, those that wait no longer go, and then the oldest.
+/// The count of `key`. A full table evicts entries without a delay, then the oldest.
 fn entry<K: Eq + Hash + Clone>(table: &mut HashMap<K, Tries>, key: K, now: Timestamp) -> &mut Tries {
     if table.len() >= MOST && !table.contains_key(&key) {
         table.retain(|_, tries| now < tries.not_before);
@@ -183,7 +180,7 @@ impl Rule {
         if wait.is_zero() { Timestamp::default() } else { last + wait }
     }
 
-    /// How long the next try has to wait after the `count`-th wrong one.
+    /// The delay after the `count`-th wrong password.
     fn wait_after(&self, count: u32) -> Duration {
         let Some(beyond) = count.checked_sub(self.free) else { return Duration::ZERO };
         let doubled = self.first.saturating_mul(1_u32.checked_shl(beyond.min(20)).unwrap_or(u32::MAX));
@@ -311,7 +308,7 @@ mod tests {
     #[test]
     fn invented_names_fill_no_memory_and_push_out_no_user() {
         let slow_down = SlowDown::new([name("ada")].into_iter());
-        // Each from an address of its own, as a botnet would.
+        // Each from a different address, like a botnet.
         let address = |n: usize| at(&format!("2001:db8:{:x}:{:x}::1", n >> 8, n & 0xff));
         for n in 0..41 {
             let tried = slow_down.try_once(&name("ada"), address(n), START);

@@ -1,14 +1,14 @@
-//! Pages that grow while they are open: how many at once, and how many of one user.
+//! Limits the number of open live streams, in total and per user.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::verification::values::UserName;
 
-/// Each asks the store every few seconds.
+/// Each stream polls the store every few seconds.
 const MOST: usize = 64;
-/// A page that was left gives its place back within ten seconds, so this is for who opens many pages in a row. A user
-/// without a place reads the page all the same.
+/// A closed page frees its place within ten seconds, so this only affects users who open many pages at once. Without a
+/// place a page works, but is not live.
 const MOST_OF_A_USER: usize = 48;
 
 #[derive(Default)]
@@ -22,14 +22,14 @@ struct Open {
     by_user: HashMap<UserName, usize>,
 }
 
-/// One of the places; dropping it gives it back.
+/// A permit for one stream; dropping it frees the place.
 pub struct Place {
     open: Arc<Mutex<Open>>,
     user: UserName,
 }
 
 impl Streams {
-    /// `None` where all places, or all of this user, are taken.
+    /// `None` if all places, or all of this user, are taken.
     pub fn take(&self, user: &UserName) -> Option<Place> {
         let mut open = lock(&self.open);
         let of_user = open.by_user.get(user).copied().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The health strip that stands on every page: a glance tells whether codes go out and news of them come in.
+//! The health strip on every page: shows whether codes are sent and webhooks arrive.
 
 use actix_web::{HttpResponse, get, web};
 use askama::Template;
@@ -14,13 +14,13 @@ use crate::verification::values::Timestamp;
 #[template(path = "health.html")]
 pub struct Strip {
     words: &'static Words,
-    /// The worst, where there is one.
+    /// The worst alarm.
     alarm: Option<ShownAlarm>,
     more_alarms: usize,
     items: Vec<Item>,
 }
 
-/// An alarm in words.
+/// An alarm in the user's language.
 pub struct ShownAlarm {
     pub class: &'static str,
     pub text: String,
@@ -32,14 +32,14 @@ struct Item {
     icon: &'static str,
     name: String,
     value: String,
-    /// RFC 3339, where the value is how long ago something was.
+    /// Set if the value is an age.
     at: Option<Timestamp>,
-    /// What a handset has no room for while it is as it should be.
+    /// Hidden on small screens, because it is normal.
     is_calm: bool,
 }
 
 impl Strip {
-    /// As things were at the last sample.
+    /// The state at the last sample.
     pub fn now(console: &Console, signed: &Signed) -> Self {
         Self::of(&console.monitor.vitals(), console.clock.now(), signed.look.language, Sight::of(signed))
     }
@@ -53,18 +53,18 @@ impl Strip {
     }
 }
 
-/// For who keeps a page open; a script puts it in place of the one that stands there.
+/// The strip alone; a script replaces it periodically.
 #[get("/health")]
 pub async fn fragment(console: web::Data<Console>, watching: Watching) -> Result<HttpResponse, Refusal> {
     let strip = Strip::now(&console, &watching.0);
     Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(strip.render()?))
 }
 
-/// How much of the installation somebody sees.
+/// The part of the service's state that a user sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sight {
     All,
-    /// Bound to apps: that something is wrong, but no figure in which others' traffic is.
+    /// For users restricted to apps: whether something is wrong, without figures that include other apps' traffic.
     Bound,
 }
 
@@ -74,7 +74,7 @@ impl Sight {
     }
 }
 
-/// Every alarm in words, the worst first.
+/// All alarms in the user's language, the worst first.
 pub fn shown(alarms: &[Alarm], now: Timestamp, language: Language, sight: Sight) -> Vec<ShownAlarm> {
     let words = Words::of(language);
     let shown = |alarm: &Alarm| ShownAlarm {

@@ -1,4 +1,4 @@
-//! Who may use the console, and what each role may do.
+//! The console's users and the permissions of their roles.
 
 use std::collections::BTreeSet;
 
@@ -13,9 +13,9 @@ pub struct User {
     pub role: Role,
     /// An argon2id hash as a PHC string.
     pub password_hash: SecretString,
-    /// Unless the user chooses another.
+    /// The default, unless chosen in the preferences.
     pub language: Option<Language>,
-    /// The only apps whose verifications the user sees; `None`: all.
+    /// The only apps whose verifications the user sees; `None` for all.
     pub apps: Option<BTreeSet<AppName>>,
 }
 
@@ -26,19 +26,19 @@ pub enum Role {
     Operator,
 }
 
-/// What can be done on the console beyond reading pages with masked numbers.
+/// An action on the console beyond reading pages with masked numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Find a verification by its full number, or by the last four digits.
+    /// Find a verification by its full number or the last four digits.
     SearchByNumber,
     /// See a full number, with a reason.
     Reveal,
     Resend,
     Next,
     Cancel,
-    /// Download the list.
+    /// Download the list as CSV.
     ExportList,
-    /// Read what people wrote to the business number.
+    /// Read inbound messages.
     ReadConversations,
     /// See operator alerts.
     ReadAlerts,
@@ -63,7 +63,7 @@ impl Action {
 impl Role {
     pub const ALL: [Self; 3] = [Self::Viewer, Self::Support, Self::Operator];
 
-    /// The role table: the only place that knows.
+    /// The role table, the only place that defines permissions.
     pub fn may(self, action: Action) -> bool {
         let least = match action {
             Action::SearchByNumber

@@ -1,5 +1,5 @@
-//! What the staff does by hand. Each needs its role and a reason, is one command to the store, and leaves an event on
-//! the timeline and an entry in the audit log.
+//! Manual actions of the staff. Each requires a permission and a reason, is one command to the store, and adds an event
+//! to the timeline and an entry to the audit log.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, post, web};
@@ -13,10 +13,10 @@ use crate::store::{Answer, Order};
 use crate::verification::values::ChannelName;
 use crate::verification::{Command, OperatorAct, Rejection};
 
-/// What somebody gives as a reason is a ticket's number or a sentence; sealed it stays below what the store takes.
+/// Enough for a ticket number or a sentence; sealed, it stays within the store's limit.
 const LONGEST_REASON: usize = 240;
 
-/// Shows the number in full, once: the page that follows it is masked again.
+/// Shows the full number once; the next page view masks it again.
 #[post("/verifications/{id}/reveal")]
 pub async fn reveal(
     console: web::Data<Console>,
@@ -73,7 +73,7 @@ pub async fn cancel(
     change(&console, &request, &id, &signed, &posted, OperatorAct::Cancel).await
 }
 
-/// Back to the page, so that a reload does nothing again.
+/// Redirects to the page, so that a reload does not repeat the action.
 async fn change(
     console: &Console,
     request: &HttpRequest,
@@ -103,7 +103,7 @@ fn refused(
     case.show(console, request, signed, shown, StatusCode::CONFLICT)
 }
 
-/// `Err` says why it was not done, in words for the page.
+/// Executes the action. The inner error is the note that explains why it was not done.
 async fn carry_out(
     console: &Console,
     signed: &Signed,
@@ -135,7 +135,7 @@ async fn carry_out(
             | Answer::Forgotten(_),
         )
         | None => {
-            tracing::error!(verification = %id, "a command was answered with what answers none");
+            tracing::error!(verification = %id, "the store gave an unexpected answer to a command");
             Err(Refusal::Internal)
         }
     }
@@ -150,7 +150,7 @@ fn why(rejection: &Rejection, words: &Words, look: &Look) -> Result<String, Refu
         Rejection::NoNextStep => words.no_next_step.to_owned(),
         Rejection::NoStepOnChannel => words.no_step_on_channel.to_owned(),
         Rejection::AlreadyRequested | Rejection::UnknownMessage => {
-            tracing::error!(%rejection, "a command was refused for a reason that it cannot have");
+            tracing::error!(%rejection, "the store gave an unexpected reason for refusing a command");
             return Err(Refusal::Internal);
         }
     })

@@ -1,4 +1,4 @@
-//! The page grows while it is open: new rows, and the pieces that changed, as server-sent events.
+//! Live updates of the page: new rows and changed parts, as server-sent events.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -18,12 +18,12 @@ use crate::console::{Console, Refusal, Watching};
 use crate::http::Lifecycle;
 use crate::verification::values::VerificationId;
 
-/// The verdict of one that is under way and its bar grow with time alone.
+/// The summary and the bar of a pending verification change with time alone.
 const BEAT: Duration = Duration::from_secs(5);
-/// After this a browser is asked to connect again, so that no stream outlives a page for ever.
+/// Streams end after this many beats; the browser reconnects, so that no abandoned stream stays open.
 const BEATS: u32 = 12 * 60;
 
-/// New rows and changed pieces; the first ones at once, where the page is behind.
+/// Streams new rows and changed parts, starting with those that the page lacks.
 #[get("/verifications/{id}/live")]
 pub async fn events(
     console: web::Data<Console>,
@@ -54,7 +54,7 @@ pub async fn events(
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        // nginx would collect the events otherwise.
+        // Keeps nginx from buffering the events.
         .insert_header(("X-Accel-Buffering", "no"))
         .streaming(unfold(Some(follower), |follower| async move {
             let (text, follower) = follower?.next().await;
@@ -62,7 +62,7 @@ pub async fn events(
         })))
 }
 
-/// How many rows the page has: what it received last, or else what it was made with.
+/// The number of rows on the page: the last event's id, or the initial number.
 fn known(request: &HttpRequest) -> Result<u32, Refusal> {
     let last = request.headers().get("last-event-id").map(|value| value.to_str().unwrap_or(""));
     let since = request.query_string().strip_prefix("since=");
@@ -79,18 +79,18 @@ struct Follower {
     sent: Sent,
     beat: Interval,
     beats_left: u32,
-    /// Among the streams that may be open at once.
+    /// The permit for an open stream.
     _place: Place,
 }
 
-/// What changes with time alone, as it was last sent.
+/// The parts that change with time, as last sent.
 #[derive(Default, PartialEq, Eq)]
 struct Sent {
     verdict: String,
     bar: String,
 }
 
-/// What a script puts into the page. HTML made by the same templates as the page.
+/// The update that the script inserts: HTML from the same templates as the page.
 #[derive(Serialize)]
 struct Update<'a> {
     verdict: &'a str,
@@ -101,7 +101,7 @@ struct Update<'a> {
 }
 
 impl Follower {
-    /// The next part of the stream; without a follower it was the last.
+    /// The next part of the stream. Without a follower it is the last.
     async fn next(mut self) -> (String, Option<Self>) {
         loop {
             match self.update().await {
@@ -128,7 +128,7 @@ impl Follower {
         }
     }
 
-    /// `None` where nothing changed that the page does not have.
+    /// `None` if the page is up to date.
     async fn update(&mut self) -> Result<Option<String>, Refusal> {
         let snapshot = self.console.store.read(self.id).await?.ok_or(Refusal::NotFound)?;
         let version = snapshot.verification.version;
@@ -150,7 +150,7 @@ impl Follower {
             facts: &pieces.facts,
             actions: &pieces.actions,
         };
-        // Strings have no part that cannot be written.
+        // Strings always serialize.
         let data = serde_json::to_string(&update).unwrap_or_default();
         Ok(Some(format!("event: update\nid: {version}\ndata: {data}\n\n")))
     }
@@ -160,10 +160,10 @@ fn bye() -> String {
     "event: bye\nretry: 3000\ndata: {}\n\n".to_owned()
 }
 
-/// Ends when the server begins to stop, at once if it already has.
+/// Resolves when the server starts to shut down, immediately if it already has.
 async fn draining(lifecycle: &mut watch::Receiver<Lifecycle>) {
     if lifecycle.wait_for(|phase| *phase == Lifecycle::Draining).await.is_err() {
-        // Whoever could say so is gone: the process ends anyway.
+        // The sender is gone: the process is about to end anyway.
         std::future::pending::<()>().await;
     }
 }

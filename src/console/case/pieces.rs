@@ -1,4 +1,4 @@
-//! The parts of the page that change while it is open. The page has them whole; its stream sends them anew.
+//! The parts of the page that change while it is open. The page contains all of them; the stream sends updates.
 
 use askama::Template;
 
@@ -15,24 +15,24 @@ use crate::timeline::{self, Mood, Verdict, hops, lines};
 use crate::verification::values::{ChannelName, Timestamp, VerificationId};
 use crate::verification::{Event, Fact};
 
-/// As long as an app can make it.
+/// The API's limit.
 const LONGEST_REFERENCE: usize = 128;
 
-/// Each as HTML.
+/// Each part as HTML.
 pub struct Pieces {
     pub verdict: String,
     pub bar: String,
-    /// Only of what happened after what is known.
+    /// Only the rows that the page lacks.
     pub rows: String,
     pub facts: String,
     pub actions: String,
 }
 
-/// What the reader's page holds already.
+/// The state of the page in the browser.
 #[derive(Clone, Copy)]
 pub struct Known<'a> {
     pub rows: u32,
-    /// In the field for it.
+    /// The content of the reason field.
     pub reason: &'a str,
 }
 
@@ -64,7 +64,7 @@ struct VerdictPiece {
 fn verdict(case: &Case, now: Timestamp, look: &Look, words: &'static Words) -> Result<String, Refusal> {
     let clock = |at| look.clock(at);
     let verdict = timeline::verdict(&case.snapshot, &case.events, now, look.language, &clock);
-    // A provider's words may stand in it.
+    // The sentence may contain a provider's text.
     let verdict = Verdict { sentence: plain(&verdict.sentence), ..verdict };
     let (icon, class) = match verdict.mood {
         Mood::Good => ("i-double", "good"),
@@ -115,7 +115,7 @@ fn table(console: &Console, signed: &Signed, case: &Case, words: &'static Words,
         .collect()
 }
 
-/// Who acts must give a reason, and may read those of others.
+/// Reasons are visible to users who have to give them too.
 fn reason(console: &Console, signed: &Signed, case: &Case, event: &Event) -> Option<String> {
     let Fact::OperatorActed { reason: Some(reason), .. } = &event.fact else { return None };
     let id = case.snapshot.verification.id();
@@ -126,7 +126,7 @@ fn reason(console: &Console, signed: &Signed, case: &Case, event: &Event) -> Opt
 #[derive(Template)]
 #[template(path = "case_facts.html")]
 struct FactsPiece<'a> {
-    /// Where the app gave one.
+    /// The app's reference, if any.
     client_ref: Option<String>,
     words: &'static Words,
     look: &'a Look,
@@ -145,7 +145,7 @@ impl FactsPiece<'_> {
 struct MessageFacts {
     id: String,
     channel: ChannelName,
-    /// As the provider calls it, without what could name the person.
+    /// The provider's message id, shortened so that it cannot identify the person.
     provider_ref: Option<String>,
 }
 

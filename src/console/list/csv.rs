@@ -1,4 +1,4 @@
-//! The list as CSV: streamed, numbers masked, and nothing in it that a spreadsheet would take for a formula.
+//! CSV export of the list: streamed, with masked numbers, and safe from formula injection.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::console::words::list::Words;
 use crate::store::{self, AuditAction, Snapshot};
 use crate::verification::values::{UserName, VerificationId};
 
-/// Verifications that are read at once.
+/// Verifications per store query.
 const CHUNK: usize = 200;
 const HEAD: [&str; 14] = [
     "id",
@@ -32,7 +32,7 @@ const HEAD: [&str; 14] = [
     "client_ref",
 ];
 
-/// A byte order mark, by which Excel knows UTF-8.
+/// The byte order mark that makes Excel decode UTF-8.
 const MARK: &str = "\u{feff}";
 
 #[get("/verifications.csv")]
@@ -59,7 +59,7 @@ pub async fn download(
     let filter = filters.of_store(&signed);
     let first = console.store.list(filter.clone(), CHUNK, None).await?;
     let asked_for = filters.for_audit(&console.vault);
-    // A short list is whole here; how long another one became is written when it ends.
+    // A short list is complete here. For a longer one, a second entry records the final number of rows.
     let ledger = match first.next {
         None => {
             let detail = format!("{asked_for} rows={}", first.items.len());
@@ -97,7 +97,7 @@ struct Export {
     filter: store::Filter,
     separator: u8,
     place: Place,
-    /// Of a list that goes on after its first part.
+    /// Set if the list continues after the first chunk.
     ledger: Option<Ledger>,
 }
 
@@ -109,7 +109,7 @@ enum Place {
 
 type Listed = store::Page<Arc<Snapshot>, VerificationId>;
 
-/// Writes into the audit log how many rows went out, also where the download breaks off.
+/// Records the number of exported rows in the audit log when dropped, also if the download is aborted.
 struct Ledger {
     console: web::Data<Console>,
     by: UserName,
@@ -120,7 +120,7 @@ struct Ledger {
 
 impl Drop for Ledger {
     fn drop(&mut self) {
-        let end = if self.is_whole { "" } else { ", broken off" };
+        let end = if self.is_whole { "" } else { ", aborted" };
         let detail = format!("{} rows={}{end}", self.asked_for, self.rows);
         let (console, by) = (self.console.clone(), self.by.clone());
         rt::spawn(async move {
@@ -132,7 +132,7 @@ impl Drop for Ledger {
 }
 
 impl Export {
-    /// An error breaks the connection off, so that nobody takes a part for the whole.
+    /// An error aborts the connection, so that a partial file is not mistaken for a complete one.
     async fn next(&mut self) -> Option<Result<web::Bytes, Refusal>> {
         match std::mem::replace(&mut self.place, Place::End) {
             Place::End => None,
@@ -188,21 +188,21 @@ impl Export {
     }
 }
 
-/// RFC 4180, each cell harmless.
+/// An RFC 4180 line with safe cells.
 fn line(separator: u8, cells: &[String]) -> String {
     let mut writer = csv::WriterBuilder::new()
         .delimiter(separator)
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
-    // Writing to memory cannot fail; a line less would be noticed, a panic would be worse.
+    // Writing to memory cannot fail; a missing line is better than a panic.
     let written = writer.write_record(cells.iter().map(|cell| harmless(cell)));
     let bytes = written.ok().and_then(|()| writer.into_inner().ok()).unwrap_or_default();
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-/// What begins like a formula gets an apostrophe in front, which spreadsheets take for "text" (OWASP, "CSV Injection").
-/// A spreadsheet may split cells elsewhere than we do, so that is looked at after everything that separates cells
-/// somewhere, with quotes and blanks in between.
+/// Prefixes a formula with an apostrophe, which spreadsheets take for "text" (OWASP, "CSV Injection"). As a spreadsheet
+/// may use other separators than ours, text after any common separator is treated as a cell start, ignoring quotes and
+/// spaces.
 fn harmless(cell: &str) -> String {
     let mut out = String::with_capacity(cell.len() + 1);
     if cell.starts_with(is_risky) || cell.trim_start().starts_with(is_risky) {
@@ -226,7 +226,7 @@ fn is_risky(letter: char) -> bool {
     )
 }
 
-/// Cells, for one spreadsheet or another and its language.
+/// Cell separators in any spreadsheet and locale.
 fn separates(letter: char) -> bool {
     matches!(
         letter,

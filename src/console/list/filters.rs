@@ -1,4 +1,4 @@
-//! What the address of the list says about which verifications to show.
+//! Filters of the list, as encoded in its URL.
 
 use actix_web::web;
 
@@ -13,7 +13,7 @@ use crate::vault::Vault;
 use crate::verification::event::FallbackReason;
 use crate::verification::values::{AppName, ChannelName, NumberIndex, NumberTail, Timestamp, VerificationId};
 
-/// The filters of one address. What cannot be understood is left out and told.
+/// The filters in a URL. Invalid ones are ignored and reported.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filters {
     pub status: Option<Status>,
@@ -26,28 +26,28 @@ pub struct Filters {
     pub app: Option<AppName>,
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
-    /// The blind index of a number, so that no address holds one.
+    /// A blind index, because URLs must not contain numbers.
     pub number: Option<NumberIndex>,
-    /// A keyed hash too.
+    /// A keyed hash of the last four digits.
     pub tail: Option<NumberTail>,
     pub reference: Option<Wording>,
-    /// Where the page begins.
+    /// The start of the page.
     pub before: Option<VerificationId>,
-    /// Names of parameters whose value means nothing.
+    /// Names of parameters with invalid values.
     pub unreadable: Vec<&'static str>,
 }
 
-/// Of an error code, a profile, a reference.
+/// The maximum length of an error code, profile or reference.
 const MOST_CHARS: usize = 128;
 
-/// The parameters of a query.
+/// Parses a query string.
 pub fn pairs(query: &str) -> Result<Vec<(String, String)>, Refusal> {
     let pairs = web::Query::<Vec<(String, String)>>::from_query(query);
     pairs.map(web::Query::into_inner).map_err(|_| Refusal::BadRequest)
 }
 
 impl Filters {
-    /// Times may come as RFC 3339 or as a field of the form writes them, in the reader's zone.
+    /// Parses the filters. Times may be RFC 3339 or local times in the user's zone, as submitted by the form.
     pub fn read(pairs: &[(String, String)], look: &Look, vault: &Vault) -> Self {
         let mut reader = Reader { pairs, unreadable: Vec::new() };
         let known = |name: &str| {
@@ -79,7 +79,7 @@ impl Filters {
         }
     }
 
-    /// What the store is asked; never more than the user may see.
+    /// The filter for the store, restricted to the apps that the user sees.
     pub fn of_store(&self, signed: &Signed) -> store::Filter {
         let apps = match (&self.app, &signed.apps) {
             (None, visible) => visible.clone(),
@@ -102,14 +102,14 @@ impl Filters {
         }
     }
 
-    /// Empty, or `?` and the parameters, always in the same order and spelling.
+    /// Empty, or `?` and the parameters in canonical order and spelling.
     pub fn query(&self) -> String {
         let pairs: Vec<_> = self.pairs().map(|(name, value)| pair(name, &value)).collect();
         if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
     }
 
-    /// Whether a query says just this, in this spelling. One that holds nonsense stays as it is, so that it can be
-    /// told.
+    /// Whether `pairs` is the canonical form. A query with invalid values stays unchanged, so that they can be
+    /// reported.
     pub fn is_canonical(&self, pairs: &[(String, String)]) -> bool {
         !self.unreadable.is_empty()
             || self.pairs().map(|(name, value)| (name.to_owned(), value)).eq(pairs.iter().cloned())
@@ -119,13 +119,13 @@ impl Filters {
         Self { before, unreadable: Vec::new(), ..self.clone() }
     }
 
-    /// For a form whose address cannot hold them: browsers replace the query of a form that is got.
+    /// The filters as hidden form fields: browsers replace the query of a GET form.
     pub fn hidden(&self) -> Vec<(&'static str, String)> {
         self.pairs().collect()
     }
 
-    /// What an export was asked for, for the audit log: texts as keyed hashes, because an app may have put anything
-    /// into a reference, and what stands in that log stays.
+    /// The filters for the audit log. References appear as keyed hashes, because apps may put anything there and the
+    /// log is permanent.
     pub fn for_audit(&self, vault: &Vault) -> String {
         let hashed = |text: &str| in_hex(&vault.fingerprint("console filter", text.as_bytes()));
         let shown = |(name, value): (&'static str, String)| match name {
@@ -143,12 +143,12 @@ impl Filters {
         if pairs.is_empty() { "all".to_owned() } else { pairs.join("&") }
     }
 
-    /// The look-ups of a person that these filters are.
+    /// The look-ups of a person that these filters imply.
     pub fn lookups(&self) -> impl Iterator<Item = Lookup> {
         [self.number.map(Lookup::Number), self.tail.map(Lookup::Tail)].into_iter().flatten()
     }
 
-    /// Whether new verifications can come to stand on this page.
+    /// Whether new verifications can appear on this page.
     pub fn is_live(&self) -> bool {
         self.before.is_none() && self.until.is_none()
     }
@@ -195,7 +195,7 @@ impl Filters {
         rest
     }
 
-    /// Each filter in words, with the address without it.
+    /// Each active filter in words, with the URL that removes it.
     pub fn chips(&self, look: &Look, words: &'static Words) -> Vec<Chip> {
         let value = |name: &str, value: String| match name {
             "status" => self.status.map_or(value, |status| words.status(status).to_owned()),
@@ -266,14 +266,14 @@ impl Filters {
     }
 }
 
-/// One filter that is set.
+/// An active filter.
 pub struct Chip {
     pub label: &'static str,
     pub value: String,
     pub without: String,
 }
 
-/// What the form shows.
+/// The content of the filter form.
 pub struct Form {
     pub statuses: [Choice; 5],
     pub deliveries: [Choice; 8],
@@ -285,7 +285,7 @@ pub struct Form {
     pub country: String,
     pub since: String,
     pub until: String,
-    /// What came from a search, and has no field.
+    /// Filters from a search, which have no field.
     pub kept: Vec<(&'static str, String)>,
     pub last_hour: String,
     pub last_day: String,
@@ -304,7 +304,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Nothing where the parameter is missing or empty, and where it means nothing or comes twice.
+    /// Takes a parameter. Empty ones are ignored; invalid or repeated ones are reported as unreadable.
     fn take<T>(&mut self, name: &'static str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let mut values = self.pairs.iter().filter(|(found, value)| found == name && !value.trim().is_empty());
         let (_, value) = values.next()?;
@@ -324,7 +324,7 @@ fn in_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// As an address has it.
+/// Parses the hexadecimal form in a URL.
 pub fn number_index(text: &str) -> Option<NumberIndex> {
     hex::<16>(text).map(NumberIndex)
 }
@@ -336,7 +336,7 @@ fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     bytes.try_into().ok()
 }
 
-/// Percent-encoded for a query.
+/// Percent-encodes a query value.
 pub fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -1,4 +1,4 @@
-//! How many verifications have come since the page was made, as server-sent events.
+//! The number of verifications since the page was loaded, as server-sent events.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,14 +17,14 @@ use crate::http::Lifecycle;
 use crate::store;
 use crate::verification::values::VerificationId;
 
-/// Between two looks; a comment goes out where nothing is new, so that proxies and browsers know it lives.
+/// The polling interval. Without news, a comment keeps the connection alive.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// A page is told of no more; one that is so far behind wants to be loaded again.
+/// The maximum that is counted; beyond it the page needs a reload.
 const MOST_NEW: usize = 50;
-/// After this the browser connects again, which also asks anew who is signed in.
+/// The maximum number of polls; then the browser reconnects, which checks the session again.
 const LONGEST: u32 = 30 * 60 / 2;
 
-/// Where the page asks.
+/// The URL of the stream.
 pub fn url(filters: &Filters, newest: Option<VerificationId>) -> String {
     let query = filters.query();
     let joint = if query.is_empty() { '?' } else { '&' };
@@ -63,7 +63,7 @@ pub async fn follow(
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        // nginx would collect the events otherwise.
+        // Keeps nginx from buffering the events.
         .insert_header(("X-Accel-Buffering", "no"))
         .streaming(unfold(follower, |mut follower| async move {
             let text = follower.next().await?;
@@ -77,7 +77,7 @@ struct Follower {
     words: &'static Words,
     filter: store::Filter,
     lifecycle: watch::Receiver<Lifecycle>,
-    /// The newest that the page shows.
+    /// The newest verification on the page.
     after: Option<VerificationId>,
     told: usize,
     ticks: Interval,
@@ -86,7 +86,7 @@ struct Follower {
 }
 
 impl Follower {
-    /// `None` ends the stream; the browser connects again and is then told why it may not.
+    /// `None` ends the stream; when the browser reconnects, the response tells why.
     async fn next(&mut self) -> Option<String> {
         tokio::select! {
             _ = self.ticks.tick() => {}

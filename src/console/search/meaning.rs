@@ -1,4 +1,4 @@
-//! What somebody may have meant by what was typed.
+//! Interprets the input of the search box.
 
 use crate::phone::{HomeCountry, Phone, digits};
 use crate::verification::values::{Alias, MessageId, VerificationId};
@@ -6,23 +6,23 @@ use crate::verification::values::{Alias, MessageId, VerificationId};
 pub enum Meaning {
     Verification(VerificationId),
     Message(MessageId),
-    /// What the digits may be, the likeliest first; at least one.
+    /// The possible readings, the most likely first; at least one.
     Number(Vec<Phone>),
-    /// WhatsApp's id of a person whose number it may hide.
+    /// WhatsApp's user id, of a person who may hide the number.
     User(Alias),
-    /// Of a number.
+    /// The last four digits of a number.
     LastFour(String),
-    /// Meta's id of a message.
+    /// Meta's message id.
     Wamid(String),
-    /// An app's reference, or a carrier's id of a message.
+    /// An app's reference, or a carrier's message id.
     Text(String),
 }
 
-/// More than any reference or provider's id has.
+/// Longer than any reference or provider id.
 const MOST_CHARS: usize = 512;
 
 impl Meaning {
-    /// Takes quotes and an address of the console around an id for what people copy along.
+    /// Interprets the input, tolerating quotes and a console URL around an id.
     pub fn of(typed: &str, home: Option<HomeCountry>) -> Self {
         let bare = typed.trim().trim_matches(['"', '\'', '`', '<', '>', '„', '“', '”', ',', ';']).trim();
         let last = bare.split(['?', '#']).next().unwrap_or(bare).trim_end_matches('/');
@@ -50,7 +50,7 @@ impl Meaning {
     }
 }
 
-/// Four digits of any script, or a number as a page of ours masks it.
+/// Four digits of any script, or a number masked by our pages.
 fn last_four(text: &str) -> Option<String> {
     let seen = text.rsplit('•').next().unwrap_or(text);
     let letters = seen.chars().filter(|letter| !letter.is_whitespace() && !digits::is_invisible(*letter));
