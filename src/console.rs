@@ -1,8 +1,8 @@
 //! The console: pages on the admin listener for support staff, with the course of every verification.
 //!
 //! Pages are rendered on the server and work without JavaScript; scripts only add live updates, shortcuts and copying.
-//! Like the API, a page only reads the store and sends it orders; it holds no rules. [`Signed`] is the signed-in user,
-//! [`Role::may`] decides on permissions, and [`Signed::sees`] on the visible verifications.
+//! Like the API, a page only reads the store and sends it orders; it holds no rules. [`CurrentUser`] is the signed-in user,
+//! [`Role::may`] decides on permissions, and [`CurrentUser::sees`] on the visible verifications.
 //!
 //! A page consists of a template in `console/templates` that extends `base.html`, a struct with a [`Frame`] and a table
 //! of `words`, and a route in `routes`.
@@ -11,14 +11,14 @@ mod address;
 mod alerts;
 mod assets;
 mod audit;
-mod case;
 mod conversations;
 mod cookies;
+mod current_user;
+mod detail;
 mod device;
 mod frame;
 mod guard;
 mod list;
-mod look;
 mod lookups;
 mod masking;
 pub mod password;
@@ -29,8 +29,7 @@ mod refusal;
 mod search;
 mod sessions;
 mod sign_in;
-mod signed;
-mod slow_down;
+mod sign_in_limit;
 mod spans;
 mod streams;
 mod strip;
@@ -54,9 +53,9 @@ use crate::store::{Audit, AuditAction, Order, Store};
 use crate::vault::Vault;
 use crate::verification::values::{AppName, ChannelName, UserName};
 
-pub use frame::{Frame, Place, page};
+pub use current_user::{BackgroundUser, CurrentUser};
+pub use frame::{Frame, Tab, page};
 pub use refusal::Refusal;
-pub use signed::{Signed, Watching};
 pub use users::{Action, Role, User};
 
 /// All console routes, below `/console`.
@@ -74,7 +73,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(list::download)
         .service(search::page)
         .service(search::ask)
-        .configure(case::routes)
+        .configure(detail::routes)
         .service(strip::fragment)
         .service(alerts::page)
         .service(conversations::list)
@@ -110,7 +109,7 @@ pub struct Console {
     services: Services,
     sessions: sessions::Sessions,
     passwords: password::Checker,
-    slow_down: slow_down::SlowDown,
+    sign_in_limit: sign_in_limit::SignInLimit,
     lookups: lookups::Lookups,
     /// Open live streams.
     streams: streams::Streams,
@@ -119,12 +118,12 @@ pub struct Console {
 /// Creates the state shared by all workers.
 pub fn share(services: Services) -> web::Data<Console> {
     let users = services.users.now();
-    let slow_down = slow_down::SlowDown::new(users.iter().map(|user| user.name.clone()));
+    let sign_in_limit = sign_in_limit::SignInLimit::new(users.iter().map(|user| user.name.clone()));
     web::Data::new(Console {
         services,
         sessions: sessions::Sessions::default(),
         passwords: password::Checker::default(),
-        slow_down,
+        sign_in_limit,
         lookups: lookups::Lookups::default(),
         streams: streams::Streams::default(),
     })
@@ -145,7 +144,7 @@ impl Console {
     /// Replaces the users. Ends the sessions of users who were removed or whose password changed.
     pub fn admit(&self, users: Vec<User>) {
         let before = self.users.now();
-        self.slow_down.know(users.iter().map(|user| user.name.clone()));
+        self.sign_in_limit.add_users(users.iter().map(|user| user.name.clone()));
         let is_as_before = |user: &&User| {
             let now = users.iter().find(|now| now.name == user.name);
             now.is_some_and(|now| now.password_hash.expose_secret() == user.password_hash.expose_secret())
@@ -162,14 +161,14 @@ impl Console {
     /// command writes the entry itself. `detail` must not contain personal data.
     pub async fn record(
         &self,
-        signed: &Signed,
+        signed: &CurrentUser,
         action: AuditAction,
         detail: Option<String>,
     ) -> Result<(), Refusal> {
-        self.record_of(signed.name.clone(), action, detail).await
+        self.record_by(signed.name.clone(), action, detail).await
     }
 
-    async fn record_of(
+    async fn record_by(
         &self,
         by: UserName,
         action: AuditAction,

@@ -16,12 +16,12 @@ const STRUCTURED: [&str; 6] = ["since", "until", "number", "tail", "before", "af
 
 /// A text typed by a user, with its representation in URLs.
 #[derive(Clone, Debug)]
-pub struct Wording {
+pub struct UrlText {
     pub text: String,
     written: String,
 }
 
-impl Wording {
+impl UrlText {
     pub fn new(vault: &Vault, text: String) -> Self {
         let written = if is_harmless(&text) { text.clone() } else { sealed(vault, &text) };
         Self { text, written }
@@ -44,13 +44,13 @@ impl Wording {
 }
 
 /// Compares the text only, because sealing is not deterministic.
-impl PartialEq for Wording {
+impl PartialEq for UrlText {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text
     }
 }
 
-impl Eq for Wording {}
+impl Eq for UrlText {}
 
 const PLACE: &[u8] = b"console address";
 
@@ -112,20 +112,20 @@ mod tests {
     fn a_text_that_may_hold_a_number_is_sealed_and_comes_back() {
         let vault = Vault::new(&[7; 32]);
         for text in ["order-17", "12345", "Tür 7", ""] {
-            let wording = Wording::new(&vault, text.to_owned());
+            let wording = UrlText::new(&vault, text.to_owned());
             assert_eq!(wording.written(), text);
-            assert_eq!(Wording::read(&vault, text), Some(wording));
+            assert_eq!(UrlText::read(&vault, text), Some(wording));
         }
         for text in
             ["order 49 1522 8817386", "5550100", "٠١٥٢٢٨٨١٧٣٨٦", "wamid.HBgLMTIwMjU1NTAxMDA", "~tilde"]
         {
-            let wording = Wording::new(&vault, text.to_owned());
+            let wording = UrlText::new(&vault, text.to_owned());
             assert!(wording.written().starts_with('~') && !wording.written().contains(text), "{text}");
-            let read = Wording::read(&vault, wording.written()).unwrap();
+            let read = UrlText::read(&vault, wording.written()).unwrap();
             assert_eq!((&*read.text, read.written()), (text, wording.written()));
         }
         for forged in ["~", "~abc", "~AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
-            assert_eq!(Wording::read(&vault, forged), None, "{forged}");
+            assert_eq!(UrlText::read(&vault, forged), None, "{forged}");
         }
     }
 

@@ -4,9 +4,9 @@ use actix_web::{HttpRequest, HttpResponse, get, web};
 use askama::Template;
 
 use super::plain::plain;
-use super::strip::{ShownAlarm, Sight, shown};
+use super::strip::{ShownAlarm, Visibility, shown};
 use super::words::health::Words;
-use super::{Action, Console, Frame, Place, Refusal, Signed};
+use super::{Action, Console, CurrentUser, Frame, Refusal, Tab};
 use crate::explain::{self, Text};
 use crate::health::{Breaker, ChannelVitals};
 use crate::store::{self, LogPosition};
@@ -62,27 +62,32 @@ struct Explained {
 pub async fn page(
     console: web::Data<Console>,
     request: HttpRequest,
-    signed: Signed,
+    signed: CurrentUser,
 ) -> Result<HttpResponse, Refusal> {
     signed.require(Action::ReadAlerts)?;
     let before = position(request.query_string())?;
     // Provider alerts concern an account or template shared by all apps, and an unreadable delivery may contain
     // anyone's data. Users restricted to apps see neither.
-    let sight = Sight::of(&signed);
-    let kept = match sight {
-        Sight::All => console.store.alerts(ALERTS_A_PAGE, before).await?,
-        Sight::Bound => store::Page { items: Vec::new(), next: None },
+    let visibility = Visibility::of(&signed);
+    let kept = match visibility {
+        Visibility::Full => console.store.alerts(ALERTS_A_PAGE, before).await?,
+        Visibility::AppsOnly => store::Page { items: Vec::new(), next: None },
     };
-    let language = signed.look.language;
+    let language = signed.preferences.language;
     let words = Words::of(language);
     let vitals = console.monitor.vitals();
     super::page(&Page {
-        frame: Frame::of(&console, &request, &signed, Place::Alerts, words.title),
+        frame: Frame::of(&console, &request, &signed, Tab::Alerts, words.title),
         words,
-        alarms: shown(&vitals.alarms, console.clock.now(), language, sight),
+        alarms: shown(&vitals.alarms, console.clock.now(), language, visibility),
         is_fine: vitals.channels.iter().all(ChannelVitals::is_fine),
-        is_bound: sight == Sight::Bound,
-        channels: vitals.channels.iter().filter(|_| sight == Sight::All).map(ChannelRow::of).collect(),
+        is_bound: visibility == Visibility::AppsOnly,
+        channels: vitals
+            .channels
+            .iter()
+            .filter(|_| visibility == Visibility::Full)
+            .map(ChannelRow::of)
+            .collect(),
         alerts: kept.items.into_iter().map(|alert| AlertCard::of(&console, &signed, alert)).collect(),
         is_further: before.is_some(),
         next: kept.next.map(|next| next.iter().map(|byte| format!("{byte:02x}")).collect()),
@@ -99,8 +104,11 @@ pub fn position(query: &str) -> Result<Option<LogPosition>, Refusal> {
 
 /// Parses 32 lower-case hexadecimal digits.
 pub fn sixteen_bytes(text: &str) -> Option<[u8; 16]> {
-    let lawful = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    (text.len() == 32 && lawful).then(|| u128::from_str_radix(text, 16).ok()).flatten().map(u128::to_be_bytes)
+    let is_allowed = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    (text.len() == 32 && is_allowed)
+        .then(|| u128::from_str_radix(text, 16).ok())
+        .flatten()
+        .map(u128::to_be_bytes)
 }
 
 impl ChannelRow {
@@ -119,8 +127,8 @@ impl ChannelRow {
 }
 
 impl AlertCard {
-    fn of(console: &Console, signed: &Signed, alert: store::Alert) -> Self {
-        let language = signed.look.language;
+    fn of(console: &Console, signed: &CurrentUser, alert: store::Alert) -> Self {
+        let language = signed.preferences.language;
         let explained = explain::explain(&alert.code).map(|explanation| Explained {
             text: explanation.text(language),
             who: explanation.who.as_str(language),

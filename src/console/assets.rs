@@ -21,8 +21,8 @@ struct Asset {
 
 const ASSETS: [Asset; 9] = [
     Asset { name: "strip.css", content_type: CSS, content: include_str!("assets/strip.css") },
-    Asset { name: "case.css", content_type: CSS, content: include_str!("assets/case.css") },
-    Asset { name: "case.js", content_type: SCRIPT, content: include_str!("assets/case.js") },
+    Asset { name: "detail.css", content_type: CSS, content: include_str!("assets/detail.css") },
+    Asset { name: "detail.js", content_type: SCRIPT, content: include_str!("assets/detail.js") },
     Asset { name: "strip.js", content_type: SCRIPT, content: include_str!("assets/strip.js") },
     Asset { name: "console.css", content_type: CSS, content: include_str!("assets/console.css") },
     Asset { name: "console.js", content_type: SCRIPT, content: include_str!("assets/console.js") },

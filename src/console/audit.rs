@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::plain::plain;
 use super::words::audit::Words;
-use super::{Action, Console, Frame, Place, Refusal, Signed};
+use super::{Action, Console, CurrentUser, Frame, Refusal, Tab};
 use crate::store::{AuditAction, AuditRecord, StoreError};
 use crate::vault::CannotOpen;
 use crate::verification::values::{Timestamp, UserName, VerificationId};
@@ -20,13 +20,13 @@ const ENTRIES_A_PAGE: usize = 100;
 struct Page {
     frame: Frame,
     words: &'static Words,
-    rows: Vec<Row>,
+    rows: Vec<AuditRow>,
     is_further: bool,
     is_bound: bool,
     next: Option<u64>,
 }
 
-struct Row {
+struct AuditRow {
     seq: u64,
     at: Timestamp,
     by: UserName,
@@ -41,20 +41,20 @@ struct Row {
 pub async fn page(
     console: web::Data<Console>,
     request: HttpRequest,
-    signed: Signed,
+    signed: CurrentUser,
 ) -> Result<HttpResponse, Refusal> {
     signed.require(Action::ReadAudit)?;
     let before = before(request.query_string())?;
     let kept = console.store.audit(ENTRIES_A_PAGE, before).await?;
-    let words = Words::of(signed.look.language);
+    let words = Words::of(signed.preferences.language);
     let mut rows = Vec::new();
     for record in kept.items {
-        if let Some(seen) = Seen::of(&console, &signed, record).await? {
-            rows.push(Row::of(words, seen));
+        if let Some(visible) = VisibleEntry::of(&console, &signed, record).await? {
+            rows.push(AuditRow::of(words, visible));
         }
     }
     super::page(&Page {
-        frame: Frame::of(&console, &request, &signed, Place::Audit, words.title),
+        frame: Frame::of(&console, &request, &signed, Tab::Audit, words.title),
         words,
         rows,
         is_bound: signed.apps.is_some(),
@@ -65,7 +65,7 @@ pub async fn page(
 
 /// Downloads the complete log as NDJSON, newest first. The first line records the download itself.
 #[get("/audit.ndjson")]
-pub async fn download(console: web::Data<Console>, signed: Signed) -> Result<HttpResponse, Refusal> {
+pub async fn download(console: web::Data<Console>, signed: CurrentUser) -> Result<HttpResponse, Refusal> {
     signed.require(Action::ReadAudit)?;
     let newest = console.store.audit(1, None).await?.items.first().map_or(0, |record| record.seq);
     console.record(&signed, AuditAction::ExportedAudit, Some(format!("up to no. {newest}"))).await?;
@@ -94,30 +94,34 @@ fn before(query: &str) -> Result<Option<u64>, Refusal> {
 
 async fn lines(
     console: &Console,
-    signed: &Signed,
+    signed: &CurrentUser,
     before: Option<u64>,
 ) -> Result<(web::Bytes, Option<u64>), StoreError> {
     let kept = console.store.audit(ENTRIES_A_PAGE, before).await?;
     let mut text = String::new();
     for record in kept.items {
-        let Some(seen) = Seen::of(console, signed, record).await? else { continue };
+        let Some(visible) = VisibleEntry::of(console, signed, record).await? else { continue };
         // Strings and numbers always serialize.
-        text.push_str(&serde_json::to_string(&Exported::of(&seen)).unwrap_or_default());
+        text.push_str(&serde_json::to_string(&ExportedEntry::of(&visible)).unwrap_or_default());
         text.push('\n');
     }
     Ok((web::Bytes::from(text), kept.next))
 }
 
 /// An entry visible to the user, with its opened reason.
-struct Seen {
+struct VisibleEntry {
     record: AuditRecord,
     reason: Option<Result<String, CannotOpen>>,
 }
 
-impl Seen {
+impl VisibleEntry {
     /// Users restricted to apps see entries about their apps' verifications, and their own entries. The reason on an
     /// erased person is hidden even if its key still exists.
-    async fn of(console: &Console, signed: &Signed, record: AuditRecord) -> Result<Option<Self>, StoreError> {
+    async fn of(
+        console: &Console,
+        signed: &CurrentUser,
+        record: AuditRecord,
+    ) -> Result<Option<Self>, StoreError> {
         let entry = &record.entry;
         let is_asked = entry.reason.is_some() || signed.apps.is_some();
         let snapshot = match entry.verification.filter(|_| is_asked) {
@@ -139,7 +143,7 @@ impl Seen {
 }
 
 #[derive(Serialize)]
-struct Exported<'a> {
+struct ExportedEntry<'a> {
     seq: u64,
     at: String,
     by: &'a UserName,
@@ -151,9 +155,9 @@ struct Exported<'a> {
     hash: String,
 }
 
-impl<'a> Exported<'a> {
-    fn of(seen: &'a Seen) -> Self {
-        let Seen { record, reason } = seen;
+impl<'a> ExportedEntry<'a> {
+    fn of(visible: &'a VisibleEntry) -> Self {
+        let VisibleEntry { record, reason } = visible;
         let entry = &record.entry;
         Self {
             seq: record.seq,
@@ -168,9 +172,9 @@ impl<'a> Exported<'a> {
     }
 }
 
-impl Row {
-    fn of(words: &'static Words, seen: Seen) -> Self {
-        let Seen { record: AuditRecord { seq, entry, hash }, reason } = seen;
+impl AuditRow {
+    fn of(words: &'static Words, visible: VisibleEntry) -> Self {
+        let VisibleEntry { record: AuditRecord { seq, entry, hash }, reason } = visible;
         let reason = reason.map(|reason| match reason {
             Ok(text) => plain(&text),
             Err(CannotOpen::Removed) => words.removed.to_owned(),

@@ -11,7 +11,7 @@ pub const VISIT: &str = "twotick-visit";
 /// Marks a browser with an earlier sign-in.
 pub const DEVICE: &str = "twotick-device";
 /// Language, theme and time zone.
-pub const LOOK: &str = "twotick-look";
+pub const PREFERENCES: &str = "twotick-preferences";
 
 /// Browsers accept names with `__Host-` only from this host, over TLS, for all paths.
 fn name(console: &Console, name: &str) -> String {
@@ -30,26 +30,26 @@ pub fn read<'h>(console: &Console, headers: &'h HeaderMap, cookie: &str) -> Opti
 
 /// The lifetime of a cookie in the browser.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Life {
+pub enum CookieAge {
     /// Until the browser closes; the server ends the session earlier.
-    Browser,
+    Session,
     /// 400 days, the browsers' maximum (RFC 6265bis, draft 20, section 5.5).
     Long,
     /// As long as a device stays known.
     Device,
     /// Deletes the cookie.
-    Over,
+    Expired,
 }
 
 /// A `Set-Cookie` value. `value` may only contain letters, digits and `-_./|+`.
-pub fn write(console: &Console, cookie: &str, value: &str, life: Life) -> HeaderValue {
+pub fn write(console: &Console, cookie: &str, value: &str, life: CookieAge) -> HeaderValue {
     let name = name(console, cookie);
     let secure = if console.is_https() { "; Secure" } else { "" };
     let age = match life {
-        Life::Browser => String::new(),
-        Life::Long => "; Max-Age=34560000".to_owned(),
-        Life::Device => format!("; Max-Age={}", super::device::LASTS.as_secs()),
-        Life::Over => "; Max-Age=0".to_owned(),
+        CookieAge::Session => String::new(),
+        CookieAge::Long => "; Max-Age=34560000".to_owned(),
+        CookieAge::Device => format!("; Max-Age={}", super::device::LASTS.as_secs()),
+        CookieAge::Expired => "; Max-Age=0".to_owned(),
     };
     let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{age}");
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))

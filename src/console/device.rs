@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::ConstantTimeEq;
 
 use super::Console;
-use super::cookies::{self, Life};
+use super::cookies::{self, CookieAge};
 use super::sessions::Token;
 use crate::vault::Vault;
 use crate::verification::values::{Timestamp, UserName};
@@ -37,7 +37,7 @@ impl Device {
     /// A renewed cookie.
     pub fn cookie(self, console: &Console, name: &UserName) -> HeaderValue {
         let text = written(&console.vault, self, name, console.clock.now());
-        cookies::write(console, cookies::DEVICE, &text, Life::Device)
+        cookies::write(console, cookies::DEVICE, &text, CookieAge::Device)
     }
 }
 

@@ -5,22 +5,22 @@ use std::borrow::Borrow;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::look::{Look, Theme};
+use super::preferences::{Preferences, Theme};
 use super::strip::Strip;
 use super::words::frame::Words;
-use super::{Action, Console, Refusal, Signed, assets};
+use super::{Action, Console, CurrentUser, Refusal, assets};
 use crate::language::Language;
 use crate::verification::values::Timestamp;
 
 /// The field `frame` of a page's struct, used by `base.html`.
 pub struct Frame {
     pub words: &'static Words,
-    pub look: Look,
+    pub preferences: Preferences,
     /// The window title, without the suffix "twotick".
     pub title: String,
-    pub place: Place,
+    pub tab: Tab,
     /// `None` on pages without sign-in.
-    pub signed: Option<Signed>,
+    pub signed: Option<CurrentUser>,
     /// The content of the search box.
     pub searched: String,
     pub strip: Option<Strip>,
@@ -31,12 +31,12 @@ pub struct Frame {
 
 /// The selected entry of the navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Tab {
     Verifications,
     Conversations,
     Alerts,
     Audit,
-    Elsewhere,
+    None,
 }
 
 impl Frame {
@@ -44,34 +44,34 @@ impl Frame {
     pub fn of(
         console: &Console,
         request: &HttpRequest,
-        signed: &Signed,
-        place: Place,
+        signed: &CurrentUser,
+        tab: Tab,
         title: impl Into<String>,
     ) -> Self {
-        Self::new(console, request, Some(signed), signed.look.clone(), place, title)
+        Self::new(console, request, Some(signed), signed.preferences.clone(), tab, title)
     }
 
     pub fn new(
         console: &Console,
         request: &HttpRequest,
-        signed: Option<&Signed>,
-        look: Look,
-        place: Place,
+        signed: Option<&CurrentUser>,
+        preferences: Preferences,
+        tab: Tab,
         title: impl Into<String>,
     ) -> Self {
         let path = request.uri().path_and_query().map_or("/console", |path| path.as_str());
         // A refused form has no page to return to.
         let path = if request.method().is_safe() { path } else { "/console" };
         Self {
-            words: Words::of(look.language),
+            words: Words::of(preferences.language),
             strip: signed.map(|signed| Strip::now(console, signed)),
             title: title.into(),
-            place,
+            tab,
             signed: signed.cloned(),
             searched: String::new(),
             path: super::address::without_numbers(path),
-            configured_zone: super::look::Zone::new(console.time_zone.clone()).name().to_owned(),
-            look,
+            configured_zone: super::preferences::Zone::new(console.time_zone.clone()).name().to_owned(),
+            preferences,
         }
     }
 
@@ -81,38 +81,38 @@ impl Frame {
     }
 
     pub fn language(&self) -> &'static str {
-        self.look.language.as_str()
+        self.preferences.language.as_str()
     }
 
     /// A `<time>` element with date and time in the user's zone and RFC 3339 as tooltip; use as `{{ frame.time(at)|safe
     /// }}`.
     pub fn time(&self, at: impl Borrow<Timestamp>) -> String {
         let at = *at.borrow();
-        format!("<time datetime=\"{at}\" title=\"{at}\">{}</time>", self.look.date_time(at))
+        format!("<time datetime=\"{at}\" title=\"{at}\">{}</time>", self.preferences.date_time(at))
     }
 
     /// Like [`Frame::time`], with only the time of day in milliseconds.
     pub fn clock(&self, at: impl Borrow<Timestamp>) -> String {
         let at = *at.borrow();
-        format!("<time datetime=\"{at}\" title=\"{at}\">{}</time>", self.look.clock_with_millis(at))
+        format!("<time datetime=\"{at}\" title=\"{at}\">{}</time>", self.preferences.clock_with_millis(at))
     }
 
     pub fn links(&self) -> Vec<Link> {
         let Some(signed) = &self.signed else { return Vec::new() };
         let words = self.words;
         let all = [
-            (Place::Verifications, "/console", words.verifications, None),
+            (Tab::Verifications, "/console", words.verifications, None),
             (
-                Place::Conversations,
+                Tab::Conversations,
                 "/console/conversations",
                 words.conversations,
                 Some(Action::ReadConversations),
             ),
-            (Place::Alerts, "/console/alerts", words.alerts, Some(Action::ReadAlerts)),
-            (Place::Audit, "/console/audit", words.audit, Some(Action::ReadAudit)),
+            (Tab::Alerts, "/console/alerts", words.alerts, Some(Action::ReadAlerts)),
+            (Tab::Audit, "/console/audit", words.audit, Some(Action::ReadAudit)),
         ];
         let open = all.into_iter().filter(|(.., needs)| needs.is_none_or(|action| signed.may(action)));
-        open.map(|(place, url, label, _)| Link { url, label, is_here: place == self.place }).collect()
+        open.map(|(tab, url, label, _)| Link { url, label, is_here: tab == self.tab }).collect()
     }
 
     pub fn role(&self) -> &'static str {
@@ -120,15 +120,15 @@ impl Frame {
     }
 
     pub fn languages(&self) -> [(Language, bool); 2] {
-        Language::ALL.map(|language| (language, language == self.look.language))
+        Language::ALL.map(|language| (language, language == self.preferences.language))
     }
 
     pub fn themes(&self) -> [(&'static str, &'static str, bool); 3] {
-        Theme::ALL.map(|theme| (theme.as_str(), self.words.theme(theme), theme == self.look.theme))
+        Theme::ALL.map(|theme| (theme.as_str(), self.words.theme(theme), theme == self.preferences.theme))
     }
 
     pub fn zone(&self) -> &str {
-        self.look.zone.name()
+        self.preferences.zone.name()
     }
 
     /// The choices without JavaScript; a script adds the browser's zone.

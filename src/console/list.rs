@@ -10,10 +10,10 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use askama::Template;
 
-use super::posted::Posted;
+use super::posted::PostedForm;
 use super::search;
 use super::words::list::Words;
-use super::{Action, Console, Frame, Place, Refusal, Signed};
+use super::{Action, Console, CurrentUser, Frame, Refusal, Tab};
 
 pub use csv::download;
 pub use filters::{Filters, encoded, number_index};
@@ -29,7 +29,7 @@ struct Page {
     frame: Frame,
     words: &'static Words,
     filters: Filters,
-    form: filters::Form,
+    form: filters::FilterForm,
     chips: Vec<filters::Chip>,
     rows: Vec<Row>,
     /// The link to the first page, on later ones.
@@ -52,10 +52,10 @@ struct Older {
 pub async fn page(
     console: web::Data<Console>,
     request: HttpRequest,
-    signed: Signed,
+    signed: CurrentUser,
 ) -> Result<HttpResponse, Refusal> {
     let query = filters::pairs(request.query_string())?;
-    let filters = Filters::read(&query, &signed.look, &console.vault);
+    let filters = Filters::read(&query, &signed.preferences, &console.vault);
     if !filters.is_canonical(&query) {
         // Redirects to the canonical URL, without empty fields and with zoned times, so that it can be shared.
         let place = format!("/console{}", filters.query());
@@ -70,16 +70,16 @@ pub async fn page(
 pub async fn filter(
     console: web::Data<Console>,
     request: HttpRequest,
-    signed: Signed,
-    posted: Posted,
+    signed: CurrentUser,
+    posted: PostedForm,
 ) -> Result<HttpResponse, Refusal> {
-    let mut filters = Filters::read(&posted.pairs(), &signed.look, &console.vault);
+    let mut filters = Filters::read(&posted.pairs(), &signed.preferences, &console.vault);
     let who = posted.text("who").trim();
     if !who.is_empty() {
         signed.require(Action::SearchByNumber)?;
-        match search::who(&console, &signed, who).await? {
-            Some(search::Who::Number(index)) => (filters.number, filters.tail) = (Some(index), None),
-            Some(search::Who::Tail(tail)) => (filters.number, filters.tail) = (None, Some(tail)),
+        match search::number_filter(&console, &signed, who).await? {
+            Some(search::NumberFilter::Number(index)) => (filters.number, filters.tail) = (Some(index), None),
+            Some(search::NumberFilter::Tail(tail)) => (filters.number, filters.tail) = (None, Some(tail)),
             None => filters.unreadable.push("number"),
         }
     }
@@ -93,13 +93,13 @@ pub async fn filter(
 async fn show(
     console: &Console,
     request: &HttpRequest,
-    signed: &Signed,
+    signed: &CurrentUser,
     filters: Filters,
 ) -> Result<HttpResponse, Refusal> {
     for lookup in filters.lookups() {
-        console.looked_up(signed, lookup).await?;
+        console.record_lookup(signed, lookup).await?;
     }
-    let words = Words::of(signed.look.language);
+    let words = Words::of(signed.preferences.language);
     let found = console.store.list(filters.of_store(signed), ROWS, filters.before).await?;
     let rows: Vec<_> = found.items.iter().map(|snapshot| Row::new(console, words, snapshot)).collect();
     let newest_known = found.items.first().map(|snapshot| snapshot.verification.id());
@@ -108,10 +108,10 @@ async fn show(
         searched_back_to: (found.items.len() < ROWS).then(|| next.created_at()),
     });
     let shown = Page {
-        frame: Frame::of(console, request, signed, Place::Verifications, words.title),
+        frame: Frame::of(console, request, signed, Tab::Verifications, words.title),
         words,
         form: filters.form(console, signed, words),
-        chips: filters.chips(&signed.look, words),
+        chips: filters.chips(&signed.preferences, words),
         rows,
         newest: filters.before.map(|_| format!("/console{}", filters.before(None).query())),
         older,

@@ -8,14 +8,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Console, Refusal, Signed};
+use super::{Console, CurrentUser, Refusal};
 use crate::store::{Alert, Audit, AuditAction, Order};
 use crate::verification::values::{
     ChannelName, NumberIndex, NumberTail, Timestamp, UserName, VerificationId,
 };
 
 /// The interval in which a repeated look-up does not count.
-const ONE: Duration = Duration::from_secs(10 * 60);
+const REPEAT_WINDOW: Duration = Duration::from_secs(10 * 60);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -76,19 +76,19 @@ struct History {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Noted {
+enum Counted {
     /// A recent look-up was repeated.
-    Again,
+    Repeated,
     First,
     /// A limit is reached for `wait`.
     TooMany {
         wait: Duration,
-        is_news: bool,
+        raises_alert: bool,
     },
 }
 
 impl Lookups {
-    fn note(&self, user: &UserName, lookup: Lookup, now: Timestamp) -> Noted {
+    fn count(&self, user: &UserName, lookup: Lookup, now: Timestamp) -> Counted {
         let mut table = self.table();
         let history = table.entry(user.clone()).or_default();
         let (kept, limits) = if lookup.is_search() {
@@ -99,22 +99,22 @@ impl Lookups {
         while kept.front().is_some_and(|(at, _)| now.since(*at) >= HOUR) {
             kept.pop_front();
         }
-        if kept.iter().any(|(at, known)| *known == lookup && now.since(*at) < ONE) {
-            return Noted::Again;
+        if kept.iter().any(|(at, known)| *known == lookup && now.since(*at) < REPEAT_WINDOW) {
+            return Counted::Repeated;
         }
         for (window, most) in limits {
             let within = kept.iter().filter(|(at, _)| now.since(*at) < window);
             let oldest = within.clone().next().map(|(at, _)| *at);
             if let Some(oldest) = oldest.filter(|_| within.count() >= most) {
-                let is_news = history.alarmed.is_none_or(|at| now.since(at) >= ALARM_EVERY);
-                if is_news {
+                let raises_alert = history.alarmed.is_none_or(|at| now.since(at) >= ALARM_EVERY);
+                if raises_alert {
                     history.alarmed = Some(now);
                 }
-                return Noted::TooMany { wait: (oldest + window).since(now), is_news };
+                return Counted::TooMany { wait: (oldest + window).since(now), raises_alert };
             }
         }
         kept.push_back((now, lookup));
-        Noted::First
+        Counted::First
     }
 
     /// Removes a look-up that could not be recorded, so that the next one is recorded again.
@@ -132,11 +132,11 @@ impl Lookups {
 
 impl Console {
     /// Records a look-up before its result is shown. Refuses when a limit is reached.
-    pub async fn looked_up(&self, signed: &Signed, lookup: Lookup) -> Result<(), Refusal> {
+    pub async fn record_lookup(&self, signed: &CurrentUser, lookup: Lookup) -> Result<(), Refusal> {
         let now = self.clock.now();
-        match self.lookups.note(&signed.name, lookup, now) {
-            Noted::Again => Ok(()),
-            Noted::First => {
+        match self.lookups.count(&signed.name, lookup, now) {
+            Counted::Repeated => Ok(()),
+            Counted::First => {
                 let (action, verification) = match lookup {
                     Lookup::Verification(id) => (AuditAction::Opened, Some(id)),
                     Lookup::Number(_) | Lookup::Tail(_) | Lookup::Digits(_) => (AuditAction::Searched, None),
@@ -151,16 +151,16 @@ impl Console {
                 written?;
                 Ok(())
             }
-            Noted::TooMany { wait, is_news } => {
-                if is_news {
-                    self.alarm(&signed.name, now).await;
+            Counted::TooMany { wait, raises_alert } => {
+                if raises_alert {
+                    self.raise_alert(&signed.name, now).await;
                 }
                 Err(Refusal::TooManyLookups(wait))
             }
         }
     }
 
-    async fn alarm(&self, user: &UserName, now: Timestamp) {
+    async fn raise_alert(&self, user: &UserName, now: Timestamp) {
         tracing::warn!(%user, "a console user exceeded the look-up limit");
         let alert = Alert {
             at: now,
@@ -196,34 +196,38 @@ mod tests {
     #[test]
     fn the_same_lookup_is_one_for_ten_minutes_and_counts_once() {
         let lookups = Lookups::default();
-        assert_eq!(lookups.note(&ada(), number(1), START), Noted::First);
+        assert_eq!(lookups.count(&ada(), number(1), START), Counted::First);
         for _ in 0..1_000 {
-            assert_eq!(lookups.note(&ada(), number(1), START + Duration::from_secs(599)), Noted::Again);
+            assert_eq!(lookups.count(&ada(), number(1), START + Duration::from_secs(599)), Counted::Repeated);
         }
-        assert_eq!(lookups.note(&ada(), number(1), START + ONE), Noted::First);
+        assert_eq!(lookups.count(&ada(), number(1), START + REPEAT_WINDOW), Counted::First);
         lookups.forget(&ada(), number(1));
-        assert_eq!(lookups.note(&ada(), number(1), START + ONE), Noted::First, "what was not written");
+        assert_eq!(
+            lookups.count(&ada(), number(1), START + REPEAT_WINDOW),
+            Counted::First,
+            "what was not written"
+        );
     }
 
     #[test]
     fn searches_are_limited_by_user_and_minute_and_an_alarm_is_given_once() {
         let lookups = Lookups::default();
         for n in 0..SEARCHES_A_MINUTE {
-            assert_eq!(lookups.note(&ada(), number(n), START), Noted::First);
+            assert_eq!(lookups.count(&ada(), number(n), START), Counted::First);
         }
         let later = START + Duration::from_secs(10);
         let wait = Duration::from_secs(50);
-        assert_eq!(lookups.note(&ada(), number(999), later), Noted::TooMany { wait, is_news: true });
-        assert_eq!(lookups.note(&ada(), number(998), later), Noted::TooMany { wait, is_news: false });
-        assert_eq!(lookups.note(&ada(), number(3), later), Noted::Again, "what was found stays");
+        assert_eq!(lookups.count(&ada(), number(999), later), Counted::TooMany { wait, raises_alert: true });
+        assert_eq!(lookups.count(&ada(), number(998), later), Counted::TooMany { wait, raises_alert: false });
+        assert_eq!(lookups.count(&ada(), number(3), later), Counted::Repeated, "what was found stays");
         let tail = Lookup::Tail(NumberTail(7));
         assert!(
-            matches!(lookups.note(&ada(), tail, later), Noted::TooMany { .. }),
+            matches!(lookups.count(&ada(), tail, later), Counted::TooMany { .. }),
             "all kinds count together"
         );
         let bob = UserName::parse("bob").unwrap();
-        assert_eq!(lookups.note(&bob, number(999), later), Noted::First, "each user has a limit");
-        assert_eq!(lookups.note(&ada(), number(999), START + MINUTE), Noted::First);
+        assert_eq!(lookups.count(&bob, number(999), later), Counted::First, "each user has a limit");
+        assert_eq!(lookups.count(&ada(), number(999), START + MINUTE), Counted::First);
     }
 
     #[test]
@@ -232,7 +236,7 @@ mod tests {
         let mut done = 0;
         for n in 0..1_000 {
             let at = START + Duration::from_millis(3_599 * n as u64);
-            done += usize::from(lookups.note(&ada(), number(n), at) == Noted::First);
+            done += usize::from(lookups.count(&ada(), number(n), at) == Counted::First);
         }
         assert_eq!(done, SEARCHES_AN_HOUR);
     }

@@ -9,7 +9,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 
-use super::slow_down::Origin;
+use super::sign_in_limit::Origin;
 
 /// The minimum length of a new password.
 pub const LEAST_CHARS: usize = 12;
@@ -64,22 +64,22 @@ pub struct Checker {
 struct Queue {
     running: usize,
     /// In turn order. No queue is empty.
-    devices: VecDeque<Row>,
-    addresses: VecDeque<Row>,
+    devices: VecDeque<OriginQueue>,
+    addresses: VecDeque<OriginQueue>,
 }
 
-struct Row {
+struct OriginQueue {
     origin: Origin,
-    waiting: VecDeque<oneshot::Sender<Place>>,
+    waiting: VecDeque<oneshot::Sender<HashPermit>>,
 }
 
 /// A permit to compute one hash; dropping it admits the next check.
-struct Place {
+struct HashPermit {
     queue: Arc<Mutex<Queue>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum PasswordCheck {
     Right,
     Wrong,
     /// Too many checks are waiting; the password was not checked.
@@ -88,35 +88,35 @@ pub enum Verdict {
 
 impl Checker {
     /// Verifies a password against a PHC string.
-    pub async fn check(&self, hash: &SecretString, password: SecretString, origin: Origin) -> Verdict {
+    pub async fn check(&self, hash: &SecretString, password: SecretString, origin: Origin) -> PasswordCheck {
         if password.expose_secret().len() > MOST_BYTES {
-            return Verdict::Wrong;
+            return PasswordCheck::Wrong;
         }
-        let Some(place) = self.place(origin).await else { return Verdict::Busy };
+        let Some(permit) = self.permit(origin).await else { return PasswordCheck::Busy };
         let hash = hash.clone();
         let is_right = tokio::task::spawn_blocking(move || {
             // The permit lasts until the computation ends, even if the client has gone.
-            let _place = place;
+            let _place = permit;
             PasswordHash::new(hash.expose_secret()).is_ok_and(|hash| {
                 Argon2::default().verify_password(password.expose_secret().as_bytes(), &hash).is_ok()
             })
         });
         match is_right.await {
-            Ok(true) => Verdict::Right,
-            Ok(false) | Err(_) => Verdict::Wrong,
+            Ok(true) => PasswordCheck::Right,
+            Ok(false) | Err(_) => PasswordCheck::Wrong,
         }
     }
 
     /// `None` if too many checks are waiting.
-    async fn place(&self, origin: Origin) -> Option<Place> {
+    async fn permit(&self, origin: Origin) -> Option<HashPermit> {
         let waiting = {
             let mut queue = lock(&self.queue);
             if queue.running < AT_ONCE {
                 queue.running += 1;
-                return Some(Place { queue: Arc::clone(&self.queue) });
+                return Some(HashPermit { queue: Arc::clone(&self.queue) });
             }
             let (sender, receiver) = oneshot::channel();
-            if !queue.line_up(origin, sender) {
+            if !queue.enqueue(origin, sender) {
                 return None;
             }
             receiver
@@ -127,39 +127,42 @@ impl Checker {
 
 impl Queue {
     /// Returns whether there was room.
-    fn line_up(&mut self, origin: Origin, sender: oneshot::Sender<Place>) -> bool {
-        let (rows, most) = match origin {
+    fn enqueue(&mut self, origin: Origin, sender: oneshot::Sender<HashPermit>) -> bool {
+        let (queues, most) = match origin {
             Origin::Device(_) => (&mut self.devices, WAITING_OF_A_DEVICE),
             Origin::Address(_) => (&mut self.addresses, WAITING_OF_AN_ADDRESS),
         };
-        rows.iter_mut().for_each(|row| row.waiting.retain(|sender| !sender.is_closed()));
-        rows.retain(|row| !row.waiting.is_empty());
-        let of_origin = rows.iter().find(|row| row.origin == origin).map_or(0, |row| row.waiting.len());
+        queues.iter_mut().for_each(|queue| queue.waiting.retain(|sender| !sender.is_closed()));
+        queues.retain(|queue| !queue.waiting.is_empty());
+        let of_origin =
+            queues.iter().find(|queue| queue.origin == origin).map_or(0, |queue| queue.waiting.len());
         if of_origin >= most {
             return false;
         }
         if matches!(origin, Origin::Address(_))
-            && rows.iter().map(|row| row.waiting.len()).sum::<usize>() >= WAITING
+            && queues.iter().map(|queue| queue.waiting.len()).sum::<usize>() >= WAITING
         {
             // The longest queue gives up a place, unless the newcomer's is as long.
-            let longest = rows.iter_mut().max_by_key(|row| row.waiting.len());
-            let Some(longest) = longest.filter(|row| row.waiting.len() > of_origin + 1) else { return false };
+            let longest = queues.iter_mut().max_by_key(|queue| queue.waiting.len());
+            let Some(longest) = longest.filter(|queue| queue.waiting.len() > of_origin + 1) else {
+                return false;
+            };
             longest.waiting.pop_back();
         }
-        match rows.iter_mut().find(|row| row.origin == origin) {
-            Some(row) => row.waiting.push_back(sender),
-            None => rows.push_back(Row { origin, waiting: VecDeque::from([sender]) }),
+        match queues.iter_mut().find(|queue| queue.origin == origin) {
+            Some(queue) => queue.waiting.push_back(sender),
+            None => queues.push_back(OriginQueue { origin, waiting: VecDeque::from([sender]) }),
         }
         true
     }
 
     /// The next check: known devices first, then round-robin.
-    fn next(&mut self) -> Option<oneshot::Sender<Place>> {
-        for rows in [&mut self.devices, &mut self.addresses] {
-            while let Some(mut row) = rows.pop_front() {
-                let next = row.waiting.pop_front();
-                if !row.waiting.is_empty() {
-                    rows.push_back(row);
+    fn next(&mut self) -> Option<oneshot::Sender<HashPermit>> {
+        for queues in [&mut self.devices, &mut self.addresses] {
+            while let Some(mut queue) = queues.pop_front() {
+                let next = queue.waiting.pop_front();
+                if !queue.waiting.is_empty() {
+                    queues.push_back(queue);
                 }
                 if let Some(next) = next.filter(|next| !next.is_closed()) {
                     return Some(next);
@@ -170,7 +173,7 @@ impl Queue {
     }
 }
 
-impl Drop for Place {
+impl Drop for HashPermit {
     fn drop(&mut self) {
         let next = {
             let mut queue = lock(&self.queue);
@@ -182,7 +185,7 @@ impl Drop for Place {
         };
         if let Some(next) = next {
             // If the receiver is gone, dropping the permit admits the next check.
-            let _ = next.send(Place { queue: Arc::clone(&self.queue) });
+            let _ = next.send(HashPermit { queue: Arc::clone(&self.queue) });
         }
     }
 }
@@ -195,7 +198,7 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
 mod tests {
     use super::*;
     use crate::console::device::Device;
-    use crate::console::slow_down::Network;
+    use crate::console::sign_in_limit::Network;
 
     fn at(last: u8) -> Origin {
         Origin::Address(Network::of(std::net::Ipv4Addr::new(192, 0, 2, last).into()))
@@ -208,11 +211,11 @@ mod tests {
         assert!(made.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{made}");
         assert_ne!(made, hash(&password).unwrap(), "each has a salt of its own");
         let (checker, made) = (Checker::default(), SecretString::from(made));
-        assert_eq!(checker.check(&made, password, at(1)).await, Verdict::Right);
+        assert_eq!(checker.check(&made, password, at(1)).await, PasswordCheck::Right);
         for wrong in ["correct horse batterz", "", &"x".repeat(MOST_BYTES + 1)] {
             assert_eq!(
                 checker.check(&made, SecretString::from(wrong), at(1)).await,
-                Verdict::Wrong,
+                PasswordCheck::Wrong,
                 "{wrong}"
             );
         }
@@ -229,16 +232,16 @@ mod tests {
     async fn crowded(
         checker: &Checker,
         waiting: &[(u8, usize)],
-    ) -> (Vec<Place>, Vec<oneshot::Receiver<Place>>) {
+    ) -> (Vec<HashPermit>, Vec<oneshot::Receiver<HashPermit>>) {
         let mut places = Vec::new();
         for _ in 0..AT_ONCE {
-            places.push(checker.place(at(0)).await.unwrap());
+            places.push(checker.permit(at(0)).await.unwrap());
         }
         let mut receivers = Vec::new();
         for &(address, count) in waiting {
             for _ in 0..count {
                 let (sender, receiver) = oneshot::channel();
-                assert!(lock(&checker.queue).line_up(at(address), sender), "{address}");
+                assert!(lock(&checker.queue).enqueue(at(address), sender), "{address}");
                 receivers.push(receiver);
             }
         }
@@ -251,7 +254,7 @@ mod tests {
         let _all = crowded(&checker, &[(1, WAITING_OF_AN_ADDRESS)]).await;
         let hash = SecretString::from("$argon2id$");
         let password = || SecretString::from("whatever it is");
-        assert_eq!(checker.check(&hash, password(), at(1)).await, Verdict::Busy);
+        assert_eq!(checker.check(&hash, password(), at(1)).await, PasswordCheck::Busy);
     }
 
     #[tokio::test]
@@ -259,10 +262,10 @@ mod tests {
         let checker = Checker::default();
         let (mut places, mut crowd) = crowded(&checker, &[(1, 24), (2, 1), (3, 2)]).await;
         let (sender, mut device) = oneshot::channel();
-        assert!(lock(&checker.queue).line_up(Origin::Device(Device::new()), sender));
+        assert!(lock(&checker.queue).enqueue(Origin::Device(Device::new()), sender));
         places.pop();
-        let place = device.try_recv().expect("the device is let in at once");
-        drop(place);
+        let permit = device.try_recv().expect("the device is let in at once");
+        drop(permit);
         // One per address, before the first address's second.
         let mut let_in = vec![crowd[0].try_recv().expect("the first address")];
         let_in.pop();
@@ -280,15 +283,15 @@ mod tests {
         assert_eq!(full.iter().map(|(_, count)| count).sum::<usize>(), WAITING);
         let (places, mut crowd) = crowded(&checker, &full).await;
         let (sender, mut newcomer) = oneshot::channel();
-        assert!(lock(&checker.queue).line_up(at(9), sender));
+        assert!(lock(&checker.queue).enqueue(at(9), sender));
         assert_eq!(
-            lock(&checker.queue).addresses.iter().map(|row| row.waiting.len()).sum::<usize>(),
+            lock(&checker.queue).addresses.iter().map(|queue| queue.waiting.len()).sum::<usize>(),
             WAITING
         );
         crowd.clear();
         drop(places);
-        let place = newcomer.try_recv().expect("all others have gone");
-        drop(place);
+        let permit = newcomer.try_recv().expect("all others have gone");
+        drop(permit);
         assert_eq!(lock(&checker.queue).running, 0);
     }
 }

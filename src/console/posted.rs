@@ -1,4 +1,4 @@
-//! Posted forms. A form without the session's CSRF token never reaches a handler.
+//! PostedForm forms. A form without the session's CSRF token never reaches a handler.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,17 +11,17 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::sessions::Token;
-use super::{Console, Refusal, cookies, signed};
+use super::{Console, Refusal, cookies, current_user};
 
 /// Enough for the largest form; reason and password have their own lower limits.
 const MOST_BYTES: usize = 16 * 1_024;
 
 /// The fields of a form with a valid token. Each occurs once.
-pub struct Posted {
+pub struct PostedForm {
     fields: BTreeMap<String, Zeroizing<String>>,
 }
 
-impl Posted {
+impl PostedForm {
     /// All fields except the token.
     pub fn pairs(&self) -> Vec<(String, String)> {
         let fields = self.fields.iter().filter(|(name, _)| *name != "csrf");
@@ -34,13 +34,13 @@ impl Posted {
     }
 }
 
-impl fmt::Debug for Posted {
+impl fmt::Debug for PostedForm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.fields.keys()).finish()
     }
 }
 
-impl FromRequest for Posted {
+impl FromRequest for PostedForm {
     type Error = Refusal;
     type Future = LocalBoxFuture<'static, Result<Self, Refusal>>;
 
@@ -59,11 +59,13 @@ impl FromRequest for Posted {
 
 /// The token of the session, or that of the visit if nobody is signed in.
 fn expected_token(console: &Console, request: &HttpRequest) -> Option<String> {
-    if let Some(signed) = signed::Signed::of(console, request.headers(), signed::Touch::Leave) {
+    if let Some(signed) =
+        current_user::CurrentUser::of(console, request.headers(), current_user::Touch::Passive)
+    {
         return Some(signed.csrf);
     }
     let visit = Token::parse(cookies::read(console, request.headers(), cookies::VISIT)?)?;
-    Some(signed::csrf(&console.vault, &visit))
+    Some(current_user::csrf(&console.vault, &visit))
 }
 
 async fn read(mut payload: Payload) -> Result<Zeroizing<Vec<u8>>, Refusal> {
@@ -97,7 +99,7 @@ mod tests {
     #[test]
     fn a_field_that_comes_twice_is_refused_and_none_is_shown() {
         let fields = parse(b"csrf=a&password=open+sesame%21").unwrap();
-        let posted = Posted { fields };
+        let posted = PostedForm { fields };
         assert_eq!(posted.text("password"), "open sesame!");
         assert_eq!(posted.text("nothing"), "");
         assert_eq!(format!("{posted:?}"), r#"{"csrf", "password"}"#);

@@ -5,10 +5,10 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, w
 use askama::Template;
 use std::time::Duration;
 
-use super::frame::{Frame, Place};
-use super::look::Look;
+use super::frame::{Frame, Tab};
+use super::preferences::Preferences;
 use super::words::refusal::Words;
-use super::{Console, Signed, sign_in};
+use super::{Console, CurrentUser, sign_in};
 use crate::store::StoreError;
 use crate::vault::{CannotOpen, CannotSeal};
 
@@ -40,7 +40,7 @@ pub enum Refusal {
     #[error("too many requests; retry after {0:?}")]
     Busy(Duration),
     /// More searches or opened verifications than a person needs.
-    #[error("too many look-ups; retry after {0:?}")]
+    #[error("too many preferences-ups; retry after {0:?}")]
     TooManyLookups(Duration),
     #[error("the store is closed")]
     Stopping,
@@ -123,12 +123,12 @@ pub fn page(console: &Console, request: &HttpRequest, refusal: &Refusal) -> Http
     if *refusal == Refusal::SignInFirst && wants_page(request) {
         return sign_in::redirect(request);
     }
-    let signed = Signed::of(console, request.headers(), super::signed::Touch::Leave);
-    let look = match &signed {
-        Some(signed) => signed.look.clone(),
-        None => Look::of(console, request.headers(), None),
+    let signed = CurrentUser::of(console, request.headers(), super::current_user::Touch::Passive);
+    let preferences = match &signed {
+        Some(signed) => signed.preferences.clone(),
+        None => Preferences::of(console, request.headers(), None),
     };
-    let words = Words::of(look.language);
+    let words = Words::of(preferences.language);
     let (title, text) = (words.title(refusal), words.text(refusal));
     let details = match refusal {
         Refusal::NoUsers => vec![
@@ -142,7 +142,7 @@ pub fn page(console: &Console, request: &HttpRequest, refusal: &Refusal) -> Http
         ],
         _other => Vec::new(),
     };
-    let frame = Frame::new(console, request, signed.as_ref(), look, Place::Elsewhere, title);
+    let frame = Frame::new(console, request, signed.as_ref(), preferences, Tab::None, title);
     let body = Page { frame, words, title, text, details: &details }.render();
     let mut response = HttpResponseBuilder::new(refusal.status_code());
     if let Refusal::Busy(wait) | Refusal::TooManyLookups(wait) = refusal {
@@ -168,7 +168,7 @@ pub async fn unrouted(console: web::Data<Console>, request: HttpRequest) -> Resu
         return Err(Refusal::NoUsers);
     }
     // Without a session, the response must not reveal which pages exist.
-    let signed = Signed::of(&console, request.headers(), super::signed::Touch::Leave);
+    let signed = CurrentUser::of(&console, request.headers(), super::current_user::Touch::Passive);
     Err(match signed {
         None => Refusal::SignInFirst,
         Some(_) if request.match_pattern().is_some() => Refusal::MethodNotAllowed,

@@ -9,16 +9,16 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::address::without_numbers;
-use super::cookies::{self, Life};
+use super::cookies::{self, CookieAge};
 use super::device::Device;
-use super::frame::{Frame, Place};
-use super::look::Look;
-use super::password::Verdict;
-use super::posted::Posted;
+use super::frame::{Frame, Tab};
+use super::password::PasswordCheck;
+use super::posted::PostedForm;
+use super::preferences::Preferences;
 use super::sessions::Token;
-use super::slow_down::{Network, Origin};
+use super::sign_in_limit::{Network, Origin};
 use super::words::sign_in::Words;
-use super::{Console, Refusal, Signed, signed};
+use super::{Console, CurrentUser, Refusal, current_user};
 use crate::store::AuditAction;
 use crate::verification::values::UserName;
 
@@ -32,11 +32,11 @@ struct Page {
     csrf: String,
     next: String,
     name: String,
-    trouble: Option<String>,
+    error: Option<String>,
 }
 
 /// Why a sign-in failed.
-enum Trouble {
+enum SignInError {
     /// Wrong name or password; the response does not say which.
     Wrong,
     Slow(Duration),
@@ -51,7 +51,7 @@ pub async fn form(console: web::Data<Console>, request: HttpRequest) -> Result<H
     let query = web::Query::<Vec<(String, String)>>::from_query(request.query_string());
     let pairs = query.map(web::Query::into_inner).unwrap_or_default();
     let next = pairs.into_iter().find(|(name, _)| name == "next").map(|(_, value)| value).unwrap_or_default();
-    if Signed::of(&console, request.headers(), signed::Touch::Use).is_some() {
+    if CurrentUser::of(&console, request.headers(), current_user::Touch::Extend).is_some() {
         return Ok(HttpResponse::SeeOther().insert_header((header::LOCATION, safe_return(&next))).finish());
     }
     show(&console, &request, safe_return(&next), "", None)
@@ -61,7 +61,7 @@ pub async fn form(console: web::Data<Console>, request: HttpRequest) -> Result<H
 pub async fn submit(
     console: web::Data<Console>,
     request: HttpRequest,
-    posted: Posted,
+    posted: PostedForm,
 ) -> Result<HttpResponse, Refusal> {
     if console.users.now().is_empty() {
         return Err(Refusal::NoUsers);
@@ -69,62 +69,65 @@ pub async fn submit(
     let next = safe_return(posted.text("next"));
     let typed = posted.text("name").trim();
     let password = SecretString::from(posted.text("password"));
-    match let_in(&console, &request, typed, password).await {
+    match authenticate(&console, &request, typed, password).await {
         Ok((name, device)) => {
-            if let Some(old) = Signed::of(&console, request.headers(), signed::Touch::Leave) {
+            if let Some(old) = CurrentUser::of(&console, request.headers(), current_user::Touch::Passive) {
                 console.sessions.close(old.session());
             }
             record(&console, name.clone(), AuditAction::SignedIn).await;
             let device = device.cookie(&console, &name);
             let token = console.sessions.open(name, console.clock.now());
-            let session = cookies::write(&console, cookies::SESSION, &token.to_text(), Life::Browser);
+            let session = cookies::write(&console, cookies::SESSION, &token.to_text(), CookieAge::Session);
             Ok(HttpResponse::SeeOther()
                 .append_header((header::SET_COOKIE, session))
                 .append_header((header::SET_COOKIE, device))
-                .append_header((header::SET_COOKIE, cookies::write(&console, cookies::VISIT, "", Life::Over)))
+                .append_header((
+                    header::SET_COOKIE,
+                    cookies::write(&console, cookies::VISIT, "", CookieAge::Expired),
+                ))
                 .insert_header((header::LOCATION, next))
                 .finish())
         }
-        Err(trouble) => show(&console, &request, next, typed, Some(&trouble)),
+        Err(error) => show(&console, &request, next, typed, Some(&error)),
     }
 }
 
 /// Verifies name and password, in the same time for known and unknown names. Returns the device, which is known from
 /// now on.
-async fn let_in(
+async fn authenticate(
     console: &web::Data<Console>,
     request: &HttpRequest,
     typed: &str,
     password: SecretString,
-) -> Result<(UserName, Device), Trouble> {
-    let name = UserName::parse(typed).map_err(|_| Trouble::Wrong)?;
+) -> Result<(UserName, Device), SignInError> {
+    let name = UserName::parse(typed).map_err(|_| SignInError::Wrong)?;
     let now = console.clock.now();
     let device = Device::known(console, request.headers(), &name);
     let origin = device.map_or_else(|| Origin::Address(network(request)), Origin::Device);
-    if let Err(wait) = console.slow_down.try_once(&name, origin, now) {
-        return Err(Trouble::Slow(wait));
+    if let Err(wait) = console.sign_in_limit.take_attempt(&name, origin, now) {
+        return Err(SignInError::Slow(wait));
     }
     let users = console.users.now();
     let user = users.iter().find(|user| user.name == name);
-    let Some(compared) = user.or(users.first()) else { return Err(Trouble::Wrong) };
+    let Some(compared) = user.or(users.first()) else { return Err(SignInError::Wrong) };
     match (console.passwords.check(&compared.password_hash, password, origin).await, user) {
-        (Verdict::Right, Some(user)) => {
-            console.slow_down.forget(&name, origin, now);
+        (PasswordCheck::Right, Some(user)) => {
+            console.sign_in_limit.succeed(&name, origin, now);
             Ok((user.name.clone(), device.unwrap_or_else(Device::new)))
         }
-        (Verdict::Busy, _) => {
-            console.slow_down.give_back(&name, origin, now);
-            Err(Trouble::Busy)
+        (PasswordCheck::Busy, _) => {
+            console.sign_in_limit.return_attempt(&name, origin, now);
+            Err(SignInError::Busy)
         }
-        (Verdict::Right, None) => Err(Trouble::Wrong),
-        (Verdict::Wrong, _) => {
+        (PasswordCheck::Right, None) => Err(SignInError::Wrong),
+        (PasswordCheck::Wrong, _) => {
             tracing::warn!(known = user.is_some(), "a console sign-in failed");
             if user.is_some() {
                 // Runs in the background, because waiting would reveal that the name exists.
                 let console = console.clone();
                 rt::spawn(async move { record(&console, name, AuditAction::SignInRefused).await });
             }
-            Err(Trouble::Wrong)
+            Err(SignInError::Wrong)
         }
     }
 }
@@ -145,38 +148,38 @@ fn show(
     request: &HttpRequest,
     next: String,
     name: &str,
-    trouble: Option<&Trouble>,
+    error: Option<&SignInError>,
 ) -> Result<HttpResponse, Refusal> {
-    let look = Look::of(console, request.headers(), None);
-    let words = Words::of(look.language);
-    let (status, trouble) = match trouble {
+    let preferences = Preferences::of(console, request.headers(), None);
+    let words = Words::of(preferences.language);
+    let (status, error) = match error {
         None => (StatusCode::OK, None),
-        Some(Trouble::Wrong) => (StatusCode::UNAUTHORIZED, Some(words.wrong.to_owned())),
-        Some(Trouble::Slow(wait)) => {
+        Some(SignInError::Wrong) => (StatusCode::UNAUTHORIZED, Some(words.wrong.to_owned())),
+        Some(SignInError::Slow(wait)) => {
             (StatusCode::TOO_MANY_REQUESTS, Some(words.slow.replace("{wait}", &words.wait(*wait))))
         }
-        Some(Trouble::Busy) => (StatusCode::SERVICE_UNAVAILABLE, Some(words.busy.to_owned())),
+        Some(SignInError::Busy) => (StatusCode::SERVICE_UNAVAILABLE, Some(words.busy.to_owned())),
     };
     let known = cookies::read(console, request.headers(), cookies::VISIT).and_then(Token::parse);
     let visit = known.clone().unwrap_or_else(Token::new);
     let mut response = HttpResponseBuilder::new(status);
     if known.is_none() {
-        let cookie = cookies::write(console, cookies::VISIT, &visit.to_text(), Life::Browser);
+        let cookie = cookies::write(console, cookies::VISIT, &visit.to_text(), CookieAge::Session);
         response.insert_header((header::SET_COOKIE, cookie));
     }
     let page = Page {
-        frame: Frame::new(console, request, None, look, Place::Elsewhere, words.title),
+        frame: Frame::new(console, request, None, preferences, Tab::None, words.title),
         words,
-        csrf: signed::csrf(&console.vault, &visit),
+        csrf: current_user::csrf(&console.vault, &visit),
         next,
         name: name.chars().filter(|letter| !letter.is_control()).take(UserName::MAX_BYTES).collect(),
-        trouble,
+        error,
     };
     Ok(response.content_type("text/html; charset=utf-8").body(page.render()?))
 }
 
 #[post("/sign-out")]
-pub async fn sign_out(console: web::Data<Console>, signed: Signed, _posted: Posted) -> HttpResponse {
+pub async fn sign_out(console: web::Data<Console>, signed: CurrentUser, _posted: PostedForm) -> HttpResponse {
     record(&console, signed.name.clone(), AuditAction::SignedOut).await;
     console.sessions.close(signed.session());
     signed_out(&console)
@@ -185,8 +188,8 @@ pub async fn sign_out(console: web::Data<Console>, signed: Signed, _posted: Post
 #[post("/sign-out-everywhere")]
 pub async fn sign_out_everywhere(
     console: web::Data<Console>,
-    signed: Signed,
-    _posted: Posted,
+    signed: CurrentUser,
+    _posted: PostedForm,
 ) -> HttpResponse {
     record(&console, signed.name.clone(), AuditAction::SignedOutEverywhere).await;
     console.sessions.close_all(&signed.name);
@@ -195,14 +198,17 @@ pub async fn sign_out_everywhere(
 
 /// Failing to write the audit log does not block sign-in and sign-out, so that staff can investigate a full disk.
 async fn record(console: &Console, name: UserName, action: AuditAction) {
-    if console.record_of(name, action, None).await.is_err() {
+    if console.record_by(name, action, None).await.is_err() {
         tracing::error!(action = action.as_str(), "the audit log could not be written");
     }
 }
 
 fn signed_out(console: &Console) -> HttpResponse {
     HttpResponse::SeeOther()
-        .append_header((header::SET_COOKIE, cookies::write(console, cookies::SESSION, "", Life::Over)))
+        .append_header((
+            header::SET_COOKIE,
+            cookies::write(console, cookies::SESSION, "", CookieAge::Expired),
+        ))
         .insert_header((header::LOCATION, HeaderValue::from_static("/console/sign-in")))
         .finish()
 }

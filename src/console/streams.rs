@@ -23,14 +23,14 @@ struct Open {
 }
 
 /// A permit for one stream; dropping it frees the place.
-pub struct Place {
+pub struct StreamPermit {
     open: Arc<Mutex<Open>>,
     user: UserName,
 }
 
 impl Streams {
     /// `None` if all places, or all of this user, are taken.
-    pub fn take(&self, user: &UserName) -> Option<Place> {
+    pub fn take(&self, user: &UserName) -> Option<StreamPermit> {
         let mut open = lock(&self.open);
         let of_user = open.by_user.get(user).copied().unwrap_or_default();
         if open.all >= MOST || of_user >= MOST_OF_A_USER {
@@ -38,11 +38,11 @@ impl Streams {
         }
         open.all += 1;
         open.by_user.insert(user.clone(), of_user + 1);
-        Some(Place { open: Arc::clone(&self.open), user: user.clone() })
+        Some(StreamPermit { open: Arc::clone(&self.open), user: user.clone() })
     }
 }
 
-impl Drop for Place {
+impl Drop for StreamPermit {
     fn drop(&mut self) {
         let mut open = lock(&self.open);
         open.all = open.all.saturating_sub(1);

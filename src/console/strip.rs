@@ -5,7 +5,7 @@ use askama::Template;
 
 use super::spans::ago;
 use super::words::health::Words;
-use super::{Console, Refusal, Signed, Watching};
+use super::{BackgroundUser, Console, CurrentUser, Refusal};
 use crate::health::{Alarm, Breaker, Vitals};
 use crate::language::Language;
 use crate::verification::values::Timestamp;
@@ -17,7 +17,7 @@ pub struct Strip {
     /// The worst alarm.
     alarm: Option<ShownAlarm>,
     more_alarms: usize,
-    items: Vec<Item>,
+    items: Vec<StripItem>,
 }
 
 /// An alarm in the user's language.
@@ -27,7 +27,7 @@ pub struct ShownAlarm {
     pub fix: &'static str,
 }
 
-struct Item {
+struct StripItem {
     class: &'static str,
     icon: &'static str,
     name: String,
@@ -40,52 +40,65 @@ struct Item {
 
 impl Strip {
     /// The state at the last sample.
-    pub fn now(console: &Console, signed: &Signed) -> Self {
-        Self::of(&console.monitor.vitals(), console.clock.now(), signed.look.language, Sight::of(signed))
+    pub fn now(console: &Console, signed: &CurrentUser) -> Self {
+        Self::of(
+            &console.monitor.vitals(),
+            console.clock.now(),
+            signed.preferences.language,
+            Visibility::of(signed),
+        )
     }
 
-    fn of(vitals: &Vitals, now: Timestamp, language: Language, sight: Sight) -> Self {
+    fn of(vitals: &Vitals, now: Timestamp, language: Language, visibility: Visibility) -> Self {
         let words = Words::of(language);
-        let alarms = shown(&vitals.alarms, now, language, sight);
+        let alarms = shown(&vitals.alarms, now, language, visibility);
         let more_alarms = alarms.len().saturating_sub(1);
         let alarm = alarms.into_iter().next();
-        Self { words, alarm, more_alarms, items: items(vitals, now, language, words, sight) }
+        Self { words, alarm, more_alarms, items: items(vitals, now, language, words, visibility) }
     }
 }
 
 /// The strip alone; a script replaces it periodically.
 #[get("/health")]
-pub async fn fragment(console: web::Data<Console>, watching: Watching) -> Result<HttpResponse, Refusal> {
+pub async fn fragment(
+    console: web::Data<Console>,
+    watching: BackgroundUser,
+) -> Result<HttpResponse, Refusal> {
     let strip = Strip::now(&console, &watching.0);
     Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(strip.render()?))
 }
 
 /// The part of the service's state that a user sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sight {
-    All,
+pub enum Visibility {
+    Full,
     /// For users restricted to apps: whether something is wrong, without figures that include other apps' traffic.
-    Bound,
+    AppsOnly,
 }
 
-impl Sight {
-    pub fn of(signed: &Signed) -> Self {
-        if signed.apps.is_some() { Self::Bound } else { Self::All }
+impl Visibility {
+    pub fn of(signed: &CurrentUser) -> Self {
+        if signed.apps.is_some() { Self::AppsOnly } else { Self::Full }
     }
 }
 
 /// All alarms in the user's language, the worst first.
-pub fn shown(alarms: &[Alarm], now: Timestamp, language: Language, sight: Sight) -> Vec<ShownAlarm> {
+pub fn shown(
+    alarms: &[Alarm],
+    now: Timestamp,
+    language: Language,
+    visibility: Visibility,
+) -> Vec<ShownAlarm> {
     let words = Words::of(language);
     let shown = |alarm: &Alarm| ShownAlarm {
         class: if alarm.is_severe() { "bad" } else { "waiting" },
-        text: match sight {
-            Sight::All => words.alarm(alarm, now),
-            Sight::Bound => words.bound_alarm(alarm),
+        text: match visibility {
+            Visibility::Full => words.alarm(alarm, now),
+            Visibility::AppsOnly => words.bound_alarm(alarm),
         },
-        fix: match sight {
-            Sight::All => words.fix(alarm),
-            Sight::Bound => words.bound_fix,
+        fix: match visibility {
+            Visibility::Full => words.fix(alarm),
+            Visibility::AppsOnly => words.bound_fix,
         },
     };
     alarms.iter().map(shown).collect()
@@ -96,8 +109,8 @@ fn items(
     now: Timestamp,
     language: Language,
     words: &'static Words,
-    sight: Sight,
-) -> Vec<Item> {
+    visibility: Visibility,
+) -> Vec<StripItem> {
     let mut items = Vec::new();
     for channel in &vitals.channels {
         let mut alarms =
@@ -112,10 +125,10 @@ fn items(
             Some(at) => words.webhook_ago(&ago(now.since(at), language)),
             None => words.no_webhook.to_owned(),
         };
-        if let Some(rate) = channel.error_rate.filter(|_| sight == Sight::All) {
+        if let Some(rate) = channel.error_rate.filter(|_| visibility == Visibility::Full) {
             value.push_str(&format!(", {}", words.errors(rate)));
         }
-        if channel.signatures_refused > 0 && sight == Sight::All {
+        if channel.signatures_refused > 0 && visibility == Visibility::Full {
             value.push_str(&format!(", {} {}", channel.signatures_refused, words.signatures_refused));
         }
         match channel.breaker {
@@ -123,15 +136,15 @@ fn items(
             Breaker::Open => value.push_str(&format!(", {}", words.breaker_open)),
         }
         let name = channel.name.to_string();
-        items.push(Item { class, icon, name, value, at: channel.last_webhook, is_calm: false });
+        items.push(StripItem { class, icon, name, value, at: channel.last_webhook, is_calm: false });
     }
-    if sight == Sight::Bound {
+    if visibility == Visibility::AppsOnly {
         return items;
     }
     let mut calm = |name: &str, value: String, alarming: fn(&Alarm) -> bool| {
         let is_calm = !vitals.alarms.iter().any(alarming);
         let (class, icon) = if is_calm { ("", "") } else { ("bad", "i-trouble") };
-        items.push(Item { class, icon, name: name.to_owned(), value, at: None, is_calm });
+        items.push(StripItem { class, icon, name: name.to_owned(), value, at: None, is_calm });
     };
     calm(words.queue, words.queued(vitals.live.unwrap_or(0), vitals.waiting), |_| false);
     let late = vitals.lateness_p99.map_or_else(|| words.none.to_owned(), |late| words.lateness(late));
@@ -181,7 +194,7 @@ mod tests {
     }
 
     fn rendered(vitals: &Vitals, language: Language) -> String {
-        Strip::of(vitals, at(25), language, Sight::All).render().unwrap()
+        Strip::of(vitals, at(25), language, Visibility::Full).render().unwrap()
     }
 
     #[test]
@@ -213,13 +226,15 @@ mod tests {
             [(0.0, "good"), (0.094, "good"), (0.096, "waiting"), (0.29, "waiting"), (1.0, "waiting")]
         {
             let vitals = Vitals { channels: vec![good(rate)], ..vitals(Vec::new()) };
-            let items = items(&vitals, at(0), Language::English, Words::of(Language::English), Sight::All);
+            let items =
+                items(&vitals, at(0), Language::English, Words::of(Language::English), Visibility::Full);
             assert_eq!(items[0].class, class, "{}", items[0].value);
         }
         let alarm = |share| Alarm::ErrorRate { channel: ChannelName::new("whatsapp"), share, sends: 20 };
         for (share, class) in [(0.29, "waiting"), (0.75, "bad")] {
             let vitals = Vitals { channels: vec![good(share)], ..vitals(vec![alarm(share)]) };
-            let items = items(&vitals, at(0), Language::English, Words::of(Language::English), Sight::All);
+            let items =
+                items(&vitals, at(0), Language::English, Words::of(Language::English), Visibility::Full);
             assert_eq!(items[0].class, class);
         }
     }
@@ -229,7 +244,7 @@ mod tests {
         let alarm = Alarm::ErrorRate { channel: ChannelName::new("whatsapp"), share: 0.75, sends: 4_711 };
         let vitals = vitals(vec![alarm]);
         for language in Language::ALL {
-            let strip = Strip::of(&vitals, at(25), language, Sight::Bound).render().unwrap();
+            let strip = Strip::of(&vitals, at(25), language, Visibility::AppsOnly).render().unwrap();
             assert!(strip.contains("whatsapp") && strip.contains("alarm bad"), "{strip}");
             for figure in ["4711", "75", "12 ", " 3 ", "46 GB", "1 %"] {
                 assert!(!strip.contains(figure), "{figure}: {strip}");
@@ -274,9 +289,9 @@ mod tests {
             for alarm in &alarms {
                 assert!(crate::explain::explain(alarm.code()).is_some(), "{}", alarm.code());
             }
-            for alarm in [Sight::All, Sight::Bound]
+            for alarm in [Visibility::Full, Visibility::AppsOnly]
                 .into_iter()
-                .flat_map(|sight| shown(&alarms, at(90), language, sight))
+                .flat_map(|visibility| shown(&alarms, at(90), language, visibility))
             {
                 assert!(!alarm.text.contains(['{', '}']) && alarm.text.ends_with('.'), "{}", alarm.text);
                 assert!(alarm.fix.len() > 20, "{}", alarm.text);

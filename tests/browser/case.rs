@@ -57,10 +57,10 @@ pub async fn rows_arrive_live_without_a_jump(world: Shared) {
     let loaded = browser.run("return performance.timeOrigin").await;
     // What is marked stays the very element it was, where it was.
     browser
-        .run("window.kept = document.querySelector('[data-piece=rows] tr'); kept.dataset.kept = 'yes'")
+        .run("window.kept = document.querySelector('[data-part=rows] tr'); kept.dataset.kept = 'yes'")
         .await;
     let before = sentences(&browser).await;
-    browser.until("[...document.querySelectorAll('[data-piece=rows] tr.fresh')].some((row) => row.innerText.includes('sms'))").await;
+    browser.until("[...document.querySelectorAll('[data-part=rows] tr.fresh')].some((row) => row.innerText.includes('sms'))").await;
     world.until(&id, |now| now["delivery"]["delivered_by"] == "sms").await;
     browser.until("document.querySelector('.verdict').innerText.includes('SMS')").await;
     let after = sentences(&browser).await;
@@ -68,7 +68,7 @@ pub async fn rows_arrive_live_without_a_jump(world: Shared) {
     assert_eq!(browser.run("return window.kept.isConnected && kept.dataset.kept").await, "yes");
     assert_eq!(browser.run("return performance.timeOrigin").await, loaded, "nothing was loaded again");
     assert_eq!(
-        browser.run("return document.querySelector('[data-piece=verdict]').getAttribute('aria-live')").await,
+        browser.run("return document.querySelector('[data-part=verdict]').getAttribute('aria-live')").await,
         "polite"
     );
 
@@ -129,7 +129,7 @@ pub async fn a_code_is_sent_again_and_canceled_by_staff(world: Shared) {
     browser.fill("input[name=reason]", "asks for it once more").await;
     browser.run("document.querySelector('select[name=channel]').value = 'sms'").await;
     browser.click("button[aria-describedby=resend-does]").await;
-    browser.until("document.querySelector('main > .case [role=status].note')").await;
+    browser.until("document.querySelector('main > .detail [role=status].note')").await;
     world.until(&id, |now| now["messages"].as_array().is_some_and(|all| all.len() == 3)).await;
     browser.until("document.body.innerText.includes('asks for it once more')").await;
     assert!(browser.url().await.ends_with(&id), "the note of what was done is said once");

@@ -6,7 +6,7 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, rt, web};
 use futures_util::stream::unfold;
 
-use super::super::{Action, Console, Refusal, Signed};
+use super::super::{Action, Console, CurrentUser, Refusal};
 use super::filters::{Filters, pairs};
 use super::row;
 use crate::console::words::list::Words;
@@ -39,11 +39,11 @@ const MARK: &str = "\u{feff}";
 pub async fn download(
     console: web::Data<Console>,
     request: HttpRequest,
-    signed: Signed,
+    signed: CurrentUser,
 ) -> Result<HttpResponse, Refusal> {
     signed.require(Action::ExportList)?;
     let query = pairs(request.query_string())?;
-    let filters = Filters::read(&query, &signed.look, &console.vault);
+    let filters = Filters::read(&query, &signed.preferences, &console.vault);
     if !filters.unreadable.is_empty() {
         return Err(Refusal::BadRequest);
     }
@@ -54,13 +54,13 @@ pub async fn download(
         _ => return Err(Refusal::BadRequest),
     };
     for lookup in filters.lookups() {
-        console.looked_up(&signed, lookup).await?;
+        console.record_lookup(&signed, lookup).await?;
     }
     let filter = filters.of_store(&signed);
     let first = console.store.list(filter.clone(), CHUNK, None).await?;
     let asked_for = filters.for_audit(&console.vault);
     // A short list is complete here. For a longer one, a second entry records the final number of rows.
-    let ledger = match first.next {
+    let audit = match first.next {
         None => {
             let detail = format!("{asked_for} rows={}", first.items.len());
             console.record(&signed, AuditAction::ExportedList, Some(detail)).await?;
@@ -69,7 +69,7 @@ pub async fn download(
         Some(_) => {
             let detail = format!("{asked_for} rows>={}", first.items.len());
             console.record(&signed, AuditAction::ExportedList, Some(detail)).await?;
-            Some(Ledger {
+            Some(ExportAudit {
                 console: console.clone(),
                 by: signed.name.clone(),
                 asked_for,
@@ -80,8 +80,8 @@ pub async fn download(
     };
     let mark = if asked("mark") == "yes" { MARK } else { "" };
     let head = format!("{mark}{}", line(separator, HEAD.map(str::to_owned).as_slice()));
-    let words = Words::of(signed.look.language);
-    let export = Export { filter, console, words, separator, place: Place::Head(head, first), ledger };
+    let words = Words::of(signed.preferences.language);
+    let export = CsvStream { filter, console, words, separator, place: Position::Head(head, first), audit };
     Ok(HttpResponse::Ok()
         .content_type("text/csv; charset=utf-8")
         .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"verifications.csv\""))
@@ -91,26 +91,26 @@ pub async fn download(
         })))
 }
 
-struct Export {
+struct CsvStream {
     console: web::Data<Console>,
     words: &'static Words,
     filter: store::Filter,
     separator: u8,
-    place: Place,
+    place: Position,
     /// Set if the list continues after the first chunk.
-    ledger: Option<Ledger>,
+    audit: Option<ExportAudit>,
 }
 
-enum Place {
-    Head(String, Listed),
+enum Position {
+    Head(String, ListPage),
     Rows(VerificationId),
     End,
 }
 
-type Listed = store::Page<Arc<Snapshot>, VerificationId>;
+type ListPage = store::Page<Arc<Snapshot>, VerificationId>;
 
 /// Records the number of exported rows in the audit log when dropped, also if the download is aborted.
-struct Ledger {
+struct ExportAudit {
     console: web::Data<Console>,
     by: UserName,
     asked_for: String,
@@ -118,26 +118,26 @@ struct Ledger {
     is_whole: bool,
 }
 
-impl Drop for Ledger {
+impl Drop for ExportAudit {
     fn drop(&mut self) {
         let end = if self.is_whole { "" } else { ", aborted" };
         let detail = format!("{} rows={}{end}", self.asked_for, self.rows);
         let (console, by) = (self.console.clone(), self.by.clone());
         rt::spawn(async move {
-            if console.record_of(by, AuditAction::ExportedList, Some(detail)).await.is_err() {
+            if console.record_by(by, AuditAction::ExportedList, Some(detail)).await.is_err() {
                 tracing::error!("the audit log could not be written at the end of an export");
             }
         });
     }
 }
 
-impl Export {
+impl CsvStream {
     /// An error aborts the connection, so that a partial file is not mistaken for a complete one.
     async fn next(&mut self) -> Option<Result<web::Bytes, Refusal>> {
-        match std::mem::replace(&mut self.place, Place::End) {
-            Place::End => None,
-            Place::Head(head, first) => Some(Ok(self.lines(head, &first))),
-            Place::Rows(before) => {
+        match std::mem::replace(&mut self.place, Position::End) {
+            Position::End => None,
+            Position::Head(head, first) => Some(Ok(self.lines(head, &first))),
+            Position::Rows(before) => {
                 match self.console.store.list(self.filter.clone(), CHUNK, Some(before)).await {
                     Ok(page) => Some(Ok(self.lines(String::new(), &page))),
                     Err(error) => Some(Err(error.into())),
@@ -146,14 +146,14 @@ impl Export {
         }
     }
 
-    fn lines(&mut self, mut text: String, page: &Listed) -> web::Bytes {
+    fn lines(&mut self, mut text: String, page: &ListPage) -> web::Bytes {
         page.items.iter().for_each(|snapshot| text.push_str(&self.line(snapshot)));
-        if let Some(ledger) = &mut self.ledger {
-            ledger.rows += page.items.len();
-            ledger.is_whole = page.next.is_none();
+        if let Some(audit) = &mut self.audit {
+            audit.rows += page.items.len();
+            audit.is_whole = page.next.is_none();
         }
         if let Some(next) = page.next {
-            self.place = Place::Rows(next);
+            self.place = Position::Rows(next);
         }
         web::Bytes::from(text)
     }

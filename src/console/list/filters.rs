@@ -2,11 +2,11 @@
 
 use actix_web::web;
 
-use super::super::address::{Wording, pair};
-use super::super::look::Look;
+use super::super::address::{UrlText, pair};
 use super::super::lookups::Lookup;
+use super::super::preferences::Preferences;
 use super::super::words::list::Words;
-use super::super::{Console, Refusal, Signed};
+use super::super::{Console, CurrentUser, Refusal};
 use crate::phone::digits::may_hold_a_number;
 use crate::store::{self, DeliveryState, Status};
 use crate::vault::Vault;
@@ -20,7 +20,7 @@ pub struct Filters {
     pub delivery: Option<DeliveryState>,
     pub channel: Option<ChannelName>,
     pub fallback: Option<FallbackReason>,
-    pub error: Option<Wording>,
+    pub error: Option<UrlText>,
     pub country: Option<String>,
     pub profile: Option<String>,
     pub app: Option<AppName>,
@@ -30,7 +30,7 @@ pub struct Filters {
     pub number: Option<NumberIndex>,
     /// A keyed hash of the last four digits.
     pub tail: Option<NumberTail>,
-    pub reference: Option<Wording>,
+    pub reference: Option<UrlText>,
     /// The start of the page.
     pub before: Option<VerificationId>,
     /// Names of parameters with invalid values.
@@ -48,13 +48,13 @@ pub fn pairs(query: &str) -> Result<Vec<(String, String)>, Refusal> {
 
 impl Filters {
     /// Parses the filters. Times may be RFC 3339 or local times in the user's zone, as submitted by the form.
-    pub fn read(pairs: &[(String, String)], look: &Look, vault: &Vault) -> Self {
-        let mut reader = Reader { pairs, unreadable: Vec::new() };
+    pub fn read(pairs: &[(String, String)], preferences: &Preferences, vault: &Vault) -> Self {
+        let mut reader = ParameterReader { pairs, unreadable: Vec::new() };
         let known = |name: &str| {
             name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_graphic()) && !may_hold_a_number(name)
         };
-        let worded = |text: &str| Wording::read(vault, text).filter(|wording| is_short(&wording.text));
-        let instant = |text: &str| text.parse().ok().or_else(|| look.instant(text));
+        let worded = |text: &str| UrlText::read(vault, text).filter(|wording| is_short(&wording.text));
+        let instant = |text: &str| text.parse().ok().or_else(|| preferences.instant(text));
         Self {
             status: reader.take("status", |text| Status::ALL.into_iter().find(|one| one.as_str() == text)),
             delivery: reader
@@ -80,7 +80,7 @@ impl Filters {
     }
 
     /// The filter for the store, restricted to the apps that the user sees.
-    pub fn of_store(&self, signed: &Signed) -> store::Filter {
+    pub fn of_store(&self, signed: &CurrentUser) -> store::Filter {
         let apps = match (&self.app, &signed.apps) {
             (None, visible) => visible.clone(),
             (Some(app), _) => Some(Some(app.clone()).filter(|app| signed.sees(app)).into_iter().collect()),
@@ -196,13 +196,13 @@ impl Filters {
     }
 
     /// Each active filter in words, with the URL that removes it.
-    pub fn chips(&self, look: &Look, words: &'static Words) -> Vec<Chip> {
+    pub fn chips(&self, preferences: &Preferences, words: &'static Words) -> Vec<Chip> {
         let value = |name: &str, value: String| match name {
             "status" => self.status.map_or(value, |status| words.status(status).to_owned()),
             "delivery" => self.delivery.map_or(value, |state| words.delivery(state).to_owned()),
             "fallback" => self.fallback.map_or(value, |reason| words.fallback(reason).to_owned()),
-            "since" => self.since.map_or(value, |since| look.date_time(since)),
-            "until" => self.until.map_or(value, |until| look.date_time(until)),
+            "since" => self.since.map_or(value, |since| preferences.date_time(since)),
+            "until" => self.until.map_or(value, |until| preferences.date_time(until)),
             "number" | "tail" => words.as_searched.to_owned(),
             "error" => self.error.as_ref().map_or(value, |error| super::row::shown(&error.text, 40)),
             "ref" => self.reference.as_ref().map_or(value, |text| super::row::shown(&text.text, 40)),
@@ -217,11 +217,11 @@ impl Filters {
         filters.map(chip).collect()
     }
 
-    pub fn form(&self, console: &Console, signed: &Signed, words: &'static Words) -> Form {
-        let look = &signed.look;
-        let named = |values: Vec<String>, chosen: Option<&str>| -> Vec<Choice> {
+    pub fn form(&self, console: &Console, signed: &CurrentUser, words: &'static Words) -> FilterForm {
+        let preferences = &signed.preferences;
+        let named = |values: Vec<String>, chosen: Option<&str>| -> Vec<FormChoice> {
             let choice =
-                |value: String| Choice { label: value.clone(), is_chosen: chosen == Some(&value), value };
+                |value: String| FormChoice { label: value.clone(), is_chosen: chosen == Some(&value), value };
             values.into_iter().map(choice).collect()
         };
         let ago = |hours: u64| {
@@ -232,18 +232,18 @@ impl Filters {
         };
         let apps = console.apps.now();
         let visible = apps.iter().filter(|app| signed.sees(app));
-        Form {
-            statuses: Status::ALL.map(|status| Choice {
+        FilterForm {
+            statuses: Status::ALL.map(|status| FormChoice {
                 value: status.as_str().to_owned(),
                 label: words.status(status).to_owned(),
                 is_chosen: self.status == Some(status),
             }),
-            deliveries: DeliveryState::ALL.map(|state| Choice {
+            deliveries: DeliveryState::ALL.map(|state| FormChoice {
                 value: state.as_str().to_owned(),
                 label: words.delivery(state).to_owned(),
                 is_chosen: self.delivery == Some(state),
             }),
-            fallbacks: FallbackReason::ALL.map(|reason| Choice {
+            fallbacks: FallbackReason::ALL.map(|reason| FormChoice {
                 value: reason.as_str().to_owned(),
                 label: words.fallback(reason).to_owned(),
                 is_chosen: self.fallback == Some(reason),
@@ -256,8 +256,8 @@ impl Filters {
             apps: named(visible.map(ToString::to_string).collect(), self.app.as_ref().map(AppName::as_str)),
             error: self.error.as_ref().map(|error| error.text.clone()).unwrap_or_default(),
             country: self.country.clone().unwrap_or_default(),
-            since: self.since.map(|since| look.input(since)).unwrap_or_default(),
-            until: self.until.map(|until| look.input(until)).unwrap_or_default(),
+            since: self.since.map(|since| preferences.input(since)).unwrap_or_default(),
+            until: self.until.map(|until| preferences.input(until)).unwrap_or_default(),
             kept: self.pairs().filter(|(name, _)| ["number", "tail", "ref"].contains(name)).collect(),
             last_hour: ago(1),
             last_day: ago(24),
@@ -274,13 +274,13 @@ pub struct Chip {
 }
 
 /// The content of the filter form.
-pub struct Form {
-    pub statuses: [Choice; 5],
-    pub deliveries: [Choice; 8],
-    pub fallbacks: [Choice; 5],
-    pub channels: Vec<Choice>,
-    pub profiles: Vec<Choice>,
-    pub apps: Vec<Choice>,
+pub struct FilterForm {
+    pub statuses: [FormChoice; 5],
+    pub deliveries: [FormChoice; 8],
+    pub fallbacks: [FormChoice; 5],
+    pub channels: Vec<FormChoice>,
+    pub profiles: Vec<FormChoice>,
+    pub apps: Vec<FormChoice>,
     pub error: String,
     pub country: String,
     pub since: String,
@@ -292,18 +292,18 @@ pub struct Form {
     pub last_week: String,
 }
 
-pub struct Choice {
+pub struct FormChoice {
     pub value: String,
     pub label: String,
     pub is_chosen: bool,
 }
 
-struct Reader<'a> {
+struct ParameterReader<'a> {
     pairs: &'a [(String, String)],
     unreadable: Vec<&'static str>,
 }
 
-impl Reader<'_> {
+impl ParameterReader<'_> {
     /// Takes a parameter. Empty ones are ignored; invalid or repeated ones are reported as unreadable.
     fn take<T>(&mut self, name: &'static str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let mut values = self.pairs.iter().filter(|(found, value)| found == name && !value.trim().is_empty());
@@ -352,13 +352,13 @@ pub fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::look::Look;
+    use crate::console::preferences::Preferences;
     use crate::verification::state::Ending;
     use crate::verification::values::Bucket;
 
     fn read(query: &str) -> (Filters, bool) {
         let pairs = pairs(query).unwrap();
-        let filters = Filters::read(&pairs, &Look::plain(), &Vault::new(&[7; 32]));
+        let filters = Filters::read(&pairs, &Preferences::plain(), &Vault::new(&[7; 32]));
         let is_canonical = filters.is_canonical(&pairs);
         (filters, is_canonical)
     }

@@ -9,20 +9,20 @@ use futures_util::stream::unfold;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::super::streams::Place;
+use super::super::streams::StreamPermit;
 use super::super::words::list::Words;
-use super::super::{Console, Refusal, Signed, Watching};
+use super::super::{BackgroundUser, Console, CurrentUser, Refusal};
 use super::filters::{Filters, pairs};
 use crate::http::Lifecycle;
 use crate::store;
 use crate::verification::values::VerificationId;
 
 /// The polling interval. Without news, a comment keeps the connection alive.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// The maximum that is counted; beyond it the page needs a reload.
 const MOST_NEW: usize = 50;
 /// The maximum number of polls; then the browser reconnects, which checks the session again.
-const LONGEST: u32 = 30 * 60 / 2;
+const MAX_POLLS: u32 = 30 * 60 / 2;
 
 /// The URL of the stream.
 pub fn url(filters: &Filters, newest: Option<VerificationId>) -> String {
@@ -36,28 +36,28 @@ pub fn url(filters: &Filters, newest: Option<VerificationId>) -> String {
 pub async fn follow(
     console: web::Data<Console>,
     request: HttpRequest,
-    watching: Watching,
+    watching: BackgroundUser,
 ) -> Result<HttpResponse, Refusal> {
     let signed = watching.0;
     let query = pairs(request.query_string())?;
-    let filters = Filters::read(&query, &signed.look, &console.vault);
+    let filters = Filters::read(&query, &signed.preferences, &console.vault);
     let after = query.iter().find(|(name, _)| name == "after").and_then(|(_, value)| value.parse().ok());
     for lookup in filters.lookups() {
-        console.looked_up(&signed, lookup).await?;
+        console.record_lookup(&signed, lookup).await?;
     }
     let place = console.streams.take(&signed.name).ok_or(Refusal::Busy(Duration::from_secs(30)))?;
-    let mut ticks = interval(LOOK_EVERY);
+    let mut ticks = interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let follower = Follower {
+    let stream = NewCountStream {
         filter: filters.of_store(&signed),
         lifecycle: console.lifecycle.clone(),
-        words: Words::of(signed.look.language),
+        words: Words::of(signed.preferences.language),
         console,
         signed,
         after,
-        told: 0,
+        sent: 0,
         ticks,
-        looks_left: LONGEST,
+        polls_left: MAX_POLLS,
         _place: place,
     };
     Ok(HttpResponse::Ok()
@@ -65,44 +65,44 @@ pub async fn follow(
         .insert_header((header::CACHE_CONTROL, "no-store"))
         // Keeps nginx from buffering the events.
         .insert_header(("X-Accel-Buffering", "no"))
-        .streaming(unfold(follower, |mut follower| async move {
-            let text = follower.next().await?;
-            Some((Ok::<_, Infallible>(web::Bytes::from(text)), follower))
+        .streaming(unfold(stream, |mut stream| async move {
+            let text = stream.next().await?;
+            Some((Ok::<_, Infallible>(web::Bytes::from(text)), stream))
         })))
 }
 
-struct Follower {
+struct NewCountStream {
     console: web::Data<Console>,
-    signed: Signed,
+    signed: CurrentUser,
     words: &'static Words,
     filter: store::Filter,
     lifecycle: watch::Receiver<Lifecycle>,
     /// The newest verification on the page.
     after: Option<VerificationId>,
-    told: usize,
+    sent: usize,
     ticks: Interval,
-    looks_left: u32,
-    _place: Place,
+    polls_left: u32,
+    _place: StreamPermit,
 }
 
-impl Follower {
+impl NewCountStream {
     /// `None` ends the stream; when the browser reconnects, the response tells why.
     async fn next(&mut self) -> Option<String> {
         tokio::select! {
             _ = self.ticks.tick() => {}
             _ = self.lifecycle.wait_for(|phase| *phase == Lifecycle::Draining) => return None,
         }
-        self.looks_left = self.looks_left.checked_sub(1)?;
+        self.polls_left = self.polls_left.checked_sub(1)?;
         if !self.signed.is_still_signed_in(&self.console) {
             return None;
         }
         let page = self.console.store.list(self.filter.clone(), MOST_NEW, None).await.ok()?;
         let is_new = |id: VerificationId| self.after.is_none_or(|after| id > after);
         let count = page.items.iter().filter(|snapshot| is_new(snapshot.verification.id())).count();
-        if count == self.told {
+        if count == self.sent {
             return Some(": still here\n\n".to_owned());
         }
-        self.told = count;
+        self.sent = count;
         Some(format!("event: new\ndata: {}\n\n", self.words.count_new(count, MOST_NEW)))
     }
 }

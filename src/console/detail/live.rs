@@ -10,11 +10,11 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::Case;
-use super::pieces::{Known, Pieces};
+use super::Detail;
+use super::parts::{ClientState, Parts};
 use crate::console::lookups::Lookup;
-use crate::console::streams::Place;
-use crate::console::{Console, Refusal, Watching};
+use crate::console::streams::StreamPermit;
+use crate::console::{BackgroundUser, Console, Refusal};
 use crate::http::Lifecycle;
 use crate::verification::values::VerificationId;
 
@@ -29,24 +29,24 @@ pub async fn events(
     console: web::Data<Console>,
     request: HttpRequest,
     id: web::Path<String>,
-    watching: Watching,
+    watching: BackgroundUser,
 ) -> Result<HttpResponse, Refusal> {
-    let case = Case::load(&console, &watching.0, &id).await?;
-    let id = case.snapshot.verification.id();
-    console.looked_up(&watching.0, Lookup::Verification(id)).await?;
+    let detail = Detail::load(&console, &watching.0, &id).await?;
+    let id = detail.snapshot.verification.id();
+    console.record_lookup(&watching.0, Lookup::Verification(id)).await?;
     let place = console.streams.take(&watching.0.name).ok_or(Refusal::Busy(BEAT))?;
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     beat.reset();
     let known = known(&request)?;
-    let follower = Follower {
+    let stream = LiveStream {
         versions: console.store.watch(id),
         lifecycle: console.lifecycle.clone(),
         console,
         watching,
         id,
         known,
-        sent: Sent::default(),
+        sent: SentParts::default(),
         beat,
         beats_left: BEATS,
         _place: place,
@@ -56,9 +56,9 @@ pub async fn events(
         .insert_header((header::CACHE_CONTROL, "no-store"))
         // Keeps nginx from buffering the events.
         .insert_header(("X-Accel-Buffering", "no"))
-        .streaming(unfold(Some(follower), |follower| async move {
-            let (text, follower) = follower?.next().await;
-            Some((Ok::<_, Infallible>(web::Bytes::from(text)), follower))
+        .streaming(unfold(Some(stream), |stream| async move {
+            let (text, stream) = stream?.next().await;
+            Some((Ok::<_, Infallible>(web::Bytes::from(text)), stream))
         })))
 }
 
@@ -69,23 +69,23 @@ fn known(request: &HttpRequest) -> Result<u32, Refusal> {
     last.or(since).unwrap_or("0").parse().map_err(|_| Refusal::BadRequest)
 }
 
-struct Follower {
+struct LiveStream {
     console: web::Data<Console>,
-    watching: Watching,
+    watching: BackgroundUser,
     id: VerificationId,
     versions: watch::Receiver<u32>,
     lifecycle: watch::Receiver<Lifecycle>,
     known: u32,
-    sent: Sent,
+    sent: SentParts,
     beat: Interval,
     beats_left: u32,
     /// The permit for an open stream.
-    _place: Place,
+    _place: StreamPermit,
 }
 
 /// The parts that change with time, as last sent.
 #[derive(Default, PartialEq, Eq)]
-struct Sent {
+struct SentParts {
     verdict: String,
     bar: String,
 }
@@ -100,8 +100,8 @@ struct Update<'a> {
     actions: &'a str,
 }
 
-impl Follower {
-    /// The next part of the stream. Without a follower it is the last.
+impl LiveStream {
+    /// The next part of the stream. Without a stream it is the last.
     async fn next(mut self) -> (String, Option<Self>) {
         loop {
             match self.update().await {
@@ -132,13 +132,13 @@ impl Follower {
     async fn update(&mut self) -> Result<Option<String>, Refusal> {
         let snapshot = self.console.store.read(self.id).await?.ok_or(Refusal::NotFound)?;
         let version = snapshot.verification.version;
-        if version == self.known && !snapshot.verification.is_pending() && self.sent != Sent::default() {
+        if version == self.known && !snapshot.verification.is_pending() && self.sent != SentParts::default() {
             return Ok(None);
         }
-        let case = Case::of(&self.console, snapshot).await?;
-        let known = Known { rows: self.known, reason: "" };
-        let pieces = Pieces::of(&self.console, &self.watching.0, &case, known)?;
-        let sent = Sent { verdict: pieces.verdict, bar: pieces.bar };
+        let detail = Detail::of(&self.console, snapshot).await?;
+        let known = ClientState { rows: self.known, reason: "" };
+        let parts = Parts::of(&self.console, &self.watching.0, &detail, known)?;
+        let sent = SentParts { verdict: parts.verdict, bar: parts.bar };
         if version == self.known && sent == self.sent {
             return Ok(None);
         }
@@ -146,9 +146,9 @@ impl Follower {
         let update = Update {
             verdict: &self.sent.verdict,
             bar: &self.sent.bar,
-            rows: &pieces.rows,
-            facts: &pieces.facts,
-            actions: &pieces.actions,
+            rows: &parts.rows,
+            facts: &parts.facts,
+            actions: &parts.actions,
         };
         // Strings always serialize.
         let data = serde_json::to_string(&update).unwrap_or_default();

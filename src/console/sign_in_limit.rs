@@ -20,7 +20,7 @@ struct Rule {
 }
 
 /// Per name and address, and per known device: more typos than anyone makes.
-const ONE: Rule = Rule { free: 5, first: Duration::from_secs(5), longest: Duration::from_secs(15 * 60) };
+const PAIR: Rule = Rule { free: 5, first: Duration::from_secs(5), longest: Duration::from_secs(15 * 60) };
 /// Per address over all names: an office makes more typos. The delay stays short, because it affects everyone there.
 const ADDRESS: Rule = Rule { free: 40, first: Duration::from_secs(1), longest: Duration::from_secs(60) };
 /// Per name over all addresses where it is unknown: limits guessing from many addresses.
@@ -55,63 +55,64 @@ impl Network {
 }
 
 #[derive(Default)]
-pub struct SlowDown {
+pub struct SignInLimit {
     tables: Mutex<Tables>,
 }
 
 #[derive(Default)]
 struct Tables {
-    known: HashMap<UserName, Tries>,
-    unknown: HashMap<UserName, Tries>,
-    pairs: HashMap<(UserName, Network), Tries>,
-    addresses: HashMap<Network, Tries>,
-    devices: HashMap<Device, Tries>,
+    known: HashMap<UserName, Attempts>,
+    unknown: HashMap<UserName, Attempts>,
+    pairs: HashMap<(UserName, Network), Attempts>,
+    addresses: HashMap<Network, Attempts>,
+    devices: HashMap<Device, Attempts>,
 }
 
 #[derive(Clone, Copy, Default)]
-struct Tries {
+struct Attempts {
     count: u32,
     last: Timestamp,
     not_before: Timestamp,
 }
 
-impl SlowDown {
+impl SignInLimit {
     pub fn new(users: impl Iterator<Item = UserName>) -> Self {
-        let known = users.map(|name| (name, Tries::default())).collect();
+        let known = users.map(|name| (name, Attempts::default())).collect();
         Self { tables: Mutex::new(Tables { known, ..Tables::default() }) }
     }
 
     /// Adds configured users to the known names.
-    pub fn know(&self, users: impl Iterator<Item = UserName>) {
+    pub fn add_users(&self, users: impl Iterator<Item = UserName>) {
         let mut tables = self.tables();
         for name in users {
-            let tries = tables.unknown.remove(&name).unwrap_or_default();
-            tables.known.entry(name).or_insert(tries);
+            let attempts = tables.unknown.remove(&name).unwrap_or_default();
+            tables.known.entry(name).or_insert(attempts);
         }
     }
 
     /// Counts an attempt before the password is checked, so that concurrent attempts gain nothing. Fails with the
     /// remaining delay, without counting the attempt.
-    pub fn try_once(&self, name: &UserName, origin: Origin, now: Timestamp) -> Result<(), Duration> {
+    pub fn take_attempt(&self, name: &UserName, origin: Origin, now: Timestamp) -> Result<(), Duration> {
         let mut tables = self.tables();
         let mut counted = tables.counted(name, origin, now);
-        let wait = counted.iter().map(|(tries, _)| tries.not_before.since(now)).max().unwrap_or_default();
+        let wait =
+            counted.iter().map(|(attempts, _)| attempts.not_before.since(now)).max().unwrap_or_default();
         if !wait.is_zero() {
             return Err(wait);
         }
-        counted.iter_mut().for_each(|(tries, rule)| tries.count_one(rule, now));
+        counted.iter_mut().for_each(|(attempts, rule)| attempts.add(rule, now));
         Ok(())
     }
 
     /// Returns an attempt whose password was not checked.
-    pub fn give_back(&self, name: &UserName, origin: Origin, now: Timestamp) {
+    pub fn return_attempt(&self, name: &UserName, origin: Origin, now: Timestamp) {
         let mut tables = self.tables();
-        tables.counted(name, origin, now).into_iter().for_each(|(tries, rule)| tries.give_one_back(rule));
+        tables.counted(name, origin, now).into_iter().for_each(|(attempts, rule)| attempts.subtract(rule));
     }
 
     /// Handles a correct password: resets the count of its origin, and returns the attempt to the other counts.
-    pub fn forget(&self, name: &UserName, origin: Origin, now: Timestamp) {
-        self.give_back(name, origin, now);
+    pub fn succeed(&self, name: &UserName, origin: Origin, now: Timestamp) {
+        self.return_attempt(name, origin, now);
         let mut tables = self.tables();
         match origin {
             Origin::Device(device) => drop(tables.devices.remove(&device)),
@@ -131,14 +132,14 @@ impl Tables {
         name: &UserName,
         origin: Origin,
         now: Timestamp,
-    ) -> Vec<(&mut Tries, &'static Rule)> {
+    ) -> Vec<(&mut Attempts, &'static Rule)> {
         match origin {
-            Origin::Device(device) => vec![(entry(&mut self.devices, device, now), &ONE)],
+            Origin::Device(device) => vec![(entry(&mut self.devices, device, now), &PAIR)],
             Origin::Address(network) => vec![
-                (entry(&mut self.pairs, (name.clone(), network), now), &ONE),
+                (entry(&mut self.pairs, (name.clone(), network), now), &PAIR),
                 (entry(&mut self.addresses, network, now), &ADDRESS),
                 match self.known.get_mut(name) {
-                    Some(tries) => (tries, &NAME),
+                    Some(attempts) => (attempts, &NAME),
                     None => (entry(&mut self.unknown, name.clone(), now), &NAME),
                 },
             ],
@@ -147,10 +148,10 @@ impl Tables {
 }
 
 /// The count of `key`. A full table evicts entries without a delay, then the oldest.
-fn entry<K: Eq + Hash + Clone>(table: &mut HashMap<K, Tries>, key: K, now: Timestamp) -> &mut Tries {
+fn entry<K: Eq + Hash + Clone>(table: &mut HashMap<K, Attempts>, key: K, now: Timestamp) -> &mut Attempts {
     if table.len() >= MOST && !table.contains_key(&key) {
-        table.retain(|_, tries| now < tries.not_before);
-        let oldest = table.iter().min_by_key(|(_, tries)| tries.last).map(|(key, _)| key.clone());
+        table.retain(|_, attempts| now < attempts.not_before);
+        let oldest = table.iter().min_by_key(|(_, attempts)| attempts.last).map(|(key, _)| key.clone());
         if let Some(oldest) = oldest.filter(|_| table.len() >= MOST) {
             table.remove(&oldest);
         }
@@ -158,8 +159,8 @@ fn entry<K: Eq + Hash + Clone>(table: &mut HashMap<K, Tries>, key: K, now: Times
     table.entry(key).or_default()
 }
 
-impl Tries {
-    fn count_one(&mut self, rule: &Rule, now: Timestamp) {
+impl Attempts {
+    fn add(&mut self, rule: &Rule, now: Timestamp) {
         if now.since(self.last) >= FORGOTTEN_AFTER {
             self.count = 0;
         }
@@ -168,7 +169,7 @@ impl Tries {
         self.not_before = rule.next_after(self.count, now);
     }
 
-    fn give_one_back(&mut self, rule: &Rule) {
+    fn subtract(&mut self, rule: &Rule) {
         self.count = self.count.saturating_sub(1);
         self.not_before = rule.next_after(self.count, self.last);
     }
@@ -204,125 +205,139 @@ mod tests {
 
     #[test]
     fn five_wrong_passwords_slow_that_name_and_no_other() {
-        let slow_down = SlowDown::new([name("ada"), name("bob")].into_iter());
+        let sign_in_limit = SignInLimit::new([name("ada"), name("bob")].into_iter());
         let here = at("192.0.2.1");
         for who in ["ada", "nobody"] {
             for _ in 0..5 {
-                assert_eq!(slow_down.try_once(&name(who), here, START), Ok(()));
+                assert_eq!(sign_in_limit.take_attempt(&name(who), here, START), Ok(()));
             }
-            assert_eq!(slow_down.try_once(&name(who), here, START), Err(Duration::from_secs(5)), "{who}");
+            assert_eq!(
+                sign_in_limit.take_attempt(&name(who), here, START),
+                Err(Duration::from_secs(5)),
+                "{who}"
+            );
             let later = START + Duration::from_secs(5);
-            assert_eq!(slow_down.try_once(&name(who), here, later), Ok(()));
-            assert_eq!(slow_down.try_once(&name(who), here, later), Err(Duration::from_secs(10)), "{who}");
+            assert_eq!(sign_in_limit.take_attempt(&name(who), here, later), Ok(()));
+            assert_eq!(
+                sign_in_limit.take_attempt(&name(who), here, later),
+                Err(Duration::from_secs(10)),
+                "{who}"
+            );
         }
-        assert_eq!(slow_down.try_once(&name("bob"), here, START), Ok(()));
+        assert_eq!(sign_in_limit.take_attempt(&name("bob"), here, START), Ok(()));
     }
 
     #[test]
     fn who_tries_a_name_elsewhere_does_not_keep_its_owner_out() {
-        let slow_down = SlowDown::new([name("ada")].into_iter());
+        let sign_in_limit = SignInLimit::new([name("ada")].into_iter());
         for _ in 0..5 {
-            assert_eq!(slow_down.try_once(&name("ada"), at("192.0.2.1"), START), Ok(()));
+            assert_eq!(sign_in_limit.take_attempt(&name("ada"), at("192.0.2.1"), START), Ok(()));
         }
-        assert!(slow_down.try_once(&name("ada"), at("192.0.2.1"), START).is_err());
-        assert_eq!(slow_down.try_once(&name("ada"), at("192.0.2.2"), START), Ok(()), "another address");
+        assert!(sign_in_limit.take_attempt(&name("ada"), at("192.0.2.1"), START).is_err());
+        assert_eq!(
+            sign_in_limit.take_attempt(&name("ada"), at("192.0.2.2"), START),
+            Ok(()),
+            "another address"
+        );
         let device = Origin::Device(Device::new());
-        assert_eq!(slow_down.try_once(&name("ada"), device, START), Ok(()), "a known device");
+        assert_eq!(sign_in_limit.take_attempt(&name("ada"), device, START), Ok(()), "a known device");
         let subscriber = ["2001:db8:1:2::1", "2001:db8:1:2:ffff::9"].map(at);
         assert_eq!(subscriber[0], subscriber[1], "the addresses of one subscriber are one");
     }
 
     #[test]
     fn a_known_device_has_its_own_budget_whatever_the_whole_world_tries() {
-        let slow_down = SlowDown::new([name("ada")].into_iter());
+        let sign_in_limit = SignInLimit::new([name("ada")].into_iter());
         let device = Origin::Device(Device::new());
         let mut refused = 0;
         for n in 0..500 {
             let address = format!("10.0.{}.{}", n / 250, n % 250);
-            refused += usize::from(slow_down.try_once(&name("ada"), at(&address), START).is_err());
+            refused += usize::from(sign_in_limit.take_attempt(&name("ada"), at(&address), START).is_err());
         }
         assert!(refused >= 500 - 41, "guessing from many addresses slows down too: {refused}");
         for _ in 0..5 {
-            assert_eq!(slow_down.try_once(&name("ada"), device, START), Ok(()));
+            assert_eq!(sign_in_limit.take_attempt(&name("ada"), device, START), Ok(()));
         }
         assert!(
-            slow_down.try_once(&name("ada"), device, START).is_err(),
+            sign_in_limit.take_attempt(&name("ada"), device, START).is_err(),
             "a stolen device guesses no better"
         );
         let another = Origin::Device(Device::new());
-        assert_eq!(slow_down.try_once(&name("ada"), another, START), Ok(()));
+        assert_eq!(sign_in_limit.take_attempt(&name("ada"), another, START), Ok(()));
     }
 
     #[test]
     fn an_address_that_tries_many_names_slows_down() {
-        let slow_down = SlowDown::new([name("ada")].into_iter());
+        let sign_in_limit = SignInLimit::new([name("ada")].into_iter());
         let here = at("192.0.2.1");
-        let tried =
-            (0..100).filter(|n| slow_down.try_once(&name(&format!("n{n}")), here, START).is_ok()).count();
+        let tried = (0..100)
+            .filter(|n| sign_in_limit.take_attempt(&name(&format!("n{n}")), here, START).is_ok())
+            .count();
         assert_eq!(tried, 40);
-        assert_eq!(slow_down.try_once(&name("ada"), at("192.0.2.2"), START), Ok(()));
+        assert_eq!(sign_in_limit.take_attempt(&name("ada"), at("192.0.2.2"), START), Ok(()));
     }
 
     #[test]
     fn the_wait_grows_to_a_quarter_of_an_hour_and_is_forgotten_in_the_end() {
         assert_eq!(
-            [4, 5, 6, 7, 12, 13, 40, u32::MAX].map(|count| ONE.wait_after(count).as_secs()),
+            [4, 5, 6, 7, 12, 13, 40, u32::MAX].map(|count| PAIR.wait_after(count).as_secs()),
             [0, 5, 10, 20, 640, 900, 900, 900]
         );
         assert_eq!(
             [39, 40, 45, 46, u32::MAX].map(|count| NAME.wait_after(count).as_secs()),
             [0, 1, 32, 60, 60]
         );
-        let slow_down = SlowDown::new([name("ada")].into_iter());
+        let sign_in_limit = SignInLimit::new([name("ada")].into_iter());
         for _ in 0..5 {
-            assert_eq!(slow_down.try_once(&name("ada"), at("192.0.2.1"), START), Ok(()));
+            assert_eq!(sign_in_limit.take_attempt(&name("ada"), at("192.0.2.1"), START), Ok(()));
         }
         let hour_later = START + FORGOTTEN_AFTER;
         for _ in 0..5 {
-            assert_eq!(slow_down.try_once(&name("ada"), at("192.0.2.1"), hour_later), Ok(()));
+            assert_eq!(sign_in_limit.take_attempt(&name("ada"), at("192.0.2.1"), hour_later), Ok(()));
         }
     }
 
     #[test]
     fn the_right_password_begins_again() {
-        let slow_down = SlowDown::new([name("ada")].into_iter());
+        let sign_in_limit = SignInLimit::new([name("ada")].into_iter());
         for origin in [at("192.0.2.1"), Origin::Device(Device::new())] {
             for _ in 0..100 {
-                assert_eq!(slow_down.try_once(&name("ada"), origin, START), Ok(()));
-                slow_down.forget(&name("ada"), origin, START);
+                assert_eq!(sign_in_limit.take_attempt(&name("ada"), origin, START), Ok(()));
+                sign_in_limit.succeed(&name("ada"), origin, START);
             }
         }
     }
 
     #[test]
     fn a_try_whose_password_was_not_looked_at_does_not_count() {
-        let slow_down = SlowDown::new([name("ada")].into_iter());
+        let sign_in_limit = SignInLimit::new([name("ada")].into_iter());
         for who in ["ada", "nobody"] {
             for _ in 0..20 {
-                assert_eq!(slow_down.try_once(&name(who), at("192.0.2.1"), START), Ok(()));
-                slow_down.give_back(&name(who), at("192.0.2.1"), START);
+                assert_eq!(sign_in_limit.take_attempt(&name(who), at("192.0.2.1"), START), Ok(()));
+                sign_in_limit.return_attempt(&name(who), at("192.0.2.1"), START);
             }
         }
     }
 
     #[test]
     fn invented_names_fill_no_memory_and_push_out_no_user() {
-        let slow_down = SlowDown::new([name("ada")].into_iter());
+        let sign_in_limit = SignInLimit::new([name("ada")].into_iter());
         // Each from a different address, like a botnet.
         let address = |n: usize| at(&format!("2001:db8:{:x}:{:x}::1", n >> 8, n & 0xff));
         for n in 0..41 {
-            let tried = slow_down.try_once(&name("ada"), address(n), START);
+            let tried = sign_in_limit.take_attempt(&name("ada"), address(n), START);
             assert_eq!(tried.is_ok(), n < 40);
         }
         for number in 0..MOST + 50 {
-            let tried = slow_down.try_once(&name(&format!("n{number}")), address(1_000 + number), START);
+            let tried =
+                sign_in_limit.take_attempt(&name(&format!("n{number}")), address(1_000 + number), START);
             assert_eq!(tried, Ok(()));
         }
-        let tables = slow_down.tables();
+        let tables = sign_in_limit.tables();
         for len in [tables.unknown.len(), tables.pairs.len(), tables.addresses.len()] {
             assert!(len <= MOST, "{len}");
         }
         drop(tables);
-        assert!(slow_down.try_once(&name("ada"), address(9_999), START).is_err());
+        assert!(sign_in_limit.take_attempt(&name("ada"), address(9_999), START).is_err());
     }
 }

@@ -2,15 +2,15 @@
 
 use askama::Template;
 
-use super::Case;
+use super::Detail;
 use super::bar::{self, Segment};
-use super::rows::{self, Row};
+use super::rows::{self, TimelineRow};
 use crate::console::list::reference;
-use crate::console::look::Look;
 use crate::console::plain::plain;
+use crate::console::preferences::Preferences;
 use crate::console::spans::span;
 use crate::console::words::case::Words;
-use crate::console::{Action, Console, Refusal, Signed};
+use crate::console::{Action, Console, CurrentUser, Refusal};
 use crate::timeline::{self, Mood, Verdict, hops, lines};
 use crate::verification::values::{ChannelName, Timestamp, VerificationId};
 use crate::verification::{Event, Fact};
@@ -19,7 +19,7 @@ use crate::verification::{Event, Fact};
 const LONGEST_REFERENCE: usize = 128;
 
 /// Each part as HTML.
-pub struct Pieces {
+pub struct Parts {
     pub verdict: String,
     pub bar: String,
     /// Only the rows that the page lacks.
@@ -30,30 +30,35 @@ pub struct Pieces {
 
 /// The state of the page in the browser.
 #[derive(Clone, Copy)]
-pub struct Known<'a> {
+pub struct ClientState<'a> {
     pub rows: u32,
     /// The content of the reason field.
     pub reason: &'a str,
 }
 
-impl Pieces {
-    pub fn of(console: &Console, signed: &Signed, case: &Case, known: Known<'_>) -> Result<Self, Refusal> {
-        let look = &signed.look;
-        let words = Words::of(look.language);
+impl Parts {
+    pub fn of(
+        console: &Console,
+        signed: &CurrentUser,
+        detail: &Detail,
+        known: ClientState<'_>,
+    ) -> Result<Self, Refusal> {
+        let preferences = &signed.preferences;
+        let words = Words::of(preferences.language);
         let now = console.clock.now();
         Ok(Self {
-            verdict: verdict(case, now, look, words)?,
-            bar: bar(case, now, look, words)?,
-            rows: TimelineRows { words, rows: table(console, signed, case, words, known.rows) }.render()?,
-            facts: facts(console, case, look, words)?,
-            actions: actions(signed, case, known.reason, words)?,
+            verdict: verdict(detail, now, preferences, words)?,
+            bar: bar(detail, now, preferences, words)?,
+            rows: RowsPart { words, rows: table(console, signed, detail, words, known.rows) }.render()?,
+            facts: facts(console, detail, preferences, words)?,
+            actions: actions(signed, detail, known.reason, words)?,
         })
     }
 }
 
 #[derive(Template)]
-#[template(path = "case_verdict.html")]
-struct VerdictPiece {
+#[template(path = "detail_verdict.html")]
+struct VerdictPart {
     words: &'static Words,
     icon: &'static str,
     class: &'static str,
@@ -61,9 +66,14 @@ struct VerdictPiece {
     verdict: Verdict,
 }
 
-fn verdict(case: &Case, now: Timestamp, look: &Look, words: &'static Words) -> Result<String, Refusal> {
-    let clock = |at| look.clock(at);
-    let verdict = timeline::verdict(&case.snapshot, &case.events, now, look.language, &clock);
+fn verdict(
+    detail: &Detail,
+    now: Timestamp,
+    preferences: &Preferences,
+    words: &'static Words,
+) -> Result<String, Refusal> {
+    let clock = |at| preferences.clock(at);
+    let verdict = timeline::verdict(&detail.snapshot, &detail.events, now, preferences.language, &clock);
     // The sentence may contain a provider's text.
     let verdict = Verdict { sentence: plain(&verdict.sentence), ..verdict };
     let (icon, class) = match verdict.mood {
@@ -72,71 +82,82 @@ fn verdict(case: &Case, now: Timestamp, look: &Look, words: &'static Words) -> R
         Mood::Trouble => ("i-trouble", "bad"),
         Mood::Over => ("i-over", "over"),
     };
-    Ok(VerdictPiece { words, icon, class, mood: words.mood(verdict.mood), verdict }.render()?)
+    Ok(VerdictPart { words, icon, class, mood: words.mood(verdict.mood), verdict }.render()?)
 }
 
 #[derive(Template)]
-#[template(path = "case_bar.html")]
-struct BarPiece<'a> {
+#[template(path = "detail_bar.html")]
+struct BarPart<'a> {
     words: &'static Words,
-    look: &'a Look,
+    preferences: &'a Preferences,
     segments: Vec<Segment>,
     total: String,
 }
 
-fn bar(case: &Case, now: Timestamp, look: &Look, words: &'static Words) -> Result<String, Refusal> {
-    let hops = hops(&case.snapshot, &case.events);
-    let total = span(bar::total(&hops, now), look.language);
-    let segments = bar::segments(&hops, now, look.language);
-    Ok(BarPiece { words, look, segments, total }.render()?)
+fn bar(
+    detail: &Detail,
+    now: Timestamp,
+    preferences: &Preferences,
+    words: &'static Words,
+) -> Result<String, Refusal> {
+    let hops = hops(&detail.snapshot, &detail.events);
+    let total = span(bar::total(&hops, now), preferences.language);
+    let segments = bar::segments(&hops, now, preferences.language);
+    Ok(BarPart { words, preferences, segments, total }.render()?)
 }
 
 #[derive(Template)]
-#[template(path = "case_rows.html")]
-struct TimelineRows {
+#[template(path = "detail_rows.html")]
+struct RowsPart {
     words: &'static Words,
-    rows: Vec<Row>,
+    rows: Vec<TimelineRow>,
 }
 
-fn table(console: &Console, signed: &Signed, case: &Case, words: &'static Words, known: u32) -> Vec<Row> {
-    let look = &signed.look;
-    let lines = lines(&case.snapshot, &case.events, look.language);
-    let start = case.snapshot.verification.created_at;
+fn table(
+    console: &Console,
+    signed: &CurrentUser,
+    detail: &Detail,
+    words: &'static Words,
+    known: u32,
+) -> Vec<TimelineRow> {
+    let preferences = &signed.preferences;
+    let lines = lines(&detail.snapshot, &detail.events, preferences.language);
+    let start = detail.snapshot.verification.created_at;
     let before = std::iter::once(start).chain(lines.iter().map(|line| line.at));
     lines
         .iter()
         .zip(before)
         .filter(|(line, _)| line.seq > known)
         .map(|(line, before)| {
-            let event = case.events.get(line.seq as usize - 1);
-            let reason = event.and_then(|event| reason(console, signed, case, event));
-            rows::row(line, start, before, reason, look, words)
+            let event = detail.events.get(line.seq as usize - 1);
+            let reason = event.and_then(|event| reason(console, signed, detail, event));
+            rows::row(line, start, before, reason, preferences, words)
         })
         .collect()
 }
 
 /// Reasons are visible to users who have to give them too.
-fn reason(console: &Console, signed: &Signed, case: &Case, event: &Event) -> Option<String> {
+fn reason(console: &Console, signed: &CurrentUser, detail: &Detail, event: &Event) -> Option<String> {
     let Fact::OperatorActed { reason: Some(reason), .. } = &event.fact else { return None };
-    let id = case.snapshot.verification.id();
-    let may = signed.may(Action::Reveal) && !case.snapshot.verification.erased;
+    let id = detail.snapshot.verification.id();
+    let may = signed.may(Action::Reveal) && !detail.snapshot.verification.erased;
     may.then(|| console.vault.open_reason(id, reason).ok()).flatten()
 }
 
 #[derive(Template)]
-#[template(path = "case_facts.html")]
-struct FactsPiece<'a> {
+#[template(path = "detail_facts.html")]
+struct FactsPart<'a> {
     /// The app's reference, if any.
     client_ref: Option<String>,
     words: &'static Words,
-    look: &'a Look,
-    case: &'a Case,
+    preferences: &'a Preferences,
+    detail: &'a Detail,
     status: &'static str,
     messages: Vec<MessageFacts>,
     tries_left: u8,
 }
 
-impl FactsPiece<'_> {
+impl FactsPart<'_> {
     fn plain(&self, text: &str) -> String {
         plain(text)
     }
@@ -149,8 +170,13 @@ struct MessageFacts {
     provider_ref: Option<String>,
 }
 
-fn facts(console: &Console, case: &Case, look: &Look, words: &'static Words) -> Result<String, Refusal> {
-    let verification = &case.snapshot.verification;
+fn facts(
+    console: &Console,
+    detail: &Detail,
+    preferences: &Preferences,
+    words: &'static Words,
+) -> Result<String, Refusal> {
+    let verification = &detail.snapshot.verification;
     let messages = verification.messages.iter().map(|message| MessageFacts {
         id: verification.message_id(message.ordinal).to_string(),
         channel: message.channel.clone(),
@@ -161,22 +187,22 @@ fn facts(console: &Console, case: &Case, look: &Look, words: &'static Words) -> 
             .and_then(|reference| console.vault.shown_ref(verification.id(), reference))
             .map(|reference| rows::shortened(&reference)),
     });
-    let client_ref = reference(console, &case.snapshot, LONGEST_REFERENCE);
-    let piece = FactsPiece {
+    let client_ref = reference(console, &detail.snapshot, LONGEST_REFERENCE);
+    let piece = FactsPart {
         client_ref: Some(client_ref).filter(|reference| !reference.is_empty()),
         words,
-        look,
-        case,
+        preferences,
+        detail,
         status: words.status(verification.status()),
         messages: messages.collect(),
-        tries_left: case.snapshot.policy.max_checks.saturating_sub(verification.failed_checks),
+        tries_left: detail.snapshot.policy.max_checks.saturating_sub(verification.failed_checks),
     };
     Ok(piece.render()?)
 }
 
 #[derive(Template)]
-#[template(path = "case_actions.html")]
-struct ActionsPiece<'a> {
+#[template(path = "detail_actions.html")]
+struct ActionsPart<'a> {
     words: &'static Words,
     csrf: &'a str,
     reason: &'a str,
@@ -189,11 +215,16 @@ struct ActionsPiece<'a> {
     channels: Vec<ChannelName>,
 }
 
-fn actions(signed: &Signed, case: &Case, reason: &str, words: &'static Words) -> Result<String, Refusal> {
-    let verification = &case.snapshot.verification;
-    let mut channels: Vec<_> = case.snapshot.policy.steps.iter().map(|step| step.channel.clone()).collect();
+fn actions(
+    signed: &CurrentUser,
+    detail: &Detail,
+    reason: &str,
+    words: &'static Words,
+) -> Result<String, Refusal> {
+    let verification = &detail.snapshot.verification;
+    let mut channels: Vec<_> = detail.snapshot.policy.steps.iter().map(|step| step.channel.clone()).collect();
     channels.dedup();
-    let piece = ActionsPiece {
+    let piece = ActionsPart {
         words,
         csrf: &signed.csrf,
         reason,

@@ -3,7 +3,7 @@
 use crate::phone::{HomeCountry, Phone, digits};
 use crate::verification::values::{Alias, MessageId, VerificationId};
 
-pub enum Meaning {
+pub enum QueryKind {
     Verification(VerificationId),
     Message(MessageId),
     /// The possible readings, the most likely first; at least one.
@@ -21,7 +21,7 @@ pub enum Meaning {
 /// Longer than any reference or provider id.
 const MOST_CHARS: usize = 512;
 
-impl Meaning {
+impl QueryKind {
     /// Interprets the input, tolerating quotes and a console URL around an id.
     pub fn of(typed: &str, home: Option<HomeCountry>) -> Self {
         let bare = typed.trim().trim_matches(['"', '\'', '`', '<', '>', '„', '“', '”', ',', ';']).trim();
@@ -63,8 +63,8 @@ mod tests {
     use super::*;
     use crate::verification::values::{Bucket, Ordinal, Timestamp};
 
-    fn meaning(typed: &str) -> Meaning {
-        Meaning::of(typed, None)
+    fn meaning(typed: &str) -> QueryKind {
+        QueryKind::of(typed, None)
     }
 
     fn id() -> VerificationId {
@@ -74,10 +74,10 @@ mod tests {
     #[test]
     fn a_user_id_of_whatsapp_is_a_person() {
         for typed in ["DE.70155829039001", " US.ab12 "] {
-            assert!(matches!(meaning(typed), Meaning::User(Alias::User(_))), "{typed}");
+            assert!(matches!(meaning(typed), QueryKind::User(Alias::User(_))), "{typed}");
         }
         for typed in ["de.70155829039001", "DEU.1", "DE.", "DE.1 2", "order.17"] {
-            assert!(!matches!(meaning(typed), Meaning::User(_)), "{typed}");
+            assert!(!matches!(meaning(typed), QueryKind::User(_)), "{typed}");
         }
     }
 
@@ -93,12 +93,12 @@ mod tests {
             format!("/console/verifications/{id}/"),
         ] {
             assert!(
-                matches!(meaning(&typed), Meaning::Verification(found) if found.to_string() == id),
+                matches!(meaning(&typed), QueryKind::Verification(found) if found.to_string() == id),
                 "{typed}"
             );
         }
         let message = self::id().message(Ordinal::FIRST).to_string();
-        assert!(matches!(meaning(&message), Meaning::Message(found) if found.to_string() == message));
+        assert!(matches!(meaning(&message), QueryKind::Message(found) if found.to_string() == message));
     }
 
     #[test]
@@ -113,16 +113,16 @@ mod tests {
             "4915228817386",
             "+49\u{a0}1522\u{a0}8817386",
         ] {
-            let Meaning::Number(readings) = meaning(typed) else { panic!("{typed}") };
+            let QueryKind::Number(readings) = meaning(typed) else { panic!("{typed}") };
             assert!(
                 readings.iter().any(|phone| phone.as_e164() == "+4915228817386"),
                 "{typed}: {readings:?}"
             );
         }
         let home = HomeCountry::parse("MX");
-        let read = Meaning::of("55 1234 0123", home);
-        assert!(matches!(read, Meaning::Number(readings) if readings[0].as_e164() == "+525512340123"));
-        let Meaning::Number(readings) = meaning("(202) 555-0100") else { panic!("a number") };
+        let read = QueryKind::of("55 1234 0123", home);
+        assert!(matches!(read, QueryKind::Number(readings) if readings[0].as_e164() == "+525512340123"));
+        let QueryKind::Number(readings) = meaning("(202) 555-0100") else { panic!("a number") };
         assert!(readings.iter().any(|phone| phone.as_e164() == "+12025550100"), "{readings:?}");
     }
 
@@ -131,13 +131,13 @@ mod tests {
         for typed in
             [" 7386 ", "７３８６", "٧٣٨٦", "\u{202a}7386\u{202c}", "+49 152 ••••• 7386", "••••• 7386"]
         {
-            assert!(matches!(meaning(typed), Meaning::LastFour(digits) if digits == "7386"), "{typed}");
+            assert!(matches!(meaning(typed), QueryKind::LastFour(digits) if digits == "7386"), "{typed}");
         }
-        assert!(matches!(meaning("wamid.HBgL"), Meaning::Wamid(_)));
+        assert!(matches!(meaning("wamid.HBgL"), QueryKind::Wamid(_)));
         for text in ["order-17", "12345", "order 4915228817386", "<script>", "ver_1", "２０２５/17", "•••••"]
         {
-            assert!(matches!(meaning(text), Meaning::Text(_)), "{text}");
+            assert!(matches!(meaning(text), QueryKind::Text(_)), "{text}");
         }
-        assert!(matches!(meaning(&"x".repeat(9_999)), Meaning::Text(text) if text.len() == MOST_CHARS));
+        assert!(matches!(meaning(&"x".repeat(9_999)), QueryKind::Text(text) if text.len() == MOST_CHARS));
     }
 }

@@ -2,15 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use crate::console::look::Look;
 use crate::console::plain::plain;
+use crate::console::preferences::Preferences;
 use crate::console::spans::span;
 use crate::console::words::case::Words;
 use crate::explain::{Explanation, Text};
 use crate::timeline::{Kind, Line};
 use crate::verification::values::Timestamp;
 
-pub struct Row {
+pub struct TimelineRow {
     pub seq: u32,
     /// A symbol in `icons.svg`.
     pub icon: &'static str,
@@ -25,14 +25,14 @@ pub struct Row {
     pub since_before: String,
     pub source: String,
     pub stale: bool,
-    pub explained: Option<Explained>,
+    pub explained: Option<ErrorExplanation>,
     /// The reason that a staff member gave.
     pub reason: Option<String>,
     pub evidence: Vec<(&'static str, String)>,
 }
 
-/// How a row is coloured; its icon and its word say the same.
-# The colour of a row; icon and label carry the same information.
+/// The colour of a row; icon and label carry the same information.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
     Plain,
     Good,
@@ -54,7 +54,7 @@ impl Tone {
 }
 
 /// The explanation of an error.
-pub struct Explained {
+pub struct ErrorExplanation {
     pub code: String,
     pub text: Text,
     pub who: &'static str,
@@ -66,41 +66,41 @@ pub fn row(
     start: Timestamp,
     before: Timestamp,
     reason: Option<String>,
-    look: &Look,
+    preferences: &Preferences,
     words: &'static Words,
-) -> Row {
-    let (icon, tone) = picture(line);
-    Row {
+) -> TimelineRow {
+    let (icon, tone) = icon_and_tone(line);
+    TimelineRow {
         seq: line.seq,
         icon,
         tone,
         word: words.kind(line.kind),
         text: plain(&line.text),
         at: line.at,
-        clock: look.clock_with_millis(line.at),
-        since_start: format!("+{}", span(line.at.since(start), look.language)),
-        since_before: format!("+{}", span(line.at.since(before), look.language)),
+        clock: preferences.clock_with_millis(line.at),
+        since_start: format!("+{}", span(line.at.since(start), preferences.language)),
+        since_before: format!("+{}", span(line.at.since(before), preferences.language)),
         source: words.source(&line.source).unwrap_or(&line.source).to_owned(),
         stale: line.stale,
         explained: line
             .error
             .as_ref()
             .zip(line.explanation)
-            .map(|(error, explanation)| explained(&error.code, explanation, look)),
+            .map(|(error, explanation)| explained(&error.code, explanation, preferences)),
         reason: reason.as_deref().map(plain),
         evidence: evidence(line, words),
     }
 }
 
-fn explained(code: &str, explanation: &'static Explanation, look: &Look) -> Explained {
-    Explained {
+fn explained(code: &str, explanation: &'static Explanation, preferences: &Preferences) -> ErrorExplanation {
+    ErrorExplanation {
         code: plain(code),
-        text: explanation.text(look.language),
-        who: explanation.who.as_str(look.language),
+        text: explanation.text(preferences.language),
+        who: explanation.who.as_str(preferences.language),
     }
 }
 
-fn picture(line: &Line) -> (&'static str, Tone) {
+fn icon_and_tone(line: &Line) -> (&'static str, Tone) {
     let (icon, tone) = match line.kind {
         Kind::Requested => ("i-add", Tone::Plain),
         Kind::MessageQueued => ("i-waiting", Tone::Plain),

@@ -7,7 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
 use actix_web::{FromRequest, HttpRequest, web};
 
-use super::look::Look;
+use super::preferences::Preferences;
 use super::sessions::{Token, TokenHash};
 use super::{Action, Console, Refusal, Role, cookies};
 use crate::vault::Vault;
@@ -15,35 +15,35 @@ use crate::verification::values::{AppName, UserName};
 
 /// A signed-in user. A handler with this parameter requires sign-in.
 #[derive(Clone, Debug)]
-pub struct Signed {
+pub struct CurrentUser {
     pub name: UserName,
     pub role: Role,
     /// The only apps whose verifications the user sees; `None` for all.
     pub apps: Option<BTreeSet<AppName>>,
-    pub look: Look,
+    pub preferences: Preferences,
     /// The CSRF token of every form in this session.
     pub csrf: String,
     session: TokenHash,
 }
 
-/// Like [`Signed`], for automatic requests (streams, the health strip), which do not extend the session.
+/// Like [`CurrentUser`], for automatic requests (streams, the health strip), which do not extend the session.
 #[derive(Clone, Debug)]
-pub struct Watching(pub Signed);
+pub struct BackgroundUser(pub CurrentUser);
 
 /// Whether a request extends its session.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Touch {
-    Use,
-    Leave,
+    Extend,
+    Passive,
 }
 
-impl Signed {
+impl CurrentUser {
     pub fn of(console: &Console, headers: &HeaderMap, touch: Touch) -> Option<Self> {
         let token = Token::parse(cookies::read(console, headers, cookies::SESSION)?)?;
         let (session, now) = (token.hash(), console.clock.now());
         let name = match touch {
-            Touch::Use => console.sessions.used(session, now),
-            Touch::Leave => console.sessions.seen(session, now),
+            Touch::Extend => console.sessions.used(session, now),
+            Touch::Passive => console.sessions.seen(session, now),
         }?;
         let users = console.users.now();
         let user = users.iter().find(|user| user.name == name)?;
@@ -51,7 +51,7 @@ impl Signed {
             name,
             role: user.role,
             apps: user.apps.clone(),
-            look: Look::of(console, headers, Some(user)),
+            preferences: Preferences::of(console, headers, Some(user)),
             csrf: csrf(&console.vault, &token),
             session,
         })
@@ -87,28 +87,28 @@ pub fn csrf(vault: &Vault, token: &Token) -> String {
     tag.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn extract(request: &HttpRequest, touch: Touch) -> Result<Signed, Refusal> {
+fn extract(request: &HttpRequest, touch: Touch) -> Result<CurrentUser, Refusal> {
     let console = request.app_data::<web::Data<Console>>().ok_or(Refusal::Internal)?;
     if console.users.now().is_empty() {
         return Err(Refusal::NoUsers);
     }
-    Signed::of(console, request.headers(), touch).ok_or(Refusal::SignInFirst)
+    CurrentUser::of(console, request.headers(), touch).ok_or(Refusal::SignInFirst)
 }
 
-impl FromRequest for Signed {
+impl FromRequest for CurrentUser {
     type Error = Refusal;
     type Future = Ready<Result<Self, Refusal>>;
 
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
-        ready(extract(request, Touch::Use))
+        ready(extract(request, Touch::Extend))
     }
 }
 
-impl FromRequest for Watching {
+impl FromRequest for BackgroundUser {
     type Error = Refusal;
     type Future = Ready<Result<Self, Refusal>>;
 
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
-        ready(extract(request, Touch::Leave).map(Watching))
+        ready(extract(request, Touch::Passive).map(BackgroundUser))
     }
 }
