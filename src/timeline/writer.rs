@@ -1,9 +1,9 @@
-//! From an event to its line: what it is, who said it, and what its data are.
+//! Converts an event into its line: kind, source and data.
 
 use serde_json::{Map, Value, json};
 
-use super::saying::{Asker, Saying};
-use super::way::Way;
+use super::route::Route;
+use super::sentence::{Initiator, Sentence};
 use super::{Kind, Line, english, german};
 use crate::explain::Explanation;
 use crate::language::Language;
@@ -11,21 +11,21 @@ use crate::verification::event::{Aim, FallbackReason, OperatorAction, Standing};
 use crate::verification::values::{DeliveryError, Ordinal, ProviderRef, ReportStatus, Timestamp};
 use crate::verification::{Fact, Policy, Verification};
 
-/// The state that an event led to.
-pub(super) struct Now<'a> {
+/// The context of an event: the state after it.
+pub(super) struct EventContext<'a> {
     pub(super) verification: &'a Verification,
     pub(super) policy: &'a Policy,
-    /// What happened right before.
+    /// The previous event.
     pub(super) before: Option<&'a Fact>,
     pub(super) at: Timestamp,
 }
 
-/// A line's parts that depend on what happened.
-struct Told<'a> {
+/// The parts of a line that depend on the event.
+struct LineParts<'a> {
     kind: Kind,
     source: &'a str,
     message: Option<Ordinal>,
-    saying: Saying<'a>,
+    sentence: Sentence<'a>,
     data: Value,
     error: Option<&'a DeliveryError>,
 }
@@ -34,160 +34,176 @@ const APP: &str = "app";
 const TWOTICK: &str = "twotick";
 const OPERATOR: &str = "operator";
 
-impl<'a> Now<'a> {
+impl<'a> EventContext<'a> {
     pub(super) fn line(&self, seq: u32, fact: &'a Fact, language: Language) -> Line {
-        let told = self.tell(fact);
+        let parts = self.line_parts(fact);
         let id = self.verification.id();
         let stale = standing(fact) == Standing::Stale;
-        let mut data = if let Value::Object(data) = told.data { data } else { Map::new() };
+        let mut data = if let Value::Object(data) = parts.data { data } else { Map::new() };
         if stale {
             data.insert("stale".to_owned(), Value::Bool(true));
         }
         Line {
             id: id.event(self.at, seq),
             seq,
-            kind: told.kind,
+            kind: parts.kind,
             at: self.at,
             reported_at: if let Fact::Reported { reported_at, .. } = fact { *reported_at } else { None },
-            source: told.source.to_owned(),
-            message: told.message.map(|message| id.message(message)),
+            source: parts.source.to_owned(),
+            message: parts.message.map(|message| id.message(message)),
             stale,
             text: match language {
-                Language::English => english::sentence(&told.saying),
-                Language::German => german::sentence(&told.saying),
+                Language::English => english::sentence(&parts.sentence),
+                Language::German => german::sentence(&parts.sentence),
             },
             data,
-            explanation: told.error.and_then(|error| self.explain(told.message, error)),
-            error: told.error.cloned(),
+            explanation: parts.error.and_then(|error| self.explain(parts.message, error)),
+            error: parts.error.cloned(),
         }
     }
 
-    fn tell(&self, fact: &'a Fact) -> Told<'a> {
+    fn line_parts(&self, fact: &'a Fact) -> LineParts<'a> {
         match fact {
-            Fact::Requested { request, expires_at } => Told {
+            Fact::Requested { request, expires_at } => LineParts {
                 data: json!({ "profile": self.policy.profile,
                     "locale": self.policy.locale_of(0, request.locale.as_deref()),
                     "requested_locale": request.locale,
                     "country": request.country, "expires_at": time(*expires_at) }),
-                ..said(Kind::Requested, APP, Saying::Requested { profile: &self.policy.profile })
+                ..basic_parts(Kind::Requested, APP, Sentence::Requested { profile: &self.policy.profile })
             },
-            Fact::MessageQueued { message, step, channel, occasion, fallback_at } => Told {
+            Fact::MessageQueued { message, step, channel, occasion, fallback_at } => LineParts {
                 message: Some(*message),
                 data: json!({ "channel": channel, "step": step, "occasion": occasion,
                     "fallback_at": fallback_at.map(time) }),
-                ..said(
+                ..basic_parts(
                     Kind::MessageQueued,
                     TWOTICK,
-                    Saying::Queued { way: self.way(channel.as_str()), occasion: *occasion },
+                    Sentence::Queued { route: self.route(channel.as_str()), occasion: *occasion },
                 )
             },
             Fact::SendStarted { message, attempt } => {
                 let channel = self.channel(*message);
-                Told {
+                LineParts {
                     message: Some(*message),
                     data: json!({ "channel": channel, "attempt": attempt }),
-                    ..said(
+                    ..basic_parts(
                         Kind::SendStarted,
                         TWOTICK,
-                        Saying::SendStarted { way: self.way(channel), attempt: *attempt },
+                        Sentence::SendStarted { route: self.route(channel), attempt: *attempt },
                     )
                 }
             }
             Fact::SendAccepted { message, attempt, provider_ref, aliases: _ } => {
                 let channel = self.channel(*message);
-                Told {
+                LineParts {
                     message: Some(*message),
                     data: json!({ "attempt": attempt, "provider_ref": provider_ref.as_ref().map(ProviderRef::as_str) }),
-                    ..said(Kind::SendAccepted, channel, Saying::Accepted { way: self.way(channel) })
+                    ..basic_parts(
+                        Kind::SendAccepted,
+                        channel,
+                        Sentence::Accepted { route: self.route(channel) },
+                    )
                 }
             }
             Fact::SendRefused { message, attempt, error, retry_at } => {
                 let channel = self.channel(*message);
                 let retry_in = retry_at.map(|at| at.since(self.at));
-                Told {
+                LineParts {
                     message: Some(*message),
                     data: json!({ "attempt": attempt, "error": error, "retry_at": retry_at.map(time) }),
                     error: Some(error),
-                    ..said(
+                    ..basic_parts(
                         Kind::SendRefused,
                         channel,
-                        Saying::Refused { way: self.way(channel), error, retry_in },
+                        Sentence::Refused { route: self.route(channel), error, retry_in },
                     )
                 }
             }
             Fact::SendInDoubt { message, attempt, error, settle_by } => {
                 let channel = self.channel(*message);
-                Told {
+                LineParts {
                     message: Some(*message),
                     data: json!({ "attempt": attempt, "error": error, "settle_by": settle_by.map(time) }),
                     error: Some(error),
-                    ..said(Kind::SendInDoubt, TWOTICK, Saying::InDoubt { way: self.way(channel), error })
+                    ..basic_parts(
+                        Kind::SendInDoubt,
+                        TWOTICK,
+                        Sentence::InDoubt { route: self.route(channel), error },
+                    )
                 }
             }
             Fact::Reported { message, status, standing, .. } => self.reported(*message, status, *standing),
             Fact::FellBack { message, to_step, reason } => self.fell_back(*message, *to_step, *reason),
             Fact::StepSkipped { message } => {
                 let channel = self.channel(*message);
-                Told {
+                LineParts {
                     message: Some(*message),
                     data: json!({ "channel": channel }),
-                    ..said(Kind::StepSkipped, TWOTICK, Saying::Skipped { way: self.way(channel) })
+                    ..basic_parts(
+                        Kind::StepSkipped,
+                        TWOTICK,
+                        Sentence::Skipped { route: self.route(channel) },
+                    )
                 }
             }
-            Fact::GaveUp => said(Kind::GaveUp, TWOTICK, Saying::GaveUp),
-            Fact::CheckPassed => said(Kind::CheckPassed, APP, Saying::CheckPassed),
+            Fact::GaveUp => basic_parts(Kind::GaveUp, TWOTICK, Sentence::GaveUp),
+            Fact::CheckPassed => basic_parts(Kind::CheckPassed, APP, Sentence::CheckPassed),
             Fact::CheckFailed => {
                 let left = self.policy.checks_left(self.verification.failed_checks);
-                Told {
+                LineParts {
                     data: json!({ "checks_left": left }),
-                    ..said(Kind::CheckFailed, APP, Saying::CheckFailed { left })
+                    ..basic_parts(Kind::CheckFailed, APP, Sentence::CheckFailed { left })
                 }
             }
-            Fact::ChecksExhausted => Told {
+            Fact::ChecksExhausted => LineParts {
                 data: json!({ "max_checks": self.policy.max_checks }),
-                ..said(Kind::ChecksExhausted, TWOTICK, Saying::ChecksExhausted)
+                ..basic_parts(Kind::ChecksExhausted, TWOTICK, Sentence::ChecksExhausted)
             },
             Fact::ResendRequested { channel } => {
-                let asker = self.asker();
-                let way = channel.as_ref().map(|name| self.way(name.as_str()));
-                let saying = Saying::ResendRequested { way, asker };
-                Told {
+                let initiator = self.initiator();
+                let route = channel.as_ref().map(|name| self.route(name.as_str()));
+                let sentence = Sentence::ResendRequested { route, initiator };
+                LineParts {
                     data: json!({ "channel": channel }),
-                    ..said(Kind::ResendRequested, source(asker), saying)
+                    ..basic_parts(Kind::ResendRequested, source(initiator), sentence)
                 }
             }
-            Fact::ReplyReceived { message, kind, standing } => Told {
+            Fact::ReplyReceived { message, kind, standing } => LineParts {
                 message: *message,
                 data: json!({ "kind": kind }),
-                ..said(Kind::ReplyReceived, self.teller(*message), Saying::Replied { standing: *standing })
+                ..basic_parts(
+                    Kind::ReplyReceived,
+                    self.reply_source(*message),
+                    Sentence::Replied { standing: *standing },
+                )
             },
-            Fact::CodeDisowned { message, standing, aim } => Told {
+            Fact::CodeDisowned { message, standing, aim } => LineParts {
                 message: *message,
                 data: match aim {
                     Aim::This => json!({}),
                     Aim::Perhaps => json!({ "certain": false }),
                 },
-                ..said(
+                ..basic_parts(
                     Kind::CodeDisowned,
-                    self.teller(*message),
-                    Saying::Disowned { standing: *standing, aim: *aim },
+                    self.reply_source(*message),
+                    Sentence::Disowned { standing: *standing, aim: *aim },
                 )
             },
-            Fact::OperatorActed { by, action, .. } => Told {
+            Fact::OperatorActed { by, action, .. } => LineParts {
                 data: json!({ "by": by.as_str(), "action": action.as_str() }),
-                ..said(Kind::OperatorActed, OPERATOR, Saying::OperatorActed { by, action: *action })
+                ..basic_parts(Kind::OperatorActed, OPERATOR, Sentence::OperatorActed { by, action: *action })
             },
-            Fact::Expired => said(Kind::Expired, TWOTICK, Saying::Expired),
+            Fact::Expired => basic_parts(Kind::Expired, TWOTICK, Sentence::Expired),
             Fact::Canceled => self.canceled(),
-            Fact::Abandoned { reason } => Told {
+            Fact::Abandoned { reason } => LineParts {
                 data: json!({ "reason": reason.as_str() }),
-                ..said(Kind::Canceled, TWOTICK, Saying::Abandoned { reason: *reason })
+                ..basic_parts(Kind::Canceled, TWOTICK, Sentence::Abandoned { reason: *reason })
             },
-            Fact::Erased => said(Kind::Erased, OPERATOR, Saying::Erased),
+            Fact::Erased => basic_parts(Kind::Erased, OPERATOR, Sentence::Erased),
         }
     }
 
-    fn reported(&self, message: Ordinal, status: &'a ReportStatus, standing: Standing) -> Told<'a> {
+    fn reported(&self, message: Ordinal, status: &'a ReportStatus, standing: Standing) -> LineParts<'a> {
         let channel = self.channel(message);
         let (kind, error) = match status {
             ReportStatus::Sent => (Kind::StatusSent, None),
@@ -203,68 +219,68 @@ impl<'a> Now<'a> {
         if let Some(error) = error {
             data["error"] = json!(error);
         }
-        Told {
+        LineParts {
             message: Some(message),
             data,
             error,
-            ..said(kind, channel, Saying::Reported { way: self.way(channel), status, standing })
+            ..basic_parts(kind, channel, Sentence::Reported { route: self.route(channel), status, standing })
         }
     }
 
-    fn fell_back(&self, message: Ordinal, to_step: u8, reason: FallbackReason) -> Told<'a> {
+    fn fell_back(&self, message: Ordinal, to_step: u8, reason: FallbackReason) -> LineParts<'a> {
         let from = self.channel(message);
         let to = self.policy.steps.get(usize::from(to_step)).map_or("", |step| step.channel.as_str());
-        let asker = self.asker();
-        let source = if reason == FallbackReason::Requested { source(asker) } else { TWOTICK };
-        Told {
+        let initiator = self.initiator();
+        let source = if reason == FallbackReason::Requested { source(initiator) } else { TWOTICK };
+        LineParts {
             message: Some(message),
             data: json!({ "reason": reason.as_str(), "from": from, "to": to, "to_step": to_step }),
-            ..said(
+            ..basic_parts(
                 Kind::FellBack,
                 source,
-                Saying::FellBack { from: self.way(from), to: self.way(to), reason, asker },
+                Sentence::FellBack { from: self.route(from), to: self.route(to), reason, initiator },
             )
         }
     }
 
-    fn canceled(&self) -> Told<'a> {
+    fn canceled(&self) -> LineParts<'a> {
         if let Some(Fact::CodeDisowned { standing: Standing::Applied, aim: Aim::This, .. }) = self.before {
-            return Told {
+            return LineParts {
                 data: json!({ "reason": "code_disowned" }),
-                ..said(Kind::Canceled, TWOTICK, Saying::CanceledAsDisowned)
+                ..basic_parts(Kind::Canceled, TWOTICK, Sentence::CanceledAsDisowned)
             };
         }
-        let asker = self.asker();
-        Told {
+        let initiator = self.initiator();
+        LineParts {
             data: json!({ "reason": "requested" }),
-            ..said(Kind::Canceled, source(asker), Saying::Canceled { asker })
+            ..basic_parts(Kind::Canceled, source(initiator), Sentence::Canceled { initiator })
         }
     }
 
-    /// On whose wish the present event happened, if on anybody's: an operator's act that is carried out stands right
-    /// in front of it, in the same commit. Nothing follows from a look at the number.
-    fn asker(&self) -> Asker {
+    /// The initiator of the current event. An operator's action is recorded as the event before its effects, in the
+    /// same commit. Viewing the number has no effects.
+    fn initiator(&self) -> Initiator {
         match self.before {
             Some(Fact::OperatorActed { action, .. }) => match action {
-                OperatorAction::Reveal => Asker::App,
-                OperatorAction::Resend | OperatorAction::Next | OperatorAction::Cancel => Asker::Operator,
+                OperatorAction::Reveal => Initiator::App,
+                OperatorAction::Resend | OperatorAction::Next | OperatorAction::Cancel => Initiator::Operator,
             },
-            Some(Fact::Erased) => Asker::Operator,
-            Some(_) | None => Asker::App,
+            Some(Fact::Erased) => Initiator::Operator,
+            Some(_) | None => Initiator::App,
         }
     }
 
-    /// Who tells of what a person wrote: the channel of the message that it answers.
-    fn teller(&self, message: Option<Ordinal>) -> &'a str {
+    /// The source of an inbound message: the channel of the message it replies to.
+    fn reply_source(&self, message: Option<Ordinal>) -> &'a str {
         message.map_or(TWOTICK, |message| self.channel(message))
     }
 
     fn explain(&self, message: Option<Ordinal>, error: &DeliveryError) -> Option<&'static Explanation> {
-        self.way(self.channel(message?)).explain(error)
+        self.route(self.channel(message?)).explain(error)
     }
 
-    fn way(&self, channel: &'a str) -> Way<'a> {
-        Way::of(self.policy, channel)
+    fn route(&self, channel: &'a str) -> Route<'a> {
+        Route::of(self.policy, channel)
     }
 
     fn channel(&self, message: Ordinal) -> &'a str {
@@ -272,14 +288,14 @@ impl<'a> Now<'a> {
     }
 }
 
-fn said<'a>(kind: Kind, source: &'a str, saying: Saying<'a>) -> Told<'a> {
-    Told { kind, source, message: None, saying, data: json!({}), error: None }
+fn basic_parts<'a>(kind: Kind, source: &'a str, sentence: Sentence<'a>) -> LineParts<'a> {
+    LineParts { kind, source, message: None, sentence, data: json!({}), error: None }
 }
 
-fn source(asker: Asker) -> &'static str {
-    match asker {
-        Asker::App => APP,
-        Asker::Operator => OPERATOR,
+fn source(initiator: Initiator) -> &'static str {
+    match initiator {
+        Initiator::App => APP,
+        Initiator::Operator => OPERATOR,
     }
 }
 
@@ -309,7 +325,7 @@ fn standing(fact: &Fact) -> Standing {
     }
 }
 
-/// As every interface of ours writes time.
+/// RFC 3339, as in all interfaces.
 fn time(at: Timestamp) -> String {
     at.to_string()
 }

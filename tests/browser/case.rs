@@ -28,7 +28,7 @@ pub async fn a_number_leads_to_a_verdict_in_both_languages(world: Shared) {
             "+1 202-555-0101",
             ["WhatsApp", "SMS", "within 1."],
             "Tell the customer",
-            "The app asked",
+            "The app requested",
         ),
         ("gerda", Tongue::German, "001 202 555 01 01", ["WhatsApp", "SMS", "1,"], "Sagen Sie", "App"),
     ] {

@@ -28,10 +28,10 @@ async fn a_number_is_shown_once_to_who_gives_a_reason_and_that_is_kept() {
     assert_eq!(shown.header("cache-control"), "no-store");
     assert!(!shown.body.contains("data-live>"), "a page with the number in it does not grow");
     let after = sam.get(&page).await.body;
-    assert!(!after.contains(number) && after.contains("sam looked at the full number"), "{after}");
+    assert!(!after.contains(number) && after.contains("sam viewed the full number"), "{after}");
     assert!(after.contains("ticket &#60;4711&#62;"), "{after}");
     let viewed = Visitor::signed_in(&office, "vera").await.get(&page).await.body;
-    assert!(viewed.contains("sam looked at the full number") && !viewed.contains("4711"));
+    assert!(viewed.contains("sam viewed the full number") && !viewed.contains("4711"));
     let mut olga = Visitor::signed_in(&office, "olga").await;
     let log = olga.get("/console/audit").await.body;
     assert!(log.contains("looked at a number") && log.contains("ticket &#60;4711&#62;"), "{log}");

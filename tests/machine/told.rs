@@ -233,7 +233,7 @@ fn scenarios() -> Vec<(&'static str, Story)> {
         ("09 nothing works", given_up()),
         ("10 disowned", delivered().at(20_000).given(disown())),
         (
-            "11 two wrong codes, then the right one",
+            "11 two wrong codes, then the correct one",
             read(delivered())
                 .at(20_000)
                 .given(wrong_code())
@@ -515,7 +515,7 @@ fn a_wrong_code_after_the_approval_is_not_told_as_one_before_it() {
     };
     let story = delivered().at(9_000).given(wrong_code()).given(right_code());
     let before = sentence(&story);
-    assert!(before.contains("a wrong code was entered once, then the right one"), "{before}");
+    assert!(before.contains("a wrong code was entered once, then the correct one"), "{before}");
     assert_eq!(sentence(&story.given(wrong_code())), before);
 }
 
