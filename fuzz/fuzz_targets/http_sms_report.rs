@@ -1,15 +1,15 @@
-//! Anything as a carrier's report, of each format: what comes of it is bounded and clean, or there is a word why not. The
-//! first byte chooses the format.
+//! Any bytes as a carrier's report in each format: the result is bounded and clean, or says why it is unreadable. The
+//! first byte selects the format.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use twotick::channel::http_sms::{Format, FieldPath};
+use twotick::channel::http_sms::{FieldPath, Format};
 use twotick::channel::{Channel, Readable};
 use twotick_fuzz::{check_delivery, delivered, sms};
 
-/// As documented, a form, and lists in which everything is nested.
+/// The default, a form, and nested lists.
 static SMS: LazyLock<[Arc<Channel>; 3]> = LazyLock::new(|| {
     [
         sms(|_| {}),

@@ -1,6 +1,6 @@
-//! A body, a header that begins as the right one and is then changed, and a second header now and then: let in if and
-//! only if there is one header and it is the HMAC, computed here by the definition (RFC 2104) over SHA-256 alone.
-//! And Meta's question whether the webhook is ours, answered to nobody but who knows the token.
+//! A body, a header derived from a valid signature, and sometimes a second header: the request is accepted if and only
+//! if there is exactly one header and it equals the HMAC, computed here from its definition (RFC 2104) over SHA-256.
+//! Also Meta's challenge, answered only with the verify token.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};

@@ -1,4 +1,4 @@
-//! What the targets share: channels as the fixtures know them, and what must hold of everything a channel hands on.
+//! Shared by the targets: the channels of the fixtures, and the invariants of everything that a channel returns.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use twotick::verification::values::{
 pub const SECRETS: [&str; 2] = ["the secret in use", "the secret before"];
 pub const VERIFY_TOKEN: &str = "verify-me-please";
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// A provider's words.
+/// The maximum length of a provider's text.
 const TITLE_CHARS: usize = 200;
 const LONGEST_WISH: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -44,8 +44,8 @@ fn of_meta() -> meta::Settings {
     }
 }
 
-/// A carrier whose reports are read otherwise than documented.
-pub fn sms(change: impl FnOnce(&mut http_sms::Reading)) -> Arc<Channel> {
+/// A carrier with a changed report format.
+pub fn sms(change: impl FnOnce(&mut http_sms::ReportFormat)) -> Arc<Channel> {
     let mut settings = of_carrier("/id");
     change(&mut settings.reading);
     alone("sms", Settings::Http(settings))
@@ -78,7 +78,7 @@ fn basis(name: &str) -> Basis {
     Basis { callback: Callback::new("https://otp.example.com", &name), name, timeouts }
 }
 
-/// A `POST` with these values of its signature header.
+/// A `POST` with these values of the signature header.
 pub fn post(channel: &Channel, name: &str, values: &[&[u8]], body: &[u8]) -> Result<Incoming, WebhookError> {
     let headers: Vec<_> = values.iter().map(|&value| (name, value)).collect();
     ask(channel, Method::Post, None, &headers, body)
@@ -100,7 +100,7 @@ fn ask(
     channel.receive(&Webhook { method, callback: channel.callback(), path: None, query, headers, body, now })
 }
 
-/// What a delivery says that is signed as it should be.
+/// Delivers `body` with a valid signature.
 pub fn delivered(channel: &Channel, name: &str, body: &[u8]) -> Delivery {
     let header = sign(&SECRETS[0].into(), body);
     match post(channel, name, &[header.as_bytes()], body) {
@@ -109,7 +109,7 @@ pub fn delivered(channel: &Channel, name: &str, body: &[u8]) -> Delivery {
     }
 }
 
-/// What was sent, so that it can be looked for in what came of it.
+/// The sent data, which must not appear in results.
 pub const NUMBER: &str = "+4915228817386";
 pub const CODE: &str = "49ABcd";
 
@@ -123,7 +123,7 @@ pub fn submission() -> Submission<'static> {
     }
 }
 
-/// A provider's answer: two bytes of status, what the headers say, and the rest as the body.
+/// A provider's response: two bytes of status, a byte that selects headers, the headers, and the body.
 pub struct Reply {
     pub status: u16,
     pub received: Received,
@@ -146,7 +146,7 @@ impl Reply {
     }
 }
 
-/// Up to the first line feed, and what follows it.
+/// The first line and the rest.
 fn line(data: &[u8]) -> (&[u8], &[u8]) {
     match data.iter().position(|byte| *byte == b'\n') {
         Some(end) => (&data[..end], &data[end + 1..]),
@@ -188,7 +188,7 @@ pub fn check_delivery(delivery: &Delivery, body: &[u8]) {
         check_inbound(inbound);
     }
     for alert in &delivery.alerts {
-        // Limits of the account stand in some of them, which are shorter than any number of a phone.
+        // Some titles contain account limits, which are shorter than any phone number.
         check_line(&alert.title, 8);
         assert!(!alert.code.is_empty() && alert.code.chars().count() <= TITLE_CHARS);
         assert!(alert.subject.as_ref().is_none_or(|subject| subject.chars().count() <= 2 * TITLE_CHARS));
@@ -202,7 +202,7 @@ pub fn check_delivery(delivery: &Delivery, body: &[u8]) {
     }
 }
 
-/// Everything of a delivery, to be compared.
+/// The whole delivery as text, for comparison.
 pub fn told(delivery: &Delivery) -> String {
     let inbound: Vec<_> = delivery
         .inbound
@@ -256,7 +256,7 @@ fn check_error(error: &DeliveryError) {
     check_line(&error.title, 4);
 }
 
-/// An answer may quote what it answers; what was sent is known then.
+/// A response may quote the request, so the sent data must not appear.
 fn check_refusal(error: &DeliveryError) {
     check_error(error);
     for sent in [CODE, NUMBER, &NUMBER[1..]] {
@@ -264,7 +264,7 @@ fn check_refusal(error: &DeliveryError) {
     }
 }
 
-/// A provider's words are short, on one line, and have no run of so many digits.
+/// Providers' texts are short, on one line, and contain no long runs of digits.
 fn check_line(words: &str, digits: usize) {
     assert!(words.chars().count() <= TITLE_CHARS, "{words:?}");
     assert!(!words.chars().any(char::is_control), "{words:?}");
