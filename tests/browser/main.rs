@@ -1,10 +1,10 @@
-//! The pages in a real Chromium, driven by WebDriver. All cases share one server, one sandbox and one driver, each has
-//! a browser of its own, and at the end everything is stopped.
+//! The pages in a real Chromium, driven via WebDriver. All cases share one server, sandbox and driver; each has its own
+//! browser.
 //!
 //! ```text
-//! cargo test --test browser              all of them
-//! cargo test --test browser -- handset   those whose name contains it
-//! tests/screenshots                      the pictures of README instead
+//! cargo test --test browser              all cases
+//! cargo test --test browser -- handset   cases with this in their name
+//! tests/screenshots                      the screenshots for the README instead
 //! ```
 
 mod browser;
@@ -33,7 +33,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use twotick::clock::Stopwatch;
 use world::{Shared, World};
 
-/// Browsers at once: while one draws, another waits for what is to happen. The longest case begins first.
+/// Concurrent browsers: one renders while others wait. The longest case starts first.
 const AT_ONCE: usize = 3;
 
 struct Case {
@@ -101,7 +101,7 @@ async fn take_pictures(folder: &Path) {
     world.stop().await;
 }
 
-/// Runs them and tells the names of those that failed.
+/// Runs the cases and returns the names of the failed ones.
 async fn run(chosen: &[&Case]) -> Vec<&'static str> {
     let watch = Stopwatch::start();
     let world = Arc::new(World::start().await);

@@ -1,4 +1,4 @@
-//! The console over HTTP, as a browser without scripts and as somebody who means harm.
+//! The console over HTTP, as used by a browser without scripts and by an attacker.
 
 mod case;
 mod doors;

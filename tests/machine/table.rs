@@ -1,4 +1,4 @@
-//! What follows from what: one case or more for each rule of the machine, in the order of its table.
+//! The rules of the machine, with one case or more each, in the order of its table.
 
 use twotick::verification::due::{READ_WAIT, REPORT_WAIT, due_of, due_while_throttled, settles_at};
 use twotick::verification::event::FallbackReason::{Deadline, Failed, InDoubt, Refused, Requested};
@@ -16,12 +16,12 @@ use twotick::verification::{
 
 use crate::story::*;
 
-/// SMS alone, the last step from the start.
+/// SMS only, which is the last step from the start.
 fn by_sms_alone(on_doubt: OnDoubt) -> Story {
     requested_under(policy_of(&[(SMS, None)], on_doubt))
 }
 
-/// WhatsApp was not delivered in time and the SMS is queued.
+/// WhatsApp missed the deadline, and the SMS is queued.
 fn fallen_back() -> Story {
     requested().accepted().at(DEADLINE).given(tick())
 }
@@ -542,7 +542,7 @@ fn a_message_that_was_accepted_without_an_id_is_not_sent_again_and_learns_it() {
     };
     let command = Command::Report { message: ordinal(1), channel: ChannelName::new(SMS), report: named };
     assert_eq!(story.given(command.clone()).message(1).provider_ref, Some(reference(7)));
-    // A report that came before the answer named it, and the answer does not take that away.
+    // The report named the message before the response, which must not undo this.
     let early = only_sms().given(command).given(answered(1, 1, taken_nameless()));
     assert_eq!(early.message(1).provider_ref, Some(reference(7)));
 }
@@ -1056,7 +1056,7 @@ fn an_alias_is_learnt_once_and_only_where_the_number_ends_alike() {
         message: ordinal(1),
         attempt: 1,
         outcome: taken(1),
-        // One that ends otherwise, the number itself, one that is told twice.
+        // Another tail, the number itself, and a duplicate.
         aliases: vec![
             alias(1, Some(8)),
             alias(number, Some(7)),
