@@ -354,7 +354,7 @@ pub struct Submission<'a> {
     pub to: &'a str,
     pub code: &'a str,
     pub content: Content<'a>,
-    /// How long the message stays useful; a provider that supports a validity period does not deliver it later.
+    /// The time in which the message is useful; providers with a validity period do not deliver it later.
     pub valid_for: Duration,
 }
 

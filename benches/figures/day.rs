@@ -1,4 +1,4 @@
-//! What somebody would write in a day instead, under the same load: Express with SQLite, and FastAPI with PostgreSQL,
+//! Alternatives that a developer would write in a day, under the same load: Express with SQLite, and FastAPI with PostgreSQL,
 //! each durable before the response. Their dependencies come from npm, PyPI and the system's packages.
 
 mod express;

@@ -267,8 +267,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::try_from(until).unwrap_or(Duration::ZERO).min(MAX_RETRY_AFTER))
 }
 
-/// How far our clock is ahead of the provider's, to about one second: `Date` is truncated to seconds, so half a second
-/// is added. `None` if the response has no `Date` or took too long.
+/// The lead of our clock over the provider's, to about one second: `Date` is truncated to seconds, so half a second is
+/// added. `None` if the response has no `Date` or took too long.
 fn seconds_ahead(headers: &HeaderMap, asked: Timestamp, answered: Timestamp) -> Option<f64> {
     let took = answered.since(asked);
     let date = http_date(headers.get(DATE)?.to_str().ok()?).filter(|_| took <= QUICK)?;

@@ -36,7 +36,7 @@ use template::Values;
 pub use template::{NotATemplate, PLACEHOLDERS, Placeholder, Template, UnknownPlaceholder};
 
 /// The minimum length of a secret to mask; masking shorter ones would make texts unreadable.
-const LEAST_SECRET_BYTES: usize = 6;
+const MIN_SECRET_BYTES: usize = 6;
 
 /// `[channels.NAME]` of kind `http`.
 #[derive(Clone)]
@@ -179,7 +179,7 @@ impl HttpSms {
         };
         let secrets = self.secrets.iter().map(SecretString::expose_secret);
         let confidential = Confidential::new(submission)
-            .with_secrets(secrets.filter(|secret| secret.len() >= LEAST_SECRET_BYTES));
+            .with_secrets(secrets.filter(|secret| secret.len() >= MIN_SECRET_BYTES));
         let title = || received.error_text(&confidential);
         let status = received.status.as_u16();
         let outcome = match self.statuses.verdict(status) {

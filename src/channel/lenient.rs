@@ -8,7 +8,7 @@ use serde_json::Value;
 /// Integers of up to 18 digits fit into 64 bits.
 const SAFE_DIGITS: usize = 18;
 /// The most opening brackets tried to find JSON after a warning or inside a page.
-const MOST_STARTS: usize = 32;
+const MAX_STARTS: usize = 32;
 
 /// Parses `body` and returns the result of `read`. Some carriers wrap JSON in a warning or a page; then the first JSON
 /// value for which `read` succeeds counts.
@@ -19,7 +19,7 @@ pub fn find<T>(body: &[u8], read: impl Fn(&Value) -> Option<T>) -> Option<T> {
     }
     let starts =
         text.char_indices().filter(|(_, letter)| matches!(letter, '{' | '[')).map(|(start, _)| start);
-    starts.take(MOST_STARTS).find_map(|start| {
+    starts.take(MAX_STARTS).find_map(|start| {
         // Quotes in the preceding text would shift string boundaries, so the rest is repaired on its own.
         let text = repaired_text(&text[start..]);
         let found: Value = serde_json::Deserializer::from_str(&text).into_iter().next()?.ok()?;
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_json_does_not_have_cost_nothing_but_themselves() {
+    fn invalid_numbers_only_affect_themselves() {
         for strange in ["NaN", "Infinity", "-Infinity", "1e400", "-1e400"] {
             for text in [
                 format!("{{\"id\":\"n1\",\"cost\":{strange}}}"),
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_strict_json_reads_is_borrowed_and_means_the_same() {
+    fn valid_json_is_borrowed_unchanged() {
         for text in [
             r#"{"id":"a\"\\\/\b\f\n\r\té😀\ud83d\ude00","n":[0,-1,1.5,1e9,123456789012345678]}"#,
             r#""a, ] b""#,
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_meant_is_read() {
+    fn almost_json_is_repaired() {
         let id = Some(json!({ "id": "a-1" }));
         let with = |id: &str, note: &str| Some(json!({ "id": id, "note": note }));
         let plain = r#"{"id":"a-1"}"#;
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_none_and_takes_no_time() {
+    fn non_json_is_refused_quickly() {
         for body in
             [&b""[..], b" ", b"OK", b"<html>", b"{", b"{\"id\":\"a", b"\"", b"\\", b"-", b"\xff", b"{]"]
         {

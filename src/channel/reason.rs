@@ -31,7 +31,7 @@ const CODES: &[&str] = &["code", "errorcode", "errcode", "messageid", "name", "t
 const ELEMENTS: &[&str] =
     &["message", "description", "error", "faultstring", "reason", "text", "title", "h1", "p"];
 /// The most objects and lists visited.
-const MOST_NODES: usize = 64;
+const MAX_NODES: usize = 64;
 
 /// Lower-case phrases of errors that concern the account or its credentials rather than one recipient.
 const ACCOUNT_PHRASES: &[&str] = &[
@@ -103,7 +103,7 @@ pub fn of_value(value: &Value) -> Option<String> {
     let mut nodes = VecDeque::from([value]);
     let mut seen = 0;
     while let Some(node) = nodes.pop_front()
-        && seen < MOST_NODES
+        && seen < MAX_NODES
     {
         seen += 1;
         match node {
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_accounts_troubles_are_told_from_a_recipients() {
+    fn account_errors_are_distinguished_from_recipient_errors() {
         for words in [
             "Insufficient credit",
             "INSUFFICIENT_BALANCE",

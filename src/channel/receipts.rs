@@ -9,7 +9,7 @@ use crate::verification::values::Timestamp;
 
 /// The bound on remembered receipts; the oldest are evicted. Only authenticated deliveries count: 100 a second make
 /// 60,000 in the ten minutes for which a signature time is accepted (5 minutes either way). About 10 MB.
-const MOST: usize = 100_000;
+const MAX: usize = 100_000;
 
 /// Identifies one signed delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,7 +51,7 @@ impl Receipts {
         if known.names.insert(receipt.name) {
             known.by_end.insert(receipt);
         }
-        while known.by_end.first().is_some_and(|first| first.until < now || known.by_end.len() > MOST) {
+        while known.by_end.first().is_some_and(|first| first.until < now || known.by_end.len() > MAX) {
             if let Some(first) = known.by_end.pop_first() {
                 known.names.remove(&first.name);
             }
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_is_known_until_its_end() {
+    fn a_receipt_is_remembered_until_it_expires() {
         let receipts = Receipts::default();
         let one = Receipt::new(b"one", at(300));
         assert!(!receipts.has(&one));
@@ -86,9 +86,9 @@ mod tests {
     fn the_memory_is_bounded() {
         let receipts = Receipts::default();
         let name = |n: usize| Receipt::new(&n.to_le_bytes(), at(300 + n as i64));
-        (0..=MOST).for_each(|n| receipts.remember(name(n), at(0)));
+        (0..=MAX).for_each(|n| receipts.remember(name(n), at(0)));
         assert!(!receipts.has(&name(0)), "the oldest made room");
-        assert!(receipts.has(&name(1)) && receipts.has(&name(MOST)));
-        assert_eq!(receipts.0.lock().unwrap().by_end.len(), MOST);
+        assert!(receipts.has(&name(1)) && receipts.has(&name(MAX)));
+        assert_eq!(receipts.0.lock().unwrap().by_end.len(), MAX);
     }
 }

@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_number_or_code_survives() {
+    fn numbers_and_codes_are_masked() {
         for (text, shown) in [
             ("Rate limit hit", "Rate limit hit"),
             ("wait 24 hours", "wait 24 hours"),
@@ -240,12 +240,12 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_is_cut_out_even_where_it_has_no_digits() {
+    fn sent_data_is_removed_even_without_digits() {
         assert_eq!(title_without("parameter 'ABcd' of +491", &["ABcd", "", "+491"]), "parameter '…' of …");
     }
 
     #[test]
-    fn an_answer_keeps_its_words_and_no_token() {
+    fn a_response_keeps_its_text_without_tokens() {
         for (text, kept) in [
             ("Insufficient credit", "Insufficient credit"),
             (
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_keep_their_year_and_numbers_none() {
+    fn years_in_dates_are_kept_and_numbers_masked() {
         for (text, shown) in [
             ("November 30, 2026", "November 30, 2026"),
             ("Nov 30, 2026.", "Nov 30, 2026."),

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_one_form_is_let_in() {
+    fn only_the_exact_format_is_accepted() {
         use BadSignature::{Malformed, Wrong};
         let body = b"{}";
         let good = sign(&SECRET.into(), body);
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn upper_case_is_right_too() {
+    fn upper_case_is_accepted() {
         let good = sign(&SECRET.into(), b"{}");
         let hex = good.strip_prefix("sha256=").unwrap();
         let mixed: String = hex
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn each_reason_has_a_word_of_its_own() {
+    fn each_reason_has_a_distinct_label() {
         use BadSignature::{Doubled, Malformed, Missing, Replayed, Stale, Wrong};
         let words = [Missing, Doubled, Malformed, Wrong, Stale, Replayed].map(BadSignature::as_str);
         assert_eq!(words, ["missing", "doubled", "malformed", "wrong", "stale", "replayed"]);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_named_twice_still_counts() {
+    fn a_duplicate_secret_works() {
         let keys = Keys::new(&[SECRET.into(), SECRET.into()], "app_secrets").unwrap();
         assert_eq!(keys.verify(sign(&SECRET.into(), b"{}").as_bytes(), b"{}"), Ok(()));
     }

@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_stands_once_and_as_it_is_looked_up() {
+    fn every_word_is_unique_and_normalized() {
         let mut seen = HashSet::new();
         for (expected, words) in WORDS {
             for word in *words {
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn spellings_do_not_matter_and_unknown_words_are_told_apart() {
+    fn words_are_recognized_in_any_spelling() {
         for (word, expected) in [
             ("DELIVRD", Some(Meaning::Delivered)),
             ("Delivered", Some(Meaning::Delivered)),

@@ -9,7 +9,7 @@ use crate::verification::values::Timestamp;
 /// The interval between two lines with the same key.
 const PAUSE: Duration = Duration::from_secs(60);
 /// The most keys tracked at once; keys may contain ids from outside.
-const MOST_KEYS: usize = 64;
+const MAX_KEYS: usize = 64;
 
 /// Counts events by key and tells when a log line is due.
 pub struct Throttle<K>(Mutex<BTreeMap<K, Counter>>);
@@ -37,10 +37,10 @@ impl<K: Ord> Throttle<K> {
             line.next = now + PAUSE;
             return Some(std::mem::take(&mut line.unreported));
         }
-        if lines.len() >= MOST_KEYS {
+        if lines.len() >= MAX_KEYS {
             lines.retain(|_, line| now < line.next);
         }
-        if lines.len() >= MOST_KEYS {
+        if lines.len() >= MAX_KEYS {
             return None;
         }
         lines.insert(key, Counter { next: now + PAUSE, unreported: 0 });
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_is_told_at_once_and_the_others_together_a_minute_later() {
+    fn the_first_is_logged_immediately_and_the_others_together_after_a_minute() {
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
         let throttle = Throttle::default();
         for (second, key, times, told) in [
@@ -70,11 +70,11 @@ mod tests {
     }
 
     #[test]
-    fn keys_from_outside_do_not_make_it_grow() {
+    fn the_number_of_keys_is_bounded() {
         let throttle = Throttle::default();
         let now = Timestamp::from_millis(0);
         let told = (0..10_000).filter(|key| throttle.due(*key, 1, now).is_some()).count();
-        assert_eq!(told, MOST_KEYS);
+        assert_eq!(told, MAX_KEYS);
         assert_eq!(throttle.due(10_000, 1, now + PAUSE), Some(1), "room comes back");
     }
 }

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_found_again_by_its_address() {
+    fn the_callback_url_identifies_the_message() {
         let callback = Callback::new("https://otp.example.com", &ChannelName::new("sms"));
         let id: MessageId = "msg_01m81zrq00fay80j6hb7h45br1".parse().unwrap();
         let url = callback.for_message(id);
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_stands_in_one_header() {
+    fn a_signature_header_must_occur_once() {
         let callback = Callback::new("https://otp.example.com", &ChannelName::new("sms"));
         let one: &[(&str, &[u8])] = &[("x-other", b"2"), ("x-signature-256", b"1")];
         let two: &[(&str, &[u8])] = &[("x-signature-256", b"1"), ("x-signature-256", b"1")];

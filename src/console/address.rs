@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_that_may_hold_a_number_is_sealed_and_comes_back() {
+    fn possible_numbers_are_sealed_and_round_trip() {
         let vault = Vault::new(&[7; 32]);
         for text in ["order-17", "12345", "Tür 7", ""] {
             let wording = UrlText::new(&vault, text.to_owned());
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_to_come_back_to_holds_no_number() {
+    fn a_return_url_contains_no_number() {
         for (asked, kept) in [
             ("/console", "/console"),
             ("/console?status=pending&country=DE", "/console?status=pending&country=DE"),

@@ -14,7 +14,7 @@ use crate::vault::CannotOpen;
 use crate::vault::webhook::evidence_place;
 use crate::verification::values::{ChannelName, Timestamp};
 
-const ALERTS_A_PAGE: usize = 30;
+const ALERTS_PER_PAGE: usize = 30;
 
 #[derive(Template)]
 #[template(path = "alerts.html")]
@@ -70,7 +70,7 @@ pub async fn page(
     // anyone's data. Users restricted to apps see neither.
     let visibility = Visibility::of(&signed);
     let kept = match visibility {
-        Visibility::Full => console.store.alerts(ALERTS_A_PAGE, before).await?,
+        Visibility::Full => console.store.alerts(ALERTS_PER_PAGE, before).await?,
         Visibility::AppsOnly => store::Page { items: Vec::new(), next: None },
     };
     let language = signed.preferences.language;
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_position_has_one_spelling() {
+    fn a_position_has_one_form() {
         let text = "00".repeat(15) + "ff";
         assert_eq!(sixteen_bytes(&text).map(|bytes| bytes[15]), Some(255));
         assert_eq!(position("").unwrap(), None);

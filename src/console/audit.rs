@@ -13,7 +13,7 @@ use crate::store::{AuditAction, AuditRecord, StoreError};
 use crate::vault::CannotOpen;
 use crate::verification::values::{Timestamp, UserName, VerificationId};
 
-const ENTRIES_A_PAGE: usize = 100;
+const ENTRIES_PER_PAGE: usize = 100;
 
 #[derive(Template)]
 #[template(path = "audit.html")]
@@ -45,7 +45,7 @@ pub async fn page(
 ) -> Result<HttpResponse, Refusal> {
     signed.require(Action::ReadAudit)?;
     let before = before(request.query_string())?;
-    let kept = console.store.audit(ENTRIES_A_PAGE, before).await?;
+    let kept = console.store.audit(ENTRIES_PER_PAGE, before).await?;
     let words = Words::of(signed.preferences.language);
     let mut rows = Vec::new();
     for record in kept.items {
@@ -97,7 +97,7 @@ async fn lines(
     signed: &CurrentUser,
     before: Option<u64>,
 ) -> Result<(web::Bytes, Option<u64>), StoreError> {
-    let kept = console.store.audit(ENTRIES_A_PAGE, before).await?;
+    let kept = console.store.audit(ENTRIES_PER_PAGE, before).await?;
     let mut text = String::new();
     for record in kept.items {
         let Some(visible) = VisibleEntry::of(console, signed, record).await? else { continue };

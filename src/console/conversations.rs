@@ -19,7 +19,7 @@ use crate::vault::CannotOpen;
 use crate::vault::webhook::{InboundContent, inbound_place};
 use crate::verification::values::{ChannelName, NumberIndex, Timestamp, VerificationId};
 
-const MESSAGES_A_PAGE: usize = 100;
+const MESSAGES_PER_PAGE: usize = 100;
 /// The maximum shown on a person's page.
 const VERIFICATIONS_SHOWN: usize = 20;
 /// The length of an excerpt in the list.
@@ -37,7 +37,7 @@ struct PeoplePage {
 
 /// A person with the latest message.
 struct PersonRow {
-    /// The same for all identifiers of the person.
+    /// Equal for all identifiers of a person.
     key: Option<NumberIndex>,
     /// The link to the conversation; `None` if the provider gives no identifier.
     url: Option<String>,
@@ -74,7 +74,7 @@ pub async fn list(
 ) -> Result<HttpResponse, Refusal> {
     signed.require(Action::ReadConversations)?;
     let before = position(request.query_string())?;
-    let kept = console.store.inbound(None, None, MESSAGES_A_PAGE, before).await?;
+    let kept = console.store.inbound(None, None, MESSAGES_PER_PAGE, before).await?;
     let words = Words::of(signed.preferences.language);
     let mut people: Vec<PersonRow> = Vec::new();
     let mut persons: HashMap<NumberIndex, Person> = HashMap::new();
@@ -154,7 +154,7 @@ pub async fn of_person(
     let number = sixteen_bytes(&number).map(NumberIndex).ok_or(Refusal::NotFound)?;
     let before = position(request.query_string())?;
     let words = Words::of(signed.preferences.language);
-    let kept = console.store.inbound(None, Some(number), MESSAGES_A_PAGE, before).await?;
+    let kept = console.store.inbound(None, Some(number), MESSAGES_PER_PAGE, before).await?;
     let filter = Filter { number: Some(number), apps: signed.apps.clone(), ..Filter::default() };
     let page = console.store.list(filter, VERIFICATIONS_SHOWN, None).await?;
     let codes = codes(&console, Some(number), None).await?;

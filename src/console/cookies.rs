@@ -31,11 +31,11 @@ pub fn read<'h>(console: &Console, headers: &'h HeaderMap, cookie: &str) -> Opti
 /// The lifetime of a cookie in the browser.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum CookieAge {
-    /// Until the browser closes; the server ends the session earlier.
+    /// The browser session; the server ends the session earlier.
     Session,
     /// 400 days, the browsers' maximum (RFC 6265bis, draft 20, section 5.5).
     Long,
-    /// As long as a device stays known.
+    /// The lifetime of a known device.
     Device,
     /// Deletes the cookie.
     Expired,

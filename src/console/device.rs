@@ -73,7 +73,7 @@ mod tests {
     const START: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 
     #[test]
-    fn a_cookie_is_good_for_its_name_and_ninety_days_and_none_can_be_made_up() {
+    fn a_device_cookie_is_valid_for_its_name_and_ninety_days_and_cannot_be_forged() {
         let (vault, other) = (Vault::new(&[7; 32]), Vault::new(&[8; 32]));
         let name = |text: &str| UserName::parse(text).unwrap();
         let device = Device::new();

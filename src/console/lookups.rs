@@ -20,13 +20,13 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Searches for different numbers per person and minute; serving one caller takes 3 s or more.
-const SEARCHES_A_MINUTE: usize = 20;
+const SEARCHES_PER_MINUTE: usize = 20;
 /// Per hour. Trying 1,000 hidden numbers thus takes five hours and raises five alerts.
-const SEARCHES_AN_HOUR: usize = 200;
+const SEARCHES_PER_HOUR: usize = 200;
 /// Opened verifications per person and minute. Reading one takes longer, and bulk reading is an export, which has its
 /// own audit entry.
-const OPENED_A_MINUTE: usize = 120;
-const OPENED_AN_HOUR: usize = 1_200;
+const OPENED_PER_MINUTE: usize = 120;
+const OPENED_PER_HOUR: usize = 1_200;
 /// The interval between two alerts about one person.
 const ALARM_EVERY: Duration = HOUR;
 
@@ -92,9 +92,9 @@ impl Lookups {
         let mut table = self.table();
         let history = table.entry(user.clone()).or_default();
         let (kept, limits) = if lookup.is_search() {
-            (&mut history.searches, [(MINUTE, SEARCHES_A_MINUTE), (HOUR, SEARCHES_AN_HOUR)])
+            (&mut history.searches, [(MINUTE, SEARCHES_PER_MINUTE), (HOUR, SEARCHES_PER_HOUR)])
         } else {
-            (&mut history.opened, [(MINUTE, OPENED_A_MINUTE), (HOUR, OPENED_AN_HOUR)])
+            (&mut history.opened, [(MINUTE, OPENED_PER_MINUTE), (HOUR, OPENED_PER_HOUR)])
         };
         while kept.front().is_some_and(|(at, _)| now.since(*at) >= HOUR) {
             kept.pop_front();
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_lookup_is_one_for_ten_minutes_and_counts_once() {
+    fn a_repeated_lookup_counts_once_in_ten_minutes() {
         let lookups = Lookups::default();
         assert_eq!(lookups.count(&ada(), number(1), START), Counted::First);
         for _ in 0..1_000 {
@@ -210,9 +210,9 @@ mod tests {
     }
 
     #[test]
-    fn searches_are_limited_by_user_and_minute_and_an_alarm_is_given_once() {
+    fn searches_are_limited_per_user_and_minute_with_one_alert() {
         let lookups = Lookups::default();
-        for n in 0..SEARCHES_A_MINUTE {
+        for n in 0..SEARCHES_PER_MINUTE {
             assert_eq!(lookups.count(&ada(), number(n), START), Counted::First);
         }
         let later = START + Duration::from_secs(10);
@@ -231,13 +231,13 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_has_a_limit_too_so_that_patience_does_not_help() {
+    fn there_is_an_hourly_limit_too() {
         let lookups = Lookups::default();
         let mut done = 0;
         for n in 0..1_000 {
             let at = START + Duration::from_millis(3_599 * n as u64);
             done += usize::from(lookups.count(&ada(), number(n), at) == Counted::First);
         }
-        assert_eq!(done, SEARCHES_AN_HOUR);
+        assert_eq!(done, SEARCHES_PER_HOUR);
     }
 }

@@ -7,9 +7,9 @@ use crate::phone::Phone;
 use crate::phone::digits::{OF_A_NUMBER, digit, is_invisible, is_separator, pictured};
 
 /// The most characters between two characters of a code.
-const WIDEST_GAP: usize = 16;
+const MAX_CODE_GAP: usize = 16;
 /// The most characters between two digits of a number.
-const WIDEST_GAP_OF_A_NUMBER: usize = 3;
+const MAX_NUMBER_GAP: usize = 3;
 
 /// The secrets to hide in the texts of one person.
 #[derive(Default)]
@@ -37,7 +37,7 @@ impl Masker {
     pub fn hide(&self, text: &str) -> String {
         let letters = Letters::of(text);
         let mut masks = self.known(&letters);
-        for row in letters.rows(WIDEST_GAP_OF_A_NUMBER) {
+        for row in letters.rows(MAX_NUMBER_GAP) {
             if row.len() >= OF_A_NUMBER && !letters.is_date(&row) {
                 row.iter().for_each(|&at| masks[at] = true);
             }
@@ -99,7 +99,7 @@ impl Letters {
         let windows = self.significant.windows(code.len().max(1));
         windows.filter(move |places| {
             let alike = places.iter().zip(code).all(|(&at, letter)| self.all[at].1 == *letter);
-            alike && places.windows(2).all(|pair| pair[1] - pair[0] <= WIDEST_GAP)
+            alike && places.windows(2).all(|pair| pair[1] - pair[0] <= MAX_CODE_GAP)
         })
     }
 
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_hidden_however_it_is_written() {
+    fn codes_are_masked_in_any_notation() {
         for (text, shown) in [
             ("297018", "••••••"),
             ("my code is 297018!", "my code is ••••••!"),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_hidden_in_every_notation() {
+    fn numbers_are_masked_in_every_notation() {
         for text in [
             "+4915228817386",
             "+49 1522 8817386",
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn other_numbers_are_hidden_too_and_dates_and_short_rows_stay() {
+    fn other_numbers_are_masked_but_dates_and_short_digits_are_kept() {
         for (text, shown) in [
             (
                 "Ada changed from +4915228817386 to +43 660 1234567",

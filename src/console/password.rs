@@ -12,29 +12,29 @@ use tokio::sync::oneshot;
 use super::sign_in_limit::Origin;
 
 /// The minimum length of a new password.
-pub const LEAST_CHARS: usize = 12;
+pub const MIN_CHARS: usize = 12;
 /// Longer passwords, in bytes, are refused without hashing.
-pub const MOST_BYTES: usize = 1_024;
+pub const MAX_BYTES: usize = 1_024;
 /// From OWASP, "Password Storage Cheat Sheet", November 2025: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19 * 1_024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 /// Concurrent computations; each needs 19 MiB.
-const AT_ONCE: usize = 2;
+const CONCURRENT: usize = 2;
 /// The maximum number of waiting checks; each waits a few seconds at most.
 const WAITING: usize = 256;
 /// The maximum per address.
-const WAITING_OF_AN_ADDRESS: usize = 64;
+const MAX_WAITING_PER_ADDRESS: usize = 64;
 /// The maximum per known device. Known devices have priority and are never displaced.
-const WAITING_OF_A_DEVICE: usize = 4;
+const MAX_WAITING_PER_DEVICE: usize = 4;
 
 /// Hashes a new password to a PHC string, for `password_hash` in `[[console.users]]`.
 pub fn hash(password: &SecretString) -> Result<String, HashError> {
     let clear = password.expose_secret();
-    if clear.chars().count() < LEAST_CHARS {
+    if clear.chars().count() < MIN_CHARS {
         return Err(HashError::TooShort);
     }
-    if clear.len() > MOST_BYTES {
+    if clear.len() > MAX_BYTES {
         return Err(HashError::TooLong);
     }
     let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| HashError::Failed)?;
@@ -45,9 +45,9 @@ pub fn hash(password: &SecretString) -> Result<String, HashError> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
-    #[error("the password must have at least {LEAST_CHARS} characters")]
+    #[error("the password must have at least {MIN_CHARS} characters")]
     TooShort,
-    #[error("the password must have at most {MOST_BYTES} bytes")]
+    #[error("the password must have at most {MAX_BYTES} bytes")]
     TooLong,
     #[error("the password could not be hashed")]
     Failed,
@@ -89,7 +89,7 @@ pub enum PasswordCheck {
 impl Checker {
     /// Verifies a password against a PHC string.
     pub async fn check(&self, hash: &SecretString, password: SecretString, origin: Origin) -> PasswordCheck {
-        if password.expose_secret().len() > MOST_BYTES {
+        if password.expose_secret().len() > MAX_BYTES {
             return PasswordCheck::Wrong;
         }
         let Some(permit) = self.permit(origin).await else { return PasswordCheck::Busy };
@@ -111,7 +111,7 @@ impl Checker {
     async fn permit(&self, origin: Origin) -> Option<HashPermit> {
         let waiting = {
             let mut queue = lock(&self.queue);
-            if queue.running < AT_ONCE {
+            if queue.running < CONCURRENT {
                 queue.running += 1;
                 return Some(HashPermit { queue: Arc::clone(&self.queue) });
             }
@@ -129,8 +129,8 @@ impl Queue {
     /// Returns whether there was room.
     fn enqueue(&mut self, origin: Origin, sender: oneshot::Sender<HashPermit>) -> bool {
         let (queues, most) = match origin {
-            Origin::Device(_) => (&mut self.devices, WAITING_OF_A_DEVICE),
-            Origin::Address(_) => (&mut self.addresses, WAITING_OF_AN_ADDRESS),
+            Origin::Device(_) => (&mut self.devices, MAX_WAITING_PER_DEVICE),
+            Origin::Address(_) => (&mut self.addresses, MAX_WAITING_PER_ADDRESS),
         };
         queues.iter_mut().for_each(|queue| queue.waiting.retain(|sender| !sender.is_closed()));
         queues.retain(|queue| !queue.waiting.is_empty());
@@ -205,14 +205,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_hash_knows_its_password_and_no_other() {
+    async fn a_hash_verifies_only_its_password() {
         let password = SecretString::from("correct horse battery");
         let made = hash(&password).unwrap();
         assert!(made.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{made}");
         assert_ne!(made, hash(&password).unwrap(), "each has a salt of its own");
         let (checker, made) = (Checker::default(), SecretString::from(made));
         assert_eq!(checker.check(&made, password, at(1)).await, PasswordCheck::Right);
-        for wrong in ["correct horse batterz", "", &"x".repeat(MOST_BYTES + 1)] {
+        for wrong in ["correct horse batterz", "", &"x".repeat(MAX_BYTES + 1)] {
             assert_eq!(
                 checker.check(&made, SecretString::from(wrong), at(1)).await,
                 PasswordCheck::Wrong,
@@ -222,10 +222,10 @@ mod tests {
     }
 
     #[test]
-    fn short_and_endless_passwords_are_refused() {
+    fn short_and_long_passwords_are_refused() {
         assert_eq!(hash(&SecretString::from("elevenchars")), Err(HashError::TooShort));
         assert_eq!(hash(&SecretString::from("ä".repeat(11))), Err(HashError::TooShort));
-        assert_eq!(hash(&SecretString::from("x".repeat(MOST_BYTES + 1))), Err(HashError::TooLong));
+        assert_eq!(hash(&SecretString::from("x".repeat(MAX_BYTES + 1))), Err(HashError::TooLong));
     }
 
     /// Takes all permits, and `waiting` places in each address's queue.
@@ -234,7 +234,7 @@ mod tests {
         waiting: &[(u8, usize)],
     ) -> (Vec<HashPermit>, Vec<oneshot::Receiver<HashPermit>>) {
         let mut places = Vec::new();
-        for _ in 0..AT_ONCE {
+        for _ in 0..CONCURRENT {
             places.push(checker.permit(at(0)).await.unwrap());
         }
         let mut receivers = Vec::new();
@@ -249,16 +249,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn more_than_can_wait_are_turned_away() {
+    async fn excess_checks_are_refused() {
         let checker = Checker::default();
-        let _all = crowded(&checker, &[(1, WAITING_OF_AN_ADDRESS)]).await;
+        let _all = crowded(&checker, &[(1, MAX_WAITING_PER_ADDRESS)]).await;
         let hash = SecretString::from("$argon2id$");
         let password = || SecretString::from("whatever it is");
         assert_eq!(checker.check(&hash, password(), at(1)).await, PasswordCheck::Busy);
     }
 
     #[tokio::test]
-    async fn rows_take_turns_and_a_known_device_comes_first() {
+    async fn queues_take_turns_after_known_devices() {
         let checker = Checker::default();
         let (mut places, mut crowd) = crowded(&checker, &[(1, 24), (2, 1), (3, 2)]).await;
         let (sender, mut device) = oneshot::channel();
@@ -277,9 +277,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn when_all_is_full_the_longest_row_makes_room_and_who_left_takes_no_place() {
+    async fn the_longest_queue_makes_room_and_abandoned_checks_take_none() {
         let checker = Checker::default();
-        let full: Vec<_> = (1..=4).map(|address| (address, WAITING_OF_AN_ADDRESS)).collect();
+        let full: Vec<_> = (1..=4).map(|address| (address, MAX_WAITING_PER_ADDRESS)).collect();
         assert_eq!(full.iter().map(|(_, count)| count).sum::<usize>(), WAITING);
         let (places, mut crowd) = crowded(&checker, &full).await;
         let (sender, mut newcomer) = oneshot::channel();

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_steers_is_shown_and_what_is_written_stays() {
+    fn control_characters_are_made_visible() {
         for (text, shown) in [
             ("Grüße, 你好, مرحبا\nsecond line", "Grüße, 你好, مرحبا\nsecond line"),
             ("👩\u{200d}👧 ❤\u{fe0f}", "👩\u{200d}👧 ❤\u{fe0f}"),

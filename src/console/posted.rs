@@ -14,7 +14,7 @@ use super::sessions::Token;
 use super::{Console, Refusal, cookies, current_user};
 
 /// Enough for the largest form; reason and password have their own lower limits.
-const MOST_BYTES: usize = 16 * 1_024;
+const MAX_BYTES: usize = 16 * 1_024;
 
 /// The fields of a form with a valid token. Each occurs once.
 pub struct PostedForm {
@@ -69,10 +69,10 @@ fn expected_token(console: &Console, request: &HttpRequest) -> Option<String> {
 }
 
 async fn read(mut payload: Payload) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-    let mut body = Zeroizing::new(Vec::with_capacity(MOST_BYTES));
+    let mut body = Zeroizing::new(Vec::with_capacity(MAX_BYTES));
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Refusal::BadRequest)?;
-        if body.len() + chunk.len() > MOST_BYTES {
+        if body.len() + chunk.len() > MAX_BYTES {
             return Err(Refusal::TooLarge);
         }
         body.extend_from_slice(&chunk);
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_that_comes_twice_is_refused_and_none_is_shown() {
+    fn duplicate_fields_are_refused_and_values_are_not_printed() {
         let fields = parse(b"csrf=a&password=open+sesame%21").unwrap();
         let posted = PostedForm { fields };
         assert_eq!(posted.text("password"), "open sesame!");

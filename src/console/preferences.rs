@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_field_says_is_meant_in_the_zone() {
+    fn input_fields_are_in_the_users_zone() {
         let german = preferences(Language::German, "Europe/Berlin");
         assert_eq!(german.input(AT), "2026-11-18T15:13");
         assert_eq!(german.instant("2026-11-18T15:13").unwrap().to_string(), "2026-11-18T14:13:00.000Z");
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_choice_reads_back_and_nonsense_is_none() {
+    fn preferences_round_trip_and_invalid_ones_are_ignored() {
         let choice = StoredPreferences {
             theme: Some(Theme::Dark),
             language: Some(Language::German),

@@ -24,7 +24,7 @@ use query::QueryKind;
 const RANGES: [(&str, u64); 3] = [("24h", 24), ("7d", 7 * 24), ("30d", 30 * 24)];
 
 /// The maximum length of the input.
-const MOST_TYPED: usize = 600;
+const MAX_TYPED: usize = 600;
 
 #[derive(Template)]
 #[template(path = "search.html")]
@@ -83,7 +83,7 @@ impl SearchQuery {
         // No searchable text contains control characters, and none may be echoed. Tabs and line breaks come with pasted
         // text.
         let typed = typed.chars().map(|letter| if letter.is_whitespace() { ' ' } else { letter });
-        let typed: String = typed.filter(|letter| !letter.is_control()).take(MOST_TYPED).collect();
+        let typed: String = typed.filter(|letter| !letter.is_control()).take(MAX_TYPED).collect();
         let range = RANGES.iter().position(|(value, _)| *value == parameter("range")).unwrap_or(0);
         let is_code = |code: &str| code.len() == 2 && code.bytes().all(|letter| letter.is_ascii_uppercase());
         let country = Some(parameter("country")).filter(|code| is_code(code)).map(str::to_owned);

@@ -16,9 +16,9 @@ use crate::verification::values::{Timestamp, UserName};
 /// Idle time after which a session ends.
 pub const IDLE: Duration = Duration::from_secs(30 * 60);
 /// The maximum duration of a session.
-pub const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
+pub const MAX_DURATION: Duration = Duration::from_secs(12 * 60 * 60);
 /// Sessions per user; a new one beyond this ends the least recently used.
-const MOST_OF_A_USER: usize = 16;
+const MAX_PER_USER: usize = 16;
 
 /// A bearer token of 256 random bits, stored in the browser.
 #[derive(Clone, PartialEq, Eq)]
@@ -72,7 +72,7 @@ struct Session {
 
 impl Session {
     fn is_open(&self, now: Timestamp) -> bool {
-        now.since(self.used) < IDLE && now.since(self.started) < LONGEST
+        now.since(self.used) < IDLE && now.since(self.started) < MAX_DURATION
     }
 }
 
@@ -84,9 +84,9 @@ impl Sessions {
         table.retain(|_, session| session.is_open(now));
         let of_user = table.iter().filter(|(_, session)| session.user == user);
         let mut of_user: Vec<_> = of_user.map(|(hash, session)| (session.used, *hash)).collect();
-        if of_user.len() >= MOST_OF_A_USER {
+        if of_user.len() >= MAX_PER_USER {
             of_user.sort_by_key(|(used, _)| *used);
-            for (_, hash) in of_user.iter().take(of_user.len() + 1 - MOST_OF_A_USER) {
+            for (_, hash) in of_user.iter().take(of_user.len() + 1 - MAX_PER_USER) {
                 table.remove(hash);
             }
         }
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_page_asks_by_itself_keeps_no_session_open() {
+    fn automatic_requests_do_not_extend_the_session() {
         let sessions = Sessions::default();
         let hash = sessions.open(ada(), at(0)).hash();
         for minute in 0..30 {
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn signing_out_ends_one_session_and_everywhere_all_of_that_user() {
+    fn signing_out_ends_one_session_or_all_of_the_user() {
         let sessions = Sessions::default();
         let bob = UserName::parse("bob").unwrap();
         let hashes = [ada(), ada(), ada(), bob.clone()].map(|user| sessions.open(user, at(0)).hash());
@@ -186,12 +186,12 @@ mod tests {
     }
 
     #[test]
-    fn a_user_has_a_bounded_number_of_sessions_and_the_idlest_goes() {
+    fn sessions_per_user_are_bounded_and_the_least_recently_used_ends() {
         let sessions = Sessions::default();
         let first = sessions.open(ada(), at(0)).hash();
         let second = sessions.open(ada(), at(1)).hash();
         assert_eq!(sessions.used(first, at(2)), Some(ada()));
-        for _ in 2..=MOST_OF_A_USER {
+        for _ in 2..=MAX_PER_USER {
             sessions.open(ada(), at(3));
         }
         assert_eq!(sessions.used(second, at(4)), None);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_reads_back_and_shows_itself_nowhere() {
+    fn a_token_round_trips_and_is_not_printed() {
         let token = Token::new();
         assert_eq!(Token::parse(&token.to_text()), Some(token.clone()));
         assert_ne!(Token::new(), token);

@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_sent_to_another_site() {
+    fn redirects_stay_on_this_site() {
         for fine in ["/console", "/console?status=pending", "/console/verifications/ver_1"] {
             assert_eq!(safe_return(fine), fine);
         }

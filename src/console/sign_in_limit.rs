@@ -28,7 +28,7 @@ const NAME: Rule = Rule { free: 40, first: Duration::from_secs(1), longest: Dura
 /// The time without an attempt after which counting restarts.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60 * 60);
 /// The maximum entries per table. Known names are never evicted for unknown ones.
-const MOST: usize = 4_096;
+const MAX: usize = 4_096;
 
 /// The origin of a sign-in attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -149,10 +149,10 @@ impl Tables {
 
 /// The count of `key`. A full table evicts entries without a delay, then the oldest.
 fn entry<K: Eq + Hash + Clone>(table: &mut HashMap<K, Attempts>, key: K, now: Timestamp) -> &mut Attempts {
-    if table.len() >= MOST && !table.contains_key(&key) {
+    if table.len() >= MAX && !table.contains_key(&key) {
         table.retain(|_, attempts| now < attempts.not_before);
         let oldest = table.iter().min_by_key(|(_, attempts)| attempts.last).map(|(key, _)| key.clone());
-        if let Some(oldest) = oldest.filter(|_| table.len() >= MOST) {
+        if let Some(oldest) = oldest.filter(|_| table.len() >= MAX) {
             table.remove(&oldest);
         }
     }
@@ -204,7 +204,7 @@ mod tests {
     const START: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 
     #[test]
-    fn five_wrong_passwords_slow_that_name_and_no_other() {
+    fn five_wrong_passwords_delay_only_that_name() {
         let sign_in_limit = SignInLimit::new([name("ada"), name("bob")].into_iter());
         let here = at("192.0.2.1");
         for who in ["ada", "nobody"] {
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn who_tries_a_name_elsewhere_does_not_keep_its_owner_out() {
+    fn guessing_elsewhere_does_not_lock_out_the_owner() {
         let sign_in_limit = SignInLimit::new([name("ada")].into_iter());
         for _ in 0..5 {
             assert_eq!(sign_in_limit.take_attempt(&name("ada"), at("192.0.2.1"), START), Ok(()));
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_device_has_its_own_budget_whatever_the_whole_world_tries() {
+    fn a_known_device_has_its_own_limit() {
         let sign_in_limit = SignInLimit::new([name("ada")].into_iter());
         let device = Origin::Device(Device::new());
         let mut refused = 0;
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_grows_to_a_quarter_of_an_hour_and_is_forgotten_in_the_end() {
+    fn the_delay_grows_to_a_quarter_of_an_hour_and_expires() {
         assert_eq!(
             [4, 5, 6, 7, 12, 13, 40, u32::MAX].map(|count| PAIR.wait_after(count).as_secs()),
             [0, 5, 10, 20, 640, 900, 900, 900]
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn the_right_password_begins_again() {
+    fn the_right_password_resets_the_count() {
         let sign_in_limit = SignInLimit::new([name("ada")].into_iter());
         for origin in [at("192.0.2.1"), Origin::Device(Device::new())] {
             for _ in 0..100 {
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_try_whose_password_was_not_looked_at_does_not_count() {
+    fn an_unchecked_attempt_does_not_count() {
         let sign_in_limit = SignInLimit::new([name("ada")].into_iter());
         for who in ["ada", "nobody"] {
             for _ in 0..20 {
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn invented_names_fill_no_memory_and_push_out_no_user() {
+    fn unknown_names_are_bounded_and_evict_no_user() {
         let sign_in_limit = SignInLimit::new([name("ada")].into_iter());
         // Each from a different address, like a botnet.
         let address = |n: usize| at(&format!("2001:db8:{:x}:{:x}::1", n >> 8, n & 0xff));
@@ -328,14 +328,14 @@ mod tests {
             let tried = sign_in_limit.take_attempt(&name("ada"), address(n), START);
             assert_eq!(tried.is_ok(), n < 40);
         }
-        for number in 0..MOST + 50 {
+        for number in 0..MAX + 50 {
             let tried =
                 sign_in_limit.take_attempt(&name(&format!("n{number}")), address(1_000 + number), START);
             assert_eq!(tried, Ok(()));
         }
         let tables = sign_in_limit.tables();
         for len in [tables.unknown.len(), tables.pairs.len(), tables.addresses.len()] {
-            assert!(len <= MOST, "{len}");
+            assert!(len <= MAX, "{len}");
         }
         drop(tables);
         assert!(sign_in_limit.take_attempt(&name("ada"), address(9_999), START).is_err());

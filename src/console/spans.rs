@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_are_as_long_as_they_need_to_be() {
+    fn durations_are_formatted_in_suitable_units() {
         for (millis, english, german) in [
             (0, "0 ms", "0 ms"),
             (999, "999 ms", "999 ms"),

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::verification::values::UserName;
 
 /// Each stream polls the store every few seconds.
-const MOST: usize = 64;
+const MAX: usize = 64;
 /// A closed page frees its place within ten seconds, so this only affects users who open many pages at once. Without a
 /// place a page works, but is not live.
-const MOST_OF_A_USER: usize = 48;
+const MAX_PER_USER: usize = 48;
 
 #[derive(Default)]
 pub struct Streams {
@@ -33,7 +33,7 @@ impl Streams {
     pub fn take(&self, user: &UserName) -> Option<StreamPermit> {
         let mut open = lock(&self.open);
         let of_user = open.by_user.get(user).copied().unwrap_or_default();
-        if open.all >= MOST || of_user >= MOST_OF_A_USER {
+        if open.all >= MAX || of_user >= MAX_PER_USER {
             return None;
         }
         open.all += 1;
@@ -67,10 +67,10 @@ mod tests {
     }
 
     #[test]
-    fn one_user_takes_only_a_share_and_what_is_closed_is_free_again() {
+    fn streams_per_user_are_bounded_and_closed_ones_are_freed() {
         let streams = Streams::default();
-        let mut of_ada: Vec<_> = (0..MOST).filter_map(|_| streams.take(&user("ada"))).collect();
-        assert_eq!(of_ada.len(), MOST_OF_A_USER);
+        let mut of_ada: Vec<_> = (0..MAX).filter_map(|_| streams.take(&user("ada"))).collect();
+        assert_eq!(of_ada.len(), MAX_PER_USER);
         let bob = streams.take(&user("bob"));
         assert!(bob.is_some(), "others have their places");
         of_ada.pop();
@@ -79,7 +79,7 @@ mod tests {
         assert!(lock(&streams.open).by_user.is_empty() && lock(&streams.open).all == 0);
         let names: Vec<_> = (0..20).map(|n| user(&format!("user{n}"))).collect();
         let all: Vec<_> =
-            names.iter().flat_map(|name| (0..MOST_OF_A_USER).filter_map(|_| streams.take(name))).collect();
-        assert_eq!(all.len(), MOST);
+            names.iter().flat_map(|name| (0..MAX_PER_USER).filter_map(|_| streams.take(name))).collect();
+        assert_eq!(all.len(), MAX);
     }
 }

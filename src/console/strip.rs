@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_strip_says_how_things_are_in_both_languages() {
+    fn the_strip_shows_the_state_in_both_languages() {
         let english = rendered(&vitals(Vec::new()), Language::English);
         for part in [
             "webhook 25 s ago, 1 % errors, 2 wrongly signed, paused",
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn no_tick_stands_beside_a_bad_figure() {
+    fn bad_figures_have_no_check_mark() {
         let good = |rate| ChannelVitals {
             signatures_refused: 0,
             breaker: Breaker::Closed,
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_bound_to_apps_sees_that_something_is_wrong_and_no_figure() {
+    fn restricted_users_see_alarms_without_figures() {
         let alarm = Alarm::ErrorRate { channel: ChannelName::new("whatsapp"), share: 0.75, sends: 4_711 };
         let vitals = vitals(vec![alarm]);
         for language in Language::ALL {
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_alarm_stands_above_and_the_others_are_counted() {
+    fn the_worst_alarm_is_shown_and_the_others_are_counted() {
         let stopped = Alarm::WebhooksStopped {
             channel: ChannelName::new("whatsapp"),
             sends: 5,
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn every_alarm_has_its_words_without_an_empty_place() {
+    fn every_alarm_has_a_complete_text() {
         let channel = || ChannelName::new("sms");
         let alarms = [
             Alarm::WebhooksStopped { channel: channel(), sends: 5, since: at(0) },

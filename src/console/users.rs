@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_viewer_may_nothing_more_support_all_but_what_operators_read() {
+    fn permissions_of_the_roles() {
         for action in Action::ALL {
             assert!(!Role::Viewer.may(action), "{action:?}");
             let operators = matches!(action, Action::ReadAlerts | Action::ReadAudit);

@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_is_as_exact_as_people_say_it() {
+    fn durations_have_a_readable_precision() {
         for (millis, english) in [
             (0, "0 s"),
             (1, "0.1 s"),

@@ -323,8 +323,8 @@ fn hex(digits: &[u8]) -> Option<Vec<u8>> {
 
 fn unix_seconds(header: &[u8]) -> Option<i64> {
     // More digits are milliseconds or not a time.
-    const MOST_DIGITS: usize = 11;
-    let fits = (1..=MOST_DIGITS).contains(&header.len()) && header.iter().all(u8::is_ascii_digit);
+    const MAX_DIGITS: usize = 11;
+    let fits = (1..=MAX_DIGITS).contains(&header.len()) && header.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(header).ok().filter(|_| fits)?.parse().ok()
 }
 

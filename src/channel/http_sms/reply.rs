@@ -8,7 +8,7 @@ use super::super::{lenient, wire};
 use crate::verification::values::ProviderRef;
 
 /// The most occurrences of a field name that are examined.
-const MOST_PLACES: usize = 1_000;
+const MAX_PLACES: usize = 1_000;
 
 /// The carrier's decision, by the status of its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +120,7 @@ fn named<'a>(text: &'a str, name: &str) -> Option<&'a str> {
             lower.starts_with("<html") || lower.starts_with("<!doctype html") || lower.contains("<body");
         return if is_page { None } else { element(text, &lower, &name) };
     }
-    let value = lower.match_indices(&name).take(MOST_PLACES).find_map(|(start, _)| {
+    let value = lower.match_indices(&name).take(MAX_PLACES).find_map(|(start, _)| {
         let is_inside =
             lower[..start].ends_with(|before: char| before.is_alphanumeric() || "_-".contains(before));
         let rest = text[start + name.len()..].trim_start_matches([' ', '\t']);
@@ -132,7 +132,7 @@ fn named<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn element<'a>(text: &'a str, lower: &str, name: &str) -> Option<&'a str> {
-    let value = lower.match_indices(name).take(MOST_PLACES).find_map(|(start, _)| {
+    let value = lower.match_indices(name).take(MAX_PLACES).find_map(|(start, _)| {
         // With or without a namespace prefix.
         let opening = lower[..start].rfind('<').filter(|opening| {
             let between = &lower[opening + 1..start];
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_found_in_whatever_form_has_a_field_of_its_name() {
+    fn an_id_is_found_in_any_format_with_its_field() {
         for (pointer, body, id) in [
             ("/id", &b"{\"id\":\"a-1\"}"[..], Some("a-1")),
             ("/id", b"ID: 123", Some("123")),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_that_says_that_all_is_well_is_none() {
+    fn success_codes_are_not_errors() {
         for (body, code) in [
             (&b"{\"code\":17}"[..], Some("17")),
             (b"{\"code\":\"E_NOCREDIT\"}", Some("E_NOCREDIT")),
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_hostile_takes_no_time() {
+    fn hostile_input_is_parsed_quickly() {
         for strange in ["id", "<id", "id=", "<", "<id>", "id:\"", "<a:id "] {
             let body = strange.repeat(64 * 1024 / strange.len());
             let _ = message_id(body.as_bytes(), "/id");

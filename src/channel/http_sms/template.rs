@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_escaped_for_their_place_and_never_read_again() {
+    fn values_are_escaped_and_never_reinterpreted() {
         let text = r#"{"to": "{to}", "n": {to_digits}, "o": {"from": "<{from}>", "t": ["{text}"]}, "e": {}}"#;
         let json: serde_json::Value = serde_json::from_str(&filled(text, BodyType::Json)).unwrap();
         assert_eq!(json["to"], VALUES.to);
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_documented_is_a_template() {
+    fn the_default_templates_are_valid() {
         for body_type in [BodyType::Json, BodyType::Form, BodyType::Query] {
             let template = Template::documented(body_type);
             for placeholder in [Placeholder::To, Placeholder::From, Placeholder::Text, Placeholder::Reference]
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_template_says_why() {
+    fn invalid_templates_have_a_reason() {
         for (text, body_type, why) in [
             ("{\"t\":\"{txt}\"}", BodyType::Json, NotATemplate::Unknown(UnknownPlaceholder("{txt}"))),
             ("to={number}", BodyType::Form, NotATemplate::Unknown(UnknownPlaceholder("{number}"))),

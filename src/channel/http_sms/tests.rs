@@ -53,7 +53,7 @@ fn class(outcome: &Outcome) -> Option<(ErrorClass, &str)> {
 }
 
 #[tokio::test]
-async fn one_request_in_the_documented_form_and_the_carriers_id_back() {
+async fn one_documented_request_and_the_returned_id() {
     let server = MockServer::start().await;
     let expected: Value = serde_json::from_slice(&fixture("requests/send.json")).unwrap();
     Mock::given(method("POST"))
@@ -74,7 +74,7 @@ async fn one_request_in_the_documented_form_and_the_carriers_id_back() {
 }
 
 #[tokio::test]
-async fn the_id_is_where_the_pointer_says_text_or_number() {
+async fn the_id_at_the_pointer_may_be_text_or_number() {
     let number = fixture("replies/accepted_number.json");
     let outcome = answered(ResponseTemplate::new(202).set_body_bytes(number), "/id").await;
     assert_eq!(outcome, accepted(Some("9007199254740993")));
@@ -88,7 +88,7 @@ fn accepted(id: Option<&str>) -> Outcome {
 }
 
 #[tokio::test]
-async fn every_2xx_is_accepted_with_the_id_where_it_can_be_seen() {
+async fn every_2xx_is_accepted_with_any_readable_id() {
     let bytes = |text: &str| text.as_bytes().to_vec();
     for (status, body, id) in [
         (200, b"\xef\xbb\xbf{\"id\":\"a-1\"}".to_vec(), Some("a-1")),
@@ -131,7 +131,7 @@ async fn every_2xx_is_accepted_with_the_id_where_it_can_be_seen() {
 
 /// The status counts even if the body breaks off.
 #[tokio::test]
-async fn a_2xx_that_breaks_off_is_accepted() {
+async fn a_truncated_2xx_is_accepted() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
     for played in [
         Behaviour::Bytes(format!("{head}content-length: 900\r\n\r\n{{\"id\":\"a-1\"}}").into_bytes()),
@@ -147,7 +147,7 @@ async fn a_2xx_that_breaks_off_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_refusal_keeps_the_carriers_reason_and_nothing_that_was_sent() {
+async fn a_refusal_keeps_the_carriers_text_without_sent_data() {
     use ErrorClass::{Configuration, Fallback, InDoubt, Retry};
     for (status, body, class, title) in [
         (400, r#"{"error":{"message":"Unknown sender 'Lampen'"}}"#, Fallback, "Unknown sender 'Lampen'"),
@@ -209,7 +209,7 @@ async fn every_other_answer_has_its_class() {
 }
 
 #[tokio::test]
-async fn a_carrier_may_say_when_to_come_again() {
+async fn retry_after_of_a_carrier_is_kept() {
     for status in [429, 503] {
         let outcome = answered(ResponseTemplate::new(status).insert_header("retry-after", "12"), "/id").await;
         assert!(
@@ -219,7 +219,7 @@ async fn a_carrier_may_say_when_to_come_again() {
 }
 
 #[tokio::test]
-async fn lost_is_in_doubt_and_not_reached_may_be_tried_again() {
+async fn a_lost_response_is_in_doubt_and_a_failed_connection_is_retried() {
     let timeout = Duration::from_millis(500);
     for (played, code) in [(Behaviour::Reset, "no_answer"), (Behaviour::Silence, "no_answer")] {
         let url = raw_server(played.clone()).await;
@@ -232,7 +232,7 @@ async fn lost_is_in_doubt_and_not_reached_may_be_tried_again() {
 }
 
 #[tokio::test]
-async fn a_template_is_not_sent_here() {
+async fn a_template_is_refused() {
     let submission =
         Submission { content: Content::Template { name: "login_code", language: "de" }, ..submission() };
     let outcome = sms("http://127.0.0.1:9", "/id", Duration::from_secs(1)).send(&submission).await.outcome;
@@ -279,7 +279,7 @@ fn every_documented_report() {
 }
 
 #[test]
-fn an_unknown_status_is_counted_and_what_names_no_message_is_unreadable() {
+fn unknown_statuses_are_counted_and_reports_without_ids_are_unreadable() {
     let delivery = parse(&fixture("webhooks/unknown_status.json"));
     assert_eq!(delivery.unknown.get(&Unknown::Status), Some(&1));
     assert_eq!(delivery.readable, Readable::Yes);
@@ -310,7 +310,7 @@ fn one_report(body: &[u8]) -> Report<Alias> {
 }
 
 #[test]
-fn the_words_of_carriers_count_and_others_are_kept() {
+fn known_status_words_count_and_unknown_ones_are_kept() {
     for (word, name) in [
         ("DELIVRD", "delivered"),
         ("Delivered", "delivered"),
@@ -344,7 +344,7 @@ fn the_words_of_carriers_count_and_others_are_kept() {
 }
 
 #[test]
-fn a_report_is_read_as_an_answer_is() {
+fn reports_are_parsed_as_leniently_as_responses() {
     let failed = |body: &[u8]| match one_report(body).status {
         ReportStatus::Failed(error) => (error.code, error.title, error.class),
         other => panic!("{other:?}"),
@@ -396,7 +396,7 @@ fn a_report_is_read_as_an_answer_is() {
 }
 
 #[test]
-fn strange_fields_cost_only_themselves() {
+fn malformed_fields_only_affect_themselves() {
     for (field, strange) in [
         ("at", json!("yesterday")),
         ("at", json!(1_795_363_200)),
@@ -435,7 +435,7 @@ fn reports_are_signed() {
 
 /// The meaning of statuses and error codes.
 #[tokio::test]
-async fn the_configuration_says_what_a_status_means() {
+async fn the_configuration_defines_the_meaning_of_statuses() {
     use ErrorClass::{Configuration, Fallback, InDoubt, Retry};
     let rules = [
         ("409", Decision::Accepted),

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_is_read_whatever_its_encoding() {
+    fn a_template_list_is_parsed_in_any_encoding() {
         for body in [
             b"\xef\xbb\xbf{\"data\":[{\"name\":\"code\",\"language\":\"de\",\"status\":\"APPROVED\"}]}".to_vec(),
             b"{\"data\":[{\"name\":\"code\",\"language\":\"de\",\"status\":\"APPROVED\",\"note\":\"f\xfcr\"}]}".to_vec(),

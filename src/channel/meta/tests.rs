@@ -47,7 +47,7 @@ pub fn fixture(path: &str) -> Vec<u8> {
 }
 
 #[test]
-fn either_secret_may_have_signed_and_nobody_else() {
+fn either_secret_may_sign_and_no_other() {
     let meta = meta("http://127.0.0.1:9", Duration::from_secs(1));
     let body = fixture("webhooks/status_sent.json");
     for (secret, refused) in [
@@ -71,7 +71,7 @@ fn either_secret_may_have_signed_and_nobody_else() {
 }
 
 #[test]
-fn a_challenge_is_answered_only_with_our_token() {
+fn a_challenge_needs_our_verify_token() {
     let meta = meta("http://127.0.0.1:9", Duration::from_secs(1));
     let long = "1".repeat(513);
     for (mode, token, challenge, answer) in [
@@ -99,7 +99,7 @@ fn a_challenge_is_answered_only_with_our_token() {
 }
 
 #[test]
-fn settings_that_would_let_anybody_in_make_no_channel() {
+fn unsafe_settings_are_refused() {
     let settings = |app_secrets: &[&str], verify_token: &str, graph_url: &str, token: &str| Settings {
         access_token: token.into(),
         app_secrets: app_secrets.iter().map(|&secret| secret.into()).collect(),

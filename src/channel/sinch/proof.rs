@@ -20,9 +20,9 @@ const ALGORITHM: &str = "x-sinch-webhook-algorithm";
 /// The tolerance between a delivery's timestamp and our clock.
 const WINDOW: Duration = Duration::from_secs(5 * 60);
 /// Sinch's nonces are ULIDs of 26 letters.
-const LONGEST_NONCE: usize = 128;
+const MAX_NONCE: usize = 128;
 /// Enough for unix seconds until the year 9999.
-const MOST_DIGITS: usize = 12;
+const MAX_DIGITS: usize = 12;
 
 /// The configuration key of the signing secrets.
 pub(super) const SECRETS: &str = "webhook_secrets";
@@ -62,12 +62,12 @@ fn claimed(header: &[u8]) -> Option<[u8; 32]> {
 /// A nonce must not contain a dot: otherwise the end of a body could be moved into the nonce, and a stored delivery
 /// could be replayed with a shorter body and a new receipt.
 fn is_nonce(nonce: &[u8]) -> bool {
-    (1..=LONGEST_NONCE).contains(&nonce.len())
+    (1..=MAX_NONCE).contains(&nonce.len())
         && nonce.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_=+/".contains(byte))
 }
 
 fn unix_seconds(digits: &[u8]) -> Option<Timestamp> {
-    let plain = (1..=MOST_DIGITS).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
+    let plain = (1..=MAX_DIGITS).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
     let seconds: i64 = std::str::from_utf8(digits).ok().filter(|_| plain)?.parse().ok()?;
     seconds
         .checked_mul(1_000)
@@ -165,7 +165,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn only_the_one_form_is_let_in() {
+    fn only_the_exact_format_is_accepted() {
         use BadSignature::{Doubled, Malformed, Missing, Wrong};
         let (nonce, time) = (SDK_NONCE, "1634579353");
         let url_safe = GOOD.replace('+', "-").replace('/', "_");
@@ -223,7 +223,7 @@ pub(super) mod tests {
 
     /// Body and nonce are signed as one text.
     #[test]
-    fn a_body_cannot_lend_its_end_to_the_nonce() {
+    fn a_body_cannot_be_moved_into_the_nonce() {
         let (body, nonce, time) = (r#"{"a":"b.c"}"#, "nonce", "1634579353");
         let signature = sign(SECRET, body.as_bytes(), nonce, time);
         assert!(verdict(&[SECRET], &headers(&signature, nonce, time), body.as_bytes(), NOW).is_ok());
@@ -232,7 +232,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn its_time_is_at_most_five_minutes_from_ours() {
+    fn the_timestamp_has_a_tolerance_of_five_minutes() {
         let good = headers(GOOD, SDK_NONCE, "1634579353");
         for (now, verdict_then) in [
             (NOW - 301, Some(BadSignature::Stale)),

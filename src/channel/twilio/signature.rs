@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_signature_is_twilios() {
+    fn our_signature_matches_twilios() {
         let url = "https://mycompany.com/myapp.php?foo=1&bar=2";
         assert_eq!(sign(&"12345".into(), url, CALL.as_bytes()), "RSOYDt4T1cUTdK1PDd93/VVr8B8=");
     }

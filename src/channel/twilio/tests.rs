@@ -79,7 +79,7 @@ fn verdict(outcome: &Outcome) -> Option<(ErrorClass, &str)> {
 // Sending──────────────────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test]
-async fn one_form_for_each_network_and_the_sid_back() {
+async fn one_form_per_network_and_the_returned_sid() {
     let api_key = ApiKey { sid: "SK00".to_owned(), secret: "secret of the key".into() };
     let contents = Some([("en".to_owned(), "HX00".to_owned())].into());
     let whatsapp = settings("", Via::WhatsApp, from("+14155550199"));
@@ -122,7 +122,7 @@ async fn one_form_for_each_network_and_the_sid_back() {
 }
 
 #[tokio::test]
-async fn what_the_channel_does_not_carry_is_not_sent() {
+async fn unsupported_content_is_refused() {
     let contents = Some([("en".to_owned(), "HX00".to_owned())].into());
     let template = || Content::Template { name: "login_code", language: "en_US" };
     let texts = settings("http://127.0.0.1:9", Via::WhatsApp, from("+14155550199"));
@@ -179,7 +179,7 @@ async fn every_answer_has_its_class() {
 }
 
 #[tokio::test]
-async fn twilios_wish_to_wait_is_heard() {
+async fn twilios_retry_after_is_kept() {
     let server = MockServer::start().await;
     let body = fixture("replies/too_many_requests.json");
     let response = ResponseTemplate::new(429).insert_header("retry-after", "7").set_body_string(body);
@@ -194,7 +194,7 @@ async fn twilios_wish_to_wait_is_heard() {
 }
 
 #[tokio::test]
-async fn a_refusal_keeps_twilios_words_without_what_was_sent() {
+async fn a_refusal_keeps_twilios_text_without_sent_data() {
     let body = r#"{"code":21211,"message":"The 'To' number +491713920011 is not valid for '483920 ist Ihr Code & mehr.'"}"#;
     let outcome = answered(400, body).await;
     let Outcome::Refused { error, .. } = outcome else { panic!("{outcome:?}") };
@@ -202,7 +202,7 @@ async fn a_refusal_keeps_twilios_words_without_what_was_sent() {
 }
 
 #[tokio::test]
-async fn what_breaks_off_is_in_doubt_and_what_began_well_is_accepted() {
+async fn a_lost_response_is_in_doubt_and_a_truncated_2xx_is_accepted() {
     let timeout = Duration::from_millis(600);
     let head = "HTTP/1.1 201 Created\r\ncontent-type: application/json\r\n";
     for (played, expected) in [
@@ -224,7 +224,7 @@ async fn what_breaks_off_is_in_doubt_and_what_began_well_is_accepted() {
 }
 
 #[test]
-fn secrets_are_shown_nowhere() {
+fn secrets_are_not_printed() {
     let key = ApiKey { sid: "SK00".to_owned(), secret: "secret of the key".into() };
     let shown = format!("{:?}", Settings { api_key: Some(key), ..settings("x", Via::Sms, from("y")) });
     for secret in TOKENS.into_iter().chain(["secret of the key"]) {
@@ -273,7 +273,7 @@ fn of_us() -> String {
 }
 
 #[test]
-fn a_status_names_the_message_by_its_address_and_its_sid() {
+fn a_status_is_matched_by_its_url_and_its_sid() {
     for (words, status) in [
         (&["accepted", "scheduled", "queued", "sending", "sent", "Sent"][..], ReportStatus::Sent),
         (&["delivered"], ReportStatus::Delivered),
@@ -341,7 +341,7 @@ fn a_failure_has_the_class_of_its_code() {
 }
 
 #[test]
-fn what_people_write_is_kept() {
+fn inbound_messages_are_parsed() {
     let one = |body: &str| -> Inbound {
         let mut delivery = told(None, body);
         assert_eq!((delivery.readable, delivery.reports.len()), (Readable::Yes, 0), "{body}");
@@ -385,7 +385,7 @@ fn what_people_write_is_kept() {
 }
 
 #[test]
-fn what_is_no_form_of_twilios_is_unreadable() {
+fn other_forms_are_unreadable() {
     for body in
         ["", "{}", "x=1", "&&&", "MessageStatus=delivered", "Body=x", "From=%2B491713920011", "%ff=%fe"]
     {
@@ -398,7 +398,7 @@ fn what_is_no_form_of_twilios_is_unreadable() {
 }
 
 #[test]
-fn nothing_is_heard_without_a_right_signature() {
+fn a_valid_signature_is_required() {
     let body = fixture("webhooks/delivered.txt");
     let query = of_us();
     let sign_at = |url: &str, body: &str| sign(&TOKENS[0].into(), url, body.as_bytes());

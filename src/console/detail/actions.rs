@@ -14,7 +14,7 @@ use crate::verification::values::ChannelName;
 use crate::verification::{Command, OperatorAct, Rejection};
 
 /// Enough for a ticket number or a sentence; sealed, it stays within the store's limit.
-const LONGEST_REASON: usize = 240;
+const MAX_REASON: usize = 240;
 
 /// Shows the full number once; the next page view masks it again.
 #[post("/verifications/{id}/reveal")]
@@ -104,7 +104,7 @@ fn refused(
     detail: &Detail,
     note: Notice,
 ) -> Result<HttpResponse, Refusal> {
-    let reason = posted.text("reason").chars().take(LONGEST_REASON).collect();
+    let reason = posted.text("reason").chars().take(MAX_REASON).collect();
     let shown = PageOptions { note: Some(note), reason, ..PageOptions::default() };
     detail.show(console, request, signed, shown, StatusCode::CONFLICT)
 }
@@ -119,7 +119,7 @@ async fn carry_out(
 ) -> Result<Result<(), Notice>, Refusal> {
     let words = Words::of(signed.preferences.language);
     let reason = posted.text("reason").trim();
-    if reason.is_empty() || reason.chars().count() > LONGEST_REASON {
+    if reason.is_empty() || reason.chars().count() > MAX_REASON {
         return Ok(Err(Notice::not_done(words, words.reason_missing)));
     }
     let id = detail.snapshot.verification.id();

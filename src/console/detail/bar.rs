@@ -10,7 +10,7 @@ use crate::verification::values::Timestamp;
 /// The bar's width in its own units; the page scales it.
 pub const WIDTH: u64 = 1_000;
 /// The minimum width of a segment, if there are few enough.
-const NARROWEST: u64 = 8;
+const MIN_WIDTH: u64 = 8;
 
 /// One stretch of time.
 pub struct Segment {
@@ -67,7 +67,7 @@ fn widths(hops: &[Hop], now: Timestamp) -> Vec<u64> {
         })
         .collect();
     let count = hops.len() as u64;
-    let least = NARROWEST.min(WIDTH / 2 / count.max(1));
+    let least = MIN_WIDTH.min(WIDTH / 2 / count.max(1));
     let (rest, all) = (WIDTH - least * count, drawn.iter().sum::<u64>().max(1));
     let mut end = 0;
     let edge = |millis: u64| {
@@ -117,7 +117,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn stretches_stand_side_by_side_and_all_can_be_seen(
+        fn segments_are_contiguous_and_visible(
             lengths in prop::collection::vec((0..KINDS.len(), 0..100_000_000_u64), 1..200)
         ) {
             let (hops, now) = hops(&lengths);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stretch_is_as_wide_as_it_is_long_and_the_person_takes_no_more_than_the_longest() {
+    fn segments_are_proportional_and_the_customers_is_capped() {
         let (hops, now) = hops(&[(0, 1_000), (2, 4_000), (5, 600_000)]);
         let widths: Vec<_> =
             segments(&hops, now, Language::German).iter().map(|segment| segment.width).collect();

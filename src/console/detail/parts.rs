@@ -16,7 +16,7 @@ use crate::verification::values::{ChannelName, Timestamp, VerificationId};
 use crate::verification::{Event, Fact};
 
 /// The API's limit.
-const LONGEST_REFERENCE: usize = 128;
+const MAX_REFERENCE: usize = 128;
 
 /// Each part as HTML.
 pub struct Parts {
@@ -187,7 +187,7 @@ fn facts(
             .and_then(|reference| console.vault.shown_ref(verification.id(), reference))
             .map(|reference| rows::shortened(&reference)),
     });
-    let client_ref = reference(console, &detail.snapshot, LONGEST_REFERENCE);
+    let client_ref = reference(console, &detail.snapshot, MAX_REFERENCE);
     let piece = FactsPart {
         client_ref: Some(client_ref).filter(|reference| !reference.is_empty()),
         words,

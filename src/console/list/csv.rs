@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_cell_begins_like_a_formula_and_none_breaks_its_line() {
+    fn cells_never_start_a_formula_or_break_the_line() {
         for formula in
             ["=1+1", "+49 151", "-2", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "＝1", "|cmd", "%0A"]
         {

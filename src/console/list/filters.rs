@@ -38,7 +38,7 @@ pub struct Filters {
 }
 
 /// The maximum length of an error code, profile or reference.
-const MOST_CHARS: usize = 128;
+const MAX_CHARS: usize = 128;
 
 /// Parses a query string.
 pub fn pairs(query: &str) -> Result<Vec<(String, String)>, Refusal> {
@@ -317,7 +317,7 @@ impl ParameterReader<'_> {
 }
 
 fn is_short(text: &str) -> bool {
-    text.chars().count() <= MOST_CHARS && !text.chars().any(char::is_control)
+    text.chars().count() <= MAX_CHARS && !text.chars().any(char::is_control)
 }
 
 fn in_hex(bytes: &[u8]) -> String {
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_form_sends_becomes_the_canonical_address() {
+    fn form_input_becomes_the_canonical_url() {
         let (filters, is_canonical) =
             read("status=&delivery=sent&country=de&since=2026-11-22T20%3A00&until=&error=+131026+");
         assert!(!is_canonical);
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_may_be_a_number_is_sealed_in_the_address_and_hashed_in_the_audit_log() {
+    fn possible_numbers_are_sealed_in_the_url_and_hashed_in_the_audit_log() {
         for (query, name) in [("ref=%2B49+1522+8817386", "ref"), ("error=01522-8817386", "error")] {
             let (filters, is_canonical) = read(query);
             assert!(!is_canonical, "the browser is sent to an address without it");
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_told_and_filters_nothing() {
+    fn invalid_filters_are_reported_and_ignored() {
         let long = format!("error={}", "x".repeat(4_096));
         for (query, name) in [
             ("status=lost", "status"),

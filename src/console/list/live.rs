@@ -20,7 +20,7 @@ use crate::verification::values::VerificationId;
 /// The polling interval. Without news, a comment keeps the connection alive.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// The maximum that is counted; beyond it the page needs a reload.
-const MOST_NEW: usize = 50;
+const MAX_NEW: usize = 50;
 /// The maximum number of polls; then the browser reconnects, which checks the session again.
 const MAX_POLLS: u32 = 30 * 60 / 2;
 
@@ -96,13 +96,13 @@ impl NewCountStream {
         if !self.signed.is_still_signed_in(&self.console) {
             return None;
         }
-        let page = self.console.store.list(self.filter.clone(), MOST_NEW, None).await.ok()?;
+        let page = self.console.store.list(self.filter.clone(), MAX_NEW, None).await.ok()?;
         let is_new = |id: VerificationId| self.after.is_none_or(|after| id > after);
         let count = page.items.iter().filter(|snapshot| is_new(snapshot.verification.id())).count();
         if count == self.sent {
             return Some(": still here\n\n".to_owned());
         }
         self.sent = count;
-        Some(format!("event: new\ndata: {}\n\n", self.words.count_new(count, MOST_NEW)))
+        Some(format!("event: new\ndata: {}\n\n", self.words.count_new(count, MAX_NEW)))
     }
 }

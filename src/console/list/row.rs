@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_strangers_text_stands_on_one_line_and_is_cut() {
+    fn untrusted_text_is_one_truncated_line() {
         assert_eq!(shown("order-17 ä 漢", 40), "order-17 ä 漢");
         assert_eq!(shown("a\u{202e}b\u{200b}c\nd\te", 40), "a\u{fffd}b\u{fffd}c d e");
         assert_eq!(shown(&"x".repeat(4_096), 3), "xxx…");

@@ -19,7 +19,7 @@ pub enum QueryKind {
 }
 
 /// Longer than any reference or provider id.
-const MOST_CHARS: usize = 512;
+const MAX_CHARS: usize = 512;
 
 impl QueryKind {
     /// Interprets the input, tolerating quotes and a console URL around an id.
@@ -46,7 +46,7 @@ impl QueryKind {
         if !readings.is_empty() {
             return Self::Number(readings);
         }
-        Self::Text(bare.chars().take(MOST_CHARS).collect())
+        Self::Text(bare.chars().take(MAX_CHARS).collect())
     }
 }
 
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_id_of_whatsapp_is_a_person() {
+    fn a_whatsapp_user_id_is_recognized() {
         for typed in ["DE.70155829039001", " US.ab12 "] {
             assert!(matches!(meaning(typed), QueryKind::User(Alias::User(_))), "{typed}");
         }
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_known_also_with_what_is_copied_along() {
+    fn ids_are_recognized_with_surrounding_text() {
         let id = id().to_string();
         for typed in [
             id.clone(),
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_known_in_any_notation() {
+    fn numbers_are_recognized_in_any_notation() {
         for typed in [
             "+4915228817386",
             "+49 1522 8817386",
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_the_end_of_a_number_or_a_text() {
+    fn other_input_is_a_number_tail_or_a_text() {
         for typed in
             [" 7386 ", "７３８６", "٧٣٨٦", "\u{202a}7386\u{202c}", "+49 152 ••••• 7386", "••••• 7386"]
         {
@@ -138,6 +138,6 @@ mod tests {
         {
             assert!(matches!(meaning(text), QueryKind::Text(_)), "{text}");
         }
-        assert!(matches!(meaning(&"x".repeat(9_999)), QueryKind::Text(text) if text.len() == MOST_CHARS));
+        assert!(matches!(meaning(&"x".repeat(9_999)), QueryKind::Text(text) if text.len() == MAX_CHARS));
     }
 }

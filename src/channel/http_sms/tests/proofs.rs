@@ -127,7 +127,7 @@ fn vectors() {
 
 /// Of all spellings of a valid signature only the configured one is accepted.
 #[test]
-fn only_the_one_form_of_a_signature_is_let_in() {
+fn only_the_configured_signature_format_is_accepted() {
     use BadSignature::{Doubled, Malformed, Missing, Wrong};
     for hash in [Hash::Sha1, Hash::Sha256, Hash::Sha512] {
         for encoding in [Encoding::Hex, Encoding::Base64] {
@@ -205,7 +205,7 @@ fn only_the_one_form_of_a_signature_is_let_in() {
 }
 
 #[test]
-fn a_prefix_may_be_left_open() {
+fn a_prefix_may_be_optional() {
     let open = Signature {
         prefix: Prefix::Maybe("sha512=".to_owned()),
         ..signature(Hash::Sha512, Encoding::Hex, "")
@@ -222,7 +222,7 @@ fn a_prefix_may_be_left_open() {
 
 /// A signed timestamp expires, and a changed one invalidates the signature.
 #[test]
-fn a_signed_time_has_a_window() {
+fn a_signed_timestamp_has_a_tolerance() {
     use BadSignature::{Doubled, Malformed, Missing, Stale, Wrong};
     let timed = Signature {
         signed: SignedContent::parse("v0:{timestamp}:{body}").unwrap(),
@@ -266,7 +266,7 @@ fn a_signed_time_has_a_window() {
 }
 
 #[test]
-fn a_name_and_a_password_stand_in_one_header() {
+fn basic_credentials_are_in_one_header() {
     use BadSignature::{Doubled, Malformed, Missing, Wrong};
     let proof = Proof::Basic { user: "acme".to_owned(), password: "pass:of the carrier".into() };
     let channel = channel(proof, Format::Json);
@@ -298,7 +298,7 @@ fn a_name_and_a_password_stand_in_one_header() {
 }
 
 #[test]
-fn a_secret_stands_behind_the_address_and_in_the_callback() {
+fn a_path_secret_is_in_the_webhook_url_and_the_callback() {
     use BadSignature::{Missing, Wrong};
     let secret = "s3cr3t/of the ädress";
     let channel = channel(Proof::PathSecret(secret.into()), Format::Query);
@@ -342,7 +342,7 @@ fn a_secret_stands_behind_the_address_and_in_the_callback() {
 }
 
 #[test]
-fn a_query_is_signed_as_a_body_is() {
+fn a_query_is_signed_like_a_body() {
     let channel = channel(Proof::Hmac(signature(Hash::Sha256, Encoding::Hex, "")), Format::Query);
     let query = "id=a-1&status=DELIVRD";
     let right = written(Encoding::Hex, &mac(Hash::Sha256, SECRET, query.as_bytes()));
@@ -358,7 +358,7 @@ fn a_query_is_signed_as_a_body_is() {
 }
 
 #[test]
-fn no_proof_is_without_a_secret() {
+fn every_proof_needs_a_secret() {
     let empty = || SecretString::from("");
     for proof in [
         Proof::Hmac(Signature::documented(empty())),

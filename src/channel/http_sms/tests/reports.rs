@@ -17,7 +17,7 @@ fn flat(names: [&str; 5]) -> Fields {
 }
 
 #[test]
-fn fields_of_forms_and_queries_are_found_by_name_and_words_have_the_carriers_meaning() {
+fn form_and_query_fields_are_found_by_name_and_custom_words_take_precedence() {
     let reading = reading(flat(["msgid", "ref", "stat", "err", "when"]), Format::Form);
     for (form, name, id, at) in [
         ("msgid=9&stat=DELIVRD", "delivered", Some("9"), None),
@@ -48,7 +48,7 @@ fn fields_of_forms_and_queries_are_found_by_name_and_words_have_the_carriers_mea
 }
 
 #[test]
-fn the_address_names_the_message_where_the_report_does_not() {
+fn the_url_identifies_the_message_if_the_report_does_not() {
     let ours: crate::verification::values::MessageId = REFERENCE.parse().unwrap();
     let other = "msg_01m81zrq00fay80j6hb7h45br2";
     let reading = ReportFormat::default();
@@ -68,7 +68,7 @@ fn the_address_names_the_message_where_the_report_does_not() {
 }
 
 #[test]
-fn every_item_of_a_list_is_read_and_a_bad_one_sinks_no_other() {
+fn every_item_of_a_list_is_parsed_independently() {
     let nested = Fields {
         id: Some(FieldPath::at("/results/0/messageId")),
         reference: Some(FieldPath::at("/results/0/callbackData")),

@@ -117,7 +117,7 @@ fn every_documented_field_becomes_an_alert() {
 }
 
 #[test]
-fn an_unknown_event_is_an_alert_all_the_same() {
+fn an_unknown_event_is_an_alert_too() {
     for (name, code) in
         [("template_enchanted", "template_changed"), ("account_unknown_event", "account_changed")]
     {
@@ -138,7 +138,7 @@ fn errors_of_the_account_are_alerts_by_their_class() {
 }
 
 #[test]
-fn alerts_that_look_alike_are_told_apart_and_one_that_comes_again_is_not() {
+fn similar_alerts_are_distinguished_and_redelivered_ones_are_not() {
     let fingerprints = |value: &Value| -> Vec<String> {
         parse(value.to_string().as_bytes()).alerts.into_iter().filter_map(|alert| alert.fingerprint).collect()
     };
@@ -168,7 +168,7 @@ fn alerts_that_look_alike_are_told_apart_and_one_that_comes_again_is_not() {
 }
 
 #[test]
-fn a_test_of_the_dashboard_says_that_it_arrived() {
+fn a_dashboard_test_raises_a_notice() {
     for (name, field) in
         [("test_button_messages", "messages"), ("test_button_account_alerts", "account_alerts")]
     {

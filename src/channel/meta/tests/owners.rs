@@ -73,7 +73,7 @@ fn shares(at: &Meta, told: &SignedDelivery) -> Vec<String> {
 }
 
 #[test]
-fn an_update_is_that_channels_whose_number_or_account_it_names() {
+fn updates_go_to_the_channel_of_their_number_or_account() {
     let channels = channels();
     for (what, entries, secret, expected) in [
         ("one's own", vec![statuses("1", "11")], APP, "first 1"),
@@ -103,7 +103,7 @@ fn an_update_is_that_channels_whose_number_or_account_it_names() {
 }
 
 #[test]
-fn what_names_nobody_is_of_the_address_it_came_to_or_else_of_who_signed() {
+fn unaddressed_updates_go_to_the_called_channel_or_to_one_that_signed() {
     let channels = channels();
     for (place, secret, expected) in [
         (0, APP, "first 1"),
@@ -121,7 +121,7 @@ fn what_names_nobody_is_of_the_address_it_came_to_or_else_of_who_signed() {
 }
 
 #[test]
-fn what_is_nobodys_is_left_alone_with_its_id_and_the_reason() {
+fn updates_without_an_owner_are_ignored_with_id_and_reason() {
     let channels = channels();
     let ignored = |id: &str, reason, items| Ignored { id: Some(id.to_owned()), reason, items };
     for (what, entries, secret, expected) in [
@@ -166,7 +166,7 @@ fn what_is_nobodys_is_left_alone_with_its_id_and_the_reason() {
 }
 
 #[test]
-fn nobodys_secret_is_refused_everywhere() {
+fn an_unknown_secret_is_refused_everywhere() {
     for at in &channels() {
         let refused = delivered(at, "a stranger's secret", &body(&[statuses("1", "11")])).err();
         assert_eq!(refused, Some(WebhookError::Signature(BadSignature::Wrong)), "{}", at.me.name);
@@ -175,7 +175,7 @@ fn nobodys_secret_is_refused_everywhere() {
 
 /// A malformed id may be a person's number, and a delivery may name thousands.
 #[test]
-fn the_list_of_what_was_left_alone_is_short_and_names_ids_only() {
+fn the_list_of_ignored_updates_is_bounded_and_contains_only_ids() {
     let channels = channels();
     let strangers: Vec<_> = (0..1_000).map(|number| statuses("1", &format!("99{number}"))).collect();
     let told = delivered(&channels[0], APP, &body(&strangers)).unwrap();

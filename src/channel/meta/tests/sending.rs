@@ -46,7 +46,7 @@ fn retry_after(outcome: &Outcome) -> Option<Duration> {
 }
 
 #[tokio::test]
-async fn one_request_in_metas_form_and_its_wamid_back() {
+async fn one_documented_request_and_the_returned_wamid() {
     let server = MockServer::start().await;
     let expected: serde_json::Value = serde_json::from_slice(&fixture("requests/template.json")).unwrap();
     Mock::given(method("POST"))
@@ -94,7 +94,7 @@ async fn every_documented_answer() {
 
 /// Digits are masked even if they are not a valid number: WhatsApp keeps numbers unknown to the tables.
 #[tokio::test]
-async fn the_answer_tells_what_meta_calls_the_person() {
+async fn the_response_contains_metas_ids_of_the_recipient() {
     for (contacts, aliases) in [
         (r#"[{"input":"+525512340123","wa_id":"5215512340123"}]"#, vec![Alias::number("+5215512340123")]),
         (r#"[{"input":"+5511987654321","wa_id":"551187654321"}]"#, vec![Alias::number("551187654321")]),
@@ -119,7 +119,7 @@ async fn the_answer_tells_what_meta_calls_the_person() {
 }
 
 #[tokio::test]
-async fn a_refusal_keeps_metas_words_and_nobodys_number_or_code() {
+async fn a_refusal_keeps_metas_text_without_number_and_code() {
     for (status, reply, code, class, title) in [
         (
             400,
@@ -193,7 +193,7 @@ fn every_code_has_its_class() {
 }
 
 #[tokio::test]
-async fn the_code_decides_and_the_status_only_for_a_code_nobody_knows() {
+async fn the_status_decides_only_for_unknown_codes() {
     for (status, code, expected) in [
         (400, 131000, ErrorClass::Retry),
         (200, 131026, ErrorClass::Recipient),
@@ -215,7 +215,7 @@ async fn the_code_decides_and_the_status_only_for_a_code_nobody_knows() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_plain_to_see_is_read() {
+async fn an_id_is_found_in_imperfect_json() {
     for body in [
         b"\xef\xbb\xbf{\"messages\":[{\"id\":\"wamid.x\"}]}".to_vec(),
         b"{\"contacts\":[{\"input\":\"M\xfcller\"}],\"messages\":[{\"id\":\"wamid.x\"}]}".to_vec(),
@@ -233,7 +233,7 @@ async fn an_id_that_is_plain_to_see_is_read() {
 }
 
 #[tokio::test]
-async fn a_refusal_without_a_code_keeps_its_words() {
+async fn a_refusal_without_a_code_keeps_its_text() {
     for (status, body, expected) in [
         (402, r#"{"error":{"message":"No credit for +491713920011"}}"#, "No credit for …"),
         (400, "<html><head><title>Blocked by token-of-a-system-user</title></head></html>", "Blocked by …"),
@@ -246,7 +246,7 @@ async fn a_refusal_without_a_code_keeps_its_words() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_metas() {
+async fn a_response_that_is_not_from_meta() {
     use ErrorClass::{Configuration, Fallback, InDoubt, Retry};
     let html = "<html><body>Welcome</body></html>";
     let unreadable = (InDoubt, "unreadable_answer");
@@ -297,7 +297,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn retry_after_is_understood_in_both_forms_and_bounded() {
+async fn retry_after_is_parsed_in_both_forms_and_bounded() {
     const DAY: u64 = 24 * 60 * 60;
     const NOW: &str = "Sun, 22 Nov 2026 17:00:00 GMT";
     for (wish, expected) in [
@@ -323,7 +323,7 @@ async fn retry_after_is_understood_in_both_forms_and_bounded() {
 }
 
 #[tokio::test]
-async fn what_was_certainly_not_sent_may_be_tried_again() {
+async fn failed_connections_are_retried() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let not_tls = raw_server(Behaviour::Bytes(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())).await;
     for url in [
@@ -368,7 +368,7 @@ async fn what_may_have_been_sent_is_in_doubt() {
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_cut_off() {
+async fn an_endless_response_is_cut_off() {
     let endless = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
     let hundred_megabytes = "HTTP/1.1 200 OK\r\ncontent-length: 104857600\r\n\r\n";
     for head in [endless, hundred_megabytes] {
@@ -383,7 +383,7 @@ async fn an_answer_without_end_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_text_is_not_sent_here() {
+async fn a_text_is_refused() {
     let submission = Submission { content: Content::Text("483920"), ..submission() };
     let outcome = meta("http://127.0.0.1:9", PATIENT).send(&submission).await.outcome;
     assert_eq!(class(&outcome), Some((ErrorClass::Configuration, "wrong_content")));

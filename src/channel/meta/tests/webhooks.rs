@@ -107,7 +107,7 @@ fn every_documented_status() {
 }
 
 #[test]
-fn what_is_unknown_is_counted_and_the_rest_is_read() {
+fn unknown_items_are_counted_and_the_rest_is_parsed() {
     let delivery = parsed("status_unknown");
     assert_eq!(
         reports(&delivery),
@@ -130,7 +130,7 @@ fn what_is_unknown_is_counted_and_the_rest_is_read() {
 }
 
 #[test]
-fn one_bad_item_sinks_only_itself() {
+fn a_bad_item_only_affects_itself() {
     let delivery = parsed("one_bad_item");
     assert_eq!(reports(&delivery), ["wamid.R29vZC0x 1795363201 sent", "wamid.R29vZC0y 1795363201 delivered"]);
     assert_eq!(delivery.inbound[0].text.as_deref(), Some("still here"));
@@ -141,7 +141,7 @@ fn one_bad_item_sinks_only_itself() {
 }
 
 #[test]
-fn what_is_for_others_is_left_alone() {
+fn irrelevant_fields_are_ignored() {
     let delivery = parsed("foreign_phone_number");
     assert_eq!(reports(&delivery), ["otp ours 1795363201 sent"]);
     assert_eq!(delivery.ignored_items(), 2);
@@ -150,7 +150,7 @@ fn what_is_for_others_is_left_alone() {
 }
 
 #[test]
-fn what_nobody_here_needs_is_neither_unknown_nor_an_alert() {
+fn ignored_fields_are_neither_unknown_nor_alerts() {
     let delivery = parsed("left_alone");
     assert!(delivery.unknown.is_empty() && delivery.alerts.is_empty() && delivery.ignored.is_empty());
     assert_eq!(delivery.readable, Readable::Yes);
@@ -198,7 +198,7 @@ fn every_documented_type_of_message() {
 }
 
 #[test]
-fn what_is_shared_ordered_or_edited_has_words() {
+fn shared_contacts_orders_and_edits_have_texts() {
     let contact = |name: serde_json::Value| json!({ "name": name, "phones": [{ "phone": "+49 30 1234" }] });
     let many: Vec<_> = (0..12).map(|n| contact(json!({ "formatted_name": format!("P{n}") }))).collect();
     for (kind, body, text) in [
@@ -280,7 +280,7 @@ fn system_messages_come_without_contacts() {
 }
 
 #[test]
-fn a_person_without_a_phone_number_is_still_somebody() {
+fn a_person_without_a_phone_number_is_identified() {
     for (name, profile_name) in
         [("message_text_username_no_phone", Some("Noor")), ("message_text_user_id_in_from", None)]
     {
@@ -293,7 +293,7 @@ fn a_person_without_a_phone_number_is_still_somebody() {
 
 /// Checks both parsers: an oddity makes the delivery be parsed piece by piece.
 #[test]
-fn a_status_tells_what_meta_calls_the_person() {
+fn a_status_contains_metas_ids_of_the_recipient() {
     let (mexico, user) = (Alias::number("5215512340123"), Alias::user("MX.1"));
     for (recipient, aliases) in [
         (json!({"recipient_id": "5215512340123"}), vec![&mexico]),
@@ -319,7 +319,7 @@ fn a_status_tells_what_meta_calls_the_person() {
 }
 
 #[test]
-fn a_text_that_is_too_long_ends_with_a_mark() {
+fn a_long_text_is_truncated_with_a_mark() {
     for letter in ["a", "字", "👋🏽"] {
         let text = letter.repeat(Inbound::MAX_TEXT_CHARS);
         let value = json!({"messages": [{"id": "wamid.1", "from": "4915228817386", "type": "text",
@@ -336,7 +336,7 @@ fn a_text_that_is_too_long_ends_with_a_mark() {
 }
 
 #[test]
-fn the_number_stands_beside_the_message_where_it_is_missing_in_it() {
+fn a_missing_number_is_taken_from_the_contacts() {
     let messages = [json!({"id": "wamid.1", "type": "text", "from_user_id": "MX.1"})];
     let contacts = [json!({"wa_id": "5215512340123", "user_id": "MX.1"})];
     let delivery = parse(envelope(&json!({"messages": messages, "contacts": contacts})).as_bytes());
@@ -346,7 +346,7 @@ fn the_number_stands_beside_the_message_where_it_is_missing_in_it() {
 
 /// An item too large for a record would fail its whole delivery on every redelivery.
 #[test]
-fn a_user_id_without_end_is_cut() {
+fn a_long_user_id_is_truncated() {
     let id = "x".repeat(100_000);
     let messages = [
         json!({"id": "wamid.1", "type": "text", "from_user_id": id}),
@@ -361,7 +361,7 @@ fn a_user_id_without_end_is_cut() {
 }
 
 #[test]
-fn a_disowned_code_is_known_by_its_payload_and_not_by_its_words() {
+fn a_disowned_code_is_recognized_by_its_payload() {
     let delivery = parsed("code_disowned");
     let message = &delivery.inbound[0];
     assert_eq!(
@@ -379,7 +379,7 @@ fn messages_and_statuses_in_one_change() {
 }
 
 #[test]
-fn a_delivery_is_read_whatever_its_encoding() {
+fn deliveries_are_parsed_in_any_encoding() {
     let body = fixture("webhooks/status_failed_131026.json");
     let plain = reports(&parse(&body));
     let text = String::from_utf8(body.clone()).unwrap();
@@ -415,7 +415,7 @@ fn every_fixture_is_asserted() {
 }
 
 #[test]
-fn what_is_no_webhook_of_metas_is_unreadable() {
+fn other_webhooks_are_unreadable() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     for body in [
         "",
@@ -452,7 +452,7 @@ fn what_is_no_webhook_of_metas_is_unreadable() {
 }
 
 #[test]
-fn times_that_cannot_be_are_no_times() {
+fn impossible_times_are_ignored() {
     let with = |timestamp: Value| {
         let mut body: Value = serde_json::from_slice(&fixture("webhooks/status_sent.json")).unwrap();
         body["entry"][0]["changes"][0]["value"]["statuses"][0]["timestamp"] = timestamp;

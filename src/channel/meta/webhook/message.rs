@@ -210,10 +210,10 @@ fn shared(contacts: &RawValue) -> Option<String> {
 
 /// A comma-separated list, truncated after 10 items.
 fn listed(items: impl Iterator<Item = String>) -> Option<String> {
-    const MOST: usize = 10;
-    let mut items: Vec<_> = items.take(MOST + 1).collect();
-    if items.len() > MOST {
-        items[MOST] = "…".to_owned();
+    const MAX: usize = 10;
+    let mut items: Vec<_> = items.take(MAX + 1).collect();
+    if items.len() > MAX {
+        items[MAX] = "…".to_owned();
     }
     Some(items.join(", ")).filter(|text| !text.is_empty())
 }

@@ -6,7 +6,7 @@ use super::{Conversation, Via};
 use crate::channel::{Content, Submission};
 
 /// The minimum `ttl` that Sinch accepts.
-const LEAST_SECONDS: u64 = 3;
+const MIN_SECONDS: u64 = 3;
 
 impl Conversation {
     /// `None` if this channel cannot send the step's content.
@@ -28,7 +28,7 @@ impl Conversation {
         };
         let channel = self.via.as_str();
         let identity = submission.to.trim_start_matches('+');
-        let seconds = submission.valid_for.as_secs().max(LEAST_SECONDS);
+        let seconds = submission.valid_for.as_secs().max(MIN_SECONDS);
         let mut body = json!({
             "app_id": self.app_id,
             "processing_strategy": "DISPATCH_ONLY",

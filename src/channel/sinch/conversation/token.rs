@@ -21,7 +21,7 @@ const MARGIN: Duration = Duration::from_secs(60);
 /// The assumed lifetime of a token without `expires_in`. Sinch's tokens last an hour.
 const USUAL_SECONDS: u64 = 300;
 /// Longer lifetimes are cut to this.
-const MOST_SECONDS: u64 = 24 * 60 * 60;
+const MAX_SECONDS: u64 = 24 * 60 * 60;
 
 pub(super) struct Tokens {
     endpoint: Endpoint,
@@ -123,6 +123,6 @@ fn read(json: &Value) -> Option<(HeaderValue, Duration)> {
     let authorization =
         exchange::authorization("Bearer", &token, "access_token").ok().filter(|_| is_token)?;
     let seconds = json.get("expires_in").and_then(wire::word).and_then(|word| word.parse().ok());
-    let lasts = Duration::from_secs(seconds.unwrap_or(USUAL_SECONDS).min(MOST_SECONDS));
+    let lasts = Duration::from_secs(seconds.unwrap_or(USUAL_SECONDS).min(MAX_SECONDS));
     Some((authorization, lasts.saturating_sub(MARGIN)))
 }

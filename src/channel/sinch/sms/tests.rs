@@ -68,7 +68,7 @@ fn a_batch_of_one_in_the_documented_form() {
 }
 
 #[tokio::test]
-async fn the_body_is_sent_as_it_is_made_and_expires_from_now_on() {
+async fn the_body_is_sent_unchanged_and_expires_relative_to_now() {
     let server = MockServer::start().await;
     Mock::given(method("POST")).respond_with(ResponseTemplate::new(201)).expect(1).mount(&server).await;
     sms(&server.uri(), PATIENT).send(&submission()).await;
@@ -177,7 +177,7 @@ fn every_status_and_code_of_a_report() {
 }
 
 #[test]
-fn what_people_write_is_kept_and_the_rest_is_counted() {
+fn inbound_messages_are_parsed_and_other_types_counted() {
     let text = json!({"type": "mo_text", "id": "01IN", "from": "491713920011", "to": "491720000000", "body": "STOP",
         "received_at": "2026-11-22T17:00:00Z"});
     let inbound = report::parse(text.to_string().as_bytes()).inbound.remove(0);

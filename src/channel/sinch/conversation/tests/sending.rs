@@ -40,7 +40,7 @@ fn class(outcome: &Outcome) -> Option<(ErrorClass, &str)> {
 }
 
 #[tokio::test]
-async fn each_way_is_asked_for_in_the_documented_form_with_one_token_for_all() {
+async fn each_sinch_channel_is_requested_as_documented_with_one_token() {
     for (via, name) in [(Via::Whatsapp, "whatsapp"), (Via::Sms, "sms"), (Via::Rcs, "rcs")] {
         let (auth, server) = (MockServer::start().await, MockServer::start().await);
         Mock::given(method("POST"))
@@ -77,7 +77,7 @@ async fn each_way_is_asked_for_in_the_documented_form_with_one_token_for_all() {
 }
 
 #[tokio::test]
-async fn messages_at_the_same_time_wait_for_one_token() {
+async fn concurrent_messages_share_one_token_request() {
     let auth = auth(token("first", 3600).set_delay(Duration::from_millis(200)), 1).await;
     let server = MockServer::start().await;
     let answer = ResponseTemplate::new(200).set_body_json(json!({"message_id": "m"}));
@@ -89,7 +89,7 @@ async fn messages_at_the_same_time_wait_for_one_token() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_about_to_end_is_not_shown() {
+async fn an_expiring_token_is_not_used() {
     let auth = auth(token("short", 60), 2).await;
     let server = MockServer::start().await;
     let answer = ResponseTemplate::new(200).set_body_json(json!({"message_id": "m"}));
@@ -183,7 +183,7 @@ async fn nothing_is_sent_without_a_token() {
 }
 
 #[tokio::test]
-async fn a_busy_provider_may_say_when_to_come_again() {
+async fn retry_after_of_an_overloaded_provider_is_kept() {
     let wish = Some(Duration::from_secs(12));
     let busy = || ResponseTemplate::new(429).insert_header("retry-after", "12");
     let outcome = answered(Via::Sms, busy()).await;
@@ -195,7 +195,7 @@ async fn a_busy_provider_may_say_when_to_come_again() {
 }
 
 #[tokio::test]
-async fn every_2xx_is_accepted_with_the_id_where_it_can_be_seen() {
+async fn every_2xx_is_accepted_with_any_readable_id() {
     for (status, body, id) in [
         (200, r#"{"message_id":"01A","accepted_time":"x"}"#, Some("01A")),
         (202, "\u{feff}{\"message_id\":7}", Some("7")),
@@ -211,7 +211,7 @@ async fn every_2xx_is_accepted_with_the_id_where_it_can_be_seen() {
 }
 
 #[tokio::test]
-async fn every_other_answer_has_its_class_and_shows_nothing_that_was_sent() {
+async fn every_other_response_has_its_class_and_shows_no_sent_data() {
     use ErrorClass::{Configuration, Fallback, InDoubt, Retry};
     for (status, expected) in [
         (302, (Configuration, "redirected")),
@@ -236,7 +236,7 @@ async fn every_other_answer_has_its_class_and_shows_nothing_that_was_sent() {
 }
 
 #[tokio::test]
-async fn lost_is_in_doubt_and_not_reached_may_be_tried_again() {
+async fn a_lost_response_is_in_doubt_and_a_failed_connection_is_retried() {
     let timeout = Duration::from_millis(900);
     for played in [Behaviour::Reset, Behaviour::Silence] {
         let auth = auth(token("first", 3600), 1).await;
@@ -253,7 +253,7 @@ async fn lost_is_in_doubt_and_not_reached_may_be_tried_again() {
 }
 
 #[tokio::test]
-async fn the_other_content_is_not_sent() {
+async fn other_content_is_refused() {
     for (via, other) in [(Via::Whatsapp, Via::Sms), (Via::Sms, Via::Whatsapp), (Via::Rcs, Via::Whatsapp)] {
         let channel = conversation("http://127.0.0.1:9", "http://127.0.0.1:9", via, PATIENT);
         let Outcome::Refused { error: DeliveryError { code, class, .. }, .. } =
@@ -266,7 +266,7 @@ async fn the_other_content_is_not_sent() {
 }
 
 #[test]
-fn a_message_is_of_use_for_as_long_as_sinch_can_say() {
+fn the_ttl_is_within_sinchs_range() {
     let channel = conversation("http://127.0.0.1:9", "http://127.0.0.1:9", Via::Sms, PATIENT);
     for (millis, ttl) in [(0, "3s"), (999, "3s"), (30_000, "30s"), (600_999, "600s")] {
         let submission = Submission { valid_for: Duration::from_millis(millis), ..submission(Via::Sms) };
