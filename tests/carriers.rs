@@ -474,7 +474,7 @@ fn callback(request: &Request) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_carrier_is_spoken_to_and_understood_in_its_own_way() {
+async fn each_carrier_works_with_its_own_configuration() {
     let world = World::new().await;
     for carrier in &CARRIERS {
         let name = carrier.name;
@@ -515,7 +515,7 @@ async fn each_carrier_is_spoken_to_and_understood_in_its_own_way() {
 
 /// Errors and unknown words appear in the carrier's terms.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_carrier_says_of_a_failure_stands_in_the_timeline() {
+async fn a_carriers_error_appears_in_the_timeline() {
     let world = World::new().await;
     for (name, code, title) in [
         ("error-in-200", "E12", "Unknown destination (E12)"),

@@ -8,7 +8,7 @@
 //! ```
 
 mod browser;
-mod case;
+mod detail;
 mod driver;
 mod handset;
 #[path = "../support/hostile.rs"]
@@ -20,7 +20,7 @@ mod pages;
 mod screenshots;
 mod signing;
 mod staff;
-mod strangers;
+mod untrusted;
 mod world;
 
 use std::panic::AssertUnwindSafe;
@@ -51,7 +51,7 @@ macro_rules! cases {
 }
 
 static CASES: &[Case] = &cases![
-    strangers::hostile_texts_run_nowhere_and_break_nothing,
+    untrusted::hostile_texts_run_nowhere_and_break_nothing,
     handset::a_code_arrives_live_and_can_be_copied,
     handset::the_phones_are_accessible_with_and_without_messages,
     signing::in_and_out_with_the_keyboard_alone,
@@ -62,11 +62,11 @@ static CASES: &[Case] = &cases![
     list::the_search_box_says_what_it_recognised,
     list::keys_work_outside_fields_alone,
     list::everything_reads_without_scripts,
-    case::a_number_leads_to_a_verdict_in_both_languages,
-    case::rows_arrive_live_without_a_jump,
-    case::a_number_is_revealed_for_a_reason_and_on_the_record,
-    case::a_code_is_sent_again_and_canceled_by_staff,
-    case::ids_and_the_link_are_copied,
+    detail::a_number_leads_to_a_verdict_in_both_languages,
+    detail::rows_arrive_live_without_a_jump,
+    detail::a_number_is_revealed_for_a_reason_and_on_the_record,
+    detail::a_code_is_sent_again_and_canceled_by_staff,
+    detail::ids_and_the_link_are_copied,
     pages::all_are_accessible_in_english,
     pages::all_are_accessible_in_german,
 ];

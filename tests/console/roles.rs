@@ -46,7 +46,7 @@ fn may(user: Least, least: Least) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_are_for_their_roles() {
+async fn pages_need_a_permission() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+12025550100")).await;
     for (path, least) in READING {
@@ -72,7 +72,7 @@ async fn pages_are_for_their_roles() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn acts_are_for_their_roles_and_need_a_reason() {
+async fn actions_need_a_permission_and_a_reason() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     for (number, (path, least)) in ACTING.into_iter().enumerate() {
         for (user, (name, role)) in USERS.into_iter().enumerate() {
@@ -108,7 +108,7 @@ async fn acts_are_for_their_roles_and_need_a_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_audit_log_is_downloaded_by_operators_and_says_so_itself() {
+async fn operators_download_the_audit_log_which_records_it() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     for (name, role) in USERS {
         let mut user = Visitor::signed_in(&office, name).await;
@@ -130,7 +130,7 @@ async fn the_audit_log_is_downloaded_by_operators_and_says_so_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_of_another_app_is_nowhere() {
+async fn other_apps_data_is_invisible() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let number = "+12025554101";
     let mut body = to(number);

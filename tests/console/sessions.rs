@@ -9,7 +9,7 @@ use crate::office::{Office, PASSWORD, Staff};
 use crate::visitor::Visitor;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_not_signed_in_is_sent_to_the_form_and_back() {
+async fn sign_in_redirects_to_the_form_and_back() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let mut visitor = Visitor::new(&office);
     let wanted = visitor.get("/console?status=pending&country=DE").await;
@@ -114,7 +114,7 @@ async fn signing_out_ends_one_session_and_everywhere_ends_all_of_that_user() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn five_wrong_passwords_slow_that_account_and_no_other() {
+async fn five_wrong_passwords_delay_only_that_account() {
     let clock = ManualClock::starting_at(Clock::System.now());
     let office = Office::open(Clock::Manual(clock.clone()), Staff::Everybody).await;
     for name in ["sam", "nobody"] {
@@ -151,7 +151,7 @@ async fn five_wrong_passwords_slow_that_account_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_user_every_page_says_how_to_make_one_and_shows_nothing() {
+async fn without_users_every_page_only_explains_how_to_add_one() {
     let office = Office::open(Clock::System, Staff::Nobody).await;
     let id = office.create(crate::office::to("+12025550100")).await;
     let mut visitor = Visitor::new(&office);

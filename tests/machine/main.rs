@@ -6,13 +6,13 @@ mod invariants;
 #[path = "../support/story.rs"]
 mod story;
 
-mod dumber;
-mod kept;
 mod model;
 mod orders;
 mod policy;
+mod simple;
 mod staff;
+mod stored;
 mod streams;
 mod table;
-mod told;
+mod texts;
 mod values;

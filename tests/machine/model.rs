@@ -16,15 +16,15 @@ use twotick::verification::{
     Command, Effect, Event, Fact, OperatorAct, Policy, Readiness, Rejection, State, Why, due, effect, evolve,
 };
 
-use crate::dumber::{Dumber, MessageView, View};
 use crate::invariants::{Answered, Log, SeenRequest, Witness, broken};
+use crate::simple::{MessageView, SimpleMachine, View};
 use crate::story::*;
 
 const CASES: u32 = 2_500;
 const LONGEST_CASE: usize = 60;
 
 #[test]
-fn the_machine_agrees_with_a_dumber_one_and_keeps_its_invariants_whatever_happens() {
+fn the_machine_agrees_with_the_model_and_keeps_its_invariants() {
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let seen = Seen::default();
     let cases = (0..policies().len(), prop::collection::vec(step(), 1..LONGEST_CASE));
@@ -171,17 +171,17 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 /// The process, its disk and its readers.
 struct World {
     story: Story,
-    dumber: Dumber,
+    simple: SimpleMachine,
     witness: Witness,
     seen_by_readers: Vec<State>,
     steps: Vec<String>,
 }
 
 fn play(policy: Policy, steps: &[Step], seen: &Seen) -> Result<(), TestCaseError> {
-    let dumber = Dumber::new(&policy);
+    let simple = SimpleMachine::new(&policy);
     let story = requested_under(policy);
     let mut world =
-        World { story, dumber, witness: Witness::default(), seen_by_readers: Vec::new(), steps: Vec::new() };
+        World { story, simple, witness: Witness::default(), seen_by_readers: Vec::new(), steps: Vec::new() };
     world.check()?;
     for step in steps {
         world.wait(step.wait);
@@ -281,7 +281,7 @@ impl World {
     fn append(&mut self, command: &Command) -> Result<Result<Vec<Event>, Rejection>, TestCaseError> {
         self.steps.push(format!("{} ms: {command:?}", self.story.now));
         let answer = self.story.decide(command);
-        let in_order = self.dumber.take(command, self.story.now);
+        let in_order = self.simple.take(command, self.story.now);
         prop_assert_eq!(answer.is_ok(), in_order, "{:?} was answered {:?}; {}", command, answer, self.told());
         if let Ok(events) = &answer {
             self.story.commit(events.clone());
@@ -309,19 +309,19 @@ impl World {
 
     /// In the end nothing is left to do.
     fn settle(&mut self) -> Result<(), TestCaseError> {
-        crate::told::check(&self.story)?;
+        crate::texts::check(&self.story)?;
         self.story.now = self.story.now.max(EXPIRY);
         self.tick_until_quiet()?;
         self.story.now += 120_000;
         self.tick_until_quiet()?;
         prop_assert_eq!(due(&self.story.state), None, "{}", self.told());
         self.witness.read = std::mem::take(&mut self.seen_by_readers);
-        crate::told::check(&self.story)?;
+        crate::texts::check(&self.story)?;
         self.check()
     }
 
     fn check(&mut self) -> Result<(), TestCaseError> {
-        prop_assert_eq!(view(&self.story.state), self.dumber.view(), "{}", self.told());
+        prop_assert_eq!(view(&self.story.state), self.simple.view(), "{}", self.told());
         self.witness.read.push(self.story.state.clone());
         let log = Log { policy: &self.story.policy, events: &self.story.events };
         let broken = broken(&log, &self.witness);

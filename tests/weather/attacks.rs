@@ -20,10 +20,10 @@ use twotick::clock::Stopwatch;
 
 use crate::checker::{Acked, Answers, Asked, Created, Moment, violations};
 use crate::connections::still_connected;
-use crate::house::{Rooms, created, forget_peak, home, memory_now, peak_memory, report};
 use crate::nonsense::nonsense;
 use crate::privilege::alone;
 use crate::proof::{figure, long_seconds, seed};
+use crate::server::{ServerSetup, created, forget_peak, home, memory_now, peak_memory, report};
 use crate::slowhttptest;
 use crate::world::{APP_SECRET, Home, Providers, REPORT_SECRET, Server};
 
@@ -94,9 +94,13 @@ async fn attacks_end_cost_little_and_leave_honest_callers_alone() {
     let seed = seed();
     let folder = tempfile::tempdir().unwrap();
     let providers = Providers::start().await;
-    let rooms =
-        Rooms { providers: providers.addr, deliver_within: "20s", code_ttl: "10m", more: String::new() };
-    let home = home(folder.path(), &rooms);
+    let setup = ServerSetup {
+        providers: providers.addr,
+        deliver_within: "20s",
+        code_ttl: "10m",
+        more: String::new(),
+    };
+    let home = home(folder.path(), &setup);
     let server = home.start().await;
     let mut siege = Siege { home, providers, server, seed, answers: Arc::default(), numbers: Arc::default() };
     let rounds = long_seconds().unwrap_or(0) / 90 + 1;

@@ -13,9 +13,9 @@ use tokio::task::JoinSet;
 use twotick::clock::Stopwatch;
 
 use crate::checker::{Acked, Answers, Asked, CheckAnswer, Created, Moment, Seen, Try, Typed, violations};
-use crate::house::{Rooms, created, home, report};
 use crate::privilege::alone;
 use crate::proof::{figure, long_seconds, seed};
+use crate::server::{ServerSetup, created, home, report};
 use crate::world::{Chance, Home, Providers};
 
 /// Verifications per second in quiet times, each with three reports.
@@ -37,9 +37,9 @@ async fn a_backlog_at_ten_times_the_usual_rate_is_taken_in_stride() {
     let folder = tempfile::tempdir().unwrap();
     let providers = Providers::start().await;
     providers.answer_within(Duration::ZERO);
-    let rooms =
-        Rooms { providers: providers.addr, deliver_within: "1s", code_ttl: "30s", more: String::new() };
-    let home = home(folder.path(), &rooms);
+    let setup =
+        ServerSetup { providers: providers.addr, deliver_within: "1s", code_ttl: "30s", more: String::new() };
+    let home = home(folder.path(), &setup);
     let mut server = home.start().await;
     let house = House {
         home: home.clone(),

@@ -14,9 +14,9 @@ use twotick::clock::Stopwatch;
 
 use crate::chaos::{Chaos, FAULTS, Greeting, Met, secure};
 use crate::checker::{Acked, Answers, Asked, Created, Moment, Seen, Shown, violations};
-use crate::house::{Rooms, created, home, peak_memory, report};
 use crate::privilege::alone;
 use crate::proof::{figure, long_seconds, seed};
+use crate::server::{ServerSetup, created, home, peak_memory, report};
 use crate::world::{Chance, Home, Providers};
 
 /// The duration of the creates in the short form, and their rate.
@@ -36,8 +36,9 @@ async fn no_provider_makes_it_send_twice_or_leaves_a_doubt_behind() {
     let folder = tempfile::tempdir().unwrap();
     let providers = Providers::start().await;
     let chaos = Chaos::start(seed, providers.addr).await;
-    let rooms = Rooms { providers: chaos.addr, deliver_within: "4s", code_ttl: "30s", more: String::new() };
-    let home = home(folder.path(), &rooms);
+    let setup =
+        ServerSetup { providers: chaos.addr, deliver_within: "4s", code_ttl: "30s", more: String::new() };
+    let home = home(folder.path(), &setup);
     let server = home.start().await;
     let idle = peak_memory(&server);
     let answers = Arc::new(Mutex::new(Answers::default()));
@@ -252,8 +253,8 @@ async fn a_provider_that_cannot_prove_who_it_is_gets_nothing() {
         let addr = secure(greeting, providers.addr).await;
         more += &channel(name, &format!("https://{addr}/sms/send"));
     }
-    let rooms = Rooms { providers: providers.addr, deliver_within: "4s", code_ttl: "30s", more };
-    let home = home(folder.path(), &rooms);
+    let setup = ServerSetup { providers: providers.addr, deliver_within: "4s", code_ttl: "30s", more };
+    let home = home(folder.path(), &setup);
     let mut server = home.spawn(&[], &[("SSL_CERT_FILE", trusted.to_str().unwrap())]);
     home.ready(&mut server).await;
 

@@ -15,7 +15,7 @@ use crate::world::{Home, Server};
 const A_MOMENT: Duration = Duration::from_millis(50);
 
 /// The settings that differ between the tests.
-pub struct Rooms {
+pub struct ServerSetup {
     /// The address of Meta's and the carrier's stand-ins.
     pub providers: SocketAddr,
     pub deliver_within: &'static str,
@@ -25,8 +25,8 @@ pub struct Rooms {
 }
 
 /// Short time-outs for providers; many clients, patient with a server under attack.
-pub fn home(folder: &Path, rooms: &Rooms) -> Home {
-    let Rooms { providers, deliver_within, code_ttl, more } = rooms;
+pub fn home(folder: &Path, setup: &ServerSetup) -> Home {
+    let ServerSetup { providers, deliver_within, code_ttl, more } = setup;
     let setup = Setup {
         listen: free_address(),
         providers: &format!("http://{providers}"),

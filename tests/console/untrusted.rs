@@ -9,7 +9,7 @@ use crate::office::{Office, Staff, to};
 use crate::visitor::{Answer, Visitor, encoded};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hostile_texts_stay_texts_on_every_page() {
+async fn hostile_texts_are_inert_on_every_page() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let ids = office.be_written_to().await;
     let mut olga = Visitor::signed_in(&office, "olga").await;
@@ -61,7 +61,7 @@ async fn hostile_texts_stay_texts_on_every_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_spreadsheet_calculates_nothing_of_what_is_downloaded() {
+async fn downloads_contain_no_formulas() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let ids = office.be_written_to().await;
     let mut sam = Visitor::signed_in(&office, "sam").await;
@@ -87,7 +87,7 @@ async fn a_spreadsheet_calculates_nothing_of_what_is_downloaded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn neither_a_code_nor_a_full_number_is_ever_shown() {
+async fn codes_and_full_numbers_are_never_shown() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let number = "+12025550100";
     let id = office.create(to(number)).await;

@@ -36,7 +36,7 @@ enum Answer {
     Lost,
 }
 
-pub struct Dumber {
+pub struct SimpleMachine {
     policy: Policy,
     expires_at: i64,
     notes: Vec<Note>,
@@ -129,7 +129,7 @@ impl Note {
     }
 }
 
-impl Dumber {
+impl SimpleMachine {
     pub fn new(policy: &Policy) -> Self {
         let expires_at = length(policy.code_ttl);
         let mark = Mark { happening: 0, at: 0 };
