@@ -467,7 +467,11 @@ mod tests {
     }
 
     fn create(vault: &Vault, now: Timestamp) -> (VerificationId, Order) {
-        let (policy, phone) = (policy(), Phone::parse("+12025550101").unwrap());
+        create_for("+12025550101", vault, now)
+    }
+
+    fn create_for(phone: &str, vault: &Vault, now: Timestamp) -> (VerificationId, Order) {
+        let (policy, phone) = (policy(), Phone::parse(phone).unwrap());
         let number = vault.number_index(&phone);
         let id = VerificationId::new(now, number.bucket(), id_bits());
         let person = Person { to: phone.as_e164().to_owned(), metadata: BTreeMap::new() };
@@ -572,6 +576,25 @@ mod tests {
             handed_out += 1;
         }
         assert!(handed_out >= ids.len(), "only {handed_out} were handed out");
+    }
+
+    #[tokio::test]
+    async fn checkpoints_keep_the_log_short_while_live_verifications_grow_in_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Vault::new(&[7; 32]);
+        let time = ManualClock::starting_at(Timestamp::from_millis(1_795_000_000_000));
+        let (store, _errands) = open(settings(folder.path(), &vault), Clock::Manual(Arc::clone(&time))).unwrap();
+        let mut most = 0;
+        for n in 0..800 {
+            let (_, order) = create_for(&format!("+1202555{n:04}"), &vault, time.now());
+            store.execute(vec![order]).await.unwrap();
+            let files = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name());
+            most = most.max(files.filter(|name| name.to_string_lossy().starts_with(log::PREFIX)).count());
+        }
+        assert!((4..=6).contains(&most), "{most} files");
+        store.close().await.unwrap();
+        let bytes = std::fs::metadata(folder.path().join("db")).unwrap().len();
+        assert!(bytes > 400_000, "the oldest have rows: {bytes} bytes");
     }
 
     async fn has_fallen_back(store: &SledStore, id: VerificationId) -> bool {
