@@ -221,12 +221,15 @@ async fn next_lines(
     let is_last = visited.end.is_some();
     // Thousands of lines as JSON take longer than a listener's thread may be kept.
     let written = tokio::task::spawn_blocking(move || {
-        let lines = visited.write(&mut writer);
-        (lines, writer)
+        let mut lines = Vec::new();
+        let written = visited.write(&mut writer, &mut lines);
+        if let Err(error) = &written {
+            lines.extend(writer.abort(&error.to_string()));
+        }
+        (lines, (written.is_ok() && !is_last).then_some(writer))
     });
     match written.await {
-        Ok((Ok(lines), writer)) => (Ok(lines.into()), (!is_last).then_some((dumping, writer))),
-        Ok((Err(error), mut writer)) => (Ok(writer.abort(&error.to_string()).into()), None),
+        Ok((lines, writer)) => (Ok(lines.into()), writer.map(|writer| (dumping, writer))),
         // The process stops.
         Err(_) => (Err(StoreError::Closed), None),
     }
