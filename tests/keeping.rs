@@ -402,14 +402,16 @@ async fn no_number_code_or_text_stands_in_any_file_log_or_metric_and_dead_keys_o
     let master =
         STANDARD.decode(fs::read_to_string(folder.path().join("master.key")).unwrap().trim()).unwrap();
     let master: [u8; 32] = master.try_into().unwrap();
-    let vault = Vault::with_keys(&master, Arc::new(KeyFiles::in_folder(&folder.path().join("data/keys")))).unwrap();
+    let vault =
+        Vault::with_keys(&master, Arc::new(KeyFiles::in_folder(&folder.path().join("data/keys")))).unwrap();
     let requests = requests(&export);
     assert_eq!(requests.len(), 2);
     assert!(requests.iter().all(|request| vault.open_person(request).is_ok()));
     let now = Clock::System.now();
     assert_eq!(vault.forget_days(now + Duration::from_secs(2 * 86_400)).unwrap(), 1);
     assert!(vault.forget_codes(now + Duration::from_secs(3_600)).unwrap() > 0);
-    let later = Vault::with_keys(&master, Arc::new(KeyFiles::in_folder(&folder.path().join("data/keys")))).unwrap();
+    let later =
+        Vault::with_keys(&master, Arc::new(KeyFiles::in_folder(&folder.path().join("data/keys")))).unwrap();
     for request in &requests {
         assert_eq!(later.open_person(request).err(), Some(CannotOpen::Removed));
         assert_eq!(later.code(request, 6).err(), Some(CannotOpen::Removed));

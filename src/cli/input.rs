@@ -94,12 +94,17 @@ impl Input {
     pub(super) fn other_than_configuration(path: &Path) -> Option<String> {
         let input = Self::read(path).ok()?;
         match input.kind {
-            FileKind::Configuration | FileKind::Empty | FileKind::Unknown | FileKind::Zstd | FileKind::Gzip | FileKind::Folder => {
-                None
-            }
-            FileKind::Dump | FileKind::DataFolder | FileKind::Keys | FileKind::MasterKey | FileKind::PartOfStore => {
-                Some(input.refusal("verify"))
-            }
+            FileKind::Configuration
+            | FileKind::Empty
+            | FileKind::Unknown
+            | FileKind::Zstd
+            | FileKind::Gzip
+            | FileKind::Folder => None,
+            FileKind::Dump
+            | FileKind::DataFolder
+            | FileKind::Keys
+            | FileKind::MasterKey
+            | FileKind::PartOfStore => Some(input.refusal("verify")),
         }
     }
 

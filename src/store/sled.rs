@@ -583,7 +583,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let vault = Vault::new(&[7; 32]);
         let time = ManualClock::starting_at(Timestamp::from_millis(1_795_000_000_000));
-        let (store, _errands) = open(settings(folder.path(), &vault), Clock::Manual(Arc::clone(&time))).unwrap();
+        let (store, _errands) =
+            open(settings(folder.path(), &vault), Clock::Manual(Arc::clone(&time))).unwrap();
         let mut most = 0;
         for n in 0..800 {
             let (_, order) = create_for(&format!("+1202555{n:04}"), &vault, time.now());
