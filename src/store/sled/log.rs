@@ -217,6 +217,11 @@ impl Log {
         self.segments.len() * 4 > self.limits.segments * 3
     }
 
+    /// Whether there are as many segments as there may be: a checkpoint is behind.
+    pub fn is_full(&self) -> bool {
+        self.segments.len() >= self.limits.segments
+    }
+
     /// Whether there are segments beside the one that is written.
     pub fn has_old(&self) -> bool {
         self.segments.len() > 1

@@ -9,6 +9,9 @@ use super::{Course, MOST_HELD, QUIET_SHARE, Taken, Writer, stop};
 use crate::clock::Stopwatch;
 use crate::failpoint;
 
+/// Steps that a checkpoint takes after each turn while the log has more segments than it should.
+const STEPS_WHEN_FULL: usize = 4;
+
 impl Writer {
     pub(super) fn disk(&self) -> Option<&disk::Disk> {
         self.open.as_ref().and_then(|open| open.memory.table.disk())
@@ -123,7 +126,10 @@ impl Writer {
             open.checkpoint.begin(&mut open.log);
         }
         if open.checkpoint.is_under_way() && open.log.is_long() {
-            self.step();
+            let steps = if open.log.is_full() { STEPS_WHEN_FULL } else { 1 };
+            for _ in 0..steps {
+                self.step();
+            }
         }
         let Some(open) = self.open.as_mut() else { return };
         let share = if is_quiet { QUIET_SHARE } else { 1 };
