@@ -212,14 +212,14 @@ impl Log {
         }
     }
 
-    /// Whether the oldest segment has to go.
+    /// Whether the oldest segment has to go: the last one that there may be is being written.
     pub fn is_long(&self) -> bool {
-        self.segments.len() * 4 > self.limits.segments * 3
+        self.segments.len() >= self.limits.segments
     }
 
-    /// Whether there are as many segments as there may be: a checkpoint is behind.
-    pub fn is_full(&self) -> bool {
-        self.segments.len() >= self.limits.segments
+    /// Whether there are more segments than there may be: a checkpoint is behind.
+    pub fn is_too_long(&self) -> bool {
+        self.segments.len() > self.limits.segments
     }
 
     /// Whether there are segments beside the one that is written.
