@@ -1,8 +1,8 @@
-//! How twotick itself is: its own metrics, sampled every 10 s and kept for 5 minutes, and the alarms that follow from
-//! them. The console, `/alerts` and `twotick doctor` show these alarms; the rules stand here alone.
+//! The server's health: its own metrics, sampled every 10 s and kept for 5 minutes, and the alarms derived from them.
+//! The console, `/alerts` and `twotick doctor` show these alarms.
 //!
-//! The most common outage is a silent one: messages go out, and the provider's webhooks no longer come in. It has an
-//! alarm of its own.
+//! The most common outage is silent: messages are sent, but the provider's webhooks do not arrive. It has its own
+//! alarm.
 
 mod sample;
 
@@ -20,31 +20,30 @@ use crate::verification::values::{ChannelName, Timestamp};
 pub use sample::Breaker;
 use sample::{ChannelSample, Sample};
 
-/// Between two samples.
+/// Interval between samples.
 const BEAT: Duration = Duration::from_secs(10);
-/// What rates and percentiles are about.
+/// Period of rates and percentiles.
 pub const WINDOW: Duration = Duration::from_secs(5 * 60);
-/// One more than fit between the window's ends.
+/// One more than intervals in the window.
 const SAMPLES: usize = (WINDOW.as_secs() / BEAT.as_secs()) as usize + 1;
-/// Providers report within seconds that a message went on; after so long without a word …
+/// Providers report progress within seconds. If nothing is reported for this long …
 const SILENCE: Duration = Duration::from_secs(60);
-/// … about so many, it is not one slow phone.
+/// … on this many messages, it is not a single slow phone.
 const UNHEARD_SENDS: u64 = 3;
-/// Below this a share says nothing.
+/// Fewer requests give no meaningful share.
 const FEWEST_SENDS: u64 = 10;
-/// Numbers that a channel cannot reach are refused every day and are not counted; when so many percent of the others
-/// fail, somebody should look …
+/// Failure rate in percent that raises an alarm. Refusals because of the recipient are normal and do not count.
 const MUCH_FAILS: f64 = 10.0;
-/// … and when so many fail, most codes do not go out.
+/// Failure rate in percent at which most codes are not sent.
 const MOST_FAILS: f64 = 50.0;
-/// In seconds. A fallback is meant to be a few milliseconds late; people notice half a second.
+/// In seconds. Fallbacks are a few milliseconds late normally; people notice half a second.
 const LATE: f64 = 0.5;
-/// In seconds. A `Date` is only good to one.
+/// In seconds. A `Date` header is accurate to one.
 const WRONG_CLOCK: f64 = 5.0;
-/// The store stops at 8 MiB; this is some days before.
+/// The store stops at 8 MiB; this leaves some days.
 const LITTLE_ROOM: u64 = 512 * 1024 * 1024;
 
-/// Samples the metrics and says how things are.
+/// Samples the metrics and evaluates the alarms.
 pub struct Monitor {
     metrics: PrometheusHandle,
     store: Arc<dyn Store>,
@@ -53,7 +52,7 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// `channels`: all that are configured, so that a silent one shows too.
+    /// `channels`: all configured channels, so that a silent one is shown too.
     pub fn new(
         metrics: PrometheusHandle,
         store: Arc<dyn Store>,
@@ -64,7 +63,7 @@ impl Monitor {
         Self { metrics, store, clock, seen: Mutex::new(Seen::of(channels)) }
     }
 
-    /// Samples every 10 s until `stop` is ready.
+    /// Samples every 10 s until `stop` completes.
     pub async fn run(self: Arc<Self>, stop: impl Future<Output = ()>) {
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -77,12 +76,12 @@ impl Monitor {
         }
     }
 
-    /// Takes the next sample of the regular row.
+    /// Takes the next regular sample.
     pub fn sample(&self) {
         self.take(Place::OnBeat);
     }
 
-    /// The alarms of this moment, each with the instant at which it began, the worst first.
+    /// Current alarms with the time at which each began, the worst first.
     pub fn ongoing(&self) -> Vec<(Alarm, Timestamp)> {
         self.take(Place::Between);
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,29 +97,29 @@ impl Monitor {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).take(sample, place, health);
     }
 
-    /// How things were at the last sample.
+    /// State at the last sample.
     pub fn vitals(&self) -> Vitals {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.vitals(self.clock.now(), self.store.health())
     }
 }
 
-/// How things are.
+/// State of the server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vitals {
     pub channels: Vec<ChannelVitals>,
     pub store: store::Health,
-    /// Verifications under way.
+    /// Live verifications.
     pub live: Option<u64>,
-    /// Messages that wait for the rate of their channel.
+    /// Messages waiting for their channel's rate limit.
     pub waiting: u64,
-    /// 99 of 100 deadlines were not later than so many seconds, infinite included; `None` where there was none.
+    /// The 99th percentile of deadline lateness in seconds, possibly infinite; `None` without deadlines.
     pub lateness_p99: Option<f64>,
     /// Bytes.
     pub disk_free: Option<u64>,
-    /// By how many seconds our clock is ahead, by the provider that agrees with it most.
+    /// Seconds that the clock is ahead, by the provider that agrees with it most.
     pub clock_ahead: Option<f64>,
-    /// What somebody should look at, the worst first.
+    /// The worst first.
     pub alarms: Vec<Alarm>,
 }
 
@@ -128,51 +127,51 @@ pub struct Vitals {
 pub struct ChannelVitals {
     pub name: ChannelName,
     pub last_webhook: Option<Timestamp>,
-    /// Rightly signed ones within the window.
+    /// Valid webhooks within the window.
     pub webhooks: u64,
     /// Within the window.
     pub signatures_refused: u64,
     pub breaker: Breaker,
-    /// Requests with an outcome within the window, but for those refused because of a single recipient.
+    /// Requests with an outcome within the window, except those refused because of the recipient.
     pub sends: u64,
-    /// How many of them were refused or are in doubt.
+    /// Requests among `sends` that were refused or are in doubt.
     pub failed: u64,
-    /// Refused because of a single recipient.
+    /// Requests refused because of the recipient.
     pub unreached: u64,
-    /// Which share of `sends` failed; `None` where there was none.
+    /// Share of `sends` that failed; `None` if there were none.
     pub error_rate: Option<f64>,
 }
 
-/// Something that somebody should look at. In order of urgency.
+/// A condition that needs attention, in order of urgency.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Alarm {
-    /// So many messages were accepted, the first of them at `since`, and no webhook came after that.
+    /// `sends` messages were accepted, the first at `since`, without a later webhook.
     WebhooksStopped { channel: ChannelName, sends: u64, since: Timestamp },
-    /// The store takes nothing, or not in time.
+    /// The store does not accept writes, or not in time.
     StoreNotReady(store::Health),
-    /// Our sender was refused.
+    /// The provider refused the sender.
     BreakerOpen(ChannelName),
-    /// So many webhooks were not signed by our secret, and so many were.
+    /// Webhooks with a wrong and with a valid signature.
     SignaturesRefused { channel: ChannelName, times: u64, fitting: u64 },
     /// `share` of `sends` requests failed.
     ErrorRate { channel: ChannelName, share: f64, sends: u64 },
-    /// Deadlines came so many seconds late.
+    /// Deadlines were late.
     Late { seconds: f64 },
-    /// So many bytes are free.
+    /// Free disk space is low.
     LittleRoom { bytes: u64 },
-    /// By so many seconds.
+    /// The system clock is off.
     ClockWrong { ahead: f64 },
-    /// Meta has not approved so many of the templates that profiles need.
+    /// Templates in use are not approved at Meta.
     TemplatesNotApproved { count: u64 },
 }
 
 impl Alarm {
-    /// Whether codes do not arrive because of it, or we would not know.
+    /// Whether codes do not arrive because of it, or nobody would notice if they did not.
     pub fn is_severe(&self) -> bool {
         match self {
             Self::WebhooksStopped { .. } | Self::StoreNotReady(_) | Self::BreakerOpen(_) => true,
             Self::ErrorRate { share, .. } => percent(*share) > MOST_FAILS,
-            // Beside webhooks that fit, the others are a stranger's.
+            // If other webhooks are valid, the invalid ones are a stranger's.
             Self::SignaturesRefused { fitting, .. } => *fitting == 0,
             Self::Late { .. }
             | Self::LittleRoom { .. }
@@ -181,7 +180,7 @@ impl Alarm {
         }
     }
 
-    /// What `twotick explain` knows it by.
+    /// Code for `twotick explain`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::WebhooksStopped { .. } => "webhooks_stopped",
@@ -200,7 +199,7 @@ impl Alarm {
         (self.code(), self.channel().cloned())
     }
 
-    /// Of one channel alone.
+    /// The channel concerned, if it is only one.
     pub fn channel(&self) -> Option<&ChannelName> {
         match self {
             Self::WebhooksStopped { channel, .. }
@@ -216,26 +215,28 @@ impl Alarm {
     }
 }
 
-/// In English, for `/alerts` and the command line; the console has its own words in each language.
+/// In English, for `/alerts` and the command line; the console has its own texts in each language.
 impl fmt::Display for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::WebhooksStopped { channel, sends, since } => {
                 write!(f, "{channel} accepted {sends} messages, but no webhook has come since {since}")
             }
-            Self::StoreNotReady(store::Health::Full) => f.write_str("the disk is full: no writes are taken"),
+            Self::StoreNotReady(store::Health::Full) => {
+                f.write_str("the disk is full: no writes are accepted")
+            }
             Self::StoreNotReady(store::Health::Stuck) => {
-                f.write_str("the disk has not answered for more than 5 s")
+                f.write_str("a write to the disk has taken more than 5 s")
             }
             Self::StoreNotReady(store::Health::Closed | store::Health::Ready) => {
                 f.write_str("the store is closed")
             }
             Self::BreakerOpen(channel) => {
-                write!(f, "{channel} refused our sender; it is tried again once a minute")
+                write!(f, "{channel} refused the sender; retried once a minute")
             }
             Self::SignaturesRefused { channel, times, fitting } => write!(
                 f,
-                "{channel}: {times} webhooks with a wrong signature in 5 minutes, {fitting} with the right one"
+                "{channel}: {times} webhooks with a wrong signature in 5 minutes, {fitting} with a valid one"
             ),
             Self::ErrorRate { channel, share, sends } => {
                 write!(f, "{channel}: {:.0} % of the last {sends} requests failed", share * 100.0)
@@ -246,10 +247,10 @@ impl fmt::Display for Alarm {
             Self::Late { .. } => f.write_str("deadlines are more than 10 s late"),
             Self::LittleRoom { bytes } => write!(f, "the disk has {} MB left", bytes / 1_000_000),
             Self::ClockWrong { ahead } if *ahead > 0.0 => {
-                write!(f, "the clock of this machine is {ahead:.0} s ahead")
+                write!(f, "the system clock is {ahead:.0} s ahead")
             }
             Self::ClockWrong { ahead } => {
-                write!(f, "the clock of this machine is {:.0} s behind", ahead.abs())
+                write!(f, "the system clock is {:.0} s behind", ahead.abs())
             }
             Self::TemplatesNotApproved { count } => {
                 write!(f, "{count} templates in use are not approved at Meta")
@@ -258,25 +259,25 @@ impl fmt::Display for Alarm {
     }
 }
 
-/// Whether a sample belongs to the regular row, or was taken because somebody asked.
+/// Kind of a sample.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     OnBeat,
-    /// The next sample takes its place, so that the row still covers the window.
+    /// Taken on request; the next sample replaces it, so that regular samples still cover the window.
     Between,
 }
 
-/// What the samples have shown so far.
+/// History of the samples.
 struct Seen {
     samples: VecDeque<Sample>,
-    /// Of the newest sample.
+    /// Kind of the newest sample.
     newest: Place,
     channels: BTreeMap<ChannelName, Unheard>,
-    /// When each alarm that goes on began.
+    /// Start of each active alarm.
     began: BTreeMap<(&'static str, Option<ChannelName>), Timestamp>,
 }
 
-/// What was accepted since the last webhook; it may be longer ago than the window.
+/// Messages accepted since the last webhook, which may be before the window.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Unheard {
     sends: u64,
@@ -381,7 +382,7 @@ impl Seen {
 }
 
 impl Unheard {
-    /// A webhook ends the silence, whatever went out since the sample before.
+    /// A webhook ends the silence, whatever was sent since the previous sample.
     fn take(&mut self, before: &ChannelSample, now: &ChannelSample, at: Timestamp) {
         if now.webhooks > before.webhooks {
             *self = Self::default();
@@ -419,23 +420,23 @@ impl ChannelVitals {
 }
 
 impl ChannelVitals {
-    /// However few were sent: a bad figure never looks good, also where it is too early for an alarm.
+    /// Independent of the number of requests: a bad rate must not look good only because it is too early for an alarm.
     pub fn much_fails(&self) -> bool {
         self.error_rate.is_some_and(|share| percent(share) >= MUCH_FAILS)
     }
 
-    /// Whether nothing that is shown of it is bad.
+    /// Whether all displayed values are good.
     pub fn is_fine(&self) -> bool {
         !self.much_fails() && self.signatures_refused == 0 && self.breaker == Breaker::Closed
     }
 }
 
-/// As it is shown, so that what is shown as 10 % is judged as 10 %.
+/// Rounded as displayed, so that a displayed 10 % is judged as 10 %.
 fn percent(share: f64) -> f64 {
     (share * 100.0).round()
 }
 
-/// The bound that 99 of 100 of what came between two samples stayed within.
+/// Upper bound of the 99th percentile between two samples.
 fn p99(oldest: &[(f64, u64)], newest: &[(f64, u64)]) -> Option<f64> {
     let before = |bound: f64| oldest.iter().find(|(known, _)| *known == bound).map_or(0, |&(_, count)| count);
     let since: Vec<_> =

@@ -15,7 +15,7 @@ pub enum Language {
 
 /// The text is not the code of a supported language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a language is `en` or `de`")]
+#[error("unknown language; allowed: `en`, `de`")]
 pub struct UnknownLanguage;
 
 impl Language {
@@ -61,7 +61,7 @@ impl Language {
         }
     }
 
-    /// `de` for `de`, `DE-at` and `de-Latn-CH`.
+    /// Matches `de`, `DE-at` and `de-Latn-CH`, all as `de`.
     fn of_range(range: &str) -> Option<Self> {
         let primary = range.split('-').next().unwrap_or_default();
         Self::ALL.into_iter().find(|language| primary.eq_ignore_ascii_case(language.as_str()))

@@ -246,9 +246,9 @@ async fn tail_goes_on_when_the_server_is_back() {
     let text = std::fs::read_to_string(house.folder.path().join("config.toml")).unwrap();
     house.server.signal("-TERM");
     house.server.ended();
-    tail.tells("trying again");
+    tail.tells("retrying");
     house.server = Server::start(&text, house.folder.path());
-    tail.tells("answers again");
+    tail.tells("the server is back");
     let id = house.json(&["send", "+12025560100"])["id"].as_str().unwrap().to_owned();
     let after = tail.read("status_read", 1);
     assert!(after.iter().all(|(other, _)| *other == id), "{after:?} repeats {before:?}");
@@ -285,7 +285,7 @@ async fn waiting_for_what_is_not_delivered_fails() {
     // Sent and never delivered: within the deadline of 30 s there is nothing to tell.
     let sent = house.run(&["send", "+12025550101", "--wait", "--timeout", "2"]);
     assert_eq!(sent.status.code(), FAILED, "{}", stderr(&sent));
-    assert!(stderr(&sent).contains("gave up after 2 s"), "{}", stderr(&sent));
+    assert!(stderr(&sent).contains("stopped waiting after 2 s"), "{}", stderr(&sent));
     assert!(!stderr(&sent).contains("no webhook"), "a webhook said that it was sent: {}", stderr(&sent));
     assert_eq!(house.run(&["send", "+12025550100", "--timeout", "2"]).status.code(), USAGE);
 }

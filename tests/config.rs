@@ -244,8 +244,8 @@ const WRONG: &[Wrong] = &[
 
     // Out of range, or not what it should be.
     file("\"127.0.0.1:8080\"", "\"localhost\"", "listen", "server.listen", &["\"127.0.0.1:8080\""]),
-    file("listen = \"127.0.0.1:8080\"", "listen = \"127.0.0.1:8080\"\nadmin_listen = \"127.0.0.1:8080\"", "admin_listen", "server.admin_listen", &["another address or port than listen"]),
-    file("listen = \"127.0.0.1:8080\"", "listen = \"0.0.0.0:8081\"", "[server]", "server.admin_listen", &["another address or port than listen"]),
+    file("listen = \"127.0.0.1:8080\"", "listen = \"127.0.0.1:8080\"\nadmin_listen = \"127.0.0.1:8080\"", "admin_listen", "server.admin_listen", &["must differ from listen"]),
+    file("listen = \"127.0.0.1:8080\"", "listen = \"0.0.0.0:8081\"", "[server]", "server.admin_listen", &["must differ from listen"]),
     file("https://otp.example.com", "http://otp.example.com", "public_url", "server.public_url", &["https", "loopback"]),
     file("https://otp.example.com", "https://user:CANARY@otp.example.com", "public_url", "server.public_url", &["without user, password"]),
     file("https://otp.example.com", "otp.example.com", "public_url", "server.public_url", &["an https address"]),
@@ -342,7 +342,7 @@ const WRONG: &[Wrong] = &[
     file("template = \"login_code\", ", "", "deliver_within", "profiles.login.steps[0]", &["template is missing"]),
     file(", deliver_within = \"30s\"", "", "login_code\" }", "profiles.login.steps[0].deliver_within", &["missing", "only the last step"]),
     file("text = \"otp\" }", "text = \"otp\", deliver_within = \"9s\" }", "9s", "profiles.login.steps[1].deliver_within", &["not allowed on the last step"]),
-    file("deliver_within = \"30s\" },", "deliver_within = \"6m\" },\n  { channel = \"sms\", text = \"otp\", deliver_within = \"5m\" },", "steps = [", "profiles.login.steps", &["add up to 11m", "fit into code_ttl, 10m"]),
+    file("deliver_within = \"30s\" },", "deliver_within = \"6m\" },\n  { channel = \"sms\", text = \"otp\", deliver_within = \"5m\" },", "steps = [", "profiles.login.steps", &["add up to 11m", "must not exceed code_ttl, 10m"]),
     file("en = \"en_US\"", "DE = \"de\", en = \"en_US\"", "DE =", "templates.login_code.locales.de", &["same locale as DE"]),
     file("{ en = \"en_US\"", "{ nl = \"nl\"", "default_locale", "profiles.login.default_locale", &["template \"login_code\" has too: de, nl"]),
     file("en = \"{code} is", "nl = \"{code} is", "default_locale", "profiles.login.default_locale", &["text \"otp\" has too: de, nl"]),
@@ -843,7 +843,7 @@ fn what_twilio_cannot_do_is_refused_with_its_key() {
         (
             TWILIO.replace("# more", "messaging_service_sid = \"MG00\""),
             "channels.carrier.messaging_service_sid",
-            "beside from",
+            "together with from",
         ),
         (
             TWILIO
@@ -868,7 +868,7 @@ fn what_twilio_cannot_do_is_refused_with_its_key() {
             "channels.carrier.content_sids",
             "whatsapp",
         ),
-        (by_id(&steps(", text = \"otp\"")), "profiles.signup.steps[0].text", "names its own content"),
+        (by_id(&steps(", text = \"otp\"")), "profiles.signup.steps[0].text", "has its own content"),
         (
             by_id(&steps("")).replace("en = \"HX01\", ", ""),
             "profiles.signup.default_locale",
@@ -1026,7 +1026,7 @@ fn what_is_probably_not_meant_is_warned_about() {
     let warnings = with("[profiles.login]", more);
     assert_eq!(warnings.len(), 3, "{warnings:?}");
     for key in ["channels.old", "templates.old", "texts.old"] {
-        let told = format!("{key}: is used by no step");
+        let told = format!("{key}: is not used by any profile");
         assert!(warnings.iter().any(|warning| warning.contains(&told)), "{key}: {warnings:?}");
     }
 }
@@ -1057,7 +1057,7 @@ fn variables_that_are_nearly_ours_are_pointed_out() {
         ("TWOTICK_APIKEY", "TWOTICK_API_KEY"),
     ] {
         let warnings = warned(name, "CANARY");
-        let told = format!("warning  environment variable {name}: is not read; {meant} would be");
+        let told = format!("warning  environment variable {name}: has no effect; did you mean {meant}?");
         assert_eq!(warnings, [told], "{name}");
     }
     // What others set, and what is read.

@@ -20,7 +20,7 @@ fn the_demo_plays_every_scenario_to_its_end() {
     let output = twotick().args(["demo", "--once"]).env("TMPDIR", place.path()).output().unwrap();
     let shown = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{shown}\n{}", stderr(&output));
-    assert!(shown.contains("12 of 12 scenarios ended as they should."), "{shown}");
+    assert!(shown.contains("12 of 12 scenarios ended as expected."), "{shown}");
     assert_eq!(shown.matches("\n+120255501").count(), 24, "a timeline and a verdict for each: {shown}");
     // About 7 s by itself; other tests run beside it.
     assert!(start.elapsed() < Duration::from_secs(40), "it took {:?}", start.elapsed());
@@ -49,7 +49,7 @@ fn on_a_terminal_the_demo_fills_twelve_rows_in_place() {
     command.args(["--quiet", "--flush", "--return", "--command", &shell, "/dev/null"]);
     command.env("TMPDIR", place.path()).env("TERM", "xterm-256color").env_remove("NO_COLOR");
     let mut demo = Demo::start(&mut command);
-    let shown = demo.shows("until ctrl-c");
+    let shown = demo.shows("until Ctrl-C");
     let screen = Screen::of(&shown);
     // A line that is wider than the terminal would go on in the next row, and begin there as no line does.
     let goes_on = |row: &&String| !row.is_empty() && !row.starts_with([' ', '✓']) && row.len() < 20;
@@ -63,7 +63,7 @@ fn on_a_terminal_the_demo_fills_twelve_rows_in_place() {
     }
     assert!(rows[1].contains("delivered by sms") && rows[9].contains("undelivered"), "{screen}");
     assert!(rows[10].contains("canceled") && rows[11].contains("approved"), "{screen}");
-    assert!(screen.text().contains("12 of 12 scenarios ended as they should."), "{screen}");
+    assert!(screen.text().contains("12 of 12 scenarios ended as expected."), "{screen}");
     assert!(!screen.text().contains("whatsapp accepted the message"), "no line for each event: {screen}");
     // Welcome, rows, total, farewell.
     assert!(screen.rows.len() < 60, "{} rows: {screen}", screen.rows.len());
@@ -80,7 +80,7 @@ fn in_a_file_the_demo_prints_finished_timelines() {
     let mut command = twotick();
     command.args(["demo", "--listen", "127.0.0.1:0"]).env("TMPDIR", place.path());
     let mut demo = Demo::start(&mut command);
-    let shown = demo.shows("until ctrl-c");
+    let shown = demo.shows("until Ctrl-C");
     assert!(!shown.contains('\x1b') && !shown.contains('\r'), "{shown}");
     assert_eq!(shown.matches("\n+120255501").count(), 24, "a timeline and a verdict for each: {shown}");
     let first = shown.find("+12025550100 ·").unwrap();
@@ -149,9 +149,9 @@ impl Demo {
         let asked = asked.body(format!("{{\"to\": \"{number}\"}}")).send();
         let answer = tokio::runtime::Runtime::new().unwrap().block_on(asked).unwrap();
         assert_eq!(answer.status(), 201);
-        let shown = self.shows_after("until ctrl-c.", "reported that the message was read");
+        let shown = self.shows_after("until Ctrl-C.", "reported that the message was read");
         let screen = Screen::of(&shown).text();
-        let (_, after) = screen.split_once("until ctrl-c.").unwrap();
+        let (_, after) = screen.split_once("until Ctrl-C.").unwrap();
         assert!(after.trim_start().starts_with(&format!("{number} · ver_")), "{after}");
         assert!(after.contains("The app asked for a code"), "{after}");
         screen

@@ -358,7 +358,7 @@ async fn no_number_code_or_text_stands_in_any_file_log_or_metric_and_dead_keys_o
         "keeping.dead_keys",
         &[("opened", "0".to_owned()), ("of", (2 * requests.len()).to_string())],
     );
-    assert!(done(&offline(folder.path(), &["audit", "verify"])).starts_with("whole: "));
+    assert!(done(&offline(folder.path(), &["audit", "verify"])).starts_with("intact: "));
     let server = Server::start(&text, folder.path());
     let shown = status(&server, &id);
     assert_eq!(

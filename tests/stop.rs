@@ -234,7 +234,7 @@ async fn a_reload_changes_what_it_can_and_says_what_waits() {
     ] {
         std::fs::write(&path, broken).unwrap();
         server.signal("-HUP");
-        let line = logged(&server, &["the configuration is wrong; the one before stays", told]);
+        let line = logged(&server, &["invalid configuration; keeping the running one", told]);
         assert!(line.contains("\"ERROR\"") && !line.contains("short\""), "{line}");
     }
     assert_eq!((status(KEY).await, signed("test-app-secret-0123").await), (200, 200));
@@ -252,7 +252,7 @@ async fn a_reload_changes_what_it_can_and_says_what_waits() {
         .replace("code_ttl = \"10m\"", "code_ttl = \"9m\"");
     std::fs::write(&path, &new).unwrap();
     server.signal("-HUP");
-    let done = logged(&server, &["the configuration was reloaded", "apps.shop"]);
+    let done = logged(&server, &["configuration reloaded", "apps.shop"]);
     for name in [
         "apps.bank (new)",
         "channels.whatsapp.app_secrets",

@@ -15,7 +15,7 @@ use crate::phone::HomeCountry;
 const USERS: &str = "a list of at most 1000 tables: [[console.users]] with name, role and password_hash";
 const USER_NAME: &str = "1 to 64 of a-z, 0-9, . _ and -";
 
-/// `apps` are those that a user may be bound to; `None` where they could not be read.
+/// `apps` are the valid names in a user's `apps`; `None` if they are unknown because of an error.
 pub(super) fn console(mut section: Section<'_>, apps: Option<&[App]>) -> Option<Console> {
     let public_url = section.defaulted("public_url").url(Address::Ours);
     let time_zone = section.defaulted("time_zone");
@@ -35,7 +35,7 @@ pub(super) fn console(mut section: Section<'_>, apps: Option<&[App]>) -> Option<
     })
 }
 
-/// An ISO 3166 code; lower case and what people say instead of one lead to a suggestion.
+/// An ISO 3166 code. Lower case and common wrong forms lead to a suggestion.
 fn home_country(slot: &Slot<'_>) -> Option<HomeCountry> {
     const ALLOWED: &str = "the two-letter code of a country (ISO 3166), such as \"DE\" or \"US\"";
     let text = slot.raw_text(ALLOWED)?;
@@ -44,7 +44,7 @@ fn home_country(slot: &Slot<'_>) -> Option<HomeCountry> {
         let meant = match &*upper {
             "UK" => Some("GB".to_owned()),
             _ if HomeCountry::parse(&upper).is_some() => Some(upper),
-            // `DEU`, `Germany`: the start is right more often than not, and the message says what is allowed.
+            // `DEU`, `Germany`: the first two letters are usually right, and the message says what is allowed.
             _ => HomeCountry::all().into_iter().find(|code| upper.len() > 2 && upper.starts_with(&**code)),
         };
         let suggestion = meant.map(|code| format!("; did you mean \"{code}\"?")).unwrap_or_default();
@@ -74,7 +74,7 @@ fn user(slot: &Slot<'_>, before: &[ConsoleUser], apps: Option<&[App]>) -> Option
     if let Some(name) = name.as_deref()
         && before.iter().any(|user| user.name == name)
     {
-        name_slot.problem("another user has this name; each needs its own");
+        name_slot.problem("another user has this name; names must be unique");
     }
     let role = section.required("role").choice(&[
         ("viewer", Role::Viewer),
@@ -87,7 +87,7 @@ fn user(slot: &Slot<'_>, before: &[ConsoleUser], apps: Option<&[App]>) -> Option
         && !hash.expose_secret().is_empty()
         && !is_argon2id(hash.expose_secret())
     {
-        hash_slot.problem("must be an argon2id hash; `twotick user hash` makes one of a password");
+        hash_slot.problem("must be an argon2id hash; `twotick user hash` creates one");
         return None;
     }
     let language_slot = section.optional("language");
@@ -102,7 +102,7 @@ fn user(slot: &Slot<'_>, before: &[ConsoleUser], apps: Option<&[App]>) -> Option
     Some(ConsoleUser { name: name?, role: role?, password_hash: password_hash?, language, apps })
 }
 
-/// As in the core, where it is a type of its own.
+/// As in the core, which has its own type for it.
 fn is_user_name(name: &str) -> bool {
     let lawful = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
     (1..=64).contains(&name.len()) && name.bytes().all(lawful)
@@ -115,7 +115,7 @@ fn is_argon2id(text: &str) -> bool {
     algorithm == Ok(Algorithm::Argon2id) && is_whole && argon2::Params::try_from(&hash).is_ok()
 }
 
-/// The names in `apps = [...]`, each of one that there is.
+/// The names in `apps = [...]`; each must be an app's.
 fn bound_to(slot: &Slot<'_>, known: Option<&[App]>) -> Option<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     let mut complete = true;

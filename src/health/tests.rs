@@ -223,6 +223,6 @@ fn every_alarm_has_a_code_of_its_own_and_a_line() {
     let lines: Vec<_> = alarms.iter().map(ToString::to_string).collect();
     assert_eq!(lines[0], format!("whatsapp accepted 5 messages, but no webhook has come since {}", at(0)));
     assert_eq!(lines[4], "whatsapp: 75 % of the last 20 requests failed");
-    assert_eq!(lines[7], "the clock of this machine is 9 s behind");
+    assert_eq!(lines[7], "the system clock is 9 s behind");
     assert!(lines.iter().all(|line| !line.contains("inf")));
 }

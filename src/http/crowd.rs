@@ -1,6 +1,6 @@
-//! Who may take connections when there are many. Long polls and streams hold theirs, so each app has a share of them;
-//! when the listener is crowded a connection is closed with its answer; and the last places are for providers and for
-//! the programs that watch over the server.
+//! Limits on open connections. Each app has a limited number of long polls and streams, because these hold a
+//! connection. When the listener is crowded, connections are closed after their answer. The last connections are
+//! reserved for webhooks and health checks.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,31 +10,31 @@ use std::time::Duration;
 use super::error::{Code, Problem};
 use crate::verification::values::AppName;
 
-/// For who was refused a place. Long polls end within 60 s, so some places are always about to become free.
+/// `Retry-After` of a refusal. Long polls end within 60 s, so some connections always become free soon.
 const COME_AGAIN: Duration = Duration::from_secs(5);
 
-/// The connections of a listener.
+/// Counts the connections of a listener.
 pub struct Crowd {
     open: AtomicUsize,
-    /// From so many on a connection is not kept after its answer. A quarter of the places then turns over at the pace
-    /// of the requests, however many idle connections there were before.
+    /// From this number on, a connection is closed after its answer. A quarter of the connections then turns over with
+    /// the requests, however many idle connections existed before.
     crowded_from: usize,
-    /// Beyond so many only webhooks and health checks are answered. A sixteenth of the default limit is 1,250 places; a
-    /// provider comes with a few dozen connections.
+    /// Above this number, only webhooks and health checks are answered. A sixteenth of the default limit is 1,250
+    /// connections; a provider uses a few dozen.
     full_beyond: usize,
 }
 
-/// How crowded a listener is.
+/// Load of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
     Plenty,
     Crowded,
-    /// Only the kept places are left.
+    /// Only reserved connections are left.
     Full,
 }
 
 impl Crowd {
-    /// Of a listener that takes at most `most` connections.
+    /// For a listener of at most `most` connections.
     pub fn new(most: usize) -> Self {
         Self {
             open: AtomicUsize::new(0),
@@ -54,14 +54,14 @@ impl Crowd {
         }
     }
 
-    /// A connection, counted for as long as what is returned lives.
+    /// Counts a connection until the returned value is dropped.
     pub fn enter(self: &Arc<Self>) -> Place {
         self.open.fetch_add(1, Ordering::Relaxed);
         Place(Arc::clone(self))
     }
 
     pub fn refusal() -> Problem {
-        let detail = "too many connections are open; nothing was done";
+        let detail = "too many open connections; nothing was done";
         Problem::new(Code::TooManyConnections, detail).retry_after(COME_AGAIN)
     }
 }
@@ -74,13 +74,13 @@ impl Drop for Place {
     }
 }
 
-/// How many long polls and streams are open, by app.
+/// Counts open long polls and streams by app.
 pub struct Waiting {
     by_app: Mutex<BTreeMap<AppName, Arc<AtomicUsize>>>,
     all: Arc<AtomicUsize>,
-    /// Of one app.
+    /// Limit per app.
     most_of_one: usize,
-    /// Of all apps: an eighth of the connections is left for requests that do not wait.
+    /// Limit over all apps: an eighth of the connections is left for other requests.
     most_of_all: usize,
 }
 
@@ -95,7 +95,7 @@ impl Waiting {
         }
     }
 
-    /// A place for one more of `app`, taken for as long as what is returned lives.
+    /// Counts one more for `app` until the returned value is dropped.
     pub fn enter(&self, app: &AppName) -> Result<Waiter, Problem> {
         let of_app = {
             let mut by_app = self.by_app.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,8 +108,10 @@ impl Waiting {
         let of_all = Counted::one_more(Arc::clone(&self.all), self.most_of_all);
         match (of_app, of_all) {
             (Some(of_app), Some(of_all)) => Ok(Waiter { _of_app: of_app, _of_all: of_all }),
-            (None, _) => Err(Self::refusal("this app has as many long polls and streams open as it may")),
-            (Some(_), None) => Err(Self::refusal("as many long polls and streams are open as there may be")),
+            (None, _) => Err(Self::refusal("this app has reached its limit of open long polls and streams")),
+            (Some(_), None) => {
+                Err(Self::refusal("the server has reached its limit of open long polls and streams"))
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! What is done to the data while no server runs, by the real binary.
 
-mod door;
 mod files;
 mod keys;
+mod operator;
 mod owner;
 mod rows;
 mod secrets;

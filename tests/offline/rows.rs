@@ -45,7 +45,7 @@ fn a_broken_audit_log_is_named_and_fails() {
     let whole = offline(folder.path(), &["audit", "verify"]);
     assert_eq!(
         (whole.status.code(), stdout(&whole).as_str()),
-        (DONE, "whole: the audit log is empty\n"),
+        (DONE, "intact: the audit log is empty\n"),
         "{}",
         stderr(&whole)
     );
@@ -54,7 +54,7 @@ fn a_broken_audit_log_is_named_and_fails() {
     });
     let broken = offline(folder.path(), &["audit", "verify"]);
     assert_eq!(broken.status.code(), FAILED);
-    assert!(stdout(&broken).starts_with("broken at number 1: "), "{}", stdout(&broken));
+    assert!(stdout(&broken).starts_with("broken at record 1: "), "{}", stdout(&broken));
 }
 
 #[test]

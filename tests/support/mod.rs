@@ -114,7 +114,7 @@ impl Server {
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 let entry: Value = serde_json::from_str(&line).unwrap_or_default();
-                if entry["message"] == "twotick is up" {
+                if entry["message"] == "twotick started" {
                     let addr = |key: &str| entry[key].as_str().unwrap().parse::<SocketAddr>().unwrap();
                     let _ = told.send((addr("addr"), addr("admin_addr")));
                 }

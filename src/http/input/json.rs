@@ -1,4 +1,4 @@
-//! JSON in which every name that comes twice in one object is noticed, however deep.
+//! JSON parsing that detects repeated names in objects, at any depth.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub fn read(text: &[u8]) -> serde_json::Result<Json> {
     Ok(Json { value, repeated })
 }
 
-/// Where a value stands, and what was noticed so far.
+/// Position of a value, and the repetitions found so far.
 struct Place<'a> {
     path: &'a mut Vec<String>,
     repeated: &'a mut Vec<String>,

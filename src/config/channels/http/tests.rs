@@ -104,12 +104,12 @@ const WRONG: &[Row] = &[
     ("body = '{\"to\": \"{to}\"}'", "", "body", "must contain {text}"),
     ("body_type = \"form\"\nbody = 'text={text}'", "", "body", "must contain {to} or {to_digits}"),
     ("body = 7", "", "body", "not a number"),
-    ("basic = { user = \"a\", password = \"CANARY\" }", "", "basic", "must be left out where bearer is set"),
+    ("basic = { user = \"a\", password = \"CANARY\" }", "", "basic", "not allowed together with bearer"),
     (
         "headers = { Authorization = \"CANARY\" }",
         "",
         "headers.Authorization",
-        "must be left out where bearer or basic is set",
+        "not allowed together with bearer or basic",
     ),
     ("headers = { Host = \"x\" }", "", "headers.Host", "set by the HTTP client"),
     ("headers = { \"X Key\" = \"x\" }", "", "headers.X Key", "name of an HTTP header"),
@@ -126,12 +126,7 @@ const WRONG: &[Row] = &[
     ("", "scheme = \"none\"", "report.scheme", "\"hmac\" or \"basic\" or \"path-secret\""),
     ("", "scheme = \"path_secret\"", "report.scheme", "did you mean \"path-secret\"?"),
     ("", "secret = \"CANARY\"", "report.secret", "unknown key"),
-    (
-        "",
-        "report_secret = \"CANARY-of-the-reports\"",
-        "report.report_secret",
-        "stands in [channels.NAME] too",
-    ),
+    ("", "report_secret = \"CANARY-of-the-reports\"", "report.report_secret", "is in [channels.NAME] too"),
     ("", "header = \"X Sig\"", "report.header", "name of an HTTP header"),
     ("", "hash = \"md5\"", "report.hash", "\"sha1\" or \"sha256\" or \"sha512\""),
     ("", "encoding = \"base32\"", "report.encoding", "did you mean \"base64\"?"),
@@ -144,7 +139,7 @@ const WRONG: &[Row] = &[
     ),
     ("", "signed = \"{timestamp}\"\ntimestamp_header = \"X-T\"", "report.signed", "with {body} in it"),
     ("", "signed = \"{timestamp}.{body}\"", "report.timestamp_header", "missing"),
-    ("", "tolerance = \"1m\"", "report.tolerance", "needs timestamp_header"),
+    ("", "tolerance = \"1m\"", "report.tolerance", "requires timestamp_header"),
     (
         "",
         "timestamp_header = \"X-T\"\nsigned = \"{timestamp}{body}\"\ntolerance = \"2d\"",
@@ -201,7 +196,7 @@ fn each_wrong_key_is_named_once_with_what_is_allowed() {
         check(&channel(keys, ""), key, says);
     }
     for (url, says) in [
-        ("https://sms.example.com/{to}/send", "only behind the ?"),
+        ("https://sms.example.com/{to}/send", "only after the ?"),
         ("https://sms.example.com/send?to={number}", "unknown placeholder {number}"),
         ("https://sms.example.com/send?text=your code", "percent-encoded"),
     ] {
