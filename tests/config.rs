@@ -904,7 +904,7 @@ fn doubtful_settings_are_warned_about_and_allowed() {
 
     let limits = "[server]\nmax_connections = 800\nmax_waiting_per_app = 701";
     let warnings = warned(&GOOD.replace("[server]", limits));
-    assert!(warnings.len() == 1 && warnings[0].contains("no more than 700 count"), "{warnings:?}");
+    assert!(warnings.len() == 1 && warnings[0].contains("the effective limit is 700"), "{warnings:?}");
     assert!(warned(&GOOD.replace("[server]", &limits.replace("701", "700"))).is_empty());
 
     let warnings = warned(&GOOD.replace("https://sms.", "http://sms."));

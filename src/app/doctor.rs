@@ -282,7 +282,7 @@ impl Alerts {
         let recent: Vec<_> = kept.iter().filter(is_recent).collect();
         if let Some(newest) = recent.first() {
             let (count, channel) = (recent.len(), newest.channel.as_deref().unwrap_or("twotick"));
-            let newest = format!("the newest is {} of {channel}: {}", newest.code, newest.title);
+            let newest = format!("the newest is {} from {channel}: {}", newest.code, newest.title);
             let text = format!("{count} in the last 24 hours; {newest}; see /console/alerts");
             findings.push(doubtful("alerts", text));
         }

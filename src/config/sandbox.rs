@@ -20,7 +20,7 @@ const HEAD: &str = "\
 #   twotick sandbox     in one terminal
 #   twotick serve       in another, beside this file
 #
-# Before you send to real phones: begin again with `twotick config init`. The secrets here are known to everybody.
+# Before you send to real phones, start over with `twotick config init`: the secrets here are public.
 #
 ";
 

@@ -190,7 +190,7 @@ fn app(slot: &Slot<'_>, before: &[App]) -> Option<App> {
             other.expose_secret() == key.expose_secret() && !key.expose_secret().is_empty()
         };
         if let Some(other) = before.iter().find(|app| app.api_keys.iter().any(same)) {
-            slot.problem(format!("same key as one of app \"{}\"; keys must be unique", other.name));
+            slot.problem(format!("the same key as one of app \"{}\"; keys must be unique", other.name));
         }
     });
     section.end();

@@ -24,8 +24,8 @@ fn describe() -> OpenApi {
     let mut document = routes::PUBLIC.document.clone();
     let mut info = Info::new("twotick", env!("CARGO_PKG_VERSION"));
     info.description = Some(
-        "Gets a one-time passcode to a person by WhatsApp, by SMS when that is not delivered in time, and knows what \
-         became of it.\n\nTimes are RFC 3339 in UTC with milliseconds. Every error is a problem document (RFC 9457); \
+        "Sends one-time passcodes by WhatsApp, falls back to SMS when a code is not delivered in time, and records \
+         every step.\n\nTimes are RFC 3339 in UTC with milliseconds. Every error is a problem document (RFC 9457); \
          every answer carries `X-Request-Id`."
             .to_owned(),
     );

@@ -120,7 +120,7 @@ const WRONG: &[Row] = &[
     ("accepted = [\"1xx\"]", "", "accepted[0]", "\"200\" to \"599\""),
     ("retry = [429]", "", "retry[0]", "not a number"),
     ("retry = \"429\"", "", "retry", "a list"),
-    ("refused = [\"409\"]\nretry = [\"5xx\", \"409\"]", "", "retry[1]", "stands in refused too"),
+    ("refused = [\"409\"]\nretry = [\"5xx\", \"409\"]", "", "retry[1]", "is in refused too"),
     ("error_pointer = \"code\"", "", "error_pointer", "JSON pointer"),
     // Reports.
     ("", "scheme = \"none\"", "report.scheme", "\"hmac\" or \"basic\" or \"path-secret\""),
@@ -213,7 +213,7 @@ fn check(text: &str, key: &str, says: &str) {
     assert!(!problem.to_string().contains("CANARY"), "{problem}");
 }
 
-/// What stands in a query or a body alone needs no `from`.
+/// `from` is optional if the request has no placeholder for it.
 #[test]
 fn a_sender_is_asked_for_where_it_is_sent() {
     let keys = "bearer = \"CANARY\"\nreport_secret = \"CANARY-of-the-reports\"\nbody_type = \"query\"";
