@@ -1,4 +1,4 @@
-//! The real binary: what it prints where, and how it ends.
+//! The command line of the real binary: output and exit codes.
 
 mod support;
 
@@ -14,7 +14,7 @@ const DONE: Option<i32> = Some(0);
 const FAILED: Option<i32> = Some(1);
 const USAGE: Option<i32> = Some(2);
 const UNREACHABLE: Option<i32> = Some(3);
-/// For what comes by itself, on a machine under load.
+/// Upper bound for events, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 const UNKNOWN_ID: &str = "ver_01m8289whhenmbm21m17khh1w0";
 
@@ -124,7 +124,7 @@ async fn tail_shows_what_happens_until_it_is_interrupted() {
     assert_eq!(tail.wait().unwrap().code(), DONE);
 }
 
-/// The lines of several verifications are mixed, so each says whose it is.
+/// Lines of several verifications are mixed, so each names its verification.
 #[tokio::test(flavor = "multi_thread")]
 async fn tail_says_in_json_whose_event_it_is() {
     let house = House::new().await;
@@ -145,7 +145,7 @@ async fn tail_says_in_json_whose_event_it_is() {
     tail.wait().unwrap();
 }
 
-/// Everything that `tail --json` printed so far: whose event, and its number.
+/// Parsed output of `tail --json`: verification and sequence number of each event.
 struct Tail {
     child: std::process::Child,
     lines: std::sync::mpsc::Receiver<(String, u64, String)>,
@@ -184,7 +184,7 @@ impl Tail {
         while !self.told.recv_timeout(PATIENCE).expect("it is told in time").contains(wanted) {}
     }
 
-    /// Reads until so many events of this type have come.
+    /// Reads until `count` events of this type were printed.
     fn read(&self, kind: &str, count: usize) -> Vec<(String, u64)> {
         let (mut seen, mut events) = (0, Vec::new());
         while seen < count {
@@ -203,7 +203,7 @@ impl Drop for Tail {
     }
 }
 
-/// More than a page of the list holds, within half a second, while each verification goes on.
+/// More verifications than one page of the list, within half a second, while each of them progresses.
 #[tokio::test(flavor = "multi_thread")]
 async fn tail_prints_every_event_once() {
     const MANY: usize = 250;
@@ -217,7 +217,7 @@ async fn tail_prints_every_event_once() {
     };
     let created = futures_util::future::join_all((0..MANY).map(create)).await;
     assert!(created.into_iter().all(|answer| answer.unwrap().status() == reqwest::StatusCode::CREATED));
-    // Each ends by being read, and nothing comes after that.
+    // `status_read` is the last event of each.
     let mut printed = tail.read("status_read", MANY);
     let mut expected = Vec::new();
     let mut ids: Vec<_> = printed.iter().map(|(id, _)| id.clone()).collect();
@@ -282,7 +282,7 @@ async fn waiting_for_what_is_not_delivered_fails() {
     assert_eq!(sent.status.code(), FAILED, "{}", stderr(&sent));
     let view: Value = serde_json::from_str(&stdout(&sent)).unwrap();
     assert_eq!(view["delivery"]["state"], "undelivered");
-    // Sent and never delivered: within the deadline of 30 s there is nothing to tell.
+    // Sent, never delivered: nothing changes within the deadline of 30 s.
     let sent = house.run(&["send", "+12025550101", "--wait", "--timeout", "2"]);
     assert_eq!(sent.status.code(), FAILED, "{}", stderr(&sent));
     assert!(stderr(&sent).contains("stopped waiting after 2 s"), "{}", stderr(&sent));
@@ -290,7 +290,7 @@ async fn waiting_for_what_is_not_delivered_fails() {
     assert_eq!(house.run(&["send", "+12025550100", "--timeout", "2"]).status.code(), USAGE);
 }
 
-/// The most common mistake of all: the app secret is another app's.
+/// The most common mistake: the secret of another app.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_app_secret_is_seen_from_everywhere() {
     let folder = tempfile::tempdir().unwrap();
@@ -350,7 +350,7 @@ async fn a_wrong_app_secret_is_seen_from_everywhere() {
     assert!(alarm["text"].as_str().unwrap().contains("wrong signature"), "{alarm}");
 }
 
-/// One command each, and nothing to set but what the sandbox prints. The ports are others, because many tests run.
+/// One command each, and only the environment that the sandbox prints. Free ports, because tests run in parallel.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_file_for_the_sandbox_runs_against_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -415,7 +415,7 @@ async fn the_file_for_the_sandbox_runs_against_it() {
     sandbox.wait().unwrap();
 }
 
-/// The README's section "In your tests", as a shell runs it. The ports are others, because many tests run.
+/// The README's section "In your tests" in a shell. Free ports, because tests run in parallel.
 #[test]
 fn the_readmes_ten_lines_work() {
     let readme = std::fs::read_to_string("README.md").unwrap();
@@ -517,7 +517,7 @@ fn codes_are_explained() {
     let unknown = run(&["explain", "resend_to_early"]);
     assert_eq!((unknown.status.code(), stdout(&unknown).as_str()), (FAILED, ""));
     assert!(stderr(&unknown).contains("resend_too_early"), "{}", stderr(&unknown));
-    // Every code that an attempt can end with here has its explanation.
+    // Every code that can end an attempt has an explanation.
     for code in [
         "expired_before_send",
         "record_damaged",

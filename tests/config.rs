@@ -1,4 +1,4 @@
-//! The configuration as a user meets it: the real binary, real files, its own environment.
+//! The configuration as users meet it: the real binary, real files, a separate environment.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use twotick::channel::{Settings, http_sms, twilio};
 use twotick::config::{Config, DEFAULT_FILE, Environment, MasterKey, Origin, Role, Source, StepContent};
 
-/// Small, complete and right. The table below breaks it in one place a row.
+/// Small, complete and valid. Each row of the table below breaks it in one place.
 const GOOD: &str = r#"[server]
 listen = "127.0.0.1:8080"
 public_url = "https://otp.example.com"
@@ -77,10 +77,10 @@ en = "{code} is your {brand} code. It expires in {minutes} minutes."
 de = "{code} ist Ihr Code."
 "#;
 
-/// 32 zero bytes; everything else holds the canary that no output may show.
+/// 32 zero bytes; all other secrets are canaries that must not be printed.
 const MASTER: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// Of no password that anybody knows.
+/// Hash of an unknown password.
 const HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$CANARYCANARYCANARYCANARY$CANARYCANARYCANARYCANARYCANARYCANARYCANARYA";
 
@@ -97,7 +97,7 @@ const SECRETS: [(&str, &str); 10] = [
     ("UNUSED", "CANARY-unused"),
 ];
 
-/// A folder to run the binary in, with the file that holds the carrier's token.
+/// A working directory for the binary, with the file that has the carrier's token.
 struct Place {
     folder: tempfile::TempDir,
     variables: BTreeMap<String, String>,
@@ -140,7 +140,7 @@ impl Place {
             .unwrap()
     }
 
-    /// What `show` says of one key.
+    /// Output of `config show` for one key.
     fn shown(&self, key: &str, arguments: &[&str]) -> String {
         let output = self.run(&[&["config", "show"], arguments].concat());
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -159,7 +159,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// Where a problem must be reported.
+/// Expected location of a problem.
 enum At {
     /// The line of `config.toml` that contains this.
     Line(&'static str),
@@ -169,7 +169,7 @@ enum At {
 
 use At::{Flag, Line, Variable};
 
-/// One wrong configuration: `GOOD` with `from` replaced by `to`, and with more variables.
+/// An invalid configuration: `GOOD` with `from` replaced by `to`, and additional variables.
 struct Wrong {
     from: &'static str,
     to: &'static str,
@@ -205,7 +205,7 @@ const fn flag(flags: &'static [&'static str], key: &'static str, says: &'static 
 
 #[rustfmt::skip]
 const WRONG: &[Wrong] = &[
-    // Unknown keys, with the nearest one.
+    // Unknown keys, with the nearest known one.
     file("listen =", "listn =", "listn =", "server.listn", &["unknown key; allowed here: listen, admin_listen, public_url", "did you mean \"listen\"?"]),
     file("[server]", "[sever]", "[sever]", "sever", &["unknown key", "server, store, keys, retention, console, apps, channels, profiles, templates, texts", "did you mean \"server\"?"]),
     file("[server]", "colour = \"CANARY\"\n[server]", "colour =", "colour", &["unknown key"]),
@@ -242,7 +242,7 @@ const WRONG: &[Wrong] = &[
     file("[keys]\nmaster = { env = \"MASTER\" }", "[keys]\nmaster = 123", "master = 123", "keys.master", &["a secret", "not a number"]),
     file("\"106540352242922\"", "106540352242922", "phone_number_id", "channels.whatsapp.phone_number_id", &["digits", "in quotes", "not a number"]),
 
-    // Out of range, or not what it should be.
+    // Out of range or malformed.
     file("\"127.0.0.1:8080\"", "\"localhost\"", "listen", "server.listen", &["\"127.0.0.1:8080\""]),
     file("listen = \"127.0.0.1:8080\"", "listen = \"127.0.0.1:8080\"\nadmin_listen = \"127.0.0.1:8080\"", "admin_listen", "server.admin_listen", &["must differ from listen"]),
     file("listen = \"127.0.0.1:8080\"", "listen = \"0.0.0.0:8081\"", "[server]", "server.admin_listen", &["must differ from listen"]),
@@ -298,7 +298,7 @@ const WRONG: &[Wrong] = &[
     file("{ env = \"MASTER\" }", "\"CANARYCANARYCANARY\"", "master", "keys.master", &["32 bytes in base64"]),
     file("{ env = \"MASTER\" }", "{ file = \"sms.token\" }", "master", "keys.master", &["file sms.token must be 32 bytes in base64"]),
     variable(&[("WHATSAPP_ACCESS_TOKEN", "")], Line("access_token"), "channels.whatsapp.access_token", &["not empty", "environment variable WHATSAPP_ACCESS_TOKEN is not"]),
-    // One rule for every secret, however it is given.
+    // The same rules for every source of a secret.
     file("sms.token", "blank.token", "blank.token", "channels.sms.bearer", &["of file blank.token begins or ends with a blank"]),
     file("\"CANARY-bank-key-1234\"", "\"CANARY-bank-key-1234 \"", "1234 ", "apps[1].api_keys[1]", &["the secret begins or ends with a blank"]),
     variable(&[("META_APP_SECRET", " CANARY-app-secret-1234")], Line("app_secrets"), "channels.whatsapp.app_secrets[0]", &["of env META_APP_SECRET begins or ends with a blank"]),
@@ -350,13 +350,13 @@ const WRONG: &[Wrong] = &[
     file("{code} ist Ihr Code.", "{code} ist Ihr {Brand}-Code.", "{Brand}", "texts.otp.de", &["unknown placeholder {Brand}", "{code}, {brand}, {minutes}", "did you mean \"{brand}\"?"]),
     file("{code} ist Ihr Code.", "{code} ist {Ihr Code.", "{Ihr", "texts.otp.de", &["a single brace"]),
 
-    // Broken TOML: a line, a reason, and never a word of the line itself.
+    // Invalid TOML: line and reason, without quoting the line.
     file("{ env = \"WHATSAPP_ACCESS_TOKEN\" }", "CANARY-unquoted", "access_token", "", &["not valid TOML"]),
     file("{ env = \"WHATSAPP_ACCESS_TOKEN\" }", "\"CANARY-unclosed", "access_token", "", &["not valid TOML"]),
     file("brand = \"Acme\"", "brand = \"Acme\"\nbrand = \"CANARY\"", "\"CANARY\"", "brand", &["duplicate key"]),
     file("[templates.login_code]", "[profiles.login]\n[templates.login_code]", "[profiles.login]\n[templates", "login", &["duplicate key"]),
 
-    // The environment and the flags.
+    // Environment and flags.
     variable(&[("TWOTICK__SERVER__LISTN", "CANARY")], Variable("TWOTICK__SERVER__LISTN"), "server.listn", &["unknown key", "did you mean \"listen\"?"]),
     variable(&[("TWOTICK__CHANNELS__WHATSAPP__TIMEOUT", "5")], Variable("TWOTICK__CHANNELS__WHATSAPP__TIMEOUT"), "channels.whatsapp.timeout", &["a duration"]),
     variable(&[("TWOTICK__PROFILES__LOGIN__CODE_LENGTH", "many")], Variable("TWOTICK__PROFILES__LOGIN__CODE_LENGTH"), "profiles.login.code_length", &["6 to 10"]),
@@ -414,7 +414,7 @@ fn refused(wrong: &Wrong, text: &str, output: &Output) -> Result<(), String> {
     }
 }
 
-/// `lines()` of the text before an offset counts its line unless the offset starts one.
+/// `lines()` of the text before an offset includes its line unless the offset starts one.
 fn starts_line(text: &str, offset: usize) -> usize {
     usize::from(offset > 0 && text.as_bytes()[offset - 1] == b'\n')
 }
@@ -550,7 +550,7 @@ fn a_console_has_the_users_that_it_was_given_and_none_by_itself() {
     assert!(console.users.is_empty());
 }
 
-/// By BCP 47 look-up, as what an app asks for.
+/// By BCP 47 look-up, like a requested locale.
 #[test]
 fn a_default_locale_is_looked_up_among_the_texts() {
     for locale in ["EN", "en-GB", "en_gb", "DE-at"] {
@@ -666,7 +666,7 @@ fn the_file_is_found_by_flag_then_variable_then_folder() {
     assert!(place.shown("apps[0].name", &["--config", "flag.toml"]).starts_with("\"flag\""));
 }
 
-/// The variables that the built-in file names.
+/// The variables that the built-in file refers to.
 const DEFAULT_VARIABLES: [(&str, &str); 6] = [
     ("TWOTICK_SHOP_KEY", "CANARY-shop-key-1234"),
     ("WHATSAPP_ACCESS_TOKEN", "CANARY-access-token"),
@@ -754,7 +754,7 @@ fn a_file_of_ones_own_is_asked_only_for_what_it_names() {
     assert_eq!(carrier.in_doubt_wait, Duration::from_secs(15));
     let Settings::Http(http) = &carrier.kind else { panic!("kind http") };
     assert_eq!(http.id_pointer, "/id");
-    // The default of 2 s gives way to the shorter whole.
+    // The default of 2 s is lowered to the shorter total.
     assert_eq!(
         (carrier.timeouts.connect, carrier.timeouts.whole),
         (Duration::from_secs(1), Duration::from_secs(1))
@@ -1060,7 +1060,7 @@ fn variables_that_are_nearly_ours_are_pointed_out() {
         let told = format!("warning  environment variable {name}: has no effect; did you mean {meant}?");
         assert_eq!(warnings, [told], "{name}");
     }
-    // What others set, and what is read.
+    // Unrelated variables, and valid ones.
     for name in [
         "TWOTICK_SERVICE_HOST",
         "TWOTICK_PORT_8080_TCP_ADDR",
@@ -1209,7 +1209,7 @@ fn a_profile_can_end_its_texts_with_a_line_for_the_phone() {
     }
 }
 
-/// A channel of a kind that `config.toml` has no example of.
+/// A channel of a kind without an example in `config.toml`.
 fn with_channel(channel: &str, step: &str) -> String {
     format!(
         r#"

@@ -1,4 +1,4 @@
-//! The sandbox over real HTTP: what it answers, what it reports and what a person sees.
+//! The sandbox over real HTTP: answers, reports and handsets.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use twotick::verification::values::{ChannelName, Outcome as SendOutcome, ReportS
 const APP_SECRET: &str = "the app secret of this test";
 const REPORT_SECRET: &str = "the report secret of this test";
 const PACE: Duration = Duration::from_millis(5);
-/// Anything awaited comes in milliseconds; this only ends a test that would hang.
+/// Events arrive within milliseconds; this bound only ends a hanging test.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 // ── scenarios ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -111,7 +111,7 @@ async fn a_cut_answer_cannot_be_read_but_its_statuses_arrive_with_our_id() {
     assert_eq!(journal[0].reference.as_deref(), Some("msg_cut"));
 }
 
-/// The sandbox speaks Twilio's API so well that our own channel sends by it and believes its reports.
+/// Our own channel sends by the sandbox's Twilio API and accepts its reports.
 #[tokio::test]
 async fn twilio_sends_and_reports_to_the_address_of_the_message() {
     let mut world = World::start().await;
@@ -238,7 +238,7 @@ async fn webhooks_look_like_metas() {
     assert!(failed.status().get("recipient_user_id").is_none() && failed.value().get("contacts").is_none());
 }
 
-/// Else whoever waits another time than the sandbox's for WhatsApp would never see it late.
+/// Otherwise a client with another WhatsApp deadline than the sandbox's would never see a late delivery.
 #[tokio::test]
 async fn an_sms_tells_that_the_deadline_is_over() {
     let mut world = World::start_late(PATIENCE * 10).await;
@@ -339,7 +339,7 @@ async fn the_carrier_refuses_what_it_cannot_read() {
     assert!(world.sandbox.journal().is_empty());
 }
 
-// ── what a send must look like ────────────────────────────────────────────────────────────────────────────
+// ── validation of a send ──────────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test]
 async fn a_wrong_send_gets_the_error_object_that_meta_gives() {
@@ -436,7 +436,7 @@ async fn any_template_asked_for_is_approved() {
     assert!(data.iter().all(|template| template["name"] == "login_code" && template["status"] == "APPROVED"));
 }
 
-// ── what people and tests look at ─────────────────────────────────────────────────────────────────────────
+// ── pages and JSON ──────────────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test]
 async fn a_handset_shows_what_arrived_however_the_number_is_written() {
@@ -515,7 +515,7 @@ async fn an_address_that_cannot_be_posted_to_is_refused() {
     }
 }
 
-// ── the world around it ───────────────────────────────────────────────────────────────────────────────────
+// ── helpers ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 struct World {
     sandbox: Sandbox,
@@ -573,7 +573,7 @@ impl World {
         report.json
     }
 
-    /// Nothing more has come so far; anything later would be the next awaited webhook and fail there.
+    /// Nothing arrived so far; a later webhook would fail the next wait.
     fn is_quiet(&mut self, context: &str) {
         let more = self.hook.received.try_recv().map(|webhook| webhook.body);
         assert!(more.is_err(), "{context}: unexpected {more:?}");
@@ -609,7 +609,7 @@ fn template(to: &str, code: &str, callback: &str) -> String {
     .to_string()
 }
 
-/// The body with one value put in or, with `None`, taken out.
+/// The body with one value replaced or, with `None`, removed.
 fn changed(body: &str, pointer: &str, value: Option<Value>) -> String {
     let mut body: Value = serde_json::from_str(body).expect("JSON");
     let (parent, name) = pointer.rsplit_once('/').expect("a pointer");
@@ -623,7 +623,7 @@ fn changed(body: &str, pointer: &str, value: Option<Value>) -> String {
     body.to_string()
 }
 
-/// The server under test, as far as the sandbox knows it: takes what is posted and keeps it in order.
+/// The server under test from the sandbox's view: records requests in order.
 struct Hook {
     url: String,
     received: mpsc::UnboundedReceiver<Webhook>,
@@ -707,7 +707,7 @@ impl Webhook {
         }
     }
 
-    /// The message of ours it is about.
+    /// Our message id in the webhook.
     fn message_id(&self) -> String {
         let answered = self.value()["messages"][0]["context"]["id"].as_str();
         answered.or(self.status()["id"].as_str()).expect("an id").to_owned()
@@ -716,7 +716,7 @@ impl Webhook {
 
 // ── Sinch ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// Hands every request on to the test.
+/// Forwards every request to the test.
 struct Listener(mpsc::UnboundedSender<wiremock::Request>);
 
 impl wiremock::Respond for Listener {
@@ -726,7 +726,7 @@ impl wiremock::Respond for Listener {
     }
 }
 
-/// A channel that sends to the sandbox, and what the sandbox posts to the channel's address.
+/// A channel that sends to the sandbox, and the webhooks that the sandbox posts to it.
 struct Provider {
     channel: std::sync::Arc<twotick::channel::Channel>,
     posted: mpsc::UnboundedReceiver<wiremock::Request>,
@@ -742,7 +742,7 @@ impl Provider {
         let sandbox = sandbox::start(options(&hook.uri())).await.expect("a sandbox");
         let name = twotick::verification::values::ChannelName::new("sinch");
         let timeouts = twotick::channel::Timeouts { connect: PATIENCE, whole: PATIENCE };
-        // Whatever the host is, reports stay on the machine.
+        // Reports stay on this machine, whatever the host is.
         let callback = twotick::channel::webhook::Callback::new("https://otp.example.com", &name);
         let basis = twotick::channel::Basis { name: name.clone(), timeouts, callback };
         let mut channels = twotick::channel::all([(basis, settings(sandbox.url()))]).expect("right settings");
@@ -764,7 +764,7 @@ impl Provider {
         self.channel.send(&submission).await.outcome
     }
 
-    /// What the next report says. It must be signed, and count once.
+    /// Content of the next report, which must be signed and accepted once.
     async fn said(&mut self) -> String {
         let request = tokio::time::timeout(PATIENCE, self.posted.recv()).await.expect("a report in time");
         let request = request.expect("the receiver runs");
@@ -845,7 +845,7 @@ async fn sinchs_conversations_are_played_by_the_table() {
             assert_eq!(whatsapp.said().await, *report, "{ending}");
         }
     }
-    // Twice asked to come again, then accepted.
+    // Refused for now twice, then accepted.
     for _ in 0..2 {
         let outcome = whatsapp.send("+12025550107", template()).await;
         assert!(
@@ -856,7 +856,7 @@ async fn sinchs_conversations_are_played_by_the_table() {
     }
     whatsapp.send("+12025550107", template()).await;
     assert_eq!([whatsapp.said().await, whatsapp.said().await], ["sent", "delivered"]);
-    // Taken although its answer broke off: a 2xx is accepted, and the report brings the id.
+    // Accepted despite the truncated answer: a 2xx is accepted, and the report has the id.
     let outcome = whatsapp.send("+12025550108", template()).await;
     assert_eq!(outcome, twotick::verification::values::Outcome::Accepted { provider_ref: None });
     assert_eq!([whatsapp.said().await, whatsapp.said().await], ["sent", "delivered"]);

@@ -1,4 +1,4 @@
-//! The sweeps' bodies, over a real store and a Meta that answers over HTTP.
+//! The scheduled jobs on a real store, with Meta as an HTTP server.
 
 #[path = "support/spy.rs"]
 mod spy;
@@ -75,7 +75,7 @@ impl House {
         )
     }
 
-    /// What Meta says from now on.
+    /// Sets the templates at Meta.
     async fn meta_has(&self, templates: serde_json::Value) {
         self.meta.reset().await;
         let route = Mock::given(method("GET"))
@@ -233,7 +233,7 @@ async fn keys_die_in_time_and_a_clock_that_is_far_ahead_is_not_believed_at_once(
     assert_eq!(sweeps.keys().await.unwrap(), 1, "a day after the end of its day");
     assert!(house.vault.open_reason(id, &reason).is_err() && house.vault.open_reason(id, &young).is_ok());
 
-    // A server that starts with a clock that is years ahead forgets nothing for a day.
+    // A server that starts with a clock that is years ahead applies no retention for a day.
     house.clock.advance(3650 * DAY);
     let sweeps = house.sweeps(&[]);
     house.clock.advance(Duration::from_secs(23 * 3_600));
@@ -256,14 +256,14 @@ async fn keys_of_codes_die_in_time_however_long_nothing_came() {
     house.vault.new_code(id).unwrap();
     assert_eq!(sweeps.keys().await.unwrap(), 0);
 
-    // The server is away for ten days. Days are not forgotten at once, because the clock may be wrong.
+    // The server is off for ten days. Retention waits, because the clock may be wrong.
     house.clock.advance(10 * DAY);
     let sweeps = house.sweeps(&[]);
     assert!(sweeps.keys().await.unwrap() > 0, "what codes came from ten days ago");
     assert_eq!(house.vault.forget_codes(house.clock.now()).unwrap(), 0);
     assert_eq!(house.vault.open_reason(id, &reason).as_deref(), Ok("she called"));
 
-    // It runs for ten days and has nothing to do: it was not away, and nothing waits after the next start.
+    // The server is up but idle for ten days: that is no absence, and retention does not wait after the next start.
     for _ in 0..10 {
         house.clock.advance(DAY);
         sweeps.keys().await.unwrap();
@@ -278,7 +278,7 @@ async fn keys_of_codes_die_in_time_however_long_nothing_came() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_are_minded_as_soon_as_the_sweeps_start() {
+async fn keys_are_maintained_as_soon_as_the_sweeps_start() {
     let house = House::new().await;
     house.vault.new_code(VerificationId::new(house.clock.now(), Bucket::new(1), 7)).unwrap();
     house.clock.advance(Duration::from_secs(13 * 60));

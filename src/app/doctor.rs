@@ -125,7 +125,7 @@ fn keys(read: Option<&Result<Keys, String>>) -> Finding {
     match read {
         None => doubtful("keys", "none yet; the first start creates the master key".to_owned()),
         Some(Err(error)) => wrong("keys", error.clone()),
-        Some(Ok(keys)) => good("keys", format!("master key, and keys of {} days", keys.days)),
+        Some(Ok(keys)) => good("keys", format!("master key; day keys: {}", keys.days)),
     }
 }
 
@@ -175,7 +175,7 @@ fn closed(config: &Config, path: &Path) -> Finding {
         Err(error) => return wrong("store", error.to_string()),
     };
     match lost_of_closed(config, path, &vault) {
-        Ok(None) => good("store", format!("opens, no server running; intact audit entries: {records}")),
+        Ok(None) => good("store", format!("opens; no server is running; intact audit entries: {records}")),
         Ok(Some(lost)) => wrong("store", lost),
         Err(error) => wrong("store", error.to_string()),
     }

@@ -29,7 +29,7 @@ pub enum AskError {
     #[error("cannot ask the server that uses the data: {}: {source}", path.display())]
     EndpointFile { path: std::path::PathBuf, source: io::Error },
     #[error(
-        "{folder} is in use by another process, but {url} does not belong to the server that uses it. Nothing was \
+        "{folder} is in use by another process, but {url} is not the server that uses it. Nothing was \
          done; stop the process that uses the folder and try again"
     )]
     Stranger { folder: String, url: String },

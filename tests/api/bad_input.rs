@@ -1,4 +1,4 @@
-//! What a broken or hostile caller sends. Each has a defined answer, bounded memory and bounded time.
+//! Malformed and hostile requests: each has a defined answer, bounded memory and bounded time.
 
 use std::time::Duration;
 
@@ -157,7 +157,7 @@ async fn a_chunked_body_is_cut_off_at_its_limit() {
     stream.write_all(head.as_bytes()).await.unwrap();
     let chunk = format!("4000\r\n{}\r\n", " ".repeat(0x4000));
     let mut answer = vec![0; 64];
-    // Far less than a gigabyte goes in before the answer comes.
+    // The answer arrives long before a gigabyte is sent.
     for _ in 0..64 {
         if stream.write_all(chunk.as_bytes()).await.is_err() {
             break;
@@ -167,7 +167,7 @@ async fn a_chunked_body_is_cut_off_at_its_limit() {
     assert!(String::from_utf8_lossy(&answer[..read.unwrap()]).starts_with("HTTP/1.1 413"));
 }
 
-/// Bodies and heads that come too slowly, in real time because a socket's time is what is tested.
+/// Slow bodies and heads, in real time, because a socket's timeout is tested.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_too_slow_is_cut_off_after_10_s() {
     let server = server().await;

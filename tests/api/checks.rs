@@ -21,7 +21,7 @@ async fn the_right_code_is_approved_once_and_then_already() {
     assert_eq!(server.read(&id).await["version"], second["verification"]["version"]);
 }
 
-/// Who accepts both `approved` and `already_approved` must not be deceived by any other code.
+/// A client that accepts both `approved` and `already_approved` must not be deceived by any other code.
 #[tokio::test(flavor = "multi_thread")]
 async fn after_an_approval_another_code_is_wrong_and_cannot_be_guessed() {
     let server = server().await;
@@ -48,7 +48,7 @@ async fn after_an_approval_another_code_is_wrong_and_cannot_be_guessed() {
     assert_eq!(server.read(&id).await["status"], "approved");
 }
 
-/// The key that a code is made from is destroyed after 12 minutes; from then on nothing is right.
+/// The key of the code is destroyed after 12 minutes; then no code is accepted.
 #[tokio::test(flavor = "multi_thread")]
 async fn once_the_code_is_gone_an_approved_verification_admits_nobody() {
     let server = server().await;
@@ -130,7 +130,7 @@ async fn a_canceled_verification_says_so() {
     assert_eq!(server.check(&id, &right).await["result"], "canceled");
 }
 
-/// However many try at once, no more than `max_checks` codes are compared.
+/// Any number of concurrent checks compare at most `max_checks` codes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_race_of_guesses_gains_nothing() {
     let server = server().await;

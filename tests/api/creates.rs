@@ -232,7 +232,7 @@ async fn an_idempotency_key_brings_the_first_answer_again_byte_for_byte() {
     assert!(!first.headers().contains_key("idempotent-replayed"));
     let (location, etag) = (first.headers()["location"].clone(), first.headers()["etag"].clone());
     let text = first.text().await.unwrap();
-    // What happens meanwhile does not show in the repeated answer.
+    // Later events do not show in the repeated answer.
     let message = server.accept().await;
     server.status(&message, "delivered").await;
     for key in ["order-17", "\"order-17\""] {
@@ -304,7 +304,7 @@ async fn without_metadata_is_as_good_as_with_none() {
     }
 }
 
-/// A person who was forgotten does not come back with a repeated request.
+/// An erased person does not reappear in a repeated answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_answer_leaves_out_what_was_erased_meanwhile() {
     let server = server().await;

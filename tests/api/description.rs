@@ -1,4 +1,4 @@
-//! The OpenAPI document and the routes are the same.
+//! The OpenAPI document matches the routes.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::{Answered, Server, server};
 
-/// Every route of the contract, written down once more by hand.
+/// Every route of the contract, repeated by hand.
 const CONTRACT: &[(&str, &str)] = &[
     ("GET", "/healthz"),
     ("GET", "/openapi.json"),
@@ -55,7 +55,7 @@ async fn what_is_described_is_what_the_contract_has() {
     assert_eq!(described, contract);
 }
 
-/// In both directions: each described operation is served, and no method that is not described is.
+/// In both directions: every described operation is served, and no other method is.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_described_is_served_and_nothing_else() {
     let server = server().await;
@@ -102,7 +102,7 @@ async fn every_operation_is_described_whole() {
     }
 }
 
-/// What is answered has the fields that the schemas describe, and every reference leads somewhere.
+/// Answers have the fields that the schemas describe, and every reference resolves.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_schemas_describe_what_is_answered() {
     let server = server().await;

@@ -115,7 +115,7 @@ async fn alarms_that_go_on_stand_before_the_alerts() {
     assert_eq!(items[kept]["ongoing"], false);
     assert!(items[alarm]["title"].as_str().unwrap().contains("wrong signature"), "{page}");
 
-    // The same, one by one: each once.
+    // The same one by one: each once.
     let (mut seen, mut cursor) = (Vec::new(), String::new());
     loop {
         let address = format!("/alerts?limit=1{cursor}");

@@ -1,10 +1,10 @@
-//! Whose number it is: WhatsApp's number for a person is not always the one that the app gave.
+//! Identity of numbers: WhatsApp's number of a person may differ from the one that the app gave.
 
 use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// What the app gave, and what WhatsApp says instead.
+/// The app's number, and WhatsApp's.
 const RENAMED: [(&str, &str); 6] = [
     ("+525512340123", "5215512340123"),
     ("+5511987654321", "551187654321"),
@@ -117,7 +117,7 @@ async fn a_code_that_nobody_can_tell_from_another_is_not_canceled_and_both_say_s
     }
 }
 
-/// Meta sends a message again until it is taken; without a time each would look like another one.
+/// Meta resends a message until it is accepted; without a time each copy would look like a new message.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_without_a_usable_time_is_kept_once() {
     let server = server().await;

@@ -1,4 +1,4 @@
-//! What is tested here is waiting itself, so a little real time passes, bounded.
+//! Waiting itself is tested, so some real time passes, bounded.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn a_long_poll_ends_with_the_change() {
     assert_eq!(response.value().await["delivery"]["state"], "delivered");
 }
 
-/// Proxies rewrite entity tags, and a version that is known stays known.
+/// Proxies rewrite entity tags; a known version stays known.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_poll_waits_whatever_a_proxy_made_of_the_tag() {
     let mut server = server().await;
@@ -115,7 +115,7 @@ async fn what_has_ended_can_be_waited_for_as_well() {
     assert_eq!(response.value().await["messages"][0]["state"], "delivered");
 }
 
-/// Server-sent events as they come.
+/// Server-sent events as they arrive.
 struct Events {
     body: futures_util::stream::BoxStream<'static, String>,
     text: String,
@@ -210,7 +210,7 @@ async fn a_stream_ends_when_nothing_more_can_come() {
     let code = server.code_of(&id).await;
     server.check(&id, &code).await;
     assert_eq!(events.next().await.unwrap().2["status"], "approved");
-    // The message is not settled yet.
+    // The message has no final state yet.
     server.status(&message, "delivered").await;
     assert_eq!(events.next().await.unwrap().2["delivery"]["state"], "delivered");
     server.status(&message, "read").await;
@@ -237,7 +237,7 @@ async fn a_stream_does_not_wait_for_ever_for_a_report() {
     server.status(&message, "delivered").await;
     let code = server.code_of(&id).await;
     server.check(&id, &code).await;
-    // Somebody who looks at the message may still read it.
+    // The message may still be read.
     let mut events = Events::follow(&server, &id, None).await;
     events.next().await.unwrap();
     let began = Stopwatch::start();
@@ -274,7 +274,7 @@ async fn an_app_cannot_take_all_places_by_waiting() {
     let second = timeout(PROMPTLY, waiting(&server, &id, 60).await).await.unwrap().unwrap();
     assert_eq!(second.headers()["retry-after"], "5");
     problem(second, 429, "too_many_waiting").await;
-    // What does not wait is answered as ever, and so is another app.
+    // Other requests are answered as usual, and so is another app.
     assert_eq!(server.read(&id).await["status"], "pending");
     let own = server.plain(Method::POST, "/v1/verifications").bearer_auth(OTHER_APPS_KEY);
     let own =
@@ -282,7 +282,7 @@ async fn an_app_cannot_take_all_places_by_waiting() {
     let of_bank = format!("/v1/verifications/{}/stream", own.value().await["id"].as_str().unwrap());
     let stream = server.plain(Method::GET, &of_bank).bearer_auth(OTHER_APPS_KEY).send().await.unwrap();
     assert_eq!(stream.status(), StatusCode::OK);
-    // Who is done with waiting leaves a place for the next.
+    // A finished long poll makes room for another one.
     server.status(&message, "read").await;
     let code = server.code_of(&id).await;
     server.check(&id, &code).await;
@@ -296,7 +296,7 @@ async fn an_app_cannot_take_all_places_by_waiting() {
     }
 }
 
-/// Connections are opened and kept without a word until three quarters of all places are taken, and then more.
+/// Idle connections are opened up to three quarters of the limit, and beyond.
 #[tokio::test(flavor = "multi_thread")]
 async fn webhooks_and_health_checks_have_places_of_their_own() {
     let server = server_within(&["login"], Limits { connections: 64, waiting_per_app: 64 }).await;
@@ -323,7 +323,7 @@ async fn webhooks_and_health_checks_have_places_of_their_own() {
     assert!(answer.starts_with("HTTP/1.1 200") && closes(&answer), "{answer}");
     assert!(began.elapsed() < PROMPTLY, "the server hangs up");
 
-    // Silent ones fill what is left but the kept places.
+    // Idle connections use everything except the reserved places.
     let mut silent = Vec::new();
     for _ in 47..60 {
         silent.push(TcpStream::connect(server.addr).await.unwrap());

@@ -142,7 +142,7 @@ async fn a_thousand_statuses_in_one_delivery_become_durable_in_one_go() {
 async fn a_status_that_comes_before_the_answer_is_parked_and_joined() {
     let mut server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
-    // The next send will be called so.
+    // The provider's id of the next send.
     server.status("wamid.1", "delivered").await;
     assert_eq!(server.read(&id).await["delivery"]["delivered_by"], Value::Null);
     assert_eq!(server.accept().await, "wamid.1");
@@ -296,7 +296,7 @@ async fn twilio_reports_at_the_address_of_the_message() {
     );
 }
 
-/// Meta has one webhook address for an app, so what is told of the second number comes to the first one's.
+/// Meta has one webhook address per app, so statuses of the second number arrive at the first one's.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_at_the_first_channels_address_counts_for_the_second() {
     let mut server = server_with(&["login", "second"]).await;
@@ -372,7 +372,7 @@ async fn signed_rubbish_is_taken_and_kept_where_an_operator_can_see_it() {
             "what was in it may name a person"
         );
     }
-    // Where an operator reads it who has signed in.
+    // Where a signed-in operator reads it.
     let kept = server.store.alerts(100, None).await.unwrap().items;
     let evidence = |alert: &Alert| {
         let sealed = alert.evidence.as_ref().unwrap();
@@ -431,7 +431,7 @@ async fn a_channel_that_is_none_is_not_there() {
     }
 }
 
-/// A store that takes nothing: the provider must come again.
+/// A store that accepts nothing: the provider must retry.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_stored_is_not_acknowledged() {
     use twotick::store::Store;

@@ -1,5 +1,4 @@
-//! The page of a verification and what surrounds it: acting by hand, the live stream, conversations, alerts, the audit
-//! log.
+//! The page of a verification and related pages: manual actions, the live stream, conversations, alerts, the audit log.
 
 use std::time::Duration;
 
@@ -73,7 +72,7 @@ async fn the_page_is_told_of_every_row_that_it_does_not_have() {
         while !text.contains("The SMS provider reported that the message was delivered") && !done(&rows) {
             let chunk = stream.chunk().await.expect("it goes on").expect("it has not ended");
             bytes.extend_from_slice(&chunk);
-            // The network may cut a letter in two.
+            // The network may split a character.
             let whole = bytes.utf8_chunks().next().map_or(0, |start| start.valid().len());
             text.push_str(std::str::from_utf8(&bytes[..whole]).expect("that much is valid"));
             bytes.drain(..whole);
@@ -91,7 +90,7 @@ fn done(rows: &[u32]) -> bool {
     rows.len() >= 11
 }
 
-/// The numbers of the rows in the whole events of `text`, which are taken out of it.
+/// Removes the complete events from `text`; returns the numbers of their rows.
 fn rows_of(text: &mut String) -> Vec<u32> {
     let mut rows = Vec::new();
     while let Some((event, rest)) = text.split_once("\n\n") {

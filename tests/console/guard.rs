@@ -1,4 +1,4 @@
-//! What protects every page and every form: headers, tokens, and the sender that the browser names.
+//! Protection of all pages and forms: headers, tokens, and the browser's origin headers.
 
 use reqwest::{Method, StatusCode};
 use twotick::clock::Clock;
@@ -6,7 +6,7 @@ use twotick::clock::Clock;
 use crate::office::{Office, SHOP_KEY, Staff, to};
 use crate::visitor::{Visitor, form};
 
-/// Every route that changes something, below `/console`, with what its form would send besides the token.
+/// All routes that change something, below `/console`, with the fields of their forms besides the token.
 const CHANGING: [(&str, &[(&str, &str)]); 8] = [
     ("/filters", &[("status", "pending")]),
     ("/preferences", &[("theme", "dark")]),
@@ -135,7 +135,7 @@ async fn assets_are_kept_for_ever_under_names_that_change_with_them() {
         .collect();
     assert!(assets.len() >= 3, "a style, a script and an icon: {assets:?}");
     for path in assets {
-        // Also for who is not signed in: the form needs them.
+        // Available without a session, because the sign-in form needs them.
         let asset = Visitor::new(&office).get(&path).await;
         assert_eq!(asset.status, StatusCode::OK, "{path}");
         let caching = asset.header("cache-control");
@@ -154,7 +154,7 @@ async fn assets_are_kept_for_ever_under_names_that_change_with_them() {
     office.close().await;
 }
 
-/// No script, style or handler stands in the page itself, and nothing is loaded from elsewhere.
+/// The page contains no script, style or handler, and loads nothing from elsewhere.
 pub fn assert_inline_free(context: &str, html: &str) {
     for tag in html.split('<').skip(1) {
         let tag = tag.split_once('>').map_or(tag, |(tag, _)| tag).to_lowercase();
@@ -164,7 +164,7 @@ pub fn assert_inline_free(context: &str, html: &str) {
             "{context}: <{tag}>"
         );
         assert!(name != "script" || tag.contains(" src=\"/console/assets/"), "{context}: <{tag}>");
-        // Outside of quoted values.
+        // Outside quoted values.
         let bare: String = tag.split('"').step_by(2).collect();
         for word in bare.split_whitespace().skip(1) {
             let attribute = word.split('=').next().unwrap_or_default();

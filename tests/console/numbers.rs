@@ -1,4 +1,4 @@
-//! Numbers at the console: found as people write them, never in an address, hidden in texts, and not to be tried out.
+//! Phone numbers in the console: found in any notation, never in a URL, hidden in texts, and not guessable.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ async fn a_number_is_found_in_any_notation_and_no_address_holds_one() {
     }
     let (_, by_end) = search(&mut sam, "0987").await;
     assert!(by_end.body.contains(&id));
-    // The filters of the list take a number as well, and turn it into its blind index.
+    // The list's filters also accept a number, and replace it with its blind index.
     let filtered = sam.post_from("/console", "/console/filters", &[("who", "0033 (0)6 12 34 09 87")]).await;
     assert_eq!(filtered.status, StatusCode::SEE_OTHER);
     assert!(
@@ -51,7 +51,7 @@ async fn a_number_is_found_in_any_notation_and_no_address_holds_one() {
     );
     let place = filtered.location().to_owned();
     assert!(sam.get(&place).await.body.contains(&id));
-    // What is not recognised is sealed.
+    // Unrecognized input is encrypted.
     for typed in [
         "order 33612340987",
         "0999 33612340987 0999 33612340987",
@@ -71,7 +71,7 @@ async fn a_number_is_found_in_any_notation_and_no_address_holds_one() {
             }
         }
     }
-    // Whoever has a number in an address all the same finds it in no other one.
+    // A number that somebody puts into a URL does not appear in other URLs.
     let mut stranger = Visitor::new(&office);
     let sent = stranger.get("/console/search?q=%2B33612340987&range=7d").await;
     assert_eq!(sent.location(), "/console/sign-in?next=/console/search%3Frange%3D7d");

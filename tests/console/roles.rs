@@ -1,4 +1,4 @@
-//! Every route for every role, for verifications of one's own apps and of others'.
+//! All routes for all roles, for verifications of own and of other apps.
 
 use reqwest::{Method, StatusCode};
 use twotick::clock::Clock;
@@ -6,7 +6,7 @@ use twotick::clock::Clock;
 use crate::office::{BANK_KEY, Office, SHOP_KEY, Staff, to};
 use crate::visitor::Visitor;
 
-/// Who gets it; everybody else signed in is told that they may not.
+/// The least role with access; other signed-in users get 403.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Least {
     Viewer,
@@ -76,7 +76,7 @@ async fn acts_are_for_their_roles_and_need_a_reason() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     for (number, (path, least)) in ACTING.into_iter().enumerate() {
         for (user, (name, role)) in USERS.into_iter().enumerate() {
-            // One that is still under way: WhatsApp says it was sent, and nothing more.
+            // Still in progress: sent, and nothing more.
             let id = office.create(to(&format!("+1202555{number}{user}01"))).await;
             office.until(&id, |now| now["delivery"]["state"] == "sent").await;
             let (page, path) = (format!("/console/verifications/{id}"), path.replace("{id}", &id));

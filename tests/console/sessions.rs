@@ -1,4 +1,4 @@
-//! Signing in and out, how long a session lasts, and what guessing costs.
+//! Signing in and out, the length of sessions, and the cost of guessing.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ async fn the_cookie_is_bound_to_the_browser_and_new_with_each_sign_in() {
     }
     assert!(!session.contains("Domain") && !session.contains("Max-Age"), "{session}");
 
-    // One that was planted before, or is of an earlier session, opens nothing after a sign-in.
+    // A planted cookie or one of an earlier session is worthless after a sign-in.
     let first = visitor.cookies["twotick"].clone();
     visitor.cookies.insert("twotick".to_owned(), "A".repeat(43));
     assert_eq!(visitor.sign_in("sam", PASSWORD).await.status, StatusCode::SEE_OTHER);
@@ -61,7 +61,7 @@ async fn the_cookie_is_bound_to_the_browser_and_new_with_each_sign_in() {
     let mut planted = Visitor::new(&office);
     planted.cookies.insert("twotick".to_owned(), "A".repeat(43));
     assert_eq!(planted.get("/console").await.status, StatusCode::SEE_OTHER);
-    // Two of them: one may be forged, so neither counts.
+    // Two cookies: one may be forged, so neither is accepted.
     let both = format!("twotick={first}; twotick={second}");
     let mut torn = Visitor::new(&office);
     torn.headers.insert("cookie", both.parse().expect("visible"));
@@ -131,7 +131,8 @@ async fn five_wrong_passwords_slow_that_account_and_no_other() {
     let mut nobody = Visitor::new(&office);
     let mut waits = Vec::new();
     for _ in 0..3 {
-        // Until it says so, one more is free or not; then it says how long, and a right password does not help.
+        // The attempt before the delay may or may not be free; then the delay is shown, and a right password does not
+        // help.
         for visitor in [(&mut sam, "sam"), (&mut nobody, "nobody")] {
             let (visitor, name) = visitor;
             visitor.sign_in(name, "a wrong one for sure").await;
@@ -173,7 +174,7 @@ async fn without_a_user_every_page_says_how_to_make_one_and_shows_nothing() {
     office.close().await;
 }
 
-/// What changes from one page to the next, the tokens, left out.
+/// Without the tokens, which differ between pages.
 fn main_of(body: &str) -> String {
     let (_, main) = body.split_once("<main").expect("a page has a main part");
     let mut parts = main.split("name=\"csrf\" value=\"");

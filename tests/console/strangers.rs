@@ -1,4 +1,4 @@
-//! What strangers write, on every page that shows it and in what is downloaded; and what no page may ever show.
+//! Hostile texts on every page and in every download; and data that no page may ever show.
 
 use reqwest::StatusCode;
 use twotick::clock::Clock;
@@ -139,12 +139,12 @@ fn assert_harmless(context: &str, page: &Answer) {
     }
 }
 
-/// What stands between the tags.
+/// The text between the tags.
 fn words_of(html: &str) -> String {
     html.split('<').filter_map(|part| part.split_once('>')).map(|(_, words)| words).collect()
 }
 
-/// All places that begin so.
+/// All links that begin with `start`.
 fn links(page: &str, start: &str) -> Vec<String> {
     let mut links: Vec<_> =
         page.split('"').filter(|part| part.starts_with(start)).map(str::to_owned).collect();

@@ -1,4 +1,4 @@
-//! What is kept of a verification can be read again, and nothing that is printed of it tells about the person.
+//! The stored form of a verification can be read back, and nothing printed of it reveals the person.
 
 use std::fmt::Debug;
 
@@ -15,7 +15,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use crate::story::*;
 
-/// The names under which facts are kept, for ever.
+/// Stored names of facts, which must never change.
 pub const KINDS: [&str; 21] = [
     "requested",
     "message_queued",
@@ -107,7 +107,7 @@ fn a_policy_comes_back_as_it_was_kept_and_under_the_same_hash() {
     );
 }
 
-/// What sealed bytes and the code's salt hold here is what must not be printed, plain or in base 64.
+/// The sealed bytes and the code's salt must not be printed, neither plain nor in base64.
 #[test]
 fn nothing_printed_tells_about_the_person_or_the_code() {
     let secrets = ["+4915228817386", "493817", "salt-of-the-code", "cart of nine"];

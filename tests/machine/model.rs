@@ -1,5 +1,5 @@
-//! The machine against the dumber one, step by step, on a virtual clock: reports in any order, doubled, late or
-//! missing, ticks early, late and twice, outcomes of every kind, crashes before and after a commit, and two
+//! The state machine against the simple implementation, step by step, in virtual time: reports in any order, duplicate,
+//! late or missing; early, late and double ticks; outcomes of every kind; crashes before and after a commit; and two
 //! commands racing on one version. After every step both agree and I1 to I12 hold.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,7 +34,7 @@ fn the_machine_agrees_with_a_dumber_one_and_keeps_its_invariants_whatever_happen
     seen.assert_that_the_cases_were_not_dull();
 }
 
-/// One thing that happens, and whether the process lives through it.
+/// An event, and whether the process survives it.
 #[derive(Clone, Debug)]
 struct Step {
     wait: Wait,
@@ -46,24 +46,24 @@ struct Step {
 enum Wait {
     None,
     Millis(i64),
-    /// Until so many milliseconds before or after the next due that is not the expiry.
+    /// Until this many milliseconds before or after the next due other than the expiry.
     Due(i64),
-    /// The same of the expiry, which ends most of what can happen and so comes rarely.
+    /// As `Due`, for the expiry, which ends most activity and is therefore rare.
     Expiry(i64),
 }
 
-/// A command, before it is known which messages there are.
+/// A command in terms of messages that may not exist.
 #[derive(Clone, Debug)]
 enum Asked {
     Tick(Readiness),
     TickUntilQuiet,
-    /// Of the n-th attempt under way; of the n-th attempt ever if `stray`.
+    /// Outcome of the n-th open attempt; of the n-th attempt ever if `stray`.
     Outcome {
         nth: usize,
         outcome: Outcome,
         stray: bool,
     },
-    /// About the n-th message that was ever sent.
+    /// Report on the n-th message ever sent.
     Report {
         nth: usize,
         status: ReportStatus,
@@ -76,9 +76,9 @@ enum Fate {
     Committed,
     /// Decided on the same state as this one, which is committed first.
     LosesTheRaceTo(Asked),
-    /// The process dies before the commit: nobody hears of it.
+    /// The process dies before the commit: nothing is visible.
     DiesBefore,
-    /// And after it, before any request leaves or answer is given.
+    /// The process dies after the commit, before any request or answer.
     DiesAfter,
 }
 
@@ -168,7 +168,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     ]
 }
 
-/// The process, the disk under it and all who look at it.
+/// The process, its disk, and all observers.
 struct World {
     story: Story,
     dumber: Dumber,
@@ -231,7 +231,7 @@ impl World {
         Ok(())
     }
 
-    /// What is asked in terms of the messages there are; `None`: to tick until nothing is due.
+    /// The command in terms of existing messages; `None`: tick until nothing is due.
     fn command(&self, asked: &Asked) -> Option<Command> {
         let messages = &self.story.verification().messages;
         let pick = |which: fn(&Message) -> bool, nth: usize| {
@@ -257,7 +257,7 @@ impl World {
         }
     }
 
-    /// Decided, made durable, and only then shown, answered and carried out.
+    /// Decides, makes durable, and only then shows, answers and carries out.
     fn commit(&mut self, command: &Command) -> Result<(), TestCaseError> {
         let answer = self.append(command)?;
         let log_length = self.story.events.len();
@@ -277,7 +277,8 @@ impl World {
         self.check()
     }
 
-    /// Decided and made durable; the dumber machine takes it too, and both say alike whether it was in order.
+    /// Decides and makes durable; the simple implementation gets the command too, and both must agree on whether it is
+    /// accepted.
     fn append(&mut self, command: &Command) -> Result<Result<Vec<Event>, Rejection>, TestCaseError> {
         self.steps.push(format!("{} ms: {command:?}", self.story.now));
         let answer = self.story.decide(command);
@@ -289,7 +290,7 @@ impl World {
         Ok(answer)
     }
 
-    /// The disk is all that is left; what was under way is in doubt.
+    /// Only the disk survives; attempts under way are in doubt.
     fn restart(&mut self) -> Result<(), TestCaseError> {
         let kept: Vec<_> = self.story.events.iter().map(reread).collect();
         self.story.state = State::fold(&kept);
@@ -326,7 +327,7 @@ impl World {
         let log = Log { policy: &self.story.policy, events: &self.story.events };
         let broken = broken(&log, &self.witness);
         prop_assert!(broken.is_none(), "{}; {}", broken.unwrap_or_default(), self.told());
-        // All the states that were ever read are looked at once more in the end.
+        // All states ever shown are checked again at the end.
         self.seen_by_readers.append(&mut self.witness.read);
         Ok(())
     }
@@ -373,7 +374,7 @@ fn message_view(message: &Message) -> MessageView {
     }
 }
 
-/// What came up over all cases: a test of the test.
+/// Coverage over all cases, which tests the test.
 #[derive(Default)]
 struct Seen {
     steps: AtomicUsize,
@@ -398,7 +399,7 @@ impl Seen {
         add(&self.ended, story.ending().is_some());
     }
 
-    /// Whether it would have broken an invariant to append what was decided on the state before the winner's.
+    /// Whether appending the loser's events would have broken an invariant.
     fn note_race(&self, story: &Story, stale: Result<Vec<Event>, Rejection>) {
         let Ok(stale) = stale else { return };
         self.races.fetch_add(1, Ordering::Relaxed);

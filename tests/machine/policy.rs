@@ -1,4 +1,4 @@
-//! What a policy answers when it is asked.
+//! Queries of a policy.
 
 use std::collections::BTreeMap;
 

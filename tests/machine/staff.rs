@@ -1,4 +1,4 @@
-//! What the staff do by hand, and by what a verification is found afterwards.
+//! Manual staff actions, and what a verification can be found by afterwards.
 
 use twotick::verification::event::FallbackReason::{Refused, Requested};
 use twotick::verification::state::{ERRORS_KEPT, Ending};

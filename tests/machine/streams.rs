@@ -1,4 +1,4 @@
-//! Streams of old fold the same for ever: `fixtures/streams/` says how they are kept.
+//! Recorded streams always fold to the same state; `fixtures/streams/` describes their format.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ fn old_streams_fold_to_what_they_always_did() {
     }
 }
 
-/// A kind of fact that no old stream holds could change its name unnoticed.
+/// A kind of fact missing in the recorded streams could be renamed unnoticed.
 #[test]
 fn every_kind_of_fact_stands_in_an_old_stream() {
     let mut kinds = BTreeSet::new();
@@ -74,7 +74,7 @@ fn read<T: for<'de> Deserialize<'de>>(file: &Path) -> Result<T, serde_json::Erro
     serde_json::from_str(&std::fs::read_to_string(file).expect("a fixture can be read"))
 }
 
-/// The state in words, times in milliseconds since the request; what is null or false is left out.
+/// The state as JSON, times in milliseconds since the request, without nulls and false.
 pub fn summary(state: &State) -> Value {
     let State::Known(verification) = state else { return json!("new") };
     let since = |at: Timestamp| at.as_millis() - verification.created_at.as_millis();

@@ -1,4 +1,4 @@
-//! What people are told of a story: where its time went, and the verdict in every state, in both languages.
+//! Texts for people: where the time went, and the summary in every state, in both languages.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -20,7 +20,7 @@ use twotick::verification::{Command, Policy, Readiness};
 
 use crate::story::*;
 
-/// [`policy`] as WhatsApp and SMS really are: a template, then a text.
+/// [`policy`] with real content: a template, then a text.
 fn told_policy() -> Policy {
     told(policy())
 }
@@ -38,7 +38,7 @@ fn snapshot(story: &Story) -> Snapshot {
     Snapshot { verification: story.verification().clone(), policy: Arc::new(told(story.policy.clone())) }
 }
 
-/// What must hold of whatever is told of any story at all.
+/// Properties that all texts of any story must have.
 pub fn check(story: &Story) -> Result<(), TestCaseError> {
     let snapshot = snapshot(story);
     let hops = hops(&snapshot, &story.events);
@@ -71,7 +71,7 @@ pub fn check(story: &Story) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Whole sentences, and nothing left over from putting them together.
+/// Complete sentences without leftovers of the composition.
 fn check_text(text: &str) -> Result<(), TestCaseError> {
     let whole = text.ends_with('.') && text.chars().next().is_some_and(|first| !first.is_whitespace());
     prop_assert!(whole, "{text}");
@@ -81,7 +81,7 @@ fn check_text(text: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// The time of day in UTC.
+/// Time of day in UTC.
 fn clock(at: Timestamp) -> String {
     at.to_string()[11..19].to_owned()
 }
@@ -90,7 +90,7 @@ fn begun() -> Story {
     requested_under(told_policy())
 }
 
-/// WhatsApp has it.
+/// Accepted by WhatsApp.
 fn taken_by_whatsapp() -> Story {
     begun().at(100).started().at(400).given(answered(1, 1, taken(1)))
 }
@@ -131,7 +131,7 @@ fn given_up() -> Story {
         .given(report(2, failed_too))
 }
 
-/// It looks like one of Meta's, and is not.
+/// Resembles an error of Meta's, but is not.
 fn carriers_error() -> DeliveryError {
     DeliveryError {
         code: "131042".to_owned(),
@@ -155,7 +155,7 @@ fn answer_lost() -> Outcome {
     }
 }
 
-/// Every end of the sandbox's scenarios, in its order.
+/// The ends of the sandbox's scenarios, in their order.
 fn scenarios() -> Vec<(&'static str, Story)> {
     let read = |story: Story| story.at(8_000).given(report(1, ReportStatus::Read));
     vec![
@@ -244,7 +244,7 @@ fn scenarios() -> Vec<(&'static str, Story)> {
     ]
 }
 
-/// What else support meets.
+/// Further situations that support meets.
 fn cases() -> Vec<(&'static str, Story)> {
     let one_step = || requested_under(told(policy_of(&[(SMS, None)], OnDoubt::ResendOnce)));
     let holding = || requested_under(told(policy_of(&[(SMS, None)], OnDoubt::Hold)));
@@ -407,7 +407,7 @@ fn cases() -> Vec<(&'static str, Story)> {
 type Begin = fn() -> Story;
 type Ended = fn(Story) -> Story;
 
-/// Every status with every state of the delivery: what was the matter when it ended.
+/// Every status with every state of the delivery.
 fn matrix() -> Vec<(String, Story)> {
     let states: [(&str, Begin); 8] = [
         ("queued", || begun().at(200)),
@@ -423,7 +423,7 @@ fn matrix() -> Vec<(String, Story)> {
         ("pending", |story| story),
         ("approved", |story| story.given(right_code())),
         ("expired", |story| {
-            // Nothing moves on any more while it waits: the due of the expiry comes first.
+            // Nothing else happens while it waits: the expiry is due first.
             story.at(EXPIRY).given(tick())
         }),
         ("canceled", |story| story.given(Command::Cancel)),
@@ -451,14 +451,14 @@ fn the_table_meets_every_status_with_every_state_of_the_delivery() {
     let states = ["undelivered", "queued", "sending", "in_doubt", "accepted", "sent", "delivered", "read"];
     for status in statuses {
         for state in states {
-            // What is queued is dropped at the end.
+            // Queued messages are dropped at the end.
             let possible = status == "pending" || state != "queued";
             assert_eq!(met.contains(&(status, state)), possible, "{status} {state}");
         }
     }
 }
 
-/// The words themselves, to be read by people: `fixtures/told/verdicts.txt`. A change of words is a change there.
+/// The texts are in `fixtures/told/verdicts.txt`, to be read by people. Changing a text changes that file.
 #[test]
 fn verdicts_are_worded_as_written_down() {
     let own = |(name, story): (&'static str, Story)| (name.to_owned(), story);
@@ -486,7 +486,7 @@ fn verdicts_are_worded_as_written_down() {
     assert!(text == written, "{difference:?}\nall of it, if it should be so:\n{text}");
 }
 
-/// The same for the lines: every kind of them in both languages.
+/// As above, for timeline lines: every kind in both languages.
 #[test]
 fn lines_are_worded_as_written_down() {
     let mut told = std::collections::BTreeMap::new();
@@ -556,7 +556,7 @@ fn the_time_goes_where_it_went() {
             hop(HopKind::Carrier, SMS, 30_300, Some(34_100)),
         ]
     );
-    // Up to the deadline nobody knows that it is one.
+    // Until the deadline it is not known to be one.
     assert_eq!(found(&taken_by_whatsapp())[2..], [hop(HopKind::Delivery, WHATSAPP, 400, None)]);
     assert_eq!(found(&taken_by_whatsapp())[2].lasted(time(1_000)), Duration::from_millis(600));
     assert_eq!(found(&delivered())[2..], [hop(HopKind::Delivery, WHATSAPP, 400, Some(3_100))]);

@@ -1,4 +1,4 @@
-//! What is done to the data while no server runs, by the real binary.
+//! Commands on stored data, by the real binary, with and without a server.
 
 mod files;
 mod keys;

@@ -1,11 +1,11 @@
-//! Rows that are made again, and a log that is checked.
+//! Rebuilt indexes, and a verified audit log.
 
 use std::path::Path;
 
 use crate::support::{Server, config, stderr, stdout};
 use crate::world::{DONE, FAILED, offline, stopped};
 
-/// The row that says that all derived rows are there.
+/// The row that marks the indexes as complete.
 const INDEX: [u8; 2] = *b"xv";
 
 fn tamper(folder: &Path, change: impl FnOnce(&sled::Db)) {
@@ -15,7 +15,7 @@ fn tamper(folder: &Path, change: impl FnOnce(&sled::Db)) {
 }
 
 #[test]
-fn rows_are_made_anew_and_a_store_without_them_says_how() {
+fn indexes_are_rebuilt_and_a_store_without_them_says_how() {
     let folder = tempfile::tempdir().unwrap();
     let config = stopped(folder.path());
     let numbers = |db: &sled::Db| db.scan_prefix(b"t").count();

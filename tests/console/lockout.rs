@@ -1,4 +1,4 @@
-//! Nobody is kept out: by who tries passwords elsewhere, by a crowd at the door, or by who follows every list.
+//! Nobody can lock others out: neither by wrong passwords elsewhere, nor by many attempts, nor by many live pages.
 
 use reqwest::StatusCode;
 use twotick::clock::{Clock, ManualClock};
@@ -22,16 +22,16 @@ async fn who_tries_a_name_does_not_keep_its_owner_out() {
         attacker.sign_in("sam", "a wrong one for sure").await;
     }
     assert_eq!(attacker.sign_in("sam", PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS);
-    // The same address, by a device that signed in before.
+    // The same address, from a known device.
     known.cookies.remove("twotick");
     assert_eq!(known.sign_in("sam", PASSWORD).await.status, StatusCode::SEE_OTHER);
-    // Another address, by a device that nobody knows.
+    // Another address, from an unknown device.
     assert_eq!(from(&office, "192.0.2.7").sign_in("sam", PASSWORD).await.status, StatusCode::SEE_OTHER);
     assert_eq!(from(&office, "2001:db8::7").sign_in("sam", PASSWORD).await.status, StatusCode::SEE_OTHER);
-    // What a client puts before the proxy's entry is not believed.
+    // Entries that a client adds before the proxy's are ignored.
     let mut liar = from(&office, "198.51.100.1, 127.0.0.1");
     assert_eq!(liar.sign_in("sam", PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS);
-    // The cookie is good for its own name alone, and signs nobody in.
+    // The cookie is valid for its own name only, and does not sign in.
     let cookie = known.cookies["twotick-device"].clone();
     let mut thief = Visitor::new(&office);
     thief.cookies.insert("twotick-device".to_owned(), cookie);
