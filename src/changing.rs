@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_begun_keeps_what_it_began_with() {
+    fn a_reader_keeps_its_value() {
         let word = Changing::new("old");
         let begun = word.now();
         word.change_to("new");

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_of_digits_are_read_and_are_no_digits() {
+    fn depicted_digits_are_not_decimal_digits() {
         for written in ["⁰¹²³⁴⁵⁶⁷⁸⁹", "₀₁₂₃₄₅₆₇₈₉", "⓪①②③④⑤⑥⑦⑧⑨", "〇一二三四五六七八九"]
         {
             assert_eq!(written.chars().filter_map(pictured).collect::<String>(), "0123456789", "{written}");
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_separates_is_dropped() {
+    fn separators_are_dropped() {
         for separated in [
             "387 667",
             "387-667",

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_beginning_that_fits_is_kept_with_a_mark() {
+    fn the_longest_fitting_beginning_is_kept_with_an_ellipsis() {
         for (text, most, kept) in [
             ("", 0, ""),
             ("hello", 5, "hello"),
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_heap_of_accents_is_cut_within() {
+    fn stacked_accents_are_cut() {
         let heap = format!("e{}", "\u{301}".repeat(500));
         assert_eq!(of_chars(&heap, 101).chars().count(), 101);
     }

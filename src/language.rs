@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_gets_the_language_that_is_liked_best() {
+    fn the_preferred_language_is_chosen() {
         for (header, language) in [
             ("de", Language::German),
             ("de-AT, en;q=0.8", Language::German),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_language_is_named_as_it_is_set() {
+    fn a_language_parses_from_its_name() {
         for language in Language::ALL {
             assert_eq!(language.as_str().parse(), Ok(language));
             assert_eq!(serde_json::to_value(language).unwrap(), language.as_str());

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn canonical_numbers_are_taken_with_their_country() {
+    fn canonical_numbers_are_accepted_with_their_country() {
         for (number, country) in [
             ("+12025550100", Some("US")),
             ("+4915228817386", Some("DE")),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_refused_and_never_repeated() {
+    fn other_input_is_rejected_and_never_quoted() {
         let long = format!("+{}", "4".repeat(10_000));
         for wrong in [
             "",
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_provider_calls_a_person_is_a_number_whatever_the_tables_say() {
+    fn a_providers_number_is_accepted_whatever_the_metadata_says() {
         for (text, e164, country) in [
             ("5215512340123", "+5215512340123", Some("MX")),
             ("+551187654321", "+551187654321", Some("BR")),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_masked_number_keeps_the_ends_alone() {
+    fn a_masked_number_shows_only_its_ends() {
         for (number, masked) in [
             ("+4915112345386", "+49 151 ••••• 5386"),
             ("+12025550100", "+1 202 ••••• 0100"),

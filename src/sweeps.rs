@@ -421,7 +421,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_job_that_still_runs_is_not_started_again_and_one_that_panicked_is() {
+    async fn a_running_job_is_not_started_again_and_a_panicked_one_is() {
         let (busy, runs, end) = (Arc::new(AtomicBool::new(false)), AtomicUsize::new(0), Notify::new());
         let slow = || async {
             runs.fetch_add(1, Ordering::Relaxed);

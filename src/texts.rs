@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_forces_ucs2_is_named_once_each() {
+    fn characters_that_require_ucs2_are_listed_once() {
         assert_eq!(cost("äöüß èéùìò € {}").encoding, Encoding::Gsm7);
         let Encoding::Ucs2 { because } = cost("código, código — şş").encoding else { panic!("UCS-2") };
         assert_eq!(because, ['ó', '—', 'ş']);

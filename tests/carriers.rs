@@ -475,7 +475,7 @@ fn callback(request: &Request) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_carrier_is_spoken_to_and_understood_in_its_own_way() {
+async fn each_carriers_protocol_is_followed() {
     let world = World::new().await;
     for carrier in &CARRIERS {
         let name = carrier.name;
@@ -516,7 +516,7 @@ async fn each_carrier_is_spoken_to_and_understood_in_its_own_way() {
 
 /// Errors and unknown words are shown in the carrier's terms.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_carrier_says_of_a_failure_stands_in_the_timeline() {
+async fn a_carriers_failure_reason_is_in_the_timeline() {
     let world = World::new().await;
     for (name, code, title) in [
         ("error-in-200", "E12", "Unknown destination (E12)"),

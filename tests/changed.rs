@@ -106,7 +106,7 @@ fn refusal(folder: &Path, text: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_key_ring_is_refused_until_its_loss_is_accepted() {
+async fn lost_keys_prevent_a_start_until_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let providers = providers().await;
     let text = config("127.0.0.1:0".parse().unwrap(), &providers.uri(), folder.path());
@@ -156,7 +156,7 @@ async fn a_lost_key_ring_is_refused_until_its_loss_is_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_step_whose_channel_was_removed_is_refused_and_the_next_one_goes_out() {
+async fn a_step_with_a_removed_channel_falls_back() {
     let folder = tempfile::tempdir().unwrap();
     let providers = providers().await;
     // The channel refuses for now, so that its message is queued again.
@@ -228,7 +228,7 @@ async fn a_verification_keeps_the_profile_with_which_it_began() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_pending_of_an_app_that_was_removed_ends_and_sends_nothing_more() {
+async fn verifications_of_a_removed_app_are_canceled() {
     let folder = tempfile::tempdir().unwrap();
     let providers = providers().await;
     let text = config("127.0.0.1:0".parse().unwrap(), &providers.uri(), folder.path())

@@ -75,7 +75,7 @@ async fn a_code_is_sent_followed_and_checked_from_the_shell() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_api_refuses_is_told_in_words_and_fails() {
+async fn a_refusal_by_the_api_is_explained_and_fails() {
     let house = House::new().await;
     let refused = house.run(&["send", "49152"]);
     assert_eq!((refused.status.code(), stdout(&refused).as_str()), (FAILED, ""));
@@ -104,7 +104,7 @@ async fn address_and_key_come_from_the_configuration_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tail_shows_what_happens_until_it_is_interrupted() {
+async fn tail_prints_events_until_interrupted() {
     let house = House::new().await;
     let url = house.server.url();
     let mut tail = twotick()
@@ -126,7 +126,7 @@ async fn tail_shows_what_happens_until_it_is_interrupted() {
 
 /// Lines of several verifications are mixed, so each names its verification.
 #[tokio::test(flavor = "multi_thread")]
-async fn tail_says_in_json_whose_event_it_is() {
+async fn tails_json_names_the_verification() {
     let house = House::new().await;
     let url = house.server.url();
     let mut tail = twotick()
@@ -238,7 +238,7 @@ async fn tail_prints_every_event_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tail_goes_on_when_the_server_is_back() {
+async fn tail_continues_after_a_restart() {
     let mut house = House::new().await;
     let tail = Tail::start(&house.server.url());
     house.json(&["send", "+12025550100"]);
@@ -255,7 +255,7 @@ async fn tail_goes_on_when_the_server_is_back() {
 }
 
 #[test]
-fn tail_ends_when_nobody_reads_it() {
+fn tail_ends_with_its_pipe() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let house = runtime.block_on(House::new());
     let url = house.server.url();
@@ -273,7 +273,7 @@ fn tail_ends_when_nobody_reads_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn waiting_for_what_is_not_delivered_fails() {
+async fn waiting_without_delivery_fails() {
     let house = House::new().await;
     let sent = house.run(&["send", "+12025550109", "--wait"]);
     assert_eq!(sent.status.code(), FAILED, "{}", stderr(&sent));
@@ -292,7 +292,7 @@ async fn waiting_for_what_is_not_delivered_fails() {
 
 /// The most common mistake: the secret of another app.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_app_secret_is_seen_from_everywhere() {
+async fn a_wrong_app_secret_shows_in_every_tool() {
     let folder = tempfile::tempdir().unwrap();
     let address = free_address();
     let sandbox = sandbox_of::start(Options {
@@ -352,7 +352,7 @@ async fn a_wrong_app_secret_is_seen_from_everywhere() {
 
 /// One command each, and only the environment that the sandbox prints. Free ports, because tests run in parallel.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_file_for_the_sandbox_runs_against_it() {
+async fn the_sandbox_configuration_works() {
     let folder = tempfile::tempdir().unwrap();
     let written =
         twotick().args(["config", "init", "--sandbox"]).current_dir(folder.path()).output().unwrap();
@@ -531,7 +531,7 @@ fn codes_are_explained() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_told_before_anything_is_written() {
+fn a_port_in_use_is_reported_before_anything_is_written() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let folder = tempfile::tempdir().unwrap();

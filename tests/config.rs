@@ -369,7 +369,7 @@ const WRONG: &[Wrong] = &[
 ];
 
 #[test]
-fn each_wrong_configuration_is_refused_at_its_place_and_without_its_secrets() {
+fn each_invalid_configuration_is_reported_with_location_and_without_secrets() {
     let mut failures = Vec::new();
     for (row, wrong) in WRONG.iter().enumerate() {
         assert!(GOOD.contains(wrong.from), "row {row}: {} is not in the good file", wrong.from);
@@ -468,7 +468,7 @@ fn a_file_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn an_empty_file_is_told_what_it_needs() {
+fn an_empty_file_is_reported_with_all_required_keys() {
     let output = Place::with("").run(&["config", "check"]);
     assert_eq!(output.status.code(), Some(2));
     let stderr = stderr(&output);
@@ -479,7 +479,7 @@ fn an_empty_file_is_told_what_it_needs() {
 }
 
 #[test]
-fn hostile_text_neither_panics_nor_controls_the_terminal() {
+fn hostile_text_does_not_panic_or_control_the_terminal() {
     let place = Place::new();
     let deep = format!("a = {}", "[".repeat(100_000));
     let key = format!("\"{}\\u001b[31m\" = 1\n", "k".repeat(50));
@@ -499,7 +499,7 @@ fn hostile_text_neither_panics_nor_controls_the_terminal() {
 }
 
 #[test]
-fn the_good_file_is_good_and_nothing_shows_its_secrets() {
+fn a_valid_file_passes_and_its_secrets_are_not_shown() {
     let place = Place::with(GOOD);
     for arguments in [&["config", "check"][..], &["config", "show"], &["config", "show", "--json"]] {
         let output = place.run(arguments);
@@ -531,7 +531,7 @@ fn report_secret(http: &http_sms::Settings) -> &SecretString {
 }
 
 #[test]
-fn a_console_has_the_users_that_it_was_given_and_none_by_itself() {
+fn a_console_has_only_configured_users() {
     let environment: Environment = SECRETS.into_iter().collect();
     let good = GOOD.replace("{ file = \"sms.token\" }", "\"CANARY-inline\"");
     let text = good.replace("language = \"de\"", "apps = [\"bank\"]");
@@ -561,7 +561,7 @@ fn a_default_locale_is_looked_up_among_the_texts() {
 }
 
 #[test]
-fn the_hash_that_the_command_makes_is_taken() {
+fn the_commands_hash_is_accepted() {
     let place = Place::new();
     let hash = |password: &[u8]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_twotick"));
@@ -584,7 +584,7 @@ fn the_hash_that_the_command_makes_is_taken() {
 }
 
 #[test]
-fn each_layer_wins_over_the_one_before_and_show_names_it() {
+fn each_layer_overrides_the_previous_and_show_names_it() {
     let key = "channels.whatsapp.timeout";
     let mut place = Place::with(&GOOD.replace("timeout = \"10s\"\n", ""));
     assert_eq!(place.shown(key, &[]), "\"10s\"   # default");
@@ -601,7 +601,7 @@ fn each_layer_wins_over_the_one_before_and_show_names_it() {
 }
 
 #[test]
-fn a_variable_sets_any_type_and_tables_that_the_file_lacks() {
+fn a_variable_sets_any_type_and_missing_tables() {
     let mut place = Place::with(GOOD);
     place
         .set("TWOTICK__PROFILES__LOGIN__MAX_CHECKS", "3")
@@ -629,7 +629,7 @@ fn a_variable_sets_any_type_and_tables_that_the_file_lacks() {
 }
 
 #[test]
-fn show_says_where_secrets_come_from() {
+fn show_names_the_origin_of_secrets() {
     let place = Place::with(GOOD);
     let line = |part: &str| 1 + GOOD.lines().position(|line| line.contains(part)).unwrap();
     let (bearer, token, key) = (line("sms.token"), line("access_token"), line("BANK_KEY"));
@@ -696,7 +696,7 @@ fn the_built_in_file_is_complete() {
 }
 
 #[test]
-fn without_a_file_the_built_in_one_is_the_file() {
+fn without_a_file_the_built_in_one_applies() {
     let mut place = Place::new();
     place.variables = DEFAULT_VARIABLES.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     assert_eq!(place.shown("apps[0].name", &[]), "\"shop\"   # default");
@@ -712,7 +712,7 @@ fn without_a_file_the_built_in_one_is_the_file() {
 }
 
 #[test]
-fn the_file_of_the_master_key_may_be_missing_and_is_checked_when_it_is_there() {
+fn the_master_key_file_may_be_missing_and_is_checked_if_present() {
     let place = Place::with(&GOOD.replace("{ env = \"MASTER\" }", "{ file = \"master.key\" }"));
     assert!(place.shown("keys.master", &[]).ends_with("(file master.key)"));
     place.write("master.key", format!("{MASTER}\n"));
@@ -729,7 +729,7 @@ fn the_file_of_the_master_key_may_be_missing_and_is_checked_when_it_is_there() {
 }
 
 #[test]
-fn a_file_of_ones_own_is_asked_only_for_what_it_names() {
+fn a_file_needs_only_the_secrets_it_refers_to() {
     let text = r#"
         [[apps]]
         name = "shop"
@@ -787,7 +787,7 @@ const TWILIO: &str = r#"
 const BY_ID: &str = "via = \"whatsapp\"\n content_sids = { en = \"HX01\", de = \"HX02\" }";
 
 #[test]
-fn twilio_is_read_with_what_it_shares_with_every_kind() {
+fn twilio_has_its_own_and_the_common_keys() {
     let read = |text: &str| {
         let config = Config::parse(text, &Environment::default());
         let config = config.unwrap_or_else(|problems| panic!("{problems}"));
@@ -823,7 +823,7 @@ fn twilio_is_read_with_what_it_shares_with_every_kind() {
 }
 
 #[test]
-fn what_twilio_cannot_do_is_refused_with_its_key() {
+fn unsupported_twilio_settings_are_refused() {
     let by_id = |step: &str| {
         TWILIO
             .replace("via = \"sms\"", BY_ID)
@@ -884,7 +884,7 @@ fn what_twilio_cannot_do_is_refused_with_its_key() {
 }
 
 #[test]
-fn doubtful_settings_are_warned_about_and_allowed() {
+fn doubtful_settings_are_allowed_with_a_warning() {
     let warned = |text: &str| {
         let output = Place::with(text).run(&["config", "check"]);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -921,7 +921,7 @@ fn doubtful_settings_are_warned_about_and_allowed() {
 }
 
 #[test]
-fn a_final_newline_is_no_part_of_a_secret_however_it_is_given() {
+fn a_final_newline_is_not_part_of_a_secret() {
     let environment: Environment =
         DEFAULT_VARIABLES.into_iter().map(|(name, secret)| (name, format!("{secret}\r\n"))).collect();
     let text = DEFAULT_FILE.replace("{ env = \"META_VERIFY_TOKEN\" }", "\"CANARY-verify\\n\"");
@@ -941,7 +941,7 @@ fn a_final_newline_is_no_part_of_a_secret_however_it_is_given() {
 }
 
 #[test]
-fn weak_secrets_are_warned_about_by_their_key_and_not_shown() {
+fn weak_secrets_are_warned_about_and_not_shown() {
     for (name, value, key) in [
         ("META_APP_SECRET", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "channels.whatsapp.app_secrets[0]"),
         ("SMS_REPORT_SECRET", "abababababababababab", "channels.sms.report_secret"),
@@ -965,7 +965,7 @@ fn weak_secrets_are_warned_about_by_their_key_and_not_shown() {
 }
 
 #[test]
-fn what_is_probably_not_meant_is_warned_about() {
+fn probable_mistakes_are_warned_about() {
     let warned = |place: &Place| {
         let output = place.run(&["config", "check"]);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -1032,7 +1032,7 @@ fn what_is_probably_not_meant_is_warned_about() {
 }
 
 #[test]
-fn variables_that_are_nearly_ours_are_pointed_out() {
+fn misspelt_variables_are_reported() {
     let warned = |name: &str, value: &str| {
         let mut place = Place::with(GOOD);
         let output = place.set(name, value).run(&["config", "check"]);
@@ -1078,7 +1078,7 @@ fn variables_that_are_nearly_ours_are_pointed_out() {
 }
 
 #[test]
-fn names_of_the_admin_listener_are_names() {
+fn admin_hosts_must_be_host_names() {
     let with = |hosts: &str| {
         let text = GOOD.replace("[keys]", &format!("admin_hosts = {hosts}\n[keys]"));
         Config::parse(&text, &SECRETS.into_iter().collect())
@@ -1117,7 +1117,7 @@ fn the_effective_values_name_their_origin_in_the_library_too() {
 }
 
 #[test]
-fn init_writes_the_commented_default_and_replaces_nothing_unasked() {
+fn init_writes_the_commented_default_and_overwrites_nothing() {
     let place = Place::new();
     assert_eq!(place.run(&["config", "init"]).status.code(), Some(0));
     let written = || std::fs::read_to_string(place.path().join("config.toml")).unwrap();
@@ -1149,7 +1149,7 @@ fn wrong_usage_ends_with_2() {
 }
 
 #[test]
-fn texts_are_priced_and_what_makes_them_dear_is_named() {
+fn the_cost_of_texts_is_shown_with_its_cause() {
     let checked = |text: &str| {
         let output = Place::with(text).run(&["config", "check"]);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -1245,7 +1245,7 @@ const SINCH_SMS: &str = r#"kind = "sinch-sms"
         region = "ca""#;
 
 #[test]
-fn sinchs_kinds_need_no_more_than_their_own_keys() {
+fn sinch_channels_need_only_their_own_keys() {
     let environment = Environment::default();
     let parsed = |text: &str| Config::parse(text, &environment).map_err(|problems| problems.to_string());
     for (via, step) in

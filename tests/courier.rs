@@ -176,7 +176,7 @@ async fn carrier_accepts(house: &House) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_is_filled_in_once_in_the_apps_language_with_the_minutes_that_are_left() {
+async fn a_text_is_rendered_in_the_apps_language_with_the_minutes_left() {
     let mut house = House::new().await;
     carrier_accepts(&house).await;
     let errand = house.errand("de-AT", vec![by_sms(None)]).await;
@@ -203,7 +203,7 @@ async fn a_text_is_filled_in_once_in_the_apps_language_with_the_minutes_that_are
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_without_an_id_is_taken_and_nothing_goes_out_twice() {
+async fn an_answer_without_an_id_is_accepted_and_nothing_is_sent_twice() {
     for answer in [ResponseTemplate::new(204), ResponseTemplate::new(200).set_body_string("OK")] {
         let mut house = House::new().await;
         Mock::given(method("POST")).and(path("/sms")).respond_with(answer).mount(&house.provider).await;
@@ -220,7 +220,7 @@ async fn an_answer_without_an_id_is_taken_and_nothing_goes_out_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_template_goes_out_in_its_language() {
+async fn a_template_is_sent_in_its_language() {
     let mut house = House::new().await;
     let accepted = ResponseTemplate::new(200).set_body_json(json!({ "messages": [{ "id": "wamid.1" }] }));
     let template = json!({ "template": { "name": "login_code", "language": { "code": "de" } } });
@@ -247,7 +247,7 @@ async fn nothing_is_sent_once_the_code_has_expired() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_opened_is_not_sent_and_leads_to_the_next_step() {
+async fn undecryptable_data_is_not_sent_and_falls_back() {
     let mut house = House::new().await;
     carrier_accepts(&house).await;
     let errand = house.errand("en", vec![by_sms(Some(TTL / 2)), by_sms(None)]).await;
@@ -277,7 +277,7 @@ async fn a_content_is_sent_by_its_id_in_the_language_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_channel_that_is_gone_from_the_configuration_is_refused() {
+async fn a_removed_channel_is_refused() {
     let mut house = House::new().await;
     let content = Content::Text { by_locale: entries(&[("en", "{code}")]) };
     let errand = house.errand("en", vec![step("carrier-pigeon", content, None)]).await;
@@ -294,7 +294,7 @@ fn refusals(facts: &[Fact]) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outcome_is_offered_until_the_store_takes_it_and_sent_once_for_all_that() {
+async fn an_outcome_is_submitted_until_accepted_without_resending() {
     for error in [StoreError::Busy, StoreError::Full] {
         let mut house = House::new().await;
         carrier_accepts(&house).await;
@@ -309,7 +309,7 @@ async fn an_outcome_is_offered_until_the_store_takes_it_and_sent_once_for_all_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_resting_store_starts_nothing_and_still_takes_outcomes() {
+async fn a_resting_store_starts_nothing_and_accepts_outcomes() {
     let mut house = House::new().await;
     carrier_accepts(&house).await;
     let errand = house.errand("en", vec![by_sms(Some(TTL / 2)), by_sms(None)]).await;

@@ -40,7 +40,7 @@ const HEADINGS: [&str; 2] = ["Open this", "Try this"];
 
 /// On a terminal of 80 columns: twelve rows updated in place, then the timeline of a code that the user sends.
 #[test]
-fn on_a_terminal_the_demo_fills_twelve_rows_in_place() {
+fn on_a_terminal_the_demo_updates_twelve_rows() {
     let place = tempfile::tempdir().unwrap();
     let binary = env!("CARGO_BIN_EXE_twotick");
     let shell = format!("stty cols 80 rows 60; exec '{binary}' demo --listen 127.0.0.1:0");

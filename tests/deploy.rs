@@ -47,7 +47,7 @@ fn the_alert_rules_are_valid_and_fire_when_they_should() {
 
 /// The code describes all metrics in rules and dashboard, with the labels that they use.
 #[test]
-fn every_metric_of_rules_and_dashboard_is_described_in_the_code() {
+fn every_metric_in_rules_and_dashboard_is_described() {
     let code = sources("src");
     let mut asked = BTreeSet::new();
     for file in ["deploy/prometheus/twotick.rules.yml", "deploy/grafana/twotick.json"] {
@@ -88,7 +88,7 @@ fn sources(folder: &str) -> String {
 }
 
 #[test]
-fn the_dashboard_is_one() {
+fn the_dashboard_is_valid() {
     let dashboard: Value = serde_json::from_str(&read("deploy/grafana/twotick.json")).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
     let mut ids: Vec<_> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
@@ -115,7 +115,7 @@ fn the_dashboard_is_one() {
 
 /// systemd accepts the units without warnings. The programs that they start are put in place.
 #[test]
-fn the_units_are_what_systemd_takes() {
+fn systemd_accepts_the_units() {
     let folder = tempfile::tempdir().unwrap();
     let units: Vec<_> = fs::read_dir("deploy")
         .unwrap()
@@ -150,7 +150,7 @@ fn the_units_are_what_systemd_takes() {
 
 /// All files in the package exist, and all files of `deploy/` that a machine needs are in the package.
 #[test]
-fn the_package_holds_what_is_there() {
+fn the_package_is_complete() {
     let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
     let package = &manifest["package"];
     assert_eq!(package["license"].as_str(), Some("MIT OR Apache-2.0"));
@@ -184,7 +184,7 @@ fn the_package_holds_what_is_there() {
 
 /// The script backs up a running server; the backup can be restored elsewhere, and one copy of the keys remains.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_backup_brings_its_keys_along() {
+async fn the_backup_includes_the_keys() {
     let folder = tempfile::tempdir().unwrap();
     let address = free_address();
     let sandbox = sandbox(address).await;
@@ -269,7 +269,7 @@ async fn listens(address: std::net::SocketAddr) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn behind_nginx_events_leave_at_once_and_the_host_is_kept() {
+async fn nginx_does_not_buffer_events_and_preserves_the_host() {
     let folder = tempfile::tempdir().unwrap();
     let house = House::new(folder.path()).await;
     let [api, console, plain, outside] = [(); 4].map(|()| free_address());
@@ -309,7 +309,7 @@ async fn behind_nginx_events_leave_at_once_and_the_host_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn behind_caddy_events_leave_at_once_and_the_host_is_kept() {
+async fn caddy_does_not_buffer_events_and_preserves_the_host() {
     let folder = tempfile::tempdir().unwrap();
     let sample = fs::canonicalize("deploy/Caddyfile").unwrap();
     let validated = Command::new("caddy")

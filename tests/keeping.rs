@@ -58,7 +58,7 @@ async fn until<T>(mut found: impl AsyncFnMut() -> Option<T>) -> T {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_moved_is_there_again_and_nothing_is_sent() {
+async fn an_import_restores_everything_and_sends_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let address = free_address();
     let phones = sandbox(address).await;
@@ -135,7 +135,7 @@ async fn what_was_moved_is_there_again_and_nothing_is_sent() {
 
 /// WhatsApp's number of this person differs from the app's, and is invalid by the metadata.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_is_erased_by_the_number_of_the_app_and_by_that_of_whatsapp() {
+async fn a_person_is_erased_by_the_apps_number_and_by_whatsapps() {
     let folder = tempfile::tempdir().unwrap();
     let address = free_address();
     let phones = sandbox(address).await;
@@ -181,7 +181,7 @@ async fn a_person_is_erased_by_the_number_of_the_app_and_by_that_of_whatsapp() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_is_erased_while_the_server_runs_and_while_it_does_not() {
+async fn a_number_is_erased_with_and_without_a_running_server() {
     let folder = tempfile::tempdir().unwrap();
     let address = free_address();
     let phones = sandbox(address).await;
@@ -225,7 +225,7 @@ async fn a_number_is_erased_while_the_server_runs_and_while_it_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_doctor_says_what_is_wrong_and_what_is_not() {
+async fn the_doctor_reports_good_and_bad() {
     let folder = tempfile::tempdir().unwrap();
     let address = free_address();
     let phones = sandbox(address).await;
@@ -283,7 +283,7 @@ const CANARIES: [&str; 9] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_number_code_or_text_stands_in_any_file_log_or_metric_and_dead_keys_open_nothing() {
+async fn personal_data_is_nowhere_in_clear_and_destroyed_keys_decrypt_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let address = free_address();
     let phones = sandbox(address).await;

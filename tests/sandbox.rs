@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 // ── scenarios ─────────────────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test]
-async fn each_number_plays_its_row_of_the_table() {
+async fn each_number_plays_its_scenario() {
     let mut world = World::start().await;
     let rows: [(&str, &[&str]); 11] = [
         ("00", &["sent", "delivered", "read"]),
@@ -58,7 +58,7 @@ async fn each_number_plays_its_row_of_the_table() {
 }
 
 #[tokio::test]
-async fn a_refused_number_gets_metas_error_and_no_webhook() {
+async fn a_refused_number_gets_metas_error_without_a_webhook() {
     let mut world = World::start().await;
     let answer = world.send(&template("+12025550103", "493817", "msg_a")).await;
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
@@ -72,7 +72,7 @@ async fn a_refused_number_gets_metas_error_and_no_webhook() {
 }
 
 #[tokio::test]
-async fn two_outages_and_then_it_works_and_starts_over() {
+async fn two_outages_precede_success_repeatedly() {
     let mut world = World::start().await;
     for round in 0..2 {
         for _ in 0..2 {
@@ -91,7 +91,7 @@ async fn two_outages_and_then_it_works_and_starts_over() {
 }
 
 #[tokio::test]
-async fn a_cut_answer_cannot_be_read_but_its_statuses_arrive_with_our_id() {
+async fn a_truncated_answer_is_followed_by_statuses_with_our_id() {
     let mut world = World::start().await;
     let request = world.post("/v25.0/1063/messages", template("+12025550108", "493817", "msg_cut"));
     let heard = match request.send().await {
@@ -174,7 +174,7 @@ fn of_twilio(url: &str, via: twilio::Via) -> std::sync::Arc<channel::Channel> {
 }
 
 #[tokio::test]
-async fn twilio_refuses_what_it_cannot_send() {
+async fn twilio_refuses_invalid_messages() {
     let world = World::start().await;
     let post = |body: &'static str| {
         let request = world.client.post(world.url("/2010-04-01/Accounts/AC00/Messages.json"));
@@ -240,7 +240,7 @@ async fn webhooks_look_like_metas() {
 
 /// Otherwise a client with another WhatsApp deadline than the sandbox's would never see a late delivery.
 #[tokio::test]
-async fn an_sms_tells_that_the_deadline_is_over() {
+async fn an_sms_triggers_the_late_delivery() {
     let mut world = World::start_late(PATIENCE * 10).await;
     world.send(&template("+12025550106", "493817", "msg_a")).await;
     assert_eq!(world.webhook().await.kind(), "sent");
@@ -275,7 +275,7 @@ async fn disowning_answers_our_message() {
 }
 
 #[tokio::test]
-async fn a_webhook_is_sent_again_until_it_is_taken() {
+async fn a_webhook_is_retried_until_accepted() {
     let mut world = World::start().await;
     world.hook.refuse_next(2);
     world.send(&template("+12025550105", "493817", "msg_a")).await;
@@ -286,7 +286,7 @@ async fn a_webhook_is_sent_again_until_it_is_taken() {
 // ── the carrier ───────────────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test]
-async fn the_carrier_takes_an_sms_and_reports_on_it() {
+async fn the_carrier_accepts_and_reports_an_sms() {
     let mut world = World::start().await;
     for (to, end) in [("+12025550101", "delivered"), ("+12025550109", "failed")] {
         let text = "493817 is your Acme code. It expires in 10 minutes.";
@@ -315,7 +315,7 @@ async fn the_carrier_takes_an_sms_and_reports_on_it() {
 }
 
 #[tokio::test]
-async fn the_carrier_refuses_what_it_cannot_read() {
+async fn the_carrier_refuses_malformed_requests() {
     let world = World::start().await;
     let ok = json!({"to": "+12025550101", "from": "Acme", "text": "493817", "reference": "m"}).to_string();
     let bare = world.client.post(world.url("/sms/send")).body(ok).send().await.expect("an answer");
@@ -342,7 +342,7 @@ async fn the_carrier_refuses_what_it_cannot_read() {
 // ── validation of a send ──────────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test]
-async fn a_wrong_send_gets_the_error_object_that_meta_gives() {
+async fn an_invalid_send_gets_metas_error_object() {
     let world = World::start().await;
     let code_of = |pointer: &'static str, value: Value| (pointer, Some(value));
     let cases = [
@@ -388,7 +388,7 @@ async fn a_wrong_send_gets_the_error_object_that_meta_gives() {
 }
 
 #[tokio::test]
-async fn what_meta_tolerates_is_tolerated() {
+async fn inputs_that_meta_tolerates_are_accepted() {
     let mut world = World::start().await;
     let plain = template("+12025550105", "J$FpnYnP", &"x".repeat(512));
     let int = changed(&plain, "/template/components/1/index", Some(json!(0)));
@@ -424,7 +424,7 @@ async fn a_request_needs_a_token_a_version_and_a_number_id() {
 }
 
 #[tokio::test]
-async fn any_template_asked_for_is_approved() {
+async fn every_requested_template_is_approved() {
     let world = World::start().await;
     let path = "/v25.0/102290129340398/message_templates?fields=name,status&name=login_code&limit=10";
     let bare = world.client.get(world.url(path)).send().await.expect("an answer");
@@ -439,7 +439,7 @@ async fn any_template_asked_for_is_approved() {
 // ── pages and JSON ──────────────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test]
-async fn a_handset_shows_what_arrived_however_the_number_is_written() {
+async fn a_handset_is_found_in_any_notation() {
     let mut world = World::start().await;
     world.send(&template("+12025550100", "493817", "m")).await;
     for _ in 0..3 {
@@ -470,7 +470,7 @@ async fn a_handset_shows_what_arrived_however_the_number_is_written() {
 }
 
 #[tokio::test]
-async fn the_page_brings_everything_itself_and_may_run_nothing_else() {
+async fn the_page_is_self_contained_and_runs_nothing_else() {
     let world = World::start().await;
     for (path, kind) in
         [("/", "text/html"), ("/assets/handset.css", "text/css"), ("/assets/handset.js", "text/javascript")]
@@ -507,7 +507,7 @@ async fn the_live_stream_names_the_phone_that_changed() {
 }
 
 #[tokio::test]
-async fn an_address_that_cannot_be_posted_to_is_refused() {
+async fn an_invalid_webhook_address_is_refused() {
     for url in ["", "localhost", "ftp://x/", "javascript:0"] {
         let options = Options { webhook_url: url.to_owned(), ..options("http://127.0.0.1:9") };
         let error = sandbox::start(options).await.expect_err(url);
@@ -805,7 +805,7 @@ impl Provider {
 const SINCH_REFERENCE: &str = "msg_01m81zrq00fay80j6hb7h45br1";
 
 #[tokio::test]
-async fn sinchs_conversations_are_played_by_the_table() {
+async fn sinch_conversation_plays_the_scenarios() {
     use twotick::channel::sinch::conversation::{Region, Settings, Via};
     use twotick::channel::{Content, Settings as Kinds};
     let settings = |via: Via| {
@@ -875,7 +875,7 @@ async fn sinchs_conversations_are_played_by_the_table() {
 }
 
 #[tokio::test]
-async fn sinchs_sms_are_played_by_the_table() {
+async fn sinch_sms_plays_the_scenarios() {
     use twotick::channel::sinch::sms::{Region, Settings};
     use twotick::channel::{Content, Settings as Kinds};
     let mut sms = Provider::start(|base_url| {

@@ -127,7 +127,7 @@ async fn a_stop_under_load_loses_nothing_that_was_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_provider_that_never_answers_does_not_hold_the_stop_up() {
+async fn a_silent_provider_does_not_delay_the_stop() {
     let (folder, silent, mut server, config, id) = with_a_silent_provider().await;
     let (_held, _) = silent.accept().await.unwrap();
     server.signal("-TERM");
@@ -140,7 +140,7 @@ async fn a_provider_that_never_answers_does_not_hold_the_stop_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_signal_ends_at_once() {
+async fn a_second_signal_exits_at_once() {
     let (_folder, silent, mut server, _, _) = with_a_silent_provider().await;
     let (_held, _) = silent.accept().await.unwrap();
     server.signal("-TERM");
@@ -166,7 +166,7 @@ async fn with_a_silent_provider() -> (tempfile::TempDir, tokio::net::TcpListener
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn systemd_is_told_when_the_server_is_up_that_it_lives_and_when_it_stops() {
+async fn systemd_is_notified_of_start_watchdog_and_stop() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let systemd = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
@@ -199,7 +199,7 @@ fn logged(server: &Server, words: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reload_changes_what_it_can_and_says_what_waits() {
+async fn a_reload_applies_what_it_can_and_reports_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let provider = slow_provider().await;
     let old = config("127.0.0.1:0".parse().unwrap(), &provider.uri(), folder.path());
@@ -306,7 +306,7 @@ async fn a_reload_changes_what_it_can_and_says_what_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn systemd_is_told_when_a_reload_begins_and_when_it_is_done() {
+async fn systemd_is_notified_of_a_reload() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let systemd = std::os::unix::net::UnixDatagram::bind(&path).unwrap();

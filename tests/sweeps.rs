@@ -97,7 +97,7 @@ impl House {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn templates_that_may_not_be_sent_are_alerted_of_once_until_that_changes() {
+async fn an_unapproved_template_raises_one_alert_per_change() {
     let house = House::new().await;
     let sweeps = house.sweeps(&["en_US", "de", "fr"]);
     let template = |name: &str, language: &str, status: &str| json!({ "name": name, "language": language, "status": status });
@@ -127,7 +127,7 @@ async fn templates_that_may_not_be_sent_are_alerted_of_once_until_that_changes()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_meta_that_does_not_say_raises_no_alert() {
+async fn an_unreachable_meta_raises_no_alert() {
     let house = House::new().await;
     let sweeps = house.sweeps(&["en_US"]);
     for answer in [
@@ -144,7 +144,7 @@ async fn a_meta_that_does_not_say_raises_no_alert() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_old_is_forgotten() {
+async fn old_data_is_removed() {
     let house = House::new().await;
     let sweeps = house.sweeps(&[]);
     let alert = Alert {
@@ -166,7 +166,7 @@ async fn what_is_old_is_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn monitoring_sees_how_far_retention_is_behind() {
+async fn the_backlog_of_retention_is_a_metric() {
     let house = House::new().await;
     let metrics = twotick::app::metrics::recorder().unwrap();
     let behind = || {
@@ -217,7 +217,7 @@ async fn missed_dues_are_swept_every_second_until_the_sweeps_stop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_die_in_time_and_a_clock_that_is_far_ahead_is_not_believed_at_once() {
+async fn keys_are_destroyed_on_time_unless_the_clock_jumped_far_ahead() {
     let house = House::new().await;
     let sweeps = house.sweeps(&[]);
     let id = VerificationId::new(house.clock.now(), Bucket::new(1), 7);
@@ -245,7 +245,7 @@ async fn keys_die_in_time_and_a_clock_that_is_far_ahead_is_not_believed_at_once(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_of_codes_die_in_time_however_long_nothing_came() {
+async fn keys_of_codes_are_destroyed_on_time_when_idle() {
     let mut house = House::new().await;
     let keys = tempfile::tempdir().unwrap();
     house.vault = Arc::new(Vault::with_keys(&[7; 32], keys.path()).unwrap());

@@ -88,7 +88,7 @@ fn is_for_tests(file: &Path) -> bool {
 }
 
 #[test]
-fn modules_use_only_what_the_design_allows() {
+fn modules_have_only_allowed_dependencies() {
     let mut wrong = Vec::new();
     for file in files("src", "rs") {
         let module = module_of(&file);
@@ -158,7 +158,7 @@ fn the_readme_names_every_table_of_the_configuration() {
 }
 
 #[test]
-fn every_file_the_readme_and_the_architecture_name_is_there() {
+fn every_file_named_in_readme_and_architecture_exists() {
     for document in ["README.md", "ARCHITECTURE.md"] {
         for name in read(document).split('`').skip(1).step_by(2) {
             let is_path = name.contains('/') && !name.contains([' ', '{', '<', '…', '=', ':', '*']);
@@ -186,7 +186,7 @@ fn no_file_holds_more_than_one_thing() {
 }
 
 #[test]
-fn nothing_names_the_machine_it_was_written_on() {
+fn no_file_names_a_development_machine() {
     // Assembled here, so that this file does not contain the names.
     let places =
         [["/wo", "rk/"], ["/tmp", "/wt"], ["/ro", "ot/"], ["/ho", "me/"]].map(|parts| parts.concat());

@@ -385,7 +385,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn alarms_that_go_on_are_findings_and_alerts_of_the_day_are_counted() {
+    fn active_alarms_are_findings_and_recent_alerts_are_counted() {
         let text = r#"{"data": [
             {"at": "2026-11-30T10:00:00Z", "channel": "whatsapp", "code": "signatures_refused", "title": "3 webhooks",
              "ongoing": true, "severe": true, "evidence": null},

@@ -355,7 +355,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_may_what_the_bits_of_its_class_say() {
+    fn permission_bits_apply_by_user_class() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, "").unwrap();
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_open_to_others_is_closed_and_nothing_else_is_touched() {
+    fn permissions_of_others_are_removed_and_nothing_else_changes() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         fs::create_dir_all(data.join("keys")).unwrap();

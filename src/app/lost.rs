@@ -131,7 +131,7 @@ mod tests {
     const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
     #[tokio::test]
-    async fn only_what_should_be_readable_and_is_not_is_lost() {
+    async fn only_missing_keys_within_retention_are_lost() {
         let world = World::<Sled>::new();
         let mut ids = Vec::new();
         for day in 0..4 {

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_file_is_made_once_and_only_for_its_owner() {
+    fn a_missing_file_is_created_once_and_private() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys/master.key");
         let master = MasterKey::File(path.clone());
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_missing_beside_data_is_not_made_anew() {
+    fn a_missing_key_is_not_created_if_there_is_data() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("master.key");
         for sealed in ["db", super::super::KEYS] {

@@ -242,7 +242,7 @@ mod tests {
 
     /// Steps change only with a restart, and a step without content for its channel would be dropped.
     #[test]
-    fn a_channel_is_not_taken_over_where_the_running_steps_could_not_send_by_it() {
+    fn a_channel_that_running_steps_could_not_use_is_not_replaced() {
         let (en, both) = (r#"content_sids = { en = "HX1" }"#, r#"content_sids = { en = "HX2", de = "HX3" }"#);
         let text = r#", text = "otp""#;
         for (old, new, is_taken) in [

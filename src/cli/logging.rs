@@ -143,7 +143,7 @@ mod tests {
     use super::{Garbage, without_numbers};
 
     #[test]
-    fn a_word_that_is_no_level_is_refused() {
+    fn an_unknown_level_is_refused() {
         for good in ["info", "DEBUG ", "warn, twotick=debug", "info,twotick::courier=trace", "off"] {
             assert!(super::filter(good).is_ok(), "{good}");
         }
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn no_level_shows_the_numbers_that_are_parsed() {
+    fn no_level_logs_parsed_numbers() {
         for wanted in ["trace", "rlibphonenumber=trace"] {
             let filter = without_numbers(EnvFilter::new(wanted));
             let lines = tracing_subscriber::registry().with(filter);
@@ -164,7 +164,7 @@ mod tests {
         }
     }
 
-    /// What is written while `act` runs.
+    /// The log output while `act` runs.
     fn written(act: impl AsyncFnOnce()) -> String {
         #[derive(Clone, Default)]
         struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_of_clients_is_one_line_a_reason_and_all_else_is_written() {
+    fn errors_by_clients_are_one_line_per_reason_and_others_are_logged() {
         let text = written(async || {
             for _ in 0..1_000 {
                 tracing::error!(target: "actix_http::h1::dispatcher", "stream error: {}", "request parse error: Invalid Header");

@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_read_as_people_write_it_and_never_guessed() {
+    fn a_number_is_parsed_leniently_and_never_guessed() {
         let germany = || Ok(HomeCountry::parse("DE"));
         let read = |text| meant(text, germany).unwrap().map(|phone| phone.as_e164().to_owned());
         for text in [

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bar_is_drawn_as_it_is_meant() {
+    fn the_progress_bar_is_well_formed() {
         assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
         let bar = ProgressBar::hidden().with_style(style());
         bar.set_length(WHOLE);

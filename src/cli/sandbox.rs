@@ -81,8 +81,8 @@ fn settings(args: &Args, url: &str) -> String {
          Codes     {url}/handsets/+12025550100 (JSON: channel, text, code, at)\n\
          Webhooks  {}\n\
          Reports   {}\n\n\
-         `twotick config init --sandbox` writes a configuration that runs against this as it\n\
-         is. Any other configuration with the channels whatsapp and sms needs this environment:\n\n\
+         `twotick config init --sandbox` writes a configuration for this sandbox. Any other\n\
+         configuration with the channels whatsapp and sms needs this environment:\n\n\
          {}\n",
         args.webhook_url,
         args.report_url,
@@ -120,7 +120,7 @@ fn environment(args: &Args, url: &str) -> String {
             lines.push(export(name, usual));
         } else {
             lines.push(export(key.0, key.1));
-            lines.push(format!("# and {name}, with what you gave as {flag} or {name}"));
+            lines.push(format!("# and {name}, with the value of {flag} or {name}"));
         }
     }
     lines.join("\n") + "\n"
@@ -153,7 +153,7 @@ mod tests {
 
     /// The default configuration needs six variables.
     #[test]
-    fn the_lines_are_enough_for_the_default_configuration() {
+    fn the_environment_suffices_for_the_default_configuration() {
         let lines = environment(&args(known::APP_SECRET), known::URL);
         let environment = variables(&lines).into_iter().collect::<Environment>();
         let folder = tempfile::tempdir().unwrap();
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_somebody_gave_is_not_shown() {
+    fn a_given_secret_is_not_shown() {
         let given = "a-real-secret-of-somebody";
         let lines = environment(&args(given), known::URL);
         assert!(!lines.contains(given), "{lines}");
@@ -173,7 +173,7 @@ mod tests {
         assert!(!given.iter().any(|(name, _)| name == "META_APP_SECRET"));
         given.push(("META_APP_SECRET".to_owned(), "a-real-secret-of-somebody".to_owned()));
         let environment = given.into_iter().collect::<Environment>();
-        // The file for the sandbox, whose secret is the usual one, also follows.
+        // The sandbox's configuration file, which has the default secret, works too.
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
         std::fs::write(&file, known::sandbox_file()).unwrap();
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_survives_the_shell() {
+    fn a_value_is_quoted_for_the_shell() {
         assert_eq!(export("A", "it's"), "export A='it'\\''s'");
     }
 }

@@ -172,7 +172,7 @@ fn no_webhook(channel: &str) -> String {
          provider's\n  \
          - the URL: the provider must call server.public_url + /webhooks/{channel}, reachable from outside\n  \
          - the subscription: at Meta the webhook field `messages` must be subscribed\n  \
-         `twotick doctor` beside the server shows its alarms, such as wrong signatures"
+         `twotick doctor` on the server's machine shows its alarms, such as wrong signatures"
     )
 }
 
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_delivered_counts_as_delivered() {
+    fn only_delivered_and_approved_count_as_delivered() {
         let states =
             ["queued", "sending", "accepted", "sent", "in_doubt", "delivered", "read", "undelivered"];
         for status in ["pending", "approved", "expired", "canceled", "exhausted"] {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_is_unheard_once_its_time_is_over() {
+    fn a_channel_is_silent_once_its_time_is_over() {
         let message = |channel: &str, state: &str| json!({ "channel": channel, "state": state });
         let verification = |messages: &[Value]| json!({ "messages": messages });
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();

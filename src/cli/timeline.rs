@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_tells_when_who_and_what() {
+    fn a_line_has_time_source_and_text() {
         let event = |at: &str, source: &str, text: &str| json!({ "at": at, "source": source, "type": "status_sent", "text": text, "data": {} });
         let timeline = json!({ "events": [
             event("2026-11-22T17:00:00.000Z", "app", "asked for a code"),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_never_lost_by_wrapping() {
+    fn wrapping_loses_no_words() {
         for columns in [0, 1, 5, 11, 80, usize::MAX] {
             for text in ["", "one", "several words of a text", "averyveryverylongword and another"] {
                 assert_eq!(wrapped(text, columns).join(" "), text, "{columns}");

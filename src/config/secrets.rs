@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_final_newline_is_trimmed_and_every_other_blank_is_refused() {
+    fn a_final_newline_is_trimmed_and_other_spaces_are_refused() {
         for (text, secret) in [
             ("abc", Ok("abc")),
             ("abc\n", Ok("abc")),

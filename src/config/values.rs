@@ -422,7 +422,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_read_back_as_they_were_written() {
+    fn durations_round_trip() {
         for text in ["500ms", "30s", "10m", "24h", "8d", "0s", "90s", "1500ms"] {
             let duration = parse_duration(text).unwrap();
             assert_eq!(parse_duration(&format_duration(duration)), Some(duration), "{text}");

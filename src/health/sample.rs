@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_recorder_renders_is_read() {
+    fn the_recorders_output_is_parsed() {
         let name = Matcher::Full("twotick_deadline_lateness_seconds".to_owned());
         let builder = PrometheusBuilder::new().set_buckets_for_metric(name, &[0.002, 0.05, 10.0]).unwrap();
         let recorder = builder.build_recorder();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_metric_of_ours_is_left_alone() {
+    fn foreign_metrics_are_ignored() {
         for text in [
             "",
             "# HELP twotick_sends_total {",

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_names_its_version_whatever_a_proxy_made_of_it() {
+    fn a_version_is_parsed_from_tags_that_proxies_rewrote() {
         for same in [
             "\"4\"",
             "W/\"4\"",

@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_places_are_kept_and_those_before_are_not_held() {
+    fn the_last_connections_are_reserved_and_crowded_ones_are_closed() {
         for (most, crowded, full) in [(20_000, 15_000, 18_751), (64, 48, 61), (16, 12, 16), (1, 1, 1)] {
             let crowd = Arc::new(Crowd::new(most));
             let mut places = Vec::new();
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_app_has_its_share_and_leaves_the_others_theirs() {
+    fn an_app_has_a_limit_and_leaves_room_for_others() {
         let [shop, bank, club] = ["shop", "bank", "club"].map(AppName::new);
         let waiting = Waiting::new(16, 8);
         let of_shop: Vec<_> = (0..8).map(|_| waiting.enter(&shop).ok().unwrap()).collect();

@@ -284,7 +284,7 @@ mod tests {
     use super::*;
 
     #[actix_web::test]
-    async fn a_panic_becomes_a_problem_with_everything_that_an_answer_has() {
+    async fn a_panic_becomes_a_complete_problem_document() {
         async fn panics() -> &'static str {
             panic!("on purpose")
         }
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_logged_path_holds_no_number_and_no_code() {
+    fn a_logged_path_contains_no_number_and_no_code() {
         for (path, shown) in [
             ("/v1/verification", "/v1/verification"),
             ("/v2/verifications/+12025550177", "/v2/verifications/+#"),
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_id_that_was_made_is_16_hexadecimal_digits() {
+    fn a_generated_request_id_is_16_hexadecimal_digits() {
         let made = request_id(&HeaderMap::new());
         assert_eq!(made.len(), 16);
         assert!(u64::from_str_radix(made.to_str().unwrap(), 16).is_ok(), "{made:?}");

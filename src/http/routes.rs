@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_meets_its_pattern_and_no_other() {
+    fn a_path_matches_only_its_pattern() {
         let route = |path| PUBLIC.find(path).map(|route| route.pattern.as_str());
         assert_eq!(route("/v1/verifications"), Some("/v1/verifications"));
         assert_eq!(route("/v1/verifications/ver_1"), Some("/v1/verifications/{id}"));

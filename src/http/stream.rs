@@ -102,7 +102,7 @@ async fn version(shared: &Shared, caller: &Caller, id: VerificationId) -> Result
         ("Last-Event-ID" = Option<String>, Header, description = "The known version"),
     ),
     responses(
-        (status = 200, content_type = "text/event-stream", body = String, description = "`event: verification`, `id:` the version, `data:` the verification; at last `event: end`",
+        (status = 200, content_type = "text/event-stream", body = String, description = "`event: verification`, `id:` the version, `data:` the verification; finally `event: end`",
          example = "event: verification\nid: 9\ndata: {\"id\":\"ver_06hzjqd1nbrm4q9a5c2kt7x80g\",\"status\":\"approved\"}\n\nevent: end\ndata: {}\n\n"),
         (status = 429, description = "`too_many_waiting`: this app has reached its limit of open long polls and streams; with `Retry-After`", body = Document, content_type = "application/problem+json"),
         ApiProblems,

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_is_counted_across_what_separates_digits_and_ends_at_a_word() {
+    fn a_run_of_digits_spans_separators_and_ends_at_a_word() {
         for (text, row) in [
             ("", 0),
             ("order-17", 2),

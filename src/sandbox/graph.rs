@@ -587,7 +587,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn webhooks_are_escaped_as_meta_does_and_read_back_the_same() {
+    fn webhooks_are_escaped_as_meta_does_and_parse_back() {
         let body = json!({"text": "café 👍 http://x \"quoted\" back\\slash"});
         let escaped = escaped(&body);
         assert!(escaped.is_ascii());

@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn handsets_and_their_messages_are_bounded_and_the_quietest_goes_first() {
+    fn handsets_and_messages_are_bounded_and_the_idlest_is_dropped() {
         let handsets = Handsets::new();
         for n in 0..HANDSETS + 10 {
             let number = Number::parse(&format!("+1202{n:07}")).expect("a number");
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn outages_come_twice_and_then_start_over() {
+    fn two_outages_precede_each_success() {
         let handsets = Handsets::new();
         let number = Number::parse("+12025550107").expect("a number");
         let taken: Vec<bool> = (0..6).map(|_| handsets.take_outage(&number)).collect();

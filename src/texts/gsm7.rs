@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_alphabet_has_its_128_places() {
+    fn the_alphabet_has_128_characters() {
         assert_eq!(BASIC.chars().count(), 128);
         for (septet, letter) in [
             (0x00, '@'),
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_take_one_septet_or_two_or_are_missing() {
+    fn characters_take_one_or_two_septets_or_are_missing() {
         for (letter, taken) in [
             ('a', Some(1)),
             ('Ç', Some(1)),

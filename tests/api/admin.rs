@@ -19,7 +19,7 @@ async fn answer(server: &Server, request: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_names_of_this_machine_are_answered() {
+async fn only_known_host_names_are_answered() {
     let server = server().await;
     let port = server.admin_addr.port();
     for ours in
@@ -56,7 +56,7 @@ async fn only_names_of_this_machine_are_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_does_not_end_holds_no_connection() {
+async fn an_endless_body_does_not_hold_a_connection() {
     let server = server().await;
     let slow = |head: &'static str| {
         let request = format!("POST /slow HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n");

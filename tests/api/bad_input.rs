@@ -12,7 +12,7 @@ use twotick::clock::Stopwatch;
 use crate::support::{KEY, NUMBER, OTHER_APPS_KEY, SECOND_KEY, pointers, problem, server};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_a_right_key_comes_in() {
+async fn only_a_valid_key_is_accepted() {
     let server = server().await;
     let get = |headers: Vec<String>| {
         let request = server.plain(Method::GET, "/v1/verifications");
@@ -48,7 +48,7 @@ async fn only_a_right_key_comes_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_path_that_is_none_and_a_method_that_is_none_are_told_apart() {
+async fn unknown_paths_and_unknown_methods_differ() {
     let server = server().await;
     for path in [
         "/",
@@ -81,7 +81,7 @@ async fn a_path_that_is_none_and_a_method_that_is_none_are_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_has_a_type_a_form_and_a_size() {
+async fn a_body_must_have_a_valid_type_form_and_size() {
     let server = server().await;
     let post = |kind: Option<&str>, body: Vec<u8>| {
         let request = server.request(Method::POST, "/v1/verifications");
@@ -169,7 +169,7 @@ async fn a_chunked_body_is_cut_off_at_its_limit() {
 
 /// Slow bodies and heads, in real time, because a socket's timeout is tested.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_too_slow_is_cut_off_after_10_s() {
+async fn slow_requests_are_cut_off_after_10_s() {
     let server = server().await;
     let slow_body = format!(
         "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\
@@ -187,7 +187,7 @@ async fn who_is_too_slow_is_cut_off_after_10_s() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_answer_has_a_request_id_and_says_how_to_treat_it() {
+async fn every_answer_has_a_request_id_and_caching_headers() {
     let server = server().await;
     for path in ["/healthz", "/v1/verifications", "/nowhere", "/openapi.json"] {
         let response = server.get(path).send().await.unwrap();

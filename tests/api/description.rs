@@ -46,7 +46,7 @@ fn operations(document: &Value) -> Vec<(String, String, &Value)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_described_is_what_the_contract_has() {
+async fn the_description_has_all_routes_of_the_contract() {
     let server = server().await;
     let document = document(&server).await;
     let described: BTreeSet<_> =
@@ -57,7 +57,7 @@ async fn what_is_described_is_what_the_contract_has() {
 
 /// In both directions: every described operation is served, and no other method is.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_described_is_served_and_nothing_else() {
+async fn exactly_the_described_operations_are_served() {
     let server = server().await;
     let document = document(&server).await;
     let paths: BTreeSet<_> = operations(&document).into_iter().map(|(_, path, _)| path).collect();
@@ -79,7 +79,7 @@ async fn what_is_described_is_served_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_operation_is_described_whole() {
+async fn every_operation_is_fully_described() {
     let server = server().await;
     let document = document(&server).await;
     assert_eq!(document["openapi"], "3.1.0");
@@ -104,7 +104,7 @@ async fn every_operation_is_described_whole() {
 
 /// Answers have the fields that the schemas describe, and every reference resolves.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_schemas_describe_what_is_answered() {
+async fn answers_match_the_schemas() {
     let server = server().await;
     let document = document(&server).await;
     let schema = |name: &str| {

@@ -124,7 +124,7 @@ fn text_from(number: &str, id: &str, text: &str, answers: Option<&str>, at: u64)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn inbound_messages_are_listed_with_what_they_answer() {
+async fn inbound_messages_are_listed_with_their_verification() {
     let mut server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let message = server.accept().await;
@@ -164,7 +164,7 @@ async fn inbound_messages_are_listed_with_what_they_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_very_long_text_is_kept_as_far_as_a_record_goes() {
+async fn a_very_long_text_is_truncated_to_the_record_limit() {
     let server = server().await;
     // A character, and the least number of them that fits.
     for (n, (letter, least)) in

@@ -105,7 +105,7 @@ async fn a_request_is_one_line_with_ids_and_never_a_number_a_code_or_a_key() {
 
 /// Anybody can send any number of them.
 #[tokio::test(flavor = "multi_thread")]
-async fn refused_webhooks_are_one_line_a_reason_which_names_the_key_to_compare() {
+async fn refused_webhooks_are_one_line_per_reason_with_the_key_to_compare() {
     let log = Log::install();
     let server = server().await;
     let before = log.text().len();
@@ -160,7 +160,7 @@ async fn in_a_row(server: &Server) -> f64 {
 
 /// A provider's texts may contain anything, including a number.
 #[tokio::test(flavor = "multi_thread")]
-async fn words_of_providers_are_cut_and_cleaned_at_debug_too() {
+async fn provider_texts_are_truncated_and_sanitized_in_debug_logs() {
     let log = Log::install();
     let server = server().await;
     let strange = format!("call +12025550166 with 735201 {}", "or so ".repeat(200));

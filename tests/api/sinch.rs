@@ -33,7 +33,7 @@ async fn deliver(server: &Server, secret: &str, nonce: &str, ahead: i64, body: &
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_counts_once_and_in_its_time() {
+async fn a_webhook_is_accepted_once_and_on_time() {
     let server = server_with(&["login", "sinch"]).await;
     let created = server.create(json!({ "to": "+12025550100", "profile": "sinch" })).await;
     let (id, message) = (created["id"].as_str().unwrap(), created["messages"][0]["id"].as_str().unwrap());

@@ -38,7 +38,7 @@ async fn a_long_poll_ends_with_the_change() {
 
 /// Proxies rewrite entity tags; a known version stays known.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_poll_waits_whatever_a_proxy_made_of_the_tag() {
+async fn a_long_poll_accepts_tags_that_proxies_rewrote() {
     let mut server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let message = server.accept().await;
@@ -93,7 +93,7 @@ async fn a_long_poll_ends_with_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_known_version_nobody_waits() {
+async fn without_a_known_version_there_is_no_wait() {
     let server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let request = server.get(&format!("/v1/verifications/{id}?wait=60"));
@@ -101,7 +101,7 @@ async fn without_a_known_version_nobody_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_has_ended_can_be_waited_for_as_well() {
+async fn ended_verifications_can_be_polled_too() {
     let mut server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let message = server.accept().await;
@@ -161,7 +161,7 @@ impl Events {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_tells_each_state_once_and_says_good_bye() {
+async fn a_stream_sends_each_state_once_and_a_last_event() {
     let mut server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let message = server.accept().await;
@@ -201,7 +201,7 @@ async fn a_stream_is_resumed_where_it_broke_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_ends_when_nothing_more_can_come() {
+async fn a_stream_ends_when_nothing_is_expected() {
     let mut server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let message = server.accept().await;
@@ -230,7 +230,7 @@ async fn a_stream_ends_when_nothing_more_can_come() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_does_not_wait_for_ever_for_a_report() {
+async fn a_stream_does_not_wait_forever_for_a_report() {
     let mut server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let message = server.accept().await;
@@ -258,7 +258,7 @@ async fn a_stream_does_not_wait_for_ever_for_a_report() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_app_cannot_take_all_places_by_waiting() {
+async fn an_app_cannot_use_all_connections_by_waiting() {
     let mut server = server_within(&["login"], Limits { connections: 1_000, waiting_per_app: 4 }).await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let message = server.accept().await;
@@ -298,7 +298,7 @@ async fn an_app_cannot_take_all_places_by_waiting() {
 
 /// Idle connections are opened up to three quarters of the limit, and beyond.
 #[tokio::test(flavor = "multi_thread")]
-async fn webhooks_and_health_checks_have_places_of_their_own() {
+async fn webhooks_and_health_checks_have_reserved_connections() {
     let server = server_within(&["login"], Limits { connections: 64, waiting_per_app: 64 }).await;
     let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\r\n");
     let mut held = Vec::new();

@@ -11,7 +11,7 @@ use crate::office::{Office, Staff, to};
 use crate::visitor::Visitor;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_is_shown_once_to_who_gives_a_reason_and_that_is_kept() {
+async fn revealing_a_number_needs_a_reason_and_is_recorded() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let number = "+12025550100";
     let id = office.create(to(number)).await;
@@ -38,7 +38,7 @@ async fn a_number_is_shown_once_to_who_gives_a_reason_and_that_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_machine_refuses_is_said_and_the_reason_stays_in_its_field() {
+async fn a_rejected_action_is_explained_and_keeps_the_reason() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+12025550101")).await;
     office.until(&id, |now| now["delivery"]["channel"] == "sms").await;
@@ -56,7 +56,7 @@ async fn what_the_machine_refuses_is_said_and_the_reason_stays_in_its_field() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_is_told_of_every_row_that_it_does_not_have() {
+async fn the_live_stream_sends_all_missing_rows() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+12025550101")).await;
     let sam = Visitor::signed_in(&office, "sam").await;
@@ -107,7 +107,7 @@ fn rows_of(text: &mut String) -> Vec<u32> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_did_not_ask_for_a_code_stands_out_and_a_quoted_code_is_hidden() {
+async fn disowned_codes_are_highlighted_and_quoted_codes_hidden() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let number = "+12025550110";
     let id = office.create(to(number)).await;
@@ -133,7 +133,7 @@ async fn who_did_not_ask_for_a_code_stands_out_and_a_quoted_code_is_hidden() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_reads_what_could_not_be_read() {
+async fn an_operator_can_read_unreadable_webhooks() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     office.deliver("whatsapp", &json!({ "strange": "<b>shape</b>" })).await;
     let mut olga = Visitor::signed_in(&office, "olga").await;

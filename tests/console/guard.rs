@@ -76,7 +76,7 @@ async fn a_forged_form_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_answer_is_fenced_in_and_nothing_stands_inline() {
+async fn every_answer_has_security_headers_and_no_inline_code() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+12025550100")).await;
     let mut visitor = Visitor::new(&office);
@@ -124,7 +124,7 @@ async fn every_answer_is_fenced_in_and_nothing_stands_inline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn assets_are_kept_for_ever_under_names_that_change_with_them() {
+async fn assets_are_cached_forever_under_content_hashes() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let mut olga = Visitor::signed_in(&office, "olga").await;
     let page = olga.get("/console").await.body;

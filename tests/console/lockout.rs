@@ -13,7 +13,7 @@ fn from<'o>(office: &'o Office, address: &str) -> Visitor<'o> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_tries_a_name_does_not_keep_its_owner_out() {
+async fn an_attacker_cannot_lock_a_user_out() {
     let clock = ManualClock::starting_at(Clock::System.now());
     let office = Office::open(Clock::Manual(clock.clone()), Staff::Everybody).await;
     let mut known = Visitor::signed_in(&office, "sam").await;
@@ -48,7 +48,7 @@ async fn who_tries_a_name_does_not_keep_its_owner_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_with_invented_names_does_not_take_all_places() {
+async fn invented_names_do_not_exhaust_the_limits() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let crowd = (0..24).map(|n| {
         let office = &office;
@@ -67,7 +67,7 @@ async fn a_crowd_with_invented_names_does_not_take_all_places() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_viewer_does_not_take_all_live_lists() {
+async fn one_viewer_cannot_use_all_live_lists() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let follow = async |visitor: &Visitor<'_>| {
         let session = visitor.cookies["twotick"].clone();

@@ -22,7 +22,7 @@ async fn search(visitor: &mut Visitor<'_>, typed: &str) -> (Answer, Answer) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_is_found_in_any_notation_and_no_address_holds_one() {
+async fn a_number_is_found_in_any_notation_and_never_in_a_url() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+33612340987")).await;
     let mut sam = Visitor::signed_in(&office, "sam").await;
@@ -94,7 +94,7 @@ fn of<'a>(log: &'a [Value], by: &str, action: &str) -> Vec<&'a Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_looked_up_stands_in_the_audit_log_once_and_without_a_number() {
+async fn look_ups_are_audited_once_without_the_number() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let number = "+12025550101";
     let id = office.create(to(number)).await;
@@ -126,7 +126,7 @@ async fn what_is_looked_up_stands_in_the_audit_log_once_and_without_a_number() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_tries_out_what_a_mask_hides() {
+async fn masked_digits_cannot_be_guessed() {
     let clock = ManualClock::starting_at(Clock::System.now());
     let office = Office::open(Clock::Manual(clock.clone()), Staff::Everybody).await;
     let mut sam = Visitor::signed_in(&office, "sam").await;
@@ -157,7 +157,7 @@ async fn nobody_tries_out_what_a_mask_hides() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_or_a_number_is_hidden_however_it_is_written() {
+async fn codes_and_numbers_are_masked_in_any_notation() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let number = "+12025550100";
     let id = office.create(to(number)).await;
@@ -192,7 +192,7 @@ async fn a_code_or_a_number_is_hidden_however_it_is_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_apps_reference_shows_no_number_of_the_person_either() {
+async fn an_apps_reference_does_not_show_the_number() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let mut body = to("+12025550101");
     body["client_ref"] = "user 1-202-555-0101".into();
@@ -206,7 +206,7 @@ async fn an_apps_reference_shows_no_number_of_the_person_either() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_bound_to_apps_reads_nothing_of_others_on_any_page() {
+async fn restricted_users_see_nothing_of_other_apps() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let number = "+12025550101";
     let bank = office.create_as(BANK_KEY, to(number)).await;
@@ -260,7 +260,7 @@ async fn who_is_bound_to_apps_reads_nothing_of_others_on_any_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reason_of_somebody_who_was_erased_is_gone_from_the_audit_page() {
+async fn reasons_about_an_erased_person_are_removed() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+12025550101")).await;
     let mut olga = Visitor::signed_in(&office, "olga").await;

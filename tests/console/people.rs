@@ -9,7 +9,7 @@ use crate::office::{Office, Staff, to};
 use crate::visitor::Visitor;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_has_one_conversation_whatever_whatsapp_calls_them() {
+async fn a_person_has_one_conversation_under_all_identifiers() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+525512340100")).await;
     let sent = office.until(&id, |now| now["delivery"]["state"] == "read").await;

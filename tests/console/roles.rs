@@ -46,7 +46,7 @@ fn may(user: Least, least: Least) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_are_for_their_roles() {
+async fn pages_require_their_role() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+12025550100")).await;
     for (path, least) in READING {
@@ -72,7 +72,7 @@ async fn pages_are_for_their_roles() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn acts_are_for_their_roles_and_need_a_reason() {
+async fn actions_require_their_role_and_a_reason() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     for (number, (path, least)) in ACTING.into_iter().enumerate() {
         for (user, (name, role)) in USERS.into_iter().enumerate() {
@@ -108,7 +108,7 @@ async fn acts_are_for_their_roles_and_need_a_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_audit_log_is_downloaded_by_operators_and_says_so_itself() {
+async fn audit_downloads_are_for_operators_and_are_audited() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     for (name, role) in USERS {
         let mut user = Visitor::signed_in(&office, name).await;
@@ -130,7 +130,7 @@ async fn the_audit_log_is_downloaded_by_operators_and_says_so_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_of_another_app_is_nowhere() {
+async fn data_of_other_apps_is_nowhere() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let number = "+12025554101";
     let mut body = to(number);

@@ -9,7 +9,7 @@ use crate::office::{Office, PASSWORD, Staff};
 use crate::visitor::Visitor;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_not_signed_in_is_sent_to_the_form_and_back() {
+async fn signing_in_returns_to_the_requested_page() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let mut visitor = Visitor::new(&office);
     let wanted = visitor.get("/console?status=pending&country=DE").await;
@@ -40,7 +40,7 @@ async fn who_is_not_signed_in_is_sent_to_the_form_and_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_cookie_is_bound_to_the_browser_and_new_with_each_sign_in() {
+async fn the_cookie_is_bound_to_the_browser_and_renewed_by_sign_in() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let mut visitor = Visitor::new(&office);
     let answer = visitor.sign_in("sam", PASSWORD).await;
@@ -70,7 +70,7 @@ async fn the_cookie_is_bound_to_the_browser_and_new_with_each_sign_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_ends_when_idle_and_at_the_latest_after_half_a_day() {
+async fn a_session_ends_when_idle_or_after_half_a_day() {
     let clock = ManualClock::starting_at(Clock::System.now());
     let office = Office::open(Clock::Manual(clock.clone()), Staff::Everybody).await;
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
@@ -93,7 +93,7 @@ async fn a_session_ends_when_idle_and_at_the_latest_after_half_a_day() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signing_out_ends_one_session_and_everywhere_ends_all_of_that_user() {
+async fn signing_out_ends_one_session_or_all_of_the_user() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let mut here = Visitor::signed_in(&office, "sam").await;
     let mut there = Visitor::signed_in(&office, "sam").await;
@@ -114,7 +114,7 @@ async fn signing_out_ends_one_session_and_everywhere_ends_all_of_that_user() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn five_wrong_passwords_slow_that_account_and_no_other() {
+async fn five_wrong_passwords_delay_only_that_account() {
     let clock = ManualClock::starting_at(Clock::System.now());
     let office = Office::open(Clock::Manual(clock.clone()), Staff::Everybody).await;
     for name in ["sam", "nobody"] {
@@ -152,7 +152,7 @@ async fn five_wrong_passwords_slow_that_account_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_user_every_page_says_how_to_make_one_and_shows_nothing() {
+async fn without_users_every_page_explains_how_to_add_one() {
     let office = Office::open(Clock::System, Staff::Nobody).await;
     let id = office.create(crate::office::to("+12025550100")).await;
     let mut visitor = Visitor::new(&office);

@@ -61,7 +61,7 @@ async fn hostile_texts_stay_texts_on_every_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_spreadsheet_calculates_nothing_of_what_is_downloaded() {
+async fn downloads_contain_no_spreadsheet_formulas() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let ids = office.be_written_to().await;
     let mut sam = Visitor::signed_in(&office, "sam").await;

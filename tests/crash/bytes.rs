@@ -292,7 +292,7 @@ fn places(files: &[(String, u64)], wanted: usize, chance: &mut Chance) -> Vec<(S
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flipped_byte_is_named_or_does_not_matter() {
+async fn a_changed_byte_is_detected_or_harmless() {
     let _alone = alone().await;
     let seed = seed();
     let mut chance = Chance(seed);
@@ -321,7 +321,7 @@ fn used(whole: &Whole) -> Vec<(String, u64)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shortened_file_is_named_or_does_not_matter() {
+async fn a_truncated_file_is_detected_or_harmless() {
     let _alone = alone().await;
     let seed = seed();
     let mut chance = Chance(seed);

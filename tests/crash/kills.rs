@@ -167,7 +167,7 @@ impl Tally {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_or_sent_twice_however_often_it_is_killed() {
+async fn repeated_kills_lose_nothing_and_send_nothing_twice() {
     let _alone = alone().await;
     let seed = seed();
     let mut chance = Chance(seed);

@@ -91,7 +91,7 @@ fn a_release_has_no_points() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_every_point_it_loses_nothing_and_sends_nothing_twice() {
+async fn a_kill_at_any_failpoint_loses_nothing_and_sends_nothing_twice() {
     let _alone = alone().await;
     let seed = seed();
     let mut chance = Chance(seed);

@@ -61,7 +61,7 @@ async fn cut(folder: &Path, seed: u64, environment: &[(&str, &str)]) -> (usize, 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_loss_of_power_loses_nothing_that_was_answered() {
+async fn power_loss_loses_nothing_that_was_answered() {
     let _alone = alone().await;
     if !can_run("simulated loss of power", &TOOLS) {
         return;

@@ -24,7 +24,7 @@ const CASES: u32 = 2_500;
 const LONGEST_CASE: usize = 60;
 
 #[test]
-fn the_machine_agrees_with_a_dumber_one_and_keeps_its_invariants_whatever_happens() {
+fn the_machine_agrees_with_the_simple_one_and_keeps_its_invariants() {
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let seen = Seen::default();
     let cases = (0..policies().len(), prop::collection::vec(step(), 1..LONGEST_CASE));

@@ -25,7 +25,7 @@ struct Commit {
 }
 
 #[test]
-fn old_streams_fold_to_what_they_always_did() {
+fn recorded_streams_fold_to_the_recorded_state() {
     let files = stream_files();
     assert!(files.len() >= 20, "only {} streams were found", files.len());
     for file in files {
@@ -38,7 +38,7 @@ fn old_streams_fold_to_what_they_always_did() {
 
 /// A kind of fact missing in the recorded streams could be renamed unnoticed.
 #[test]
-fn every_kind_of_fact_stands_in_an_old_stream() {
+fn every_kind_of_fact_is_in_a_recorded_stream() {
     let mut kinds = BTreeSet::new();
     for file in stream_files() {
         let stream: Value = read(&file).expect("the other test says what is wrong with it");

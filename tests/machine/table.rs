@@ -801,7 +801,7 @@ fn cancel_is_idempotent_and_undoes_no_other_end() {
 }
 
 #[test]
-fn what_cannot_go_on_is_canceled_once_and_an_end_stands() {
+fn abandoned_verifications_are_canceled_once() {
     for reason in AbandonReason::ALL {
         let abandon = || Command::Abandon(reason);
         let story = requested().accepted().when(abandon()).then([Fact::Abandoned { reason }]);
@@ -1128,7 +1128,7 @@ fn a_message_that_waited_past_its_deadline_falls_back_and_is_not_sent() {
 }
 
 #[test]
-fn a_doubt_that_outlived_the_code_is_not_resolved_by_another_message() {
+fn an_expired_code_is_not_resent_to_resolve_a_doubt() {
     requested_under(policy_of(&[(SMS, None)], OnDoubt::ResendOnce))
         .at(EXPIRY - 1)
         .started()

@@ -439,7 +439,7 @@ fn matrix() -> Vec<(String, Story)> {
 }
 
 #[test]
-fn the_table_meets_every_status_with_every_state_of_the_delivery() {
+fn the_table_has_every_status_with_every_delivery_state() {
     let met: BTreeSet<_> = matrix()
         .iter()
         .map(|(_, story)| {
@@ -460,7 +460,7 @@ fn the_table_meets_every_status_with_every_state_of_the_delivery() {
 
 /// The texts are in `fixtures/told/verdicts.txt`, to be read by people. Changing a text changes that file.
 #[test]
-fn verdicts_are_worded_as_written_down() {
+fn summaries_match_the_fixture() {
     let own = |(name, story): (&'static str, Story)| (name.to_owned(), story);
     let all = scenarios().into_iter().map(own).chain(cases().into_iter().map(own)).chain(matrix());
     let mut text = String::new();
@@ -488,7 +488,7 @@ fn verdicts_are_worded_as_written_down() {
 
 /// As above, for timeline lines: every kind in both languages.
 #[test]
-fn lines_are_worded_as_written_down() {
+fn lines_match_the_fixture() {
     let mut told = std::collections::BTreeMap::new();
     for (_, story) in scenarios().into_iter().chain(cases()) {
         let snapshot = snapshot(&story);
@@ -509,7 +509,7 @@ fn lines_are_worded_as_written_down() {
 }
 
 #[test]
-fn a_wrong_code_after_the_approval_is_not_told_as_one_before_it() {
+fn wrong_codes_before_and_after_an_approval_differ() {
     let sentence = |story: &Story| {
         verdict(&snapshot(story), &story.events, time(story.now), Language::English, &clock).sentence
     };
@@ -520,7 +520,7 @@ fn a_wrong_code_after_the_approval_is_not_told_as_one_before_it() {
 }
 
 #[test]
-fn who_acted_by_hand_is_told_and_not_taken_for_the_app() {
+fn manual_actions_name_the_user() {
     let sources = |story: &Story| -> Vec<String> {
         let lines = lines(&snapshot(story), &story.events, Language::English);
         lines.into_iter().map(|line| line.source).collect()
@@ -536,7 +536,7 @@ fn who_acted_by_hand_is_told_and_not_taken_for_the_app() {
 }
 
 #[test]
-fn the_time_goes_where_it_went() {
+fn the_time_per_stage_is_right() {
     let hop = |kind, channel: &str, from, until: Option<i64>| Hop {
         kind,
         channel: Some(ChannelName::new(channel)),
@@ -579,7 +579,7 @@ fn the_time_goes_where_it_went() {
 }
 
 #[test]
-fn a_mood_says_whether_somebody_must_act() {
+fn a_mood_tells_whether_action_is_needed() {
     let mood = |story: Story, after: i64| {
         let now = time(story.now + after);
         verdict(&snapshot(&story), &story.events, now, Language::English, &clock).mood

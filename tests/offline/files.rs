@@ -8,7 +8,7 @@ use crate::support::{run, stderr, stdout};
 use crate::world::{FAILED, done, failed, offline, stopped};
 
 #[test]
-fn each_file_is_called_what_it_is_with_the_command_that_takes_it() {
+fn each_file_is_identified_with_the_command_that_accepts_it() {
     let folder = tempfile::tempdir().unwrap();
     stopped(folder.path());
     let at = |name: &str| folder.path().join(name);
@@ -89,7 +89,7 @@ fn each_file_is_called_what_it_is_with_the_command_that_takes_it() {
 }
 
 #[test]
-fn a_store_that_is_not_there_is_not_called_damaged() {
+fn a_missing_store_is_not_reported_as_damaged() {
     let folder = tempfile::tempdir().unwrap();
     fs::File::create(folder.path().join("config.toml"))
         .unwrap()

@@ -13,7 +13,7 @@ fn empty() -> tempfile::TempDir {
 }
 
 #[test]
-fn keys_that_are_missing_are_named_before_anything_is_written() {
+fn missing_keys_are_reported_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
     stopped(folder.path());
     let [backup, export] = ["twotick.backup", "twotick.export"].map(|name| folder.path().join(name));
@@ -61,7 +61,7 @@ fn keys_that_are_missing_are_named_before_anything_is_written() {
 }
 
 #[test]
-fn a_doctor_counts_what_nobody_can_read() {
+fn the_doctor_counts_unreadable_verifications() {
     let folder = tempfile::tempdir().unwrap();
     stopped(folder.path());
     let store = || {

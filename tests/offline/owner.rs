@@ -87,7 +87,7 @@ fn stop(mut server: Server) {
 }
 
 #[test]
-fn what_root_does_leaves_nothing_that_the_server_cannot_open() {
+fn roots_commands_leave_only_files_that_the_server_can_open() {
     let Some(house) = House::new("what root does with the data of another user") else { return };
     let server = house.serve();
     let id = send(&server);
@@ -199,7 +199,7 @@ fn a_refusal_names_the_file_and_both_users() {
 }
 
 #[test]
-fn a_check_writes_nothing_where_a_server_was_killed() {
+fn a_check_of_a_killed_servers_data_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let mut server = Server::start(&text(folder.path()), folder.path());
@@ -230,7 +230,7 @@ fn spares() -> usize {
 }
 
 #[test]
-fn data_are_for_their_owner_alone_whatever_the_umask() {
+fn data_is_private_whatever_the_umask() {
     let folder = tempfile::tempdir().unwrap();
     let config = stopped(folder.path());
     let data = folder.path().join("data");

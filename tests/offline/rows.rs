@@ -39,7 +39,7 @@ fn indexes_are_rebuilt_and_a_store_without_them_says_how() {
 }
 
 #[test]
-fn a_broken_audit_log_is_named_and_fails() {
+fn a_broken_audit_log_is_reported_and_fails() {
     let folder = tempfile::tempdir().unwrap();
     stopped(folder.path());
     let whole = offline(folder.path(), &["audit", "verify"]);
@@ -58,7 +58,7 @@ fn a_broken_audit_log_is_named_and_fails() {
 }
 
 #[test]
-fn where_no_data_is_nothing_is_made() {
+fn without_data_nothing_is_created() {
     let folder = tempfile::tempdir().unwrap();
     let text = config("127.0.0.1:0".parse().unwrap(), "http://127.0.0.1:9", folder.path());
     std::fs::write(folder.path().join("config.toml"), text).unwrap();

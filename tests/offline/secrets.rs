@@ -39,7 +39,7 @@ fn outcome(output: &Output) -> String {
 }
 
 #[test]
-fn a_command_runs_without_the_secrets_that_it_does_not_use() {
+fn a_command_needs_only_its_own_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(
         &config("127.0.0.1:0".parse().unwrap(), "http://127.0.0.1:9", folder.path()),
@@ -118,7 +118,7 @@ fn a_command_runs_without_the_secrets_that_it_does_not_use() {
 }
 
 #[test]
-fn a_doctor_tells_of_secrets_that_are_missing_and_goes_on() {
+fn the_doctor_reports_missing_secrets_and_continues() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.toml"), by_environment(folder.path())).unwrap();
     let output = command(folder.path(), &["doctor"]).output().unwrap();

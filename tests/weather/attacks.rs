@@ -87,7 +87,7 @@ impl Tally {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn attacks_end_cost_little_and_leave_honest_callers_alone() {
+async fn attacks_end_at_bounded_cost_without_affecting_others() {
     let _alone = alone().await;
     allow_many_files();
     let seed = seed();

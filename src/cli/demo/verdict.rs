@@ -189,12 +189,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_scenario_has_its_end_written_down() {
+    fn every_scenario_has_an_expected_end() {
         assert_eq!((programme().count(), EXPECTED.len()), (SCENARIOS.len(), SCENARIOS.len()));
     }
 
     #[test]
-    fn a_wrong_end_is_told_in_words() {
+    fn an_unexpected_end_is_described() {
         let verification = json!({
             "status": "pending",
             "delivery": { "state": "sent", "delivered_by": null },

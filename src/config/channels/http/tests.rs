@@ -1,4 +1,4 @@
-//! Channels of kind `http`, right and wrong.
+//! Valid and invalid channels of kind `http`.
 
 use secrecy::ExposeSecret;
 
@@ -8,7 +8,7 @@ use crate::config::{Config, Environment, Problems};
 
 const SECRET: &str = "CANARY-of-the-reports";
 
-/// A file with this channel, whose own keys come before its `[channels.sms.report]`.
+/// Parses a file with this channel; its own keys precede `[channels.sms.report]`.
 fn parse(channel: &str) -> Result<Config, Problems> {
     let text = format!(
         "[[apps]]\nname = \"shop\"\napi_keys = [\"CANARY-shop-key-1234\"]\n{channel}\n[profiles.login]\n\
@@ -35,7 +35,7 @@ fn read(text: &str) -> http_sms::Settings {
 }
 
 #[test]
-fn a_channel_without_any_of_the_newer_keys_is_as_documented() {
+fn a_minimal_channel_has_the_documented_defaults() {
     let settings = read(&channel(GOOD, ""));
     assert_eq!((settings.method, settings.query.is_none()), (SendMethod::Post, true));
     assert_eq!(settings.body.unwrap().body_type(), BodyType::Json);
@@ -47,7 +47,7 @@ fn a_channel_without_any_of_the_newer_keys_is_as_documented() {
 }
 
 #[test]
-fn the_examples_of_the_documentation_are_right() {
+fn the_documentation_examples_are_valid() {
     let page = include_str!("../../../../docs/channels/http.md");
     let examples: Vec<&str> = page
         .split("```toml\n")
@@ -71,18 +71,18 @@ fn the_examples_of_the_documentation_are_right() {
 }
 
 #[test]
-fn a_path_secret_can_be_made_of_the_credential() {
+fn a_path_secret_can_be_derived_from_the_credential() {
     let report = "[channels.sms.report]\nscheme = \"path-secret\"";
     let settings = read(&channel("from = \"A\"\nbearer = \"CANARY\"", report));
     let Proof::PathSecret(secret) = settings.proof else { panic!("{settings:?}") };
     assert_eq!(secret.expose_secret(), http_sms::derived_path_secret(&"CANARY".into()).expose_secret());
 }
 
-/// Keys, the report's keys, the key that is named, what is said of it.
+/// Keys, keys of the report, the key with the problem, part of the message.
 type Row = (&'static str, &'static str, &'static str, &'static str);
 
 const WRONG: &[Row] = &[
-    // What is sent.
+    // The request.
     ("method = \"DELETE\"", "", "method", "\"POST\" or \"GET\" or \"PUT\" or \"PATCH\""),
     ("method = \"post\"", "", "method", "\"POST\""),
     ("method = \"GET\"", "", "method", "GET has no body"),
@@ -115,7 +115,7 @@ const WRONG: &[Row] = &[
     ("headers = { \"X Key\" = \"x\" }", "", "headers.X Key", "name of an HTTP header"),
     ("headers = { X-Key = \"CANARY\\n\" }", "", "headers.X-Key", "visible ASCII"),
     ("headers = [\"X-Key\"]", "", "headers", "a table"),
-    // What an answer means.
+    // The answer.
     ("accepted = [\"2x\"]", "", "accepted[0]", "such as \"2xx\""),
     ("accepted = [\"1xx\"]", "", "accepted[0]", "\"200\" to \"599\""),
     ("retry = [429]", "", "retry[0]", "not a number"),
@@ -165,7 +165,7 @@ const WRONG: &[Row] = &[
 ];
 
 #[test]
-fn each_wrong_key_is_named_once_with_what_is_allowed() {
+fn each_invalid_key_is_reported_once_with_allowed_values() {
     for (keys, report, key, says) in WRONG {
         let report =
             if report.is_empty() { String::new() } else { format!("[channels.sms.report]\n{report}") };
@@ -215,7 +215,7 @@ fn check(text: &str, key: &str, says: &str) {
 
 /// `from` is optional if the request has no placeholder for it.
 #[test]
-fn a_sender_is_asked_for_where_it_is_sent() {
+fn a_sender_is_required_if_it_is_sent() {
     let keys = "bearer = \"CANARY\"\nreport_secret = \"CANARY-of-the-reports\"\nbody_type = \"query\"";
     let url = "https://sms.example.com/send?to={to_digits}&text={text}";
     let settings = read(&channel(keys, "").replace("https://sms.example.com/send", url));
