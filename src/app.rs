@@ -80,7 +80,7 @@ const SEND_BUFFER_BYTES: u32 = 128 * 1024;
 /// such limit, so a client that does not read could hold its connection and buffers forever. Equal to the limits for
 /// reading a head or a body.
 #[cfg(target_os = "linux")]
-const NOBODY_READS_LIMIT_MS: u32 = 10_000;
+const TCP_USER_TIMEOUT_MS: u32 = 10_000;
 /// Connections waiting to be accepted.
 const BACKLOG: u32 = 1024;
 /// Subfolder of the data folder with the day and minute keys.
@@ -118,7 +118,7 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     // Accepted connections inherit these options.
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     #[cfg(target_os = "linux")]
-    rustix::net::sockopt::set_tcp_user_timeout(&socket, NOBODY_READS_LIMIT_MS)?;
+    rustix::net::sockopt::set_tcp_user_timeout(&socket, TCP_USER_TIMEOUT_MS)?;
     socket.bind(addr)?;
     socket.listen(BACKLOG)?.into_std()
 }
@@ -219,7 +219,8 @@ pub async fn build(
     )))
     .await?;
 
-    let counting = lost::tell(Arc::clone(&store), Arc::clone(&vault), clock.now(), config.retention.personal);
+    let counting =
+        lost::report(Arc::clone(&store), Arc::clone(&vault), clock.now(), config.retention.personal);
     tokio::spawn(counting);
 
     let (lifecycle, serving) = watch::channel(Lifecycle::Serving);

@@ -96,10 +96,10 @@ impl Kept {
         let gap = machine_micros().saturating_sub(self.micros_after(elapsed));
         let most = micros(passed.min(LONGEST_SILENCE)) / SLOWNESS;
         self.drifted.fetch_add(gap.clamp(-most, most), Ordering::Relaxed);
-        self.tell(gap);
+        self.log_gap(gap);
     }
 
-    fn tell(&self, gap: i64) {
+    fn log_gap(&self, gap: i64) {
         metrics::gauge!("twotick_clock_set_off_seconds").set(gap as f64 / 1e6);
         let is_set_off = gap.unsigned_abs() > micros(SET_OFF).unsigned_abs();
         if is_set_off && !self.is_set_off.swap(is_set_off, Ordering::Relaxed) {

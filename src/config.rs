@@ -13,7 +13,6 @@
 mod channels;
 mod console;
 mod differences;
-mod doubts;
 mod environment;
 mod problem;
 mod profiles;
@@ -23,6 +22,7 @@ pub mod secrets;
 mod sections;
 mod tree;
 mod values;
+mod warnings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
@@ -426,7 +426,7 @@ fn load(text: &str, document: &Document, source: &Source<'_>, needs: Needs) -> R
     problems.append(&mut findings.problems.take());
     match config {
         Some(config) if problems.is_empty() => {
-            doubts::look_for(&config, &findings, source);
+            warnings::find(&config, &findings, source);
             Ok(Loaded {
                 config,
                 unresolved: findings.unresolved.take(),

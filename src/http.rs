@@ -5,8 +5,8 @@
 mod admin;
 mod api;
 mod auth;
+mod capacity;
 mod conditional;
-mod crowd;
 mod docs;
 mod error;
 mod input;
@@ -44,7 +44,7 @@ use crate::store::Store;
 use crate::vault::Vault;
 use crate::verification::Policy;
 use crate::verification::values::AppName;
-use crowd::Crowd;
+use capacity::Capacity;
 use meters::{ChannelMeters, Listener};
 
 pub use admin::Hosts;
@@ -162,7 +162,7 @@ pub struct Shared {
     admin: web::Data<Listener>,
     /// By channel name.
     webhooks: meters::Channels,
-    waiting: crowd::Waiting,
+    waiting: capacity::Waiting,
     /// Idempotency keys whose first request is not answered yet.
     creating: Mutex<HashSet<[u8; 16]>>,
 }
@@ -176,7 +176,7 @@ pub fn share(services: Services) -> web::Data<Shared> {
     let Limits { connections, waiting_per_app } = services.limits;
     let [public, admin] = [(&*routes::PUBLIC, connections), (&*routes::ADMIN, ADMIN_CONNECTIONS)]
         .map(|(routes, connections)| web::Data::new(Listener::new(routes, connections)));
-    let waiting = crowd::Waiting::new(connections, waiting_per_app);
+    let waiting = capacity::Waiting::new(connections, waiting_per_app);
     web::Data::new(Shared { services, keys, public, admin, webhooks, waiting, creating: Mutex::default() })
 }
 
@@ -185,7 +185,7 @@ pub fn public(config: &mut ServiceConfig, shared: &web::Data<Shared>) {
     config.app_data(shared.clone()).app_data(shared.public.clone());
     config.default_service(web::to(routes::unrouted));
     public_routes(config);
-    config.service(webhooks::behind_a_secret());
+    config.service(webhooks::secret_addresses());
 }
 
 /// Registers the routes of the admin listener; [`serve_admin`] adds the middleware.
@@ -202,7 +202,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Time for a client whose request was refused before its body ended to read the answer. The web server's clock ticks
 /// twice a second, and it drops a connection whose time is over before it starts to wait: so this must exceed any pause
 /// of a worker.
-const LAST_WORD_TIMEOUT: Duration = Duration::from_secs(3);
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time for open requests during a stop; the whole stop has 10 s.
 const SHUTDOWN_SECONDS: u64 = 5;
 /// The admin listener has few clients.
@@ -216,9 +216,9 @@ pub fn serve_public(
     shared: &web::Data<Shared>,
     workers: usize,
 ) -> std::io::Result<Server> {
-    let (crowd, shared) = (Arc::clone(&shared.public.crowd), shared.clone());
+    let (capacity, shared) = (Arc::clone(&shared.public.capacity), shared.clone());
     let a_worker = shared.limits.connections.div_ceil(workers);
-    serve(listener, workers, a_worker, crowd, Side::Public, move |config| public(config, &shared))
+    serve(listener, workers, a_worker, capacity, Side::Public, move |config| public(config, &shared))
 }
 
 /// Serves the admin listener until the server handle stops it. `pages` registers further routes: the console.
@@ -228,9 +228,9 @@ pub fn serve_admin(
     hosts: Hosts,
     pages: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
-    let (crowd, shared) = (Arc::clone(&shared.admin.crowd), shared.clone());
+    let (capacity, shared) = (Arc::clone(&shared.admin.capacity), shared.clone());
     let hosts = web::Data::new(hosts);
-    serve(listener, ADMIN_WORKERS, ADMIN_CONNECTIONS, crowd, Side::Admin, move |config| {
+    serve(listener, ADMIN_WORKERS, ADMIN_CONNECTIONS, capacity, Side::Admin, move |config| {
         config.app_data(hosts.clone());
         pages(config);
         admin(config, &shared);
@@ -248,7 +248,7 @@ fn serve(
     listener: TcpListener,
     workers: usize,
     connections_a_worker: usize,
-    crowd: Arc<Crowd>,
+    capacity: Arc<Capacity>,
     side: Side,
     configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
@@ -266,8 +266,8 @@ fn serve(
         .max_connections(connections_a_worker)
         .client_request_timeout(HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
-        .on_connect(move |_socket, connection| drop(connection.insert(crowd.enter())))
-        .client_disconnect_timeout(LAST_WORD_TIMEOUT)
+        .on_connect(move |_socket, connection| drop(connection.insert(capacity.enter())))
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .disable_signals()
         .listen(listener)?

@@ -1,5 +1,5 @@
-//! Any bytes as a configuration file, with an environment full of secrets: the file is accepted, or every problem is a
-//! printable line without secrets. An accepted file is accepted again, and its `Debug` shows no secret.
+//! Anything as a configuration file, with an environment full of secrets: a file is taken or every problem is a line
+//! that can be printed and quotes no secret; what is taken is taken again, and its `Debug` shows no secret either.
 #![no_main]
 
 use std::sync::LazyLock;

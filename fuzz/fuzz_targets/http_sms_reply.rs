@@ -1,4 +1,4 @@
-//! Any bytes as a carrier's answer to a send. The first byte selects the pointer to the carrier's id.
+//! Anything as a carrier's answer to a send. The first byte says where in it the carrier's id stands.
 #![no_main]
 
 use std::cell::RefCell;

@@ -1,5 +1,5 @@
-//! Any bytes as a carrier's report, in each format: the result is bounded and clean, or an error. The first byte selects
-//! the format.
+//! Anything as a carrier's report, of each format: what comes of it is bounded and clean, or there is a word why not. The
+//! first byte chooses the format.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};

@@ -1,5 +1,5 @@
-//! Any bytes as a webhook of Meta: the result is bounded and clean, and the fast path (one pass over a webhook with
-//! messages only) gives the same result as the general one.
+//! Anything as a webhook of Meta's: what is read of it is bounded and clean, and the quick way of reading it (one pass
+//! over a delivery of nothing but messages) finds what the careful way finds.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};

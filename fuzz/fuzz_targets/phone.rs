@@ -1,4 +1,4 @@
-//! Any bytes as a phone number: the spelling is canonical, parsing it again changes nothing, and masking hides the middle.
+//! Anything as a phone number: there is one spelling, it survives itself, and the mask hides the middle.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,6 +1,6 @@
-//! A body, a mutated signature header, and sometimes a second header: accepted if and only if there is one header with the
-//! HMAC, computed here by its definition (RFC 2104) from SHA-256. And Meta's verification request, answered only with the
-//! right token.
+//! A body, a header that begins as the right one and is then changed, and a second header now and then: let in if and
+//! only if there is one header and it is the HMAC, computed here by the definition (RFC 2104) over SHA-256 alone.
+//! And Meta's question whether the webhook is ours, answered to nobody but who knows the token.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};

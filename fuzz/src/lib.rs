@@ -1,4 +1,4 @@
-//! Shared by the targets: channels that match the fixtures, and assertions on everything that a channel returns.
+//! What the targets share: channels as the fixtures know them, and what must hold of everything a channel hands on.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -94,7 +94,7 @@ fn millis(duration: Duration) -> i64 {
 }
 
 /// Counts once after the start, and reports to log and metrics.
-pub async fn tell(
+pub async fn report(
     store: std::sync::Arc<dyn Store>,
     vault: std::sync::Arc<Vault>,
     now: Timestamp,
@@ -171,7 +171,7 @@ mod tests {
                 let world = World::<Sled>::new();
                 world.created("+12025550100").await;
                 let (store, now) = (std::sync::Arc::clone(&world.store), world.time.now());
-                tell(store, std::sync::Arc::new(Vault::new(&[7; 32])), now, MONTH).await;
+                report(store, std::sync::Arc::new(Vault::new(&[7; 32])), now, MONTH).await;
             });
         });
         assert!(handle.render().lines().any(|line| line == format!("{METRIC} 1")), "{}", handle.render());

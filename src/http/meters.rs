@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use actix_web::http::StatusCode;
 use metrics::{Counter, Gauge, Histogram, SharedString, counter, gauge, histogram};
 
-use super::crowd::Crowd;
+use super::capacity::Capacity;
 use super::metrics as names;
 use super::observe::Measured;
 use super::routes::{Route, Routes};
@@ -17,15 +17,15 @@ use crate::verification::values::{ChannelName, ReportStatus};
 /// The routes of a listener with their metrics.
 pub struct Listener {
     pub routes: &'static Routes,
-    pub crowd: Arc<Crowd>,
+    pub capacity: Arc<Capacity>,
     /// Indexed by route number.
     meters: Vec<RouteMeters>,
 }
 
 impl Listener {
     pub fn new(routes: &'static Routes, connections: usize) -> Self {
-        let crowd = Arc::new(Crowd::new(connections));
-        Self { routes, crowd, meters: routes.all().map(|_| RouteMeters::default()).collect() }
+        let capacity = Arc::new(Capacity::new(connections));
+        Self { routes, capacity, meters: routes.all().map(|_| RouteMeters::default()).collect() }
     }
 
     pub fn meters(&self, route: &Route) -> Option<&RouteMeters> {

@@ -14,7 +14,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, ResponseError, web};
 use metrics::SharedString;
 
-use super::crowd::{Crowd, Room};
+use super::capacity::{Capacity, Load};
 use super::error::Problem;
 use super::meters::{Listener, count_undescribed};
 use super::routes::{Route, UNROUTED};
@@ -50,12 +50,12 @@ pub async fn observe<B: MessageBody>(
     } else {
         Measured::Work
     };
-    let crowd = listener.as_ref().map(|listener| Arc::clone(&listener.crowd));
+    let capacity = listener.as_ref().map(|listener| Arc::clone(&listener.capacity));
     let unrouted = (&*route == UNROUTED).then(|| redacted(request.path()));
     let line =
         Line { method, route, unrouted, counted: listener.zip(described), measured, request_id, watch };
-    if crowd.as_ref().is_some_and(|crowd| crowd.room() == Room::Full) && !is_frequent(&line.route) {
-        let refusal = Crowd::refusal();
+    if capacity.as_ref().is_some_and(|capacity| capacity.load() == Load::Full) && !is_frequent(&line.route) {
+        let refusal = Capacity::refusal();
         line.write_without_request(refusal.status_code());
         return Err(closing(decorated(refusal.into(), line.request_id)));
     }
@@ -63,7 +63,7 @@ pub async fn observe<B: MessageBody>(
         Ok(Ok(mut response)) => {
             line.write(response.status(), response.request());
             decorate(response.headers_mut(), &line.request_id);
-            if crowd.is_some_and(|crowd| crowd.room() != Room::Plenty) {
+            if capacity.is_some_and(|capacity| capacity.load() != Load::Normal) {
                 response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             }
             Ok(response)

@@ -12,8 +12,8 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::api::owned;
 use super::auth::Caller;
+use super::capacity::Waiter;
 use super::conditional::KnownVersions;
-use super::crowd::Waiter;
 use super::docs::ApiProblems;
 use super::error::{Code, Document, Problem};
 use super::input::Query;

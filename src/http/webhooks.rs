@@ -82,7 +82,7 @@ pub async fn challenge(shared: web::Data<Shared>, request: HttpRequest) -> Resul
 
 /// Webhook addresses with a secret in the path, for kinds of channel whose provider does not sign. They are not in the
 /// OpenAPI document: twotick generates them and passes them to the provider.
-pub fn behind_a_secret() -> Resource {
+pub fn secret_addresses() -> Resource {
     let report = |shared: web::Data<Shared>, request: HttpRequest, payload: web::Payload| async move {
         hear(&shared, &request, Method::Post, Some(payload)).await
     };

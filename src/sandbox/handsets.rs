@@ -198,7 +198,7 @@ impl Handsets {
 
     pub(super) fn clear(&self) {
         self.lock().clear();
-        self.tell(String::new());
+        self.notify(String::new());
     }
 
     /// Numbers of changed phones; an empty one means all.
@@ -214,7 +214,7 @@ impl Handsets {
         let new = || Handset { at: super::now(), ..Handset::default() };
         let answer = change(by_number.entry(number.clone()).or_insert_with(new));
         drop(by_number);
-        self.tell(number.to_string());
+        self.notify(number.to_string());
         answer
     }
 
@@ -222,7 +222,7 @@ impl Handsets {
         Number::parse(number).and_then(|number| self.lock().get(&number).map(look)).unwrap_or_default()
     }
 
-    fn tell(&self, number: String) {
+    fn notify(&self, number: String) {
         // Fails if no page is open.
         let _ = self.news.send(number);
     }

@@ -1,4 +1,4 @@
-//! The page of a verification: summary, live timeline, and staff actions.
+//! The page of a verification: the verdict, a timeline that grows, and what staff does there.
 
 use fantoccini::key::Key;
 
@@ -11,7 +11,7 @@ async fn show(browser: &Browser, world: &World, id: &str) {
     browser.goto(&format!("{}/console/verifications/{id}", world.admin)).await;
 }
 
-/// The sentences of the timeline's rows.
+/// What stands in front of the timeline's rows.
 async fn sentences(browser: &Browser) -> Vec<String> {
     let said = browser
         .run("return [...document.querySelectorAll('[data-sentence]')].map((one) => one.textContent)")
@@ -55,7 +55,7 @@ pub async fn rows_arrive_live_without_a_jump(world: Shared) {
     show(&browser, &world, &id).await;
     browser.until("document.querySelector('.live.on')").await;
     let loaded = browser.run("return performance.timeOrigin").await;
-    // Selected text stays the same element in the same place.
+    // What is marked stays the very element it was, where it was.
     browser
         .run("window.kept = document.querySelector('[data-piece=rows] tr'); kept.dataset.kept = 'yes'")
         .await;
@@ -72,7 +72,7 @@ pub async fn rows_arrive_live_without_a_jump(world: Shared) {
         "polite"
     );
 
-    // While paused, nothing is added; when resumed, it catches up.
+    // Paused, nothing arrives; going on, it catches up.
     browser.click("[data-live-switch]").await;
     browser.until("document.querySelector('.live.off')").await;
     let code = world.code("+12025551501");
@@ -90,7 +90,7 @@ pub async fn a_number_is_revealed_for_a_reason_and_on_the_record(world: Shared) 
     let browser = at_work(&world, "olga", Setup::default()).await;
     show(&browser, &world, &id).await;
     assert!(!browser.words().await.contains("2025550100"));
-    // Without a reason the form is not submitted.
+    // Without a reason the form is not even sent.
     browser.click("button[aria-describedby=reveal-does]").await;
     assert_eq!(
         browser.run("return document.querySelector('input[name=reason]').checkValidity()").await,
@@ -103,7 +103,7 @@ pub async fn a_number_is_revealed_for_a_reason_and_on_the_record(world: Shared) 
     assert!(shown.contains("12025550100"), "the number in full");
     browser.until("document.querySelector('[data-countdown]').textContent.match(/\\d+ s/)").await;
     browser.assert_accessible("a number in full").await;
-    // It hides the number after a minute: the page's clock is advanced.
+    // A minute later it has closed itself: the page's clock is moved on.
     browser.run("const now = Date.now; Date.now = () => now() + 61_000").await;
     browser.until("!document.querySelector('.revealed')").await;
     let told = browser.words().await;

@@ -1,4 +1,4 @@
-//! Debian's chromedriver, which starts and ends the browsers.
+//! Debian's chromedriver, which starts the browsers and ends them.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -9,10 +9,10 @@ use std::time::Duration;
 use tempfile::TempDir;
 use twotick::clock::Stopwatch;
 
-/// Upper bound for starting, and for ending all browsers, on a busy machine.
+/// To start, and to end all browsers, on a machine under load.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Ends on drop, with all its browsers.
+/// Ended, with every browser it started, when dropped.
 pub struct Driver {
     child: Child,
     port: u16,
@@ -34,7 +34,7 @@ impl Driver {
             });
         let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         let (told, port) = mpsc::channel();
-        // Reads to the end, so that the driver never blocks on a full pipe.
+        // Reads to the end, so that the driver never waits for a full pipe.
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 if let Some((_, port)) = line.rsplit_once("started successfully on port ") {
@@ -55,7 +55,7 @@ impl Driver {
         TempDir::new_in(self.folder.path()).expect("a folder")
     }
 
-    /// Makes the driver close all browsers before it ends.
+    /// What makes the driver close every browser before it ends.
     fn ask_to_end(&self) -> std::io::Result<()> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(PATIENCE))?;

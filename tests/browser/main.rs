@@ -33,7 +33,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use twotick::clock::Stopwatch;
 use world::{Shared, World};
 
-/// Concurrent browsers: one draws while others wait. The longest case starts first.
+/// Browsers at once: while one draws, another waits for what is to happen. The longest case begins first.
 const AT_ONCE: usize = 3;
 
 struct Case {
@@ -101,7 +101,7 @@ async fn take_pictures(folder: &Path) {
     world.stop().await;
 }
 
-/// Runs the cases; returns the names of those that failed.
+/// Runs them and tells the names of those that failed.
 async fn run(chosen: &[&Case]) -> Vec<&'static str> {
     let watch = Stopwatch::start();
     let world = Arc::new(World::start().await);

@@ -1,4 +1,4 @@
-//! The README's pictures, taken by `tests/screenshots`.
+//! The pictures of README: `tests/screenshots` makes them.
 
 use std::path::Path;
 
@@ -9,15 +9,15 @@ use crate::office::to;
 use crate::staff::at_work;
 use crate::world::World;
 
-/// The scenario "delivered after the deadline".
+/// "Delivered after the deadline", as anybody may try it.
 const NUMBER: &str = "+12025550106";
 
-/// Writes the pictures into this existing folder.
+/// Writes them into this folder, which there is.
 pub async fn take(world: &World, folder: &Path) {
     let id = world.ended(6).await.to_owned();
     let code = world.code(NUMBER);
     world.check(&id, &code).await;
-    // Further entries of the list.
+    // What stands in the list besides.
     for (number, reference) in
         [("+4915228817301", "order-4711"), ("+436641234500", "login"), ("+4915228817309", "order-4712")]
     {

@@ -1,4 +1,4 @@
-//! Hostile texts in a browser that could run them: nothing runs, and no page breaks.
+//! What strangers write, in a browser that would run it: nothing runs, and no page breaks.
 
 use fantoccini::key::Key;
 
@@ -8,7 +8,7 @@ use crate::office::{Office, PASSWORD, Staff};
 use crate::world::Shared;
 
 pub async fn hostile_texts_run_nowhere_and_break_nothing(world: Shared) {
-    // A separate office, because its pages fill up.
+    // An office of their own: nobody else's pages are to be so full.
     let office = Office::open(twotick::clock::Clock::System, Staff::Everybody).await;
     let ids = office.be_written_to().await;
     let browser = Browser::open(&world.driver, Setup::default()).await;
@@ -36,7 +36,7 @@ pub async fn hostile_texts_run_nowhere_and_break_nothing(world: Shared) {
         stays_whole(&browser, page).await;
         browser.assert_quiet(page, &[]).await;
     }
-    // On the smallest screen.
+    // Where there is the least room.
     browser.show(Theme::Dark, Screen::Phone).await;
     for page in pages {
         browser.goto(&format!("{}{page}", office.admin)).await;
@@ -44,7 +44,7 @@ pub async fn hostile_texts_run_nowhere_and_break_nothing(world: Shared) {
         browser.assert_quiet(&page, &[]).await;
     }
     browser.show(Theme::Light, Screen::Desk).await;
-    // The box shows what was typed. Only texts that could escape it or overflow it; tests/console covers all.
+    // The box shows what was typed; those that could leave it, or are wider than it. tests/console takes all of them.
     let could_leave = |hostile: &hostile::Hostile| {
         hostile.text.contains(['<', '"', '\u{202e}']) || hostile.text.len() > 400
     };
@@ -55,14 +55,14 @@ pub async fn hostile_texts_run_nowhere_and_break_nothing(world: Shared) {
         browser.run(&script).await;
         browser.until("location.pathname === '/console/search' && document.readyState === 'complete'").await;
         stays_whole(&browser, hostile.name).await;
-        // A lone surrogate cannot be sent; nothing else may go wrong.
+        // A lone half of a pair cannot be sent, and nothing else may go wrong.
         browser.assert_quiet(hostile.name, &[]).await;
     }
     browser.close().await;
     office.close().await;
 }
 
-/// The page frame works, everything fits on the screen, and every link stays on this site.
+/// The frame is there and can be used, everything is within the screen, and every link leads to us.
 async fn stays_whole(browser: &Browser, context: &str) {
     browser.assert_fits(context).await;
     let whole = browser

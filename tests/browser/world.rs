@@ -1,4 +1,4 @@
-//! State shared by the browsers: an office in which every scenario of the sandbox was started, and the driver.
+//! What the browsers look at: one office in which every scenario of the sandbox was begun, and the driver.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::office::{Office, Staff, to};
 pub struct World {
     pub driver: Driver,
     office: Office,
-    /// The verification of each scenario, in the order of the sandbox's table; no test changes them.
+    /// The verification of each scenario, in the order of the sandbox's table; nobody changes them.
     pub scenarios: Vec<String>,
 }
 
@@ -30,7 +30,7 @@ impl World {
         self.office.close().await;
     }
 
-    /// The scenario with these last two digits, once it has ended.
+    /// The scenario of these last two digits, which has come to its end.
     pub async fn ended(&self, scenario: usize) -> &str {
         let id = &self.scenarios[scenario];
         if scenario == 11

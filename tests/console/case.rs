@@ -1,4 +1,5 @@
-//! The page of a verification and related pages: manual actions, the live stream, conversations, alerts, the audit log.
+//! The page of a verification and what surrounds it: acting by hand, the live stream, conversations, alerts, the audit
+//! log.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::office::{Office, Staff, to};
 use crate::visitor::Visitor;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn revealing_a_number_needs_a_reason_and_is_recorded() {
+async fn a_number_is_shown_once_to_who_gives_a_reason_and_that_is_kept() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let number = "+12025550100";
     let id = office.create(to(number)).await;
@@ -38,7 +39,7 @@ async fn revealing_a_number_needs_a_reason_and_is_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rejected_action_is_explained_and_keeps_the_reason() {
+async fn what_the_machine_refuses_is_said_and_the_reason_stays_in_its_field() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+12025550101")).await;
     office.until(&id, |now| now["delivery"]["channel"] == "sms").await;
@@ -56,7 +57,7 @@ async fn a_rejected_action_is_explained_and_keeps_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_live_stream_sends_all_missing_rows() {
+async fn the_page_is_told_of_every_row_that_it_does_not_have() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+12025550101")).await;
     let sam = Visitor::signed_in(&office, "sam").await;
@@ -72,7 +73,7 @@ async fn the_live_stream_sends_all_missing_rows() {
         while !text.contains("The SMS provider reported that the message was delivered") && !done(&rows) {
             let chunk = stream.chunk().await.expect("it goes on").expect("it has not ended");
             bytes.extend_from_slice(&chunk);
-            // The network may split a character.
+            // The network may cut a letter in two.
             let whole = bytes.utf8_chunks().next().map_or(0, |start| start.valid().len());
             text.push_str(std::str::from_utf8(&bytes[..whole]).expect("that much is valid"));
             bytes.drain(..whole);
@@ -90,7 +91,7 @@ fn done(rows: &[u32]) -> bool {
     rows.len() >= 11
 }
 
-/// Removes the complete events from `text`; returns the numbers of their rows.
+/// The numbers of the rows in the whole events of `text`, which are taken out of it.
 fn rows_of(text: &mut String) -> Vec<u32> {
     let mut rows = Vec::new();
     while let Some((event, rest)) = text.split_once("\n\n") {
@@ -107,7 +108,7 @@ fn rows_of(text: &mut String) -> Vec<u32> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn disowned_codes_are_highlighted_and_quoted_codes_hidden() {
+async fn who_did_not_ask_for_a_code_stands_out_and_a_quoted_code_is_hidden() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let number = "+12025550110";
     let id = office.create(to(number)).await;
@@ -133,7 +134,7 @@ async fn disowned_codes_are_highlighted_and_quoted_codes_hidden() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_can_read_unreadable_webhooks() {
+async fn an_operator_reads_what_could_not_be_read() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     office.deliver("whatsapp", &json!({ "strange": "<b>shape</b>" })).await;
     let mut olga = Visitor::signed_in(&office, "olga").await;

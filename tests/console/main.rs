@@ -1,10 +1,10 @@
-//! The console over HTTP, as a browser without scripts and as an attacker.
+//! The console over HTTP, as a browser without scripts and as somebody who means harm.
 
 mod case;
+mod doors;
 mod guard;
 #[path = "../support/hostile.rs"]
 mod hostile;
-mod lockout;
 mod numbers;
 #[path = "../support/office.rs"]
 mod office;

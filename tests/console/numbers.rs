@@ -1,4 +1,4 @@
-//! Phone numbers in the console: found in any notation, never in a URL, hidden in texts, and not guessable.
+//! Numbers at the console: found as people write them, never in an address, hidden in texts, and not to be tried out.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ async fn search(visitor: &mut Visitor<'_>, typed: &str) -> (Answer, Answer) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_is_found_in_any_notation_and_never_in_a_url() {
+async fn a_number_is_found_in_any_notation_and_no_address_holds_one() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+33612340987")).await;
     let mut sam = Visitor::signed_in(&office, "sam").await;
@@ -42,7 +42,7 @@ async fn a_number_is_found_in_any_notation_and_never_in_a_url() {
     }
     let (_, by_end) = search(&mut sam, "0987").await;
     assert!(by_end.body.contains(&id));
-    // The list's filters also accept a number, and replace it with its blind index.
+    // The filters of the list take a number as well, and turn it into its blind index.
     let filtered = sam.post_from("/console", "/console/filters", &[("who", "0033 (0)6 12 34 09 87")]).await;
     assert_eq!(filtered.status, StatusCode::SEE_OTHER);
     assert!(
@@ -51,7 +51,7 @@ async fn a_number_is_found_in_any_notation_and_never_in_a_url() {
     );
     let place = filtered.location().to_owned();
     assert!(sam.get(&place).await.body.contains(&id));
-    // Unrecognized input is encrypted.
+    // What is not recognised is sealed.
     for typed in [
         "order 33612340987",
         "0999 33612340987 0999 33612340987",
@@ -71,7 +71,7 @@ async fn a_number_is_found_in_any_notation_and_never_in_a_url() {
             }
         }
     }
-    // A number that somebody puts into a URL does not appear in other URLs.
+    // Whoever has a number in an address all the same finds it in no other one.
     let mut stranger = Visitor::new(&office);
     let sent = stranger.get("/console/search?q=%2B33612340987&range=7d").await;
     assert_eq!(sent.location(), "/console/sign-in?next=/console/search%3Frange%3D7d");
@@ -94,7 +94,7 @@ fn of<'a>(log: &'a [Value], by: &str, action: &str) -> Vec<&'a Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn look_ups_are_audited_once_without_the_number() {
+async fn what_is_looked_up_stands_in_the_audit_log_once_and_without_a_number() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let number = "+12025550101";
     let id = office.create(to(number)).await;
@@ -126,7 +126,7 @@ async fn look_ups_are_audited_once_without_the_number() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn masked_digits_cannot_be_guessed() {
+async fn nobody_tries_out_what_a_mask_hides() {
     let clock = ManualClock::starting_at(Clock::System.now());
     let office = Office::open(Clock::Manual(clock.clone()), Staff::Everybody).await;
     let mut sam = Visitor::signed_in(&office, "sam").await;
@@ -157,7 +157,7 @@ async fn masked_digits_cannot_be_guessed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn codes_and_numbers_are_masked_in_any_notation() {
+async fn a_code_or_a_number_is_hidden_however_it_is_written() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let number = "+12025550100";
     let id = office.create(to(number)).await;
@@ -192,7 +192,7 @@ async fn codes_and_numbers_are_masked_in_any_notation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_apps_reference_does_not_show_the_number() {
+async fn an_apps_reference_shows_no_number_of_the_person_either() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let mut body = to("+12025550101");
     body["client_ref"] = "user 1-202-555-0101".into();
@@ -206,7 +206,7 @@ async fn an_apps_reference_does_not_show_the_number() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn restricted_users_see_nothing_of_other_apps() {
+async fn who_is_bound_to_apps_reads_nothing_of_others_on_any_page() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let number = "+12025550101";
     let bank = office.create_as(BANK_KEY, to(number)).await;
@@ -260,7 +260,7 @@ async fn restricted_users_see_nothing_of_other_apps() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reasons_about_an_erased_person_are_removed() {
+async fn a_reason_of_somebody_who_was_erased_is_gone_from_the_audit_page() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+12025550101")).await;
     let mut olga = Visitor::signed_in(&office, "olga").await;

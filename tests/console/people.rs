@@ -1,4 +1,4 @@
-//! One person under the app's number, WhatsApp's number, and a user id.
+//! One person under the number that the app gave, under that of WhatsApp, and under a user id.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::office::{Office, Staff, to};
 use crate::visitor::Visitor;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_has_one_conversation_under_all_identifiers() {
+async fn a_person_has_one_conversation_whatever_whatsapp_calls_them() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+525512340100")).await;
     let sent = office.until(&id, |now| now["delivery"]["state"] == "read").await;

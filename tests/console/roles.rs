@@ -1,4 +1,4 @@
-//! All routes for all roles, for verifications of own and of other apps.
+//! Every route for every role, for verifications of one's own apps and of others'.
 
 use reqwest::{Method, StatusCode};
 use twotick::clock::Clock;
@@ -6,7 +6,7 @@ use twotick::clock::Clock;
 use crate::office::{BANK_KEY, Office, SHOP_KEY, Staff, to};
 use crate::visitor::Visitor;
 
-/// The least role with access; other signed-in users get 403.
+/// Who gets it; everybody else signed in is told that they may not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Least {
     Viewer,
@@ -46,7 +46,7 @@ fn may(user: Least, least: Least) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_require_their_role() {
+async fn pages_are_for_their_roles() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+12025550100")).await;
     for (path, least) in READING {
@@ -72,11 +72,11 @@ async fn pages_require_their_role() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn actions_require_their_role_and_a_reason() {
+async fn acts_are_for_their_roles_and_need_a_reason() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     for (number, (path, least)) in ACTING.into_iter().enumerate() {
         for (user, (name, role)) in USERS.into_iter().enumerate() {
-            // Still in progress: sent, and nothing more.
+            // One that is still under way: WhatsApp says it was sent, and nothing more.
             let id = office.create(to(&format!("+1202555{number}{user}01"))).await;
             office.until(&id, |now| now["delivery"]["state"] == "sent").await;
             let (page, path) = (format!("/console/verifications/{id}"), path.replace("{id}", &id));
@@ -108,7 +108,7 @@ async fn actions_require_their_role_and_a_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn audit_downloads_are_for_operators_and_are_audited() {
+async fn the_audit_log_is_downloaded_by_operators_and_says_so_itself() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     for (name, role) in USERS {
         let mut user = Visitor::signed_in(&office, name).await;
@@ -130,7 +130,7 @@ async fn audit_downloads_are_for_operators_and_are_audited() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn data_of_other_apps_is_nowhere() {
+async fn what_is_of_another_app_is_nowhere() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let number = "+12025554101";
     let mut body = to(number);

@@ -1,4 +1,4 @@
-//! Signing in and out, the length of sessions, and the cost of guessing.
+//! Signing in and out, how long a session lasts, and what guessing costs.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::office::{Office, PASSWORD, Staff};
 use crate::visitor::Visitor;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signing_in_returns_to_the_requested_page() {
+async fn who_is_not_signed_in_is_sent_to_the_form_and_back() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let mut visitor = Visitor::new(&office);
     let wanted = visitor.get("/console?status=pending&country=DE").await;
@@ -40,7 +40,7 @@ async fn signing_in_returns_to_the_requested_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_cookie_is_bound_to_the_browser_and_renewed_by_sign_in() {
+async fn the_cookie_is_bound_to_the_browser_and_new_with_each_sign_in() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let mut visitor = Visitor::new(&office);
     let answer = visitor.sign_in("sam", PASSWORD).await;
@@ -52,7 +52,7 @@ async fn the_cookie_is_bound_to_the_browser_and_renewed_by_sign_in() {
     }
     assert!(!session.contains("Domain") && !session.contains("Max-Age"), "{session}");
 
-    // A planted cookie or one of an earlier session is worthless after a sign-in.
+    // One that was planted before, or is of an earlier session, opens nothing after a sign-in.
     let first = visitor.cookies["twotick"].clone();
     visitor.cookies.insert("twotick".to_owned(), "A".repeat(43));
     assert_eq!(visitor.sign_in("sam", PASSWORD).await.status, StatusCode::SEE_OTHER);
@@ -61,7 +61,7 @@ async fn the_cookie_is_bound_to_the_browser_and_renewed_by_sign_in() {
     let mut planted = Visitor::new(&office);
     planted.cookies.insert("twotick".to_owned(), "A".repeat(43));
     assert_eq!(planted.get("/console").await.status, StatusCode::SEE_OTHER);
-    // Two cookies: one may be forged, so neither is accepted.
+    // Two of them: one may be forged, so neither counts.
     let both = format!("twotick={first}; twotick={second}");
     let mut torn = Visitor::new(&office);
     torn.headers.insert("cookie", both.parse().expect("visible"));
@@ -70,7 +70,7 @@ async fn the_cookie_is_bound_to_the_browser_and_renewed_by_sign_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_ends_when_idle_or_after_half_a_day() {
+async fn a_session_ends_when_idle_and_at_the_latest_after_half_a_day() {
     let clock = ManualClock::starting_at(Clock::System.now());
     let office = Office::open(Clock::Manual(clock.clone()), Staff::Everybody).await;
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
@@ -93,7 +93,7 @@ async fn a_session_ends_when_idle_or_after_half_a_day() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signing_out_ends_one_session_or_all_of_the_user() {
+async fn signing_out_ends_one_session_and_everywhere_ends_all_of_that_user() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let mut here = Visitor::signed_in(&office, "sam").await;
     let mut there = Visitor::signed_in(&office, "sam").await;
@@ -114,7 +114,7 @@ async fn signing_out_ends_one_session_or_all_of_the_user() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn five_wrong_passwords_delay_only_that_account() {
+async fn five_wrong_passwords_slow_that_account_and_no_other() {
     let clock = ManualClock::starting_at(Clock::System.now());
     let office = Office::open(Clock::Manual(clock.clone()), Staff::Everybody).await;
     for name in ["sam", "nobody"] {
@@ -131,8 +131,7 @@ async fn five_wrong_passwords_delay_only_that_account() {
     let mut nobody = Visitor::new(&office);
     let mut waits = Vec::new();
     for _ in 0..3 {
-        // The attempt before the delay may or may not be free; then the delay is shown, and a right password does not
-        // help.
+        // Until it says so, one more is free or not; then it says how long, and a right password does not help.
         for visitor in [(&mut sam, "sam"), (&mut nobody, "nobody")] {
             let (visitor, name) = visitor;
             visitor.sign_in(name, "a wrong one for sure").await;
@@ -152,7 +151,7 @@ async fn five_wrong_passwords_delay_only_that_account() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_users_every_page_explains_how_to_add_one() {
+async fn without_a_user_every_page_says_how_to_make_one_and_shows_nothing() {
     let office = Office::open(Clock::System, Staff::Nobody).await;
     let id = office.create(crate::office::to("+12025550100")).await;
     let mut visitor = Visitor::new(&office);
@@ -174,7 +173,7 @@ async fn without_users_every_page_explains_how_to_add_one() {
     office.close().await;
 }
 
-/// Without the tokens, which differ between pages.
+/// What changes from one page to the next, the tokens, left out.
 fn main_of(body: &str) -> String {
     let (_, main) = body.split_once("<main").expect("a page has a main part");
     let mut parts = main.split("name=\"csrf\" value=\"");

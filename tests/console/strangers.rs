@@ -1,4 +1,4 @@
-//! Hostile texts on every page and in every download; and data that no page may ever show.
+//! What strangers write, on every page that shows it and in what is downloaded; and what no page may ever show.
 
 use reqwest::StatusCode;
 use twotick::clock::Clock;
@@ -61,7 +61,7 @@ async fn hostile_texts_stay_texts_on_every_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn downloads_contain_no_spreadsheet_formulas() {
+async fn a_spreadsheet_calculates_nothing_of_what_is_downloaded() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let ids = office.be_written_to().await;
     let mut sam = Visitor::signed_in(&office, "sam").await;
@@ -139,12 +139,12 @@ fn assert_harmless(context: &str, page: &Answer) {
     }
 }
 
-/// The text between the tags.
+/// What stands between the tags.
 fn words_of(html: &str) -> String {
     html.split('<').filter_map(|part| part.split_once('>')).map(|(_, words)| words).collect()
 }
 
-/// All links that begin with `start`.
+/// All places that begin so.
 fn links(page: &str, start: &str) -> Vec<String> {
     let mut links: Vec<_> =
         page.split('"').filter(|part| part.starts_with(start)).map(str::to_owned).collect();

@@ -1,5 +1,5 @@
-//! Corruption: one byte of the data is changed, or a file is truncated. Either the damage is detected and named, or it
-//! is harmless and everything reads as before. A wrong answer is never given.
+//! One byte of the data is another one, or a file is shorter than it was. Either that is noticed, and named, or it
+//! does not matter: everything that can be read is what it was before. Never is a wrong answer given.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,17 +14,17 @@ use crate::proof::{self, figure, seed};
 use crate::world::{Chance, Home, KEY, Providers, Times};
 
 const TIMES: Times = Times { deliver_within: "9m", code_ttl: "10m" };
-/// In the short form, all data is read on opening; in the long form most is not.
+/// In the short form, in which all of the data are read when it opens; in the long one most are not.
 const VERIFICATIONS: usize = 24;
 const MANY_VERIFICATIONS: usize = 90;
-/// In the short form; `TWOTICK_PROOF_COUNT` sets another number.
+/// In the short form; `TWOTICK_PROOF_COUNT` asks for another number.
 const FLIPS: usize = 36;
 const CUTS: usize = 16;
-/// Faults per data folder, which is recreated before anything in it expires.
+/// Faults on one folder of data, which is made anew before anything in it expires.
 const FAULTS_A_FOLDER: usize = 120;
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
-/// All answers that can be read from this store.
+/// Everything that can be asked of this store, as it was answered.
 type Content = BTreeMap<String, Value>;
 
 struct Whole {
@@ -36,14 +36,14 @@ struct Whole {
 
 #[derive(Debug)]
 enum Outcome {
-    /// With the error message.
+    /// With the words in which it is said.
     Detected(String),
     Harmless,
     Wrong(String),
 }
 
 impl Whole {
-    /// Verifications with nothing due during the test, ended and pending.
+    /// Verifications of which nothing is due while the test runs, some at their end and some not.
     async fn make() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let providers = Providers::start().await;
@@ -53,7 +53,7 @@ impl Whole {
         let verifications = if proof::count(0) > 0 { MANY_VERIFICATIONS } else { VERIFICATIONS };
         for n in 0..verifications {
             if n == verifications / 2 {
-                // Now there is a snapshot, followed by a log.
+                // From here on there is a snapshot, and a log after it.
                 server.kill();
                 server = home.start().await;
             }
@@ -90,7 +90,7 @@ impl Whole {
         self.folder.path().join("kept")
     }
 
-    /// Name and length of the kept files.
+    /// Of the kept files: name and length.
     fn files(&self) -> Vec<(String, u64)> {
         let mut files = Vec::new();
         collect(&self.kept(), &self.kept(), &mut files);
@@ -163,9 +163,9 @@ async fn create(home: &Home, n: usize) -> reqwest::Result<(u16, Value)> {
     home.post("/v1/verifications", &body, Some(&format!("key-{n}"))).await
 }
 
-/// Waits until every attempt has its outcome, so that nothing changes any more.
+/// Until every attempt has its outcome, so that nothing happens any more.
 async fn settle(home: &Home, ids: &[String]) {
-    // An interrupted attempt is in doubt.
+    // One that a kill interrupted is in doubt.
     let outcomes = ["send_accepted", "send_refused", "send_in_doubt"];
     for id in ids {
         loop {
@@ -180,7 +180,8 @@ async fn settle(home: &Home, ids: &[String]) {
     }
 }
 
-/// By every access path: id, timeline, lists, number, reference, idempotency key and provider's message id.
+/// By every way there is: its id, its timeline, the lists, the number, the reference, the idempotency key and the
+/// provider's name of a message.
 async fn read_back(home: &Home, ids: &[String]) -> Result<Content, String> {
     let mut content = Content::new();
     let mut paths =
@@ -199,7 +200,7 @@ async fn read_back(home: &Home, ids: &[String]) -> Result<Content, String> {
             return Err(format!("{path}: {status}: {text}"));
         }
         let mut value: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-        // Cursors are encrypted with a new nonce each time.
+        // A cursor is sealed anew each time.
         value.as_object_mut().and_then(|value| value.remove("next_cursor"));
         content.insert(path, value);
     }
@@ -235,7 +236,7 @@ fn difference(was: &Content, is: &Content) -> String {
 
 #[derive(Default)]
 struct Count {
-    /// Size of the files in the last folder.
+    /// Of the files of the last folder.
     bytes: u64,
     detected: usize,
     harmless: Vec<String>,
@@ -278,7 +279,7 @@ impl Count {
     }
 }
 
-/// Positions spread over all files in proportion to their length, with some in each file.
+/// Places spread over all of the files by their length, and some in each however short it is.
 fn places(files: &[(String, u64)], wanted: usize, chance: &mut Chance) -> Vec<(String, u64)> {
     let mut places = Vec::new();
     let all: u64 = files.iter().map(|(_, length)| length).sum();
@@ -292,7 +293,7 @@ fn places(files: &[(String, u64)], wanted: usize, chance: &mut Chance) -> Vec<(S
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_changed_byte_is_detected_or_harmless() {
+async fn a_flipped_byte_is_named_or_does_not_matter() {
     let _alone = alone().await;
     let seed = seed();
     let mut chance = Chance(seed);
@@ -310,7 +311,7 @@ async fn a_changed_byte_is_detected_or_harmless() {
     count.publish("flipped_bytes", seed);
 }
 
-/// sled writes whole segments: bytes after the last non-zero one are unused.
+/// sled writes its file in whole segments: what is after the last byte that is not zero was never used.
 fn used(whole: &Whole) -> Vec<(String, u64)> {
     let used = |(name, _): (String, u64)| {
         let bytes = fs::read(whole.kept().join(&name)).unwrap();
@@ -321,7 +322,7 @@ fn used(whole: &Whole) -> Vec<(String, u64)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_truncated_file_is_detected_or_harmless() {
+async fn a_shortened_file_is_named_or_does_not_matter() {
     let _alone = alone().await;
     let seed = seed();
     let mut chance = Chance(seed);

@@ -1,4 +1,4 @@
-//! A full disk: writes are refused, reads continue, and free space is enough to recover.
+//! A disk that is full: nothing is taken that cannot be kept, reading goes on, and room is all it takes to heal.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -17,17 +17,17 @@ use crate::proof::{self, figure, seed};
 use crate::shim::shim;
 use crate::world::{Home, Providers, Server, Times};
 
-/// Space is checked every 250 ms; the rest is for a busy machine.
+/// Room is looked for every 250 ms; the rest is for a machine under load.
 const HEALS_WITHIN: Duration = Duration::from_secs(2);
-/// Free bytes: twice what the server reserves.
+/// Bytes that are left: twice what the server keeps free.
 const SLOW_FROM: u64 = 16 * 1024 * 1024;
-/// In the short form.
+/// In the short forms.
 const TIMES_FULL: usize = 3;
 const TIMES_NO_ROOM: usize = 5;
 const TIMES: Times = Times { deliver_within: "20s", code_ttl: "60s" };
 
-/// Fills the disk; the last part as fast as a disk accepts it. Memory would take 8 MiB within one turn, and then sled
-/// itself runs out of space, which the test below is about.
+/// Writes until nothing more goes in; the last of it as fast as a disk takes it. Memory takes 8 MiB within one turn,
+/// and then sled itself finds no room, which is what the test below is about.
 fn ballast(path: &Path) {
     let mut file = File::create(path).unwrap();
     let block = vec![1; 64 * 1024];
@@ -39,7 +39,7 @@ fn ballast(path: &Path) {
     }
 }
 
-/// All writes are refused for now, no reads are.
+/// Every way to write is refused for now, every way to read is not.
 async fn is_full(home: &Home, id: &str) {
     let bodies = [
         ("/v1/verifications".to_owned(), json!({ "to": "+4915229999999" })),
@@ -69,7 +69,7 @@ async fn until_full(home: &Home) {
             waiting.elapsed() < Duration::from_secs(10),
             "the server did not notice that the disk is full"
         );
-        // It is noticed by the next write.
+        // It notices when it has something to write.
         let _ = home.statuses(&[("wamid.1", "sent", None)]).await;
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -105,7 +105,7 @@ async fn a_full_disk_refuses_writes_keeps_reading_and_heals_by_itself() {
     let weight = disk.at.join("ballast");
     let mut healed = Vec::new();
     for round in 0..proof::count(TIMES_FULL) {
-        // The disk fills up while turns are running.
+        // The disk fills up while turns run.
         tokio::time::sleep(Duration::from_millis(300)).await;
         let filling = weight.clone();
         tokio::task::spawn_blocking(move || ballast(&filling)).await.unwrap();

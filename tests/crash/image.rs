@@ -1,8 +1,8 @@
-//! The possible content of a folder after a power loss, from a trace of its writes and syncs. Synced data is there; of
-//! the rest any part may be.
+//! What of a folder may be on the disk when the power fails, from a trace of what was written and synced. What a sync
+//! covered is there; of everything else any part may be.
 //!
-//! The model is stricter than ext4: a new file's name is durable only once its folder was synced. It assumes that
-//! renames become durable in order, as in a journaling file system.
+//! The model is stricter than ext4: the name of a new file is on the disk only once its folder was synced. What it
+//! takes for granted is that names change in their order, as a file system with a journal does it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -13,22 +13,22 @@ use crate::checker::Moment;
 use crate::trace::{Call, What};
 use crate::world::Chance;
 
-/// What happened to writes that no sync covered.
+/// What became of the writes that no sync had covered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Loss {
-    /// All are lost.
+    /// None was on the disk yet.
     Dropped,
-    /// Some are there, possibly later ones without earlier ones.
+    /// Some were, later ones maybe without earlier ones.
     Reordered,
-    /// Some sectors of each are there.
+    /// Of each some sectors were.
     Torn512,
-    /// Some pages of each are there.
+    /// Of each some pages were.
     Torn4096,
-    /// All are there, but files have the length of their last sync.
+    /// All were, but a file is no longer than it was at its last sync.
     ShortFiles,
-    /// Files have their full length, with zeros instead of the new bytes.
+    /// The files have their length, but where the new bytes should be are zeros.
     Zeros,
-    /// All are there, as after a kill.
+    /// All were: as after a kill.
     Nothing,
 }
 
@@ -49,7 +49,7 @@ struct File {
     synced: Vec<u8>,
     /// Since the last sync, oldest first.
     unsynced: Vec<Change>,
-    /// Current length, where appends go.
+    /// As a reader sees it now: where an appending write goes.
     length: u64,
 }
 
@@ -72,18 +72,18 @@ enum Renaming {
     Move { from: PathBuf, to: PathBuf },
 }
 
-/// A folder with all its content.
+/// A folder and everything in it.
 #[derive(Clone)]
 pub struct Disk {
     files: Vec<File>,
     names: BTreeMap<PathBuf, usize>,
     synced_names: BTreeMap<PathBuf, usize>,
-    /// By folder, oldest first.
+    /// By the folder in which it happened, oldest first.
     unsynced_names: Vec<(PathBuf, Renaming)>,
 }
 
 impl Disk {
-    /// These files as they are now, synced. Paths are those of the trace.
+    /// As these files are now, all of it synced. Paths are those of the trace.
     pub fn of(folder: &Path, is_part: impl Fn(&Path) -> bool) -> Self {
         let mut disk = Self {
             files: Vec::new(),
@@ -110,7 +110,7 @@ impl Disk {
         }
     }
 
-    /// Applies everything that had begun by `moment`.
+    /// Everything that had begun by `moment`.
     pub fn replay(&mut self, calls: &[Call], moment: Moment) {
         for call in calls.iter().filter(|call| call.began <= moment) {
             let ended = call.ended.filter(|ended| *ended <= moment);
@@ -153,7 +153,7 @@ impl Disk {
                     self.rename(path, Renaming::Remove { path: path.clone() });
                 }
             }
-            // A folder exists once it contains something.
+            // A folder is there when something in it is.
             What::MakeFolder { .. } => {}
             What::Sync { path } => {
                 if ended.is_some() {
@@ -203,12 +203,12 @@ impl Disk {
         }
     }
 
-    /// Number of writes that no sync has covered.
+    /// How many writes no sync has covered.
     pub fn at_stake(&self) -> usize {
         self.files.iter().map(|file| file.unsynced.len()).sum::<usize>() + self.unsynced_names.len()
     }
 
-    /// Writes a possible image of the folder `from` to `to`.
+    /// Writes one of the folders that may be found afterwards to `to`, in place of `from`.
     pub fn write(&self, loss: Loss, chance: &mut Chance, from: &Path, to: &Path) {
         let mut names = self.synced_names.clone();
         let kept = match loss {
@@ -221,7 +221,7 @@ impl Disk {
             let path = to.join(path.strip_prefix(from).unwrap());
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(&path, self.files[file].after(loss, chance)).unwrap();
-            // The key among them must be private.
+            // The key among them is not for everybody.
             fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
         }
     }
@@ -283,7 +283,7 @@ impl File {
     }
 }
 
-/// Each block of `size` bytes that a write touches is written or not.
+/// Of the blocks of `size` bytes that a write touches, each is written or is not.
 fn torn(bytes: &mut Vec<u8>, change: &Edit, size: u64, chance: &mut Chance) {
     match change {
         Edit::Resize { .. } => {

@@ -1,4 +1,4 @@
-//! Random SIGKILL under load, including while opening.
+//! SIGKILL at random under load, while opening too.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -14,14 +14,14 @@ use crate::proof::{self, figure, seed};
 use crate::world::{Chance, Home, Providers, Server, Times};
 
 const KILLS: usize = 20;
-/// After this many kills the journals are compared, and a new campaign starts with empty ones.
+/// After so many the journals are compared, and another campaign begins with empty ones.
 const KILLS_A_CAMPAIGN: usize = 40;
-/// Fewer answers of a kind make a campaign meaningless.
+/// Answers of each kind below which a campaign tells nothing.
 const ENOUGH: usize = 50;
 const ENOUGH_WITHIN: Duration = Duration::from_secs(60);
 const TIMES: Times = Times { deliver_within: "1s", code_ttl: "30s" };
 
-/// A server under load that is killed repeatedly, and its clients' journals.
+/// A server under load that is killed again and again, and what its clients were told meanwhile.
 pub struct Campaign {
     home: Home,
     providers: Providers,
@@ -31,7 +31,7 @@ pub struct Campaign {
     _folder: TempDir,
 }
 
-/// Totals of all campaigns.
+/// What campaigns came to.
 #[derive(Default)]
 pub struct Tally {
     pub kills: usize,
@@ -54,12 +54,12 @@ impl Campaign {
         Self { home, providers, load, server, tally: Tally::default(), _folder: folder }
     }
 
-    /// Starts a server without waiting for it.
+    /// With a server that is not waited for.
     pub fn start(&mut self, environment: &[(&str, &str)]) {
         self.server = self.home.spawn(&[], environment);
     }
 
-    /// Waits until it accepts requests.
+    /// Until it takes requests.
     pub async fn ready(&mut self) {
         self.home.ready(&mut self.server).await;
     }
@@ -69,7 +69,7 @@ impl Campaign {
         self.tally.kills += 1;
     }
 
-    /// Asserts that it was killed and did not end otherwise.
+    /// It ended otherwise.
     pub fn was_killed(&mut self) {
         self.tally.kills += 1;
     }
@@ -80,7 +80,7 @@ impl Campaign {
         self.tally.starts.push(starting.elapsed());
     }
 
-    /// A slow machine takes longer for enough answers.
+    /// A slow machine needs longer for as many answers.
     async fn until_it_tells_something(&self) {
         let waiting = Stopwatch::start();
         while waiting.elapsed() < ENOUGH_WITHIN {
@@ -97,7 +97,7 @@ impl Campaign {
     pub async fn end(mut self) -> Tally {
         self.until_it_tells_something().await;
         let answers = self.load.stop().await;
-        // One more status for every message, which also matches parked reports.
+        // A last word about every message: whatever was parked is matched by it.
         for seen in self.providers.requests() {
             let told = match &*seen.channel {
                 "sms" => self.home.sms_report(&seen.reference, "sent").await,
@@ -105,7 +105,7 @@ impl Campaign {
             };
             assert_eq!(told.unwrap().status(), 200);
         }
-        // In this order: requests sent while timelines are read may belong to a timeline that was read already.
+        // In this order: what is sent while the log is read stands in a part of it that may be read already.
         let requests = self.providers.requests();
         let shown = self.home.everything().await;
         let wrong = violations(&answers, &requests, &shown);
@@ -134,7 +134,7 @@ impl Tally {
         self.starts.extend(starts);
     }
 
-    /// The test has failed before if the journals disagree.
+    /// Where the journals disagreed the test has failed before this.
     pub fn publish(mut self, name: &str, seed: u64) {
         assert!(
             self.created > ENOUGH && self.reports > ENOUGH && self.checks > ENOUGH,
@@ -167,7 +167,7 @@ impl Tally {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn repeated_kills_lose_nothing_and_send_nothing_twice() {
+async fn nothing_is_lost_or_sent_twice_however_often_it_is_killed() {
     let _alone = alone().await;
     let seed = seed();
     let mut chance = Chance(seed);
@@ -178,7 +178,7 @@ async fn repeated_kills_lose_nothing_and_send_nothing_twice() {
         for kill in 0..KILLS_A_CAMPAIGN.min(kills - tally.kills) {
             tokio::time::sleep(Duration::from_millis(50 + chance.below(700))).await;
             campaign.kill();
-            // Every second kill is followed by another one while the store opens.
+            // After every second kill another one follows while the store is being opened.
             if kill % 2 == 1 {
                 campaign.start(&[]);
                 tokio::time::sleep(Duration::from_millis(chance.below(60))).await;

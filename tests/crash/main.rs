@@ -1,8 +1,8 @@
-//! Faults of the machine, injected into the real binary: kills, power loss, failing and full disks.
-//! `support/checker.rs` compares three journals afterwards.
+//! What a machine can do to the server, done to the real binary: kills, the loss of power, a disk that fails and one
+//! that is full. Three journals are compared afterwards by `support/checker.rs`.
 //!
-//! Some tests need root, loop devices and strace. Without these they fail with a message, unless
-//! `TWOTICK_NO_ROOT_TESTS=1` allows skipping them, which is reported just as clearly.
+//! Some of it needs root, loop devices and strace. Where that is missing the test fails and says so, unless
+//! `TWOTICK_NO_ROOT_TESTS=1` allows it to be left out, which it then says as loudly.
 
 mod bytes;
 #[path = "../support/checker.rs"]

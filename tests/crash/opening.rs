@@ -1,5 +1,5 @@
-//! Faults while the store opens: the process is killed at each of its writes, and each of its calls fails once.
-//! Afterwards the store opens with everything that was answered.
+//! Faults while the store is being opened: at each of its writes the process is killed, and each of its calls fails
+//! once. Afterwards it opens, with everything that was answered.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,18 +16,18 @@ use crate::proof::{self, figure, seed};
 use crate::shim::shim;
 use crate::world::{Chance, Home, Providers, Times};
 
-/// Nothing is due during the test, so that every opening finds the same.
+/// Nothing is due while the test runs, so that every opening finds the same.
 const TIMES: Times = Times { deliver_within: "290s", code_ttl: "300s" };
 const WRITES: &str = ",write,pwrite,ftruncate,fsync,fdatasync,sync_file_range,rename,unlink,mkdir,open,";
-/// Per kind in the short form; the long form covers every call.
+/// Of each kind in the short form; the long one takes every call there is.
 const PLACES: usize = 6;
 const MOST_CALLS: usize = 400;
 const SESSIONS: usize = 3;
-/// Creates answered per session.
+/// Answered in each session.
 const CREATES: usize = 8;
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
 
-/// A data folder after a kill, with the answers so far.
+/// A data folder as a kill left it, with what was answered by then.
 struct Left {
     folder: TempDir,
     library: PathBuf,
@@ -35,7 +35,7 @@ struct Left {
     home: Home,
     answers: Answers,
     requests: Vec<Seen>,
-    /// Number of requests when the data was last restored: later ones belong to the current data.
+    /// Requests when the data were last put back: what came since is of the data as they are now.
     put_back_at: AtomicUsize,
 }
 
@@ -46,7 +46,7 @@ impl Left {
         let home = Home::new(folder.path(), folder.path(), &providers, &TIMES);
         let mut server = home.start().await;
         let load = Load::start(&home, &providers, seed, &Arc::new(AtomicU64::new(0)));
-        // Several sessions, so that there is a snapshot, followed by a log.
+        // Several times, so that there is a snapshot, and a log after it.
         for session in 1..=SESSIONS {
             load.until_created(session * CREATES).await;
             server.kill();
@@ -55,7 +55,7 @@ impl Left {
             }
         }
         let (answers, requests) = (load.stop().await, providers.requests());
-        // A leftover of an earlier kill, which sled would take for complete.
+        // What an earlier kill may have left; sled would take it for whole.
         fs::write(folder.path().join("data/snap.00000000000000ff.generating"), b"half").unwrap();
         let library = shim(folder.path());
         let put_back_at = AtomicUsize::new(requests.len());
@@ -68,7 +68,7 @@ impl Left {
         self.folder.path().join(name)
     }
 
-    /// Restores the folder.
+    /// As it was left.
     fn put_back(&self) {
         fs::remove_dir_all(self.path("data")).unwrap();
         output("cp", ["-r", as_str(&self.path("kept")), as_str(&self.path("data"))]);
@@ -76,8 +76,8 @@ impl Left {
         self.put_back_at.store(self.providers.requests().len(), Ordering::Relaxed);
     }
 
-    /// Starts a server whose `when`-th of `calls` has the fault. Returns how it ended, `None` if it came up, and
-    /// whether there were that many calls.
+    /// Starts a server whose `when`-th of `calls` meets the fault. How it ended; `None` where it came up. Whether
+    /// there were so many calls.
     async fn open_with(&self, calls: &str, when: usize, then: &str) -> (Option<String>, bool) {
         self.put_back();
         let (data, mark, when) = (self.path("data"), self.path("mark"), when.to_string());
@@ -92,7 +92,7 @@ impl Left {
         let before = self.home.log_length();
         let mut server = self.home.spawn(&[], &environment);
         let came_up = self.home.try_ready(&mut server).await.is_ok();
-        // A fault may still hit a thread after it is up.
+        // After it is up, a fault may still have met one of its threads.
         let ended = if came_up { None } else { server.ended_within(ENDS_WITHIN).await };
         let met = mark.exists();
         server.kill();
@@ -119,7 +119,7 @@ impl Left {
         );
     }
 
-    /// Number of such calls during an opening.
+    /// How many such calls an opening makes.
     async fn calls(&self, calls: &str) -> usize {
         let (mut few, mut many) = (0, MOST_CALLS);
         while many - few > 1 {
@@ -137,7 +137,7 @@ fn as_str(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Up to [`PLACES`] of `all`; every one in the long form.
+/// Up to [`PLACES`] of `all`, or in the long form each.
 fn places(all: usize, chance: &mut Chance) -> Vec<usize> {
     if proof::count(0) > 0 || all <= PLACES {
         return (1..=all).collect();
@@ -161,7 +161,7 @@ async fn killed_at_any_write_of_an_opening_it_opens() {
     let mut kills = 0;
     for &place in &places {
         let (ended, met) = left.open_with(WRITES, place, "KILL").await;
-        // The last calls may come after it is up, or not at all: starts differ.
+        // The last ones may come when it is up already, or not at all: a start does not always do the same.
         let died = ended.is_none_or(|how| how.starts_with("signal: 9"));
         assert!(died, "call {place} of {all} did not end it");
         kills += usize::from(met);
@@ -210,7 +210,7 @@ async fn a_call_that_fails_while_opening_ends_it_with_a_clear_line_and_harms_not
                         "the store failed",
                         "damaged",
                     ];
-                    // Other threads may log after it.
+                    // Other threads may say something after it.
                     let names_it = words.iter().any(|word| how.contains(word));
                     assert!(names_it, "{call} {place} of {all} ended with: {how}");
                 }

@@ -1,5 +1,5 @@
-//! SIGKILL at every named failpoint of the source: around commit, sync, publish, answer, send, reply and webhook, and
-//! during opening and closing.
+//! SIGKILL at every named point of the source: around commit, sync, publish, answer, send, reply and webhook, while it
+//! opens and while it closes.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -12,12 +12,12 @@ use crate::privilege::alone;
 use crate::proof::{self, seed};
 use crate::world::Chance;
 
-/// Highest number of passes through a failpoint before the process ends there, so that the history varies.
+/// So often is each point met before the process ends there, at most: what has gone before differs.
 const MEETINGS: u64 = 12;
 const REACHED_WITHIN: Duration = Duration::from_secs(20);
 const SIGKILL: i32 = 9;
 
-/// All `failpoint::reach("…")` in the source, so that none is missed.
+/// Every `failpoint::reach("…")` of the source, so that none is forgotten.
 fn points() -> Vec<String> {
     let mut points = Vec::new();
     collect(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut points);
@@ -52,7 +52,7 @@ fn points_have_names_of_their_own_and_stand_around_everything_that_must_hold() {
     }
 }
 
-/// The failpoint module compiled as in a release must contain neither the variable nor a name.
+/// What a release is made of: the file alone, compiled as one, must know neither the variable nor a name.
 #[test]
 fn a_release_has_no_points() {
     let folder = tempfile::tempdir().unwrap();
@@ -60,7 +60,7 @@ fn a_release_has_no_points() {
         let object = folder.path().join("failpoint.o");
         let probe = folder.path().join("probe.rs");
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/failpoint.rs");
-        // rustix only ends the process, and is only needed with failpoints.
+        // rustix is only what ends the process, and so only wanted where there are points.
         let rustix = "extern crate self as rustix; pub mod process { pub enum Signal { KILL } \
             pub fn getpid() -> u32 { 0 } pub fn kill_process(_: u32, _: Signal) -> Result<(), ()> { Ok(()) } }";
         let text = format!(
@@ -91,7 +91,7 @@ fn a_release_has_no_points() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kill_at_any_failpoint_loses_nothing_and_sends_nothing_twice() {
+async fn killed_at_every_point_it_loses_nothing_and_sends_nothing_twice() {
     let _alone = alone().await;
     let seed = seed();
     let mut chance = Chance(seed);

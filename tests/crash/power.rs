@@ -1,7 +1,7 @@
-//! Power loss: the server is frozen, the device is copied, and another server starts on the copy. Data that the kernel
-//! had not written is lost, which a kill does not show.
+//! The loss of power: the server stands still, the device is copied as it is, and another server is started on the
+//! copy. What the kernel had not written by then is gone, which a kill never shows.
 //!
-//! Not modelled: a disk's volatile cache; and the copy takes a moment.
+//! Not modelled: a disk with a volatile cache of its own; and the copy takes a moment.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use crate::shim::shim;
 use crate::world::{Chance, Home, Providers, Times};
 
 const CUTS: usize = 3;
-/// Without syncs most cuts lose something; this many cuts without a loss are practically impossible.
+/// Without syncs most cuts lose something; so many in a row that lose nothing would be a miracle.
 const CUTS_WITHOUT_SYNC: u64 = 30;
 const TOOLS: [&str; 4] = ["losetup", "mkfs.ext4", "mount", "cp"];
 
-/// Cuts the power once; returns the violations.
+/// Cuts the power once; everything that is wrong afterwards.
 async fn cut(folder: &Path, seed: u64, environment: &[(&str, &str)]) -> (usize, Vec<String>) {
     let (image, copy) = (folder.join("disk"), folder.join("disk.after"));
     output("truncate", ["-s", "64M", image.to_str().unwrap()]);
@@ -37,7 +37,7 @@ async fn cut(folder: &Path, seed: u64, environment: &[(&str, &str)]) -> (usize, 
     tokio::time::sleep(Duration::from_millis(400 + Chance(seed).below(1_200))).await;
     load.until_created(20).await;
     server.signal("-STOP");
-    // Requests that have left the server reach their destination.
+    // What has left the server by now reaches whom it is for.
     tokio::time::sleep(Duration::from_millis(100)).await;
     let (answers, requests) = (load.answers(), providers.requests());
     output("cp", ["--sparse=always", image.to_str().unwrap(), copy.to_str().unwrap()]);
@@ -51,7 +51,7 @@ async fn cut(folder: &Path, seed: u64, environment: &[(&str, &str)]) -> (usize, 
     if let Err(why) = home.try_ready(&mut server).await {
         return (answers.created.len(), vec![why]);
     }
-    // Requests of the new server must be in its timelines too.
+    // Requests that the new server makes must be in its timelines as well.
     let mut requests = requests;
     let before = requests.len();
     let shown = home.everything().await;
@@ -61,7 +61,7 @@ async fn cut(folder: &Path, seed: u64, environment: &[(&str, &str)]) -> (usize, 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn power_loss_loses_nothing_that_was_answered() {
+async fn the_loss_of_power_loses_nothing_that_was_answered() {
     let _alone = alone().await;
     if !can_run("simulated loss of power", &TOOLS) {
         return;

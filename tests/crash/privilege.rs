@@ -1,4 +1,4 @@
-//! Tests that need root or tools: run if these are available, else reported as not run.
+//! What needs root or a tool: made where it is there, missed loudly where it is not.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -13,8 +13,8 @@ pub async fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().await
 }
 
-/// Whether `programs` are available, and this process is root if one of them mounts. Otherwise the test is skipped, which
-/// the environment must allow.
+/// `true` where `programs` are there, and we are root if one of them mounts. Otherwise the test must be left out, which is only allowed
+/// where the environment says so.
 #[expect(
     clippy::disallowed_methods,
     reason = "whether a machine may leave a test out is its environment's to say"
@@ -34,7 +34,7 @@ pub fn can_run(what: &str, programs: &[&str]) -> bool {
     } else {
         return true;
     };
-    // Bypasses the harness's capture: this must be visible although the test passes.
+    // Past what the test harness keeps to itself: this must be seen although the test then passes.
     let _ = writeln!(std::io::stderr(), "\nNOT RUN: {what}: {why}\n");
     assert!(
         std::env::var_os("TWOTICK_NO_ROOT_TESTS").is_some_and(|value| value == "1"),
@@ -43,7 +43,7 @@ pub fn can_run(what: &str, programs: &[&str]) -> bool {
     false
 }
 
-/// Whether this machine permits what the program does.
+/// Whether the machine lets us do what this program is for.
 fn is_allowed(program: &str) -> bool {
     let tries = |program: &str, args: &[&str]| {
         Command::new(program).args(args).output().is_ok_and(|out| out.status.success())
@@ -60,21 +60,21 @@ fn is_allowed(program: &str) -> bool {
     }
 }
 
-/// Runs a program; returns its stdout, or fails with its stderr.
+/// Runs it and returns what it printed; fails with what it complained of.
 pub fn output<A: AsRef<OsStr>>(program: &str, args: impl IntoIterator<Item = A>) -> String {
     let out = Command::new(program).args(args).output().unwrap_or_else(|error| panic!("{program}: {error}"));
     assert!(out.status.success(), "{program}: {}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8_lossy(&out.stdout).into_owned()
 }
 
-/// A separate file system, unmounted on drop.
+/// A file system of its own, gone when dropped.
 pub struct Mount {
     pub at: PathBuf,
     device: Option<String>,
 }
 
 impl Mount {
-    /// Mounts `image` through a loop device.
+    /// `image` through a loop device.
     pub fn image(image: &Path, at: &Path) -> Self {
         std::fs::create_dir_all(at).unwrap();
         let device = output("losetup", [OsStr::new("-f"), OsStr::new("--show"), image.as_os_str()]);
@@ -93,7 +93,7 @@ impl Mount {
 }
 
 impl Mount {
-    /// Changes the size of a file system in memory.
+    /// Of one in memory: there is so much of it from now on.
     pub fn resize(&self, mebibytes: u32) {
         let size = format!("remount,size={mebibytes}m");
         output("mount", ["-o", &size, self.at.to_str().unwrap()]);
@@ -102,7 +102,7 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        // Lazily: a server left by a failing test may still use it.
+        // Lazily: a server that was stopped by a failing test may still hold it.
         let _ = Command::new("umount").arg("-l").arg(&self.at).output();
         if let Some(device) = &self.device {
             let _ = Command::new("losetup").args(["-d", device]).output();

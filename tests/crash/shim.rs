@@ -1,13 +1,13 @@
-//! A library preloaded into the server that lets tests fail its system calls, or kill it there.
+//! A library to load before the server, which lets a test refuse what the server asks the kernel for, or end it there.
 
 use std::path::{Path, PathBuf};
 
 use crate::privilege::output;
 
-/// Environment variables control it:
+/// What it does is told by the environment:
 ///
-/// - `SHIM_NO_SYNC`: `fdatasync` and `fsync` do nothing (that of a key file would also write the store's metadata).
-/// - `SHIM_FULL`: while the file of this name exists, writes to a file called `db` fail with `ENOSPC`.
+/// - `SHIM_NO_SYNC`: `fdatasync` and `fsync` do nothing (the one of a key file would write down where the store's bytes are).
+/// - `SHIM_FULL`: while the file of this name is there, writes to a file called `db` find no room.
 /// - `SHIM_FOLDER`, `SHIM_CALLS`, `SHIM_WHEN`, `SHIM_THEN`, `SHIM_MARK`: of these calls (`,write,rename,`) for
 ///   something in this folder the n-th fails (`EIO`) or is the process's last (`KILL`), and leaves the mark, a file.
 pub fn shim(folder: &Path) -> PathBuf {

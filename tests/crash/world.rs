@@ -1,4 +1,4 @@
-//! The server as a separate process, and stand-ins for Meta and a carrier that record every request.
+//! The server as a process of its own, and stand-ins for Meta and a carrier that write down every request.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -19,7 +19,7 @@ use crate::proof;
 pub use crate::setup::{APP_SECRET, KEY, REPORT_SECRET};
 use crate::setup::{Setup, free_address};
 
-/// Upper bound for a start on a busy machine, with a log to be read.
+/// Starting on a machine under load, with a log to be read.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Stand-ins for both providers. They outlive every server.
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Providers {
     pub addr: SocketAddr,
     journal: Arc<Mutex<Vec<Seen>>>,
-    /// Answer delay in milliseconds per unit of the number's last digit.
+    /// Milliseconds until a request is answered, by its last digit times this.
     slowness: Arc<AtomicU64>,
 }
 
@@ -84,7 +84,7 @@ async fn carrier(shared: Shared, body: web::Bytes) -> HttpResponse {
     HttpResponse::Ok().json(json!({ "id": provider_ref }))
 }
 
-/// Records the request first, then answers with a delay.
+/// Written down before anything else, then answered after a while.
 async fn note(shared: &Shared, channel: &str, reference: String, to: String, code: String) -> String {
     let digit = u64::from(to.bytes().last().unwrap_or(b'0') - b'0');
     let provider_ref = {
@@ -99,7 +99,7 @@ async fn note(shared: &Shared, channel: &str, reference: String, to: String, cod
     provider_ref
 }
 
-/// A server's configuration, data and port.
+/// Where a server lives: its configuration and its data, and the port it comes back on.
 #[derive(Clone)]
 pub struct Home {
     pub folder: PathBuf,
@@ -107,7 +107,7 @@ pub struct Home {
     pub client: reqwest::Client,
 }
 
-/// Times of the profile.
+/// What the profile lets happen.
 pub struct Times {
     pub deliver_within: &'static str,
     pub code_ttl: &'static str,
@@ -127,10 +127,10 @@ impl Home {
         Self::with(folder, setup.listen, &setup.text(), Duration::from_secs(10))
     }
 
-    /// With a configuration that uses `addr`, and a client with this timeout.
+    /// With a configuration that says `addr`, and a client that waits so long for an answer.
     pub fn with(folder: &Path, addr: SocketAddr, config: &str, patience: Duration) -> Self {
         fs::write(folder.join("config.toml"), config).unwrap();
-        // May be installed by another test of this process.
+        // Another test of this process may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().timeout(patience).no_proxy().build().unwrap();
         Self { folder: folder.to_owned(), addr, client }
@@ -140,12 +140,12 @@ impl Home {
         format!("http://{}{path}", self.addr)
     }
 
-    /// Size of the logs of all servers here so far, in bytes.
+    /// Bytes that servers of this home have said so far.
     pub fn log_length(&self) -> usize {
         fs::metadata(self.folder.join("server.log")).map_or(0, |log| usize::try_from(log.len()).unwrap())
     }
 
-    /// Does not wait for readiness. `wrapper` precedes the binary, such as `strace …`.
+    /// Not waited for. `wrapper` comes before the binary, as `strace …` does.
     pub fn spawn(&self, wrapper: &[&str], environment: &[(&str, &str)]) -> Server {
         let binary = proof::binary();
         let mut words = wrapper.iter().copied().chain([&*binary, "--config"]);
@@ -153,7 +153,7 @@ impl Home {
         let log = self.folder.join("server.log");
         let stderr = File::options().create(true).append(true).open(&log).unwrap();
         command.args(words).arg(self.folder.join("config.toml")).arg("serve");
-        // The log is shortened every few turns, so that faults hit that too.
+        // The log is shortened every few turns, so that faults meet that as well.
         command.env_remove("TWOTICK_LOG").env("TWOTICK_SHORT_LOG", "1").envs(environment.iter().copied());
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn();
         Server { child: child.expect("the binary runs"), log }
@@ -165,7 +165,7 @@ impl Home {
         server
     }
 
-    /// Waits until `/readyz` answers 200.
+    /// Until `/readyz` says 200.
     pub async fn ready(&self, server: &mut Server) {
         if let Err(why) = self.try_ready(server).await {
             panic!("{why}");
@@ -206,7 +206,7 @@ impl Home {
         serde_json::from_str(&text).unwrap()
     }
 
-    /// One webhook of WhatsApp statuses: provider id, status and optionally our id.
+    /// One delivery of WhatsApp statuses: provider id, status and, where it is told, our id.
     pub async fn statuses(&self, of: &[(&str, &str, Option<&str>)]) -> reqwest::Result<reqwest::Response> {
         let statuses: Vec<_> = of
             .iter()
@@ -239,7 +239,7 @@ impl Home {
         request.header("x-signature-256", signature).body(body).send().await
     }
 
-    /// All verifications with their timelines.
+    /// Every verification there is, with its timeline.
     pub async fn everything(&self) -> BTreeMap<String, Shown> {
         let mut shown = BTreeMap::new();
         let mut path = "/v1/verifications?limit=100".to_owned();
@@ -247,7 +247,7 @@ impl Home {
             let page = self.get(&path).await;
             for listed in page["data"].as_array().unwrap() {
                 let id = listed["id"].as_str().unwrap().to_owned();
-                // Read again until both are of the same version.
+                // Both again, until they are of one moment.
                 let one = loop {
                     let at = Moment::now();
                     let verification = self.get(&format!("/v1/verifications/{id}")).await;
@@ -293,7 +293,7 @@ impl Server {
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
-    /// `None` if it is still running after `limit`.
+    /// `None` where it still runs after this long.
     pub async fn ended_within(&mut self, limit: Duration) -> Option<ExitStatus> {
         let waiting = Stopwatch::start();
         while waiting.elapsed() < limit {
@@ -312,7 +312,7 @@ impl Drop for Server {
     }
 }
 
-/// Reproducible random numbers (SplitMix64).
+/// Repeatable chance (SplitMix64).
 pub struct Chance(pub u64);
 
 impl Chance {

@@ -1,15 +1,15 @@
-//! An independent, simple implementation of the contract: it keeps the history of each message and answers every
-//! question by scanning it.
+//! A second machine, written from the contract's words and dumber than the first: it keeps what happened to each
+//! message in the order in which it happened and answers each question by a scan.
 
 use twotick::verification::event::Aim;
 use twotick::verification::policy::OnDoubt;
 use twotick::verification::values::{ErrorClass, Outcome, ReportStatus};
 use twotick::verification::{Command, Comparison, OperatorAct, Policy, Readiness};
 
-/// An unanswered attempt is given up after this, in milliseconds.
+/// An attempt without an answer is given up after this.
 const ANSWER_LIMIT: i64 = 120_000;
 
-/// Time and global order of an event.
+/// When, and as which of all happenings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Mark {
     happening: usize,
@@ -24,7 +24,7 @@ struct Note {
     tries: Vec<(Mark, Option<(Mark, Answer)>)>,
     reports: Vec<(Mark, ReportStatus)>,
     fell_back: Option<Mark>,
-    /// Final state of a message that was dropped while queued.
+    /// What it is since it was no longer wanted while it was queued.
     put_away: Option<&'static str>,
 }
 
@@ -47,7 +47,7 @@ pub struct Dumber {
     mark: Mark,
 }
 
-/// What both implementations must agree on after each step.
+/// What both machines must agree on after each step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
     pub status: &'static str,
@@ -90,7 +90,7 @@ impl Note {
         self.tries.last().is_some_and(|(_, answer)| answer.is_none())
     }
 
-    /// The answer to the last attempt, unless an earlier report supersedes it.
+    /// The answer to the last try, unless a report had come before it and knows better.
     fn answer(&self) -> Option<(Mark, Answer)> {
         let answer = self.tries.last().and_then(|(_, answer)| *answer)?;
         self.reports.iter().all(|(mark, _)| *mark > answer.0).then_some(answer)
@@ -147,7 +147,7 @@ impl Dumber {
         machine
     }
 
-    /// Whether the command was accepted. Jitter is always zero.
+    /// Whether the command was in order. A `wait` for jitter is none: it is always asked with none.
     pub fn take(&mut self, command: &Command, now: i64) -> bool {
         self.mark = Mark { happening: self.mark.happening + 1, at: now };
         let over = self.ended.is_some() || now >= self.expires_at;
@@ -373,7 +373,7 @@ impl Dumber {
         }
     }
 
-    /// Whether everything depends on the message queued last: nothing was delivered or read since.
+    /// Whether all still hangs on the message queued last: nothing was delivered, nor read, since it was queued.
     fn waiting(&self) -> bool {
         let since = self.notes.last().map(|note| note.queued);
         let news = self.notes.iter().flat_map(|note| [note.delivered(), note.read()]);

@@ -1,5 +1,5 @@
-//! The pure core against its rules: a table of cases, an independent simple implementation, every order of reports, and
-//! recorded streams.
+//! The pure core against its rules: a table of cases, a second and dumber machine, every order of reports,
+//! and streams of old.
 
 #[path = "../support/invariants.rs"]
 mod invariants;

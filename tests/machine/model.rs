@@ -1,5 +1,5 @@
-//! The state machine against the simple implementation, step by step, in virtual time: reports in any order, duplicate,
-//! late or missing; early, late and double ticks; outcomes of every kind; crashes before and after a commit; and two
+//! The machine against the dumber one, step by step, on a virtual clock: reports in any order, doubled, late or
+//! missing, ticks early, late and twice, outcomes of every kind, crashes before and after a commit, and two
 //! commands racing on one version. After every step both agree and I1 to I12 hold.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,7 +24,7 @@ const CASES: u32 = 2_500;
 const LONGEST_CASE: usize = 60;
 
 #[test]
-fn the_machine_agrees_with_the_simple_one_and_keeps_its_invariants() {
+fn the_machine_agrees_with_a_dumber_one_and_keeps_its_invariants_whatever_happens() {
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let seen = Seen::default();
     let cases = (0..policies().len(), prop::collection::vec(step(), 1..LONGEST_CASE));
@@ -34,7 +34,7 @@ fn the_machine_agrees_with_the_simple_one_and_keeps_its_invariants() {
     seen.assert_that_the_cases_were_not_dull();
 }
 
-/// An event, and whether the process survives it.
+/// One thing that happens, and whether the process lives through it.
 #[derive(Clone, Debug)]
 struct Step {
     wait: Wait,
@@ -46,24 +46,24 @@ struct Step {
 enum Wait {
     None,
     Millis(i64),
-    /// Until this many milliseconds before or after the next due other than the expiry.
+    /// Until so many milliseconds before or after the next due that is not the expiry.
     Due(i64),
-    /// As `Due`, for the expiry, which ends most activity and is therefore rare.
+    /// The same of the expiry, which ends most of what can happen and so comes rarely.
     Expiry(i64),
 }
 
-/// A command in terms of messages that may not exist.
+/// A command, before it is known which messages there are.
 #[derive(Clone, Debug)]
 enum Asked {
     Tick(Readiness),
     TickUntilQuiet,
-    /// Outcome of the n-th open attempt; of the n-th attempt ever if `stray`.
+    /// Of the n-th attempt under way; of the n-th attempt ever if `stray`.
     Outcome {
         nth: usize,
         outcome: Outcome,
         stray: bool,
     },
-    /// Report on the n-th message ever sent.
+    /// About the n-th message that was ever sent.
     Report {
         nth: usize,
         status: ReportStatus,
@@ -76,9 +76,9 @@ enum Fate {
     Committed,
     /// Decided on the same state as this one, which is committed first.
     LosesTheRaceTo(Asked),
-    /// The process dies before the commit: nothing is visible.
+    /// The process dies before the commit: nobody hears of it.
     DiesBefore,
-    /// The process dies after the commit, before any request or answer.
+    /// And after it, before any request leaves or answer is given.
     DiesAfter,
 }
 
@@ -168,7 +168,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     ]
 }
 
-/// The process, its disk, and all observers.
+/// The process, the disk under it and all who look at it.
 struct World {
     story: Story,
     dumber: Dumber,
@@ -231,7 +231,7 @@ impl World {
         Ok(())
     }
 
-    /// The command in terms of existing messages; `None`: tick until nothing is due.
+    /// What is asked in terms of the messages there are; `None`: to tick until nothing is due.
     fn command(&self, asked: &Asked) -> Option<Command> {
         let messages = &self.story.verification().messages;
         let pick = |which: fn(&Message) -> bool, nth: usize| {
@@ -257,7 +257,7 @@ impl World {
         }
     }
 
-    /// Decides, makes durable, and only then shows, answers and carries out.
+    /// Decided, made durable, and only then shown, answered and carried out.
     fn commit(&mut self, command: &Command) -> Result<(), TestCaseError> {
         let answer = self.append(command)?;
         let log_length = self.story.events.len();
@@ -277,8 +277,7 @@ impl World {
         self.check()
     }
 
-    /// Decides and makes durable; the simple implementation gets the command too, and both must agree on whether it is
-    /// accepted.
+    /// Decided and made durable; the dumber machine takes it too, and both say alike whether it was in order.
     fn append(&mut self, command: &Command) -> Result<Result<Vec<Event>, Rejection>, TestCaseError> {
         self.steps.push(format!("{} ms: {command:?}", self.story.now));
         let answer = self.story.decide(command);
@@ -290,7 +289,7 @@ impl World {
         Ok(answer)
     }
 
-    /// Only the disk survives; attempts under way are in doubt.
+    /// The disk is all that is left; what was under way is in doubt.
     fn restart(&mut self) -> Result<(), TestCaseError> {
         let kept: Vec<_> = self.story.events.iter().map(reread).collect();
         self.story.state = State::fold(&kept);
@@ -327,7 +326,7 @@ impl World {
         let log = Log { policy: &self.story.policy, events: &self.story.events };
         let broken = broken(&log, &self.witness);
         prop_assert!(broken.is_none(), "{}; {}", broken.unwrap_or_default(), self.told());
-        // All states ever shown are checked again at the end.
+        // All the states that were ever read are looked at once more in the end.
         self.seen_by_readers.append(&mut self.witness.read);
         Ok(())
     }
@@ -374,7 +373,7 @@ fn message_view(message: &Message) -> MessageView {
     }
 }
 
-/// Coverage over all cases, which tests the test.
+/// What came up over all cases: a test of the test.
 #[derive(Default)]
 struct Seen {
     steps: AtomicUsize,
@@ -399,7 +398,7 @@ impl Seen {
         add(&self.ended, story.ending().is_some());
     }
 
-    /// Whether appending the loser's events would have broken an invariant.
+    /// Whether it would have broken an invariant to append what was decided on the state before the winner's.
     fn note_race(&self, story: &Story, stale: Result<Vec<Event>, Rejection>) {
         let Ok(stale) = stale else { return };
         self.races.fetch_add(1, Ordering::Relaxed);

@@ -1,5 +1,5 @@
 //! Every order of {sent, delivered, read, failed}, each report missing, once or twice, with the deadline at every
-//! position between them: before, at the same moment as, and after each.
+//! place between them: before, at the same moment as, and after each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,12 +20,12 @@ enum Happening {
     Deadline,
 }
 
-/// Times of the reports around the deadline; their order in the log is given.
+/// How the reports lie around the deadline on the clock; in the log they lie as the order says.
 #[derive(Clone, Copy, Debug)]
 enum Spacing {
     /// A second between any two.
     Apart,
-    /// All exactly at the deadline.
+    /// All at the very moment of the deadline.
     SameMoment,
 }
 
@@ -52,7 +52,7 @@ fn every_order_of_the_reports_around_the_deadline_ends_the_same() {
     assert_eq!(ends.len(), 1 << KINDS);
 }
 
-/// How often each kind occurs: 0 to 2 times.
+/// How often each kind comes: 0 to 2 times.
 fn multiplicities() -> impl Iterator<Item = [usize; KINDS]> {
     let each = TWICE + 1;
     (0..each.pow(KINDS as u32))
@@ -90,7 +90,7 @@ fn extend(
     }
 }
 
-/// Sum of the multinomial coefficients.
+/// The multinomial coefficients, summed.
 fn number_of_orders() -> usize {
     let factorial = |n: usize| (1..=n).product::<usize>();
     multiplicities()
@@ -123,7 +123,7 @@ fn highest([sent, delivered, read, failed]: [bool; KINDS]) -> Progress {
     }
 }
 
-/// Does everything due at every moment, including early and double ticks.
+/// All that is due is done at every moment, early and double ticks among it.
 fn play(order: &[Happening], spacing: Spacing) -> Story {
     let deadline =
         order.iter().position(|happening| *happening == Happening::Deadline).expect("there is one") as i64;
@@ -139,7 +139,7 @@ fn play(order: &[Happening], spacing: Spacing) -> Story {
             Happening::Deadline => story.ticked(Readiness::Ready).given(tick()),
             Happening::Report(kind) => story.given(report(1, status(*kind))),
         };
-        // Consequences of a report happen at once; those of the deadline alone do not.
+        // What a report asks for at once is done at once; what only the deadline asks for is not.
         if story.verification().messages.len() > 1 {
             story = story.given(tick()).given(tick());
         }

@@ -1,4 +1,4 @@
-//! Queries of a policy.
+//! What a policy answers when it is asked.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ fn each_wrong_code_leaves_one_try_less_and_never_less_than_none() {
 }
 
 #[test]
-fn a_printed_hash_is_distinguishable() {
+fn a_hash_is_printed_so_that_it_can_be_told_from_another() {
     let hash = policy().hash();
     let digits: String = hash.0.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(format!("{hash:?}"), format!("PolicyHash({digits})"));

@@ -1,4 +1,4 @@
-//! Recorded streams always fold to the same state; `fixtures/streams/` describes their format.
+//! Streams of old fold the same for ever: `fixtures/streams/` says how they are kept.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ struct Commit {
 }
 
 #[test]
-fn recorded_streams_fold_to_the_recorded_state() {
+fn old_streams_fold_to_what_they_always_did() {
     let files = stream_files();
     assert!(files.len() >= 20, "only {} streams were found", files.len());
     for file in files {
@@ -36,9 +36,9 @@ fn recorded_streams_fold_to_the_recorded_state() {
     }
 }
 
-/// A kind of fact missing in the recorded streams could be renamed unnoticed.
+/// A kind of fact that no old stream holds could change its name unnoticed.
 #[test]
-fn every_kind_of_fact_is_in_a_recorded_stream() {
+fn every_kind_of_fact_stands_in_an_old_stream() {
     let mut kinds = BTreeSet::new();
     for file in stream_files() {
         let stream: Value = read(&file).expect("the other test says what is wrong with it");
@@ -74,7 +74,7 @@ fn read<T: for<'de> Deserialize<'de>>(file: &Path) -> Result<T, serde_json::Erro
     serde_json::from_str(&std::fs::read_to_string(file).expect("a fixture can be read"))
 }
 
-/// The state as JSON, times in milliseconds since the request, without nulls and false.
+/// The state in words, times in milliseconds since the request; what is null or false is left out.
 pub fn summary(state: &State) -> Value {
     let State::Known(verification) = state else { return json!("new") };
     let since = |at: Timestamp| at.as_millis() - verification.created_at.as_millis();

@@ -1,4 +1,4 @@
-//! The rules of the state machine: one or more cases per rule, in the order of the rule table.
+//! What follows from what: one case or more for each rule of the machine, in the order of its table.
 
 use twotick::verification::due::{READ_WAIT, REPORT_WAIT, due_of, due_while_throttled, settles_at};
 use twotick::verification::event::FallbackReason::{Deadline, Failed, InDoubt, Refused, Requested};
@@ -16,12 +16,12 @@ use twotick::verification::{
 
 use crate::story::*;
 
-/// SMS only: the last step from the start.
+/// SMS alone, the last step from the start.
 fn by_sms_alone(on_doubt: OnDoubt) -> Story {
     requested_under(policy_of(&[(SMS, None)], on_doubt))
 }
 
-/// WhatsApp was not delivered in time; the SMS is queued.
+/// WhatsApp was not delivered in time and the SMS is queued.
 fn fallen_back() -> Story {
     requested().accepted().at(DEADLINE).given(tick())
 }
@@ -737,7 +737,7 @@ fn what_is_queued_when_it_ends_is_dropped_even_if_it_was_tried_before() {
 }
 
 #[test]
-fn a_recorded_retry_of_an_ended_verification_is_not_due() {
+fn a_try_that_a_record_promises_to_one_that_has_ended_is_not_due() {
     let mut story = requested().started().given(right_code());
     story.commit(vec![Event { at: time(1), fact: send_refused(1, 1, Retry, Some(2)) }]);
     assert!(matches!(story.message(1).progress, Progress::Queued { .. }));
@@ -801,7 +801,7 @@ fn cancel_is_idempotent_and_undoes_no_other_end() {
 }
 
 #[test]
-fn abandoned_verifications_are_canceled_once() {
+fn what_cannot_go_on_is_canceled_once_and_an_end_stands() {
     for reason in AbandonReason::ALL {
         let abandon = || Command::Abandon(reason);
         let story = requested().accepted().when(abandon()).then([Fact::Abandoned { reason }]);
@@ -840,7 +840,7 @@ fn the_last_step_failed_gives_up_and_the_code_stays_good() {
 }
 
 #[test]
-fn a_resend_after_giving_up_starts_over() {
+fn a_resend_after_giving_up_starts_anew() {
     let story = fallen_back().started().given(answered(2, 1, refused(Recipient)));
     let story = story.at(DEADLINE + RESEND_AFTER[0]).when(resend_by(WHATSAPP)).then([
         resend_requested(Some(WHATSAPP)),
@@ -1056,7 +1056,7 @@ fn an_alias_is_learnt_once_and_only_where_the_number_ends_alike() {
         message: ordinal(1),
         attempt: 1,
         outcome: taken(1),
-        // Different last digits, the number itself, and a duplicate.
+        // One that ends otherwise, the number itself, one that is told twice.
         aliases: vec![
             alias(1, Some(8)),
             alias(number, Some(7)),
@@ -1128,7 +1128,7 @@ fn a_message_that_waited_past_its_deadline_falls_back_and_is_not_sent() {
 }
 
 #[test]
-fn an_expired_code_is_not_resent_to_resolve_a_doubt() {
+fn a_doubt_that_outlived_the_code_is_not_resolved_by_another_message() {
     requested_under(policy_of(&[(SMS, None)], OnDoubt::ResendOnce))
         .at(EXPIRY - 1)
         .started()

@@ -1,4 +1,4 @@
-//! Texts for people: where the time went, and the summary in every state, in both languages.
+//! What people are told of a story: where its time went, and the verdict in every state, in both languages.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -20,7 +20,7 @@ use twotick::verification::{Command, Policy, Readiness};
 
 use crate::story::*;
 
-/// [`policy`] with real content: a template, then a text.
+/// [`policy`] as WhatsApp and SMS really are: a template, then a text.
 fn told_policy() -> Policy {
     told(policy())
 }
@@ -38,7 +38,7 @@ fn snapshot(story: &Story) -> Snapshot {
     Snapshot { verification: story.verification().clone(), policy: Arc::new(told(story.policy.clone())) }
 }
 
-/// Properties that all texts of any story must have.
+/// What must hold of whatever is told of any story at all.
 pub fn check(story: &Story) -> Result<(), TestCaseError> {
     let snapshot = snapshot(story);
     let hops = hops(&snapshot, &story.events);
@@ -71,7 +71,7 @@ pub fn check(story: &Story) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Complete sentences without leftovers of the composition.
+/// Whole sentences, and nothing left over from putting them together.
 fn check_text(text: &str) -> Result<(), TestCaseError> {
     let whole = text.ends_with('.') && text.chars().next().is_some_and(|first| !first.is_whitespace());
     prop_assert!(whole, "{text}");
@@ -81,7 +81,7 @@ fn check_text(text: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Time of day in UTC.
+/// The time of day in UTC.
 fn clock(at: Timestamp) -> String {
     at.to_string()[11..19].to_owned()
 }
@@ -90,7 +90,7 @@ fn begun() -> Story {
     requested_under(told_policy())
 }
 
-/// Accepted by WhatsApp.
+/// WhatsApp has it.
 fn taken_by_whatsapp() -> Story {
     begun().at(100).started().at(400).given(answered(1, 1, taken(1)))
 }
@@ -131,7 +131,7 @@ fn given_up() -> Story {
         .given(report(2, failed_too))
 }
 
-/// Resembles an error of Meta's, but is not.
+/// It looks like one of Meta's, and is not.
 fn carriers_error() -> DeliveryError {
     DeliveryError {
         code: "131042".to_owned(),
@@ -155,7 +155,7 @@ fn answer_lost() -> Outcome {
     }
 }
 
-/// The ends of the sandbox's scenarios, in their order.
+/// Every end of the sandbox's scenarios, in its order.
 fn scenarios() -> Vec<(&'static str, Story)> {
     let read = |story: Story| story.at(8_000).given(report(1, ReportStatus::Read));
     vec![
@@ -244,7 +244,7 @@ fn scenarios() -> Vec<(&'static str, Story)> {
     ]
 }
 
-/// Further situations that support meets.
+/// What else support meets.
 fn cases() -> Vec<(&'static str, Story)> {
     let one_step = || requested_under(told(policy_of(&[(SMS, None)], OnDoubt::ResendOnce)));
     let holding = || requested_under(told(policy_of(&[(SMS, None)], OnDoubt::Hold)));
@@ -407,7 +407,7 @@ fn cases() -> Vec<(&'static str, Story)> {
 type Begin = fn() -> Story;
 type Ended = fn(Story) -> Story;
 
-/// Every status with every state of the delivery.
+/// Every status with every state of the delivery: what was the matter when it ended.
 fn matrix() -> Vec<(String, Story)> {
     let states: [(&str, Begin); 8] = [
         ("queued", || begun().at(200)),
@@ -423,7 +423,7 @@ fn matrix() -> Vec<(String, Story)> {
         ("pending", |story| story),
         ("approved", |story| story.given(right_code())),
         ("expired", |story| {
-            // Nothing else happens while it waits: the expiry is due first.
+            // Nothing moves on any more while it waits: the due of the expiry comes first.
             story.at(EXPIRY).given(tick())
         }),
         ("canceled", |story| story.given(Command::Cancel)),
@@ -439,7 +439,7 @@ fn matrix() -> Vec<(String, Story)> {
 }
 
 #[test]
-fn the_table_has_every_status_with_every_delivery_state() {
+fn the_table_meets_every_status_with_every_state_of_the_delivery() {
     let met: BTreeSet<_> = matrix()
         .iter()
         .map(|(_, story)| {
@@ -451,16 +451,16 @@ fn the_table_has_every_status_with_every_delivery_state() {
     let states = ["undelivered", "queued", "sending", "in_doubt", "accepted", "sent", "delivered", "read"];
     for status in statuses {
         for state in states {
-            // Queued messages are dropped at the end.
+            // What is queued is dropped at the end.
             let possible = status == "pending" || state != "queued";
             assert_eq!(met.contains(&(status, state)), possible, "{status} {state}");
         }
     }
 }
 
-/// The texts are in `fixtures/told/verdicts.txt`, to be read by people. Changing a text changes that file.
+/// The words themselves, to be read by people: `fixtures/told/verdicts.txt`. A change of words is a change there.
 #[test]
-fn summaries_match_the_fixture() {
+fn verdicts_are_worded_as_written_down() {
     let own = |(name, story): (&'static str, Story)| (name.to_owned(), story);
     let all = scenarios().into_iter().map(own).chain(cases().into_iter().map(own)).chain(matrix());
     let mut text = String::new();
@@ -486,9 +486,9 @@ fn summaries_match_the_fixture() {
     assert!(text == written, "{difference:?}\nall of it, if it should be so:\n{text}");
 }
 
-/// As above, for timeline lines: every kind in both languages.
+/// The same for the lines: every kind of them in both languages.
 #[test]
-fn lines_match_the_fixture() {
+fn lines_are_worded_as_written_down() {
     let mut told = std::collections::BTreeMap::new();
     for (_, story) in scenarios().into_iter().chain(cases()) {
         let snapshot = snapshot(&story);
@@ -509,7 +509,7 @@ fn lines_match_the_fixture() {
 }
 
 #[test]
-fn wrong_codes_before_and_after_an_approval_differ() {
+fn a_wrong_code_after_the_approval_is_not_told_as_one_before_it() {
     let sentence = |story: &Story| {
         verdict(&snapshot(story), &story.events, time(story.now), Language::English, &clock).sentence
     };
@@ -520,7 +520,7 @@ fn wrong_codes_before_and_after_an_approval_differ() {
 }
 
 #[test]
-fn manual_actions_name_the_user() {
+fn who_acted_by_hand_is_told_and_not_taken_for_the_app() {
     let sources = |story: &Story| -> Vec<String> {
         let lines = lines(&snapshot(story), &story.events, Language::English);
         lines.into_iter().map(|line| line.source).collect()
@@ -536,7 +536,7 @@ fn manual_actions_name_the_user() {
 }
 
 #[test]
-fn the_time_per_stage_is_right() {
+fn the_time_goes_where_it_went() {
     let hop = |kind, channel: &str, from, until: Option<i64>| Hop {
         kind,
         channel: Some(ChannelName::new(channel)),
@@ -556,7 +556,7 @@ fn the_time_per_stage_is_right() {
             hop(HopKind::Carrier, SMS, 30_300, Some(34_100)),
         ]
     );
-    // Until the deadline it is not known to be one.
+    // Up to the deadline nobody knows that it is one.
     assert_eq!(found(&taken_by_whatsapp())[2..], [hop(HopKind::Delivery, WHATSAPP, 400, None)]);
     assert_eq!(found(&taken_by_whatsapp())[2].lasted(time(1_000)), Duration::from_millis(600));
     assert_eq!(found(&delivered())[2..], [hop(HopKind::Delivery, WHATSAPP, 400, Some(3_100))]);
@@ -579,7 +579,7 @@ fn the_time_per_stage_is_right() {
 }
 
 #[test]
-fn a_mood_tells_whether_action_is_needed() {
+fn a_mood_says_whether_somebody_must_act() {
     let mood = |story: Story, after: i64| {
         let now = time(story.now + after);
         verdict(&snapshot(&story), &story.events, now, Language::English, &clock).mood

@@ -1,4 +1,4 @@
-//! Values: bounds, spellings, and the bit layout of ids.
+//! Values: their bounds, their spellings, and the bits of which ids are made.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -68,7 +68,7 @@ fn a_hidden_reference_is_recognised_by_its_tag_alone() {
     assert_eq!(HashSet::from([whole.clone(), bare, other.clone(), plain.clone()]).len(), 3);
     assert!(whole < other && plain < whole, "{whole:?} {other:?} {plain:?}");
     assert_eq!(plain.partial_cmp(&whole), Some(std::cmp::Ordering::Less));
-    // 366 bytes are 488 characters, which with the tag's 24 are the maximum.
+    // 366 bytes are 488 letters, which together with the tag's 24 are as many as there may be.
     let size =
         |bytes: usize| ProviderRef::hidden([7; 16], Some(&Sealed(vec![9; bytes].into()))).as_str().len();
     assert_eq!((size(366), size(367)), (512, 23));
@@ -96,7 +96,7 @@ fn a_hidden_reference_is_written_in_fewer_bytes_or_as_it_stands() {
     let whole = ProviderRef::hidden([7; 16], Some(&Sealed([9; 105].into())));
     let bare = ProviderRef::hidden([7; 16], None);
     assert_eq!((written(&whole).len(), written(&bare).len()), (2 + 16 + 105, 1 + 16));
-    // Some of these come from elsewhere or from earlier versions.
+    // Some of these were written by somebody else, or before.
     let foreign = ["wamid.1", "~", "~short", "~BwcHBwcHBwcHBwcHBwcHBw~", "~BwcHBwcHBwcHBwcHBwcHBx"];
     for text in foreign.into_iter().chain([whole.as_str(), bare.as_str()]) {
         let reference = ProviderRef::parse(text).unwrap();

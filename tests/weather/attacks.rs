@@ -1,7 +1,7 @@
-//! Attacks on the real binary: slow heads and bodies, bodies that never end, answers that nobody reads, ten thousand
-//! idle connections, oversized heads, deeply nested JSON, ambiguous body lengths. Well-behaved clients continue
-//! meanwhile. Every attack ends with an error or a close within its time, costs a bounded amount of memory, and leaves
-//! the server ready.
+//! Callers who mean harm, against the real binary: heads and bodies a byte at a time, bodies that are never finished,
+//! answers that nobody reads, ten thousand connections that say nothing, heads without end, JSON as deep as a well,
+//! two ways to say how long a body is. Honest callers go on meanwhile. Every attack ends by an error or a close within
+//! its time, costs a bounded amount of memory, and leaves a server that is ready.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -27,40 +27,41 @@ use crate::proof::{figure, long_seconds, seed};
 use crate::slowhttptest;
 use crate::world::{APP_SECRET, Home, Providers, REPORT_SECRET, Server};
 
-/// Heads and bodies have 10 s each; the rest is for a busy machine.
+/// A head and a body have 10 s each; the rest is for a machine under load.
 pub const LIMIT: Duration = Duration::from_secs(24);
-/// Malformed requests are refused at once.
+/// What needs no patience is refused at once.
 const AT_ONCE: Duration = Duration::from_secs(12);
 const HONEST_A_SECOND: u64 = 60;
 const QUIET: Duration = Duration::from_secs(3);
 const MIB: usize = 1024 * 1024;
-/// Connections per attack, and of the attack by number.
+/// Connections of each attack, and of the one by mere number.
 const MANY: usize = 500;
 const IDLE: usize = 10_000;
-/// Bodies of 3 MiB without their last byte: 900 MiB if all were kept.
+/// Bodies of 3 MiB that lack their last byte: 900 MiB where all of them are kept.
 const UNFINISHED: usize = 300;
 
-/// Memory that an attack may add to the server, in MiB.
+/// What an attack may add to the server's memory, in MiB.
 mod bounds {
-    /// A server's first requests, and what its store keeps of them.
+    /// The first requests that a server has, and what its store keeps of them.
     pub const QUIET: u64 = 48;
-    /// 1,100 slow connections, 250 unread answers, and the waiting well-behaved clients.
+    /// Eleven hundred slow connections, 250 answers that nobody takes, and the honest callers who wait.
     pub const SLOW: u64 = 96;
-    /// The 64 MiB budget for large bodies, twice that while they grow, and the buffers of 300 busy connections.
+    /// The 64 MiB that all large bodies may have together, twice that while they grow, and the buffers of 300
+    /// connections through which bytes pour.
     pub const UNFINISHED: u64 = 320;
-    /// Two buffers of 8 KiB for each of 10,000 connections, most of which are never touched.
+    /// Two buffers of 8 KiB for each of 10,000 connections, most of which nobody ever touches.
     pub const IDLE: u64 = 200;
     /// Heads of up to 128 KiB and bodies of up to 3 MiB, some fifty at once.
     pub const NONSENSE: u64 = 128;
 }
 
-/// How a connection of an attack ended.
+/// How one connection of an attack ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// By an answer with this status, followed by a close.
+    /// By an answer with this status, and then a close.
     Answered(u16),
     Closed,
-    /// Still open at the time limit.
+    /// It still stood at the limit.
     Open,
 }
 
@@ -70,7 +71,7 @@ struct Tally {
     refused: usize,
     closed: usize,
     slowest: Duration,
-    /// Connections that were neither refused nor closed.
+    /// What was neither refused nor hung up on.
     borne: BTreeMap<String, usize>,
 }
 
@@ -87,7 +88,7 @@ impl Tally {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn attacks_end_at_bounded_cost_without_affecting_others() {
+async fn attacks_end_cost_little_and_leave_honest_callers_alone() {
     let _alone = alone().await;
     allow_many_files();
     let seed = seed();
@@ -128,7 +129,7 @@ impl Siege {
         .await;
     }
 
-    /// Heads and bodies at a few bytes a second, and unread answers: our own and slowhttptest's.
+    /// Heads and bodies that come a few bytes a second, and answers that nobody takes: ours and slowhttptest's.
     async fn slow(&mut self) {
         let addr = self.home.addr;
         self.under("slow", bounds::SLOW, async move {
@@ -156,7 +157,7 @@ impl Siege {
         .await;
     }
 
-    /// The largest accepted bodies, without their last byte.
+    /// The largest bodies that are taken, without their last byte.
     async fn unfinished(&mut self) {
         let addr = self.home.addr;
         self.under("unfinished", bounds::UNFINISHED, async move {
@@ -174,7 +175,7 @@ impl Siege {
         self.under("idle", bounds::IDLE, async move {
             let mut attacking = JoinSet::new();
             for n in 0..IDLE {
-                // As fast as a listener accepts them.
+                // As fast as a listener takes them.
                 if n % 500 == 0 {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
@@ -185,7 +186,7 @@ impl Siege {
         .await;
     }
 
-    /// Requests that are refused at first sight.
+    /// Everything that is refused at first sight.
     async fn nonsense(&mut self) {
         let addr = self.home.addr;
         self.under("nonsense", bounds::NONSENSE, async move {
@@ -205,7 +206,7 @@ impl Siege {
         self.chunks_are_taken().await;
     }
 
-    /// Signed by the provider, so it is accepted, and stored for the operator.
+    /// Signed by the provider itself, so it is taken, and kept for the operator.
     async fn deep_but_signed(&self) {
         let deep = ["[".repeat(MIB), "{\"entry\":".repeat(MIB / 9)];
         for body in deep {
@@ -216,7 +217,7 @@ impl Siege {
         }
     }
 
-    /// Well-behaved clients may send chunks, and the connection stays usable.
+    /// Honest callers may send in chunks, and the connection is good for more.
     async fn chunks_are_taken(&self) {
         let body = json!({ "reference": "msg_06hzjqd1nbrm4q9a5c2kt7x80h", "status": "sent" }).to_string();
         let signature = sign(&REPORT_SECRET.into(), body.as_bytes());
@@ -235,7 +236,7 @@ impl Siege {
         assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 3, "{answers}");
     }
 
-    /// Runs well-behaved clients beside an attack; publishes the figures of both.
+    /// Honest callers beside an attack, and what both came to.
     async fn under(&mut self, name: &str, bound: u64, attack: impl Future<Output = Tally>) {
         forget_peak(&self.server);
         let before = memory_now(&self.server);
@@ -301,21 +302,21 @@ impl Siege {
     }
 }
 
-/// Well-behaved clients: creates, reports and reads at a fixed rate, independent of earlier answers.
+/// Who only wants a code sent: creates, reports and reads at a fixed rate, whether or not earlier ones were answered.
 struct Honest {
     home: Home,
     providers: Providers,
     answers: Arc<Mutex<Answers>>,
     numbers: Arc<AtomicUsize>,
-    /// Requests repeated because a new connection failed.
+    /// How often a connection made for one question came to nothing.
     repeated: Arc<AtomicUsize>,
 }
 
-/// In microseconds from the scheduled time of a request.
+/// In microseconds, from when a request should have gone out.
 struct Waits {
-    /// On kept connections.
+    /// Over connections that stand.
     kept: Histogram<u64>,
-    /// On new connections.
+    /// Over a connection made for it.
     fresh: Histogram<u64>,
 }
 
@@ -345,7 +346,7 @@ impl Honest {
         Arc::into_inner(waits).unwrap().into_inner().unwrap()
     }
 
-    /// `true` if it needed a new connection.
+    /// `true` where it took a connection of its own.
     async fn ask(&self, n: u32) -> bool {
         match n % 3 {
             0 => self.create().await,
@@ -360,7 +361,7 @@ impl Honest {
         false
     }
 
-    /// On a new connection. `false` if that failed.
+    /// Over a connection made for it. `false` where that came to nothing.
     async fn is_ready(&self) -> bool {
         let request = b"GET /readyz HTTP/1.1\r\nhost: twotick\r\nconnection: close\r\n\r\n";
         let Ok(mut stream) = TcpStream::connect(self.home.addr).await else { return false };
@@ -394,7 +395,7 @@ impl Honest {
     }
 }
 
-/// How a connection ended, after how long, and its name.
+/// How a connection ended, after how long, and what it was.
 pub type Ended = (End, Duration, &'static str);
 
 async fn all(mut attacking: JoinSet<Ended>, what: &str) -> Tally {
@@ -406,7 +407,7 @@ async fn all(mut attacking: JoinSet<Ended>, what: &str) -> Tally {
     tally
 }
 
-/// Waits until the other side closes.
+/// Until the other side hangs up.
 async fn end_of(stream: &mut TcpStream, limit: Duration) -> End {
     let mut answer = Vec::new();
     match tokio::time::timeout(limit, stream.read_to_end(&mut answer)).await {
@@ -432,7 +433,7 @@ async fn drip(addr: SocketAddr, name: &'static str, begin: &'static [u8], piece:
         let _ = writer.write_all(begin).await;
         loop {
             tokio::time::sleep(Duration::from_millis(500)).await;
-            // It fails once the other side has closed, which the reader notices.
+            // Refused once the other side hung up, which the reader sees.
             let _ = writer.write_all(piece).await;
         }
     };
@@ -445,21 +446,21 @@ async fn drip(addr: SocketAddr, name: &'static str, begin: &'static [u8], piece:
     (end, took.elapsed(), name)
 }
 
-/// Clients that request much and read nothing. A reset by the kernel is not reported to them; it shows in the
-/// connection list.
+/// So many ask for much and take none of it. The kernel that hangs up does not tell them: it shows in the list of
+/// connections.
 async fn never_read(addr: SocketAddr, connections: usize) -> Ended {
     let took = Stopwatch::start();
     let ask = b"GET /openapi.json HTTP/1.1\r\nhost: twotick\r\n\r\n".repeat(64);
     let mut streams = Vec::new();
     for _ in 0..connections {
         let mut stream = TcpStream::connect(addr).await.unwrap();
-        // The request is accepted at once, however much of it is answered.
+        // Taken at once, however much of it is answered.
         let _ = tokio::time::timeout(AT_ONCE, stream.write_all(&ask)).await;
         streams.push(stream);
     }
     let ports: Vec<_> = streams.iter().map(|stream| stream.local_addr().unwrap().port()).collect();
     while took.elapsed() < LIMIT {
-        // Rarely: listing connections is expensive for the kernel.
+        // Seldom: to make that list is work for the kernel.
         tokio::time::sleep(Duration::from_secs(2)).await;
         let ports = ports.clone();
         let left = tokio::task::spawn_blocking(move || still_connected(addr.port(), &ports)).await.unwrap();
@@ -495,7 +496,7 @@ async fn unfinished(addr: SocketAddr) -> Ended {
 }
 
 async fn say_nothing(addr: SocketAddr) -> Ended {
-    // Above the listener's limit, connections are not even established.
+    // Past what the listener holds, a connection is not even made.
     let connecting = tokio::time::timeout(LIMIT, TcpStream::connect(addr)).await;
     let Ok(Ok(mut stream)) = connecting else { return (End::Closed, Duration::ZERO, "") };
     let took = Stopwatch::start();
@@ -522,7 +523,7 @@ async fn say(addr: SocketAddr, name: &'static str, bytes: Vec<u8>) -> Ended {
     (end, took.elapsed(), name)
 }
 
-/// Sends until it is refused.
+/// Until it is refused.
 async fn endless(addr: SocketAddr, name: &'static str, begin: &'static [u8], letter: u8) -> Ended {
     let block = if letter == b'\n' { b"x-a: b\r\n".repeat(8 * 1024) } else { vec![letter; 64 * 1024] };
     pour(addr, name, begin, block).await
@@ -554,7 +555,7 @@ async fn pour(addr: SocketAddr, name: &'static str, begin: &'static [u8], block:
     (end, took.elapsed(), name)
 }
 
-/// Ten thousand connections with both ends in one process.
+/// Ten thousand connections and both ends of the proof, in one process.
 fn allow_many_files() {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });

@@ -1,4 +1,4 @@
-//! The server as a separate process, with providers that may be behind a proxy.
+//! The server of these tests as a process of its own, with providers that may stand behind a proxy.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -11,12 +11,12 @@ use crate::checker::Seen;
 use crate::setup::{Setup, free_address};
 use crate::world::{Home, Server};
 
-/// Delay between polls.
+/// Before one asks again.
 const A_MOMENT: Duration = Duration::from_millis(50);
 
-/// Differences between the tests.
+/// What differs between the tests.
 pub struct Rooms {
-    /// Address of Meta and the carrier.
+    /// Where Meta and the carrier are.
     pub providers: SocketAddr,
     pub deliver_within: &'static str,
     pub code_ttl: &'static str,
@@ -24,7 +24,7 @@ pub struct Rooms {
     pub more: String,
 }
 
-/// Short provider time-outs; many clients that are patient with a server under attack.
+/// Its providers are given up soon; its callers are many, and patient with a server under attack.
 pub fn home(folder: &Path, rooms: &Rooms) -> Home {
     let Rooms { providers, deliver_within, code_ttl, more } = rooms;
     let setup = Setup {
@@ -38,7 +38,8 @@ pub fn home(folder: &Path, rooms: &Rooms) -> Home {
     Home::with(folder, setup.listen, &(setup.text() + more), Duration::from_secs(30))
 }
 
-/// Answer to a create. Retries if a pooled connection was closed because it was idle too long.
+/// The answer to a create. A client that opens connections ahead may meet one that has just been idle for too long, and
+/// then asks again.
 pub async fn created(home: &Home, body: &Value, key: &str) -> Value {
     loop {
         match home.post("/v1/verifications", body, Some(key)).await {
@@ -49,7 +50,7 @@ pub async fn created(home: &Home, body: &Value, key: &str) -> Value {
     }
 }
 
-/// Sends a report by the provider that saw this request; repeats until it is answered; returns the status.
+/// A report of the provider who saw this; told until it is answered, with what.
 pub async fn report(home: &Home, seen: &Seen, status: &str) -> u16 {
     loop {
         let answer = match &*seen.channel {
@@ -63,17 +64,17 @@ pub async fn report(home: &Home, seen: &Seen, status: &str) -> u16 {
     }
 }
 
-/// Peak memory of the process in MiB (`VmHWM`).
+/// The most memory that the process ever had at once, in MiB (`VmHWM`).
 pub fn peak_memory(server: &Server) -> u64 {
     memory(server, "VmHWM:")
 }
 
-/// Current memory in MiB (`VmRSS`).
+/// What it has now (`VmRSS`).
 pub fn memory_now(server: &Server) -> u64 {
     memory(server, "VmRSS:")
 }
 
-/// Resets [`peak_memory`].
+/// From now on [`peak_memory`] counts anew.
 pub fn forget_peak(server: &Server) {
     fs::write(format!("/proc/{}/clear_refs", server.child.id()), "5").unwrap();
 }

@@ -1,7 +1,7 @@
-//! Faults from outside the machine: misbehaving providers, reports in any order and at any moment, a backlog arriving
-//! at once, and attackers. `support/checker.rs` compares three journals afterwards.
+//! What comes from outside the machine: providers that misbehave, reports in any order and at any moment, a backlog
+//! that arrives at once, and callers who mean harm. Three journals are compared afterwards by `support/checker.rs`.
 //!
-//! Each test is the short form of its proof; `support/proof.rs` describes how to run the long form.
+//! Each test is the short form of its proof; `support/proof.rs` says how the long form is asked for.
 
 #[allow(dead_code, reason = "each test uses its part")]
 #[path = "../api/support.rs"]

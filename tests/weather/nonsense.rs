@@ -1,10 +1,10 @@
-//! Malformed requests.
+//! Requests that are none.
 
 use crate::world::KEY;
 
 const MIB: usize = 1024 * 1024;
 
-/// Requests that no well-behaved client sends. Neither they nor the requests smuggled in them may succeed.
+/// What no honest caller says. None of it may be answered well, nor may what is hidden in it.
 pub fn nonsense() -> Vec<(&'static str, Vec<u8>)> {
     let hidden = "GET /healthz HTTP/1.1\r\nhost: twotick\r\n\r\n";
     let framed = |headers: &str, body: &str| {

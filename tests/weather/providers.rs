@@ -1,6 +1,6 @@
-//! Providers that are slow or silent, break off, answer garbage or too much, redirect, limit the rate, or have no valid
-//! certificate. The real binary goes through a proxy that injects all of it; no message is sent twice, every doubt is
-//! resolved, `Retry-After` is honoured, and an answer of 100 MB costs no memory.
+//! Providers that are slow, silent, break off, answer nonsense or too much, redirect, ask for patience, or cannot
+//! prove who they are. The real binary goes through a proxy that does all of it; nobody gets a message twice, every
+//! doubt ends by itself, a wish to wait is kept, and an answer of 100 MB costs no memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -19,14 +19,14 @@ use crate::privilege::alone;
 use crate::proof::{figure, long_seconds, seed};
 use crate::world::{Chance, Home, Providers};
 
-/// Duration of creates in the short form, and their rate per second.
+/// How long creates go on in the short form, and how many there are a second.
 const SHORT: u64 = 5;
 const CREATES_A_SECOND: u64 = 40;
-/// The shortest allowed.
+/// The shortest that a profile may have.
 const CODE_TTL: Duration = Duration::from_secs(30);
-/// Memory that some twenty answers of 100 MB at once may add. A single one read in full would exceed it.
+/// What some twenty answers of 100 MB at once may add to the server's memory. One that was read whole would be more.
 const MOST_MEMORY: u64 = 64;
-/// The proxy records when it starts to send the head of a 429, so a wait may look shorter by the transmission.
+/// The proxy notes when the head of a 429 begins to leave, so a wait may look shorter by what that took.
 const SLACK: Duration = Duration::from_millis(5);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,7 +91,7 @@ async fn no_provider_makes_it_send_twice_or_leaves_a_doubt_behind() {
     assert!(peak <= idle + MOST_MEMORY, "{peak} MiB at the peak, {idle} MiB before");
 }
 
-/// At a fixed rate, independent of earlier answers.
+/// At a fixed rate, whatever becomes of the others.
 async fn create(home: &Home, answers: &Arc<Mutex<Answers>>, seconds: u64) {
     let mut creating = JoinSet::new();
     let mut every = tokio::time::interval(Duration::from_millis(1_000 / CREATES_A_SECOND));
@@ -114,7 +114,7 @@ async fn create(home: &Home, answers: &Arc<Mutex<Answers>>, seconds: u64) {
     }
 }
 
-/// Reports of the providers on messages that reached them: delivered for many, nothing for some.
+/// What the providers report of the messages that reached them: of many that they arrived, of some nothing.
 async fn tell(home: Home, providers: Providers, answers: Arc<Mutex<Answers>>, mut chance: Chance) {
     let mut known = 0;
     let mut telling = JoinSet::new();
@@ -164,13 +164,13 @@ fn no_redirect_was_followed(chaos: &Chaos) {
     assert_eq!(chaos.trapped(), 0, "a redirect was followed");
 }
 
-/// Messages that reached a provider more than once. Our id identifies the message, not the attempt.
+/// Messages that reached a provider more than once. Our id is the message's, not the attempt's.
 fn sent_twice(requests: &[Seen]) -> BTreeSet<&str> {
     let mut known = BTreeSet::new();
     requests.iter().map(|seen| &*seen.reference).filter(|reference| !known.insert(*reference)).collect()
 }
 
-/// Number of `Retry-After` answers with a retry, none of which was early.
+/// How often a provider asked for a wait and was asked again, never before it was over.
 fn waits_kept(met: &[Met]) -> usize {
     let mut kept = 0;
     for (place, first) in met.iter().enumerate() {
@@ -184,17 +184,17 @@ fn waits_kept(met: &[Met]) -> usize {
     kept
 }
 
-/// How each doubt was resolved.
+/// What became of each attempt whose outcome nobody knew.
 #[derive(Default)]
 struct Doubts {
     all: usize,
-    /// By a provider's report.
+    /// A provider told what became of the message.
     by_report: usize,
-    /// By the next step, sent then or before.
+    /// The next step was sent, or had been before.
     by_next_step: usize,
-    /// By resending the last step.
+    /// The last step was sent once more.
     by_resend: usize,
-    /// By the expiry: the doubt remained after the one resend, or after another delivery.
+    /// Nobody told, and the code expired: a doubt that is left after the one resend, or after another delivery.
     by_end: usize,
 }
 
@@ -230,7 +230,7 @@ impl Doubts {
     }
 }
 
-/// What a provider presents as its identity, and whether it is valid.
+/// What a provider shows when it is asked to prove who it is, and whether that is enough.
 struct Identity {
     name: &'static str,
     greeting: Greeting,
@@ -316,7 +316,7 @@ async fn until(home: &Home, path: &str, so: impl Fn(&Value) -> bool) -> Value {
     }
 }
 
-/// A channel of this name, and a profile of the same name that starts with it.
+/// A channel of this name, and a profile of the same name that begins with it.
 fn channel(name: &str, url: &str) -> String {
     format!(
         r#"

@@ -1,6 +1,6 @@
-//! Duplicate reports, in any order, before the send's answer, around the deadline and seven days late: against a real
-//! store in virtual time, directly and over HTTP. Whatever wins a race, the log shows it, at most one SMS follows, and
-//! the same reports have the same result.
+//! Reports doubled, in any order, before the send's answer, around the deadline and seven days late: played against a
+//! real store on virtual time, through its own face and over HTTP. Whoever wins, the log says so, one SMS at most
+//! follows, and the same reports end the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -31,13 +31,13 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const TTL: Duration = Duration::from_secs(600);
 const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const MILLISECOND: Duration = Duration::from_millis(1);
-/// Verifications with a common deadline.
+/// Verifications that live through the same deadline.
 const ROUND: usize = 500;
-/// Held back per round. Fewer than a channel's limit of open sends (400), so that the others can start.
+/// Of each round. Below what a channel may have open at once (400), or the others would never start.
 const HELD_BACK: usize = 200;
 const TELLING_AT_ONCE: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Duration of the short form, directly and over HTTP.
+/// What the short form takes of the store's own face, and over HTTP.
 const SHORT_STORE: Duration = Duration::from_secs(9);
 const SHORT_HTTP: Duration = Duration::from_secs(6);
 
@@ -51,14 +51,14 @@ enum Kind {
 
 const KINDS: [Kind; 4] = [Kind::Sent, Kind::Delivered, Kind::Read, Kind::Failed];
 
-/// In time order.
+/// In order of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Moment {
-    /// Before held-back sends are answered.
+    /// Before whoever is held back gets its answer.
     Early,
     /// A millisecond before the deadline.
     JustBefore,
-    /// While the clock passes the deadline.
+    /// While the clock moves over the deadline.
     Race,
     JustAfter,
     SevenDaysLate,
@@ -67,7 +67,7 @@ enum Moment {
 const MOMENTS: [Moment; 5] =
     [Moment::Early, Moment::JustBefore, Moment::Race, Moment::JustAfter, Moment::SevenDaysLate];
 
-/// When the provider's answer to the send arrives.
+/// When the provider's answer to the send is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AnswerCame {
     AtOnce,
@@ -79,11 +79,11 @@ enum AnswerCame {
 struct Telling {
     kind: Kind,
     moment: Moment,
-    /// Whether it has our id; without it, it can only wait for the answer to the send.
+    /// Whether it says our id; without it, it can only wait for the answer to the send.
     named: bool,
 }
 
-/// The events of one verification.
+/// What happens to one verification.
 #[derive(Clone, Debug)]
 struct Script {
     answer: AnswerCame,
@@ -123,8 +123,8 @@ impl Script {
         self.told.iter().map(|telling| telling.kind).collect()
     }
 
-    /// The order in which the reports take effect. A report with the provider's id only waits until that id is known:
-    /// from the answer to the send, or from a report that has our id too. While it waits, duplicates are dropped.
+    /// The order in which the reports count. One that says only the provider's id waits until that is known: by the
+    /// answer to the send, or by a report that says our id as well. Waiting, it is kept once, however often it comes.
     fn in_force(&self) -> InForce {
         let mut walk = InForce { order: Vec::new(), parked: 0 };
         let (mut known, mut waiting) = (self.answer == AnswerCame::AtOnce, Vec::<Kind>::new());
@@ -154,7 +154,7 @@ impl Script {
         walk
     }
 
-    /// Number of SMS that must follow, from what was acknowledged when. `None`: the race decides.
+    /// How many SMS must follow, as the caller can tell from what was acknowledged when. `None`: the race decides.
     fn sms(&self) -> Option<usize> {
         let order = self.in_force().order;
         let mut news = order.iter().filter(|(_, kind)| *kind != Kind::Sent);
@@ -184,13 +184,13 @@ impl Script {
 
 struct InForce {
     order: Vec<(Moment, Kind)>,
-    /// Reports that had to wait.
+    /// How many had to wait.
     parked: usize,
 }
 
-/// Interface by which reports arrive.
+/// Through which face the reports come.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Interface {
+enum Door {
     Store,
     Http,
 }
@@ -209,7 +209,7 @@ struct Tally {
 /// The providers: every send is accepted, those of the first messages when their script says so.
 struct Carriers {
     held: Arc<Mutex<BTreeMap<VerificationId, Errand>>>,
-    /// With the time of the request.
+    /// With the time on the clock when it came.
     seen: Arc<Mutex<Vec<(Errand, Timestamp)>>>,
     scripts: Arc<Mutex<BTreeMap<VerificationId, (AnswerCame, String)>>>,
     playing: tokio::task::JoinHandle<()>,
@@ -227,7 +227,7 @@ impl Carriers {
                 let id = errand.snapshot.verification.id();
                 seen.lock().unwrap().push((errand.clone(), clock.now()));
                 let first = errand.message == Ordinal::FIRST;
-                // The create may not be answered yet, and its send is early.
+                // A create's answer may be on its way still: then its send is too.
                 let script = loop {
                     let script = scripts.lock().unwrap().get(&id).cloned();
                     if let Some(script) = script {
@@ -267,24 +267,24 @@ async fn accept(store: &SledStore, errand: &Errand, first_ref: &str) {
     api::answer(store, errand, Outcome::Accepted { provider_ref: Some(provider_ref) }).await;
 }
 
-/// All participants, with one interface.
+/// Everybody in one place, through one door.
 struct Play {
     server: Server,
     carriers: Carriers,
     policy: Arc<Policy>,
-    interface: Interface,
+    door: Door,
     tally: Tally,
-    /// Journals of the newest round, for the checker.
+    /// For the checker, of the newest round.
     answers: Answers,
 }
 
 impl Play {
-    async fn new(interface: Interface) -> Self {
+    async fn new(door: Door) -> Self {
         let mut server = api::server().await;
         let errands = std::mem::replace(&mut server.errands, unbounded_channel().1);
         let carriers = Carriers::play(server.store.clone(), Arc::clone(&server.clock), errands);
         let (tally, answers) = (Tally::default(), Answers::default());
-        Self { server, carriers, policy: Arc::new(policy()), interface, tally, answers }
+        Self { server, carriers, policy: Arc::new(policy()), door, tally, answers }
     }
 
     async fn round(&mut self, first: usize, chance: &mut Chance) {
@@ -315,7 +315,7 @@ impl Play {
         self.tell(&scripts, Moment::SevenDaysLate).await;
         self.look_at_all(&scripts).await;
         assert_eq!(self.carriers.sends(), sends, "a report seven days late sent something");
-        if self.interface == Interface::Http {
+        if self.door == Door::Http {
             self.check(&scripts).await;
         }
         self.tally.parked += scripts.iter().map(|script| script.in_force().parked).sum::<usize>();
@@ -326,7 +326,7 @@ impl Play {
         let (server, policy) = (&self.server, &self.policy);
         let registered = &self.carriers.scripts;
         let creating = stream::iter(scripts.iter_mut()).map(|script| async move {
-            // Bypasses the server's profile, to allow as many tries as the checker counts.
+            // Past the profile of that server: with as many tries as the checker counts.
             let id = create_in_store(server, policy, script).await;
             script.id = Some(id);
             registered.lock().unwrap().insert(id, (script.answer, script.provider_ref.clone()));
@@ -339,15 +339,15 @@ impl Play {
         self.answers.created = created;
     }
 
-    /// Sends the scripts' reports of this moment; returns once all are acknowledged.
+    /// Tells what the scripts have for this moment; returns when all of it is acknowledged.
     async fn tell(&mut self, scripts: &[Script], moment: Moment) {
-        let (server, interface) = (&self.server, self.interface);
+        let (server, door) = (&self.server, self.door);
         let telling = stream::iter(scripts)
             .map(|script| async move {
                 let told: Vec<_> = script.at(moment).collect();
-                match interface {
-                    Interface::Store => tell_store(server, script, &told).await,
-                    Interface::Http => tell_http(server, script, &told).await,
+                match door {
+                    Door::Store => tell_store(server, script, &told).await,
+                    Door::Http => tell_http(server, script, &told).await,
                 }
                 told.iter().map(|&telling| acked(script, telling, at(server))).collect::<Vec<_>>()
             })
@@ -360,7 +360,7 @@ impl Play {
         self.answers.acked.extend(acked);
     }
 
-    /// The clock moves from a millisecond before the deadline to one after it while reports arrive.
+    /// The clock moves from a millisecond before the deadline to one after it while reports come in.
     async fn race(&mut self, scripts: &[Script], chance: &mut Chance) {
         let clock = Arc::clone(&self.server.clock);
         let pauses = [chance.below(4), chance.below(4)].map(|pause| Duration::from_micros(pause * 900));
@@ -413,7 +413,7 @@ impl Play {
         }
     }
 
-    /// Until the deadline has had all its effects, and every resulting SMS is accepted.
+    /// Until the deadline has done all that it does, and each SMS that follows is accepted.
     async fn until_none_waits(&self, scripts: &[Script]) {
         let settled = |phase, progress: &[Progress]| {
             !matches!(phase, Phase::Pending(Stage::Waiting { fallback_at: Some(_) }))
@@ -435,7 +435,7 @@ impl Play {
             let verification = &snapshot.verification;
             let one = &verification.messages[0];
             let end = format!("{:?} {:?} {:?}", one.progress, verification.delivered_by, verification.phase);
-            // The time of the expiry depends on the round.
+            // The instant of the expiry is the round's.
             let end = end.split(" at:").next().unwrap_or_default().to_owned();
             self.tally.ends.entry(script.kinds()).or_default().insert(end);
             assert_eq!(one.progress, script.highest(), "{script:?}: {events:?}");
@@ -514,7 +514,7 @@ impl Play {
     }
 }
 
-/// By the server's clock.
+/// By the clock that the server goes by.
 fn at(server: &Server) -> At {
     At(server.clock.now().as_millis() * 1_000)
 }
@@ -597,7 +597,7 @@ async fn tell_store(server: &Server, script: &Script, told: &[Telling]) {
     }
 }
 
-/// All in one webhook if their number is even, else one each.
+/// All in one delivery where there is an even number of them, each in its own where not.
 async fn tell_http(server: &Server, script: &Script, told: &[Telling]) {
     let statuses: Vec<_> = told.iter().map(|&telling| status(script, telling)).collect();
     let deliveries: Vec<_> = if statuses.len() % 2 == 0 {
@@ -644,17 +644,17 @@ fn policy() -> Policy {
     }
 }
 
-async fn play(interface: Interface, most: usize, short: Duration, name: &str) {
+async fn play(door: Door, most: usize, short: Duration, name: &str) {
     let _alone = alone().await;
     let seed = seed();
     let mut chance = Chance(seed);
     let running = Stopwatch::start();
-    let mut play = Play::new(interface).await;
+    let mut play = Play::new(door).await;
     let limit = if most > 0 { Duration::from_secs(long_seconds().unwrap_or(u64::MAX)) } else { short };
     while running.elapsed() < limit && (most == 0 || play.tally.races < most) {
         play.round(play.tally.races, &mut chance).await;
     }
-    // The winner is random, and a slow machine has few close races in the short form.
+    // Who wins is chance, and a slow machine meets few close races in the short form.
     let undecided = |tally: &Tally| tally.won_by_report == 0 || tally.won_by_deadline == 0;
     while undecided(&play.tally) && running.elapsed() < PATIENCE {
         play.round(play.tally.races, &mut chance).await;
@@ -687,10 +687,10 @@ async fn play(interface: Interface, most: usize, short: Duration, name: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_wins_a_race_of_reports_the_end_is_the_same_in_the_store() {
-    play(Interface::Store, count(0), SHORT_STORE, "reports_store").await;
+    play(Door::Store, count(0), SHORT_STORE, "reports_store").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_wins_a_race_of_reports_the_end_is_the_same_over_http() {
-    play(Interface::Http, count(0) / 20, SHORT_HTTP, "reports_http").await;
+    play(Door::Http, count(0) / 20, SHORT_HTTP, "reports_http").await;
 }

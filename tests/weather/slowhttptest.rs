@@ -1,4 +1,4 @@
-//! slowhttptest (Debian's package of that name), a common tool to test servers with slow clients.
+//! slowhttptest (Debian's package of that name), the program with which others try whether a server bears slow callers.
 
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -11,10 +11,10 @@ use crate::connections::{ports_of, still_connected};
 use crate::privilege::can_run;
 use crate::proof::figure;
 
-/// Connections per attack, made within a second.
+/// Of each way, made within a second.
 const CONNECTIONS: usize = 200;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Time for the tool to open its last connection, on a busy machine.
+/// Until the program has made its last connection, on a machine under load.
 const CONNECTS_WITHIN: Duration = Duration::from_secs(6);
 
 struct Way {
@@ -24,11 +24,11 @@ struct Way {
 }
 
 const WAYS: [Way; 3] = [
-    // One header every two seconds.
+    // A header every two seconds.
     Way { name: "slowhttptest -H", path: "/healthz", options: &["-H", "-i", "2"] },
     // A few bytes every two seconds, of 8 KiB.
     Way { name: "slowhttptest -B", path: "/webhooks/whatsapp", options: &["-B", "-s", "8192", "-i", "2"] },
-    // Requests 150 KB and reads 32 bytes every five seconds.
+    // Asks for 150 KB, and takes 32 bytes of it every five seconds.
     Way {
         name: "slowhttptest -X",
         path: "/openapi.json",
@@ -36,7 +36,7 @@ const WAYS: [Way; 3] = [
     },
 ];
 
-/// Runs all attacks at once. Returns how each connection ended, from the server's view.
+/// In every way at once. How each connection ended, as the server sees it.
 pub async fn attack(addr: SocketAddr) -> Vec<Ended> {
     if !can_run("slowhttptest", &["slowhttptest"]) {
         return Vec::new();

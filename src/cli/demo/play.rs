@@ -98,7 +98,7 @@ impl Player<'_> {
         loop {
             if latest.status != StatusCode::NOT_MODIFIED {
                 scene.verification = taken(&latest)?;
-                self.tell(scene, path).await?;
+                self.update(scene, path).await?;
             }
             if is_met(&scene.verification) {
                 return Ok(());
@@ -110,7 +110,7 @@ impl Player<'_> {
     }
 
     /// Reads the timeline and updates the scenario's row.
-    async fn tell(&self, scene: &mut Scene, path: &str) -> Result<(), Trouble> {
+    async fn update(&self, scene: &mut Scene, path: &str) -> Result<(), Trouble> {
         scene.timeline = taken(&self.api.get(&format!("{path}/timeline")).await?)?;
         if let Some(rows) = &self.rows {
             rows.show(scene.scenario, &scene.verification, &scene.timeline);

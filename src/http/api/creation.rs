@@ -59,7 +59,7 @@ pub async fn create(
         return carry_out(&shared, &request, order, [0; 16]).await;
     };
     let _under_way = UnderWay::enter(&shared.creating, key)?;
-    let fingerprint = shared.vault.fingerprint("idempotent request", &asked(&fields, &profiles));
+    let fingerprint = shared.vault.fingerprint("idempotent request", &canonical(&fields, &profiles));
     if let Some(first) = shared.store.idempotency(key).await? {
         return replay(&shared, &request, &first, fingerprint).await;
     }
@@ -116,7 +116,7 @@ struct Wanted<'a> {
 }
 
 /// Canonical bytes of the request, for comparison: a field that is null or has its default value is left out.
-fn asked(fields: &Fields, profiles: &BTreeMap<String, Profile>) -> Vec<u8> {
+fn canonical(fields: &Fields, profiles: &BTreeMap<String, Profile>) -> Vec<u8> {
     let is_said = |(name, value): &(&str, &Value)| match *name {
         "metadata" => value.as_object().is_none_or(|pairs| !pairs.is_empty()),
         "profile" => profiles.len() != 1 || value.as_str().is_none_or(|name| !profiles.contains_key(name)),

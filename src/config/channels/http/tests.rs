@@ -161,7 +161,7 @@ const WRONG: &[Row] = &[
         "report.words.DELIVRD",
         "\"delivered\" or \"failed\" or \"sent\" or \"read\"",
     ),
-    ("", "words = { DONE = \"delivered\", done = \"failed\" }", "report.words.done", "contradicts"),
+    ("", "words = { DONE = \"delivered\", done = \"failed\" }", "report.words.done", "conflicts"),
 ];
 
 #[test]

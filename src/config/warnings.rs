@@ -17,7 +17,7 @@ const LONGEST: usize = 128;
 /// Similarity from which a name counts as misspelt: one error in ten letters.
 const ALIKE: f64 = 0.9;
 
-pub(super) fn look_for(config: &Config, findings: &Findings<'_>, source: &Source<'_>) {
+pub(super) fn find(config: &Config, findings: &Findings<'_>, source: &Source<'_>) {
     let warn = |key: &str, text: String| {
         let shown = findings.shown.borrow();
         let below = |known: &str| {

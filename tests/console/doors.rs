@@ -1,4 +1,4 @@
-//! Nobody can lock others out: neither by wrong passwords elsewhere, nor by many attempts, nor by many live pages.
+//! Nobody is kept out: by who tries passwords elsewhere, by a crowd at the door, or by who follows every list.
 
 use reqwest::StatusCode;
 use twotick::clock::{Clock, ManualClock};
@@ -13,7 +13,7 @@ fn from<'o>(office: &'o Office, address: &str) -> Visitor<'o> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_attacker_cannot_lock_a_user_out() {
+async fn who_tries_a_name_does_not_keep_its_owner_out() {
     let clock = ManualClock::starting_at(Clock::System.now());
     let office = Office::open(Clock::Manual(clock.clone()), Staff::Everybody).await;
     let mut known = Visitor::signed_in(&office, "sam").await;
@@ -22,16 +22,16 @@ async fn an_attacker_cannot_lock_a_user_out() {
         attacker.sign_in("sam", "a wrong one for sure").await;
     }
     assert_eq!(attacker.sign_in("sam", PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS);
-    // The same address, from a known device.
+    // The same address, by a device that signed in before.
     known.cookies.remove("twotick");
     assert_eq!(known.sign_in("sam", PASSWORD).await.status, StatusCode::SEE_OTHER);
-    // Another address, from an unknown device.
+    // Another address, by a device that nobody knows.
     assert_eq!(from(&office, "192.0.2.7").sign_in("sam", PASSWORD).await.status, StatusCode::SEE_OTHER);
     assert_eq!(from(&office, "2001:db8::7").sign_in("sam", PASSWORD).await.status, StatusCode::SEE_OTHER);
-    // Entries that a client adds before the proxy's are ignored.
+    // What a client puts before the proxy's entry is not believed.
     let mut liar = from(&office, "198.51.100.1, 127.0.0.1");
     assert_eq!(liar.sign_in("sam", PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS);
-    // The cookie is valid for its own name only, and does not sign in.
+    // The cookie is good for its own name alone, and signs nobody in.
     let cookie = known.cookies["twotick-device"].clone();
     let mut thief = Visitor::new(&office);
     thief.cookies.insert("twotick-device".to_owned(), cookie);
@@ -48,7 +48,7 @@ async fn an_attacker_cannot_lock_a_user_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn invented_names_do_not_exhaust_the_limits() {
+async fn a_crowd_with_invented_names_does_not_take_all_places() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let crowd = (0..24).map(|n| {
         let office = &office;
@@ -67,7 +67,7 @@ async fn invented_names_do_not_exhaust_the_limits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_viewer_cannot_use_all_live_lists() {
+async fn one_viewer_does_not_take_all_live_lists() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let follow = async |visitor: &Visitor<'_>| {
         let session = visitor.cookies["twotick"].clone();

@@ -11,10 +11,10 @@ use super::error::{Code, Problem};
 use crate::verification::values::AppName;
 
 /// `Retry-After` of a refusal. Long polls end within 60 s, so some connections always become free soon.
-const COME_AGAIN: Duration = Duration::from_secs(5);
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Counts the connections of a listener.
-pub struct Crowd {
+pub struct Capacity {
     open: AtomicUsize,
     /// From this number on, a connection is closed after its answer. A quarter of the connections then turns over with
     /// the requests, however many idle connections existed before.
@@ -26,14 +26,14 @@ pub struct Crowd {
 
 /// Load of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
-    Plenty,
+pub enum Load {
+    Normal,
     Crowded,
     /// Only reserved connections are left.
     Full,
 }
 
-impl Crowd {
+impl Capacity {
     /// For a listener of at most `most` connections.
     pub fn new(most: usize) -> Self {
         Self {
@@ -43,14 +43,14 @@ impl Crowd {
         }
     }
 
-    pub fn room(&self) -> Room {
+    pub fn load(&self) -> Load {
         let open = self.open.load(Ordering::Relaxed);
         if open > self.full_beyond {
-            Room::Full
+            Load::Full
         } else if open >= self.crowded_from {
-            Room::Crowded
+            Load::Crowded
         } else {
-            Room::Plenty
+            Load::Normal
         }
     }
 
@@ -62,11 +62,11 @@ impl Crowd {
 
     pub fn refusal() -> Problem {
         let detail = "too many open connections; nothing was done";
-        Problem::new(Code::TooManyConnections, detail).retry_after(COME_AGAIN)
+        Problem::new(Code::TooManyConnections, detail).retry_after(RETRY_AFTER)
     }
 }
 
-pub struct Place(Arc<Crowd>);
+pub struct Place(Arc<Capacity>);
 
 impl Drop for Place {
     fn drop(&mut self) {
@@ -116,7 +116,7 @@ impl Waiting {
     }
 
     fn refusal(detail: &'static str) -> Problem {
-        Problem::new(Code::TooManyWaiting, detail).retry_after(COME_AGAIN)
+        Problem::new(Code::TooManyWaiting, detail).retry_after(RETRY_AFTER)
     }
 }
 
@@ -149,19 +149,19 @@ mod tests {
     #[test]
     fn the_last_connections_are_reserved_and_crowded_ones_are_closed() {
         for (most, crowded, full) in [(20_000, 15_000, 18_751), (64, 48, 61), (16, 12, 16), (1, 1, 1)] {
-            let crowd = Arc::new(Crowd::new(most));
+            let capacity = Arc::new(Capacity::new(most));
             let mut places = Vec::new();
             for open in 1..=most {
-                places.push(crowd.enter());
+                places.push(capacity.enter());
                 let right = match open {
-                    open if open >= full => Room::Full,
-                    open if open >= crowded => Room::Crowded,
-                    _ => Room::Plenty,
+                    open if open >= full => Load::Full,
+                    open if open >= crowded => Load::Crowded,
+                    _ => Load::Normal,
                 };
-                assert_eq!(crowd.room(), right, "{open} of {most}");
+                assert_eq!(capacity.load(), right, "{open} of {most}");
             }
             places.clear();
-            assert_eq!(crowd.room(), Room::Plenty);
+            assert_eq!(capacity.load(), Load::Normal);
         }
     }
 
