@@ -95,13 +95,13 @@ fn without_incomplete(loaded: &Loaded) -> Config {
 }
 
 /// What the vault reveals of the keys.
-struct Keys {
+struct DayKeys {
     days: usize,
     youngest: Option<Timestamp>,
 }
 
 /// `None` if there is no data yet: only the first start creates the key.
-async fn sealed(config: &Config) -> Option<Result<Keys, String>> {
+async fn sealed(config: &Config) -> Option<Result<DayKeys, String>> {
     let config = config.clone();
     let looking = tokio::task::spawn_blocking(move || {
         as_owner(&config, Purpose::Check, |path| match path.join("db").try_exists() {
@@ -117,11 +117,11 @@ async fn sealed(config: &Config) -> Option<Result<Keys, String>> {
     };
     Some(found.map(|vault| {
         let (days, youngest) = vault.days();
-        Keys { days, youngest }
+        DayKeys { days, youngest }
     }))
 }
 
-fn keys(read: Option<&Result<Keys, String>>) -> Finding {
+fn keys(read: Option<&Result<DayKeys, String>>) -> Finding {
     match read {
         None => doubtful("keys", "none yet; the first start creates the master key".to_owned()),
         Some(Err(error)) => wrong("keys", error.clone()),
@@ -129,7 +129,7 @@ fn keys(read: Option<&Result<Keys, String>>) -> Finding {
     }
 }
 
-fn clock(read: Option<&Result<Keys, String>>, now: Timestamp) -> Finding {
+fn clock(read: Option<&Result<DayKeys, String>>, now: Timestamp) -> Finding {
     const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let youngest = read.and_then(|keys| keys.as_ref().ok()).and_then(|keys| keys.youngest);
     match youngest {

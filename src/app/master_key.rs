@@ -44,7 +44,7 @@ pub enum KeyError {
     },
 }
 
-type Key = Zeroizing<[u8; MASTER_KEY_BYTES]>;
+type MasterKeyBytes = Zeroizing<[u8; MASTER_KEY_BYTES]>;
 
 fn also_missing(keys: Option<&Path>) -> String {
     keys.map_or_else(String::new, |keys| format!(", and so are the day keys in {}", keys.display()))
@@ -52,7 +52,7 @@ fn also_missing(keys: Option<&Path>) -> String {
 
 /// Loads the master key. Creates a missing file, readable only by its owner, unless `data` holds data encrypted with an
 /// earlier key. Blocks on the disk.
-pub fn load(master: &MasterKey, data: &Path) -> Result<Key, KeyError> {
+pub fn load(master: &MasterKey, data: &Path) -> Result<MasterKeyBytes, KeyError> {
     let path = match existing(master)? {
         Ok(key) => return Ok(key),
         Err(missing) => missing,
@@ -67,7 +67,7 @@ pub fn load(master: &MasterKey, data: &Path) -> Result<Key, KeyError> {
 
 /// Loads the key for a restore or an import; a missing one is an error, because the data was encrypted with it
 /// elsewhere.
-pub fn put_back(master: &MasterKey, data: &Path) -> Result<Key, KeyError> {
+pub fn put_back(master: &MasterKey, data: &Path) -> Result<MasterKeyBytes, KeyError> {
     existing(master)?.map_err(|missing| {
         let keys = data.join(super::KEYS);
         let keys = (!keys.join("days").exists()).then_some(keys);
@@ -76,7 +76,7 @@ pub fn put_back(master: &MasterKey, data: &Path) -> Result<Key, KeyError> {
 }
 
 /// The key, or the path of the missing file.
-fn existing(master: &MasterKey) -> Result<Result<Key, &Path>, KeyError> {
+fn existing(master: &MasterKey) -> Result<Result<MasterKeyBytes, &Path>, KeyError> {
     let path = match master {
         MasterKey::Inline(text) => return decode(text.expose_secret(), "in the configuration").map(Ok),
         MasterKey::File(path) => path,
@@ -87,7 +87,7 @@ fn existing(master: &MasterKey) -> Result<Result<Key, &Path>, KeyError> {
     }
 }
 
-fn read(path: &Path) -> Result<Key, KeyError> {
+fn read(path: &Path) -> Result<MasterKeyBytes, KeyError> {
     let unreadable = |source| KeyError::Unreadable { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
     let mode = file.metadata().map_err(unreadable)?.permissions().mode();
@@ -99,7 +99,7 @@ fn read(path: &Path) -> Result<Key, KeyError> {
     decode(&text, &path.display().to_string())
 }
 
-fn decode(text: &str, place: &str) -> Result<Key, KeyError> {
+fn decode(text: &str, place: &str) -> Result<MasterKeyBytes, KeyError> {
     MasterKey::decode(text).ok_or_else(|| KeyError::Malformed(place.to_owned()))
 }
 

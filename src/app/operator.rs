@@ -41,20 +41,20 @@ const MOST_BYTES: usize = 4 * 1024;
 
 /// State of the handlers.
 pub struct OperatorApi {
-    endpoint: Endpoint,
+    endpoint: ServerAccess,
     store: SledStore,
     vault: Arc<Vault>,
     clock: Clock,
 }
 
 /// Address of a server, and the secret shared with it.
-pub struct Endpoint {
+pub struct ServerAccess {
     /// `http://127.0.0.1:8081`
     pub url: String,
     pub secret: SecretString,
 }
 
-impl Endpoint {
+impl ServerAccess {
     /// MAC over nonce and address, which only a server that knows the secret can compute.
     pub fn proof(&self, nonce: &str) -> String {
         signature::sign(&self.secret, format!("twotick operator 1\n{}\n{nonce}", self.url).as_bytes())
@@ -81,7 +81,7 @@ impl Drop for EndpointFile {
 }
 
 /// Reads the file. `None` if there is none or it is malformed.
-pub fn find(data: &Path) -> io::Result<Option<Endpoint>> {
+pub fn find(data: &Path) -> io::Result<Option<ServerAccess>> {
     let text = match fs::read_to_string(data.join(FILE)) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -89,7 +89,7 @@ pub fn find(data: &Path) -> io::Result<Option<Endpoint>> {
     };
     Ok(text
         .split_once(' ')
-        .map(|(url, secret)| Endpoint { url: url.to_owned(), secret: secret.trim_end().into() }))
+        .map(|(url, secret)| ServerAccess { url: url.to_owned(), secret: secret.trim_end().into() }))
 }
 
 /// Writes the file for a server whose admin listener is at `addr`.
@@ -101,7 +101,7 @@ pub fn open(
     clock: Clock,
 ) -> Result<(web::Data<OperatorApi>, EndpointFile), StartError> {
     let secret = SecretString::from(URL_SAFE_NO_PAD.encode(*vault::new_token()));
-    let endpoint = Endpoint { url: format!("http://{}", super::local(addr)), secret };
+    let endpoint = ServerAccess { url: format!("http://{}", super::local(addr)), secret };
     let path = data.join(FILE);
     let text = format!("{} {}\n", endpoint.url, endpoint.secret.expose_secret());
     put(&path, &text).map_err(|source| StartError::OperatorFile { path: path.clone(), source })?;

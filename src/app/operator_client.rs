@@ -9,7 +9,7 @@ use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
 use secrecy::ExposeSecret;
 
 use super::erase::Erased;
-use super::operator::{self, Endpoint, EraseRequest, NONCE};
+use super::operator::{self, EraseRequest, NONCE, ServerAccess};
 use crate::store::sled::{self, OpenError};
 
 /// The server answers after the turn in progress.
@@ -38,7 +38,7 @@ pub enum AskError {
 }
 
 /// The server that uses the data folder, authenticated.
-pub struct RunningServer(Endpoint);
+pub struct RunningServer(ServerAccess);
 
 impl RunningServer {
     /// Finds the server. `None` if no process uses the folder, even if an old endpoint file is left in it.
@@ -56,7 +56,7 @@ impl RunningServer {
             .map_err(|source| AskError::EndpointFile { path: data.join("operator"), source })?;
         let endpoint = endpoint.ok_or_else(in_use)?;
         let client = client().timeout(PROOF_WITHIN).build().map_err(failed)?;
-        let nonce = Endpoint::nonce();
+        let nonce = ServerAccess::nonce();
         let asked = client.get(format!("{}/operator/hello", endpoint.url)).header(NONCE, &nonce);
         let is_proven = match asked.send().await {
             Ok(answer) => is_proof(&endpoint, &nonce, answer).await,
@@ -116,7 +116,7 @@ impl RunningServer {
     }
 }
 
-async fn is_proof(endpoint: &Endpoint, nonce: &str, mut answer: Response) -> bool {
+async fn is_proof(endpoint: &ServerAccess, nonce: &str, mut answer: Response) -> bool {
     let mut proof = Vec::new();
     while let Ok(Some(chunk)) = answer.chunk().await {
         proof.extend_from_slice(&chunk);

@@ -55,9 +55,9 @@ impl Capacity {
     }
 
     /// Counts a connection until the returned value is dropped.
-    pub fn enter(self: &Arc<Self>) -> Place {
+    pub fn enter(self: &Arc<Self>) -> ConnectionSlot {
         self.open.fetch_add(1, Ordering::Relaxed);
-        Place(Arc::clone(self))
+        ConnectionSlot(Arc::clone(self))
     }
 
     pub fn refusal() -> Problem {
@@ -66,9 +66,9 @@ impl Capacity {
     }
 }
 
-pub struct Place(Arc<Capacity>);
+pub struct ConnectionSlot(Arc<Capacity>);
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
