@@ -154,7 +154,7 @@ const WRONG: &[Row] = &[
     ("", "format = \"xml\"", "report.format", "\"json\" or \"form\" or \"query\""),
     ("", "status = \"\"", "report.status", "must not be empty"),
     ("", "status = \"/a~2\"", "report.status", "JSON pointer"),
-    ("", "format = \"form\"\nid = \"/~i\"", "report.id", "name of a field"),
+    ("", "format = \"form\"\nid = \"/~i\"", "report.id", "a field name"),
     (
         "",
         "words = { DELIVRD = \"arrived\" }",
