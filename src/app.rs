@@ -39,7 +39,7 @@ use tokio_cron_scheduler::JobSchedulerError;
 
 use crate::changing::Changing;
 use crate::channel::webhook::Callback;
-use crate::channel::{self, Basis, Channel, Unusable};
+use crate::channel::{self, Basis, Channel, ChannelError};
 use crate::clock::{Clock, Stopwatch};
 use crate::config::{self, Config, Loaded};
 use crate::console;
@@ -141,7 +141,7 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] OpenError),
     #[error(transparent)]
-    Channel(#[from] Unusable),
+    Channel(#[from] ChannelError),
     #[error("cannot set up the metrics: {0}")]
     Metrics(#[from] BuildError),
     #[error("cannot set up the sweeps: {0}")]
@@ -415,7 +415,7 @@ fn rates(config: &Config) -> BTreeMap<ChannelName, u32> {
     config.channels.iter().filter_map(rate).collect()
 }
 
-fn channels(config: &Config) -> Result<Channels, Unusable> {
+fn channels(config: &Config) -> Result<Channels, ChannelError> {
     let settings = config.channels.iter().map(|(name, settings)| {
         let name = ChannelName::new(name);
         let callback = Callback::new(&config.server.public_url, &name);

@@ -102,7 +102,7 @@ impl Courier {
             to: letter.to.expose_secret(),
             code: letter.code.expose_secret(),
             content: letter.content.as_channel(),
-            of_use: letter.of_use,
+            valid_for: letter.valid_for,
         };
         let name = letter.channel.name().to_string();
         let watch = Stopwatch::start();
@@ -137,8 +137,8 @@ impl Courier {
         let minutes = minutes_left(now, verification.expires_at);
         let content = content(step, policy, request.locale.as_deref(), &code, minutes)?;
         let until_expiry = verification.expires_at.since(now);
-        let of_use = step.deliver_within.map_or(until_expiry, |within| within.min(until_expiry));
-        Ok(Letter { channel, to: SecretString::from(person.to), code, content, of_use })
+        let valid_for = step.deliver_within.map_or(until_expiry, |within| within.min(until_expiry));
+        Ok(Letter { channel, to: SecretString::from(person.to), code, content, valid_for })
     }
 
     fn step<'a>(&self, errand: &'a Errand) -> Result<(Arc<Channel>, &'a Step), Outcome> {
@@ -211,7 +211,7 @@ struct Letter<'a> {
     to: SecretString,
     code: SecretString,
     content: Rendered<'a>,
-    of_use: Duration,
+    valid_for: Duration,
 }
 
 enum Rendered<'a> {

@@ -52,7 +52,7 @@ struct Report {
 
 #[derive(Clone, Copy)]
 enum Proof {
-    /// Header, hash, base64 or hexadecimal, prefix.
+    /// Header and prefix.
     Sha256(&'static str, &'static str),
     Sha1(&'static str),
     Sha512Base64(&'static str),
@@ -202,7 +202,7 @@ const CARRIERS: [Carrier; 12] = [
             state: "failed",
         }],
     },
-    // Nested JSON, an unquoted number, lists of reports, a signed time.
+    // Nested JSON, an unquoted number, lists of reports, a signed timestamp.
     Carrier {
         name: "nested",
         keys: "from = \"Acme\"\nbearer = \"token\"\nid_pointer = \"/messages/0/id\"\n\
@@ -229,7 +229,7 @@ const CARRIERS: [Carrier; 12] = [
             state: "delivered",
         }],
     },
-    // An error in a 200.
+    // An error in a 200 response.
     Carrier {
         name: "error-in-200",
         keys: "from = \"Acme\"\nbearer = \"token\"\nerror_pointer = \"/error/code\"\nreport_secret = \"{secret}\"",
@@ -353,7 +353,7 @@ impl World {
         serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default()
     }
 
-    /// The message once it is in this state.
+    /// Waits until the message is in this state.
     async fn message(&self, id: &str, state: &str) -> Value {
         let start = Stopwatch::start();
         let mut now = self.get(id, None).await;

@@ -1,4 +1,4 @@
-//! One attempt: one request, and its outcome in a real store. Providers are real HTTP servers.
+//! A single attempt: one request, and its outcome in a real store. The providers are real HTTP servers.
 
 #[path = "support/spy.rs"]
 mod spy;
@@ -27,7 +27,7 @@ use wiremock::matchers::{body_partial_json, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 const START: Timestamp = Timestamp::from_millis(1_795_000_000_000);
-/// Shorter than the store waits for an outcome, so that the attempt is still open at the expiry.
+/// Shorter than the store's limit for an outcome, so that the attempt is still open at the expiry.
 const TTL: Duration = Duration::from_secs(90);
 
 struct House {
@@ -260,7 +260,7 @@ async fn undecryptable_data_is_not_sent_and_falls_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_content_is_sent_by_its_id_in_the_language_asked_for() {
+async fn content_is_sent_by_its_id_in_the_requested_language() {
     for (locale, sid) in [("de-AT", "HX02"), ("en", "HX01"), ("fr", "HX01")] {
         let mut house = House::new().await;
         let accepted = ResponseTemplate::new(201).set_body_json(json!({ "sid": "SM1" }));

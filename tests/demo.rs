@@ -152,7 +152,7 @@ impl Demo {
         let screen = Screen::of(&shown).text();
         let (_, after) = screen.split_once("until Ctrl-C.").unwrap();
         assert!(after.trim_start().starts_with(&format!("{number} · ver_")), "{after}");
-        assert!(after.contains("The app asked for a code"), "{after}");
+        assert!(after.contains("The app requested a code"), "{after}");
         screen
     }
 

@@ -9,7 +9,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::sync::mpsc;
-use twotick::channel::webhook::{self, Callback, Heard};
+use twotick::channel::webhook::{self, Callback, Incoming};
 use twotick::channel::{self, Basis, Content, Settings, Submission, Timeouts, twilio};
 use twotick::sandbox::{self, Channel, Options, Outcome, Sandbox};
 use twotick::verification::values::{ChannelName, Outcome as SendOutcome, ReportStatus, Timestamp};
@@ -123,7 +123,7 @@ async fn twilio_sends_and_reports_to_the_address_of_the_message() {
         let channel = of_twilio(&world.sandbox.url(), via);
         let reference = "msg_01m81zrq00fay80j6hb7h45br1".parse().expect("an id");
         let sent = channel
-            .send(&Submission { reference, to, code: "493817", of_use: Duration::from_secs(600), content })
+            .send(&Submission { reference, to, code: "493817", valid_for: Duration::from_secs(600), content })
             .await;
         let SendOutcome::Accepted { provider_ref } = sent.outcome else { panic!("{to}: {:?}", sent.outcome) };
         for expected in ["sent", end] {
@@ -139,7 +139,7 @@ async fn twilio_sends_and_reports_to_the_address_of_the_message() {
                 body: body.as_bytes(),
                 now: Timestamp::from_millis(0),
             });
-            let Ok(Heard::Told(told)) = heard else { panic!("{to}: {heard:?}") };
+            let Ok(Incoming::Delivery(told)) = heard else { panic!("{to}: {heard:?}") };
             let report = &told.own.reports[0];
             assert_eq!((report.reference, &report.provider_ref), (Some(reference), &provider_ref));
             let status = match &report.status {
@@ -759,7 +759,7 @@ impl Provider {
             to,
             code: "493817",
             content,
-            of_use: Duration::from_secs(30),
+            valid_for: Duration::from_secs(30),
         };
         self.channel.send(&submission).await.outcome
     }
@@ -783,13 +783,14 @@ impl Provider {
                 now,
             })
         };
-        let twotick::channel::webhook::Heard::Told(told) = receive().expect("the signature is right") else {
+        let twotick::channel::webhook::Incoming::Delivery(told) = receive().expect("the signature is right")
+        else {
             panic!("a report is no question")
         };
         assert!(receive().is_ok(), "until it is stored it may come again");
         self.channel.stored(told.receipt, now);
         let replayed = twotick::channel::signature::BadSignature::Replayed;
-        assert_eq!(receive().err(), Some(twotick::channel::webhook::NotHeard::Signature(replayed)));
+        assert_eq!(receive().err(), Some(twotick::channel::webhook::WebhookError::Signature(replayed)));
         if let Some(message) = told.own.inbound.first() {
             return format!("{:?}", message.intent);
         }

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::{Exit, print};
-use crate::console::password::{self, LEAST_CHARS, MOST_BYTES};
+use crate::console::password::{self, MAX_BYTES, MIN_CHARS};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -48,7 +48,7 @@ fn hash() -> Exit {
 /// Asks twice, to catch a typo.
 fn ask() -> Result<SecretString, String> {
     let unreadable = |error: io::Error| format!("cannot read the password: {error}");
-    let prompt = format!("Password, at least {LEAST_CHARS} characters: ");
+    let prompt = format!("Password, at least {MIN_CHARS} characters: ");
     let first = SecretString::from(rpassword::prompt_password(prompt).map_err(unreadable)?);
     let second = SecretString::from(rpassword::prompt_password("Repeat the password: ").map_err(unreadable)?);
     if first.expose_secret() == second.expose_secret() {
@@ -61,7 +61,7 @@ fn ask() -> Result<SecretString, String> {
 fn read_line() -> Result<SecretString, String> {
     let mut line = Zeroizing::new(String::new());
     // One byte more than allowed, and the line ending.
-    let mut input = io::stdin().lock().take(MOST_BYTES as u64 + 3);
+    let mut input = io::stdin().lock().take(MAX_BYTES as u64 + 3);
     input.read_line(&mut line).map_err(|error| format!("cannot read the password: {error}"))?;
     Ok(SecretString::from(line.trim_end_matches(['\r', '\n'])))
 }

@@ -13,7 +13,7 @@ use super::input::read_body;
 use super::meters::{ChannelMeters, Received};
 use super::{Shared, metrics as names, routes};
 use crate::channel::receipts::Receipt;
-use crate::channel::webhook::{Heard, Method, NotHeard, Reply, Told, Webhook};
+use crate::channel::webhook::{Incoming, Method, Reply, SignedDelivery, Webhook, WebhookError};
 use crate::channel::{self, Channel, Delivery, Readable};
 use crate::failpoint;
 use crate::store::{self, Answer, Order};
@@ -109,7 +109,7 @@ async fn hear(
     };
     let body = body.inspect_err(|_| meters.webhook(Received::NotRead))?;
     match ask(shared, channel, request, method, &body) {
-        Ok(Heard::Told(Told { own, of_others, reply, receipt })) => {
+        Ok(Incoming::Delivery(SignedDelivery { own, of_others, reply, receipt })) => {
             let readable = own.readable;
             let told = Deliveries { shared, channel, meters, own, of_others, receipt };
             told.store(&body).await.inspect_err(|_| meters.webhook(Received::NotStored))?;
@@ -119,17 +119,17 @@ async fn hear(
             });
             Ok(answer(reply))
         }
-        Ok(Heard::Asked(reply)) => Ok(answer(reply)),
-        Err(NotHeard::Signature(_)) => {
+        Ok(Incoming::Challenge(reply)) => Ok(answer(reply)),
+        Err(WebhookError::Signature(_)) => {
             meters.webhook(Received::SignatureRefused);
             meters.refused_in_a_row(channel.refused_in_a_row());
             Err(Problem::not_proved(channel.challenge()))
         }
-        Err(NotHeard::Question) => {
+        Err(WebhookError::Challenge) => {
             Err(Problem::new(Code::ChallengeRefused, "mode, token or challenge is missing or wrong"))
         }
-        Err(NotHeard::Method(allowed)) => Err(Problem::method_not_allowed(allowed.to_owned())),
-        Err(NotHeard::NoSuchAddress) => Err(Problem::new(Code::NotFound, "nothing exists at this path")),
+        Err(WebhookError::Method(allowed)) => Err(Problem::method_not_allowed(allowed.to_owned())),
+        Err(WebhookError::NoSuchAddress) => Err(Problem::new(Code::NotFound, "nothing exists at this path")),
     }
 }
 
@@ -139,7 +139,7 @@ fn ask(
     request: &HttpRequest,
     method: Method,
     body: &[u8],
-) -> Result<Heard, NotHeard> {
+) -> Result<Incoming, WebhookError> {
     let headers: Vec<(&str, &[u8])> =
         request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     channel.receive(&Webhook {
@@ -191,7 +191,7 @@ impl Deliveries<'_> {
         let now = shared.clock.now();
         count_unknown(&own);
         count_consents(channel.name(), &own);
-        channel.note_foreign(&own, now);
+        channel.log_ignored(&own, now);
         let readable = own.readable;
         let own_is_empty = own.reports.is_empty() && own.inbound.is_empty() && own.alerts.is_empty();
         let mut writer = Writer::default();
@@ -387,8 +387,8 @@ fn count_unknown(delivery: &Delivery) {
     for (unknown, &times) in &delivery.unknown {
         counter!(names::WEBHOOK_ITEMS_UNKNOWN, "kind" => unknown.as_str()).increment(times as u64);
     }
-    let foreign = delivery.foreign_items();
-    if foreign > 0 {
-        counter!(names::WEBHOOK_ITEMS_FOREIGN).increment(foreign as u64);
+    let ignored = delivery.ignored_items();
+    if ignored > 0 {
+        counter!(names::WEBHOOK_ITEMS_FOREIGN).increment(ignored as u64);
     }
 }

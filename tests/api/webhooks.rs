@@ -251,7 +251,7 @@ async fn distinct_alerts_are_shown_and_repeated_ones_merged() {
             "account_changed PARTNER_REMOVED",
             "account_disabled ACCOUNT_DELETED",
             "account_disabled DISABLED_UPDATE · DISABLE · April 17, 2027",
-            "webhook_test a test of the field messages arrived from Meta's dashboard, rightly signed",
+            "webhook_test a test webhook for the field messages arrived from Meta's dashboard with a valid signature",
         ]
     );
 }

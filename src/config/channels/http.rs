@@ -9,8 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::Details;
 use crate::channel::http_sms::{
-    self, Authorization, BodyType, NotATemplate, PLACEHOLDERS, Pattern, Placeholder, RequestTemplate,
-    SendMethod, Statuses, Verdict,
+    self, Authorization, BodyType, Decision, NotATemplate, PLACEHOLDERS, Pattern, Placeholder,
+    RequestTemplate, SendMethod, Statuses,
 };
 use crate::channel::{Carries, Settings};
 use crate::config::problem::{printable, suggestion};
@@ -265,10 +265,10 @@ fn headers(slot: &Slot<'_>, signs_in: bool) -> Option<Vec<(String, SecretString)
 }
 
 fn statuses(section: &mut Section<'_>) -> Option<Statuses> {
-    let mut rules: BTreeMap<Pattern, (&'static str, Verdict)> = BTreeMap::new();
+    let mut rules: BTreeMap<Pattern, (&'static str, Decision)> = BTreeMap::new();
     let mut complete = true;
     for (key, verdict) in
-        [("accepted", Verdict::Accepted), ("refused", Verdict::Refused), ("retry", Verdict::Retry)]
+        [("accepted", Decision::Accepted), ("refused", Decision::Refused), ("retry", Decision::Retry)]
     {
         let slot = section.optional(key);
         if !slot.is_set() {

@@ -7,8 +7,9 @@ use secrecy::SecretString;
 
 use super::{is_json_pointer, or, unknown_placeholder, user_and_password};
 use crate::channel::http_sms::{
-    Encoding, FieldPath, Fields, Format, Hash, Prefix, Proof, Reading, SIGNATURE_HEADER, SIGNED_PLACEHOLDERS,
-    Signature, Signed, StatusWords, TOLERANCE, TimestampHeader, derived_path_secret,
+    Encoding, FieldPath, Fields, Format, Hash, Prefix, Proof, ReportFormat, SIGNATURE_HEADER,
+    SIGNED_PLACEHOLDERS, Signature, SignedContent, StatusWords, TOLERANCE, TimestampHeader,
+    derived_path_secret,
 };
 use crate::channel::status;
 use crate::config::reader::{Section, Slot};
@@ -28,12 +29,15 @@ const SCHEMES: [(&str, Scheme); 3] =
     [("hmac", Scheme::Hmac), ("basic", Scheme::Basic), ("path-secret", Scheme::PathSecret)];
 
 /// `credential` is a secret that the carrier knows from our requests.
-pub(super) fn read(channel: &mut Section<'_>, credential: Option<SecretString>) -> Option<(Proof, Reading)> {
+pub(super) fn read(
+    channel: &mut Section<'_>,
+    credential: Option<SecretString>,
+) -> Option<(Proof, ReportFormat)> {
     let secret_slot = channel.optional("report_secret");
     let report_slot = channel.optional("report");
     if !report_slot.is_set() {
         let secret = signing_secret(&secret_slot)?;
-        return Some((Proof::Hmac(Signature::documented(secret)), Reading::default()));
+        return Some((Proof::Hmac(Signature::documented(secret)), ReportFormat::default()));
     }
     let mut section = report_slot.table("a table: [channels.NAME.report]")?;
     let scheme = or(&section.optional("scheme"), Scheme::Hmac, |slot| slot.choice(&SCHEMES));
@@ -102,7 +106,7 @@ struct SignatureForm {
     hash: Hash,
     encoding: Encoding,
     prefix: Prefix,
-    signed: Signed,
+    signed: SignedContent,
     timestamp: Option<TimestampHeader>,
 }
 
@@ -139,7 +143,7 @@ fn signature_form(section: &mut Section<'_>, scheme: Option<Scheme>) -> Option<S
         })
     });
     let signed_slot = section.optional("signed");
-    let signed = or(&signed_slot, Signed::body(), signed);
+    let signed = or(&signed_slot, SignedContent::body(), signed);
     let timestamp_slot = section.optional("timestamp_header");
     let timestamp_header = or(&timestamp_slot, None, |slot| header_name(slot).map(Some));
     let tolerance_slot = section.optional("tolerance");
@@ -178,10 +182,10 @@ fn header_name(slot: &Slot<'_>) -> Option<String> {
     })
 }
 
-fn signed(slot: &Slot<'_>) -> Option<Signed> {
+fn signed(slot: &Slot<'_>) -> Option<SignedContent> {
     const ALLOWED: &str = "text with {body} in it, such as \"{timestamp}.{body}\"";
     let text = slot.raw_text(ALLOWED)?;
-    match Signed::parse(text) {
+    match SignedContent::parse(text) {
         Ok(signed) if signed.has_body() => {
             slot.show(text.into());
             Some(signed)
@@ -197,7 +201,7 @@ fn signed(slot: &Slot<'_>) -> Option<Signed> {
     }
 }
 
-fn reading(section: &mut Section<'_>) -> Option<Reading> {
+fn reading(section: &mut Section<'_>) -> Option<ReportFormat> {
     let formats = [("json", Format::Json), ("form", Format::Form), ("query", Format::Query)];
     let format = or(&section.optional("format"), Format::Json, |slot| slot.choice(&formats));
     let usual = Fields::default();
@@ -213,7 +217,7 @@ fn reading(section: &mut Section<'_>) -> Option<Reading> {
         return None;
     }
     let words = or(&section.optional("words"), StatusWords::default(), words);
-    Some(Reading {
+    Some(ReportFormat {
         format: format?,
         fields: Fields { id: id?, reference: reference?, status: status??, error_code: error_code?, at: at? },
         words: words?,

@@ -1,4 +1,4 @@
-//! Nobody is kept out: by who tries passwords elsewhere, by a crowd at the door, or by who follows every list.
+//! Nobody is locked out by password guessing elsewhere, by a crowd of sign-ins, or by many open lists.
 
 use reqwest::StatusCode;
 use twotick::clock::{Clock, ManualClock};
@@ -13,7 +13,7 @@ fn from<'o>(office: &'o Office, address: &str) -> Visitor<'o> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_tries_a_name_does_not_keep_its_owner_out() {
+async fn guessing_a_name_does_not_lock_out_its_owner() {
     let clock = ManualClock::starting_at(Clock::System.now());
     let office = Office::open(Clock::Manual(clock.clone()), Staff::Everybody).await;
     let mut known = Visitor::signed_in(&office, "sam").await;
@@ -22,16 +22,16 @@ async fn who_tries_a_name_does_not_keep_its_owner_out() {
         attacker.sign_in("sam", "a wrong one for sure").await;
     }
     assert_eq!(attacker.sign_in("sam", PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS);
-    // The same address, by a device that signed in before.
+    // The same address, with a known device.
     known.cookies.remove("twotick");
     assert_eq!(known.sign_in("sam", PASSWORD).await.status, StatusCode::SEE_OTHER);
-    // Another address, by a device that nobody knows.
+    // Another address, with an unknown device.
     assert_eq!(from(&office, "192.0.2.7").sign_in("sam", PASSWORD).await.status, StatusCode::SEE_OTHER);
     assert_eq!(from(&office, "2001:db8::7").sign_in("sam", PASSWORD).await.status, StatusCode::SEE_OTHER);
-    // What a client puts before the proxy's entry is not believed.
+    // Entries that the client adds before the proxy's are ignored.
     let mut liar = from(&office, "198.51.100.1, 127.0.0.1");
     assert_eq!(liar.sign_in("sam", PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS);
-    // The cookie is good for its own name alone, and signs nobody in.
+    // The cookie is valid for its name only, and signs nobody in.
     let cookie = known.cookies["twotick-device"].clone();
     let mut thief = Visitor::new(&office);
     thief.cookies.insert("twotick-device".to_owned(), cookie);
@@ -48,7 +48,7 @@ async fn who_tries_a_name_does_not_keep_its_owner_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_with_invented_names_does_not_take_all_places() {
+async fn a_crowd_of_unknown_names_does_not_block_sign_in() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let crowd = (0..24).map(|n| {
         let office = &office;
@@ -67,7 +67,7 @@ async fn a_crowd_with_invented_names_does_not_take_all_places() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_viewer_does_not_take_all_live_lists() {
+async fn one_viewer_cannot_take_all_live_streams() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let follow = async |visitor: &Visitor<'_>| {
         let session = visitor.cookies["twotick"].clone();

@@ -1,4 +1,4 @@
-//! What people are told of a story: where its time went, and the verdict in every state, in both languages.
+//! The texts for people: time segments and verdicts in every state, in both languages.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -20,7 +20,7 @@ use twotick::verification::{Command, Policy, Readiness};
 
 use crate::story::*;
 
-/// [`policy`] as WhatsApp and SMS really are: a template, then a text.
+/// [`policy`] with the content of real WhatsApp and SMS: a template and a text.
 fn told_policy() -> Policy {
     told(policy())
 }
@@ -38,7 +38,7 @@ fn snapshot(story: &Story) -> Snapshot {
     Snapshot { verification: story.verification().clone(), policy: Arc::new(told(story.policy.clone())) }
 }
 
-/// What must hold of whatever is told of any story at all.
+/// Invariants of the texts for any story.
 pub fn check(story: &Story) -> Result<(), TestCaseError> {
     let snapshot = snapshot(story);
     let hops = hops(&snapshot, &story.events);
@@ -71,7 +71,7 @@ pub fn check(story: &Story) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Whole sentences, and nothing left over from putting them together.
+/// Complete sentences without remnants of their composition.
 fn check_text(text: &str) -> Result<(), TestCaseError> {
     let whole = text.ends_with('.') && text.chars().next().is_some_and(|first| !first.is_whitespace());
     prop_assert!(whole, "{text}");
@@ -90,7 +90,7 @@ fn begun() -> Story {
     requested_under(told_policy())
 }
 
-/// WhatsApp has it.
+/// WhatsApp has accepted the message.
 fn taken_by_whatsapp() -> Story {
     begun().at(100).started().at(400).given(answered(1, 1, taken(1)))
 }
@@ -131,7 +131,7 @@ fn given_up() -> Story {
         .given(report(2, failed_too))
 }
 
-/// It looks like one of Meta's, and is not.
+/// It resembles one of Meta's errors, but is not.
 fn carriers_error() -> DeliveryError {
     DeliveryError {
         code: "131042".to_owned(),
@@ -155,7 +155,7 @@ fn answer_lost() -> Outcome {
     }
 }
 
-/// Every end of the sandbox's scenarios, in its order.
+/// The end of every scenario of the sandbox, in its order.
 fn scenarios() -> Vec<(&'static str, Story)> {
     let read = |story: Story| story.at(8_000).given(report(1, ReportStatus::Read));
     vec![
@@ -233,7 +233,7 @@ fn scenarios() -> Vec<(&'static str, Story)> {
         ("09 nothing works", given_up()),
         ("10 disowned", delivered().at(20_000).given(disown())),
         (
-            "11 two wrong codes, then the right one",
+            "11 two wrong codes, then the correct one",
             read(delivered())
                 .at(20_000)
                 .given(wrong_code())
@@ -244,7 +244,7 @@ fn scenarios() -> Vec<(&'static str, Story)> {
     ]
 }
 
-/// What else support meets.
+/// Other situations that support meets.
 fn cases() -> Vec<(&'static str, Story)> {
     let one_step = || requested_under(told(policy_of(&[(SMS, None)], OnDoubt::ResendOnce)));
     let holding = || requested_under(told(policy_of(&[(SMS, None)], OnDoubt::Hold)));
@@ -407,7 +407,7 @@ fn cases() -> Vec<(&'static str, Story)> {
 type Begin = fn() -> Story;
 type Ended = fn(Story) -> Story;
 
-/// Every status with every state of the delivery: what was the matter when it ended.
+/// Every status combined with every state of the delivery at the end.
 fn matrix() -> Vec<(String, Story)> {
     let states: [(&str, Begin); 8] = [
         ("queued", || begun().at(200)),
@@ -423,7 +423,7 @@ fn matrix() -> Vec<(String, Story)> {
         ("pending", |story| story),
         ("approved", |story| story.given(right_code())),
         ("expired", |story| {
-            // Nothing moves on any more while it waits: the due of the expiry comes first.
+            // Only the expiry is processed, because its due comes first.
             story.at(EXPIRY).given(tick())
         }),
         ("canceled", |story| story.given(Command::Cancel)),
@@ -439,7 +439,7 @@ fn matrix() -> Vec<(String, Story)> {
 }
 
 #[test]
-fn the_table_meets_every_status_with_every_state_of_the_delivery() {
+fn the_matrix_covers_every_status_and_delivery_state() {
     let met: BTreeSet<_> = matrix()
         .iter()
         .map(|(_, story)| {
@@ -451,16 +451,16 @@ fn the_table_meets_every_status_with_every_state_of_the_delivery() {
     let states = ["undelivered", "queued", "sending", "in_doubt", "accepted", "sent", "delivered", "read"];
     for status in statuses {
         for state in states {
-            // What is queued is dropped at the end.
+            // Queued messages are dropped at the end.
             let possible = status == "pending" || state != "queued";
             assert_eq!(met.contains(&(status, state)), possible, "{status} {state}");
         }
     }
 }
 
-/// The words themselves, to be read by people: `fixtures/told/verdicts.txt`. A change of words is a change there.
+/// The texts themselves, for review in `fixtures/told/verdicts.txt`. A change of a text is a change there.
 #[test]
-fn verdicts_are_worded_as_written_down() {
+fn verdicts_match_the_fixture() {
     let own = |(name, story): (&'static str, Story)| (name.to_owned(), story);
     let all = scenarios().into_iter().map(own).chain(cases().into_iter().map(own)).chain(matrix());
     let mut text = String::new();
@@ -486,9 +486,9 @@ fn verdicts_are_worded_as_written_down() {
     assert!(text == written, "{difference:?}\nall of it, if it should be so:\n{text}");
 }
 
-/// The same for the lines: every kind of them in both languages.
+/// The lines, of every kind and in both languages.
 #[test]
-fn lines_are_worded_as_written_down() {
+fn lines_match_the_fixture() {
     let mut told = std::collections::BTreeMap::new();
     for (_, story) in scenarios().into_iter().chain(cases()) {
         let snapshot = snapshot(&story);
@@ -509,18 +509,18 @@ fn lines_are_worded_as_written_down() {
 }
 
 #[test]
-fn a_wrong_code_after_the_approval_is_not_told_as_one_before_it() {
+fn wrong_codes_after_the_approval_are_not_counted_before_it() {
     let sentence = |story: &Story| {
         verdict(&snapshot(story), &story.events, time(story.now), Language::English, &clock).sentence
     };
     let story = delivered().at(9_000).given(wrong_code()).given(right_code());
     let before = sentence(&story);
-    assert!(before.contains("a wrong code was entered once, then the right one"), "{before}");
+    assert!(before.contains("a wrong code was entered once, then the correct one"), "{before}");
     assert_eq!(sentence(&story.given(wrong_code())), before);
 }
 
 #[test]
-fn who_acted_by_hand_is_told_and_not_taken_for_the_app() {
+fn manual_actions_have_the_source_operator() {
     let sources = |story: &Story| -> Vec<String> {
         let lines = lines(&snapshot(story), &story.events, Language::English);
         lines.into_iter().map(|line| line.source).collect()
@@ -536,7 +536,7 @@ fn who_acted_by_hand_is_told_and_not_taken_for_the_app() {
 }
 
 #[test]
-fn the_time_goes_where_it_went() {
+fn time_segments_are_attributed_correctly() {
     let hop = |kind, channel: &str, from, until: Option<i64>| Hop {
         kind,
         channel: Some(ChannelName::new(channel)),
@@ -556,7 +556,7 @@ fn the_time_goes_where_it_went() {
             hop(HopKind::Carrier, SMS, 30_300, Some(34_100)),
         ]
     );
-    // Up to the deadline nobody knows that it is one.
+    // The segment is reclassified once the deadline has passed.
     assert_eq!(found(&taken_by_whatsapp())[2..], [hop(HopKind::Delivery, WHATSAPP, 400, None)]);
     assert_eq!(found(&taken_by_whatsapp())[2].lasted(time(1_000)), Duration::from_millis(600));
     assert_eq!(found(&delivered())[2..], [hop(HopKind::Delivery, WHATSAPP, 400, Some(3_100))]);
@@ -579,7 +579,7 @@ fn the_time_goes_where_it_went() {
 }
 
 #[test]
-fn a_mood_says_whether_somebody_must_act() {
+fn the_mood_shows_whether_action_is_needed() {
     let mood = |story: Story, after: i64| {
         let now = time(story.now + after);
         verdict(&snapshot(&story), &story.events, now, Language::English, &clock).mood

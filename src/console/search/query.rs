@@ -1,28 +1,28 @@
-//! What somebody may have meant by what was typed.
+//! Interprets the input of the search box.
 
 use crate::phone::{HomeCountry, Phone, digits};
 use crate::verification::values::{Alias, MessageId, VerificationId};
 
-pub enum Meaning {
+pub enum QueryKind {
     Verification(VerificationId),
     Message(MessageId),
-    /// What the digits may be, the likeliest first; at least one.
+    /// The possible readings, the most likely first; at least one.
     Number(Vec<Phone>),
-    /// WhatsApp's id of a person whose number it may hide.
+    /// WhatsApp's user id, of a person who may hide the number.
     User(Alias),
-    /// Of a number.
+    /// The last four digits of a number.
     LastFour(String),
-    /// Meta's id of a message.
+    /// Meta's message id.
     Wamid(String),
-    /// An app's reference, or a carrier's id of a message.
+    /// An app's reference, or a carrier's message id.
     Text(String),
 }
 
-/// More than any reference or provider's id has.
-const MOST_CHARS: usize = 512;
+/// Longer than any reference or provider id.
+const MAX_CHARS: usize = 512;
 
-impl Meaning {
-    /// Takes quotes and an address of the console around an id for what people copy along.
+impl QueryKind {
+    /// Interprets the input, tolerating quotes and a console URL around an id.
     pub fn of(typed: &str, home: Option<HomeCountry>) -> Self {
         let bare = typed.trim().trim_matches(['"', '\'', '`', '<', '>', '„', '“', '”', ',', ';']).trim();
         let last = bare.split(['?', '#']).next().unwrap_or(bare).trim_end_matches('/');
@@ -46,11 +46,11 @@ impl Meaning {
         if !readings.is_empty() {
             return Self::Number(readings);
         }
-        Self::Text(bare.chars().take(MOST_CHARS).collect())
+        Self::Text(bare.chars().take(MAX_CHARS).collect())
     }
 }
 
-/// Four digits of any script, or a number as a page of ours masks it.
+/// Four digits of any script, or a number masked by our pages.
 fn last_four(text: &str) -> Option<String> {
     let seen = text.rsplit('•').next().unwrap_or(text);
     let letters = seen.chars().filter(|letter| !letter.is_whitespace() && !digits::is_invisible(*letter));
@@ -63,8 +63,8 @@ mod tests {
     use super::*;
     use crate::verification::values::{Bucket, Ordinal, Timestamp};
 
-    fn meaning(typed: &str) -> Meaning {
-        Meaning::of(typed, None)
+    fn meaning(typed: &str) -> QueryKind {
+        QueryKind::of(typed, None)
     }
 
     fn id() -> VerificationId {
@@ -72,17 +72,17 @@ mod tests {
     }
 
     #[test]
-    fn a_user_id_of_whatsapp_is_a_person() {
+    fn a_whatsapp_user_id_is_recognized() {
         for typed in ["DE.70155829039001", " US.ab12 "] {
-            assert!(matches!(meaning(typed), Meaning::User(Alias::User(_))), "{typed}");
+            assert!(matches!(meaning(typed), QueryKind::User(Alias::User(_))), "{typed}");
         }
         for typed in ["de.70155829039001", "DEU.1", "DE.", "DE.1 2", "order.17"] {
-            assert!(!matches!(meaning(typed), Meaning::User(_)), "{typed}");
+            assert!(!matches!(meaning(typed), QueryKind::User(_)), "{typed}");
         }
     }
 
     #[test]
-    fn ids_are_known_also_with_what_is_copied_along() {
+    fn ids_are_recognized_with_surrounding_text() {
         let id = id().to_string();
         for typed in [
             id.clone(),
@@ -93,16 +93,16 @@ mod tests {
             format!("/console/verifications/{id}/"),
         ] {
             assert!(
-                matches!(meaning(&typed), Meaning::Verification(found) if found.to_string() == id),
+                matches!(meaning(&typed), QueryKind::Verification(found) if found.to_string() == id),
                 "{typed}"
             );
         }
         let message = self::id().message(Ordinal::FIRST).to_string();
-        assert!(matches!(meaning(&message), Meaning::Message(found) if found.to_string() == message));
+        assert!(matches!(meaning(&message), QueryKind::Message(found) if found.to_string() == message));
     }
 
     #[test]
-    fn a_number_is_known_in_any_notation() {
+    fn numbers_are_recognized_in_any_notation() {
         for typed in [
             "+4915228817386",
             "+49 1522 8817386",
@@ -113,31 +113,31 @@ mod tests {
             "4915228817386",
             "+49\u{a0}1522\u{a0}8817386",
         ] {
-            let Meaning::Number(readings) = meaning(typed) else { panic!("{typed}") };
+            let QueryKind::Number(readings) = meaning(typed) else { panic!("{typed}") };
             assert!(
                 readings.iter().any(|phone| phone.as_e164() == "+4915228817386"),
                 "{typed}: {readings:?}"
             );
         }
         let home = HomeCountry::parse("MX");
-        let read = Meaning::of("55 1234 0123", home);
-        assert!(matches!(read, Meaning::Number(readings) if readings[0].as_e164() == "+525512340123"));
-        let Meaning::Number(readings) = meaning("(202) 555-0100") else { panic!("a number") };
+        let read = QueryKind::of("55 1234 0123", home);
+        assert!(matches!(read, QueryKind::Number(readings) if readings[0].as_e164() == "+525512340123"));
+        let QueryKind::Number(readings) = meaning("(202) 555-0100") else { panic!("a number") };
         assert!(readings.iter().any(|phone| phone.as_e164() == "+12025550100"), "{readings:?}");
     }
 
     #[test]
-    fn everything_else_is_the_end_of_a_number_or_a_text() {
+    fn other_input_is_a_number_tail_or_a_text() {
         for typed in
             [" 7386 ", "７３８６", "٧٣٨٦", "\u{202a}7386\u{202c}", "+49 152 ••••• 7386", "••••• 7386"]
         {
-            assert!(matches!(meaning(typed), Meaning::LastFour(digits) if digits == "7386"), "{typed}");
+            assert!(matches!(meaning(typed), QueryKind::LastFour(digits) if digits == "7386"), "{typed}");
         }
-        assert!(matches!(meaning("wamid.HBgL"), Meaning::Wamid(_)));
+        assert!(matches!(meaning("wamid.HBgL"), QueryKind::Wamid(_)));
         for text in ["order-17", "12345", "order 4915228817386", "<script>", "ver_1", "２０２５/17", "•••••"]
         {
-            assert!(matches!(meaning(text), Meaning::Text(_)), "{text}");
+            assert!(matches!(meaning(text), QueryKind::Text(_)), "{text}");
         }
-        assert!(matches!(meaning(&"x".repeat(9_999)), Meaning::Text(text) if text.len() == MOST_CHARS));
+        assert!(matches!(meaning(&"x".repeat(9_999)), QueryKind::Text(text) if text.len() == MAX_CHARS));
     }
 }

@@ -1,14 +1,14 @@
-// The page of a verification: it grows while it is open, and hides a number that was shown.
-const page = document.querySelector("[data-case]");
-const piece = (name) => page.querySelector(`[data-piece="${name}"]`);
+// The page of a verification: live updates, and hiding a revealed number.
+const page = document.querySelector("[data-detail]");
+const part = (name) => page.querySelector(`[data-part="${name}"]`);
 
 const showCopyButtons = (root) => {
   for (const button of root.querySelectorAll("button[data-copy-text]")) button.hidden = false;
 };
 
-// Only what differs is replaced, so that nothing is read aloud twice and no selection is lost.
+// Replaces only changed content, so that screen readers do not repeat it and selections survive.
 function replace(name, html) {
-  const place = piece(name);
+  const place = part(name);
   const made = document.createElement("template");
   made.innerHTML = html;
   showCopyButtons(made.content);
@@ -20,9 +20,9 @@ function replace(name, html) {
   [...place.querySelectorAll("details")].forEach((details, at) => { details.open = open[at] ?? false; });
 }
 
-// Whoever is typing a reason is left alone.
+// Does not replace a form in which a reason is being typed.
 function replaceActions(html) {
-  const place = piece("actions");
+  const place = part("actions");
   const isBusy = place.contains(document.activeElement) || [...place.querySelectorAll("input[name=reason]")].some((field) => field.value);
   if (!isBusy) replace("actions", html);
 }
@@ -33,7 +33,7 @@ function append(html) {
   const rows = [...made.content.querySelectorAll("tr")].filter((row) => !document.getElementById(row.id));
   if (rows.length === 0) return;
   for (const row of rows) row.classList.add("fresh");
-  piece("rows").append(...rows);
+  part("rows").append(...rows);
   page.querySelector("[data-news]").textContent = rows.map((row) => row.querySelector("[data-sentence]").textContent).join(" ");
 }
 
@@ -53,7 +53,7 @@ function follow() {
   const stop = () => { source?.close(); source = null; };
   const start = () => {
     stop();
-    source = new EventSource(`${page.dataset.case}/live?since=${known}`);
+    source = new EventSource(`${page.dataset.detail}/live?since=${known}`);
     source.addEventListener("open", () => show("on"));
     source.addEventListener("update", (event) => {
       const update = JSON.parse(event.data);
@@ -76,15 +76,15 @@ function follow() {
       start();
     }
   });
-  // Of a page that is kept for going back, the connection is not.
+  // Pages in the back/forward cache have no connection.
   addEventListener("pagehide", stop);
   addEventListener("pageshow", (event) => { if (event.persisted) start(); });
   start();
 }
 
-// A number in full closes itself, also where one goes back to the page.
+// Hides a revealed number after some time, and when the page is restored from the back/forward cache.
 function closeRevealed() {
-  const hidden = () => location.replace(page.dataset.case);
+  const hidden = () => location.replace(page.dataset.detail);
   const end = Date.now() + Number(page.dataset.revealed) * 1000;
   const countdown = page.querySelector("[data-countdown]");
   const tick = () => {
@@ -106,6 +106,6 @@ if (page) {
   print.addEventListener("click", () => window.print());
   if ("live" in page.dataset) follow();
   if ("revealed" in page.dataset) closeRevealed();
-  // The note that something was done is said once.
+  // Show the success note only once.
   if (location.search === "?done") history.replaceState(null, "", location.pathname);
 }

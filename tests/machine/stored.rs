@@ -1,4 +1,4 @@
-//! What is kept of a verification can be read again, and nothing that is printed of it tells about the person.
+//! Stored events can be read again, and no `Debug` output reveals personal data.
 
 use std::fmt::Debug;
 
@@ -15,7 +15,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use crate::story::*;
 
-/// The names under which facts are kept, for ever.
+/// The permanent names of facts in storage.
 pub const KINDS: [&str; 21] = [
     "requested",
     "message_queued",
@@ -41,7 +41,7 @@ pub const KINDS: [&str; 21] = [
 ];
 
 #[test]
-fn every_fact_comes_back_as_it_was_kept() {
+fn every_fact_round_trips() {
     let config = Config { cases: 4_000, failure_persistence: None, ..Config::default() };
     let result = TestRunner::new(config).run(&fact(), |fact| {
         let kept = serde_json::to_string(&fact).expect("a fact can be written");
@@ -55,7 +55,7 @@ fn every_fact_comes_back_as_it_was_kept() {
 }
 
 #[test]
-fn a_word_is_the_same_where_it_is_kept_and_where_it_is_shown() {
+fn words_are_equal_in_storage_and_display() {
     let shown = |word: &str| serde_json::json!(word);
     for reason in FallbackReason::ALL {
         assert_eq!(serde_json::json!(reason), shown(reason.as_str()));
@@ -67,7 +67,7 @@ fn a_word_is_the_same_where_it_is_kept_and_where_it_is_shown() {
 }
 
 #[test]
-fn what_is_usual_is_left_out_of_what_is_kept() {
+fn defaults_are_not_stored() {
     let kept = |standing| {
         let facts = [
             Fact::ReplyReceived { message: None, kind: "text".to_owned(), standing },
@@ -90,7 +90,7 @@ fn a_fact_of_a_later_version_with_more_fields_can_be_read() {
 }
 
 #[test]
-fn a_policy_comes_back_as_it_was_kept_and_under_the_same_hash() {
+fn a_policy_round_trips_with_the_same_hash() {
     let policy = policy();
     let kept = serde_json::to_string(&policy).expect("a policy can be written");
     let reread: Policy = serde_json::from_str(&kept).expect("what was written can be read");
@@ -107,9 +107,9 @@ fn a_policy_comes_back_as_it_was_kept_and_under_the_same_hash() {
     );
 }
 
-/// What sealed bytes and the code's salt hold here is what must not be printed, plain or in base 64.
+/// The content of sealed bytes and of the salt must not be printed, in clear or in Base64.
 #[test]
-fn nothing_printed_tells_about_the_person_or_the_code() {
+fn debug_output_reveals_neither_person_nor_code() {
     let secrets = ["+4915228817386", "493817", "salt-of-the-code", "cart of nine"];
     let plain = |text: &str| Sealed(text.as_bytes().into());
     for code in

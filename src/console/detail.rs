@@ -1,10 +1,9 @@
-//! The page of a verification: what happened, in one sentence, row by row and as a bar; what to tell the customer; and
-//! what the staff can do by hand.
+//! The page of one verification: a summary, the timeline, a time bar, advice for the customer, and manual actions.
 
-mod acts;
+mod actions;
 mod bar;
 mod live;
-mod pieces;
+mod parts;
 mod rows;
 
 use std::sync::Arc;
@@ -16,52 +15,52 @@ use askama::Template;
 
 use super::lookups::Lookup;
 use super::words::case::Words;
-use super::{Action, Console, Frame, Place, Refusal, Signed};
+use super::{Action, Console, CurrentUser, Frame, Refusal, Tab};
 use crate::hex;
 use crate::phone::Phone;
 use crate::store::Snapshot;
 use crate::vault::CannotOpen;
 use crate::verification::Event;
 use crate::verification::values::{Timestamp, VerificationId};
-use pieces::{PageState, Pieces};
+use parts::{PageState, Parts};
 
 /// All routes of this page.
 pub fn routes(config: &mut ServiceConfig) {
     config
         .service(page)
         .service(live::events)
-        .service(acts::reveal)
-        .service(acts::resend)
-        .service(acts::next)
-        .service(acts::cancel);
+        .service(actions::reveal)
+        .service(actions::resend)
+        .service(actions::next)
+        .service(actions::cancel);
 }
 
 #[derive(Template)]
-#[template(path = "case.html")]
+#[template(path = "detail.html")]
 struct Page {
     frame: Frame,
     words: &'static Words,
     id: VerificationId,
     version: u32,
-    /// Masked, but after a reveal.
+    /// Masked unless revealed.
     number: String,
     number_is_revealed: bool,
-    note: Option<Note>,
-    pieces: Pieces,
-    /// Where this person's messages are, for who may read them.
+    note: Option<Notice>,
+    parts: Parts,
+    /// The person's conversation, for users who may read it.
     conversation: Option<String>,
     printed_at: Timestamp,
     is_live: bool,
 }
 
-/// What became of what was just asked for.
-struct Note {
+/// The result of the last action.
+struct Notice {
     class: &'static str,
     icon: &'static str,
     text: String,
 }
 
-impl Note {
+impl Notice {
     fn done(words: &Words) -> Self {
         Self { class: "good", icon: "i-good", text: words.done.to_owned() }
     }
@@ -76,38 +75,38 @@ pub async fn page(
     console: web::Data<Console>,
     request: HttpRequest,
     id: web::Path<String>,
-    signed: Signed,
+    signed: CurrentUser,
 ) -> Result<HttpResponse, Refusal> {
-    let case = Case::load(&console, &signed, &id).await?;
-    console.looked_up(&signed, Lookup::Verification(case.snapshot.verification.id())).await?;
-    let words = Words::of(signed.look.language);
+    let detail = Detail::load(&console, &signed, &id).await?;
+    console.record_lookup(&signed, Lookup::Verification(detail.snapshot.verification.id())).await?;
+    let words = Words::of(signed.preferences.language);
     let was_done = request.query_string() == DONE;
-    let note = was_done.then(|| Note::done(words));
-    case.show(&console, &request, &signed, Shown { note, ..Shown::default() }, StatusCode::OK)
+    let note = was_done.then(|| Notice::done(words));
+    detail.show(&console, &request, &signed, PageOptions { note, ..PageOptions::default() }, StatusCode::OK)
 }
 
-/// The query of the page after something was done.
+/// The page's query after an action succeeded.
 const DONE: &str = "done";
 
-/// A verification with everything that happened to it.
-struct Case {
+/// A verification with all its events.
+struct Detail {
     snapshot: Arc<Snapshot>,
     events: Vec<Event>,
 }
 
-/// What a page shows besides.
+/// Optional content of the page.
 #[derive(Default)]
-struct Shown {
-    note: Option<Note>,
-    /// The number in full.
+struct PageOptions {
+    note: Option<Notice>,
+    /// The full number.
     revealed: Option<Phone>,
-    /// What was given and can be given again.
+    /// A refused reason, for editing.
     reason: String,
 }
 
-impl Case {
-    /// Not found is also what belongs to an app that the user does not see.
-    async fn load(console: &Console, signed: &Signed, id: &str) -> Result<Self, Refusal> {
+impl Detail {
+    /// Also returns not found for verifications of apps that the user does not see.
+    async fn load(console: &Console, signed: &CurrentUser, id: &str) -> Result<Self, Refusal> {
         let id: VerificationId = id.parse().map_err(|_| Refusal::NotFound)?;
         let snapshot = console.store.read(id).await?.ok_or(Refusal::NotFound)?;
         if !signed.sees(&snapshot.verification.request.app) {
@@ -118,12 +117,12 @@ impl Case {
 
     async fn of(console: &Console, snapshot: Arc<Snapshot>) -> Result<Self, Refusal> {
         let mut events = console.store.timeline(snapshot.verification.id()).await?;
-        // What came after the snapshot was read comes with the next one.
+        // Later events belong to the next snapshot.
         events.truncate(snapshot.verification.version as usize);
         Ok(Self { snapshot, events })
     }
 
-    /// `None`: it was removed.
+    /// `None` if it was erased.
     fn phone(&self, console: &Console) -> Result<Option<Phone>, Refusal> {
         let person = match console.vault.person(&self.snapshot.verification) {
             Ok(person) => person,
@@ -131,7 +130,7 @@ impl Case {
             Err(error @ CannotOpen::Damaged) => return Err(error.into()),
         };
         Phone::parse(&person.to).map(Some).map_err(|error| {
-            tracing::error!(%error, "a kept number is none");
+            tracing::error!(%error, "a stored phone number is invalid");
             Refusal::Internal
         })
     }
@@ -140,11 +139,11 @@ impl Case {
         &self,
         console: &Console,
         request: &HttpRequest,
-        signed: &Signed,
-        shown: Shown,
+        signed: &CurrentUser,
+        shown: PageOptions,
         status: StatusCode,
     ) -> Result<HttpResponse, Refusal> {
-        let words = Words::of(signed.look.language);
+        let words = Words::of(signed.preferences.language);
         let verification = &self.snapshot.verification;
         let masked = self.phone(console)?.map_or_else(|| words.removed.to_owned(), |phone| phone.masked());
         let (number, number_is_revealed) = match &shown.revealed {
@@ -152,7 +151,7 @@ impl Case {
             None => (masked.clone(), false),
         };
         let title = format!("{} {masked}", words.title);
-        let frame = Frame::of(console, request, signed, Place::Verifications, title);
+        let frame = Frame::of(console, request, signed, Tab::Verifications, title);
         let conversation = signed
             .may(Action::ReadConversations)
             .then(|| format!("/console/conversations/{}", hex::encode(&verification.request.number.0)));
@@ -164,7 +163,7 @@ impl Case {
             number,
             number_is_revealed,
             note: shown.note,
-            pieces: Pieces::of(console, signed, self, PageState { rows: 0, reason: &shown.reason })?,
+            parts: Parts::of(console, signed, self, PageState { rows: 0, reason: &shown.reason })?,
             conversation,
             printed_at: console.clock.now(),
             is_live: !number_is_revealed,

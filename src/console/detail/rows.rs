@@ -1,9 +1,9 @@
-//! The lines of a timeline as rows of a table.
+//! Timeline lines as table rows.
 
 use serde_json::{Map, Value};
 
-use crate::console::look::Look;
 use crate::console::plain::plain;
+use crate::console::preferences::Preferences;
 use crate::console::spans::span;
 use crate::console::words::case::Words;
 use crate::explain::{Explanation, Text};
@@ -12,26 +12,26 @@ use crate::verification::values::Timestamp;
 
 pub struct TimelineRow {
     pub seq: u32,
-    /// A symbol of `icons.svg`.
+    /// A symbol in `icons.svg`.
     pub icon: &'static str,
     pub tone: Tone,
     pub word: &'static str,
     pub text: String,
     pub at: Timestamp,
-    /// In the reader's zone, with milliseconds.
+    /// In the user's zone, with milliseconds.
     pub clock: String,
     pub since_start: String,
-    /// Since the row before.
+    /// Since the previous row.
     pub since_before: String,
     pub source: String,
     pub stale: bool,
-    pub explained: Option<Explained>,
-    /// Why somebody of the staff acted.
+    pub explained: Option<ErrorExplanation>,
+    /// The reason that a staff member gave.
     pub reason: Option<String>,
     pub evidence: Vec<(&'static str, String)>,
 }
 
-/// How a row is coloured; its icon and its word say the same.
+/// The colour of a row; icon and label carry the same information.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
     Plain,
@@ -53,23 +53,23 @@ impl Tone {
     }
 }
 
-/// What an error means.
-pub struct Explained {
+/// The explanation of an error.
+pub struct ErrorExplanation {
     pub code: String,
     pub text: Text,
     pub who: &'static str,
 }
 
-/// `before` is when the row before happened; `reason` why somebody of the staff acted.
+/// Builds a row. `before` is the time of the previous row, `reason` the one that a staff member gave.
 pub fn row(
     line: &Line,
     start: Timestamp,
     before: Timestamp,
     reason: Option<String>,
-    look: &Look,
+    preferences: &Preferences,
     words: &'static Words,
 ) -> TimelineRow {
-    let (icon, tone) = picture(line);
+    let (icon, tone) = icon_and_tone(line);
     TimelineRow {
         seq: line.seq,
         icon,
@@ -77,30 +77,30 @@ pub fn row(
         word: words.kind(line.kind),
         text: plain(&line.text),
         at: line.at,
-        clock: look.clock_with_millis(line.at),
-        since_start: format!("+{}", span(line.at.since(start), look.language)),
-        since_before: format!("+{}", span(line.at.since(before), look.language)),
+        clock: preferences.clock_with_millis(line.at),
+        since_start: format!("+{}", span(line.at.since(start), preferences.language)),
+        since_before: format!("+{}", span(line.at.since(before), preferences.language)),
         source: words.source(&line.source).unwrap_or(&line.source).to_owned(),
         stale: line.stale,
         explained: line
             .error
             .as_ref()
             .zip(line.explanation)
-            .map(|(error, explanation)| explained(&error.code, explanation, look)),
+            .map(|(error, explanation)| explained(&error.code, explanation, preferences)),
         reason: reason.as_deref().map(plain),
         evidence: evidence(line, words),
     }
 }
 
-fn explained(code: &str, explanation: &'static Explanation, look: &Look) -> Explained {
-    Explained {
+fn explained(code: &str, explanation: &'static Explanation, preferences: &Preferences) -> ErrorExplanation {
+    ErrorExplanation {
         code: plain(code),
-        text: explanation.text(look.language),
-        who: explanation.who.as_str(look.language),
+        text: explanation.text(preferences.language),
+        who: explanation.who.as_str(preferences.language),
     }
 }
 
-fn picture(line: &Line) -> (&'static str, Tone) {
+fn icon_and_tone(line: &Line) -> (&'static str, Tone) {
     let (icon, tone) = match line.kind {
         EventKind::Requested => ("i-add", Tone::Plain),
         EventKind::MessageQueued => ("i-waiting", Tone::Plain),
@@ -124,21 +124,21 @@ fn picture(line: &Line) -> (&'static str, Tone) {
     if line.stale { (icon, Tone::Plain) } else { (icon, tone) }
 }
 
-/// What is known of the row besides, as it was recorded, with everything taken out that names a person.
+/// The recorded details of an event, without data that identifies a person.
 fn evidence(line: &Line, words: &'static Words) -> Vec<(&'static str, String)> {
     let mut evidence = vec![(words.event, line.id.to_string())];
     evidence.extend(line.message.map(|message| (words.message, message.to_string())));
     evidence.extend(line.reported_at.map(|at| (words.reported_at, at.to_string())));
     let data = redacted(&line.data);
     if !data.is_empty() {
-        // A map of text and numbers has no part that cannot be written.
+        // Text and numbers always serialize.
         let data = serde_json::to_string_pretty(&Value::Object(data)).unwrap_or_default();
         evidence.push((words.recorded, plain(&data)));
     }
     evidence
 }
 
-/// A wamid holds the number of the person under its base 64: only its two ends are shown.
+/// Shortens provider ids: a wamid contains the person's number in Base64.
 fn redacted(data: &Map<String, Value>) -> Map<String, Value> {
     let redacted = |(name, value): (&String, &Value)| {
         let value = match (name.as_str(), value) {
@@ -150,7 +150,7 @@ fn redacted(data: &Map<String, Value>) -> Map<String, Value> {
     data.iter().map(redacted).collect()
 }
 
-/// What a provider calls a message, without what could name the person.
+/// Shortens a provider's message id so that it cannot identify the person.
 pub fn shortened(reference: &str) -> String {
     const END: usize = 8;
     match reference.split_once('.') {
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_wamid_shows_no_number() {
-        // Under its base 64 stands 12025550100.
+        // Base64 of data that contains 12025550100.
         let wamid = "wamid.HBgLMTIwMjU1NTAxMDAVAgARGBI5QTNDQTVCM0Q0Q0Q2RTY3RTcA";
         assert_eq!(shortened(wamid), "wamid.…RTY3RTcA");
         assert_eq!(shortened("wamid.short"), "wamid.short");

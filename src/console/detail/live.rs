@@ -1,4 +1,4 @@
-//! The page grows while it is open: new rows, and the pieces that changed, as server-sent events.
+//! Live updates of the page: new rows and changed parts, as server-sent events.
 
 use std::time::Duration;
 
@@ -6,73 +6,73 @@ use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::Case;
-use super::pieces::{PageState, Pieces};
+use super::Detail;
+use super::parts::{PageState, Parts};
 use crate::console::lookups::Lookup;
 use crate::console::streams::StreamSlot;
-use crate::console::{Console, Refusal, Watching};
+use crate::console::{BackgroundUser, Console, Refusal};
 use crate::sse::{self, Beat, Pulse, STILL_HERE};
 use crate::verification::values::VerificationId;
 
-/// The verdict of one that is under way and its bar grow with time alone.
+/// The summary and the bar of a pending verification change with time alone.
 const BEAT: Duration = Duration::from_secs(5);
-/// After this a browser is asked to connect again, so that no stream outlives a page for ever.
+/// Streams end after this many beats; the browser reconnects, so that no abandoned stream stays open.
 const BEATS: u64 = 12 * 60;
-/// A browser that is sent away connects again after this.
+/// The reconnection delay for the browser.
 const RECONNECT: Duration = Duration::from_secs(3);
 
-/// New rows and changed pieces; the first ones at once, where the page is behind.
+/// Streams new rows and changed parts, starting with those that the page lacks.
 #[get("/verifications/{id}/live")]
 pub async fn events(
     console: web::Data<Console>,
     request: HttpRequest,
     id: web::Path<String>,
-    watching: Watching,
+    watching: BackgroundUser,
 ) -> Result<HttpResponse, Refusal> {
-    let case = Case::load(&console, &watching.0, &id).await?;
-    let id = case.snapshot.verification.id();
-    console.looked_up(&watching.0, Lookup::Verification(id)).await?;
+    let detail = Detail::load(&console, &watching.0, &id).await?;
+    let id = detail.snapshot.verification.id();
+    console.record_lookup(&watching.0, Lookup::Verification(id)).await?;
     let place = console.streams.take(&watching.0.name).ok_or(Refusal::Busy(BEAT))?;
     let known = known(&request)?;
-    Ok(sse::respond(CaseStream {
+    Ok(sse::respond(DetailStream {
         versions: console.store.watch(id),
         pulse: Pulse::new(BEAT, BEATS, console.lifecycle.clone()),
         console,
         watching,
         id,
         known,
-        sent: Sent::default(),
+        sent: SentParts::default(),
         _place: place,
     }))
 }
 
-/// How many rows the page has: what it received last, or else what it was made with.
+/// The number of rows on the page: the last event's id, or the initial number.
 fn known(request: &HttpRequest) -> Result<u32, Refusal> {
     let last = request.headers().get("last-event-id").map(|value| value.to_str().unwrap_or(""));
     let since = request.query_string().strip_prefix("since=");
     last.or(since).unwrap_or("0").parse().map_err(|_| Refusal::BadRequest)
 }
 
-struct CaseStream {
+struct DetailStream {
     console: web::Data<Console>,
-    watching: Watching,
+    watching: BackgroundUser,
     id: VerificationId,
     versions: watch::Receiver<u32>,
     pulse: Pulse,
     known: u32,
-    sent: Sent,
-    /// Among the streams that may be open at once.
+    sent: SentParts,
+    /// The permit for an open stream.
     _place: StreamSlot,
 }
 
-/// What changes with time alone, as it was last sent.
+/// The parts that change with time, as last sent.
 #[derive(Default, PartialEq, Eq)]
-struct Sent {
+struct SentParts {
     verdict: String,
     bar: String,
 }
 
-/// What a script puts into the page. HTML made by the same templates as the page.
+/// The update that the script inserts: HTML from the same templates as the page.
 #[derive(Serialize)]
 struct Update<'a> {
     verdict: &'a str,
@@ -82,7 +82,7 @@ struct Update<'a> {
     actions: &'a str,
 }
 
-impl sse::Follower for CaseStream {
+impl sse::Follower for DetailStream {
     async fn next(mut self) -> (String, Option<Self>) {
         loop {
             match self.update().await {
@@ -107,18 +107,18 @@ impl sse::Follower for CaseStream {
     }
 }
 
-impl CaseStream {
-    /// `None` where nothing changed that the page does not have.
+impl DetailStream {
+    /// `None` if the page is up to date.
     async fn update(&mut self) -> Result<Option<String>, Refusal> {
         let snapshot = self.console.store.read(self.id).await?.ok_or(Refusal::NotFound)?;
         let version = snapshot.verification.version;
-        if version == self.known && !snapshot.verification.is_pending() && self.sent != Sent::default() {
+        if version == self.known && !snapshot.verification.is_pending() && self.sent != SentParts::default() {
             return Ok(None);
         }
-        let case = Case::of(&self.console, snapshot).await?;
+        let detail = Detail::of(&self.console, snapshot).await?;
         let known = PageState { rows: self.known, reason: "" };
-        let pieces = Pieces::of(&self.console, &self.watching.0, &case, known)?;
-        let sent = Sent { verdict: pieces.verdict, bar: pieces.bar };
+        let parts = Parts::of(&self.console, &self.watching.0, &detail, known)?;
+        let sent = SentParts { verdict: parts.verdict, bar: parts.bar };
         if version == self.known && sent == self.sent {
             return Ok(None);
         }
@@ -126,11 +126,11 @@ impl CaseStream {
         let update = Update {
             verdict: &self.sent.verdict,
             bar: &self.sent.bar,
-            rows: &pieces.rows,
-            facts: &pieces.facts,
-            actions: &pieces.actions,
+            rows: &parts.rows,
+            facts: &parts.facts,
+            actions: &parts.actions,
         };
-        // Strings have no part that cannot be written.
+        // Strings always serialize.
         let data = serde_json::to_string(&update).unwrap_or_default();
         Ok(Some(format!("event: update\nid: {version}\ndata: {data}\n\n")))
     }

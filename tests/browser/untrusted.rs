@@ -1,4 +1,4 @@
-//! What strangers write, in a browser that would run it: nothing runs, and no page breaks.
+//! Hostile texts in a browser that could execute them: nothing runs, and no page breaks.
 
 use fantoccini::key::Key;
 
@@ -8,7 +8,7 @@ use crate::office::{Office, PASSWORD, Staff};
 use crate::world::Shared;
 
 pub async fn hostile_texts_run_nowhere_and_break_nothing(world: Shared) {
-    // An office of their own: nobody else's pages are to be so full.
+    // A separate office, because the pages of the shared one must not become so full.
     let office = Office::open(twotick::clock::Clock::System, Staff::Everybody).await;
     let ids = office.be_written_to().await;
     let browser = Browser::open(&world.driver, Setup::default()).await;
@@ -36,7 +36,7 @@ pub async fn hostile_texts_run_nowhere_and_break_nothing(world: Shared) {
         stays_whole(&browser, page).await;
         browser.assert_quiet(page, &[]).await;
     }
-    // Where there is the least room.
+    // The smallest screen.
     browser.show(Theme::Dark, Screen::Phone).await;
     for page in pages {
         browser.goto(&format!("{}{page}", office.admin)).await;
@@ -44,7 +44,7 @@ pub async fn hostile_texts_run_nowhere_and_break_nothing(world: Shared) {
         browser.assert_quiet(&page, &[]).await;
     }
     browser.show(Theme::Light, Screen::Desk).await;
-    // The box shows what was typed; those that could leave it, or are wider than it. tests/console takes all of them.
+    // Only texts that could break out of the search box or overflow it; tests/console covers all of them.
     let could_leave = |hostile: &hostile::Hostile| {
         hostile.text.contains(['<', '"', '\u{202e}']) || hostile.text.len() > 400
     };
@@ -55,14 +55,14 @@ pub async fn hostile_texts_run_nowhere_and_break_nothing(world: Shared) {
         browser.run(&script).await;
         browser.until("location.pathname === '/console/search' && document.readyState === 'complete'").await;
         stays_whole(&browser, hostile.name).await;
-        // A lone half of a pair cannot be sent, and nothing else may go wrong.
+        // An unpaired surrogate cannot be submitted, but nothing else may fail.
         browser.assert_quiet(hostile.name, &[]).await;
     }
     browser.close().await;
     office.close().await;
 }
 
-/// The frame is there and can be used, everything is within the screen, and every link leads to us.
+/// The frame is usable, everything fits the screen, and all links are internal.
 async fn stays_whole(browser: &Browser, context: &str) {
     browser.assert_fits(context).await;
     let whole = browser

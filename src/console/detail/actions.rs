@@ -1,38 +1,44 @@
-//! What the staff does by hand. Each needs its role and a reason, is one command to the store, and leaves an event on
-//! the timeline and an entry in the audit log.
+//! Manual actions of the staff. Each requires a permission and a reason, is one command to the store, and adds an event
+//! to the timeline and an entry to the audit log.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, post, web};
 
-use super::{Case, DONE, Note, Shown};
-use crate::console::look::Look;
-use crate::console::posted::Posted;
+use super::{DONE, Detail, Notice, PageOptions};
+use crate::console::posted::PostedForm;
+use crate::console::preferences::Preferences;
 use crate::console::words::case::Words;
-use crate::console::{Action, Console, Refusal, Signed};
+use crate::console::{Action, Console, CurrentUser, Refusal};
 use crate::store::{Answer, Order};
 use crate::verification::values::ChannelName;
 use crate::verification::{Command, OperatorAct, Rejection};
 
-/// What somebody gives as a reason is a ticket's number or a sentence; sealed it stays below what the store takes.
-const LONGEST_REASON: usize = 240;
+/// Enough for a ticket number or a sentence; sealed, it stays within the store's limit.
+const MAX_REASON: usize = 240;
 
-/// Shows the number in full, once: the page that follows it is masked again.
+/// Shows the full number once; the next page view masks it again.
 #[post("/verifications/{id}/reveal")]
 pub async fn reveal(
     console: web::Data<Console>,
     request: HttpRequest,
     id: web::Path<String>,
-    signed: Signed,
-    posted: Posted,
+    signed: CurrentUser,
+    posted: PostedForm,
 ) -> Result<HttpResponse, Refusal> {
     signed.require(Action::Reveal)?;
-    let case = Case::load(&console, &signed, &id).await?;
-    if let Err(note) = carry_out(&console, &signed, &posted, &case, OperatorAct::Reveal).await? {
-        return refused(&console, &request, &signed, &posted, &case, note);
+    let detail = Detail::load(&console, &signed, &id).await?;
+    if let Err(note) = carry_out(&console, &signed, &posted, &detail, OperatorAct::Reveal).await? {
+        return refused(&console, &request, &signed, &posted, &detail, note);
     }
-    let revealed = case.phone(&console)?;
-    let case = Case::load(&console, &signed, &id).await?;
-    case.show(&console, &request, &signed, Shown { revealed, ..Shown::default() }, StatusCode::OK)
+    let revealed = detail.phone(&console)?;
+    let detail = Detail::load(&console, &signed, &id).await?;
+    detail.show(
+        &console,
+        &request,
+        &signed,
+        PageOptions { revealed, ..PageOptions::default() },
+        StatusCode::OK,
+    )
 }
 
 #[post("/verifications/{id}/resend")]
@@ -40,8 +46,8 @@ pub async fn resend(
     console: web::Data<Console>,
     request: HttpRequest,
     id: web::Path<String>,
-    signed: Signed,
-    posted: Posted,
+    signed: CurrentUser,
+    posted: PostedForm,
 ) -> Result<HttpResponse, Refusal> {
     signed.require(Action::Resend)?;
     let channel = Some(posted.text("channel")).filter(|channel| !channel.is_empty());
@@ -54,8 +60,8 @@ pub async fn next(
     console: web::Data<Console>,
     request: HttpRequest,
     id: web::Path<String>,
-    signed: Signed,
-    posted: Posted,
+    signed: CurrentUser,
+    posted: PostedForm,
 ) -> Result<HttpResponse, Refusal> {
     signed.require(Action::Next)?;
     change(&console, &request, &id, &signed, &posted, OperatorAct::Next).await
@@ -66,65 +72,65 @@ pub async fn cancel(
     console: web::Data<Console>,
     request: HttpRequest,
     id: web::Path<String>,
-    signed: Signed,
-    posted: Posted,
+    signed: CurrentUser,
+    posted: PostedForm,
 ) -> Result<HttpResponse, Refusal> {
     signed.require(Action::Cancel)?;
     change(&console, &request, &id, &signed, &posted, OperatorAct::Cancel).await
 }
 
-/// Back to the page, so that a reload does nothing again.
+/// Redirects to the page, so that a reload does not repeat the action.
 async fn change(
     console: &Console,
     request: &HttpRequest,
     id: &str,
-    signed: &Signed,
-    posted: &Posted,
+    signed: &CurrentUser,
+    posted: &PostedForm,
     act: OperatorAct,
 ) -> Result<HttpResponse, Refusal> {
-    let case = Case::load(console, signed, id).await?;
-    if let Err(note) = carry_out(console, signed, posted, &case, act).await? {
-        return refused(console, request, signed, posted, &case, note);
+    let detail = Detail::load(console, signed, id).await?;
+    if let Err(note) = carry_out(console, signed, posted, &detail, act).await? {
+        return refused(console, request, signed, posted, &detail, note);
     }
-    let page = format!("/console/verifications/{}?{DONE}", case.snapshot.verification.id());
+    let page = format!("/console/verifications/{}?{DONE}", detail.snapshot.verification.id());
     Ok(HttpResponse::SeeOther().insert_header((header::LOCATION, page)).finish())
 }
 
 fn refused(
     console: &Console,
     request: &HttpRequest,
-    signed: &Signed,
-    posted: &Posted,
-    case: &Case,
-    note: Note,
+    signed: &CurrentUser,
+    posted: &PostedForm,
+    detail: &Detail,
+    note: Notice,
 ) -> Result<HttpResponse, Refusal> {
-    let reason = posted.text("reason").chars().take(LONGEST_REASON).collect();
-    let shown = Shown { note: Some(note), reason, ..Shown::default() };
-    case.show(console, request, signed, shown, StatusCode::CONFLICT)
+    let reason = posted.text("reason").chars().take(MAX_REASON).collect();
+    let shown = PageOptions { note: Some(note), reason, ..PageOptions::default() };
+    detail.show(console, request, signed, shown, StatusCode::CONFLICT)
 }
 
-/// `Err` says why it was not done, in words for the page.
+/// Executes the action. The inner error is the note that explains why it was not done.
 async fn carry_out(
     console: &Console,
-    signed: &Signed,
-    posted: &Posted,
-    case: &Case,
+    signed: &CurrentUser,
+    posted: &PostedForm,
+    detail: &Detail,
     act: OperatorAct,
-) -> Result<Result<(), Note>, Refusal> {
-    let words = Words::of(signed.look.language);
+) -> Result<Result<(), Notice>, Refusal> {
+    let words = Words::of(signed.preferences.language);
     let reason = posted.text("reason").trim();
-    if reason.is_empty() || reason.chars().count() > LONGEST_REASON {
-        return Ok(Err(Note::not_done(words, words.reason_missing)));
+    if reason.is_empty() || reason.chars().count() > MAX_REASON {
+        return Ok(Err(Notice::not_done(words, words.reason_missing)));
     }
-    let id = case.snapshot.verification.id();
-    let number = case.snapshot.verification.request.number;
+    let id = detail.snapshot.verification.id();
+    let number = detail.snapshot.verification.request.number;
     let reason = Some(console.vault.seal_reason(id, number, console.clock.now(), reason)?);
     let command = Command::ByOperator { by: signed.name.clone(), reason, act };
     let answers = console.store.execute(vec![Order::Command { id, app: None, command }]).await?;
     match answers.into_iter().next() {
         Some(Answer::Done { .. }) => Ok(Ok(())),
         Some(Answer::Rejected { rejection, .. }) => {
-            Ok(Err(Note::not_done(words, &why(&rejection, words, &signed.look)?)))
+            Ok(Err(Notice::not_done(words, &why(&rejection, words, &signed.preferences)?)))
         }
         Some(
             Answer::Created(_)
@@ -135,22 +141,22 @@ async fn carry_out(
             | Answer::Forgotten(_),
         )
         | None => {
-            tracing::error!(verification = %id, "a command was answered with what answers none");
+            tracing::error!(verification = %id, "the store gave an unexpected answer to a command");
             Err(Refusal::Internal)
         }
     }
 }
 
-fn why(rejection: &Rejection, words: &Words, look: &Look) -> Result<String, Refusal> {
+fn why(rejection: &Rejection, words: &Words, preferences: &Preferences) -> Result<String, Refusal> {
     Ok(match rejection {
         Rejection::Unknown => return Err(Refusal::NotFound),
         Rejection::NotPending(_) => words.not_pending.to_owned(),
-        Rejection::ResendTooEarly { until } => format!("{} {}.", words.too_early, look.clock(*until)),
+        Rejection::ResendTooEarly { until } => format!("{} {}.", words.too_early, preferences.clock(*until)),
         Rejection::ResendLimit => words.resend_limit.to_owned(),
         Rejection::NoNextStep => words.no_next_step.to_owned(),
         Rejection::NoStepOnChannel => words.no_step_on_channel.to_owned(),
         Rejection::AlreadyRequested | Rejection::UnknownMessage => {
-            tracing::error!(%rejection, "a command was refused for a reason that it cannot have");
+            tracing::error!(%rejection, "the store gave an unexpected reason for refusing a command");
             return Err(Refusal::Internal);
         }
     })

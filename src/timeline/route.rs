@@ -1,4 +1,4 @@
-//! How a channel is spoken of: by what reaches the handset, not by the name that the configuration gives it.
+//! Names a channel by the medium that reaches the phone instead of its configured name.
 
 use std::fmt;
 
@@ -7,38 +7,42 @@ use crate::verification::Policy;
 use crate::verification::policy::Content;
 use crate::verification::values::DeliveryError;
 
-/// One way to send, as people know it.
+/// A channel as people know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Way<'a> {
+pub(super) struct Route<'a> {
     pub(super) channel: &'a str,
-    /// `None`: the policy has no such channel.
+    /// `None` if the policy has no such channel.
     pub(super) medium: Option<Medium>,
-    /// Whether another channel of the policy sends by the same medium, so that the name tells which it was.
-    pub(super) named: Named,
+    /// Whether the name must include the channel, because another one uses the same medium.
+    pub(super) named: RouteName,
 }
 
-/// What reaches the handset.
+/// The medium that reaches the phone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Medium {
-    /// What sends templates, or contents that a provider has approved.
+    /// Channels that send templates or approved content.
     WhatsApp,
-    /// The kind of channel that sends texts.
+    /// Channels that send texts.
     Sms,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Named {
+pub(super) enum RouteName {
     ByMedium,
     ByMediumAndChannel,
 }
 
-impl<'a> Way<'a> {
+impl<'a> Route<'a> {
     pub(super) fn of(policy: &Policy, channel: &'a str) -> Self {
         let mut others = policy.steps.iter().filter(|step| step.channel.as_str() != channel);
         let own = policy.steps.iter().find(|step| step.channel.as_str() == channel);
         let medium = own.map(|step| Medium::of(&step.content));
         let doubled = medium.is_some() && others.any(|step| Some(Medium::of(&step.content)) == medium);
-        Self { channel, medium, named: if doubled { Named::ByMediumAndChannel } else { Named::ByMedium } }
+        Self {
+            channel,
+            medium,
+            named: if doubled { RouteName::ByMediumAndChannel } else { RouteName::ByMedium },
+        }
     }
 
     /// `WhatsApp`, `SMS`, `SMS (reserve)`.
@@ -49,21 +53,21 @@ impl<'a> Way<'a> {
             None => return self.channel.to_owned(),
         };
         match self.named {
-            Named::ByMedium => medium.to_owned(),
-            Named::ByMediumAndChannel => format!("{medium} ({})", self.channel),
+            RouteName::ByMedium => medium.to_owned(),
+            RouteName::ByMediumAndChannel => format!("{medium} ({})", self.channel),
         }
     }
 
-    /// ` (reserve)` where the medium alone does not say which channel it was.
+    /// Such as ` (reserve)`, if the medium is ambiguous.
     pub(super) fn aside(self) -> String {
         match self.named {
-            Named::ByMedium => String::new(),
-            Named::ByMediumAndChannel => format!(" ({})", self.channel),
+            RouteName::ByMedium => String::new(),
+            RouteName::ByMediumAndChannel => format!(" ({})", self.channel),
         }
     }
 
-    /// What the table knows about an error of this way. A carrier's own codes are in its documents, even where they
-    /// look like one of Meta's numbers or one of our names.
+    /// The explanation of an error on this route. Carriers' own codes have none, even if they resemble Meta's numbers
+    /// or our names.
     pub(super) fn explain(self, error: &DeliveryError) -> Option<&'static Explanation> {
         match self.medium {
             Some(Medium::WhatsApp) => explain::explain(&error.code),
@@ -72,8 +76,8 @@ impl<'a> Way<'a> {
     }
 }
 
-/// The name that the configuration gives it.
-impl fmt::Display for Way<'_> {
+/// The configured name.
+impl fmt::Display for Route<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.channel)
     }

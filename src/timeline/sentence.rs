@@ -1,49 +1,49 @@
-//! What a line says, before it is put into words: one variant a sentence, so that each language has them all.
+//! The content of a line, independent of language: one variant per sentence.
 
 use std::time::Duration;
 
-use super::way::Way;
+use super::route::Route;
 use crate::verification::event::{AbandonReason, Aim, FallbackReason, Occasion, OperatorAction, Standing};
 use crate::verification::values::{DeliveryError, ReportStatus, UserName};
 
-pub(super) enum Saying<'a> {
+pub(super) enum Sentence<'a> {
     Requested {
         profile: &'a str,
     },
     Queued {
-        way: Way<'a>,
+        route: Route<'a>,
         occasion: Occasion,
     },
     SendStarted {
-        way: Way<'a>,
+        route: Route<'a>,
         attempt: u16,
     },
     Accepted {
-        way: Way<'a>,
+        route: Route<'a>,
     },
-    /// `retry_in`: how much later the same message is tried again.
+    /// `retry_in` is the delay until the next attempt.
     Refused {
-        way: Way<'a>,
+        route: Route<'a>,
         error: &'a DeliveryError,
         retry_in: Option<Duration>,
     },
     InDoubt {
-        way: Way<'a>,
+        route: Route<'a>,
         error: &'a DeliveryError,
     },
     Reported {
-        way: Way<'a>,
+        route: Route<'a>,
         status: &'a ReportStatus,
         standing: Standing,
     },
     FellBack {
-        from: Way<'a>,
-        to: Way<'a>,
+        from: Route<'a>,
+        to: Route<'a>,
         reason: FallbackReason,
-        asker: Asker,
+        initiator: Initiator,
     },
     Skipped {
-        way: Way<'a>,
+        route: Route<'a>,
     },
     GaveUp,
     OperatorActed {
@@ -56,8 +56,8 @@ pub(super) enum Saying<'a> {
     },
     ChecksExhausted,
     ResendRequested {
-        way: Option<Way<'a>>,
-        asker: Asker,
+        route: Option<Route<'a>>,
+        initiator: Initiator,
     },
     Replied {
         standing: Standing,
@@ -68,7 +68,7 @@ pub(super) enum Saying<'a> {
     },
     Expired,
     Canceled {
-        asker: Asker,
+        initiator: Initiator,
     },
     CanceledAsDisowned,
     Abandoned {
@@ -77,9 +77,9 @@ pub(super) enum Saying<'a> {
     Erased,
 }
 
-/// On whose wish something happened.
+/// The initiator of an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asker {
+pub(super) enum Initiator {
     App,
     Operator,
 }

@@ -1,5 +1,4 @@
-//! The page of a verification and what surrounds it: acting by hand, the live stream, conversations, alerts, the audit
-//! log.
+//! The page of a verification and related pages: manual actions, the live stream, conversations, alerts, the audit log.
 
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use crate::office::{Office, Staff, to};
 use crate::visitor::Visitor;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_is_shown_once_to_who_gives_a_reason_and_that_is_kept() {
+async fn a_number_is_revealed_once_with_a_reason_and_audited() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let number = "+12025550100";
     let id = office.create(to(number)).await;
@@ -28,10 +27,10 @@ async fn a_number_is_shown_once_to_who_gives_a_reason_and_that_is_kept() {
     assert_eq!(shown.header("cache-control"), "no-store");
     assert!(!shown.body.contains("data-live>"), "a page with the number in it does not grow");
     let after = sam.get(&page).await.body;
-    assert!(!after.contains(number) && after.contains("sam looked at the full number"), "{after}");
+    assert!(!after.contains(number) && after.contains("sam viewed the full number"), "{after}");
     assert!(after.contains("ticket &#60;4711&#62;"), "{after}");
     let viewed = Visitor::signed_in(&office, "vera").await.get(&page).await.body;
-    assert!(viewed.contains("sam looked at the full number") && !viewed.contains("4711"));
+    assert!(viewed.contains("sam viewed the full number") && !viewed.contains("4711"));
     let mut olga = Visitor::signed_in(&office, "olga").await;
     let log = olga.get("/console/audit").await.body;
     assert!(log.contains("looked at a number") && log.contains("ticket &#60;4711&#62;"), "{log}");
@@ -39,7 +38,7 @@ async fn a_number_is_shown_once_to_who_gives_a_reason_and_that_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_machine_refuses_is_said_and_the_reason_stays_in_its_field() {
+async fn a_refused_action_is_explained_and_keeps_the_reason() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+12025550101")).await;
     office.until(&id, |now| now["delivery"]["channel"] == "sms").await;
@@ -57,7 +56,7 @@ async fn what_the_machine_refuses_is_said_and_the_reason_stays_in_its_field() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_is_told_of_every_row_that_it_does_not_have() {
+async fn the_stream_sends_every_missing_row() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+12025550101")).await;
     let sam = Visitor::signed_in(&office, "sam").await;
@@ -73,7 +72,7 @@ async fn the_page_is_told_of_every_row_that_it_does_not_have() {
         while !text.contains("The SMS provider reported that the message was delivered") && !done(&rows) {
             let chunk = stream.chunk().await.expect("it goes on").expect("it has not ended");
             bytes.extend_from_slice(&chunk);
-            // The network may cut a letter in two.
+            // A network packet may end within a character.
             let whole = bytes.utf8_chunks().next().map_or(0, |start| start.valid().len());
             text.push_str(std::str::from_utf8(&bytes[..whole]).expect("that much is valid"));
             bytes.drain(..whole);
@@ -91,7 +90,7 @@ fn done(rows: &[u32]) -> bool {
     rows.len() >= 11
 }
 
-/// The numbers of the rows in the whole events of `text`, which are taken out of it.
+/// The row numbers of the complete events in `text`, which are removed from it.
 fn rows_of(text: &mut String) -> Vec<u32> {
     let mut rows = Vec::new();
     while let Some((event, rest)) = text.split_once("\n\n") {
@@ -108,7 +107,7 @@ fn rows_of(text: &mut String) -> Vec<u32> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_did_not_ask_for_a_code_stands_out_and_a_quoted_code_is_hidden() {
+async fn disowned_codes_are_highlighted_and_quoted_codes_masked() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let number = "+12025550110";
     let id = office.create(to(number)).await;
@@ -134,7 +133,7 @@ async fn who_did_not_ask_for_a_code_stands_out_and_a_quoted_code_is_hidden() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_reads_what_could_not_be_read() {
+async fn an_operator_sees_unreadable_deliveries() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     office.deliver("whatsapp", &json!({ "strange": "<b>shape</b>" })).await;
     let mut olga = Visitor::signed_in(&office, "olga").await;

@@ -1,4 +1,4 @@
-//! The server of these tests as a process of its own, with providers that may stand behind a proxy.
+//! The server of these tests as a separate process, with providers that may be behind a proxy.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -11,12 +11,12 @@ use crate::checker::Seen;
 use crate::setup::{Setup, free_address};
 use crate::world::{Home, Server};
 
-/// Before one asks again.
+/// The delay before a retry.
 const A_MOMENT: Duration = Duration::from_millis(50);
 
-/// What differs between the tests.
-pub struct Rooms {
-    /// Where Meta and the carrier are.
+/// The settings that differ between the tests.
+pub struct ServerSetup {
+    /// The address of Meta's and the carrier's stand-ins.
     pub providers: SocketAddr,
     pub deliver_within: &'static str,
     pub code_ttl: &'static str,
@@ -24,9 +24,9 @@ pub struct Rooms {
     pub more: String,
 }
 
-/// Its providers are given up soon; its callers are many, and patient with a server under attack.
-pub fn home(folder: &Path, rooms: &Rooms) -> Home {
-    let Rooms { providers, deliver_within, code_ttl, more } = rooms;
+/// Short time-outs for providers; many clients, patient with a server under attack.
+pub fn home(folder: &Path, setup: &ServerSetup) -> Home {
+    let ServerSetup { providers, deliver_within, code_ttl, more } = setup;
     let setup = Setup {
         listen: free_address(),
         providers: &format!("http://{providers}"),
@@ -38,8 +38,7 @@ pub fn home(folder: &Path, rooms: &Rooms) -> Home {
     Home::with(folder, setup.listen, &(setup.text() + more), Duration::from_secs(30))
 }
 
-/// The answer to a create. A client that opens connections ahead may meet one that has just been idle for too long, and
-/// then asks again.
+/// Creates a verification. Retries if a pooled connection was closed as idle.
 pub async fn created(home: &Home, body: &Value, key: &str) -> Value {
     loop {
         match home.post("/v1/verifications", body, Some(key)).await {
@@ -50,7 +49,7 @@ pub async fn created(home: &Home, body: &Value, key: &str) -> Value {
     }
 }
 
-/// A report of the provider who saw this; told until it is answered, with what.
+/// Sends a provider's report until it is answered, and returns the status.
 pub async fn report(home: &Home, seen: &Seen, status: &str) -> u16 {
     loop {
         let answer = match &*seen.channel {
@@ -64,17 +63,17 @@ pub async fn report(home: &Home, seen: &Seen, status: &str) -> u16 {
     }
 }
 
-/// The most memory that the process ever had at once, in MiB (`VmHWM`).
+/// The peak memory of the process in MiB (`VmHWM`).
 pub fn peak_memory(server: &Server) -> u64 {
     memory(server, "VmHWM:")
 }
 
-/// What it has now (`VmRSS`).
+/// The current memory in MiB (`VmRSS`).
 pub fn memory_now(server: &Server) -> u64 {
     memory(server, "VmRSS:")
 }
 
-/// From now on [`peak_memory`] counts anew.
+/// Resets [`peak_memory`].
 pub fn forget_peak(server: &Server) {
     fs::write(format!("/proc/{}/clear_refs", server.child.id()), "5").unwrap();
 }

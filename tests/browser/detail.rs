@@ -1,4 +1,4 @@
-//! The page of a verification: the verdict, a timeline that grows, and what staff does there.
+//! The page of a verification: the verdict, the live timeline, and manual actions.
 
 use fantoccini::key::Key;
 
@@ -11,7 +11,7 @@ async fn show(browser: &Browser, world: &World, id: &str) {
     browser.goto(&format!("{}/console/verifications/{id}", world.admin)).await;
 }
 
-/// What stands in front of the timeline's rows.
+/// The sentences of the timeline's rows.
 async fn sentences(browser: &Browser) -> Vec<String> {
     let said = browser
         .run("return [...document.querySelectorAll('[data-sentence]')].map((one) => one.textContent)")
@@ -28,7 +28,7 @@ pub async fn a_number_leads_to_a_verdict_in_both_languages(world: Shared) {
             "+1 202-555-0101",
             ["WhatsApp", "SMS", "within 1."],
             "Tell the customer",
-            "The app asked",
+            "The app requested",
         ),
         ("gerda", Tongue::German, "001 202 555 01 01", ["WhatsApp", "SMS", "1,"], "Sagen Sie", "App"),
     ] {
@@ -55,12 +55,12 @@ pub async fn rows_arrive_live_without_a_jump(world: Shared) {
     show(&browser, &world, &id).await;
     browser.until("document.querySelector('.live.on')").await;
     let loaded = browser.run("return performance.timeOrigin").await;
-    // What is marked stays the very element it was, where it was.
+    // The marked row is neither replaced nor moved.
     browser
-        .run("window.kept = document.querySelector('[data-piece=rows] tr'); kept.dataset.kept = 'yes'")
+        .run("window.kept = document.querySelector('[data-part=rows] tr'); kept.dataset.kept = 'yes'")
         .await;
     let before = sentences(&browser).await;
-    browser.until("[...document.querySelectorAll('[data-piece=rows] tr.fresh')].some((row) => row.innerText.includes('sms'))").await;
+    browser.until("[...document.querySelectorAll('[data-part=rows] tr.fresh')].some((row) => row.innerText.includes('sms'))").await;
     world.until(&id, |now| now["delivery"]["delivered_by"] == "sms").await;
     browser.until("document.querySelector('.verdict').innerText.includes('SMS')").await;
     let after = sentences(&browser).await;
@@ -68,11 +68,11 @@ pub async fn rows_arrive_live_without_a_jump(world: Shared) {
     assert_eq!(browser.run("return window.kept.isConnected && kept.dataset.kept").await, "yes");
     assert_eq!(browser.run("return performance.timeOrigin").await, loaded, "nothing was loaded again");
     assert_eq!(
-        browser.run("return document.querySelector('[data-piece=verdict]').getAttribute('aria-live')").await,
+        browser.run("return document.querySelector('[data-part=verdict]').getAttribute('aria-live')").await,
         "polite"
     );
 
-    // Paused, nothing arrives; going on, it catches up.
+    // Nothing arrives while paused; after resuming, the page catches up.
     browser.click("[data-live-switch]").await;
     browser.until("document.querySelector('.live.off')").await;
     let code = world.code("+12025551501");
@@ -90,7 +90,7 @@ pub async fn a_number_is_revealed_for_a_reason_and_on_the_record(world: Shared) 
     let browser = at_work(&world, "olga", Setup::default()).await;
     show(&browser, &world, &id).await;
     assert!(!browser.words().await.contains("2025550100"));
-    // Without a reason the form is not even sent.
+    // The form is not submitted without a reason.
     browser.click("button[aria-describedby=reveal-does]").await;
     assert_eq!(
         browser.run("return document.querySelector('input[name=reason]').checkValidity()").await,
@@ -103,7 +103,7 @@ pub async fn a_number_is_revealed_for_a_reason_and_on_the_record(world: Shared) 
     assert!(shown.contains("12025550100"), "the number in full");
     browser.until("document.querySelector('[data-countdown]').textContent.match(/\\d+ s/)").await;
     browser.assert_accessible("a number in full").await;
-    // A minute later it has closed itself: the page's clock is moved on.
+    // The number is hidden after a minute, simulated by the page's clock.
     browser.run("const now = Date.now; Date.now = () => now() + 61_000").await;
     browser.until("!document.querySelector('.revealed')").await;
     let told = browser.words().await;
@@ -129,7 +129,7 @@ pub async fn a_code_is_sent_again_and_canceled_by_staff(world: Shared) {
     browser.fill("input[name=reason]", "asks for it once more").await;
     browser.run("document.querySelector('select[name=channel]').value = 'sms'").await;
     browser.click("button[aria-describedby=resend-does]").await;
-    browser.until("document.querySelector('main > .case [role=status].note')").await;
+    browser.until("document.querySelector('main > .detail [role=status].note')").await;
     world.until(&id, |now| now["messages"].as_array().is_some_and(|all| all.len() == 3)).await;
     browser.until("document.body.innerText.includes('asks for it once more')").await;
     assert!(browser.url().await.ends_with(&id), "the note of what was done is said once");

@@ -1,4 +1,4 @@
-//! What strangers write, on every page that shows it and in what is downloaded; and what no page may ever show.
+//! Hostile texts on every page and in downloads, and data that no page may show.
 
 use reqwest::StatusCode;
 use twotick::clock::Clock;
@@ -9,7 +9,7 @@ use crate::office::{Office, Staff, to};
 use crate::visitor::{Answer, Visitor, encoded};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hostile_texts_stay_texts_on_every_page() {
+async fn hostile_texts_are_inert_on_every_page() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let ids = office.be_written_to().await;
     let mut olga = Visitor::signed_in(&office, "olga").await;
@@ -61,7 +61,7 @@ async fn hostile_texts_stay_texts_on_every_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_spreadsheet_calculates_nothing_of_what_is_downloaded() {
+async fn downloads_contain_no_formulas() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let ids = office.be_written_to().await;
     let mut sam = Visitor::signed_in(&office, "sam").await;
@@ -87,7 +87,7 @@ async fn a_spreadsheet_calculates_nothing_of_what_is_downloaded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn neither_a_code_nor_a_full_number_is_ever_shown() {
+async fn codes_and_full_numbers_are_never_shown() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let number = "+12025550100";
     let id = office.create(to(number)).await;
@@ -139,12 +139,12 @@ fn assert_harmless(context: &str, page: &Answer) {
     }
 }
 
-/// What stands between the tags.
+/// The text between the tags.
 fn words_of(html: &str) -> String {
     html.split('<').filter_map(|part| part.split_once('>')).map(|(_, words)| words).collect()
 }
 
-/// All places that begin so.
+/// All links with this prefix.
 fn links(page: &str, start: &str) -> Vec<String> {
     let mut links: Vec<_> =
         page.split('"').filter(|part| part.starts_with(start)).map(str::to_owned).collect();

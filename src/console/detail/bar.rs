@@ -1,4 +1,4 @@
-//! Where the time went, as a bar: how wide each stretch is drawn, and what is written beside it.
+//! The time bar: widths and labels of its segments.
 
 use std::time::Duration;
 
@@ -7,26 +7,26 @@ use crate::language::Language;
 use crate::timeline::{Hop, HopKind};
 use crate::verification::values::Timestamp;
 
-/// The bar's width in units of its own; the page stretches it.
+/// The bar's width in its own units; the page scales it.
 pub const WIDTH: u64 = 1_000;
-/// The least a stretch is wide, so that it can be seen, while there are few enough of them.
-const NARROWEST: u64 = 8;
+/// The minimum width of a segment, if there are few enough.
+const MIN_WIDTH: u64 = 8;
 
-/// One stretch.
+/// One stretch of time.
 pub struct Segment {
     pub x: u64,
     pub width: u64,
-    /// Names its colour and its pattern in the style sheet.
+    /// Selects colour and pattern in the style sheet.
     pub class: &'static str,
     pub label: &'static str,
-    /// The channel's name, or nothing.
+    /// The channel's name, or empty.
     pub channel: String,
     pub lasted: String,
     pub from: Timestamp,
     pub until: Option<Timestamp>,
 }
 
-/// What fills the bar from its left to its right end, in order.
+/// The segments from left to right, without gaps.
 pub fn segments(hops: &[Hop], now: Timestamp, language: Language) -> Vec<Segment> {
     let mut x = 0;
     let widths = widths(hops, now);
@@ -47,13 +47,13 @@ pub fn segments(hops: &[Hop], now: Timestamp, language: Language) -> Vec<Segment
     hops.iter().zip(widths).map(segment).collect()
 }
 
-/// From the first stretch to the last.
+/// The sum of all durations.
 pub fn total(hops: &[Hop], now: Timestamp) -> Duration {
     hops.iter().map(|hop| hop.lasted(now)).sum()
 }
 
-/// Each gets what every one gets, and its share of the rest. Waiting for the person may take minutes: it is drawn no
-/// longer than the longest of what we wait for, or nothing else could be seen.
+/// Gives each segment the minimum width, and distributes the rest in proportion. Waiting for the customer is drawn no
+/// longer than the longest other segment, as it would dwarf the others.
 fn widths(hops: &[Hop], now: Timestamp) -> Vec<u64> {
     let millis = |hop: &Hop| u64::try_from(hop.lasted(now).as_millis()).unwrap_or(u64::MAX / 1_000_000);
     let longest = hops.iter().filter(|hop| hop.kind != HopKind::Customer).map(millis).max();
@@ -67,7 +67,7 @@ fn widths(hops: &[Hop], now: Timestamp) -> Vec<u64> {
         })
         .collect();
     let count = hops.len() as u64;
-    let least = NARROWEST.min(WIDTH / 2 / count.max(1));
+    let least = MIN_WIDTH.min(WIDTH / 2 / count.max(1));
     let (rest, all) = (WIDTH - least * count, drawn.iter().sum::<u64>().max(1));
     let mut end = 0;
     let edge = |millis: u64| {
@@ -117,7 +117,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn stretches_stand_side_by_side_and_all_can_be_seen(
+        fn segments_are_contiguous_and_visible(
             lengths in prop::collection::vec((0..KINDS.len(), 0..100_000_000_u64), 1..200)
         ) {
             let (hops, now) = hops(&lengths);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stretch_is_as_wide_as_it_is_long_and_the_person_takes_no_more_than_the_longest() {
+    fn segments_are_proportional_and_the_customers_is_capped() {
         let (hops, now) = hops(&[(0, 1_000), (2, 4_000), (5, 600_000)]);
         let widths: Vec<_> =
             segments(&hops, now, Language::German).iter().map(|segment| segment.width).collect();

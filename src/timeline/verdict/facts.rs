@@ -1,9 +1,9 @@
-//! What a verdict is about, before it is put into words: the same for every language.
+//! The facts behind a verdict, independent of language.
 
 use std::time::Duration;
 
-use super::super::saying::Asker;
-use super::super::way::Way;
+use super::super::route::Route;
+use super::super::sentence::Initiator;
 use super::Mood;
 use crate::store::Snapshot;
 use crate::verification::event::{AbandonReason, Aim, FallbackReason, Occasion, OperatorAction, Standing};
@@ -11,48 +11,48 @@ use crate::verification::state::{Ending, Message, Phase, Progress, Stage};
 use crate::verification::values::{DeliveryError, Ordinal, Timestamp};
 use crate::verification::{Event, Fact, Verification};
 
-/// A message that waits in our queue for longer than this, or that a provider took and did not confirm for
-/// [`UNCONFIRMED_TOO_LONG`], keeps somebody on the phone.
+/// The limits after which the support agent should act: a message waiting in our queue, and one accepted by the
+/// provider but not confirmed.
 const QUEUED_TOO_LONG: Duration = Duration::from_secs(15);
 const UNCONFIRMED_TOO_LONG: Duration = Duration::from_secs(60);
 
-pub(super) struct Case<'a> {
-    /// What led from each message to the next, oldest first.
-    pub turns: Vec<Turn<'a>>,
-    /// The message queued last, and what became of it.
-    pub way: Way<'a>,
-    pub fate: Fate<'a>,
-    /// Earlier messages that were delivered, in the order in which they were queued.
+pub(super) struct Facts<'a> {
+    /// The transitions from each message to the next, oldest first.
+    pub transitions: Vec<Transition<'a>>,
+    /// The last message and its state.
+    pub route: Route<'a>,
+    pub last_state: MessageState<'a>,
+    /// Earlier messages that were delivered, in the order of queueing.
     pub arrivals: Vec<Arrival<'a>>,
     pub end: End,
-    /// Wrong codes so far, and how many more are allowed.
+    /// Wrong codes so far, and attempts left.
     pub wrong: u8,
     pub left: u8,
     pub expires_at: Timestamp,
-    /// When and by what it goes on unless something is delivered first.
-    pub fallback: Option<(Timestamp, Way<'a>)>,
-    /// The step that could be taken now.
-    pub next: Option<Way<'a>>,
-    pub again: Again,
-    /// Whether the person said that they did not ask for it.
+    /// The time and route of the fallback, unless a delivery comes first.
+    pub fallback: Option<(Timestamp, Route<'a>)>,
+    /// The next step, which could be triggered now.
+    pub next: Option<Route<'a>>,
+    pub resend: ResendOption,
+    /// Whether the person said that they did not request the code.
     pub disowned: Disowned,
 }
 
-/// Why a message was left for the next one.
-pub(super) struct Turn<'a> {
-    pub from: Way<'a>,
+/// The transition from a message to the next, and its cause.
+pub(super) struct Transition<'a> {
+    pub from: Route<'a>,
     pub cause: Cause<'a>,
-    pub to: Way<'a>,
-    pub went: Went,
+    pub to: Route<'a>,
+    pub next_message: NextMessage,
 }
 
 pub(super) enum Cause<'a> {
-    /// Taken by the provider, and not delivered before the deadline.
+    /// Accepted by the provider, but not delivered before the deadline.
     Deadline {
         after: Duration,
     },
-    /// Not even taken by the provider before the deadline.
-    NotTaken {
+    /// Not accepted by the provider before the deadline.
+    NotAccepted {
         after: Duration,
         error: Option<&'a DeliveryError>,
     },
@@ -63,29 +63,29 @@ pub(super) enum Cause<'a> {
     Refused {
         error: &'a DeliveryError,
     },
-    /// Taken, but not passed on.
+    /// Accepted, but not passed on.
     Held,
-    /// Nobody knows whether it went out.
+    /// The outcome is unknown.
     Doubt,
-    /// Its provider had refused our sender a moment before.
+    /// The provider had just refused our sender.
     Skipped,
-    NextAsked(Asker),
-    ResendAsked(Asker),
+    NextAsked(Initiator),
+    ResendAsked(Initiator),
 }
 
-/// How far the message that a turn led to has come.
+/// The progress of the message that follows a transition.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Went {
-    Out,
+pub(super) enum NextMessage {
+    Sent,
     Soon,
     Never,
-    /// Its provider had refused our sender a moment before.
+    /// The provider had just refused our sender.
     Skipped,
 }
 
-/// What became of the last message. Durations are counted from when it went out.
-pub(super) enum Fate<'a> {
-    /// For so long in our queue.
+/// The state of the last message. Durations start when it was sent.
+pub(super) enum MessageState<'a> {
+    /// The time in our queue.
     Queued {
         since: Duration,
     },
@@ -96,10 +96,10 @@ pub(super) enum Fate<'a> {
     },
     Sending,
     Doubt {
-        again_at: Option<Timestamp>,
+        resend_at: Option<Timestamp>,
     },
-    /// The provider took it so long ago.
-    Taken {
+    /// The time since the provider accepted it.
+    Accepted {
         since: Duration,
     },
     Delivered {
@@ -118,7 +118,7 @@ pub(super) enum Fate<'a> {
 }
 
 pub(super) struct Arrival<'a> {
-    pub way: Way<'a>,
+    pub route: Route<'a>,
     pub after: Duration,
 }
 
@@ -126,20 +126,20 @@ pub(super) struct Arrival<'a> {
 pub(super) enum End {
     Open,
     GaveUp,
-    /// So long after the request.
+    /// The time since the request.
     Approved {
         after: Duration,
     },
     Expired,
-    Canceled(Asker),
+    Canceled(Initiator),
     Abandoned(AbandonReason),
     Disowned,
     Exhausted,
 }
 
-/// Whether the code can be sent once more.
+/// Whether the code can be resent.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Again {
+pub(super) enum ResendOption {
     Now,
     From(Timestamp),
     Never,
@@ -151,11 +151,11 @@ pub(super) enum Disowned {
     No,
 }
 
-/// What the customer and the agent need to hear; each language has words for every one.
+/// The situation to explain to the customer and the agent; each language has texts for every variant.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Situation {
     Approved,
-    /// Approved, and the person says that they did not ask for it.
+    /// Approved, but the person did not request it.
     ApprovedAndDisowned,
     Disowned,
     Canceled,
@@ -163,60 +163,63 @@ pub(super) enum Situation {
     ExpiredDelivered,
     ExpiredUndelivered,
     GaveUp,
-    /// Delivered, and no wrong code was entered since.
+    /// Delivered, without wrong codes since.
     Delivered,
-    /// Delivered, and wrong codes were entered.
+    /// Delivered, but wrong codes were entered.
     Mistyped,
-    /// Not delivered yet; the next step follows by itself.
+    /// Not delivered yet; a fallback is scheduled.
     OnItsWayWithFallback,
-    /// Not delivered yet, by the last step.
+    /// Not delivered yet, on the last step.
     OnItsWay,
-    /// The same for so long that something is wrong.
+    /// Not delivered for too long.
     Overdue,
-    /// Nobody knows whether the last step's message went out.
+    /// The outcome of the last step's message is unknown.
     Doubt,
     /// In our queue.
     Queued,
     QueuedTooLong,
 }
 
-/// A wrong code after an approval says nothing about how the person came to it.
+/// Wrong codes after an approval are not counted.
 fn wrong_before_the_right_one(events: &[Event]) -> u8 {
     let before = events.iter().take_while(|event| event.fact != Fact::CheckPassed);
     let wrong = before.filter(|event| event.fact == Fact::CheckFailed).count();
     u8::try_from(wrong).unwrap_or(u8::MAX)
 }
 
-impl<'a> Case<'a> {
+impl<'a> Facts<'a> {
     pub fn of(snapshot: &'a Snapshot, events: &'a [Event], now: Timestamp) -> Self {
         let Snapshot { verification, policy } = snapshot;
-        let way = |channel: &'a str| Way::of(policy, channel);
-        let reading = Reading { snapshot, events, now };
+        let route = |channel: &'a str| Route::of(policy, channel);
+        let analysis = Analysis { snapshot, events, now };
         let messages = &verification.messages;
-        let (way_of_last, fate) = match verification.current() {
-            Some(last) => (way(last.channel.as_str()), reading.fate(last)),
-            None => (way(policy.steps.first().map_or("", |step| step.channel.as_str())), Fate::NeverSent),
+        let (way_of_last, last_state) = match verification.current() {
+            Some(last) => (route(last.channel.as_str()), analysis.last_state(last)),
+            None => (
+                route(policy.steps.first().map_or("", |step| step.channel.as_str())),
+                MessageState::NeverSent,
+            ),
         };
         let earlier = messages.len().saturating_sub(1);
         let arrivals = messages[..earlier].iter().filter_map(|message| {
-            let after = message.delivered_at?.since(reading.went_out(message));
-            Some(Arrival { way: way(message.channel.as_str()), after })
+            let after = message.delivered_at?.since(analysis.last_request_at(message));
+            Some(Arrival { route: route(message.channel.as_str()), after })
         });
-        let step_of = |step: usize| policy.steps.get(step).map(|step| way(step.channel.as_str()));
+        let step_of = |step: usize| policy.steps.get(step).map(|step| route(step.channel.as_str()));
         let next = verification.current().and_then(|last| step_of(usize::from(last.step) + 1));
         Self {
-            turns: messages.windows(2).map(|pair| reading.turn(&pair[0], &pair[1])).collect(),
-            way: way_of_last,
-            fate,
+            transitions: messages.windows(2).map(|pair| analysis.transition(&pair[0], &pair[1])).collect(),
+            route: way_of_last,
+            last_state,
             arrivals: arrivals.collect(),
-            end: reading.end(),
+            end: analysis.end(),
             wrong: wrong_before_the_right_one(events),
             left: policy.checks_left(verification.failed_checks),
             expires_at: verification.expires_at,
             fallback: verification.fallback_at().zip(next),
             next,
-            again: again(snapshot, now),
-            disowned: if reading.is_disowned() { Disowned::Yes } else { Disowned::No },
+            resend: resend_option(snapshot, now),
+            disowned: if analysis.is_disowned() { Disowned::Yes } else { Disowned::No },
         }
     }
 
@@ -256,83 +259,92 @@ impl<'a> Case<'a> {
             return if self.wrong > 0 { Situation::Mistyped } else { Situation::Delivered };
         }
         let waits_for_fallback = self.fallback.is_some();
-        match &self.fate {
-            Fate::Queued { since } if *since > QUEUED_TOO_LONG => Situation::QueuedTooLong,
-            Fate::Queued { .. } | Fate::Sending => Situation::Queued,
-            Fate::Retrying { .. } | Fate::Doubt { .. } | Fate::Taken { .. } if waits_for_fallback => {
+        match &self.last_state {
+            MessageState::Queued { since } if *since > QUEUED_TOO_LONG => Situation::QueuedTooLong,
+            MessageState::Queued { .. } | MessageState::Sending => Situation::Queued,
+            MessageState::Retrying { .. } | MessageState::Doubt { .. } | MessageState::Accepted { .. }
+                if waits_for_fallback =>
+            {
                 Situation::OnItsWayWithFallback
             }
-            Fate::Retrying { .. } | Fate::Doubt { again_at: Some(_) } => Situation::OnItsWay,
-            Fate::Taken { since } if *since > UNCONFIRMED_TOO_LONG => Situation::Overdue,
-            Fate::Taken { .. } => Situation::OnItsWay,
-            Fate::Doubt { again_at: None } => Situation::Doubt,
-            // A pending verification goes on from these in the same commit, so nothing more comes of them.
-            Fate::Delivered { .. } => Situation::Delivered,
-            Fate::Refused { .. } | Fate::Failed { .. } | Fate::Skipped | Fate::NeverSent => Situation::GaveUp,
+            MessageState::Retrying { .. } | MessageState::Doubt { resend_at: Some(_) } => Situation::OnItsWay,
+            MessageState::Accepted { since } if *since > UNCONFIRMED_TOO_LONG => Situation::Overdue,
+            MessageState::Accepted { .. } => Situation::OnItsWay,
+            MessageState::Doubt { resend_at: None } => Situation::Doubt,
+            // A pending verification leaves these states within the same commit.
+            MessageState::Delivered { .. } => Situation::Delivered,
+            MessageState::Refused { .. }
+            | MessageState::Failed { .. }
+            | MessageState::Skipped
+            | MessageState::NeverSent => Situation::GaveUp,
         }
     }
 
-    /// Whether the last message is one that was sent on purpose after another had been delivered.
+    /// Whether the last message was requested manually after another one was delivered.
     fn is_being_sent_again(&self) -> bool {
-        match self.fate {
-            Fate::Delivered { .. }
-            | Fate::Refused { .. }
-            | Fate::Failed { .. }
-            | Fate::Skipped
-            | Fate::NeverSent => false,
-            Fate::Queued { .. }
-            | Fate::Retrying { .. }
-            | Fate::Sending
-            | Fate::Doubt { .. }
-            | Fate::Taken { .. } => matches!(
-                self.turns.last(),
-                Some(Turn { cause: Cause::ResendAsked(_) | Cause::NextAsked(_), .. })
+        match self.last_state {
+            MessageState::Delivered { .. }
+            | MessageState::Refused { .. }
+            | MessageState::Failed { .. }
+            | MessageState::Skipped
+            | MessageState::NeverSent => false,
+            MessageState::Queued { .. }
+            | MessageState::Retrying { .. }
+            | MessageState::Sending
+            | MessageState::Doubt { .. }
+            | MessageState::Accepted { .. } => matches!(
+                self.transitions.last(),
+                Some(Transition { cause: Cause::ResendAsked(_) | Cause::NextAsked(_), .. })
             ),
         }
     }
 
-    /// The ways by which the code reached the handset, each once.
-    pub fn delivered(&self) -> Vec<Way<'a>> {
-        let last = matches!(self.fate, Fate::Delivered { .. }).then_some(self.way);
-        let mut ways: Vec<Way<'a>> = Vec::new();
-        for way in self.arrivals.iter().map(|arrival| arrival.way).chain(last) {
-            if !ways.contains(&way) {
-                ways.push(way);
+    /// The routes by which the code was delivered, without duplicates.
+    pub fn delivered(&self) -> Vec<Route<'a>> {
+        let last = matches!(self.last_state, MessageState::Delivered { .. }).then_some(self.route);
+        let mut routes: Vec<Route<'a>> = Vec::new();
+        for route in self.arrivals.iter().map(|arrival| arrival.route).chain(last) {
+            if !routes.contains(&route) {
+                routes.push(route);
             }
         }
-        ways
+        routes
     }
 
-    /// Why the last message did not arrive, as far as anybody said so.
+    /// The known error of the last message.
     pub fn error(&self) -> Option<&'a DeliveryError> {
-        match &self.fate {
-            Fate::Refused { error } | Fate::Retrying { error, .. } => Some(error),
-            Fate::Failed { error, .. } => *error,
-            Fate::Queued { .. }
-            | Fate::Sending
-            | Fate::Doubt { .. }
-            | Fate::Taken { .. }
-            | Fate::Delivered { .. }
-            | Fate::Skipped
-            | Fate::NeverSent => None,
+        match &self.last_state {
+            MessageState::Refused { error } | MessageState::Retrying { error, .. } => Some(error),
+            MessageState::Failed { error, .. } => *error,
+            MessageState::Queued { .. }
+            | MessageState::Sending
+            | MessageState::Doubt { .. }
+            | MessageState::Accepted { .. }
+            | MessageState::Delivered { .. }
+            | MessageState::Skipped
+            | MessageState::NeverSent => None,
         }
     }
 }
 
-/// Reads the events for what the state does not keep.
-struct Reading<'a> {
+/// Derives from the events what the state does not hold.
+struct Analysis<'a> {
     snapshot: &'a Snapshot,
     events: &'a [Event],
     now: Timestamp,
 }
 
-impl<'a> Reading<'a> {
-    fn turn(&self, from: &'a Message, to: &'a Message) -> Turn<'a> {
-        let way = |message: &'a Message| Way::of(&self.snapshot.policy, message.channel.as_str());
-        let went = match to.progress {
-            Progress::Queued { .. } if to.attempts == 0 && self.verification().is_pending() => Went::Soon,
-            Progress::Dropped if self.was_skipped(to.ordinal) => Went::Skipped,
-            Progress::Dropped | Progress::Queued { .. } | Progress::Failed if to.attempts == 0 => Went::Never,
+impl<'a> Analysis<'a> {
+    fn transition(&self, from: &'a Message, to: &'a Message) -> Transition<'a> {
+        let route = |message: &'a Message| Route::of(&self.snapshot.policy, message.channel.as_str());
+        let next_message = match to.progress {
+            Progress::Queued { .. } if to.attempts == 0 && self.verification().is_pending() => {
+                NextMessage::Soon
+            }
+            Progress::Dropped if self.was_skipped(to.ordinal) => NextMessage::Skipped,
+            Progress::Dropped | Progress::Queued { .. } | Progress::Failed if to.attempts == 0 => {
+                NextMessage::Never
+            }
             Progress::Queued { .. }
             | Progress::Sending
             | Progress::InDoubt { .. }
@@ -341,22 +353,22 @@ impl<'a> Reading<'a> {
             | Progress::Failed
             | Progress::Delivered
             | Progress::Read
-            | Progress::Dropped => Went::Out,
+            | Progress::Dropped => NextMessage::Sent,
         };
-        Turn { from: way(from), cause: self.cause(from, to), to: way(to), went }
+        Transition { from: route(from), cause: self.cause(from, to), to: route(to), next_message }
     }
 
-    /// What stands in front of the event that queued `to`.
+    /// Determines the cause from the event before the one that queued `to`.
     fn cause(&self, from: &'a Message, to: &'a Message) -> Cause<'a> {
         let queued = |event: &Event| matches!(&event.fact, Fact::MessageQueued { message, .. } if *message == to.ordinal);
         let index = self.events.iter().position(queued).unwrap_or_default();
         let before = self.events[..index].split_last();
         match before.map(|(event, earlier)| (&event.fact, earlier)) {
             Some((Fact::FellBack { reason, .. }, earlier)) => self.fallback_cause(from, to, *reason, earlier),
-            Some((Fact::ResendRequested { .. }, earlier)) => Cause::ResendAsked(asker(earlier)),
+            Some((Fact::ResendRequested { .. }, earlier)) => Cause::ResendAsked(initiator(earlier)),
             Some((Fact::StepSkipped { .. }, _)) => Cause::Skipped,
             Some(_) | None => match to.occasion {
-                Occasion::Resend => Cause::ResendAsked(Asker::App),
+                Occasion::Resend => Cause::ResendAsked(Initiator::App),
                 Occasion::Doubt => Cause::Doubt,
                 Occasion::Step => Cause::Deadline { after: to.queued_at.since(from.queued_at) },
             },
@@ -376,47 +388,53 @@ impl<'a> Reading<'a> {
             FallbackReason::Deadline if from.accepted_at.is_some() || from.sent_at.is_some() => {
                 Cause::Deadline { after: waited }
             }
-            FallbackReason::Deadline => Cause::NotTaken { after: waited, error },
-            FallbackReason::Failed => Cause::Failed { after: to.queued_at.since(self.went_out(from)), error },
+            FallbackReason::Deadline => Cause::NotAccepted { after: waited, error },
+            FallbackReason::Failed => {
+                Cause::Failed { after: to.queued_at.since(self.last_request_at(from)), error }
+            }
             FallbackReason::Refused => match error {
                 Some(error) if from.accepted_at.is_none() => Cause::Refused { error },
                 Some(_) | None => Cause::Held,
             },
             FallbackReason::InDoubt => Cause::Doubt,
-            FallbackReason::Requested => Cause::NextAsked(asker(before)),
+            FallbackReason::Requested => Cause::NextAsked(initiator(before)),
         }
     }
 
-    fn fate(&self, message: &'a Message) -> Fate<'a> {
-        let went_out = self.went_out(message);
+    fn last_state(&self, message: &'a Message) -> MessageState<'a> {
+        let last_request_at = self.last_request_at(message);
         let error = message.error.as_ref();
         let pending = self.verification().is_pending();
         match message.progress {
-            Progress::Queued { .. } if !pending => Fate::NeverSent,
+            Progress::Queued { .. } if !pending => MessageState::NeverSent,
             Progress::Queued { not_before } => match error {
-                Some(error) if message.attempts > 0 => Fate::Retrying { error, at: not_before },
-                Some(_) | None => Fate::Queued { since: self.now.since(message.queued_at) },
+                Some(error) if message.attempts > 0 => MessageState::Retrying { error, at: not_before },
+                Some(_) | None => MessageState::Queued { since: self.now.since(message.queued_at) },
             },
-            Progress::Sending => Fate::Sending,
-            Progress::InDoubt { settle_by } => Fate::Doubt { again_at: settle_by.filter(|_| pending) },
-            Progress::Accepted | Progress::Sent => Fate::Taken { since: self.now.since(went_out) },
-            Progress::Delivered | Progress::Read => Fate::Delivered {
-                after: message.delivered_at.unwrap_or(went_out).since(went_out),
-                read: message.read_at.map(|at| at.since(went_out)),
+            Progress::Sending => MessageState::Sending,
+            Progress::InDoubt { settle_by } => {
+                MessageState::Doubt { resend_at: settle_by.filter(|_| pending) }
+            }
+            Progress::Accepted | Progress::Sent => {
+                MessageState::Accepted { since: self.now.since(last_request_at) }
+            }
+            Progress::Delivered | Progress::Read => MessageState::Delivered {
+                after: message.delivered_at.unwrap_or(last_request_at).since(last_request_at),
+                read: message.read_at.map(|at| at.since(last_request_at)),
             },
             Progress::Failed => {
-                let failed_at = message.failed_at.unwrap_or(went_out);
+                let failed_at = message.failed_at.unwrap_or(last_request_at);
                 match error {
                     Some(error) if message.accepted_at.is_none() && message.sent_at.is_none() => {
-                        Fate::Refused { error }
+                        MessageState::Refused { error }
                     }
-                    Some(_) | None => Fate::Failed { after: failed_at.since(went_out), error },
+                    Some(_) | None => MessageState::Failed { after: failed_at.since(last_request_at), error },
                 }
             }
-            Progress::Dropped if self.was_skipped(message.ordinal) => Fate::Skipped,
+            Progress::Dropped if self.was_skipped(message.ordinal) => MessageState::Skipped,
             Progress::Dropped => match error {
-                Some(error) => Fate::Refused { error },
-                None => Fate::NeverSent,
+                Some(error) => MessageState::Refused { error },
+                None => MessageState::NeverSent,
             },
         }
     }
@@ -424,7 +442,7 @@ impl<'a> Reading<'a> {
     fn end(&self) -> End {
         let verification = self.verification();
         match verification.phase {
-            // The sweep will say so in a moment; the code is not good any more.
+            // The sweep has not run yet, but the code is no longer valid.
             Phase::Pending(_) if self.now >= verification.expires_at => End::Expired,
             Phase::Pending(Stage::GaveUp) => End::GaveUp,
             Phase::Pending(Stage::Waiting { .. } | Stage::Delivered) => End::Open,
@@ -448,12 +466,12 @@ impl<'a> Reading<'a> {
         let before = &self.events[..canceled];
         match before.last().map(|event| &event.fact) {
             Some(Fact::CodeDisowned { standing: Standing::Applied, aim: Aim::This, .. }) => End::Disowned,
-            Some(_) | None => End::Canceled(asker(before)),
+            Some(_) | None => End::Canceled(initiator(before)),
         }
     }
 
-    /// When the message last went to its provider; when it was queued, where it never did.
-    fn went_out(&self, message: &Message) -> Timestamp {
+    /// The time of the last request to the provider, or of queueing if there was none.
+    fn last_request_at(&self, message: &Message) -> Timestamp {
         let started = self.events.iter().rev().find(|event| {
             matches!(event.fact, Fact::SendStarted { message: started, .. } if started == message.ordinal)
         });
@@ -475,8 +493,8 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// On whose wish what comes right after `before` happened.
-fn asker(before: &[Event]) -> Asker {
+/// The initiator of the event that follows `before`.
+fn initiator(before: &[Event]) -> Initiator {
     let by_operator = matches!(
         before.last().map(|event| &event.fact),
         Some(
@@ -487,22 +505,22 @@ fn asker(before: &[Event]) -> Asker {
                 }
         )
     );
-    if by_operator { Asker::Operator } else { Asker::App }
+    if by_operator { Initiator::Operator } else { Initiator::App }
 }
 
-fn again(snapshot: &Snapshot, now: Timestamp) -> Again {
+fn resend_option(snapshot: &Snapshot, now: Timestamp) -> ResendOption {
     let Snapshot { verification, policy } = snapshot;
     match policy.resend_wait(usize::from(verification.resends)) {
         Some(wait) => {
             let from = verification.last_send_at + wait;
             if from >= verification.expires_at {
-                Again::Never
+                ResendOption::Never
             } else if from <= now {
-                Again::Now
+                ResendOption::Now
             } else {
-                Again::From(from)
+                ResendOption::From(from)
             }
         }
-        None => Again::Never,
+        None => ResendOption::Never,
     }
 }

@@ -1,15 +1,15 @@
-//! A second machine, written from the contract's words and dumber than the first: it keeps what happened to each
-//! message in the order in which it happened and answers each question by a scan.
+//! A second implementation of the machine, written from the contract and simpler: it keeps the history of each message
+//! and answers each question by a scan.
 
 use twotick::verification::event::Aim;
 use twotick::verification::policy::OnDoubt;
 use twotick::verification::values::{ErrorClass, Outcome, ReportStatus};
 use twotick::verification::{Command, Comparison, OperatorAct, Policy, Readiness};
 
-/// An attempt without an answer is given up after this.
+/// The limit for an attempt without a response.
 const ANSWER_LIMIT: i64 = 120_000;
 
-/// When, and as which of all happenings.
+/// The time and the sequence number of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Mark {
     happening: usize,
@@ -24,7 +24,7 @@ struct Note {
     tries: Vec<(Mark, Option<(Mark, Answer)>)>,
     reports: Vec<(Mark, ReportStatus)>,
     fell_back: Option<Mark>,
-    /// What it is since it was no longer wanted while it was queued.
+    /// The state after it was dropped from the queue.
     put_away: Option<&'static str>,
 }
 
@@ -36,7 +36,7 @@ enum Answer {
     Lost,
 }
 
-pub struct Dumber {
+pub struct SimpleMachine {
     policy: Policy,
     expires_at: i64,
     notes: Vec<Note>,
@@ -47,7 +47,7 @@ pub struct Dumber {
     mark: Mark,
 }
 
-/// What both machines must agree on after each step.
+/// The part that both machines must agree on after each step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
     pub status: &'static str,
@@ -90,7 +90,7 @@ impl Note {
         self.tries.last().is_some_and(|(_, answer)| answer.is_none())
     }
 
-    /// The answer to the last try, unless a report had come before it and knows better.
+    /// The answer to the last attempt, unless an earlier report is more specific.
     fn answer(&self) -> Option<(Mark, Answer)> {
         let answer = self.tries.last().and_then(|(_, answer)| *answer)?;
         self.reports.iter().all(|(mark, _)| *mark > answer.0).then_some(answer)
@@ -129,7 +129,7 @@ impl Note {
     }
 }
 
-impl Dumber {
+impl SimpleMachine {
     pub fn new(policy: &Policy) -> Self {
         let expires_at = length(policy.code_ttl);
         let mark = Mark { happening: 0, at: 0 };
@@ -147,7 +147,7 @@ impl Dumber {
         machine
     }
 
-    /// Whether the command was in order. A `wait` for jitter is none: it is always asked with none.
+    /// Applies a command and returns whether it was valid. The jitter `wait` is always zero.
     pub fn take(&mut self, command: &Command, now: i64) -> bool {
         self.mark = Mark { happening: self.mark.happening + 1, at: now };
         let over = self.ended.is_some() || now >= self.expires_at;
@@ -373,7 +373,7 @@ impl Dumber {
         }
     }
 
-    /// Whether all still hangs on the message queued last: nothing was delivered, nor read, since it was queued.
+    /// Whether the last queued message is still decisive: nothing was delivered or read since.
     fn waiting(&self) -> bool {
         let since = self.notes.last().map(|note| note.queued);
         let news = self.notes.iter().flat_map(|note| [note.delivered(), note.read()]);
@@ -390,7 +390,7 @@ impl Dumber {
         Some(note.queued.at + length(within)).filter(|&at| at < self.expires_at)
     }
 
-    /// When the doubt about the last step leads to another message.
+    /// The time at which a doubt about the last step leads to another message.
     fn doubt_ends(&self) -> Option<i64> {
         let note = self.notes.last().filter(|note| self.waiting() && note.state() == "in_doubt")?;
         let step = &self.policy.steps[note.step];
