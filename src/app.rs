@@ -21,7 +21,7 @@ mod reload;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ use crate::lifecycle::{Lifecycle, draining};
 use crate::store::sled::{self, OpenError, SledStore};
 use crate::store::{self, Errand, Store, StoreError};
 use crate::sweeps::{self, Keep, NeededTemplate, Sweeps};
-use crate::vault::{KeysError, Vault};
+use crate::vault::{KeyFiles, KeysError, Vault};
 use crate::verification::Verification;
 use crate::verification::values::{AppName, ChannelName};
 use reload::Changeable;
@@ -282,6 +282,11 @@ pub async fn build(
     })
 }
 
+/// The key rings in a data folder.
+fn key_files(data: &Path) -> Arc<KeyFiles> {
+    Arc::new(KeyFiles::in_folder(&data.join(KEYS)))
+}
+
 /// Opens the vault and the store.
 async fn open(
     config: &Config,
@@ -293,7 +298,7 @@ async fn open(
     let opening = tokio::task::spawn_blocking(move || {
         folder::prepare(&config)?;
         let (master, path) = (config.keys.master.clone(), folder::data_path(&config).to_owned());
-        let vault = Vault::with_keys(&*master_key::load(&master, &path)?, &path.join(KEYS))?;
+        let vault = Vault::with_keys(&*master_key::load(&master, &path)?, key_files(&path))?;
         let settings = sled::Settings { path, rates, key_id: vault.key_id() };
         let loaded = sled::load(settings)?;
         custody::check(&vault, &loaded, key_loss)?;

@@ -51,7 +51,7 @@ pub struct Sweeps {
     pub templates: Vec<NeededTemplate>,
     pub metrics: PrometheusHandle,
     complaints: Mutex<BTreeSet<(ChannelName, String, String)>>,
-    /// Until then retention destroys only the keys of codes.
+    /// Until then retention destroys only the keys of codes, in case the clock is wrong.
     retention_waits_until: Timestamp,
     stopping: AtomicBool,
 }
@@ -113,7 +113,7 @@ impl Sweeps {
     /// codes are never delayed: codes live for minutes, so they have ended by any plausible clock.
     pub async fn keys(&self) -> io::Result<usize> {
         let (vault, now, keep) = (Arc::clone(&self.vault), self.clock.now(), self.keep.retention.personal);
-        let hesitates = now < self.retention_waits_until;
+        let is_paused = now < self.retention_waits_until;
         let work = move || -> io::Result<usize> {
             if let Err(error) = vault.prepare(now) {
                 tracing::error!("{error}");
@@ -122,7 +122,7 @@ impl Sweeps {
                 tracing::warn!(%error, "cannot record that the keys are in use");
             }
             let codes = vault.forget_codes(now)?;
-            if hesitates {
+            if is_paused {
                 return Ok(codes);
             }
             let days = vault.forget_days(now - keep)?;

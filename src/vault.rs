@@ -1,20 +1,22 @@
-//! The only holder of keys: derives codes, seals and opens what is personal, and makes the blind index by which a
+//! The only holder of keys: derives codes, seals and opens personal data, and computes the blind index by which a
 //! number is found.
 //!
-//! What is found and recognised for as long as the store stands comes from one master key of 32 bytes. What must be
-//! forgotten does not: personal data are sealed under random keys of their day, codes come from random keys of their
-//! minute (`ring`), and those are kept beside the store (`file`) and destroyed in time.
+//! Hashes by which things are recognised for the whole life of a store come from one master key of 32 bytes. Data that
+//! must be forgotten do not depend on it alone: personal data are sealed under a random key of their day, codes come
+//! from a random key of their minute (`ring`). A [`KeyStore`] keeps those keys; they are destroyed in time.
 
 mod file;
-mod last_use;
+mod keys;
 mod reference;
 mod ring;
+mod sealed;
+mod tree;
 pub mod webhook;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chacha20poly1305::aead::{Aead, Payload};
@@ -33,16 +35,18 @@ use crate::verification::command::{CodeSource, Comparison, Jitter, Request};
 use crate::verification::values::{
     Alias, KnownAs, NumberIndex, NumberTail, Report, Sealed, Timestamp, VerificationId,
 };
-use last_use::LastUse;
-use ring::{Leaf, Ring, Secret};
+use ring::Ring;
+use tree::{Leaf, Secret};
 
-pub use file::KeysError;
-pub use ring::{CannotSeal, KeyId, Whereabouts};
+pub use file::KeyFiles;
+pub use keys::{KeyStore, KeysError, KeysInMemory, Replaced, RingName, Stored, Version};
+pub use ring::{CannotSeal, Whereabouts};
+pub use tree::KeyId;
 
-/// 32 bytes: what HMAC-SHA-256 and XChaCha20 take whole.
+/// The key length of HMAC-SHA-256 and XChaCha20.
 pub const MASTER_KEY_BYTES: usize = 32;
 
-/// What a request says about a person, sealed as one.
+/// The personal data of a request, sealed in one piece.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
     /// E.164.
@@ -58,69 +62,62 @@ impl fmt::Debug for Person {
 }
 
 pub struct Vault {
-    code: Hmac<Sha256>,
     index: Hmac<Sha256>,
     tail: Hmac<Sha256>,
     fingerprint: Hmac<Sha256>,
     seal: XChaCha20Poly1305,
     key_id: [u8; KEY_ID_BYTES],
-    /// What personal data are sealed under.
+    /// Keys that seal personal data.
     days: Ring,
-    /// What codes come from.
+    /// Keys that codes come from.
     minutes: Ring,
-    /// Says when they were last in use.
-    last_use: LastUse,
+    keys: Arc<dyn KeyStore>,
 }
 
-/// Why a record stays closed.
+/// Why sealed data cannot be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CannotOpen {
-    /// Its key was destroyed, as it should be, or the number was forgotten.
-    #[error("what was sealed has been removed")]
+    /// The key was destroyed in time, or the number was forgotten.
+    #[error("the sealed data have been removed")]
     Removed,
-    /// It was sealed by another key, or it is damaged, or it stands in another place than the one it was sealed for.
+    /// Sealed under another master key, or for another place, or damaged.
     #[error("sealed data cannot be opened: another master key, or damaged")]
     Damaged,
 }
 
-/// Under the master key: what is opened again in a short while, and all that was sealed before there were keys of a
-/// day.
+/// First byte of sealed data: under the master key, for data that are opened again within minutes.
 const OF_MASTER: u8 = 1;
-/// Under a key of a day or a minute, which the header names.
+/// Under a key of a day or a minute; its id follows.
 const OF_DAY: u8 = 2;
 const OF_MINUTE: u8 = 3;
 const KEY_ID_BYTES: usize = 4;
 const NONCE_BYTES: usize = 24;
 const HEADER_BYTES: usize = 1 + KEY_ID_BYTES + NONCE_BYTES;
-/// Under a key of one leaf little is sealed, so random nonces of 96 bits do not meet.
+/// One leaf seals little, so random nonces of 96 bits do not collide.
 const SHORT_NONCE_BYTES: usize = 12;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MINUTE: Duration = Duration::from_secs(60);
-/// The longest that a code is good (NIST SP 800-63B-4, 3.1.3.2), and a minute for clocks that are set.
+/// The longest life of a code (NIST SP 800-63B-4, 3.1.3.2), and a minute for clocks that are adjusted.
 const CODE_LIFE: Duration = Duration::from_secs(11 * 60);
-/// How long before its slot a key is made where the one before is in use. Longer than the sweeps' pace.
+/// How long before its slot a key is made if the previous one is in use. Longer than the interval of the sweeps.
 const AHEAD: Duration = Duration::from_secs(30);
 
 impl Vault {
-    /// One that keeps no keys but the master key: what it seals no other opens. For tests.
+    /// A vault whose day and minute keys end with the process, so that no other vault opens what it seals. For tests.
     pub fn new(master: &[u8; MASTER_KEY_BYTES]) -> Self {
-        Self::with(master, Ring::in_memory(DAY), Ring::in_memory(MINUTE), LastUse::nowhere())
+        Self::with_keys(master, Arc::new(KeysInMemory::default())).expect("memory is always readable") // its `load` cannot fail
     }
 
-    /// With the keys that `folder` holds; it is made with the first of them. Blocks on the disk.
-    pub fn with_keys(master: &[u8; MASTER_KEY_BYTES], folder: &Path) -> Result<Self, KeysError> {
-        let days = Ring::open(DAY, folder.join("days"), subkey(master, "twotick days file 1"))?;
-        let minutes = Ring::open(MINUTE, folder.join("codes"), subkey(master, "twotick codes file 1"))?;
-        Ok(Self::with(master, days, minutes, LastUse::in_file(folder.join("used"))))
-    }
-
-    fn with(master: &[u8; MASTER_KEY_BYTES], days: Ring, minutes: Ring, last_use: LastUse) -> Self {
+    /// A vault with the day and minute keys of `keys`. Blocks while they are loaded.
+    pub fn with_keys(master: &[u8; MASTER_KEY_BYTES], keys: Arc<dyn KeyStore>) -> Result<Self, KeysError> {
+        let ring = |name, slot, label| Ring::open(name, slot, Arc::clone(&keys), subkey(master, label));
+        let days = ring(RingName::Days, DAY, "twotick ring of days 1")?;
+        let minutes = ring(RingName::Codes, MINUTE, "twotick ring of codes 1")?;
         let seal_key = subkey(master, "twotick seal 1");
         let mut key_id = [0; KEY_ID_BYTES];
         key_id.copy_from_slice(&subkey(master, "twotick key id 1")[..KEY_ID_BYTES]);
-        Self {
-            code: keyed(&subkey(master, "twotick code 1")),
+        Ok(Self {
             index: keyed(&subkey(master, "twotick index 1")),
             tail: keyed(&subkey(master, "twotick tail 1")),
             fingerprint: keyed(&subkey(master, "twotick fingerprint 1")),
@@ -128,16 +125,16 @@ impl Vault {
             key_id,
             days,
             minutes,
-            last_use,
-        }
+            keys,
+        })
     }
 
-    /// The blind index of a number: the same for the same number, and meaningless without the key.
+    /// The blind index of a number: deterministic, and meaningless without the master key.
     pub fn number_index(&self, phone: &Phone) -> NumberIndex {
         NumberIndex(self.number_tag(phone.as_e164()))
     }
 
-    /// What a provider calls a person, as the store may know it.
+    /// A provider's name for a person, in the form that may be stored.
     pub fn known_as(&self, alias: &Alias) -> KnownAs {
         match alias {
             Alias::Number(e164) => {
@@ -150,7 +147,7 @@ impl Vault {
         }
     }
 
-    /// A report as the store may know it.
+    /// A report in the form that may be stored.
     pub fn hidden_report(&self, report: Report<Alias>) -> Report {
         let Report { status, reported_at, provider_ref, reference, aliases } = report;
         let provider_ref = provider_ref.map(|reference| self.hidden_ref(reference));
@@ -158,21 +155,21 @@ impl Vault {
         Report { status, reported_at, provider_ref, reference, aliases }
     }
 
-    /// The keyed hash of the last four digits of a number, given as digits only.
+    /// The keyed hash of the last four digits of a number. `last_four` holds digits only.
     pub fn number_tail(&self, last_four: &str) -> NumberTail {
         let tag = self.tail.clone().chain_update(last_four).finalize().into_bytes();
         NumberTail(u16::from_be_bytes([tag[0], tag[1]]))
     }
 
-    /// A keyed hash of bytes that must be recognised but not kept: an idempotency key, a request's body.
+    /// A keyed hash of bytes that must be recognised but not stored: an idempotency key, the body of a request.
     pub fn fingerprint(&self, domain: &'static str, bytes: &[u8]) -> [u8; 16] {
         let tag = self.fingerprint.clone().chain_update(domain).chain_update([0]).chain_update(bytes);
         first_16(tag.finalize().into_bytes().as_ref())
     }
 
-    /// Under the key of the day on which the verification was requested.
+    /// Seals a person under the key of the day on which the verification was requested.
     pub fn seal_person(&self, id: VerificationId, person: &Person) -> Result<Sealed, CannotSeal> {
-        // A struct of strings has no part that cannot be written, so the fallback is never taken.
+        // A struct of strings always serializes, so the fallback is never taken.
         let clear = Zeroizing::new(serde_json::to_vec(person).unwrap_or_default());
         let number = NumberIndex(self.number_tag(&person.to));
         self.seal_personal(id.created_at(), Some(number), &id.to_bytes(), &clear)
@@ -183,13 +180,13 @@ impl Vault {
         serde_json::from_slice(&clear).map_err(|_| CannotOpen::Damaged)
     }
 
-    /// What there still is of the person.
+    /// The person of a verification, unless erased.
     pub fn person(&self, verification: &Verification) -> Result<Person, CannotOpen> {
         if verification.erased { Err(CannotOpen::Removed) } else { self.open_person(&verification.request) }
     }
 
-    /// Why a person of the staff did something at `at` to this verification of `number`. Sealed, because what people
-    /// write down about callers is personal.
+    /// Seals the reason that a member of the staff gave at `at` for an action on this verification of `number`: such
+    /// notes contain personal data.
     pub fn seal_reason(
         &self,
         id: VerificationId,
@@ -205,21 +202,21 @@ impl Vault {
         std::str::from_utf8(&clear).map(str::to_owned).map_err(|_| CannotOpen::Damaged)
     }
 
-    /// A source for a code of our own making: it dies with the key of its minute.
+    /// The source of a derived code. The code cannot be derived any more once the key of its minute is destroyed.
     pub fn new_code(&self, id: VerificationId) -> Result<CodeSource, CannotSeal> {
-        let (key, _) = self.minutes.to_seal(id.created_at(), Leaf::NOBODYS)?;
+        let (key, _) = self.minutes.to_seal(id.created_at(), Leaf::NO_NUMBER)?;
         let salt = [&[OF_MINUTE][..], &key, &random::<SALT_BYTES>()].concat();
         Ok(CodeSource::Derived { salt: Sealed(salt.into()) })
     }
 
     pub fn custom_code(&self, id: VerificationId, code: &str) -> Result<CodeSource, CannotSeal> {
-        let (key, secret) = self.minutes.to_seal(id.created_at(), Leaf::NOBODYS)?;
+        let (key, secret) = self.minutes.to_seal(id.created_at(), Leaf::NO_NUMBER)?;
         let place = code_place(id);
-        let code = seal_short(OF_MINUTE, key, Leaf::NOBODYS, &secret, &place, code.as_bytes());
+        let code = seal_short(OF_MINUTE, key, Leaf::NO_NUMBER, &secret, &place, code.as_bytes());
         Ok(CodeSource::Custom { code })
     }
 
-    /// The code of a verification. `length` is the policy's, 6 to 10 digits, and only used for a derived one.
+    /// The code of a verification. `length`, 6 to 10 digits, is that of the policy and applies to derived codes.
     pub fn code(&self, request: &Request, length: u8) -> Result<SecretString, CannotOpen> {
         match &request.code {
             CodeSource::Derived { salt } => self.derived_code(request.id, &salt.0, length),
@@ -230,9 +227,9 @@ impl Vault {
         }
     }
 
-    /// Compares what was typed in a time that does not depend on how much of it is right.
+    /// Compares a typed code in a time that does not depend on how much of it is right.
     pub fn compare(code: &SecretString, typed: &str) -> Comparison {
-        // Of both sides a hash of one length, so that not even the code's length shows.
+        // Hashes of both sides have one length, so the time does not show the length of the code either.
         let key = random::<32>();
         let tag = |text: &str| keyed(&key).chain_update(text).finalize().into_bytes();
         if tag(code.expose_secret()).ct_eq(&tag(typed)).into() {
@@ -242,8 +239,8 @@ impl Vault {
         }
     }
 
-    /// Seals what is personal for one place, under the key of the day of `at`, and so that all that is of one number
-    /// can be forgotten at once.
+    /// Seals personal data for one place under the key of the day of `at`. With a `number`, forgetting the number
+    /// destroys the means to open them. Blocks when the first key of a day is made.
     pub fn seal_personal(
         &self,
         at: Timestamp,
@@ -251,12 +248,12 @@ impl Vault {
         place: &[u8],
         clear: &[u8],
     ) -> Result<Sealed, CannotSeal> {
-        let leaf = number.map_or(Leaf::NOBODYS, Leaf::of);
+        let leaf = number.map_or(Leaf::NO_NUMBER, Leaf::of);
         let (key, secret) = self.days.to_seal(at, leaf)?;
         Ok(seal_short(OF_DAY, key, leaf, &secret, place, clear))
     }
 
-    /// Seals `clear` under the master key for one place; it opens nowhere else. Not for what must be forgotten.
+    /// Seals `clear` under the master key for one place; it opens nowhere else. Not for data that must be forgotten.
     pub fn seal(&self, place: &[u8], clear: &[u8]) -> Sealed {
         let nonce = random::<NONCE_BYTES>();
         let payload = Payload { msg: clear, aad: place };
@@ -290,45 +287,46 @@ impl Vault {
         clear.map(Zeroizing::new).map_err(|_| CannotOpen::Damaged)
     }
 
-    /// Makes the keys of the next minute and day shortly before they are needed, where things are being sealed. Blocks
-    /// on the disk.
+    /// Makes the keys of the next minute and day shortly before they are needed, if the present ones are in use.
+    /// Blocks.
     pub fn prepare(&self, now: Timestamp) -> Result<(), CannotSeal> {
         self.minutes.prepare(now, AHEAD)?;
         self.days.prepare(now, AHEAD)
     }
 
-    /// Destroys what codes came from that have all ended by `now`. How many keys went. Blocks on the disk.
+    /// Destroys the minute keys whose codes have all expired by `now`; returns their number. Blocks.
     pub fn forget_codes(&self, now: Timestamp) -> io::Result<usize> {
         self.minutes.forget_slots(now - CODE_LIFE)
     }
 
-    /// Destroys the keys of the days that were over by `before`: what was sealed on them is lost in every file and
-    /// backup. How many went. Blocks on the disk.
+    /// Destroys the keys of the days that ended until `before`; returns their number. Data sealed on those days cannot
+    /// be opened any more, in no file and no backup. Blocks.
     pub fn forget_days(&self, before: Timestamp) -> io::Result<usize> {
         self.days.forget_slots(before)
     }
 
-    /// Destroys what of these keys is of one person, by each name: what was sealed for it under them is lost in every
-    /// file and backup. In how many there was something. Blocks on the disk.
+    /// Destroys the leaves of a person in these day keys; `names` are all blind indexes of the person. Data sealed for
+    /// them cannot be opened any more, in no file and no backup. Returns the number of keys that had such a leaf.
+    /// Blocks.
     pub fn forget_person(&self, names: &[NumberIndex], keys: &BTreeSet<KeyId>) -> io::Result<usize> {
         let leaves: Vec<Leaf> = names.iter().map(|&name| Leaf::of(name)).collect();
         self.days.forget_leaves(&leaves, keys)
     }
 
-    /// The day's key that something personal is sealed under; `None` of what the master key sealed.
+    /// The day key of sealed personal data; `None` for data under another kind of key.
     pub fn day_key_of(sealed: &Sealed) -> Option<KeyId> {
         let rest = sealed.0.strip_prefix(&[OF_DAY])?;
         rest.first_chunk().copied()
     }
 
-    /// What is known of the key that sealed something at `at`. What the master key sealed needs no other.
+    /// State of the key that sealed something at `at`. The master key is always there.
     pub fn whereabouts(&self, sealed: &Sealed, at: Timestamp) -> Whereabouts {
         let ring = match sealed.0.first() {
             Some(&OF_DAY) => &self.days,
-            Some(&OF_MINUTE) if sealed.0.len() > SALT_BYTES => &self.minutes,
+            Some(&OF_MINUTE) => &self.minutes,
             Some(_) | None => return Whereabouts::There,
         };
-        // What is too short to name a key is damaged, which is found where it is opened.
+        // Data too short for a key id are damaged, which opening them reports.
         sealed
             .0
             .get(1..)
@@ -336,35 +334,34 @@ impl Vault {
             .map_or(Whereabouts::There, |&id| ring.whereabouts(id, at))
     }
 
-    /// The same of what a verification cannot go on without: its number, then its code.
+    /// State of the keys that a pending verification needs: of its number, then of its code.
     pub fn whereabouts_of(&self, request: &Request) -> [Whereabouts; 2] {
         let (CodeSource::Derived { salt: code } | CodeSource::Custom { code }) = &request.code;
         [&request.person, code].map(|sealed| self.whereabouts(sealed, request.id.created_at()))
     }
 
-    /// Notes that what was sealed at `at` and before may lack its key. Blocks on the disk.
+    /// Notes that an operator accepts missing keys for data sealed until `at`. Blocks.
     pub fn accept_loss(&self, at: Timestamp) -> io::Result<()> {
         self.days.accept_loss(at)?;
         self.minutes.accept_loss(at)
     }
 
-    /// How many days have a key, and when the youngest of them began.
+    /// The number of day keys, and the beginning of the newest day with a key.
     pub fn days(&self) -> (usize, Option<Timestamp>) {
         (self.days.len(), self.days.newest())
     }
 
-    /// Notes that a server runs with these keys, whether it has something to seal or not. Writes once an hour. Blocks on
-    /// the disk.
+    /// Notes that a server runs with these keys, even if it seals nothing. Writes at most once an hour. Blocks.
     pub fn note_use(&self, now: Timestamp) -> io::Result<()> {
-        self.last_use.note(now)
+        self.keys.note_use(now)
     }
 
-    /// When a server last ran with these keys, as far as anything tells. Blocks on the disk.
+    /// When a server last ran with these keys, as far as known. Blocks.
     pub fn last_use(&self) -> Option<Timestamp> {
-        self.last_use.read().max(self.days.newest())
+        self.keys.last_use().max(self.days.newest())
     }
 
-    /// Names the master key without telling anything about it; kept in the store, so that a wrong key is noticed.
+    /// The id of the master key, which reveals nothing about it. The store keeps it to notice a wrong key.
     pub fn key_id(&self) -> [u8; KEY_ID_BYTES] {
         self.key_id
     }
@@ -374,16 +371,12 @@ impl Vault {
     }
 
     fn derived_code(&self, id: VerificationId, salt: &[u8], length: u8) -> Result<SecretString, CannotOpen> {
-        if salt.len() == SALT_BYTES {
-            // Of before there were keys of a minute.
-            return Ok(derive_code(&self.code, id, salt, length));
-        }
         let (key, salt) = salt
             .strip_prefix(&[OF_MINUTE])
             .and_then(|rest| rest.split_first_chunk())
             .ok_or(CannotOpen::Damaged)?;
-        let secret = self.minutes.to_open(*key, Leaf::NOBODYS).ok_or(CannotOpen::Removed)?;
-        Ok(derive_code(&keyed(&subkey(&secret, "twotick code 2")), id, salt, length))
+        let secret = self.minutes.to_open(*key, Leaf::NO_NUMBER).ok_or(CannotOpen::Removed)?;
+        Ok(derive_code(&keyed(&subkey(&secret, "twotick code 1")), id, salt, length))
     }
 }
 
@@ -391,15 +384,15 @@ const SALT_BYTES: usize = 16;
 
 fn derive_code(key: &Hmac<Sha256>, id: VerificationId, salt: &[u8], length: u8) -> SecretString {
     let tag = key.clone().chain_update(id.to_bytes()).chain_update(salt).finalize().into_bytes();
-    // 128 bits reduced to at most 10 digits: no digit is likelier than another by more than 2⁻⁹⁰.
+    // 128 bits are reduced to at most 10 digits: the bias of a digit is below 2⁻⁹⁰.
     let number = u128::from_be_bytes(first_16(tag.as_ref())) % 10_u128.pow(u32::from(length));
     SecretString::from(format!("{number:0width$}", width = usize::from(length)))
 }
 
-/// One byte of kind, the key's name, the leaf, the nonce, and what is sealed.
+/// Layout: one byte of kind, the id of the key, the leaf, the nonce, the ciphertext.
 fn seal_short(kind: u8, key: KeyId, leaf: Leaf, secret: &Secret, place: &[u8], clear: &[u8]) -> Sealed {
     let nonce = random::<SHORT_NONCE_BYTES>();
-    let cipher = ChaCha20Poly1305::new((&*subkey(secret, "twotick seal 2")).into());
+    let cipher = ChaCha20Poly1305::new((&*subkey(secret, "twotick seal of leaf 1")).into());
     // ChaCha20-Poly1305 refuses only messages over 256 GiB, so the fallback is never taken.
     let payload = Payload { msg: clear, aad: place };
     let secret = cipher.encrypt(&Nonce::from(nonce), payload).unwrap_or_default();
@@ -415,7 +408,7 @@ fn open_short(ring: &Ring, place: &[u8], sealed: &Sealed) -> Result<Zeroizing<Ve
     };
     let (key, leaf, nonce, secret) = parts().ok_or(CannotOpen::Damaged)?;
     let leaf_secret = ring.to_open(key, leaf).ok_or(CannotOpen::Removed)?;
-    let cipher = ChaCha20Poly1305::new((&*subkey(&leaf_secret, "twotick seal 2")).into());
+    let cipher = ChaCha20Poly1305::new((&*subkey(&leaf_secret, "twotick seal of leaf 1")).into());
     let payload = Payload { msg: secret, aad: place };
     let clear = cipher.decrypt(&Nonce::from(nonce), payload);
     clear.map(Zeroizing::new).map_err(|_| CannotOpen::Damaged)
@@ -426,7 +419,7 @@ pub fn new_master_key() -> Zeroizing<[u8; MASTER_KEY_BYTES]> {
     Zeroizing::new(random())
 }
 
-/// 256 random bits that let in whoever has them: a session, and the visit before it.
+/// A bearer token of 256 random bits, for a session or a sign-in in progress.
 pub fn new_token() -> Zeroizing<[u8; 32]> {
     Zeroizing::new(random())
 }
@@ -449,14 +442,14 @@ fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// A custom code is sealed apart from the person, for a place of its own.
+/// A custom code is sealed for a place of its own, apart from the person.
 fn code_place(id: VerificationId) -> [u8; 17] {
     let mut place = [b'c'; 17];
     place[1..].copy_from_slice(&id.to_bytes());
     place
 }
 
-/// The same for the timeline and the audit log, which hold the same bytes.
+/// One place for the timeline and the audit log, which hold the same bytes.
 fn reason_place(id: VerificationId) -> [u8; 17] {
     let mut place = [b'r'; 17];
     place[1..].copy_from_slice(&id.to_bytes());

@@ -1,6 +1,6 @@
-//! The core: what a verification is and what may happen to it. Pure: no clock, no randomness, no I/O, no names of
-//! providers. From a [`State`] and a [`Command`] [`decide()`] makes [`Event`]s, [`evolve()`] folds them into the next
-//! state, [`due()`] says when it wants attention again, and [`effect()`] what an event asks of the outside.
+//! The core: the state machine of a verification. It is pure: no clock, no randomness, no I/O, no names of providers.
+//! [`decide()`] turns a [`State`] and a [`Command`] into [`Event`]s, [`evolve()`] folds those into the next state,
+//! [`due()`] returns the next deadline, and [`effect()`] the action that an event requires outside.
 //!
 //! ```text
 //! status of a verification

@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -17,7 +18,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use support::{KEY, Server, config, free_address, http_client, run, sandbox, stderr, stdout, twotick};
 use twotick::clock::Clock;
-use twotick::vault::{CannotOpen, Vault};
+use twotick::vault::{CannotOpen, KeyFiles, Vault};
 use twotick::verification::Request;
 
 const DONE: Option<i32> = Some(0);
@@ -343,14 +344,16 @@ async fn personal_data_is_nowhere_in_clear_and_destroyed_keys_decrypt_nothing() 
     let master =
         STANDARD.decode(fs::read_to_string(folder.path().join("master.key")).unwrap().trim()).unwrap();
     let master: [u8; 32] = master.try_into().unwrap();
-    let vault = Vault::with_keys(&master, &folder.path().join("data/keys")).unwrap();
+    let vault =
+        Vault::with_keys(&master, Arc::new(KeyFiles::in_folder(&folder.path().join("data/keys")))).unwrap();
     let requests = requests(&export);
     assert_eq!(requests.len(), 2);
     assert!(requests.iter().all(|request| vault.open_person(request).is_ok()));
     let now = Clock::System.now();
     assert_eq!(vault.forget_days(now + Duration::from_secs(2 * 86_400)).unwrap(), 1);
     assert!(vault.forget_codes(now + Duration::from_secs(3_600)).unwrap() > 0);
-    let later = Vault::with_keys(&master, &folder.path().join("data/keys")).unwrap();
+    let later =
+        Vault::with_keys(&master, Arc::new(KeyFiles::in_folder(&folder.path().join("data/keys")))).unwrap();
     for request in &requests {
         assert_eq!(later.open_person(request).err(), Some(CannotOpen::Removed));
         assert_eq!(later.code(request, 6).err(), Some(CannotOpen::Removed));

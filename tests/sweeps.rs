@@ -18,7 +18,7 @@ use twotick::retention::Retention;
 use twotick::store::sled::{self, SledStore};
 use twotick::store::{self, Alert, Order, Store};
 use twotick::sweeps::{Keep, NeededTemplate, Sweeps, start};
-use twotick::vault::Vault;
+use twotick::vault::{KeyFiles, Vault};
 use twotick::verification::values::{Bucket, ChannelName, NumberIndex, Timestamp, VerificationId};
 use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -252,7 +252,7 @@ async fn keys_are_destroyed_on_time_unless_the_clock_jumped_far_ahead() {
 async fn keys_of_codes_are_destroyed_on_time_when_idle() {
     let mut house = House::new().await;
     let keys = tempfile::tempdir().unwrap();
-    house.vault = Arc::new(Vault::with_keys(&[7; 32], keys.path()).unwrap());
+    house.vault = Arc::new(Vault::with_keys(&[7; 32], Arc::new(KeyFiles::in_folder(keys.path()))).unwrap());
     let sweeps = house.sweeps(&[]);
     let id = VerificationId::new(house.clock.now(), Bucket::new(1), 7);
     let sealed = |at| house.vault.seal_reason(id, NumberIndex([1; 16]), at, "she called").unwrap();

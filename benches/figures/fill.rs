@@ -17,7 +17,7 @@ use twotick::clock::Clock;
 use twotick::phone::Phone;
 use twotick::store::sled::{self, SledStore};
 use twotick::store::{Answer, Errand, Order, Store};
-use twotick::vault::{Person, Vault, id_bits};
+use twotick::vault::{KeyFiles, Person, Vault, id_bits};
 use twotick::verification::Policy;
 use twotick::verification::command::{Command as Happening, Comparison, Jitter, Request};
 use twotick::verification::policy::{Content, OnDoubt, Step};
@@ -140,7 +140,7 @@ pub struct Filler {
 impl Filler {
     /// Opens the store in a data folder.
     pub fn open(data: &Path, clock: Clock) -> Outcome<Arc<Self>> {
-        let vault = Vault::with_keys(&MASTER, &data.join("keys"))?;
+        let vault = Vault::with_keys(&MASTER, Arc::new(KeyFiles::in_folder(&data.join("keys"))))?;
         let settings =
             sled::Settings { path: data.to_owned(), rates: BTreeMap::new(), key_id: vault.key_id() };
         let (store, errands) = sled::open(settings, clock.clone())?;

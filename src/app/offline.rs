@@ -6,7 +6,6 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::KEYS;
 use super::custody::KeyLoss;
 use super::erase::{EraseError, Erased, Unreadable, erase};
 use super::folder::{FolderError, Purpose, as_owner, check_reach, data_path};
@@ -14,6 +13,7 @@ use super::lost::{Count, Expected};
 use super::master_key::{self, KeyError};
 use super::operator::EraseRequest;
 use super::operator_client::{AskError, RunningServer};
+use super::{KEYS, key_files};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::sled::{
@@ -218,10 +218,10 @@ pub fn vault_of_data(config: &Config, path: &Path) -> Result<Vault, OfflineError
     if !path.join("db").try_exists().map_err(io)? {
         return Err(OpenError::Missing { path: path.to_owned() }.into());
     }
-    Ok(Vault::with_keys(&*master_key::load(&config.keys.master, path)?, &path.join(KEYS))?)
+    Ok(Vault::with_keys(&*master_key::load(&config.keys.master, path)?, key_files(path))?)
 }
 
 /// Opens the vault for data from elsewhere, with keys that were put in place before.
 fn vault_put_back(config: &Config, path: &Path) -> Result<Vault, OfflineError> {
-    Ok(Vault::with_keys(&*master_key::put_back(&config.keys.master, path)?, &path.join(KEYS))?)
+    Ok(Vault::with_keys(&*master_key::put_back(&config.keys.master, path)?, key_files(path))?)
 }

@@ -1,5 +1,6 @@
 //! Whether a channel may start a message now: its rate, its number of open requests, its breaker.
-//! In memory only: after a restart a channel begins rested and closed.
+//! In memory and per process: after a restart a channel begins rested and closed, and two processes on one store each
+//! allow the whole rate.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;

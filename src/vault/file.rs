@@ -1,170 +1,162 @@
-//! The file that keys are kept in, beside the store and never in it. The store's log and every backup of it hold on to
-//! what was removed; this file is written anew as a whole, and what it held before is overwritten.
+//! The key rings as files in the data folder, for the embedded store: one process at a time, which the lock on the data
+//! folder ensures. They are kept beside the store and never in it, because the store's log and its backups hold on to
+//! what was removed. A file is replaced whole, and the bytes that it held before are overwritten.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
-use chacha20poly1305::aead::{Aead, Payload};
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
+use super::keys::{KeyStore, KeysError, Replaced, RingName, Stored, Version};
 use super::random;
-use super::ring::{Key, Node, Secret};
 use crate::verification::values::Timestamp;
 
-/// What the file begins with; then a nonce, and all keys sealed as one, which is their checksum as well.
-const MAGIC: &[u8; 16] = b"twotick keys 2\n\0";
-const NONCE_BYTES: usize = 24;
-/// A day's key with a thousand numbers forgotten in it takes 3 MB; a mistaken file must not fill the memory.
+/// Begins each file. The version follows, 8 bytes big-endian, then the sealed ring.
+const MAGIC: &[u8; 16] = b"twotick keys 1\n\0";
+/// The key of a day with a thousand forgotten numbers takes 3 MB; a wrong file must not fill the memory.
 const LARGEST: u64 = 1024 * 1024 * 1024;
+/// Often enough for a question about days.
+const NOTED_EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// Why the keys cannot be used. What they sealed cannot be read without them, so nothing starts.
-#[derive(Debug, thiserror::Error)]
-pub enum KeysError {
-    #[error("the keys in {path} cannot be read: {source}")]
-    Unreadable { path: PathBuf, source: io::Error },
-    #[error(
-        "the keys in {path} are damaged, or were sealed with another master key. Put back the newest copy. \
-         Without any, move the file away and run `twotick serve --accept-lost-keys`: the numbers and texts that \
-         they sealed stay unreadable"
-    )]
-    Damaged { path: PathBuf },
+/// The rings in a folder: `days` and `codes`, and `used` with the time of the last use. The folder is created with the
+/// first key, readable by its owner alone.
+pub struct KeyFiles {
+    folder: PathBuf,
+    days: AtomicU64,
+    codes: AtomicU64,
+    /// When the use was noted last, in milliseconds since the epoch.
+    noted: AtomicI64,
 }
 
-/// What the file holds.
-#[derive(Clone, Default)]
-pub struct Kept {
-    pub keys: Vec<Arc<Key>>,
-    /// Keys of slots that were over by then have been destroyed on purpose.
-    pub forgotten: Timestamp,
-    /// An operator has accepted that keys of slots that were over by then are missing.
-    pub accepted: Timestamp,
-}
-
-pub struct KeyFile {
-    path: PathBuf,
-    seal: XChaCha20Poly1305,
-}
-
-impl KeyFile {
-    pub fn new(path: PathBuf, key: Secret) -> Self {
-        Self { path, seal: XChaCha20Poly1305::new((&*key).into()) }
+impl KeyFiles {
+    pub fn in_folder(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            days: AtomicU64::new(0),
+            codes: AtomicU64::new(0),
+            noted: AtomicI64::new(0),
+        }
     }
 
-    /// No keys where there is no file.
-    pub fn read(&self) -> Result<Kept, KeysError> {
+    fn path(&self, ring: RingName) -> PathBuf {
+        self.folder.join(ring.as_str())
+    }
+
+    fn known(&self, ring: RingName) -> &AtomicU64 {
+        match ring {
+            RingName::Days => &self.days,
+            RingName::Codes => &self.codes,
+        }
+    }
+
+    /// Up to `limit` bytes of the file; `None` where there is no file.
+    fn read(&self, ring: RingName, limit: u64) -> io::Result<Option<Vec<u8>>> {
         let mut bytes = Vec::new();
-        let read = File::open(&self.path).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes));
-        match read {
-            Ok(_) => self.decode(&bytes).ok_or_else(|| KeysError::Damaged { path: self.path.clone() }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Kept::default()),
-            Err(source) => Err(KeysError::Unreadable { path: self.path.clone(), source }),
+        match File::open(self.path(ring)).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
+            Ok(_) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
-    /// Durable when it returns, whole or not at all; what the file held before is overwritten.
-    pub fn write(&self, kept: &Kept) -> io::Result<()> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        if !folder.exists() {
-            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-            File::open(folder.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+    fn write(&self, ring: RingName, version: Version, sealed: &[u8]) -> io::Result<()> {
+        if !self.folder.exists() {
+            DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+            File::open(self.folder.parent().unwrap_or(Path::new(".")))?.sync_all()?;
         }
-        let old = match OpenOptions::new().write(true).open(&self.path) {
+        let path = self.path(ring);
+        let old = match OpenOptions::new().write(true).open(&path) {
             Ok(old) => Some(old),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        let beside = self.path.with_extension("new");
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-        file.write_all(&self.encode(kept)?)?;
+        let beside = path.with_extension("new");
+        let mut file = create(&beside)?;
+        file.write_all(&[&MAGIC[..], &version.to_be_bytes(), sealed].concat())?;
         file.sync_all()?;
-        fs::rename(&beside, &self.path)?;
-        File::open(folder)?.sync_all()?;
-        // The new keys stand; that the old bytes stay until their blocks are used again is the lesser evil.
+        fs::rename(&beside, &path)?;
+        File::open(&self.folder)?.sync_all()?;
+        // The new keys are durable. That the old bytes stay until their blocks are used again is the lesser evil.
         if let Some(error) = old.and_then(|old| overwrite(old).err()) {
-            tracing::warn!(%error, "the keys of before could not be overwritten");
+            tracing::warn!(%error, "the previous content of a key file could not be overwritten");
         }
         Ok(())
     }
+}
 
-    fn encode(&self, Kept { keys, forgotten, accepted }: &Kept) -> io::Result<Vec<u8>> {
-        let nodes: usize = keys.iter().map(|key| key.nodes.len()).sum();
-        // Large enough from the start, so that growing leaves no copy behind.
-        let mut clear =
-            Zeroizing::new(Vec::with_capacity(HEAD_BYTES + keys.len() * KEY_BYTES + nodes * NODE_BYTES));
-        clear.extend_from_slice(&forgotten.as_millis().to_be_bytes());
-        clear.extend_from_slice(&accepted.as_millis().to_be_bytes());
-        clear.extend_from_slice(&count(keys.len())?);
-        for key in keys {
-            clear.extend_from_slice(&key.id);
-            clear.extend_from_slice(&key.since.as_millis().to_be_bytes());
-            clear.extend_from_slice(&count(key.nodes.len())?);
-            for node in &key.nodes {
-                clear.push(node.depth);
-                clear.extend_from_slice(&node.first.to_be_bytes());
-                clear.extend_from_slice(&*node.secret);
+impl KeyStore for KeyFiles {
+    fn load(&self, ring: RingName) -> Result<Stored, KeysError> {
+        let bytes = self
+            .read(ring, LARGEST)
+            .map_err(|source| KeysError::Unreadable { place: self.place(ring), source })?;
+        let stored = match bytes {
+            None => Stored::default(),
+            Some(bytes) => {
+                let (version, sealed) =
+                    parts(&bytes).ok_or_else(|| KeysError::Damaged { place: self.place(ring) })?;
+                Stored { version, sealed: Some(sealed.to_vec()) }
             }
+        };
+        self.known(ring).store(stored.version, Ordering::Relaxed);
+        Ok(stored)
+    }
+
+    fn replace(&self, ring: RingName, seen: Version, sealed: &[u8]) -> io::Result<Replaced> {
+        // A file that was removed, or put back from an older copy, knows less than this process: it is replaced.
+        let head = self.read(ring, HEAD_BYTES)?;
+        let stored = head.as_deref().and_then(parts).map_or(0, |(version, _)| version);
+        if stored > seen {
+            self.known(ring).store(stored, Ordering::Relaxed);
+            return Ok(Replaced::MovedOn);
         }
-        let nonce = random::<NONCE_BYTES>();
-        let payload = Payload { msg: &clear, aad: MAGIC };
-        let sealed =
-            self.seal.encrypt(&XNonce::from(nonce), payload).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        Ok([&MAGIC[..], &nonce, &sealed].concat())
+        self.write(ring, seen + 1, sealed)?;
+        self.known(ring).store(seen + 1, Ordering::Relaxed);
+        Ok(Replaced::Done)
     }
 
-    fn decode(&self, bytes: &[u8]) -> Option<Kept> {
-        let rest = bytes.strip_prefix(MAGIC)?;
-        let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>()?;
-        let payload = Payload { msg: sealed, aad: MAGIC };
-        let clear = Zeroizing::new(self.seal.decrypt(&XNonce::from(*nonce), payload).ok()?);
-        let mut rest = &clear[..];
-        let (forgotten, accepted) = (read_time(&mut rest)?, read_time(&mut rest)?);
-        let keys = read_count(&mut rest)?;
-        let keys = (0..keys).map(|_| read_key(&mut rest).map(Arc::new)).collect::<Option<Vec<_>>>()?;
-        rest.is_empty().then_some(Kept { keys, forgotten, accepted })
+    fn known_version(&self, ring: RingName) -> Version {
+        self.known(ring).load(Ordering::Relaxed)
+    }
+
+    fn place(&self, ring: RingName) -> String {
+        self.path(ring).display().to_string()
+    }
+
+    fn note_use(&self, now: Timestamp) -> io::Result<()> {
+        let noted = Timestamp::from_millis(self.noted.load(Ordering::Relaxed));
+        if now.since(noted) < NOTED_EVERY || !self.folder.exists() {
+            return Ok(());
+        }
+        let path = self.folder.join("used");
+        let beside = path.with_extension("new");
+        create(&beside)?.write_all(&now.as_millis().to_be_bytes())?;
+        fs::rename(&beside, path)?;
+        self.noted.store(now.as_millis(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn last_use(&self) -> Option<Timestamp> {
+        let bytes = fs::read(self.folder.join("used")).ok()?;
+        Some(Timestamp::from_millis(i64::from_be_bytes(bytes.try_into().ok()?)))
     }
 }
 
-const HEAD_BYTES: usize = 8 + 8 + 4;
-const KEY_BYTES: usize = 8 + 8 + 4;
-const NODE_BYTES: usize = 1 + 8 + 32;
+const HEAD_BYTES: u64 = 16 + 8;
 
-fn count(count: usize) -> io::Result<[u8; 4]> {
-    u32::try_from(count).map(u32::to_be_bytes).map_err(|_| io::ErrorKind::FileTooLarge.into())
+fn parts(bytes: &[u8]) -> Option<(Version, &[u8])> {
+    let (version, sealed) = bytes.strip_prefix(MAGIC)?.split_first_chunk()?;
+    Some((Version::from_be_bytes(*version), sealed))
 }
 
-fn read_key(rest: &mut &[u8]) -> Option<Key> {
-    let (id, since) = (*take(rest)?, read_time(rest)?);
-    let nodes = read_count(rest)?;
-    let nodes = (0..nodes).map(|_| read_node(rest)).collect::<Option<Vec<_>>>()?;
-    Some(Key { id, since, nodes })
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
-fn read_node(rest: &mut &[u8]) -> Option<Node> {
-    let [depth] = *take(rest)?;
-    let first = u64::from_be_bytes(*take(rest)?);
-    Some(Node { depth, first, secret: Zeroizing::new(*take(rest)?) })
-}
-
-fn read_time(rest: &mut &[u8]) -> Option<Timestamp> {
-    take(rest).copied().map(i64::from_be_bytes).map(Timestamp::from_millis)
-}
-
-fn read_count(rest: &mut &[u8]) -> Option<u32> {
-    take(rest).copied().map(u32::from_be_bytes)
-}
-
-fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
-    let (taken, after) = rest.split_first_chunk::<N>()?;
-    *rest = after;
-    Some(taken)
-}
-
-/// Nobody finds the file by its name any more.
+/// Overwrites a file that has no name any more.
 fn overwrite(mut old: File) -> io::Result<()> {
     let mut left = old.metadata()?.len();
     old.rewind()?;
@@ -185,56 +177,47 @@ mod tests {
 
     use super::*;
 
-    fn kept() -> Kept {
-        let node = |first| Node { depth: 3, first, secret: Zeroizing::new([9; 32]) };
-        let key =
-            |id: u8| Key { id: [id; 8], since: Timestamp::from_millis(5), nodes: vec![node(0), node(4)] };
-        let (forgotten, accepted) = (Timestamp::from_millis(3), Timestamp::from_millis(4));
-        Kept { keys: vec![Arc::new(key(1)), Arc::new(key(2))], forgotten, accepted }
-    }
-
     #[test]
-    fn a_file_is_its_owners_alone_and_any_change_to_it_is_noticed() {
+    fn the_files_are_readable_by_their_owner_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("keys/days");
-        let file = KeyFile::new(path.clone(), Zeroizing::new([7; 32]));
-        assert!(file.read().unwrap().keys.is_empty());
-        file.write(&kept()).unwrap();
+        let files = KeyFiles::in_folder(&folder.path().join("keys"));
+        assert!(files.load(RingName::Days).unwrap().sealed.is_none());
+        assert_eq!(files.replace(RingName::Days, 0, b"sealed").unwrap(), Replaced::Done);
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let path = folder.path().join("keys/days");
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
-        let Kept { keys, forgotten, accepted } = file.read().unwrap();
-        assert_eq!((keys.len(), keys[1].id, keys[1].nodes[1].first), (2, [2; 8], 4));
-        assert_eq!((forgotten.as_millis(), accepted.as_millis()), (3, 4));
-
-        let whole = fs::read(&path).unwrap();
-        assert!(!whole.windows(8).any(|bytes| bytes == [9; 8]), "no secret stands in it in clear");
-        for index in 0..whole.len() {
-            let mut changed = whole.clone();
-            changed[index] ^= 1;
-            fs::write(&path, &changed).unwrap();
-            assert!(matches!(file.read(), Err(KeysError::Damaged { .. })), "byte {index}");
-            fs::write(&path, &whole[..index]).unwrap();
-            assert!(matches!(file.read(), Err(KeysError::Damaged { .. })), "cut to {index} bytes");
-        }
-        fs::write(&path, &whole).unwrap();
-        let other = KeyFile::new(path, Zeroizing::new([8; 32]));
-        assert!(matches!(other.read(), Err(KeysError::Damaged { .. })));
+        let stored = files.load(RingName::Days).unwrap();
+        assert_eq!((stored.version, stored.sealed.as_deref()), (1, Some(&b"sealed"[..])));
     }
 
     #[test]
-    fn what_the_file_held_before_is_overwritten() {
+    fn the_previous_content_of_a_file_is_overwritten() {
         let folder = tempfile::tempdir().unwrap();
+        let files = KeyFiles::in_folder(folder.path());
+        files.replace(RingName::Days, 0, &random::<700>()).unwrap();
         let path = folder.path().join("days");
-        let file = KeyFile::new(path.clone(), Zeroizing::new([7; 32]));
-        file.write(&kept()).unwrap();
         let before = fs::read(&path).unwrap();
-        // A second name keeps the old file's blocks in sight.
+        // A second name keeps the blocks of the old file in sight.
         let seen = folder.path().join("seen");
         fs::hard_link(&path, &seen).unwrap();
-        file.write(&Kept { keys: kept().keys[..1].to_vec(), ..kept() }).unwrap();
+        files.replace(RingName::Days, 1, b"sealed").unwrap();
         let left = fs::read(&seen).unwrap();
         assert_eq!(left.len(), before.len());
         assert!(before.windows(8).all(|old| !left.windows(8).any(|new| new == old)));
-        assert_eq!(file.read().unwrap().keys.len(), 1);
+        assert_eq!(files.load(RingName::Days).unwrap().version, 2);
+    }
+
+    #[test]
+    fn the_last_use_is_noted_once_an_hour_where_there_are_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = KeyFiles::in_folder(&folder.path().join("keys"));
+        let at = |minutes: i64| Timestamp::from_millis(1_795_000_000_000 + minutes * 60_000);
+        files.note_use(at(0)).unwrap();
+        assert_eq!(files.last_use(), None, "no keys are in use");
+        files.replace(RingName::Codes, 0, b"sealed").unwrap();
+        for (minutes, noted) in [(1, 1), (60, 1), (61, 61)] {
+            files.note_use(at(minutes)).unwrap();
+            assert_eq!(files.last_use(), Some(at(noted)));
+        }
     }
 }

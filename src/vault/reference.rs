@@ -1,16 +1,17 @@
-//! What providers call messages. Meta's ids hold the phone number under their base 64, so those are hidden before they
-//! come near the store: a keyed hash by which they are recognised, and beside it the id itself, sealed.
+//! Providers' ids of messages. An id of Meta contains the phone number in base 64, so it is hidden before it reaches
+//! the store: a keyed hash recognises it, and beside the hash stands the id itself, sealed.
 
 use super::{CannotSeal, Vault};
 use crate::verification::values::{NumberIndex, ProviderRef, Timestamp, VerificationId};
 
-/// Meta's begin so; behind it stands base 64 of some 40 bytes, the number among them.
+/// Prefix of Meta's ids. Base 64 of some 40 bytes follows, the number among them.
 const PREFIX: &str = "wamid.";
-/// Shorter ones have no room for a number beside what makes them unique.
+/// A shorter id has no room for a number beside its unique part.
 const SHORTEST: usize = 24;
 
 impl Vault {
-    /// As it may be kept: hidden if it could name the person, and only to be recognised.
+    /// The id in the form that may be stored: hidden if it could contain the number. It is recognised but cannot be
+    /// shown.
     pub fn hidden_ref(&self, reference: ProviderRef) -> ProviderRef {
         if names_a_person(&reference) {
             ProviderRef::hidden(self.ref_tag(&reference), None)
@@ -19,7 +20,8 @@ impl Vault {
         }
     }
 
-    /// The same, so that the vault can show it for as long as it keeps what is personal of `number`.
+    /// As [`Vault::hidden_ref`], with the sealed id, so that it can be shown as long as personal data of `number` are
+    /// kept.
     pub fn sealed_ref(
         &self,
         id: VerificationId,
@@ -35,7 +37,7 @@ impl Vault {
         Ok(ProviderRef::hidden(self.ref_tag(&reference), Some(&sealed)))
     }
 
-    /// What the provider calls it. `None`: that is not kept, or not any more.
+    /// The provider's id in clear. `None`: it is not stored, or was removed.
     pub fn shown_ref(&self, id: VerificationId, reference: &ProviderRef) -> Option<String> {
         if !reference.is_hidden() {
             return Some(reference.as_str().to_owned());
@@ -49,7 +51,7 @@ impl Vault {
     }
 }
 
-/// What looks as if it were hidden is hidden too, so that nobody chooses what is recognised.
+/// An id that looks like a hidden one is hidden too, so that no sender can forge the hash of another id.
 fn names_a_person(reference: &ProviderRef) -> bool {
     let is_base64 =
         |letter: u8| letter.is_ascii_alphanumeric() || matches!(letter, b'+' | b'/' | b'=' | b'-' | b'_');

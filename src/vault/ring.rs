@@ -1,240 +1,257 @@
-//! Keys that can be forgotten. Each stands for a span of time, a *slot*, and dies with it: then nobody can open what was
-//! sealed under it, with the master key or without, in whatever file or backup it stands.
+//! Keys with an end. Each key belongs to a span of time, a *slot*, and is destroyed some time after it: then nobody can
+//! open what was sealed under it, with the master key or without, in no file and no backup. One number can be forgotten
+//! earlier (`tree`).
 //!
-//! One number can be forgotten before its slot's key is. A key is the root of a tree (after Goldreich, Goldwasser and
-//! Micali, "How to construct random functions", 1986): each node is a secret, its four children are hashes of it, and the
-//! leaf at which a number's blind index ends seals what is of that number. To forget the number, the nodes on the way to
-//! its leaf are given up and the children beside that way kept in their place. Everything else opens as before, and
-//! nothing is sealed anew.
+//! The rules hold whichever [`KeyStore`] keeps the ring: a key is durable before its first use; each change is decided
+//! on the newest version of the ring, so that of two processes that need a key for one slot both use the one that was
+//! stored first, and a destroyed key or leaf never comes back.
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
+use super::keys::{KeyStore, KeysError, Replaced, RingName, Version};
+use super::sealed::{Keys, Sealer};
+use super::tree::{Key, KeyId, Leaf, Secret};
+use crate::verification::values::Timestamp;
 
-use super::file::{Kept, KeyFile};
-use super::{KeysError, random};
-use crate::verification::values::{NumberIndex, Timestamp};
+/// Attempts to change a ring that other processes change at the same moment.
+const MOST_RACES: usize = 16;
 
-/// Names a key for ever: 64 random bits, so that none is ever named twice.
-pub type KeyId = [u8; 8];
-pub type Secret = Zeroizing<[u8; 32]>;
-
-/// Steps from the root to a leaf; each takes two bits of the blind index. With 48 bits, two of ten million numbers of one
-/// slot share a leaf once in six runs, and one that is forgotten takes another with it once in 28 million.
-const LEVELS: u8 = 24;
-const BITS: u32 = 48;
-
-/// Where in the tree something of one number is sealed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Leaf(u64);
-
-impl Leaf {
-    pub const BYTES: usize = 6;
-    /// What belongs to no number that is known.
-    pub const NOBODYS: Self = Self(0);
-
-    pub fn of(number: NumberIndex) -> Self {
-        let mut bytes = [0; Self::BYTES];
-        bytes.copy_from_slice(&number.0[..Self::BYTES]);
-        Self::from_bytes(bytes)
-    }
-
-    pub fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
-        Self(bytes.iter().fold(0, |path, &byte| path << 8 | u64::from(byte)))
-    }
-
-    pub fn to_bytes(self) -> [u8; Self::BYTES] {
-        let mut bytes = [0; Self::BYTES];
-        bytes.copy_from_slice(&self.0.to_be_bytes()[8 - Self::BYTES..]);
-        bytes
-    }
-}
-
-/// What was given up of a tree leaves several of these; a whole tree is its root.
-#[derive(Clone)]
-pub struct Node {
-    /// From the root.
-    pub depth: u8,
-    /// The first leaf below it.
-    pub first: u64,
-    pub secret: Secret,
-}
-
-#[derive(Clone)]
-pub struct Key {
-    pub id: KeyId,
-    /// When its slot begins.
-    pub since: Timestamp,
-    /// In order of their first leaves; no leaf is below two of them.
-    pub nodes: Vec<Node>,
-}
-
-/// What is known of the key that something was sealed with.
+/// State of the key that something was sealed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whereabouts {
     There,
-    /// Its time was over.
+    /// Destroyed after its slot, on purpose.
     Destroyed,
-    /// It is missing before its time was over.
+    /// Missing although it was not destroyed.
     Lost,
-    /// The same, and an operator knows.
+    /// Lost, and an operator has accepted that.
     LossAccepted,
 }
 
 /// A key could not be made durable, so nothing was sealed under it.
 #[derive(Debug, thiserror::Error)]
-#[error("no key can be kept to seal this with: {0}")]
+#[error("no key can be stored to seal this with: {0}")]
 pub struct CannotSeal(#[source] pub io::Error);
 
-/// The keys of one kind, and the file that they are kept in.
+/// The keys of one kind. Reads are served from memory, changes go through the store.
 pub struct Ring {
+    name: RingName,
     slot: Duration,
-    /// `None`: they are not kept, for tests.
-    file: Option<KeyFile>,
-    kept: RwLock<Kept>,
-    /// Held by who changes them, until the change is durable.
+    store: Arc<dyn KeyStore>,
+    sealer: Sealer,
+    cached: RwLock<Cached>,
+    /// Held during a change, until it is durable.
     changing: Mutex<()>,
 }
 
+#[derive(Clone, Default)]
+struct Cached {
+    version: Version,
+    keys: Keys,
+}
+
+/// What became of a ring in the hands of a change.
+enum Edit<T> {
+    /// Nothing has to be stored.
+    Unneeded(T),
+    Changed(T),
+}
+
 impl Ring {
-    pub fn in_memory(slot: Duration) -> Self {
-        Self { slot, file: None, kept: RwLock::default(), changing: Mutex::default() }
+    /// The ring as it is stored. Blocks.
+    pub fn open(
+        name: RingName,
+        slot: Duration,
+        store: Arc<dyn KeyStore>,
+        ring_key: Secret,
+    ) -> Result<Self, KeysError> {
+        let sealer = Sealer::new(name, ring_key);
+        let ring = Self { name, slot, store, sealer, cached: RwLock::default(), changing: Mutex::default() };
+        *ring.cached.write().unwrap_or_else(PoisonError::into_inner) = ring.load()?;
+        Ok(ring)
     }
 
-    /// The keys that `path` holds; none where there is no file yet. Blocks on the disk.
-    pub fn open(slot: Duration, path: PathBuf, file_key: Secret) -> Result<Self, KeysError> {
-        let file = KeyFile::new(path, file_key);
-        let kept = file.read()?;
-        Ok(Self { slot, file: Some(file), kept: RwLock::new(kept), changing: Mutex::default() })
-    }
-
-    /// The secret to seal something of `at` with, and the name of its key. The first time in a slot, and the first time
-    /// after the number was forgotten in it, a key is made, which blocks until it is durable.
+    /// The secret to seal something at `at` with, and the name of its key. For the first use of a slot, and after the
+    /// number was forgotten in it, a new key is made: that blocks until it is durable.
     pub fn to_seal(&self, at: Timestamp, leaf: Leaf) -> Result<(KeyId, Secret), CannotSeal> {
         let since = self.slot_of(at);
-        if let Some(found) = self.current(since, leaf) {
-            return Ok(found);
+        self.catch_up();
+        let found = current(&self.cached.read().unwrap_or_else(PoisonError::into_inner).keys, since, leaf);
+        if let Some(key) = found
+            && let Some(secret) = key.leaf(leaf)
+        {
+            return Ok((key.id, secret));
         }
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = self.current(since, leaf) {
-            return Ok(found);
-        }
-        let key = Key::new(since);
-        let secret = (key.id, key.leaf(leaf).unwrap_or_default());
-        let mut kept = self.kept();
-        kept.keys.push(Arc::new(key));
-        self.replace(kept).map_err(CannotSeal)?;
-        Ok(secret)
+        let key = self.change(|keys| {
+            if let Some(key) = current(keys, since, leaf) {
+                return Edit::Unneeded(key);
+            }
+            let key = Arc::new(Key::new(since));
+            keys.keys.push(Arc::clone(&key));
+            Edit::Changed(key)
+        });
+        let key = key.map_err(CannotSeal)?;
+        // A current key has the leaf, and a new one has all leaves.
+        let secret = key.leaf(leaf).ok_or_else(|| CannotSeal(io::ErrorKind::InvalidData.into()))?;
+        Ok((key.id, secret))
     }
 
     /// `None`: the key is destroyed, or the number was forgotten in it.
     pub fn to_open(&self, id: KeyId, leaf: Leaf) -> Option<Secret> {
-        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
-        let key = Arc::clone(kept.keys.iter().rev().find(|key| key.id == id)?);
-        drop(kept);
+        self.catch_up();
+        let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner);
+        let key = Arc::clone(cached.keys.keys.iter().rev().find(|key| key.id == id)?);
+        drop(cached);
         key.leaf(leaf)
     }
 
-    /// Makes the key of the next slot, if that begins within `ahead` and this one has a key: so that nobody waits for
-    /// it who has something to seal.
+    /// Makes the key of the next slot if that begins within `ahead` and the present slot has a key: then nobody waits
+    /// for it later. Blocks.
     pub fn prepare(&self, now: Timestamp, ahead: Duration) -> Result<(), CannotSeal> {
         let (this, next) = (self.slot_of(now), self.slot_of(now + ahead));
-        let has_key = |since| self.kept().keys.iter().any(|key| key.since == since);
+        let has_key = |since| self.with_keys(|keys| keys.iter().any(|key| key.since == since));
         if next != this && has_key(this) && !has_key(next) {
-            self.to_seal(next, Leaf::NOBODYS)?;
+            self.to_seal(next, Leaf::NO_NUMBER)?;
         }
         Ok(())
     }
 
-    /// Destroys the keys of slots that were over by `before`. How many there were.
+    /// Destroys the keys of slots that ended until `before`; returns their number. Blocks.
     pub fn forget_slots(&self, before: Timestamp) -> io::Result<usize> {
         let is_over = |key: &Arc<Key>| key.since + self.slot <= before;
-        if !self.kept().keys.iter().any(is_over) {
+        self.catch_up();
+        if !self.with_keys(|keys| keys.iter().any(is_over)) {
             return Ok(0);
         }
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut kept = self.kept();
-        let count = kept.keys.len();
-        kept.keys.retain(|key| !is_over(key));
-        kept.forgotten = kept.forgotten.max(before);
-        let forgotten = count - kept.keys.len();
-        self.replace(kept).map(|()| forgotten)
+        self.change(|keys| {
+            let count = keys.keys.len();
+            keys.keys.retain(|key| !is_over(key));
+            match count - keys.keys.len() {
+                0 => Edit::Unneeded(0),
+                destroyed => {
+                    keys.destroyed_until = keys.destroyed_until.max(before);
+                    Edit::Changed(destroyed)
+                }
+            }
+        })
     }
 
-    /// Destroys what of these keys is sealed at these leaves. In how many of them there was something.
+    /// Destroys these leaves in these keys; returns the number of keys that still had one of them. Blocks.
     pub fn forget_leaves(&self, leaves: &[Leaf], ids: &BTreeSet<KeyId>) -> io::Result<usize> {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut kept = self.kept();
-        let mut forgotten = 0;
-        for key in kept.keys.iter_mut().filter(|key| ids.contains(&key.id)) {
-            let key = Arc::make_mut(key);
-            let given_up = leaves.iter().filter(|&&leaf| key.give_up(leaf)).count();
-            forgotten += usize::from(given_up > 0);
-        }
-        if forgotten > 0 {
-            self.replace(kept)?;
-        }
-        Ok(forgotten)
+        self.change(|keys| {
+            let mut forgotten = 0;
+            for key in keys.keys.iter_mut().filter(|key| ids.contains(&key.id)) {
+                let key = Arc::make_mut(key);
+                let given_up = leaves.iter().filter(|&&leaf| key.give_up(leaf)).count();
+                forgotten += usize::from(given_up > 0);
+            }
+            if forgotten > 0 { Edit::Changed(forgotten) } else { Edit::Unneeded(0) }
+        })
     }
 
-    /// What is known of the key with which something was sealed at `at`.
+    /// State of the key with which something was sealed at `at`.
     pub fn whereabouts(&self, id: KeyId, at: Timestamp) -> Whereabouts {
-        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
-        let end = self.slot_of(at) + self.slot;
-        if kept.keys.iter().rev().any(|key| key.id == id) {
+        self.catch_up();
+        let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner);
+        let (end, keys) = (self.slot_of(at) + self.slot, &cached.keys);
+        if keys.keys.iter().rev().any(|key| key.id == id) {
             Whereabouts::There
-        } else if end <= kept.forgotten {
+        } else if end <= keys.destroyed_until {
             Whereabouts::Destroyed
-        } else if end <= kept.accepted {
+        } else if end <= keys.loss_accepted_until {
             Whereabouts::LossAccepted
         } else {
             Whereabouts::Lost
         }
     }
 
-    /// Notes that keys of `at` and before may be missing. Blocks on the disk.
+    /// Notes that keys of the slot of `at` and of earlier ones may be missing. Blocks.
     pub fn accept_loss(&self, at: Timestamp) -> io::Result<()> {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut kept = self.kept();
-        kept.accepted = kept.accepted.max(self.slot_of(at) + self.slot);
-        self.replace(kept)
+        let end = self.slot_of(at) + self.slot;
+        self.change(|keys| {
+            if keys.loss_accepted_until >= end {
+                return Edit::Unneeded(());
+            }
+            keys.loss_accepted_until = end;
+            Edit::Changed(())
+        })
     }
 
-    /// When the slot of the newest key begins.
+    /// The beginning of the slot of the newest key.
     pub fn newest(&self) -> Option<Timestamp> {
-        self.kept().keys.iter().map(|key| key.since).max()
+        self.with_keys(|keys| keys.iter().map(|key| key.since).max())
     }
 
-    /// How many keys there are.
+    /// Number of keys.
     pub fn len(&self) -> usize {
-        self.kept.read().unwrap_or_else(PoisonError::into_inner).keys.len()
+        self.with_keys(<[_]>::len)
     }
 
-    fn current(&self, since: Timestamp, leaf: Leaf) -> Option<(KeyId, Secret)> {
-        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
-        let candidates = kept.keys.iter().rev().filter(|key| key.since == since);
-        let key = candidates.into_iter().find(|key| key.covering(leaf).is_some())?;
-        let key = Arc::clone(key);
-        drop(kept);
-        Some((key.id, key.leaf(leaf)?))
+    fn with_keys<T>(&self, ask: impl FnOnce(&[Arc<Key>]) -> T) -> T {
+        ask(&self.cached.read().unwrap_or_else(PoisonError::into_inner).keys.keys)
     }
 
-    fn kept(&self) -> Kept {
-        self.kept.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Durable first, then used.
-    fn replace(&self, kept: Kept) -> io::Result<()> {
-        if let Some(file) = &self.file {
-            file.write(&kept)?;
+    /// Loads the ring where the store knows of a newer version. Where that fails the keys in memory stay in use: a key
+    /// that is only in the newer version counts as removed until then.
+    fn catch_up(&self) {
+        let is_newest = || {
+            let version = self.cached.read().unwrap_or_else(PoisonError::into_inner).version;
+            self.store.known_version(self.name) <= version
+        };
+        if is_newest() {
+            return;
         }
-        *self.kept.write().unwrap_or_else(PoisonError::into_inner) = kept;
-        Ok(())
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_newest() {
+            return;
+        }
+        match self.load() {
+            Ok(loaded) => self.publish(loaded),
+            Err(error) => tracing::warn!(%error, "the newest version of the keys cannot be loaded"),
+        }
+    }
+
+    fn load(&self) -> Result<Cached, KeysError> {
+        let stored = self.store.load(self.name)?;
+        let keys = match stored.sealed {
+            None => Keys::default(),
+            Some(bytes) => self
+                .sealer
+                .open(&bytes, stored.version)
+                .ok_or_else(|| KeysError::Damaged { place: self.store.place(self.name) })?,
+        };
+        Ok(Cached { version: stored.version, keys })
+    }
+
+    fn publish(&self, newest: Cached) {
+        *self.cached.write().unwrap_or_else(PoisonError::into_inner) = newest;
+    }
+
+    /// Decides a change on the newest version of the ring. The result is used only once the change is durable; where
+    /// another process was faster, its version is loaded and the change is decided again.
+    fn change<T>(&self, decide: impl Fn(&mut Keys) -> Edit<T>) -> io::Result<T> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..MOST_RACES {
+            let mut next = self.cached.read().unwrap_or_else(PoisonError::into_inner).clone();
+            let made = match decide(&mut next.keys) {
+                Edit::Unneeded(made) => return Ok(made),
+                Edit::Changed(made) => made,
+            };
+            let seen = next.version;
+            next.version += 1;
+            let sealed = self.sealer.seal(&next.keys, next.version)?;
+            match self.store.replace(self.name, seen, &sealed)? {
+                Replaced::Done => {
+                    self.publish(next);
+                    return Ok(made);
+                }
+                Replaced::MovedOn => self.publish(self.load().map_err(io::Error::other)?),
+            }
+        }
+        Err(io::Error::other("other processes change the keys all the time"))
     }
 
     fn slot_of(&self, at: Timestamp) -> Timestamp {
@@ -243,187 +260,11 @@ impl Ring {
     }
 }
 
-impl Key {
-    fn new(since: Timestamp) -> Self {
-        let root = Node { depth: 0, first: 0, secret: Zeroizing::new(random()) };
-        Self { id: random(), since, nodes: vec![root] }
-    }
-
-    fn covering(&self, leaf: Leaf) -> Option<usize> {
-        let after = self.nodes.partition_point(|node| node.first <= leaf.0);
-        let index = after.checked_sub(1)?;
-        self.nodes[index].covers(leaf).then_some(index)
-    }
-
-    fn leaf(&self, leaf: Leaf) -> Option<Secret> {
-        let mut node = self.nodes[self.covering(leaf)?].clone();
-        while node.depth < LEVELS {
-            node = node.child(node.step_to(leaf));
-        }
-        Some(node.secret)
-    }
-
-    /// False: it was given up before.
-    fn give_up(&mut self, leaf: Leaf) -> bool {
-        let Some(index) = self.covering(leaf) else { return false };
-        let mut node = self.nodes.remove(index);
-        let mut beside = Vec::new();
-        while node.depth < LEVELS {
-            let step = node.step_to(leaf);
-            beside.extend((0..4).filter(|&other| other != step).map(|other| node.child(other)));
-            node = node.child(step);
-        }
-        beside.sort_by_key(|node| node.first);
-        self.nodes.splice(index..index, beside);
-        true
-    }
-}
-
-impl Node {
-    fn covers(&self, leaf: Leaf) -> bool {
-        (leaf.0 ^ self.first).checked_shr(self.bits_below()) == Some(0)
-    }
-
-    fn child(&self, step: u64) -> Self {
-        let depth = self.depth + 1;
-        let mut hash = Sha256::new();
-        // Always as long, and within one block of SHA-256.
-        hash.update(*self.secret);
-        hash.update([depth, step.to_le_bytes()[0]]);
-        hash.update(b"twotick node 1");
-        let mut secret = Zeroizing::new([0; 32]);
-        secret.copy_from_slice(&hash.finalize());
-        let mut child = Self { depth, first: self.first, secret };
-        child.first |= step << child.bits_below();
-        child
-    }
-
-    /// Which child is on the way to a leaf below.
-    fn step_to(&self, leaf: Leaf) -> u64 {
-        leaf.0 >> (self.bits_below() - 2) & 3
-    }
-
-    fn bits_below(&self) -> u32 {
-        BITS - 2 * u32::from(self.depth)
-    }
+/// The newest key of the slot that has the leaf.
+fn current(keys: &Keys, since: Timestamp, leaf: Leaf) -> Option<Arc<Key>> {
+    let mut candidates = keys.keys.iter().rev().filter(|key| key.since == since);
+    candidates.find(|key| key.covers(leaf)).map(Arc::clone)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DAY: Duration = Duration::from_secs(86_400);
-    const NOON: Timestamp = Timestamp::from_millis(1_795_000_000_000);
-
-    fn leaf(n: u64) -> Leaf {
-        Leaf(n & ((1 << BITS) - 1))
-    }
-
-    #[test]
-    fn a_number_that_is_given_up_takes_no_other_with_it() {
-        let mut key = Key::new(NOON);
-        let spread = |n: u64| leaf(n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16);
-        // Neighbours, both ends, and numbers all over.
-        let mut all: Vec<Leaf> = (0..6).map(leaf).chain((1..=200).map(spread)).collect();
-        all.push(leaf(u64::MAX));
-        let before: Vec<_> = all.iter().map(|&leaf| key.leaf(leaf).unwrap()).collect();
-        let given_up = [0, 3, 5, 17, 100, all.len() - 1];
-        for (n, &index) in given_up.iter().enumerate() {
-            assert!(key.give_up(all[index]));
-            assert!(!key.give_up(all[index]), "once");
-            for (other, &leaf) in all.iter().enumerate() {
-                let expected = (!given_up[..=n].contains(&other)).then_some(&before[other]);
-                assert_eq!(key.leaf(leaf).as_ref(), expected, "{other} after {index}");
-            }
-        }
-        assert!(key.nodes.is_sorted_by_key(|node| node.first));
-        assert!(key.nodes.len() <= given_up.len() * 72);
-        let mut secrets: Vec<_> = before.iter().map(|secret| **secret).collect();
-        secrets.sort_unstable();
-        secrets.dedup();
-        assert_eq!(secrets.len(), all.len(), "leaves differ");
-    }
-
-    #[test]
-    fn a_slot_has_one_key_however_many_ask_for_it_at_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let ring = Ring::open(DAY, folder.path().join("keys/days"), Zeroizing::new([7; 32])).unwrap();
-        let ids: BTreeSet<KeyId> = std::thread::scope(|scope| {
-            let asking: Vec<_> = (0..8)
-                .map(|n| {
-                    scope.spawn({
-                        let ring = &ring;
-                        move || ring.to_seal(NOON, leaf(n)).unwrap().0
-                    })
-                })
-                .collect();
-            asking.into_iter().map(|asked| asked.join().unwrap()).collect()
-        });
-        assert_eq!((ids.len(), ring.len()), (1, 1));
-    }
-
-    #[test]
-    fn keys_die_with_their_slot_and_come_back_from_the_file_until_then() {
-        let folder = tempfile::tempdir().unwrap();
-        let open = || Ring::open(DAY, folder.path().join("keys/days"), Zeroizing::new([7; 32])).unwrap();
-        let ring = open();
-        let (old, secret) = ring.to_seal(NOON, leaf(5)).unwrap();
-        let (young, _) = ring.to_seal(NOON + DAY, leaf(5)).unwrap();
-        assert_ne!(old, young);
-        assert_eq!(open().to_open(old, leaf(5)), Some(secret.clone()));
-
-        assert_eq!(ring.forget_leaves(&[leaf(5)], &BTreeSet::from([old])).unwrap(), 1);
-        let again = open();
-        assert_eq!(again.to_open(old, leaf(5)), None);
-        assert!(again.to_open(old, leaf(6)).is_some() && again.to_open(young, leaf(5)).is_some());
-        let (anew, other) = again.to_seal(NOON, leaf(5)).unwrap();
-        assert!(anew != old && other != secret, "who comes back is sealed under another key");
-        assert_eq!(again.to_seal(NOON, leaf(6)).unwrap().0, anew, "which serves all from then on");
-
-        let midnight = Timestamp::from_millis(NOON.as_millis() / 86_400_000 * 86_400_000) + DAY;
-        let just_before = Timestamp::from_millis(midnight.as_millis() - 1);
-        assert_eq!(again.forget_slots(just_before).unwrap(), 0);
-        assert_eq!(again.forget_slots(midnight).unwrap(), 2);
-        assert_eq!(open().to_open(old, leaf(6)), None);
-        assert!(open().to_open(young, leaf(5)).is_some());
-    }
-
-    #[test]
-    fn a_key_that_was_lost_is_told_from_one_that_was_destroyed_in_time() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("keys/days");
-        let open = || Ring::open(DAY, path.clone(), Zeroizing::new([7; 32])).unwrap();
-        let ring = open();
-        let (old, _) = ring.to_seal(NOON, leaf(5)).unwrap();
-        std::fs::copy(&path, folder.path().join("copy")).unwrap();
-        let (young, _) = ring.to_seal(NOON + DAY, leaf(5)).unwrap();
-        assert_eq!(ring.whereabouts(young, NOON + DAY), Whereabouts::There);
-        ring.forget_slots(NOON + DAY).unwrap();
-        assert_eq!(open().whereabouts(old, NOON), Whereabouts::Destroyed);
-
-        // A copy of the day before, and no file at all, lack the younger key.
-        std::fs::copy(folder.path().join("copy"), &path).unwrap();
-        assert_eq!(open().whereabouts(old, NOON), Whereabouts::There);
-        assert_eq!(open().whereabouts(young, NOON + DAY), Whereabouts::Lost);
-        std::fs::remove_file(&path).unwrap();
-        assert_eq!(open().whereabouts(young, NOON + DAY), Whereabouts::Lost);
-        open().accept_loss(NOON + DAY).unwrap();
-        assert_eq!(open().whereabouts(young, NOON + DAY), Whereabouts::LossAccepted);
-        assert_eq!(open().whereabouts(young, NOON + 2 * DAY), Whereabouts::Lost, "the next loss is news");
-    }
-
-    #[test]
-    fn the_next_slot_is_prepared_only_where_this_one_is_used() {
-        let ring = Ring::in_memory(DAY);
-        let evening = Timestamp::from_millis(NOON.as_millis() / 86_400_000 * 86_400_000 + 86_390_000);
-        ring.prepare(evening, Duration::from_secs(60)).unwrap();
-        assert_eq!(ring.len(), 0);
-        ring.to_seal(evening, leaf(1)).unwrap();
-        ring.prepare(evening, Duration::from_secs(5)).unwrap();
-        assert_eq!(ring.len(), 1, "not yet");
-        for _ in 0..2 {
-            ring.prepare(evening, Duration::from_secs(60)).unwrap();
-            assert_eq!(ring.len(), 2);
-        }
-    }
-}
+mod tests;

@@ -31,23 +31,23 @@ fn request(vault: &Vault, code: CodeSource) -> Request {
 fn a_code_is_derived_again_and_again_and_keeps_its_leading_zeros() {
     let vault = vault();
     let mut leading_zero = false;
-    for salt in 0..200_u8 {
-        let request = request(&vault, CodeSource::Derived { salt: Sealed(Box::new([salt; 16])) });
+    for _ in 0..400 {
+        let request = request(&vault, vault.new_code(id()).unwrap());
         let code = vault.code(&request, 6).unwrap();
         assert_eq!(code.expose_secret(), vault.code(&request, 6).unwrap().expose_secret());
         assert_eq!(code.expose_secret().len(), 6);
         leading_zero |= code.expose_secret().starts_with('0');
     }
-    assert!(leading_zero, "of 200 codes about 20 begin with a zero");
+    assert!(leading_zero, "one of ten codes begins with a zero");
 }
 
 #[test]
 fn digits_are_even() {
-    let vault = vault();
+    let key = keyed(&[7; 32]);
     let mut counts = [0_u32; 10];
     for n in 0..20_000_u128 {
         let id = VerificationId::new(Timestamp::from_millis(1), Bucket::new(5), 77);
-        let code = derive_code(&vault.code, id, &n.to_be_bytes(), 10);
+        let code = derive_code(&key, id, &n.to_be_bytes(), 10);
         code.expose_secret().bytes().for_each(|digit| counts[usize::from(digit - b'0')] += 1);
     }
     let expected = 20_000.0;
@@ -117,20 +117,6 @@ fn sealed_data_opens_only_whole_with_its_key_and_in_its_place() {
     }
     assert_ne!(vault.seal(b"here", b"x"), vault.seal(b"here", b"x"), "each has a nonce of its own");
     assert_ne!(personal(b"here").unwrap(), personal(b"here").unwrap());
-}
-
-#[test]
-fn what_an_earlier_version_sealed_and_derived_is_still_good() {
-    let vault = vault();
-    let salt = || Sealed(Box::new([3; 16]));
-    let person = br#"{"to":"+12025550100"}"#;
-    let old = Request {
-        person: vault.seal(&id().to_bytes(), person),
-        ..request(&vault, CodeSource::Derived { salt: salt() })
-    };
-    assert_eq!(vault.open_person(&old).unwrap().to, "+12025550100");
-    assert_eq!(vault.code(&old, 6).unwrap().expose_secret(), "917843");
-    assert_eq!(Vault::day_key_of(&old.person), None);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a webhook brings that is personal, sealed each for a place of its own.
+//! Personal data of webhooks, each piece sealed for a place of its own.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -7,31 +7,30 @@ use super::{CannotOpen, CannotSeal, Vault};
 use crate::excerpt;
 use crate::verification::values::{ChannelName, NumberIndex, Sealed, Timestamp};
 
-/// So much of an inbound message is kept, as JSON: some 10,000 letters of ASCII or 3,300 of a script of three bytes a
-/// letter. It is less than what the store takes in one record.
+/// Bytes of JSON that are kept of an inbound message: some 10,000 ASCII letters, or 3,300 of a script with three bytes
+/// a letter. Less than the largest record of the store.
 const CONTENT_BYTES: usize = 10 * 1024;
 
-/// The part of an inbound message that only the vault can read.
+/// The sealed part of an inbound message.
 #[derive(Default, Serialize, Deserialize)]
 pub struct InboundContent {
-    /// E.164, where the person does not hide it.
+    /// E.164. `None` where the person hides the number.
     pub from: Option<String>,
-    /// The provider's own name for the person.
+    /// The provider's id of the person.
     pub user_id: Option<String>,
-    /// What the person calls itself. Anything may stand in it.
+    /// The name that the person chose. Not trusted: any text.
     pub profile_name: Option<String>,
-    /// What the person wrote. Anything may stand in it.
+    /// The text of the message. Not trusted.
     pub text: Option<String>,
-    /// What the provider calls the message, and the one that it answers. Missing of those of before they were sealed.
-    #[serde(default)]
+    /// The provider's id of the message.
     pub provider_ref: Option<String>,
-    #[serde(default)]
+    /// The provider's id of the message that this one answers.
     pub in_reply_to: Option<String>,
 }
 
 impl InboundContent {
-    /// Seals it for `place`, as something of `number` that came at `at`. At most 10 KiB of it are kept: of what is
-    /// longer the text is cut.
+    /// Seals the content for `place`, as data of `number` that arrived at `at`. At most 10 KiB are kept: a longer text
+    /// is cut.
     pub fn seal(
         self,
         vault: &Vault,
@@ -46,7 +45,7 @@ impl InboundContent {
         serde_json::from_slice(&vault.open(place, sealed)?).map_err(|_| CannotOpen::Damaged)
     }
 
-    /// Of a text that is too long the longest beginning that fits is kept, and `…` says so.
+    /// Cuts a text that is too long to the longest beginning that fits, and marks the cut with `…`.
     fn into_clear(mut self) -> Zeroizing<Vec<u8>> {
         let clear = self.clear();
         if clear.len() <= CONTENT_BYTES {
@@ -54,7 +53,7 @@ impl InboundContent {
         }
         let Some(whole) = self.text.take().map(Zeroizing::new) else { return clear };
         let rest = self.clear().len() - "null".len();
-        // The written length grows with the text, whatever escapes do to it.
+        // The serialized length grows with the text, escapes included.
         let fits = |text: &str| {
             let written = Zeroizing::new(serde_json::to_vec(text).unwrap_or_default()).len();
             rest + written <= CONTENT_BYTES
@@ -64,17 +63,17 @@ impl InboundContent {
     }
 
     fn clear(&self) -> Zeroizing<Vec<u8>> {
-        // A struct of strings has no part that cannot be written.
+        // A struct of strings always serializes.
         Zeroizing::new(serde_json::to_vec(self).unwrap_or_default())
     }
 }
 
-/// What an inbound message's content is sealed for.
+/// The place of the content of an inbound message.
 pub fn inbound_place(channel: &ChannelName, provider_ref: &str) -> Vec<u8> {
     format!("inbound {channel} {provider_ref}").into_bytes()
 }
 
-/// What an unreadable delivery is sealed for.
+/// The place of an unreadable webhook body.
 pub fn evidence_place(channel: &ChannelName) -> Vec<u8> {
     format!("evidence {channel}").into_bytes()
 }

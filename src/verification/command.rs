@@ -1,4 +1,5 @@
-//! What can be asked of a verification, and why it may be refused. Time comes beside a command, randomness in it.
+//! Commands to a verification, and the reasons for their rejection. The time is passed beside a command, randomness in
+//! it.
 
 use std::sync::Arc;
 
@@ -9,18 +10,22 @@ use super::event::{AbandonReason, Aim, Standing};
 use super::policy::PolicyHash;
 use super::state::Ending;
 use super::values::{
-    AppName, ChannelName, KnownAs, NumberIndex, NumberTail, Ordinal, Outcome, Report, Sealed, Timestamp,
-    UserName, VerificationId,
+    AppName, ChannelName, KnownAs, NumberIndex, NumberTail, Ordinal, Outcome, Report, Runner, Sealed,
+    Timestamp, UserName, VerificationId,
 };
 
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// An app wants a code sent. Only the first command of a stream.
+    /// An app requests a verification. Always the first command of a stream.
     Request(Arc<Request>),
-    /// What is due may be done now, if it is due.
-    Tick(Readiness),
-    /// The courier carried out an attempt. `aliases` are what the provider's answer calls the person, `jitter` spreads
-    /// what is tried again.
+    /// Carries out what is due, if anything is. `readiness` is the answer of the channel that would send next, `runner`
+    /// the process that would send the request.
+    Tick {
+        readiness: Readiness,
+        runner: Runner,
+    },
+    /// The outcome of an attempt, from the courier. `aliases` are the names of the person in the provider's answer,
+    /// `jitter` spreads retries.
     SendReported {
         message: Ordinal,
         attempt: u16,
@@ -28,40 +33,43 @@ pub enum Command {
         aliases: Vec<KnownAs>,
         jitter: Jitter,
     },
-    /// The process that carried out the open attempts is gone; nobody knows what became of them.
-    Interrupt,
-    /// A provider tells what became of a message of this channel.
+    /// This runner is known to be gone: its attempts in progress never get an outcome and are in doubt. Attempts of
+    /// other runners stay as they are.
+    Interrupt {
+        gone: Runner,
+    },
+    /// A provider reports the status of a message of this channel.
     Report {
         message: Ordinal,
         channel: ChannelName,
         report: Report,
     },
-    /// Somebody typed a code; it was compared outside, in constant time.
+    /// A typed code, compared outside in constant time.
     Check(Comparison),
-    /// The same code once more, on the channel of the step in progress or on this one.
+    /// Sends the same code once more, on `channel` or else on that of the step in progress.
     Resend {
         channel: Option<ChannelName>,
     },
-    /// The next step now instead of at its deadline.
+    /// Starts the next step now instead of at its deadline.
     Next,
     Cancel,
-    /// twotick cannot go on with it: a key or its app is gone.
+    /// twotick cannot continue the verification: a key or the app is missing.
     Abandon(AbandonReason),
-    /// The person is to be forgotten; what is pending is canceled with it.
+    /// Forgets the person. A pending verification is canceled.
     Erase,
-    /// A person of the staff does by hand what an app could, or looks at what is hidden from others.
+    /// A member of the staff performs an action of an app, or reveals the number.
     ByOperator {
         by: UserName,
         reason: Option<Sealed>,
         act: OperatorAct,
     },
-    /// The person wrote back. Stale: the provider told of it before.
+    /// The person replied. Stale: a duplicate of an earlier report.
     Reply {
         message: Option<Ordinal>,
         kind: String,
         standing: Standing,
     },
-    /// The person pressed "I didn't request a code". Stale: the provider told of it before.
+    /// The person pressed "I didn't request a code". Stale: a duplicate of an earlier report.
     Disown {
         message: Option<Ordinal>,
         standing: Standing,
@@ -69,10 +77,10 @@ pub enum Command {
     },
 }
 
-/// What a person of the staff does. All but the first keep to the rules that hold for apps.
+/// An action of the staff. All but the first follow the rules for apps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OperatorAct {
-    /// Shows the number in full, whatever the state. Only that it was done is written down.
+    /// Shows the full number, in every state. Only the fact is recorded.
     Reveal,
     Resend {
         channel: Option<ChannelName>,
@@ -81,7 +89,7 @@ pub enum OperatorAct {
     Cancel,
 }
 
-/// What an app asked for, as far as the machine may know it: nothing here can be read by who steals the disk.
+/// The request of an app in the form that may be stored: personal data are sealed or hashed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 pub struct Request {
     #[n(0)]
@@ -92,18 +100,18 @@ pub struct Request {
     pub policy: PolicyHash,
     #[n(3)]
     pub number: NumberIndex,
-    /// Unknown of those that were requested before it was kept.
+    /// The hash of the end of the number, for searches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[n(4)]
     pub tail: Option<NumberTail>,
-    /// The number and the app's metadata.
+    /// The sealed number and the app's metadata.
     #[n(5)]
     pub person: Sealed,
-    /// ISO 3166 code of the number's country, where it has one.
+    /// ISO 3166 code of the country of the number; `None` for a number of no country.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[n(6)]
     pub country: Option<String>,
-    /// The language that the app asked for, if it did.
+    /// The language that the app requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[n(7)]
     pub locale: Option<String>,
@@ -114,18 +122,18 @@ pub struct Request {
     pub code: CodeSource,
 }
 
-/// Where the code of a verification comes from. It is stored nowhere in clear.
+/// The source of the code, which is never stored in clear.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "snake_case")]
 #[cbor(flat)]
 pub enum CodeSource {
-    /// Made from the master key, the verification's id and this salt.
+    /// Derived from a key of the vault, the id of the verification and this salt.
     #[n(0)]
     Derived {
         #[n(0)]
         salt: Sealed,
     },
-    /// The app's own.
+    /// Chosen by the app.
     #[n(1)]
     Custom {
         #[n(0)]
@@ -133,13 +141,13 @@ pub enum CodeSource {
     },
 }
 
-/// What a channel answers before a message may start.
+/// Whether a channel can start a message now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
     Ready,
-    /// Later: its rate or its number of open requests is reached. Nothing changes.
+    /// Its rate limit or its limit of concurrent requests is reached: retry later.
     Throttled,
-    /// The sender was refused as such a short while ago.
+    /// The circuit breaker is open: the provider refused the sender a short while ago.
     BreakerOpen,
 }
 
@@ -149,12 +157,12 @@ pub enum Comparison {
     Differ,
 }
 
-/// A random share, 0 to 1,000 thousandths, by which a wait is spread.
+/// A random share that spreads waits, 0 to 1,000 thousandths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Jitter(u16);
 
 impl Jitter {
-    /// More than 1,000 counts as 1,000.
+    /// Caps `share` at 1,000.
     pub fn thousandths(share: u16) -> Self {
         Self(share.min(1_000))
     }
@@ -164,7 +172,7 @@ impl Jitter {
     }
 }
 
-/// Why a command was refused. Nothing changed.
+/// Why a command was rejected. The state is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     #[error("there is no such verification")]

@@ -1,5 +1,5 @@
-//! How the values of the core are written in few bytes: CBOR (RFC 8949), with numbers in place of names. Those numbers
-//! stand in stores that exist, so they are only added to, as names are. What is read is checked as where it came in.
+//! The compact encoding of the core's values: CBOR (RFC 8949) with numbers instead of names. The numbers are part of
+//! the stored format. Decoding checks the same bounds as parsing.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use minicbor::encode::{Encode, Encoder, Error as Unwritable, Write};
 use super::command::Request;
 use super::policy::PolicyHash;
 use super::values::{
-    AppName, ChannelName, MessageId, NumberIndex, Ordinal, ProviderRef, Sealed, Timestamp, UserName,
+    AppName, ChannelName, MessageId, NumberIndex, Ordinal, ProviderRef, Runner, Sealed, Timestamp, UserName,
     VerificationId,
 };
 
@@ -40,6 +40,7 @@ macro_rules! written_as {
 }
 
 written_as!(Timestamp, i64, |at| at.as_millis(), |millis| Some(Timestamp::from_millis(millis)));
+written_as!(Runner, u64, |runner| runner.0, |epoch| Some(Runner(epoch)));
 written_as!(Ordinal, u8, |ordinal| ordinal.get(), |count| Ordinal::nth(count.into()));
 written_as!(VerificationId, ByteArray<16>, |id| id.to_bytes().into(), |bytes| Some(
     VerificationId::from_bytes(bytes.into())
@@ -52,7 +53,7 @@ written_as!(UserName, &str, |name| name.as_str(), |name| UserName::parse(name).o
 written_as!(ChannelName, &str, |name| name.as_str(), |name| Some(ChannelName::new(name)));
 written_as!(AppName, &str, |name| name.as_str(), |name| Some(AppName::new(name)));
 
-/// A hidden one as bytes, which are a quarter fewer than its text.
+/// A hidden id is encoded as bytes, a quarter fewer than its text.
 impl<C> Encode<C> for ProviderRef {
     fn encode<W: Write>(&self, encoder: &mut Encoder<W>, _: &mut C) -> Result<(), Unwritable<W::Error>> {
         match self.to_hidden_bytes() {
@@ -74,7 +75,7 @@ impl<'b, C> Decode<'b, C> for ProviderRef {
     }
 }
 
-/// For a field that is shared in memory.
+/// The encoding of a field that is shared in memory.
 pub mod shared {
     use super::*;
 

@@ -1,5 +1,5 @@
-//! The rules. From a state, the policy that was applied to it, a command and the time: the events that follow, or
-//! why none do. `Ok` and empty means "already so"; `Err` means that the caller was wrong.
+//! The rules: which events follow from a state, its policy, a command and the time. An empty `Ok` means "already so";
+//! `Err` means that the caller was wrong.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,17 +9,17 @@ use super::due::{Why, ripe};
 use super::event::{AbandonReason, Aim, Event, Fact, FallbackReason, Occasion, OperatorAction, Standing};
 use super::policy::{OnDoubt, Policy};
 use super::state::{
-    ALIASES_KEPT, Ending, Message, Phase, Progress, REPLIES_KEPT, STALE_REPORTS_KEPT, Stage, State,
-    Verification,
+    ALIASES_KEPT, Ending, Message, OpenAttempt, Phase, Progress, REPLIES_KEPT, STALE_REPORTS_KEPT, Stage,
+    State, Verification,
 };
 use super::values::{
     ChannelName, DeliveryError, ErrorClass, KnownAs, NumberIndex, Ordinal, Outcome, ProviderRef, Report,
-    ReportStatus, Sealed, Timestamp, UserName,
+    ReportStatus, Runner, Sealed, Timestamp, UserName,
 };
 
-/// The first wait before a message is tried again; each further one is twice as long.
+/// The wait before the first retry of a message; it doubles with each further one.
 const FIRST_RETRY_AFTER: Duration = Duration::from_millis(500);
-/// No wait is longer than this unless the provider asks for it: a code is worth little after a minute.
+/// The longest wait, unless the provider asks for a longer one: a code is worth little after a minute.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
 pub fn decide(
@@ -31,9 +31,9 @@ pub fn decide(
     let facts = match state {
         State::New => match command {
             Command::Request(request) => request_facts(request, policy, now),
-            Command::Tick(_)
+            Command::Tick { .. }
             | Command::SendReported { .. }
-            | Command::Interrupt
+            | Command::Interrupt { .. }
             | Command::Report { .. }
             | Command::Check(_)
             | Command::Resend { .. }
@@ -73,7 +73,7 @@ fn queued(
         step: u8::try_from(step).ok()?,
         channel: chosen.channel.clone(),
         occasion,
-        // A deadline past the expiry never comes.
+        // The verification ends before a deadline past its expiry.
         fallback_at: chosen.deliver_within.map(|within| now + within).filter(|&at| at < expires_at),
     })
 }
@@ -89,11 +89,11 @@ impl Rules<'_> {
     fn facts(&self, command: &Command) -> Result<Vec<Fact>, Rejection> {
         match command {
             Command::Request(_) => Err(Rejection::AlreadyRequested),
-            Command::Tick(readiness) => Ok(self.tick(*readiness)),
+            Command::Tick { readiness, runner } => Ok(self.tick(*readiness, *runner)),
             Command::SendReported { message, attempt, outcome, aliases, jitter } => {
                 self.send_reported(*message, *attempt, outcome, aliases, *jitter)
             }
-            Command::Interrupt => Ok(self.interrupt(|_| true)),
+            Command::Interrupt { gone } => Ok(self.interrupt(|_, open| open.runner == *gone)),
             Command::Report { message, channel, report } => self.report(*message, channel, report),
             Command::Check(comparison) => Ok(self.check(*comparison)),
             Command::Resend { channel } => self.resend(channel.as_ref()),
@@ -107,19 +107,19 @@ impl Rules<'_> {
         }
     }
 
-    /// Does one thing that is due, if anything is; a tick too early or too late finds nothing to do.
-    fn tick(&self, readiness: Readiness) -> Vec<Fact> {
+    /// Handles one deadline that has passed, if any. A tick that comes too early, too late or twice changes nothing.
+    fn tick(&self, readiness: Readiness, runner: Runner) -> Vec<Fact> {
         match ripe(self.state, readiness, self.now) {
             Some((_, Why::Expiry)) => vec![Fact::Expired],
             Some((_, Why::Deadline)) => self.fall_back(self.deadline_reason()),
             Some((_, Why::Doubt(_))) => self.send_again_in_doubt(),
-            Some((_, Why::Send(message))) => self.start(message, readiness),
-            Some((_, Why::Answer(message))) => self.interrupt(|open| open.ordinal == message),
+            Some((_, Why::Send(message))) => self.start(message, readiness, runner),
+            Some((_, Why::Answer(message))) => self.interrupt(|of, _| of.ordinal == message),
             None => Vec::new(),
         }
     }
 
-    /// Nobody knows whether a message in doubt was sent at all: that is told apart from one that was, in vain.
+    /// A message in doubt may not have been sent at all, so its deadline has a reason of its own.
     fn deadline_reason(&self) -> FallbackReason {
         match self.verification.current().map(|message| message.progress) {
             Some(Progress::InDoubt { .. }) => FallbackReason::InDoubt,
@@ -137,11 +137,12 @@ impl Rules<'_> {
         }
     }
 
-    fn start(&self, ordinal: Ordinal, readiness: Readiness) -> Vec<Fact> {
+    fn start(&self, ordinal: Ordinal, readiness: Readiness, runner: Runner) -> Vec<Fact> {
         let Some(message) = self.verification.message(ordinal) else { return Vec::new() };
         match readiness {
             Readiness::Ready => {
-                vec![Fact::SendStarted { message: ordinal, attempt: message.attempts.saturating_add(1) }]
+                let attempt = message.attempts.saturating_add(1);
+                vec![Fact::SendStarted { message: ordinal, attempt, runner }]
             }
             Readiness::Throttled => Vec::new(),
             Readiness::BreakerOpen => {
@@ -203,7 +204,7 @@ impl Rules<'_> {
         facts
     }
 
-    /// When a message that was refused for now is tried again; `None` where that would be too late.
+    /// When a message with a temporary error is retried; `None`: not in time.
     fn retry_at(
         &self,
         message: &Message,
@@ -224,7 +225,7 @@ impl Rules<'_> {
                 self.verification.expires_at
             }
         };
-        // A provider that always asks for no wait at all must not be asked without end.
+        // A provider that asks for no wait must not cause a busy loop.
         let wait = retry_after
             .map_or_else(|| backoff(message.attempts, jitter), |wished| wished.max(FIRST_RETRY_AFTER));
         let at = self.now + wait;
@@ -244,15 +245,16 @@ impl Rules<'_> {
         Fact::SendInDoubt { message: message.ordinal, attempt: message.attempts, error, settle_by }
     }
 
-    /// The attempts under way of these messages will never get an outcome.
-    fn interrupt(&self, which: impl Fn(&Message) -> bool) -> Vec<Fact> {
+    /// Puts the chosen attempts in progress in doubt: their outcome never arrives.
+    fn interrupt(&self, which: impl Fn(&Message, OpenAttempt) -> bool) -> Vec<Fact> {
         let interrupted = DeliveryError {
             code: "interrupted".to_owned(),
             title: "twotick stopped while the request was under way".to_owned(),
             class: ErrorClass::InDoubt,
         };
-        let open = self.verification.messages.iter().filter(|message| message.open_attempt.is_some());
-        open.filter(|message| which(message))
+        let messages = self.verification.messages.iter();
+        messages
+            .filter(|message| message.open_attempt.is_some_and(|open| which(message, open)))
             .map(|message| self.in_doubt(message, interrupted.clone()))
             .collect()
     }
@@ -286,13 +288,13 @@ impl Rules<'_> {
         Ok(facts)
     }
 
-    /// Those of which nothing was heard yet. A number that ends otherwise than the one that the app gave is a mistake of
-    /// the provider's, and two people would become one by it.
-    fn new_aliases(&self, told: &[KnownAs]) -> Vec<NumberIndex> {
+    /// The aliases that are not known yet. A number with another end than the number from the app is an error of the
+    /// provider and is left out, or it would merge two people.
+    fn new_aliases(&self, reported: &[KnownAs]) -> Vec<NumberIndex> {
         let request = &self.verification.request;
         let mut new: Vec<NumberIndex> = Vec::new();
-        for &KnownAs { index, tail } in told {
-            let is_theirs = tail.zip(request.tail).is_none_or(|(told, asked)| told == asked);
+        for &KnownAs { index, tail } in reported {
+            let is_theirs = tail.zip(request.tail).is_none_or(|(reported, requested)| reported == requested);
             let known = &self.verification.aliases;
             let is_new = index != request.number && !known.contains(&index) && !new.contains(&index);
             if is_theirs && is_new && known.len() + new.len() < ALIASES_KEPT {
@@ -302,8 +304,8 @@ impl Rules<'_> {
         new
     }
 
-    /// After an approval a wrong code still counts, so that nobody finds the right one by trying. At `max_checks` the
-    /// comparison no longer matters ([`Verification::may_compare`]).
+    /// After an approval wrong codes still count, so that trying does not find the right one. From `max_checks` on
+    /// nothing is compared ([`Verification::may_compare`]).
     fn check(&self, comparison: Comparison) -> Vec<Fact> {
         match self.verification.phase {
             Phase::Pending(_) => {}
@@ -382,7 +384,7 @@ impl Rules<'_> {
         }
     }
 
-    /// What is already so needs nobody to do it, and is nobody's doing.
+    /// An action without an effect is not recorded as an action.
     fn by_operator(
         &self,
         by: &UserName,
@@ -422,7 +424,7 @@ impl Rules<'_> {
         }
     }
 
-    /// On to the step after the current one, or, past the last, nothing more to try.
+    /// Starts the step after the current one, or gives up after the last.
     fn fall_back(&self, reason: FallbackReason) -> Vec<Fact> {
         let Some(current) = self.verification.current() else { return vec![Fact::GaveUp] };
         let step = self.step_after(current);
@@ -454,14 +456,14 @@ impl Rules<'_> {
         self.verification.current().is_some_and(|current| current.ordinal == message.ordinal)
     }
 
-    /// Whether the verification still hangs on this message, so that its failure starts the next step.
+    /// Whether a failure of this message starts the next step.
     fn decides_the_step(&self, message: &Message) -> bool {
         self.is_current(message)
             && matches!(self.verification.phase, Phase::Pending(Stage::Waiting { .. }))
             && self.now < self.verification.expires_at
     }
 
-    /// Whether, beside that, no report came before the outcome of the attempt: a report knows better.
+    /// As [`Rules::decides_the_step`], and no report came before the outcome: a report is more reliable.
     fn hangs_on_the_outcome(&self, message: &Message) -> bool {
         self.decides_the_step(message) && message.progress == Progress::Sending
     }
@@ -480,7 +482,7 @@ fn fell_back(from: &Message, to_step: usize, reason: FallbackReason) -> Fact {
     Fact::FellBack { message: from.ordinal, to_step: u8::try_from(to_step).unwrap_or(u8::MAX), reason }
 }
 
-/// 0.5 s · 2ⁿ, of which the jitter takes away up to a fifth.
+/// 0.5 s · 2ⁿ, shortened by up to a fifth by the jitter.
 fn backoff(attempts: u16, jitter: Jitter) -> Duration {
     let doublings = u32::from(attempts.saturating_sub(1)).min(16);
     let wait = (FIRST_RETRY_AFTER * 2_u32.pow(doublings)).min(LONGEST_RETRY);

@@ -1,4 +1,5 @@
-//! When a verification next wants attention, and why. Asked anew after each event, so there is nothing to cancel.
+//! The next deadline of a verification, and its reason. It is computed after each event, so no deadline has to be
+//! canceled.
 
 use std::time::Duration;
 
@@ -6,28 +7,28 @@ use super::command::Readiness;
 use super::state::{Message, Phase, Progress, Stage, State, Verification};
 use super::values::{Ordinal, Timestamp};
 
-/// An attempt without an outcome for so long is in doubt: whoever carried it out is gone.
-/// Twice the largest time-out that the configuration allows a channel.
+/// An attempt without an outcome for this long is in doubt. Twice the largest timeout that the configuration allows for
+/// a channel.
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(120);
 
-/// How long after its expiry a code may still be reported on. WhatsApp gives up on an authentication template after
-/// 15 minutes at most, and reports nothing then.
+/// How long after the expiry of a code reports are expected. WhatsApp gives up on an authentication template after 15
+/// minutes at most, and then reports nothing.
 pub const REPORT_WAIT: Duration = Duration::from_secs(15 * 60);
-/// How long after its delivery a message may still be reported as read by somebody who is looking at it.
+/// How long after its delivery a message is usually reported as read, if the person looks at it.
 pub const READ_WAIT: Duration = Duration::from_secs(3);
 
-/// In the order in which they are served when several are due: what ends comes before what sends.
+/// The reason of a deadline. If several have passed, they are handled in this order: endings before sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Why {
     /// The code expires.
     Expiry,
-    /// `deliver_within` of the step in progress is over.
+    /// `deliver_within` of the step in progress has passed.
     Deadline,
-    /// The doubt about this message of the last step was not settled in time.
+    /// This message of the last step is still in doubt after `in_doubt_wait`.
     Doubt(Ordinal),
     /// This message is queued and may be sent.
     Send(Ordinal),
-    /// This attempt never got an outcome.
+    /// The attempt of this message got no outcome within [`ANSWER_LIMIT`].
     Answer(Ordinal),
 }
 
@@ -43,7 +44,7 @@ impl Why {
     }
 }
 
-/// The single agenda entry of this verification. `None`: it wants nothing more, it is not live.
+/// The next deadline. `None`: the verification is settled or does not exist.
 pub fn due(state: &State) -> Option<(Timestamp, Why)> {
     match state {
         State::New => None,
@@ -51,21 +52,21 @@ pub fn due(state: &State) -> Option<(Timestamp, Why)> {
     }
 }
 
-/// The same of a verification that there is.
+/// As [`due`], for a known verification.
 pub fn due_of(verification: &Verification) -> Option<(Timestamp, Why)> {
-    wants(verification).min()
+    deadlines(verification).min()
 }
 
-/// The same while its channel has no room for the message that is queued.
+/// As [`due`], without the send of the queued message: its channel is throttled.
 pub fn due_while_throttled(state: &State) -> Option<(Timestamp, Why)> {
     match state {
         State::New => None,
-        State::Known(verification) => wants(verification).filter(|(_, why)| !is_send(*why)).min(),
+        State::Known(verification) => deadlines(verification).filter(|(_, why)| !is_send(*why)).min(),
     }
 }
 
-/// What is to be done at `now`, and since when. Of several things that are due the one that ends comes before the
-/// one that sends: after an outage an expired code is expired, not sent.
+/// The deadline to handle at `now`, if one has passed. Of several, endings come before sends: after an outage an
+/// expired code is expired, not sent.
 pub fn ripe(state: &State, readiness: Readiness, now: Timestamp) -> Option<(Timestamp, Why)> {
     let may_send = match readiness {
         Readiness::Ready | Readiness::BreakerOpen => true,
@@ -73,13 +74,13 @@ pub fn ripe(state: &State, readiness: Readiness, now: Timestamp) -> Option<(Time
     };
     match state {
         State::New => None,
-        State::Known(verification) => wants(verification)
+        State::Known(verification) => deadlines(verification)
             .filter(|(at, why)| *at <= now && (may_send || !is_send(*why)))
             .min_by_key(|&(at, why)| (why, at)),
     }
 }
 
-/// From when on nothing more is expected of a verification; `None` while it is pending or a request is under way.
+/// From when on no event of the verification is expected; `None` while it is pending or a request is in progress.
 pub fn settles_at(verification: &Verification) -> Option<Timestamp> {
     let Phase::Ended { at: ended_at, .. } = verification.phase else { return None };
     if due_of(verification).is_some() {
@@ -106,15 +107,15 @@ fn is_send(why: Why) -> bool {
     }
 }
 
-fn wants(verification: &Verification) -> impl Iterator<Item = (Timestamp, Why)> {
+fn deadlines(verification: &Verification) -> impl Iterator<Item = (Timestamp, Why)> {
     let pending = verification.is_pending();
     let expiry = pending.then_some((verification.expires_at, Why::Expiry));
     let deadline = verification.fallback_at().map(|at| (at, Why::Deadline));
     let waiting = matches!(verification.phase, Phase::Pending(Stage::Waiting { .. }));
     let current = verification.messages.len().checked_sub(1);
     let of_messages = verification.messages.iter().enumerate().filter_map(move |(index, message)| {
-        if let Some(started_at) = message.open_attempt {
-            return Some((started_at + ANSWER_LIMIT, Why::Answer(message.ordinal)));
+        if let Some(open) = message.open_attempt {
+            return Some((open.started_at + ANSWER_LIMIT, Why::Answer(message.ordinal)));
         }
         match message.progress {
             Progress::Queued { not_before } if pending => Some((not_before, Why::Send(message.ordinal))),

@@ -1,6 +1,5 @@
-//! What happened to a verification. A stream of these is all that is kept of it: the state is their fold, the
-//! timeline is their list, and `fixtures/streams/` holds old ones that must fold the same for ever.
-//! So names and fields only get added, with a default.
+//! The events of a verification. Its stream of events is all that is stored of it: the state is their fold, the
+//! timeline is their list. `fixtures/streams/` holds streams whose fold must not change.
 
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::command::Request;
 use super::compact;
 use super::values::{
-    ChannelName, DeliveryError, ErrorClass, NumberIndex, Ordinal, ProviderRef, ReportStatus, Sealed,
+    ChannelName, DeliveryError, ErrorClass, NumberIndex, Ordinal, ProviderRef, ReportStatus, Runner, Sealed,
     Timestamp, UserName,
 };
 
@@ -41,18 +40,21 @@ pub enum Fact {
         channel: ChannelName,
         #[n(3)]
         occasion: Occasion,
-        /// When the next step starts unless something is delivered first.
+        /// When the next step starts, unless a message is delivered before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[n(4)]
         fallback_at: Option<Timestamp>,
     },
-    /// Durable before the first byte leaves.
+    /// The intent to send a request. Durable before the first byte is sent.
     #[n(2)]
     SendStarted {
         #[n(0)]
         message: Ordinal,
         #[n(1)]
         attempt: u16,
+        /// The runner that sends the request.
+        #[n(2)]
+        runner: Runner,
     },
     #[n(3)]
     SendAccepted {
@@ -60,11 +62,11 @@ pub enum Fact {
         message: Ordinal,
         #[n(1)]
         attempt: u16,
-        /// What the provider calls the message, where its answer says so.
+        /// The provider's id of the message, if the answer contains it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[n(2)]
         provider_ref: Option<ProviderRef>,
-        /// What the provider's answer was the first to call the person.
+        /// Names of the person that are new with this answer.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         #[cbor(n(3), skip_if = "Vec::is_empty")]
         aliases: Vec<NumberIndex>,
@@ -77,7 +79,7 @@ pub enum Fact {
         attempt: u16,
         #[n(2)]
         error: DeliveryError,
-        /// When the same message is tried again; `None`: never.
+        /// When the message is retried; `None`: never.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[n(3)]
         retry_at: Option<Timestamp>,
@@ -90,7 +92,7 @@ pub enum Fact {
         attempt: u16,
         #[n(2)]
         error: DeliveryError,
-        /// When the doubt rule of the last step sends the same code once more; `None`: it does not.
+        /// When the same code is sent once more by `on_doubt` of the last step; `None`: never.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[n(3)]
         settle_by: Option<Timestamp>,
@@ -106,11 +108,11 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[n(3)]
         reported_at: Option<Timestamp>,
-        /// What the provider calls the message, where the report was the first to say so.
+        /// The provider's id of the message, if it is new with this report.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[n(4)]
         provider_ref: Option<ProviderRef>,
-        /// What the report was the first to call the person.
+        /// Names of the person that are new with this report.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         #[cbor(n(5), skip_if = "Vec::is_empty")]
         aliases: Vec<NumberIndex>,
@@ -170,17 +172,17 @@ pub enum Fact {
     Expired,
     #[n(17)]
     Canceled,
-    /// twotick cannot go on with it and has canceled it.
+    /// twotick could not continue the verification and canceled it.
     #[n(20)]
     Abandoned {
         #[n(0)]
         reason: AbandonReason,
     },
-    /// The person is forgotten: number, texts and reasons are shown and found no more, whatever of them can still be
+    /// The person is forgotten: number, texts and reasons are neither shown nor found, even if they could still be
     /// opened.
     #[n(19)]
     Erased,
-    /// A person of the staff did this; what follows from it stands behind it in the same commit.
+    /// An action of the staff. Its consequences follow as facts of their own in the same commit.
     #[n(18)]
     OperatorActed {
         #[n(0)]
@@ -193,8 +195,7 @@ pub enum Fact {
     },
 }
 
-/// Why twotick cannot go on with a pending verification. Found at a start, when the configuration or the keys are not
-/// those with which it began.
+/// Why twotick cannot continue a pending verification. Found at a start, if the configuration or the keys have changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "snake_case")]
 #[cbor(index_only)]
@@ -202,7 +203,7 @@ pub enum AbandonReason {
     /// The key that sealed its number or its code is missing, so the code can neither be sent nor checked.
     #[n(0)]
     KeyLost,
-    /// Its app is not configured any more, so nobody can check the code.
+    /// The app is no longer configured, so the code cannot be checked.
     #[n(1)]
     AppRemoved,
 }
@@ -222,7 +223,7 @@ impl AbandonReason {
 #[serde(rename_all = "snake_case")]
 #[cbor(index_only)]
 pub enum OperatorAction {
-    /// The number was shown in full.
+    /// The full number was shown.
     #[n(0)]
     Reveal,
     #[n(1)]
@@ -249,18 +250,18 @@ impl OperatorAction {
 #[serde(rename_all = "snake_case")]
 #[cbor(index_only)]
 pub enum Occasion {
-    /// Its step's turn had come.
+    /// Its step began.
     #[n(0)]
     Step,
-    /// Somebody asked for the code once more.
+    /// A resend was requested.
     #[n(1)]
     Resend,
-    /// The doubt rule of the last step.
+    /// The code is sent once more by `on_doubt` of the last step.
     #[n(2)]
     Doubt,
 }
 
-/// Whether what a provider told was news.
+/// Whether a report changed anything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "snake_case")]
 #[cbor(index_only)]
@@ -268,7 +269,7 @@ pub enum Standing {
     #[default]
     #[n(0)]
     Applied,
-    /// A duplicate, or older than what is known.
+    /// A duplicate, or older than the known state.
     #[n(1)]
     Stale,
 }
@@ -279,7 +280,7 @@ impl Standing {
     }
 }
 
-/// Whether it is certain which code a person disowned.
+/// Whether it is certain which code the person disowned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "snake_case")]
 #[cbor(index_only)]
@@ -287,7 +288,7 @@ pub enum Aim {
     #[default]
     #[n(0)]
     This,
-    /// It may have been another one: each is told, and none is canceled.
+    /// It may have been another one: each candidate records it, and none is canceled.
     #[n(1)]
     Perhaps,
 }
@@ -304,19 +305,19 @@ impl Aim {
 #[serde(rename_all = "snake_case")]
 #[cbor(index_only)]
 pub enum FallbackReason {
-    /// Nothing was delivered within the step's time.
+    /// No message was delivered within `deliver_within` of the step.
     #[n(0)]
     Deadline,
-    /// The provider reported that it failed.
+    /// The provider reported a failure.
     #[n(1)]
     Failed,
-    /// The provider did not take it.
+    /// The provider refused the message.
     #[n(2)]
     Refused,
-    /// The doubt about the message was not settled in time.
+    /// The message was still in doubt after its wait.
     #[n(3)]
     InDoubt,
-    /// An app or a person of the staff asked for it.
+    /// An app or a member of the staff requested it.
     #[n(4)]
     Requested,
 }
@@ -335,19 +336,19 @@ impl FallbackReason {
     }
 }
 
-/// What must be done outside because of an event, once it is durable.
+/// The action that an event requires outside, once it is durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Carry out this attempt, as one request.
+    /// Send this attempt as one request.
     Submit { message: Ordinal, attempt: u16 },
-    /// Tell the operator: our sender or our set-up is refused.
+    /// Alert the operator: the provider refuses the sender or the set-up.
     Alert { message: Ordinal, error: DeliveryError },
 }
 
-/// The one place where an event turns into something outside.
+/// The action of an event. Exhaustive, so that no kind of event is forgotten.
 pub fn effect(event: &Event) -> Option<Effect> {
     match &event.fact {
-        Fact::SendStarted { message, attempt } => {
+        Fact::SendStarted { message, attempt, .. } => {
             Some(Effect::Submit { message: *message, attempt: *attempt })
         }
         Fact::SendRefused { message, error, .. }

@@ -1,9 +1,9 @@
-//! Which of several languages a tag asks for: the look-up of BCP 47 (RFC 4647, section 3.4). Case does not matter, `-`
-//! and `_` are alike, and a longer tag finds a shorter entry, one subtag less at a time.
+//! Language look-up by tag, as in BCP 47 (RFC 4647, section 3.4). Case is ignored, `-` and `_` are equal, and a longer
+//! tag finds a shorter entry, one subtag less at a time.
 
 use std::collections::BTreeMap;
 
-/// Primary subtags for one language. Devices still send the old ones (Java and Android `iw`, `in`, `ji`), and providers
+/// Equivalent primary subtags. Devices still send the old ones (Java and Android `iw`, `in`, `ji`), and providers
 /// use either. The first five pairs are all two-letter tags with a successor in IANA's registry; Filipino and Tagalog,
 /// and Norwegian and its two written forms, stand in for each other, as in CLDR.
 const TWINS: [&[&str]; 7] = [
@@ -16,7 +16,7 @@ const TWINS: [&[&str]; 7] = [
     &["no", "nb", "nn"],
 ];
 
-/// The entry that `wanted` asks for, with its name as it is spelled among the entries.
+/// The entry for the tag `wanted`, with the spelling of its name among the entries.
 pub fn look_up<'a, V>(entries: &'a BTreeMap<String, V>, wanted: &str) -> Option<(&'a str, &'a V)> {
     let find = |tag: &str| {
         let entry = entries.get_key_value(tag);
@@ -30,7 +30,7 @@ pub fn look_up<'a, V>(entries: &'a BTreeMap<String, V>, wanted: &str) -> Option<
     let other = || other_form(&wanted).and_then(|form| find(&form));
     let mut range = wanted.as_str();
     while !range.is_empty() {
-        // `zh` alone is nearly always in the other script than `zh-Hant-TW` asks for.
+        // `zh` alone is nearly always in another script than that of `zh-Hant-TW`.
         if range == "zh"
             && let Some(found) = other()
         {
@@ -65,7 +65,7 @@ const SCRIPT_LETTERS: usize = 4;
 /// CLDR, likely subtags.
 const CHINESE_SCRIPTS: [(&str, &[&str]); 2] = [("hant", &["tw", "hk", "mo"]), ("hans", &["cn", "sg", "my"])];
 
-/// One spelling for all of a tag: `pt_BR` and `PT-br` are `pt-br`.
+/// The canonical spelling of a tag: `pt_BR` and `PT-br` become `pt-br`.
 pub fn canonical(tag: &str) -> String {
     tag.replace('_', "-").to_ascii_lowercase()
 }
@@ -84,7 +84,7 @@ fn shorter(range: &str) -> &str {
     }
 }
 
-/// The tag with each other name of its language.
+/// The tag under each other name of its language.
 fn twins(tag: &str) -> impl Iterator<Item = String> {
     let (language, rest) = tag.split_at(tag.find('-').unwrap_or(tag.len()));
     let names = TWINS.iter().filter(move |names| names.contains(&language)).flat_map(|names| names.iter());

@@ -1,5 +1,5 @@
-//! The policy under which a verification starts: what a profile of the configuration says, made self-contained,
-//! kept once under its hash, and from then on untouched by later changes of the configuration.
+//! The policy of a verification: a self-contained copy of a profile of the configuration, stored once under its hash.
+//! Later changes of the configuration do not affect it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,40 +11,40 @@ use sha2::{Digest, Sha256};
 use super::locale;
 use super::values::{ChannelName, Sealed};
 
-/// Everything the machine and the courier need to know of a profile.
+/// All that the core and the courier need of a profile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// The profile's name.
     pub profile: String,
     pub brand: String,
-    /// Digits of a code that we make, 6 to 10.
+    /// Digits of a derived code, 6 to 10.
     pub code_length: u8,
     #[serde(with = "millis", rename = "code_ttl_ms")]
     pub code_ttl: Duration,
-    /// Wrong codes until the verification is exhausted, 1 to 10.
+    /// Wrong codes after which the verification is exhausted, 1 to 10.
     pub max_checks: u8,
-    /// What the n-th resend waits since the last send, in milliseconds; as many resends as entries.
+    /// The wait of each resend since the last send, in milliseconds. There are as many resends as entries.
     pub resend_after_ms: Vec<u64>,
     pub default_locale: String,
-    /// 1 to 8, in the order in which they are tried.
+    /// 1 to 8 steps, in the order in which they are tried.
     pub steps: Vec<Step>,
 }
 
-/// One way to send, and for how long it may try.
+/// A channel, the content to send on it, and its time limits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     pub channel: ChannelName,
     pub content: Content,
-    /// From queued to delivered. `None` for the last step, which has nothing to fall back on.
+    /// The time from queued to delivered. `None` for the last step, which has no fallback.
     #[serde(with = "optional_millis", rename = "deliver_within_ms", default)]
     pub deliver_within: Option<Duration>,
-    /// How long the last step waits for a report that settles a doubt.
+    /// How long a message of the last step may be in doubt.
     #[serde(with = "millis", rename = "in_doubt_wait_ms")]
     pub in_doubt_wait: Duration,
     pub on_doubt: OnDoubt,
 }
 
-/// What is sent, by the app's locale.
+/// The content of a message for each locale.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
@@ -57,7 +57,7 @@ pub enum Content {
 }
 
 impl Content {
-    /// The entry that a request for `locale` gets, else that of `default_locale`: its name and what is sent.
+    /// The entry for `locale`, else for `default_locale`: its locale and its content.
     pub fn in_locale(&self, locale: Option<&str>, default_locale: &str) -> Option<(&str, &str)> {
         let (Self::Template { languages: entries, .. }
         | Self::Text { by_locale: entries }
@@ -68,20 +68,20 @@ impl Content {
     }
 }
 
-/// What the last step does when a doubt was not settled in time.
+/// What the last step does with a message that stays in doubt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnDoubt {
-    /// The same code once more: at worst the person gets it twice.
+    /// Sends the same code once more: at worst the person gets it twice.
     ResendOnce,
-    /// Nothing: at worst the person gets nothing, and can ask for a resend.
+    /// Sends nothing: at worst the person gets no message and can request a resend.
     Hold,
 }
 
 impl Policy {
-    /// The first 16 bytes of the SHA-256 of how it is stored.
+    /// The first 16 bytes of the SHA-256 of the stored form.
     pub fn hash(&self) -> PolicyHash {
-        // The struct has no map with other keys than strings and no fallible part, so this cannot fail.
+        // Maps with string keys and plain values always serialize.
         let stored = serde_json::to_vec(self).unwrap_or_default();
         let digest = Sha256::digest(&stored);
         let mut hash = [0; 16];
@@ -94,25 +94,25 @@ impl Policy {
         self.steps.iter().position(|step| step.channel == *channel)
     }
 
-    /// The locale in which a step sends what was asked for in `requested`.
+    /// The locale of the content that a step sends for a request in `requested`.
     pub fn locale_of<'a>(&'a self, step: u8, requested: Option<&str>) -> &'a str {
         let step = self.steps.get(usize::from(step));
         let sent = step.and_then(|step| step.content.in_locale(requested, &self.default_locale));
         sent.map_or(&self.default_locale, |(locale, _)| locale)
     }
 
-    /// Wrong codes that may still be tried after `failed` ones.
+    /// Wrong codes that are left after `failed` ones.
     pub fn checks_left(&self, failed: u8) -> u8 {
         self.max_checks.saturating_sub(failed)
     }
 
-    /// How long the n-th resend (from 0) waits since the last send; `None` past the end of the list.
+    /// The wait of the n-th resend (from 0) since the last send; `None` past the last resend.
     pub fn resend_wait(&self, resends: usize) -> Option<Duration> {
         self.resend_after_ms.get(resends).map(|&wait| Duration::from_millis(wait))
     }
 }
 
-/// Names a policy, however often the configuration changes after it was applied.
+/// Identifies a policy by its content.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PolicyHash(pub [u8; 16]);
 

@@ -1,4 +1,4 @@
-//! The state of a verification: the fold of its events. Total: `evolve` never fails and never looks outside.
+//! The state of a verification: the fold of its events. `evolve` is total: it never fails and depends on nothing else.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,25 +10,25 @@ use super::command::Request;
 use super::event::{Event, Fact, FallbackReason, Occasion, Standing};
 use super::policy::Policy;
 use super::values::{
-    ChannelName, DeliveryError, MessageId, NumberIndex, Ordinal, ProviderRef, ReportStatus, Timestamp,
-    VerificationId,
+    ChannelName, DeliveryError, MessageId, NumberIndex, Ordinal, ProviderRef, ReportStatus, Runner,
+    Timestamp, VerificationId,
 };
 
-/// Stale reports of one message that are written down; after that they are only counted.
+/// Stale reports that are recorded of one message; further ones are ignored.
 pub const STALE_REPORTS_KEPT: u8 = 20;
-/// Replies to one verification that stand in its timeline; the messages themselves are kept all the same.
+/// Replies that are recorded in the timeline of one verification. Their messages are stored in any case.
 pub const REPLIES_KEPT: u8 = 20;
 
-/// Different codes of errors by which one verification is found; more than these a person would not look for.
+/// Different error codes by which one verification can be found.
 pub const ERRORS_KEPT: usize = 8;
 
-/// What providers call one person beside the number that the app gave: one number more, a user id, and as many again
-/// after a change of each.
+/// Aliases of one person beside the number from the app: another number, a user id, and one more of each after a
+/// change.
 pub const ALIASES_KEPT: usize = 4;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum State {
-    /// Nothing has happened.
+    /// There are no events.
     #[default]
     New,
     Known(Box<Verification>),
@@ -38,7 +38,7 @@ pub enum State {
 pub struct Verification {
     pub request: Arc<Request>,
     pub created_at: Timestamp,
-    /// The code is good before this instant, never from it on.
+    /// The code is valid before this instant.
     pub expires_at: Timestamp,
     pub phase: Phase,
     /// In the order in which they were queued; the last one is the current one.
@@ -46,19 +46,18 @@ pub struct Verification {
     /// Wrong codes so far. A resend never resets it.
     pub failed_checks: u8,
     pub resends: u8,
-    /// When something was last queued or handed to a provider: resends wait from here.
+    /// When a message was last queued or started. The wait before a resend counts from here.
     pub last_send_at: Timestamp,
-    /// The channel that was delivered first.
+    /// The channel of the first delivery.
     pub delivered_by: Option<ChannelName>,
     pub replies: u8,
-    /// Why it went on to another message so far, each once.
+    /// The reasons of all fallbacks so far, each once.
     pub fallbacks: Vec<FallbackReason>,
-    /// Codes of the errors of its messages so far, each once, also of those that it got over. At most
-    /// [`ERRORS_KEPT`].
+    /// Error codes of all messages so far, each once, at most [`ERRORS_KEPT`]. Errors of retried messages are included.
     pub errors: Vec<String>,
-    /// What providers call the person beside the number that the app gave. At most [`ALIASES_KEPT`].
+    /// Aliases of the person beside the number from the app, at most [`ALIASES_KEPT`].
     pub aliases: BTreeSet<NumberIndex>,
-    /// Whether the person is forgotten.
+    /// Whether the person was forgotten.
     pub erased: bool,
     /// Number of events.
     pub version: u32,
@@ -70,15 +69,15 @@ pub enum Phase {
     Ended { ending: Ending, at: Timestamp },
 }
 
-/// How far the delivery of a pending verification is.
+/// Progress of the delivery of a pending verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Nothing was delivered since the current message was queued.
+    /// No message was delivered since the current one was queued.
     Waiting {
         fallback_at: Option<Timestamp>,
     },
     Delivered,
-    /// Every step failed. The code stays good until it expires.
+    /// Every step failed. The code stays valid until it expires.
     GaveUp,
 }
 
@@ -108,7 +107,7 @@ impl Ending {
     }
 }
 
-/// One step carried out.
+/// One message of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     pub ordinal: Ordinal,
@@ -116,10 +115,10 @@ pub struct Message {
     pub channel: ChannelName,
     pub occasion: Occasion,
     pub progress: Progress,
-    /// Requests made for it so far.
+    /// Requests so far.
     pub attempts: u16,
-    /// Since when an attempt is under way whose outcome is not known.
-    pub open_attempt: Option<Timestamp>,
+    /// The attempt whose outcome is not known yet. `None`: no request is in progress.
+    pub open_attempt: Option<OpenAttempt>,
     pub provider_ref: Option<ProviderRef>,
     pub queued_at: Timestamp,
     pub accepted_at: Option<Timestamp>,
@@ -129,9 +128,17 @@ pub struct Message {
     pub failed_at: Option<Timestamp>,
     pub error: Option<DeliveryError>,
     pub step_left: StepLeft,
-    /// Delivered after its step had already fallen back.
+    /// Delivered after its step fell back.
     pub late: bool,
     pub stale_reports: u8,
+}
+
+/// A request that was started and has no outcome yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenAttempt {
+    pub started_at: Timestamp,
+    /// The runner that sends the request. While it lives, it reports the outcome.
+    pub runner: Runner,
 }
 
 /// `queued < sending < in doubt < accepted < sent < failed < delivered < read`, and `dropped` beside them.
@@ -141,7 +148,7 @@ pub enum Progress {
         not_before: Timestamp,
     },
     Sending,
-    /// The request went out, its answer was lost.
+    /// The request was sent and its answer was lost.
     InDoubt {
         settle_by: Option<Timestamp>,
     },
@@ -174,7 +181,7 @@ impl Progress {
     }
 }
 
-/// Whether the verification has gone on to something else than this message.
+/// Whether the verification fell back from this message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepLeft {
     No,
@@ -193,7 +200,7 @@ impl Verification {
         self.request.id
     }
 
-    /// The message queued last; there is one from the first commit on.
+    /// The message that was queued last. There is one after the first commit.
     pub fn current(&self) -> Option<&Message> {
         self.messages.last()
     }
@@ -210,8 +217,8 @@ impl Verification {
         matches!(self.phase, Phase::Pending(_))
     }
 
-    /// Whether a try may still be compared with the code: while it is pending, and after an approval to tell whether the
-    /// right code came again. In both together at most `max_checks` wrong ones are.
+    /// Whether a typed code may still be compared: while the verification is pending, and after an approval to
+    /// recognize the right code. At most `max_checks` wrong codes are compared in all.
     pub fn may_compare(&self, policy: &Policy) -> bool {
         match self.phase {
             Phase::Pending(_) | Phase::Ended { ending: Ending::Approved, .. } => {
@@ -221,7 +228,7 @@ impl Verification {
         }
     }
 
-    /// When the next step starts unless something is delivered first.
+    /// When the next step starts, unless a message is delivered before.
     pub fn fallback_at(&self) -> Option<Timestamp> {
         match self.phase {
             Phase::Pending(Stage::Waiting { fallback_at }) => fallback_at,
@@ -229,11 +236,16 @@ impl Verification {
         }
     }
 
+    /// The runners of all attempts in progress, each once, in ascending order.
+    pub fn runners(&self) -> BTreeSet<Runner> {
+        self.messages.iter().filter_map(|message| message.open_attempt).map(|open| open.runner).collect()
+    }
+
     fn message_mut(&mut self, ordinal: Ordinal) -> Option<&mut Message> {
         self.messages.get_mut(ordinal.index())
     }
 
-    /// What is queued gives way to something else. One that was tried before has failed; one that was not is dropped.
+    /// Replaces queued messages. A message that was tried before has failed; one that was not is dropped.
     fn drop_queued(&mut self, at: Timestamp) {
         for message in &mut self.messages {
             if let Progress::Queued { .. } = message.progress {
@@ -247,7 +259,7 @@ impl Verification {
         }
     }
 
-    /// What is queued is no longer needed, tried before or not.
+    /// Ends the verification and drops queued messages, tried before or not.
     fn end(&mut self, ending: Ending, at: Timestamp) {
         self.phase = Phase::Ended { ending, at };
         for message in &mut self.messages {
@@ -310,7 +322,7 @@ impl Verification {
 }
 
 impl Message {
-    /// `read` without `delivered` implies it; an earlier failure is outlived.
+    /// `read` implies `delivered`. A delivery replaces an earlier failure.
     fn deliver(&mut self, at: Timestamp) {
         if self.delivered_at.is_none() {
             self.delivered_at = Some(at);
@@ -320,7 +332,7 @@ impl Message {
         }
     }
 
-    /// Whether a report of `status` would change anything.
+    /// Whether a report of `status` changes the message.
     pub fn is_moved_by(&self, status: &ReportStatus) -> bool {
         match (self.progress, status) {
             (
@@ -339,7 +351,7 @@ impl Message {
     }
 }
 
-/// One more event. An event that does not fit its state (which `decide` never makes) changes only the version.
+/// Applies one event. An event that does not fit the state, which `decide` never makes, changes only the version.
 pub fn evolve(state: State, event: &Event) -> State {
     let at = event.at;
     match (state, &event.fact) {
@@ -399,12 +411,12 @@ fn apply(verification: &mut Verification, at: Timestamp, fact: &Fact) {
                 *stage = Stage::Waiting { fallback_at: *fallback_at };
             }
         }
-        Fact::SendStarted { message, attempt } => {
+        Fact::SendStarted { message, attempt, runner } => {
             verification.last_send_at = at;
             if let Some(message) = verification.message_mut(*message) {
                 message.progress = Progress::Sending;
                 message.attempts = *attempt;
-                message.open_attempt = Some(at);
+                message.open_attempt = Some(OpenAttempt { started_at: at, runner: *runner });
             }
         }
         Fact::SendAccepted { message, provider_ref, aliases, .. } => {
@@ -412,7 +424,7 @@ fn apply(verification: &mut Verification, at: Timestamp, fact: &Fact) {
             if let Some(message) = verification.message_mut(*message) {
                 message.open_attempt = None;
                 message.accepted_at = Some(at);
-                // A report that came before the answer may have named it.
+                // A report may have arrived before the answer and brought the id.
                 if provider_ref.is_some() {
                     message.provider_ref = provider_ref.clone();
                 }
@@ -491,7 +503,7 @@ fn apply(verification: &mut Verification, at: Timestamp, fact: &Fact) {
         Fact::Expired => verification.end(Ending::Expired, at),
         Fact::Canceled | Fact::Abandoned { .. } => verification.end(Ending::Canceled, at),
         Fact::Erased => verification.erased = true,
-        // What was done stands behind it, as facts of its own.
+        // The consequences follow as facts of their own.
         Fact::OperatorActed { .. } => {}
     }
 }

@@ -293,7 +293,7 @@ impl World {
     fn restart(&mut self) -> Result<(), TestCaseError> {
         let kept: Vec<_> = self.story.events.iter().map(reread).collect();
         self.story.state = State::fold(&kept);
-        self.commit(&Command::Interrupt)
+        self.commit(&interrupt())
     }
 
     fn tick_until_quiet(&mut self) -> Result<(), TestCaseError> {

@@ -153,14 +153,14 @@ impl SimpleMachine {
         let over = self.ended.is_some() || now >= self.expires_at;
         match command {
             Command::Request(_) => return false,
-            Command::Tick(readiness) => self.tick(*readiness),
+            Command::Tick { readiness, .. } => self.tick(*readiness),
             Command::SendReported { message, attempt, outcome, .. } => {
                 let Some(note) = self.notes.get(message.index()) else { return false };
                 if note.answer_awaited() && note.tries.len() == usize::from(*attempt) {
                     self.outcome(message.index(), outcome);
                 }
             }
-            Command::Interrupt => {
+            Command::Interrupt { .. } => {
                 for index in 0..self.notes.len() {
                     if self.notes[index].answer_awaited() {
                         self.answer(index, Answer::Lost);

@@ -6,7 +6,7 @@ use twotick::verification::command::CodeSource;
 use twotick::verification::event::{AbandonReason, Aim, FallbackReason, Occasion, OperatorAction, Standing};
 use twotick::verification::values::{
     Bucket, ChannelName, DeliveryError, ErrorClass, NumberIndex, NumberTail, Ordinal, ProviderRef,
-    ReportStatus, Sealed, Timestamp, UserName, VerificationId,
+    ReportStatus, Runner, Sealed, Timestamp, UserName, VerificationId,
 };
 use twotick::verification::{Command, Fact, Policy, PolicyHash, Request, State};
 
@@ -82,7 +82,7 @@ fn defaults_are_not_stored() {
 
 #[test]
 fn a_fact_of_a_later_version_with_more_fields_can_be_read() {
-    let kept = r#"{"send_started":{"message":1,"attempt":2,"by_worker":"of a later version"}}"#;
+    let kept = r#"{"send_started":{"message":1,"attempt":2,"runner":7,"by_worker":"of a later version"}}"#;
     assert_eq!(
         serde_json::from_str::<Fact>(kept).expect("an unknown field is left alone"),
         send_started(1, 2)
@@ -204,7 +204,9 @@ fn fact() -> impl Strategy<Value = Fact> {
                 fallback_at
             }
         ),
-        (message(), any::<u16>()).prop_map(|(message, attempt)| Fact::SendStarted { message, attempt }),
+        (message(), any::<u16>(), any::<u64>()).prop_map(|(message, attempt, runner)| {
+            Fact::SendStarted { message, attempt, runner: Runner(runner) }
+        }),
         (message(), any::<u16>(), prop::option::of(provider_ref()), aliases()).prop_map(
             |(message, attempt, provider_ref, aliases)| {
                 Fact::SendAccepted { message, attempt, provider_ref, aliases }

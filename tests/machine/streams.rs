@@ -121,7 +121,7 @@ fn of_message(message: &Message, since: impl Fn(Timestamp) -> i64) -> Value {
         "progress": progress,
         "until": until.map(&since),
         "attempts": message.attempts,
-        "open_attempt": message.open_attempt.map(&since),
+        "open_attempt": message.open_attempt.map(|open| since(open.started_at)),
         "provider_ref": message.provider_ref,
         "queued_at": since(message.queued_at),
         "accepted_at": message.accepted_at.map(&since),

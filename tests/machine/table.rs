@@ -1,5 +1,7 @@
 //! The rules of the machine, with one case or more each, in the order of its table.
 
+use std::collections::BTreeSet;
+
 use twotick::verification::due::{READ_WAIT, REPORT_WAIT, due_of, due_while_throttled, settles_at};
 use twotick::verification::event::FallbackReason::{Deadline, Failed, InDoubt, Refused, Requested};
 use twotick::verification::event::{AbandonReason, Aim, Occasion, Standing};
@@ -9,7 +11,9 @@ use twotick::verification::state::{
 };
 use twotick::verification::values::ErrorClass::{Configuration, Fallback, Recipient, Retry, Sender};
 use twotick::verification::values::ReportStatus::{Delivered, Read, Sent};
-use twotick::verification::values::{ChannelName, KnownAs, NumberIndex, NumberTail, Report, ReportStatus};
+use twotick::verification::values::{
+    ChannelName, KnownAs, NumberIndex, NumberTail, Report, ReportStatus, Runner,
+};
 use twotick::verification::{
     Command, Effect, Event, Fact, Jitter, Policy, Readiness, Rejection, State, Why, due, effect,
 };
@@ -368,18 +372,50 @@ fn any_report_settles_a_doubt() {
 
 #[test]
 fn attempts_in_progress_at_a_crash_are_in_doubt() {
-    let story = requested().started().at(5_000).when(Command::Interrupt).then([interrupted(1, 1, None)]);
-    let story = story.when(Command::Interrupt).then_nothing().when(answered(1, 1, taken(1))).then_nothing();
+    let story = requested().started().at(5_000).when(interrupt()).then([interrupted(1, 1, None)]);
+    let story = story.when(interrupt()).then_nothing().when(answered(1, 1, taken(1))).then_nothing();
     story.at(DEADLINE).when(tick()).then([fell_back(1, 1, InDoubt), queued(2, 1, SMS, None)]);
 
     let last = fallen_back().started().at(DEADLINE + 10);
     let settle_by = DEADLINE + 10 + DOUBT_WAIT;
-    last.when(Command::Interrupt).then([interrupted(2, 1, Some(settle_by))]);
+    last.when(interrupt()).then([interrupted(2, 1, Some(settle_by))]);
+}
+
+#[test]
+fn only_the_attempts_of_a_runner_that_is_gone_are_interrupted() {
+    let other = Runner(RUNNER.0 + 1);
+    let started = |runner| Fact::SendStarted { message: ordinal(2), attempt: 1, runner };
+    let gone = |gone| Command::Interrupt { gone };
+    // The first message was started by one runner, the second by another one.
+    let story = requested()
+        .started()
+        .at(DEADLINE)
+        .given(tick())
+        .when(Command::Tick { readiness: Readiness::Ready, runner: other })
+        .then([started(other)]);
+    assert_eq!(story.verification().runners(), BTreeSet::from([RUNNER, other]));
+    let story = story.when(gone(Runner(RUNNER.0 - 1))).then_nothing();
+    let story = story.when(gone(RUNNER)).then([interrupted(1, 1, None)]);
+    assert_eq!(story.verification().runners(), BTreeSet::from([other]));
+    let story = story.when(gone(RUNNER)).then_nothing().when(answered(2, 1, taken(2)));
+    let story = story.then([send_accepted(2, 1)]).when(gone(other)).then_nothing();
+    assert!(story.verification().runners().is_empty());
+}
+
+#[test]
+fn an_attempt_of_a_runner_that_lives_is_interrupted_after_the_answer_limit() {
+    let story = requested().started().when(Command::Interrupt { gone: Runner(1) }).then_nothing();
+    let message = story.message(1).open_attempt.expect("the request is in progress");
+    assert_eq!((message.started_at, message.runner), (time(0), RUNNER));
+    let later = Command::Tick { readiness: Readiness::Ready, runner: Runner(RUNNER.0 + 1) };
+    let due = DEADLINE;
+    let story = story.at(due).given(later.clone()).at(119_999).given(later.clone());
+    story.at(120_000).when(later).then([interrupted(1, 1, None)]);
 }
 
 #[test]
 fn a_crash_does_not_affect_answered_or_queued_messages() {
-    requested().when(Command::Interrupt).then_nothing().accepted().when(Command::Interrupt).then_nothing();
+    requested().when(interrupt()).then_nothing().accepted().when(interrupt()).then_nothing();
 }
 
 #[test]

@@ -158,7 +158,7 @@ pub fn i9_the_timeline_shows_every_request(log: &Log, witness: &Witness) -> Resu
     }
     let mut open = BTreeSet::new();
     for event in log.events {
-        if let Fact::SendStarted { message, attempt } = event.fact {
+        if let Fact::SendStarted { message, attempt, .. } = event.fact {
             open.insert((message, attempt));
         } else if let Fact::SendAccepted { message, attempt, .. }
         | Fact::SendRefused { message, attempt, .. }
@@ -267,7 +267,7 @@ pub fn i12_readers_see_only_durable_states(log: &Log, witness: &Witness) -> Resu
 
 fn starts(log: &Log) -> impl Iterator<Item = (Ordinal, u16)> {
     log.events.iter().filter_map(|event| match event.fact {
-        Fact::SendStarted { message, attempt } => Some((message, attempt)),
+        Fact::SendStarted { message, attempt, .. } => Some((message, attempt)),
         _ => None,
     })
 }

@@ -12,13 +12,15 @@ use twotick::verification::policy::{Content, OnDoubt, Step};
 use twotick::verification::state::{Ending, Message, Phase};
 use twotick::verification::values::{
     AppName, Bucket, ChannelName, DeliveryError, ErrorClass, NumberIndex, Ordinal, Outcome, ProviderRef,
-    Report, ReportStatus, Sealed, Timestamp, UserName, VerificationId,
+    Report, ReportStatus, Runner, Sealed, Timestamp, UserName, VerificationId,
 };
 use twotick::verification::{
     Command, Comparison, Event, Fact, Jitter, OperatorAct, OperatorAction, Policy, Readiness, Rejection,
     Request, State, Verification, decide, due, evolve,
 };
 
+/// The process that carries out the attempts of a story.
+pub const RUNNER: Runner = Runner(7);
 pub const WHATSAPP: &str = "whatsapp";
 pub const SMS: &str = "sms";
 pub const DEADLINE: i64 = 30_000;
@@ -186,7 +188,8 @@ impl Story {
             if at > time(self.now) {
                 break;
             }
-            let events = self.decide(&Command::Tick(readiness)).expect("a tick is never refused");
+            let events =
+                self.decide(&Command::Tick { readiness, runner: RUNNER }).expect("a tick is never refused");
             assert!(!events.is_empty(), "{why:?} is due and a tick does nothing about it");
             self.commit(events);
         }
@@ -235,11 +238,16 @@ pub fn reread(event: &Event) -> Event {
 // Commands.
 
 pub fn tick() -> Command {
-    Command::Tick(Readiness::Ready)
+    tick_when(Readiness::Ready)
 }
 
 pub fn tick_when(readiness: Readiness) -> Command {
-    Command::Tick(readiness)
+    Command::Tick { readiness, runner: RUNNER }
+}
+
+/// The runner of the story is gone.
+pub fn interrupt() -> Command {
+    Command::Interrupt { gone: RUNNER }
 }
 
 /// The courier's outcome of an attempt; no jitter.
@@ -377,7 +385,7 @@ pub fn queued_as(
 }
 
 pub fn send_started(message: usize, attempt: u16) -> Fact {
-    Fact::SendStarted { message: ordinal(message), attempt }
+    Fact::SendStarted { message: ordinal(message), attempt, runner: RUNNER }
 }
 
 pub fn send_accepted(message: usize, attempt: u16) -> Fact {

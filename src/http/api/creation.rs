@@ -380,7 +380,8 @@ fn idempotency_key(
     Ok(Some(shared.vault.fingerprint("idempotency key", of_app.as_bytes())))
 }
 
-/// Marks an idempotency key as under way until dropped.
+/// Marks an idempotency key as in progress until dropped. Per process: of two requests with one key at two
+/// processes on one store, the slower one finds the stored record and replays its answer.
 struct UnderWay<'a> {
     keys: &'a Mutex<HashSet<[u8; 16]>>,
     key: [u8; 16],

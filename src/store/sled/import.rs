@@ -377,7 +377,9 @@ fn settle(
     let (was_pending, is_over) = (verification.is_pending(), now >= verification.expires_at);
     // Of one whose time is over a check only finds that.
     let ending = if is_over { Command::Check(Comparison::Differ) } else { Command::Cancel };
-    for command in [Command::Interrupt, ending] {
+    // The processes that wrote the export have no part in this store.
+    let interrupts = verification.runners().into_iter().map(|gone| Command::Interrupt { gone });
+    for command in interrupts.chain([ending]).collect::<Vec<_>>() {
         // Refused is what has ended before.
         if let Ok(more) = step(&mut state, &policy, &command, now) {
             events.extend(more);

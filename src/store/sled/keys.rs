@@ -56,6 +56,8 @@ pub const BATCHES: [u8; 2] = [Row::Meta as u8, b'b'];
 pub const AUDIT_HEAD: [u8; 2] = [Row::Meta as u8, b'a'];
 /// The last record of the audit log that was removed because of its age; the oldest one that is left follows it.
 pub const AUDIT_ANCHOR: [u8; 2] = [Row::Meta as u8, b'c'];
+/// The epoch of the process that opened the store last.
+pub const EPOCH: [u8; 2] = [Row::Meta as u8, b'e'];
 /// Which export was read into this store, and how far.
 pub const IMPORT: [u8; 2] = [Row::Meta as u8, b'i'];
 /// Of which layout the rows are that follow from others; missing while they are made anew.

@@ -12,7 +12,7 @@ use super::{commits, index};
 use crate::store::parked::Parked;
 use crate::store::{LogPosition, Policies, StoreError};
 use crate::verification::due::due_of;
-use crate::verification::values::{NumberIndex, Timestamp, VerificationId};
+use crate::verification::values::{NumberIndex, Runner, Timestamp, VerificationId};
 use crate::verification::{Event, State};
 
 /// Verifications that are gathered in one batch while no server runs, and rows of the journal removed in one.
@@ -27,13 +27,8 @@ pub struct Found {
     pub alerts: Vec<LogPosition>,
     pub audit: Head,
     pub journal: Journal,
-}
-
-impl Found {
-    /// Those whose attempts were under way when the process before this one ended.
-    pub fn interrupted(&self) -> Vec<VerificationId> {
-        self.live.iter().filter(|found| found.is_interrupted).map(|found| found.id).collect()
-    }
+    /// The verifications with attempts in progress, and the runners of those.
+    pub in_progress: Vec<(VerificationId, Runner)>,
 }
 
 pub struct FoundLive {
@@ -41,8 +36,6 @@ pub struct FoundLive {
     pub live: Live,
     /// Of which number it is, if it is pending.
     pub pending_for: Option<NumberIndex>,
-    /// Whether an attempt was under way.
-    pub is_interrupted: bool,
 }
 
 impl Disk {
@@ -51,15 +44,20 @@ impl Disk {
     pub fn load(&self) -> Result<Found, OpenError> {
         self.guarded(|| {
             let policies = self.policies()?;
-            let (live, journal) = self.live(&policies)?;
+            let mut in_progress = Vec::new();
+            let (live, journal) = self.live(&policies, &mut in_progress)?;
             open::free_what_was_replaced(live.len());
             let (parked, alerts) = (self.parked()?, self.alerts()?);
-            Ok(Found { policies, live, parked, alerts, audit: self.audit_head()?, journal })
+            Ok(Found { policies, live, parked, alerts, audit: self.audit_head()?, journal, in_progress })
         })
     }
 
     /// Those that want something, from the journal and from what was gathered of the ones that are marked.
-    fn live(&self, policies: &Policies) -> Result<(Vec<FoundLive>, Journal), StoreError> {
+    fn live(
+        &self,
+        policies: &Policies,
+        in_progress: &mut Vec<(VerificationId, Runner)>,
+    ) -> Result<(Vec<FoundLive>, Journal), StoreError> {
         let (mut growing, mut journal) = self.journal()?;
         // Of a million, what a list would double is not given back to the system.
         let mut live = Vec::with_capacity(growing.len());
@@ -70,10 +68,10 @@ impl Disk {
             if kept.is_empty() {
                 return Err(damaged(&key, "the verification it marks as live has no events"));
             }
-            live.push(found_live(id, behind(&kept, growing.remove(&id)), policies)?);
+            live.push(found_live(id, behind(&kept, growing.remove(&id)), policies, in_progress)?);
         }
         for (id, grown) in growing {
-            live.push(found_live(id, grown, policies)?);
+            live.push(found_live(id, grown, policies, in_progress)?);
         }
         live.iter().filter_map(|found| found.live.head().journal).for_each(|turn| journal.hold(turn));
         Ok((live, journal))
@@ -117,7 +115,7 @@ impl Disk {
     /// Leaves nothing in the journal: what is live stands in rows of its own, marked as live. For what is done while
     /// no server runs, which then finds every verification in its rows.
     pub fn gather_all(&self) -> Result<(), Trouble> {
-        let (live, mut journal) = self.live(&self.policies()?)?;
+        let (live, mut journal) = self.live(&self.policies()?, &mut Vec::new())?;
         let waiting: Vec<_> = live.iter().filter(|found| found.live.head().journal.is_some()).collect();
         for some in waiting.chunks(GATHERED_AT_ONCE) {
             let (mut batch, mut count) = (::sled::Batch::default(), 0);
@@ -170,7 +168,12 @@ fn behind(kept: &[Event], grown: Option<Live>) -> Live {
     Live::new(head, &commits, grown.as_ref().map_or(&[], Live::commits))
 }
 
-fn found_live(id: VerificationId, live: Live, policies: &Policies) -> Result<FoundLive, StoreError> {
+fn found_live(
+    id: VerificationId,
+    live: Live,
+    policies: &Policies,
+    in_progress: &mut Vec<(VerificationId, Runner)>,
+) -> Result<FoundLive, StoreError> {
     let (state, version) = (live.state(id)?, live.head().version);
     let verification = match state {
         State::Known(verification) if verification.version == version => verification,
@@ -181,12 +184,12 @@ fn found_live(id: VerificationId, live: Live, policies: &Policies) -> Result<Fou
     };
     live::policy_of(&verification, policies)?;
     // One that wants nothing is attended to at once, which finds that out and gathers it.
+    in_progress.extend(verification.runners().into_iter().map(|runner| (id, runner)));
     let due = due_of(&verification).map_or(Timestamp::default(), |(at, _)| at);
     Ok(FoundLive {
         id,
         live: live.due_at(due),
         pending_for: verification.is_pending().then_some(verification.request.number),
-        is_interrupted: verification.messages.iter().any(|message| message.open_attempt.is_some()),
     })
 }
 

@@ -26,7 +26,7 @@ use super::wal::{self, Missing};
 use crate::clock::Stopwatch;
 use crate::failpoint;
 use crate::store::{Idempotency, Link, LogPosition, Policies, Snapshot, StoreError};
-use crate::verification::values::{ChannelName, MessageId, NumberIndex, VerificationId};
+use crate::verification::values::{ChannelName, MessageId, NumberIndex, Runner, VerificationId};
 use crate::verification::{Event, Policy, State};
 
 /// The layout of rows that this version reads and writes.
@@ -535,6 +535,20 @@ impl Disk {
     /// Notes facts about the store itself, as many as there are in `facts`.
     fn note(&self, facts: ::sled::Batch, count: usize) -> Result<(), OpenError> {
         self.write(facts, count).map_err(|error| self.unwritable(error))
+    }
+
+    /// The runner that this process is: its epoch is one more than that of the process before, and durable.
+    pub fn next_runner(&self) -> Result<Runner, OpenError> {
+        let row = self.get(&keys::EPOCH);
+        let last =
+            row.and_then(|row| row.map(|row| record::decode::<Runner>(&keys::EPOCH, &row)).transpose());
+        let Runner(last) = last.map_err(|error| self.unreadable(&error))?.unwrap_or(Runner(0));
+        let runner = Runner(last.saturating_add(1));
+        let mut facts = ::sled::Batch::default();
+        let row = record::encode(&keys::EPOCH, &runner).map_err(|error| self.unreadable(&error))?;
+        facts.insert(&keys::EPOCH, row);
+        self.note(facts, 1)?;
+        Ok(runner)
     }
 
     fn format(&self) -> Result<Option<u32>, OpenError> {

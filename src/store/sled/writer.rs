@@ -93,8 +93,11 @@ pub fn start(
     errands: mpsc::UnboundedSender<Errand>,
 ) -> Result<(), OpenError> {
     // The last of them come first: an attempt that was interrupted is in doubt before its verification ends.
-    at_first.extend(found.interrupted().into_iter().map(|id| (id, Command::Interrupt)));
-    let memory = Memory::new(found, &settings.rates, Arc::clone(&shared));
+    // Only one process has a store open, so every other runner is gone.
+    let runner = disk.next_runner()?;
+    let gone = found.in_progress.iter().filter(|(_, other)| *other < runner);
+    at_first.extend(gone.map(|&(id, gone)| (id, Command::Interrupt { gone })));
+    let memory = Memory::new(found, runner, &settings.rates, Arc::clone(&shared));
     let path = settings.path.clone();
     let io = |source| OpenError::Io { path: path.clone(), source };
     let lock = Some(disk.platter().lock());
@@ -581,9 +584,9 @@ impl Writer {
         self.turns = 0;
         // Attempts whose intent turned out to be durable although nobody was told to carry them out.
         let was_handed_out = |id: &VerificationId| self.memory.has_open_attempt(*id);
-        let interrupted = found.interrupted().into_iter().filter(|id| !was_handed_out(id));
-        self.at_first.extend(interrupted.map(|id| (id, Command::Interrupt)));
-        self.memory = Memory::new(found, &self.settings.rates, Arc::clone(&self.shared));
+        let interrupted = found.in_progress.iter().filter(|(id, _)| !was_handed_out(id));
+        self.at_first.extend(interrupted.map(|&(id, gone)| (id, Command::Interrupt { gone })));
+        self.memory = Memory::new(found, self.memory.runner, &self.settings.rates, Arc::clone(&self.shared));
         self.opened = Some(opened);
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::store::parked::ParkedReports;
 use crate::verification::State;
 use crate::verification::Verification;
 use crate::verification::state::{Message, Progress};
-use crate::verification::values::{AppName, ChannelName, NumberIndex, Timestamp, VerificationId};
+use crate::verification::values::{AppName, ChannelName, NumberIndex, Runner, Timestamp, VerificationId};
 
 /// The same alert of the same channel is raised once in this time.
 const ALERT_AGAIN_AFTER: Duration = Duration::from_secs(60);
@@ -35,6 +35,8 @@ pub struct Memory {
     /// The live ones in order of their ids, to be listed.
     pub live_in_order: BTreeSet<VerificationId>,
     pub gates: Gates,
+    /// This process, as it stands in the attempts that it starts.
+    pub runner: Runner,
     /// Who stands before which gate. They are in the agenda only for what else they want. One that has gone on to
     /// another channel leaves its place there to nobody.
     pub throttled: ById<ChannelName>,
@@ -47,6 +49,7 @@ pub struct Memory {
     pub journal: Journal,
     pending: BTreeSet<(NumberIndex, VerificationId)>,
     agenda: BTreeSet<(Timestamp, VerificationId)>,
+    /// Per process: another process on the same store raises the same alert once more.
     alerted: HashMap<(ChannelName, String), Timestamp>,
     pub alerts_told: AlertsTold,
 }
@@ -58,13 +61,19 @@ struct Ahead {
 }
 
 impl Memory {
-    pub fn new(found: Found, rates: &BTreeMap<ChannelName, u32>, shared: Arc<Shared>) -> Self {
+    pub fn new(
+        found: Found,
+        runner: Runner,
+        rates: &BTreeMap<ChannelName, u32>,
+        shared: Arc<Shared>,
+    ) -> Self {
         let mut memory = Self {
             shared,
             ahead: ById::default(),
             undurable: VecDeque::new(),
             live_in_order: found.live.iter().map(|found| found.id).collect(),
             gates: Gates::new(rates),
+            runner,
             throttled: ById::default(),
             parked: ParkedReports::default(),
             alerts: found.alerts.into_iter().collect(),

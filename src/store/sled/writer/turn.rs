@@ -513,7 +513,9 @@ impl<'a> Turn<'a> {
             },
             Why::Expiry | Why::Deadline | Why::Doubt(_) | Why::Answer(_) => Readiness::Ready,
         };
-        let served = self.run(id, &Command::Tick(readiness))?.is_ok_and(|events| !events.is_empty());
+        let served = self
+            .run(id, &Command::Tick { readiness, runner: self.memory.runner })?
+            .is_ok_and(|events| !events.is_empty());
         if served && why == Why::Deadline {
             self.deadlines.push(at);
         }
