@@ -1,6 +1,6 @@
-//! What a page of the console's list costs when much is stored: 50 rows at 1,000,000 verifications, as the browser
-//! asks for them, with the filters that support uses. The newest thousand lived a whole life by the sandbox; the
-//! others were approved at once, because only their rows count here.
+//! The cost of a page of the console's list with much data: 50 rows out of 1,000,000 verifications, requested as by a
+//! browser, with the filters that support uses. The newest thousand are complete and sent through the sandbox; the
+//! others were approved at once, because only their rows matter here.
 //!
 //! `cargo bench --bench console [-- VERIFICATIONS]`
 
@@ -37,15 +37,15 @@ use twotick::verification::{Command, Policy};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const VERIFICATIONS: usize = 1_000_000;
-/// So many of them with everything that a life brings.
+/// Verifications with a complete course of events.
 const WHOLE_LIVES: usize = 1_000;
-/// Verifications of one call while they are made: each is two orders of one turn.
-const A_CALL: usize = 32;
-/// Calls at once.
+/// Verifications per call during setup; each is two orders of one turn.
+const PER_CALL: usize = 32;
+/// Concurrent calls.
 const CALLERS: usize = 4;
-/// Of each page.
-const LOOKS: usize = 200;
-const VAIN_LOOKS: usize = 5;
+/// Requests per page.
+const REQUESTS_PER_PAGE: usize = 200;
+const FRUITLESS_REQUESTS: usize = 5;
 const GOAL_MILLISECONDS: f64 = 50.0;
 const GOAL_BYTES: usize = 100_000;
 
@@ -75,11 +75,18 @@ async fn measure(verifications: usize) -> Result<(), Box<dyn Error>> {
     println!("page                                         bytes  p50 ms  p99 ms  max ms");
     let mut missed = false;
     for (name, path) in PAGES {
-        missed |= !look(&client, &app, &cookie, name, path, LOOKS).await?;
+        missed |= !measure_page(&client, &app, &cookie, name, path, REQUESTS_PER_PAGE).await?;
     }
-    // No page of 50 rows, so without the goal: how long one is searched for in vain.
-    look(&client, &app, &cookie, "of a country that nobody is from", "/console?country=NZ", VAIN_LOOKS)
-        .await?;
+    // Finds no rows, so the goal does not apply: measures the duration of a fruitless search.
+    measure_page(
+        &client,
+        &app,
+        &cookie,
+        "of a country that nobody is from",
+        "/console?country=NZ",
+        FRUITLESS_REQUESTS,
+    )
+    .await?;
     app.stop().await;
     sandbox.stop().await;
     if missed { Err("the goal of 50 ms and 100 KB is missed".into()) } else { Ok(()) }
@@ -95,8 +102,8 @@ const PAGES: [(&str, &str); 7] = [
     ("of an app", "/console?app=shop"),
 ];
 
-/// Asks for one page again and again; whether it keeps to the goal.
-async fn look(
+/// Requests a page repeatedly; returns whether the goal is met.
+async fn measure_page(
     client: &reqwest::Client,
     app: &App,
     cookie: &str,
@@ -153,15 +160,15 @@ fn cookie(answer: &reqwest::Response, start: &str) -> Option<String> {
     Some(found.split(';').next().unwrap_or_default().to_owned())
 }
 
-/// So many that were approved right after they were asked for.
+/// Creates `count` verifications, each approved right away.
 async fn make(store: &Arc<dyn Store>, count: usize) -> Result<(), Box<dyn Error>> {
     let vault = Arc::new(Vault::new(&MASTER));
     let policy = Arc::new(policy());
     let bar = progress(count);
-    let starts = (0..count).step_by(A_CALL);
+    let starts = (0..count).step_by(PER_CALL);
     let mut calls = stream::iter(starts.map(|start| {
         let (vault, policy, store) = (Arc::clone(&vault), Arc::clone(&policy), Arc::clone(store));
-        let end = count.min(start + A_CALL);
+        let end = count.min(start + PER_CALL);
         tokio::spawn(async move {
             let orders = (start..end).flat_map(|number| approved(&vault, &policy, number)).collect();
             store.execute(orders).await.map(|_| end - start)
@@ -176,7 +183,7 @@ async fn make(store: &Arc<dyn Store>, count: usize) -> Result<(), Box<dyn Error>
 }
 
 fn approved(vault: &Vault, policy: &Arc<Policy>, number: usize) -> [Order; 2] {
-    // Germans, and one in ten an American of the sandbox's table.
+    // German numbers, and one in ten American ones from the sandbox's table.
     let to = match number % 10 {
         0 => format!("+1202555{:04}", number / 10 % 10_000),
         _ => format!("+49152{:08}", 20_000_000 + number % 70_000_000),
@@ -203,13 +210,13 @@ fn approved(vault: &Vault, policy: &Arc<Policy>, number: usize) -> [Order; 2] {
     ]
 }
 
-/// So many more through the API, each playing the sandbox's next scenario to its end.
+/// Creates `count` verifications through the API, each playing the next scenario of the sandbox to its end.
 async fn live(client: &reqwest::Client, app: &App, count: usize) -> Result<(), Box<dyn Error>> {
     let origin = format!("http://{}", app.addr());
     let mut lives = stream::iter((0..count).map(|number| {
         let (client, origin) = (client.clone(), origin.clone());
         async move {
-            // Hundreds that differ, endings that play.
+            // The hundreds vary, the last two digits select the scenario.
             let to = format!("+1202555{:02}{:02}", number / 12, number % 12);
             let body = json!({ "to": to, "profile": "login", "client_ref": format!("life-{number}") });
             let create = client.post(format!("{origin}/v1/verifications")).bearer_auth(KEY);

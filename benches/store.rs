@@ -1,5 +1,5 @@
-//! What the store costs by itself: reports of providers, one order a call, with 1, 32 and 128 callers at once. Every
-//! report is new for its message: first each is sent, then delivered, then read, in an order of its own each time.
+//! The cost of the store alone: provider reports, one order per call, with 1, 32 and 128 concurrent callers. Every
+//! report is new for its message: each round reports sent, then delivered, then read, in a different order of messages.
 //!
 //! `cargo bench --bench store [-- MESSAGES]`
 
@@ -32,9 +32,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const MESSAGES: usize = 100_000;
 const CALLERS: [usize; 3] = [1, 32, 128];
-/// Reports of one round with one caller: it waits for the disk each time.
+/// Reports per round with one caller, which waits for the disk each time.
 const REPORTS_OF_ONE: usize = 4_000;
-/// Creates of one call while the messages are made.
+/// Creates per call during setup.
 const CREATES_A_CALL: usize = 64;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -65,7 +65,7 @@ async fn measure(messages: usize) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A message with what its provider calls it.
+/// A message with its provider's id.
 type Sent = (MessageId, ProviderRef);
 
 async fn accepted_messages(
@@ -135,7 +135,7 @@ fn create(vault: &Vault, policy: &Arc<Policy>) -> Order {
     Order::Create { request, policy: Arc::clone(policy), idempotency: None }
 }
 
-/// Nothing falls back or expires while this runs.
+/// A policy under which nothing falls back or expires during the run.
 fn policy() -> Policy {
     Policy {
         profile: "login".to_owned(),
@@ -198,7 +198,7 @@ fn report((message, provider_ref): &Sent, status: &ReportStatus) -> Order {
     Order::Report { channel: channel(), report }
 }
 
-/// In microseconds, what each waited.
+/// Reports everything. Returns the latencies in microseconds.
 async fn report_all(
     store: &SledStore,
     reports: Arc<Vec<Order>>,
@@ -232,7 +232,7 @@ fn resident_mib() -> f64 {
     kib.and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1024.0
 }
 
-/// What the store's thread has used of a processor so far, to 10 ms.
+/// The processor time of the store's thread so far, to 10 ms.
 fn store_seconds() -> f64 {
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let seconds = tasks.filter_map(|task| {
@@ -244,7 +244,7 @@ fn store_seconds() -> f64 {
     seconds.sum()
 }
 
-/// Of microseconds, up to a minute.
+/// A histogram in microseconds, up to a minute.
 fn empty() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000, 3).expect("these bounds are allowed")
 }

@@ -1,8 +1,8 @@
-//! Ways to reach a person. A channel turns a message into one HTTP request, the answer into an [`Outcome`] and a
-//! webhook into [`Report`]s. It decides nothing and retries nothing: that is the machine's.
+//! Channels to a phone. A channel turns a message into one HTTP request, the response into an [`Outcome`], and a
+//! webhook into [`Report`]s. It makes no decisions and never retries; the state machine does both.
 //!
-//! A kind of channel is a folder or file here with a `Provider`, a row in each list of this file, and a reader of its
-//! settings in `config/channels/`. Nothing outside asks which kind a channel is.
+//! Each kind of channel is a file or folder here with a `Provider` implementation, an arm in each `match` of this file,
+//! and a settings reader in `config/channels/`. No other module needs to know a channel's kind.
 
 pub mod exchange;
 pub mod http_sms;
@@ -35,7 +35,7 @@ use receipts::{Receipt, Receipts};
 use signature::BadSignature;
 pub use templates::{Template, TemplatesUnknown};
 use throttle::Throttle;
-use webhook::{Callback, Heard, NotHeard, Told, Webhook};
+use webhook::{Callback, Incoming, SignedDelivery, Webhook, WebhookError};
 
 /// A configured channel.
 pub struct Channel {
@@ -44,7 +44,7 @@ pub struct Channel {
     kind: AnyProvider,
     refusals: Refusals,
     receipts: Receipts,
-    strangers: Throttle<(Option<String>, Stray)>,
+    ignored_lines: Throttle<(Option<String>, IgnoreReason)>,
 }
 
 /// A kind of provider, as `kind` names it in the configuration. A closed set: one more provider is one more variant.
@@ -85,7 +85,7 @@ enum AnyProvider {
     SinchSms(sinch::sms::Sms),
 }
 
-/// What the configuration says about a channel beside what every kind has.
+/// The settings of one kind of channel; [`Basis`] holds those that all kinds share.
 #[derive(Debug, Clone)]
 #[allow(
     clippy::large_enum_variant,
@@ -99,7 +99,7 @@ pub enum Settings {
     SinchSms(sinch::sms::Settings),
 }
 
-/// `$use` with the provider behind a kind.
+/// Evaluates `$use` with `$provider` bound to the provider of a [`Kind`].
 macro_rules! provider {
     ($kind:expr, $provider:ident => $use:expr) => {
         match $kind {
@@ -137,7 +137,7 @@ impl Settings {
         }
     }
 
-    /// Where requests go: an address at the provider, or at what stands in for it.
+    /// The URL that requests go to: the provider's, or a stand-in's.
     pub fn address(&self) -> &str {
         match self {
             Self::Meta(meta) => &meta.graph_url,
@@ -148,7 +148,7 @@ impl Settings {
         }
     }
 
-    /// The provider's own address; `None` where every customer has another.
+    /// The provider's public URL; `None` for kinds that have one per customer.
     pub fn usual_address(&self) -> Option<&'static str> {
         match self {
             Self::Meta(_) => Some(meta::ADDRESS),
@@ -159,8 +159,8 @@ impl Settings {
         }
     }
 
-    /// The id of the provider's approved content for each locale, where that is what the channel sends: its steps name
-    /// neither template nor text.
+    /// Content ids of the provider's approved templates by locale, for a channel that sends these. Its steps then name
+    /// neither a template nor a text.
     pub fn contents(&self) -> Option<&BTreeMap<String, String>> {
         match self {
             Self::Twilio(twilio) => twilio.content_sids.as_ref(),
@@ -169,45 +169,44 @@ impl Settings {
     }
 }
 
-/// What a step may name for a channel to send.
+/// The content that a step must name for a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carries {
     Template,
     Text,
-    /// Nothing: the channel itself says what it sends ([`Settings::contents`]).
+    /// None: the channel's settings decide ([`Settings::contents`]).
     ById,
 }
 
-/// What every kind of channel does.
+/// The operations of a kind of channel.
 trait Provider {
-    /// Makes exactly one request and says what became of it, within the channel's `timeout`.
+    /// Makes exactly one request, bounded by the channel's `timeout`, and returns its outcome.
     async fn send(&self, submission: &Submission<'_>) -> Sent;
 
-    /// Checks that the provider sent this, and says what it is. Total: what cannot be read is counted in the
-    /// [`Delivery`].
-    fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard>;
+    /// Authenticates and parses a webhook request. Never fails on unexpected content: unreadable parts are counted in
+    /// the [`Delivery`].
+    fn receive(&self, webhook: &Webhook<'_>) -> Result<Incoming, WebhookError>;
 
-    /// The key of the configuration to compare where signatures are wrong.
+    /// The configuration key to check when signatures are wrong.
     fn signing_setting(&self) -> &'static str;
 
-    /// The scheme by which a report is proved, as `WWW-Authenticate` has it: some clients show a password only to who
-    /// asks for one.
+    /// The `WWW-Authenticate` scheme for refused webhooks. Some clients send a password only after a challenge.
     fn challenge(&self) -> &'static str {
         "Signature"
     }
 
-    /// Where it reports to this channel, if that is not the channel's address itself: behind it may be a secret.
-    fn report_address(&self) -> Option<&Callback> {
+    /// The webhook URL, if it differs from the channel's own; it may contain a secret.
+    fn webhook_url(&self) -> Option<&Callback> {
         None
     }
 
-    /// Every language in which the provider knows the template `name`; `None` where it keeps no templates.
+    /// All languages of the provider's template `name`; `None` if the provider stores no templates.
     async fn templates(&self, _name: &str) -> Option<Result<Vec<Template>, TemplatesUnknown>> {
         None
     }
 }
 
-/// What a channel has whatever its kind.
+/// The settings that all kinds of channels share.
 #[derive(Debug, Clone)]
 pub struct Basis {
     pub name: ChannelName,
@@ -215,25 +214,25 @@ pub struct Basis {
     pub callback: Callback,
 }
 
-/// How long a request may take.
+/// Time limits of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For name, connection and TLS together. At most half of `whole` is used, so that a provider that cannot be
-    /// reached is told apart from one that does not answer.
+    /// DNS, TCP and TLS together. Capped at half of `whole`, so that an unreachable provider can be distinguished from
+    /// a slow one.
     pub connect: Duration,
-    /// For everything, to the last byte of the answer.
+    /// The whole exchange, to the last byte of the response.
     pub whole: Duration,
 }
 
-/// The channels of one configuration. They are made together because a provider may report on one of them at the
-/// address of another.
+/// Builds all channels of a configuration. They are built together because a webhook sent to one channel's URL may
+/// carry reports for another.
 pub fn all(
     settings: impl IntoIterator<Item = (Basis, Settings)>,
-) -> Result<BTreeMap<ChannelName, Arc<Channel>>, Unusable> {
+) -> Result<BTreeMap<ChannelName, Arc<Channel>>, ChannelError> {
     let mut channels = BTreeMap::new();
     for (basis, settings) in settings {
         let kind = AnyProvider::new(&basis, settings)
-            .map_err(|source| Unusable { channel: basis.name.clone(), source })?;
+            .map_err(|source| ChannelError { channel: basis.name.clone(), source })?;
         let Basis { name, callback, .. } = basis;
         let channel = Channel {
             name: name.clone(),
@@ -241,11 +240,11 @@ pub fn all(
             kind,
             refusals: Refusals::default(),
             receipts: Receipts::default(),
-            strangers: Throttle::default(),
+            ignored_lines: Throttle::default(),
         };
         channels.insert(name, channel);
     }
-    meta::introduce(channels.values_mut().filter_map(|channel| match &mut channel.kind {
+    meta::link_channels(channels.values_mut().filter_map(|channel| match &mut channel.kind {
         AnyProvider::Meta(meta) => Some(meta),
         AnyProvider::Http(_)
         | AnyProvider::Twilio(_)
@@ -255,10 +254,10 @@ pub fn all(
     Ok(channels.into_iter().map(|(name, channel)| (name, Arc::new(channel))).collect())
 }
 
-/// A channel that cannot be made of its settings.
+/// A channel that cannot be built from its settings.
 #[derive(Debug, thiserror::Error)]
 #[error("[channels.{channel}]: {source}")]
-pub struct Unusable {
+pub struct ChannelError {
     pub channel: ChannelName,
     pub source: SetupError,
 }
@@ -268,80 +267,84 @@ impl Channel {
         &self.name
     }
 
-    /// Where its provider reports to it.
+    /// The URL for this channel's webhooks.
     pub fn callback(&self) -> &Callback {
         &self.callback
     }
 
-    /// The scheme that a report must have, as `WWW-Authenticate` has it.
+    /// The `WWW-Authenticate` scheme for refused webhooks.
     pub fn challenge(&self) -> &'static str {
         provider!(&self.kind, provider => provider.challenge())
     }
 
-    /// The address to enter at the provider. There may be a secret in it, so it belongs into no log.
-    pub fn report_address(&self) -> &Callback {
-        provider!(&self.kind, provider => provider.report_address()).unwrap_or(&self.callback)
+    /// The webhook URL to enter at the provider. It may contain a secret, so never log it.
+    pub fn webhook_url(&self) -> &Callback {
+        provider!(&self.kind, provider => provider.webhook_url()).unwrap_or(&self.callback)
     }
 
-    /// Makes exactly one request and says what became of it, within the channel's `timeout`.
+    /// Makes exactly one request, bounded by the channel's `timeout`, and returns its outcome.
     pub async fn send(&self, submission: &Submission<'_>) -> Sent {
         provider!(&self.kind, provider => provider.send(submission).await)
     }
 
-    /// What a request to its webhook address says, once it is known that the provider sent it. The caller has bounded
-    /// the body (3 MiB), stores what was told and calls [`Channel::stored`].
-    pub fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
+    /// Authenticates and parses a webhook request; the body may be up to 3 MiB. The caller stores the result durably
+    /// and then calls [`Channel::stored`].
+    pub fn receive(&self, webhook: &Webhook<'_>) -> Result<Incoming, WebhookError> {
         let heard =
             provider!(&self.kind, provider => provider.receive(webhook)).and_then(|heard| match heard {
-                Heard::Told(Told { receipt: Some(receipt), .. }) if self.receipts.has(&receipt) => {
+                Incoming::Delivery(SignedDelivery { receipt: Some(receipt), .. })
+                    if self.receipts.has(&receipt) =>
+                {
                     Err(BadSignature::Replayed.into())
                 }
                 heard => Ok(heard),
             });
-        if let Err(NotHeard::Signature(reason)) = heard {
+        if let Err(WebhookError::Signature(reason)) = heard {
             let setting = provider!(&self.kind, provider => provider.signing_setting());
             self.refusals.count(&self.name, setting, reason, webhook.now);
         }
         heard
     }
 
-    /// Says that a signed delivery for this channel is durable. How many signatures were refused since the one before.
+    /// Confirms that a signed delivery for this channel is durable. Returns the number of signatures refused since the
+    /// previous one.
     ///
-    /// Only now is its receipt remembered: what could not be stored is delivered again, and must be let in then.
+    /// The receipt is recorded only now: the provider redelivers what could not be stored, and that must not count as a
+    /// replay.
     pub fn stored(&self, receipt: Option<Receipt>, now: Timestamp) -> u64 {
         if let Some(receipt) = receipt {
             self.receipts.remember(receipt, now);
         }
-        // Only read as long as all is well: every delivery comes by here.
+        // Every delivery passes here, so the normal case only reads the counter.
         match self.refused_in_a_row() {
             0 => 0,
             _ => self.refusals.in_a_row.swap(0, Ordering::Relaxed),
         }
     }
 
-    /// Writes into the log what a delivery to this channel's address had for nobody.
-    pub fn note_foreign(&self, delivery: &Delivery, now: Timestamp) {
-        for Foreign { id, reason, items } in &delivery.foreign {
+    /// Logs the updates of a delivery that belong to no channel, at most once a minute for each id.
+    pub fn log_ignored(&self, delivery: &Delivery, now: Timestamp) {
+        for Ignored { id, reason, items } in &delivery.ignored {
             let key = (id.clone(), *reason);
-            let Some(items) = self.strangers.due(key, *items as u64, now) else { continue };
+            let Some(items) = self.ignored_lines.due(key, *items as u64, now) else { continue };
             let (channel, id) = (&self.name, id.as_deref());
-            tracing::warn!(%channel, id, items, reason = reason.as_str(), "updates were left alone");
+            tracing::warn!(%channel, id, items, reason = reason.as_str(), "webhook updates ignored");
         }
     }
 
-    /// Signatures that were refused since the last delivery that was right.
+    /// Refused signatures since the last valid delivery.
     pub fn refused_in_a_row(&self) -> u64 {
         self.refusals.in_a_row.load(Ordering::Relaxed)
     }
 
-    /// Every language in which the provider knows the template `name`; `None` where it keeps no templates. One request,
-    /// within the channel's `timeout`.
+    /// All languages of the provider's template `name`; `None` if the provider stores no templates. One request,
+    /// bounded by the channel's `timeout`.
     pub async fn templates(&self, name: &str) -> Option<Result<Vec<Template>, TemplatesUnknown>> {
         provider!(&self.kind, provider => provider.templates(name).await)
     }
 }
 
-/// Deliveries whose signature was refused. Anybody can send as many as they like, so the log gets a summary.
+/// Counts refused signatures. Anyone can cause them, so log lines are rate-limited.
 #[derive(Default)]
 struct Refusals {
     in_a_row: AtomicU64,
@@ -356,8 +359,8 @@ impl Refusals {
         match reason {
             BadSignature::Wrong => tracing::warn!(
                 %channel, reason = why, times, in_a_row,
-                "webhooks were refused: their signature is of another secret. If they are the provider's, compare \
-                 `[channels.{channel}] {setting}` with the secret that the provider shows"
+                "webhooks were refused: they are signed with a different secret. If the provider sent them, compare \
+                 `[channels.{channel}] {setting}` with the secret shown by the provider"
             ),
             BadSignature::Missing
             | BadSignature::Doubled
@@ -370,23 +373,23 @@ impl Refusals {
     }
 }
 
-/// One message to hand to a provider. Without `Debug`, because it holds a number and a code.
+/// A message to send. Not `Debug`, because it holds a number and a code.
 pub struct Submission<'a> {
-    /// Given to the provider, which gives it back in its reports.
+    /// Sent along, and echoed in the provider's reports.
     pub reference: MessageId,
     /// E.164 with `+`.
     pub to: &'a str,
     pub code: &'a str,
     pub content: Content<'a>,
-    /// How long the message is of use: a provider that can be told so does not deliver it later.
-    pub of_use: Duration,
+    /// The time in which the message is useful; providers with a validity period do not deliver it later.
+    pub valid_for: Duration,
 }
 
-/// What became of one request.
+/// The result of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
     pub outcome: Outcome,
-    /// What the provider's answer calls the person.
+    /// Other identifiers of the recipient, from the provider's response.
     pub aliases: Vec<Alias>,
 }
 
@@ -396,26 +399,26 @@ impl From<Outcome> for Sent {
     }
 }
 
-/// What is sent: each kind of channel carries one of them.
+/// The content of a message; each kind of channel accepts one variant.
 pub enum Content<'a> {
-    /// An authentication template, as approved at Meta; `language` is Meta's (`en_US`).
+    /// An approved authentication template; `language` is Meta's code (`en_US`).
     Template { name: &'a str, language: &'a str },
-    /// The whole text with the code in it.
+    /// The complete text, including the code.
     Text(&'a str),
-    /// The id of a content that the provider keeps and fills the code in.
+    /// The id of a content template stored at the provider, which inserts the code.
     ById(&'a str),
 }
 
-/// Everything one webhook says.
+/// The parsed content of one webhook.
 #[derive(Debug, Default)]
 pub struct Delivery {
     pub reports: Vec<Report<Alias>>,
     pub inbound: Vec<Inbound>,
     pub alerts: Vec<Alert>,
-    /// Updates that belong to no channel which may have them, left alone.
-    pub foreign: Vec<Foreign>,
+    /// Updates that no channel may have; ignored.
+    pub ignored: Vec<Ignored>,
     pub unknown: BTreeMap<Unknown, usize>,
-    /// How many people the provider says opted in or out.
+    /// The number of people who opted in or out, according to the provider.
     pub consents: BTreeMap<Consent, usize>,
     pub readable: Readable,
 }
@@ -429,45 +432,45 @@ impl Delivery {
         *self.unknown.entry(unknown).or_default() += 1;
     }
 
-    /// How many updates were left alone.
-    pub fn foreign_items(&self) -> usize {
-        self.foreign.iter().map(|foreign| foreign.items).sum()
+    /// The number of ignored updates.
+    pub fn ignored_items(&self) -> usize {
+        self.ignored.iter().map(|ignored| ignored.items).sum()
     }
 
-    fn leave_alone(&mut self, id: Option<&str>, reason: Stray, items: usize) {
+    fn ignore(&mut self, id: Option<&str>, reason: IgnoreReason, items: usize) {
         let id = id.and_then(plain_id);
-        let known = self.foreign.iter().position(|known| (known.reason, &known.id) == (reason, &id));
-        let is_full = self.foreign.len() >= MOST_FOREIGN;
+        let known = self.ignored.iter().position(|known| (known.reason, &known.id) == (reason, &id));
+        let is_full = self.ignored.len() >= MAX_IGNORED;
         match known.or(is_full.then_some(0)) {
-            Some(place) => self.foreign[place].items += items,
-            None => self.foreign.push(Foreign { id, reason, items }),
+            Some(place) => self.ignored[place].items += items,
+            None => self.ignored.push(Ignored { id, reason, items }),
         }
     }
 }
 
-/// A provider with more numbers than that in one delivery is counted all the same, under the first of them.
-const MOST_FOREIGN: usize = 8;
+/// Further ids of one delivery are counted under the first.
+const MAX_IGNORED: usize = 8;
 
-/// Updates about something that is not a channel's.
+/// Ignored updates with the same id and reason.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Foreign {
-    /// The phone number id or account that they name.
+pub struct Ignored {
+    /// The phone number id or account in the updates.
     pub id: Option<String>,
-    pub reason: Stray,
+    pub reason: IgnoreReason,
     pub items: usize,
 }
 
-/// Why an update was left alone.
+/// Why an update was ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stray {
-    /// No channel has this phone number id or account.
+pub enum IgnoreReason {
+    /// No channel has this phone number id or account id.
     Unknown,
-    /// A channel has it, but the delivery is signed by none of that channel's secrets.
+    /// A channel has it, but none of its secrets signed the delivery.
     NotSigned,
 }
 
-impl Stray {
-    /// For people.
+impl IgnoreReason {
+    /// For logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "no channel has this phone number id or account",
@@ -476,22 +479,22 @@ impl Stray {
     }
 }
 
-/// An id as providers write them; anything else may be a person's.
+/// An id in the providers' usual form. Anything else may be personal data.
 fn plain_id(id: &str) -> Option<String> {
     let plain = (1..=32).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| id.to_owned())
 }
 
-/// Whether a webhook had a known shape at all.
+/// Whether the webhook has a known structure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Readable {
     #[default]
     Yes,
-    /// Why not, in words for an operator.
+    /// The reason, for an operator.
     No(&'static str),
 }
 
-/// What a person told the provider about messages from us.
+/// An opt-in or opt-out that the provider reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Consent {
     Given,
@@ -499,7 +502,7 @@ pub enum Consent {
 }
 
 impl Consent {
-    /// For a metric's label.
+    /// The metric label.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Given => "given",
@@ -508,23 +511,23 @@ impl Consent {
     }
 }
 
-/// What was met that this version does not know. Accepted and counted, never an error.
+/// Unknown items in a webhook. They are accepted and counted, never an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Unknown {
-    /// A webhook field, as Meta calls the subject of a change.
+    /// A webhook field, Meta's term for the topic of a change.
     Field,
-    /// An event of a known field.
+    /// An unknown event of a known field.
     Event,
-    /// A type of inbound message; the message is kept all the same.
+    /// A type of inbound message. The message is stored anyway.
     MessageType,
     /// A delivery status.
     Status,
-    /// An entry, change, status or message whose form is broken.
+    /// A malformed entry, change, status or message.
     Item,
 }
 
 impl Unknown {
-    /// For a metric's label.
+    /// The metric label.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Field => "field",
@@ -536,34 +539,34 @@ impl Unknown {
     }
 }
 
-/// A message that a person wrote to the business number, or a button they pressed.
+/// A message or button press from a person to the business number.
 pub struct Inbound {
     pub provider_ref: ProviderRef,
-    /// E.164 with `+`; missing where the person hides it behind a username.
+    /// E.164 with `+`; `None` if the person hides it behind a username.
     pub from: Option<String>,
     /// Meta's business-scoped user id, at most [`Inbound::MAX_NAME_CHARS`].
     pub user_id: Option<String>,
     /// At most [`Inbound::MAX_NAME_CHARS`].
     pub profile_name: Option<String>,
-    /// When the provider says it was sent.
+    /// The provider's timestamp.
     pub at: Option<Timestamp>,
-    /// The provider's word: `text`, `button`, `image`, …
+    /// The provider's message type: `text`, `button`, `image`, …
     pub kind: String,
-    /// What the person wrote or pressed, at most [`Inbound::MAX_TEXT_CHARS`].
+    /// The text, or the label of the button, at most [`Inbound::MAX_TEXT_CHARS`].
     pub text: Option<String>,
     pub in_reply_to: Option<ProviderRef>,
     pub intent: Intent,
 }
 
 impl Inbound {
-    /// WhatsApp's own limit for a text, so that nothing a person can write is cut.
+    /// WhatsApp's own limit, so no text is truncated.
     pub const MAX_TEXT_CHARS: usize = 4096;
-    /// Profile names are 25 characters at Meta, user ids some 20; the bound only keeps a broken one small, because what
-    /// does not fit into a record of the store would be refused with all that came beside it.
+    /// Meta limits profile names to 25 characters, and user ids have about 20. The bound guards against broken ones: an
+    /// item too large for a record of the store would fail its whole delivery.
     pub const MAX_NAME_CHARS: usize = 256;
 }
 
-/// Shows ids only: who wrote what stays out of logs.
+/// Prints ids only, to keep personal data out of logs.
 impl fmt::Debug for Inbound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inbound")
@@ -576,27 +579,27 @@ impl fmt::Debug for Inbound {
     }
 }
 
-/// What an inbound message asks of us.
+/// The intent of an inbound message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intent {
     Reply,
-    /// The button "I didn't request a code" of the message that `in_reply_to` names.
+    /// The person pressed "I didn't request a code" below the message in `in_reply_to`.
     CodeDisowned,
 }
 
-/// Something an operator should hear that belongs to no message.
+/// An account-level problem or notice for operators; it concerns no single message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
-    /// For `twotick explain`: Meta's number, or a name of ours such as `template_paused`.
+    /// The code for `twotick explain`: Meta's number, or one of ours such as `template_paused`.
     pub code: String,
-    /// The provider's words, cut to 200 characters, never with a phone number in them.
+    /// The provider's text, at most 200 characters, phone numbers masked.
     pub title: String,
-    /// What it is about: a template's name and language, the end of a phone number, a kind of alert.
+    /// The object concerned: a template's name and language, the last digits of a phone number, a kind of alert.
     pub subject: Option<String>,
     pub severity: Severity,
     pub at: Option<Timestamp>,
-    /// A hash of the provider's item and how many equal ones came before it in the same webhook: what is shown of two
-    /// items may be the same. `None`: each is one of its own.
+    /// Identifies the provider's item across redeliveries: a hash of it, and its position among equal items of one
+    /// webhook. The visible fields of two items may be equal. `None` disables deduplication.
     pub fingerprint: Option<String>,
 }
 
@@ -604,21 +607,21 @@ pub struct Alert {
 pub enum Severity {
     Notice,
     Warning,
-    /// Codes are not going out on this channel, or will soon not be.
+    /// The channel cannot send codes, or soon will not be able to.
     Critical,
 }
 
-/// Settings from which no channel can be made. Never quotes a secret.
+/// Settings that make no usable channel. Never quotes a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     #[error("`{0}` is not an http or https address")]
     Url(&'static str),
-    #[error("`{0}` holds characters that cannot stand in an HTTP header")]
+    #[error("`{0}` contains characters that are not allowed in an HTTP header")]
     Header(&'static str),
-    #[error("`{0}` must not be empty: without it anybody could send reports")]
+    #[error("`{0}` must not be empty: anyone could send reports")]
     EmptySecret(&'static str),
     #[error(
-        "no HTTPS client could be made; are the system's CA certificates installed (package ca-certificates)?"
+        "the HTTPS client could not be created; are the system's CA certificates installed (package ca-certificates)?"
     )]
     Tls(#[source] reqwest::Error),
 }
@@ -636,8 +639,7 @@ fn in_doubt(code: &str, title: impl Into<String>) -> Outcome {
     }
 }
 
-/// The configuration lets no step through whose content is not its channel's; should one come, it fails loudly
-/// instead of sending something else.
+/// The configuration check guarantees matching content. A mismatch fails the message instead of sending something else.
 fn wrong_content() -> Outcome {
-    refused("wrong_content", "this channel cannot carry what its step names", ErrorClass::Configuration)
+    refused("wrong_content", "this channel cannot send the content of its step", ErrorClass::Configuration)
 }

@@ -1,24 +1,24 @@
-//! The console: pages on the admin listener on which support staff see what became of a code.
+//! The console: pages on the admin listener for support staff, with the course of every verification.
 //!
-//! Pages are rendered here and read without JavaScript; scripts only add live rows, keys and copying. A page reads the
-//! store and hands it orders like the API does: no rule lives here. Who is signed in is [`Signed`], what they may do
-//! says [`Role::may`], and whose verifications they see [`Signed::sees`].
+//! Pages are rendered on the server and work without JavaScript; scripts only add live updates, shortcuts and copying.
+//! Like the API, a page only reads the store and sends it orders; it holds no rules. [`CurrentUser`] is the signed-in user,
+//! [`Role::may`] decides on permissions, and [`CurrentUser::sees`] on the visible verifications.
 //!
-//! A page is a template in `console/templates` that extends `base.html`, a struct with a [`Frame`] and a table of
-//! `words`, and a route in `routes`.
+//! A page consists of a template in `console/templates` that extends `base.html`, a struct with a [`Frame`] and a table
+//! of `words`, and a route in `routes`.
 
 mod address;
 mod alerts;
 mod assets;
 mod audit;
-mod case;
 mod conversations;
 mod cookies;
+mod current_user;
+mod detail;
 mod device;
 mod frame;
 mod guard;
 mod list;
-mod look;
 mod lookups;
 mod masking;
 pub mod password;
@@ -29,8 +29,7 @@ mod refusal;
 mod search;
 mod sessions;
 mod sign_in;
-mod signed;
-mod slow_down;
+mod sign_in_limit;
 mod spans;
 mod streams;
 mod strip;
@@ -55,12 +54,12 @@ use crate::store::{Audit, AuditAction, Order, Store};
 use crate::vault::Vault;
 use crate::verification::values::{AppName, ChannelName, UserName};
 
-pub use frame::{Frame, Place, page};
+pub use current_user::{BackgroundUser, CurrentUser};
+pub use frame::{Frame, Tab, page};
 pub use refusal::Refusal;
-pub use signed::{Signed, Watching};
 pub use users::Action;
 
-/// All routes of the console, below `/console`.
+/// All console routes, below `/console`.
 fn routes(config: &mut ServiceConfig) {
     config
         .service(assets::file)
@@ -75,7 +74,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(list::download)
         .service(search::page)
         .service(search::ask)
-        .configure(case::routes)
+        .configure(detail::routes)
         .service(strip::fragment)
         .service(alerts::page)
         .service(conversations::list)
@@ -84,54 +83,54 @@ fn routes(config: &mut ServiceConfig) {
         .service(audit::download);
 }
 
-/// What the pages work with. The composition root fills it.
+/// The dependencies of the pages, provided by the composition root.
 pub struct Services {
     pub store: Arc<dyn Store>,
     pub vault: Arc<Vault>,
     pub clock: Clock,
-    /// How twotick itself is.
+    /// The state of the service itself.
     pub monitor: Arc<Monitor>,
     pub lifecycle: watch::Receiver<Lifecycle>,
-    /// Without any, every page only says how to make one.
+    /// If empty, every page only explains how to add a user.
     pub users: Changing<Vec<User>>,
-    /// Times are shown in it unless a user chooses another.
+    /// The default time zone for display.
     pub time_zone: TimeZone,
-    /// In its notation staff may write numbers without a country code.
+    /// Staff may type numbers in this country's national notation.
     pub home_country: Option<HomeCountry>,
-    /// How browsers reach the console, without a slash at its end. Where it is https, cookies are bound to that.
+    /// The console's URL for browsers, without a trailing slash. With https, cookies are marked `Secure`.
     pub public_url: String,
-    /// To choose from in the list's filters.
+    /// Choices for the list's filters, as are the next two.
     pub apps: Changing<Vec<AppName>>,
     pub channels: Vec<ChannelName>,
     pub profiles: Vec<String>,
 }
 
-/// [`Services`] with what the pages share besides.
+/// [`Services`] plus the state shared by all pages.
 pub struct Console {
     services: Services,
     sessions: sessions::Sessions,
     passwords: password::Checker,
-    slow_down: slow_down::SlowDown,
+    sign_in_limit: sign_in_limit::SignInLimit,
     lookups: lookups::Lookups,
-    /// Pages that are followed.
+    /// Open live streams.
     streams: streams::Streams,
 }
 
-/// One for all workers.
+/// Creates the state shared by all workers.
 pub fn share(services: Services) -> web::Data<Console> {
     let users = services.users.now();
-    let slow_down = slow_down::SlowDown::new(users.iter().map(|user| user.name.clone()));
+    let sign_in_limit = sign_in_limit::SignInLimit::new(users.iter().map(|user| user.name.clone()));
     web::Data::new(Console {
         services,
         sessions: sessions::Sessions::default(),
         passwords: password::Checker::default(),
-        slow_down,
+        sign_in_limit,
         lookups: lookups::Lookups::default(),
         streams: streams::Streams::default(),
     })
 }
 
-/// Registers all pages, for the admin listener.
+/// Registers the pages on the admin listener.
 pub fn configure(config: &mut ServiceConfig, console: &web::Data<Console>) {
     config.service(
         web::scope("/console")
@@ -143,10 +142,10 @@ pub fn configure(config: &mut ServiceConfig, console: &web::Data<Console>) {
 }
 
 impl Console {
-    /// From the next request on these are the users. Sessions of those who are gone, or whose password is another, end.
+    /// Replaces the users. Ends the sessions of users who were removed or whose password changed.
     pub fn admit(&self, users: Vec<User>) {
         let before = self.users.now();
-        self.slow_down.know(users.iter().map(|user| user.name.clone()));
+        self.sign_in_limit.add_users(users.iter().map(|user| user.name.clone()));
         let is_as_before = |user: &&User| {
             let now = users.iter().find(|now| now.name == user.name);
             now.is_some_and(|now| now.password_hash.expose_secret() == user.password_hash.expose_secret())
@@ -159,18 +158,18 @@ impl Console {
         }
     }
 
-    /// Writes to the audit log what a user does, before it is done. For what has no verification: a command to one
-    /// writes its own entry. `detail` holds nothing personal.
+    /// Writes a user's action to the audit log before it is carried out. Not for actions on a verification: their
+    /// command writes the entry itself. `detail` must not contain personal data.
     pub async fn record(
         &self,
-        signed: &Signed,
+        signed: &CurrentUser,
         action: AuditAction,
         detail: Option<String>,
     ) -> Result<(), Refusal> {
-        self.record_of(signed.name.clone(), action, detail).await
+        self.record_by(signed.name.clone(), action, detail).await
     }
 
-    async fn record_of(
+    async fn record_by(
         &self,
         by: UserName,
         action: AuditAction,

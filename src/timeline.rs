@@ -1,13 +1,13 @@
-//! What happened to a verification, told to people: line by line, in one sentence with what to do about it, and
-//! where the time went. In every language of [`crate::language`]; the API and the command line read the English one.
+//! Human-readable history of a verification in every [`crate::language`]: its lines, a verdict with advice, and the
+//! time spent. The API and the command line use English.
 
 mod amounts;
 mod english;
 mod german;
 mod hops;
-mod saying;
+mod route;
+mod sentence;
 mod verdict;
-mod way;
 mod writer;
 
 use serde::Serialize;
@@ -22,33 +22,33 @@ use crate::store::Snapshot;
 use crate::verification::values::{DeliveryError, EventId, MessageId, Timestamp};
 use crate::verification::{Event, Fact, State, evolve};
 
-/// One thing that happened. Nothing in it holds a phone number or a code.
+/// One event for display. Contains no phone number and no code.
 #[derive(Clone, Debug)]
 pub struct Line {
     pub id: EventId,
     /// From 1, without gaps.
     pub seq: u32,
     pub kind: EventKind,
-    /// When it happened here.
+    /// The time of the event on our clock.
     pub at: Timestamp,
-    /// When the provider says it happened.
+    /// The provider's time of the event.
     pub reported_at: Option<Timestamp>,
-    /// Who said it: `app`, `twotick`, `operator`, or the name of the channel whose provider told it.
+    /// `app`, `twotick`, `operator`, or the name of the reporting channel.
     pub source: String,
     pub message: Option<MessageId>,
-    /// A report that changed nothing.
+    /// Whether this is a report without effect.
     pub stale: bool,
-    /// Plain sentences in the reader's language, the first of them whole by itself.
+    /// Full sentences in the chosen language; the first one is complete on its own.
     pub text: String,
-    /// What the kind adds, the same in every language; a stale report is marked here too.
+    /// Data specific to the kind, language-independent; includes `stale`.
     pub data: Map<String, Value>,
-    /// Why it was refused, failed or in doubt.
+    /// The error of a refusal, a failure or a doubt.
     pub error: Option<DeliveryError>,
-    /// What the table knows about the error; a carrier's own codes are not in it, whatever they look like.
+    /// The explanation of the error. Carriers' own codes have none, even if they resemble a known code.
     pub explanation: Option<&'static Explanation>,
 }
 
-/// What kind of thing happened.
+/// The type of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(not(fuzzing), derive(utoipa::ToSchema), schema(as = TimelineEventType))]
@@ -63,7 +63,7 @@ pub enum EventKind {
     StatusDelivered,
     StatusRead,
     StatusFailed,
-    /// A status word that this version does not know; `data.status` holds it. It changes nothing.
+    /// An unknown status word, in `data.status`. It has no effect.
     StatusUnknown,
     FellBack,
     GaveUp,
@@ -74,16 +74,15 @@ pub enum EventKind {
     StepSkipped,
     ReplyReceived,
     CodeDisowned,
-    /// Somebody of the staff looked at the number or acted; what followed from it stands behind.
+    /// A staff member viewed the number or acted; the effects follow as separate events.
     OperatorActed,
     Expired,
     Canceled,
-    /// Number, texts and reasons are gone.
+    /// Number, texts and reasons are erased.
     Erased,
 }
 
-/// Every event as a line, oldest first. `events` are those of `snapshot`'s verification from the first one on, or
-/// more that came since.
+/// All events as lines, oldest first. `events` must be complete from the first one; they may be newer than `snapshot`.
 pub fn lines(snapshot: &Snapshot, events: &[Event], language: Language) -> Vec<Line> {
     let mut before: Option<&Fact> = None;
     let mut state = State::New;
@@ -91,8 +90,8 @@ pub fn lines(snapshot: &Snapshot, events: &[Event], language: Language) -> Vec<L
     for (seq, event) in (1..).zip(events) {
         state = evolve(state, event);
         let State::Known(verification) = &state else { continue };
-        let now = writer::Now { verification, policy: &snapshot.policy, before, at: event.at };
-        lines.push(now.line(seq, &event.fact, language));
+        let context = writer::EventContext { verification, policy: &snapshot.policy, before, at: event.at };
+        lines.push(context.line(seq, &event.fact, language));
         before = Some(&event.fact);
     }
     lines

@@ -1,6 +1,6 @@
-//! Twelve made-up carriers, each with habits that people meet, as channels of one real server: the configuration is all
-//! that differs. Each gets a code to send, answers in its way, and reports in its way; a report that is not proved
-//! changes nothing.
+//! Twelve fictional carriers with protocols as found in practice, as channels of one real server that differ only in
+//! their configuration. Each receives a code, answers and reports in its own way. An unauthenticated report changes
+//! nothing.
 
 mod support;
 
@@ -22,44 +22,44 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Carrier {
     name: &'static str,
-    /// Its keys behind `kind` and `url`.
+    /// Keys other than `kind` and `url`.
     keys: &'static str,
-    /// Behind its address.
+    /// Appended to the URL.
     query: &'static str,
-    /// Its answers, the last one again and again.
+    /// Its answers; the last one repeats.
     answers: &'static [(u16, &'static [u8])],
     asked: fn(&Request, &Asked),
-    /// What becomes of the message with its answer, and the carrier's id.
+    /// State of the message after its answer, and the carrier's id.
     accepted_as: (&'static str, Option<&'static str>),
     reports: &'static [Report],
 }
 
-/// What a request must say.
+/// Required content of a request.
 struct Asked {
     reference: String,
     text: String,
 }
 
-/// `{id}` is the carrier's id, `{ref}` ours; `{now}` is the time.
+/// `{id}` is the carrier's id, `{ref}` ours, `{now}` the time.
 struct Report {
     method: Method,
     query: &'static str,
     body: &'static [u8],
     proof: Proof,
-    /// The state of the message after it.
+    /// State of the message after the report.
     state: &'static str,
 }
 
 #[derive(Clone, Copy)]
 enum Proof {
-    /// Header, hash, base64 or hexadecimal, prefix.
+    /// Header and prefix.
     Sha256(&'static str, &'static str),
     Sha1(&'static str),
     Sha512Base64(&'static str),
-    /// Over the time, a dot and the body.
+    /// Over time, a dot and the body.
     Timed,
     Basic,
-    /// By knowing the callback's address.
+    /// Knowing the callback address.
     Callback,
 }
 
@@ -97,7 +97,7 @@ const CARRIERS: [Carrier; 12] = [
             Report { method: POST, query: "", body: br#"{"reference":"{ref}","status":"delivered"}"#, proof: DOCUMENTED, state: "delivered" },
         ],
     },
-    // A form out, a line of text back, reports as forms with the words of SMPP.
+    // Form request, text answer, form reports with SMPP words.
     Carrier {
         name: "form-text",
         keys: "from = \"L\u{e4}den & Co\"\nbasic = { user = \"acme\", password = \"pass:word\" }\nbody_type = \"form\"\n\
@@ -123,7 +123,7 @@ const CARRIERS: [Carrier; 12] = [
             Report { method: POST, query: "", body: b"ID={id}&stat=DELIVRD&err=000", proof: Proof::Basic, state: "delivered" },
         ],
     },
-    // All by GET, a key in the address, `OK` back without an id, reports by GET with numbers for words.
+    // GET only, key in the URL, `OK` without an id, reports by GET with numeric statuses.
     Carrier {
         name: "all-by-get",
         keys: "from = \"Acme\"\nbody_type = \"query\"\n[channels.all-by-get.report]\nscheme = \"path-secret\"\n\
@@ -143,7 +143,7 @@ const CARRIERS: [Carrier; 12] = [
             Report { method: GET, query: "&dlr=1", body: b"", proof: Proof::Callback, state: "delivered" },
         ],
     },
-    // A key in a header, 204 without a body, signatures in base64.
+    // Key in a header, 204 without a body, base64 signatures.
     Carrier {
         name: "no-content",
         keys: "from = \"Acme\"\nmethod = \"PUT\"\nheaders = { X-Api-Key = \"key of Acme\", Accept = \"*/*\" }\n\
@@ -165,7 +165,7 @@ const CARRIERS: [Carrier; 12] = [
             state: "delivered",
         }],
     },
-    // XML back, reports as forms signed with SHA-1 and no prefix.
+    // XML answer, form reports signed with SHA-1 without a prefix.
     Carrier {
         name: "xml",
         keys: "from = \"Acme\"\nbearer = \"token\"\nbody_type = \"form\"\nid_pointer = \"/response/messageId\"\n\
@@ -202,7 +202,7 @@ const CARRIERS: [Carrier; 12] = [
             state: "failed",
         }],
     },
-    // Everything nested, a number without quotes, lists of reports, a signed time.
+    // Nested JSON, an unquoted number, lists of reports, a signed timestamp.
     Carrier {
         name: "nested",
         keys: "from = \"Acme\"\nbearer = \"token\"\nid_pointer = \"/messages/0/id\"\n\
@@ -229,7 +229,7 @@ const CARRIERS: [Carrier; 12] = [
             state: "delivered",
         }],
     },
-    // An error behind a 200.
+    // An error in a 200 response.
     Carrier {
         name: "error-in-200",
         keys: "from = \"Acme\"\nbearer = \"token\"\nerror_pointer = \"/error/code\"\nreport_secret = \"{secret}\"",
@@ -239,7 +239,7 @@ const CARRIERS: [Carrier; 12] = [
         accepted_as: ("failed", None),
         reports: &[],
     },
-    // A 409 for what it has already, a 500 for what it refuses, and its own word for a failure.
+    // 409 for a duplicate, 500 for a refusal, and its own word for a failure.
     Carrier {
         name: "own-statuses",
         keys: "from = \"Acme\"\nbearer = \"token\"\naccepted = [\"409\"]\nrefused = [\"5xx\"]\n\
@@ -256,7 +256,7 @@ const CARRIERS: [Carrier; 12] = [
             state: "failed",
         }],
     },
-    // Too busy for a moment, in a status of its own.
+    // Temporarily busy, with its own status.
     Carrier {
         name: "busy",
         keys: "from = \"Acme\"\nbearer = \"token\"\nretry = [\"420\"]\nreport_secret = \"{secret}\"",
@@ -266,7 +266,7 @@ const CARRIERS: [Carrier; 12] = [
         accepted_as: ("accepted", Some("b-1")),
         reports: &[Report { method: POST, query: "", body: br#"{"id":"{id}","status":"read"}"#, proof: DOCUMENTED, state: "read" }],
     },
-    // A page back, reports by GET with a password.
+    // HTML answer, reports by GET with a password.
     Carrier {
         name: "page",
         keys: "from = \"Acme\"\nbearer = \"token\"\n[channels.page.report]\nscheme = \"basic\"\nuser = \"carrier\"\n\
@@ -277,7 +277,7 @@ const CARRIERS: [Carrier; 12] = [
         accepted_as: ("accepted", None),
         reports: &[Report { method: GET, query: "&ref={ref}&status=REJECTD", body: b"", proof: Proof::Basic, state: "failed" }],
     },
-    // Pairs back, a word that nobody knows, and then one that all know.
+    // Key-value answer, an unknown status word, then a known one.
     Carrier {
         name: "pairs",
         keys: "from = \"Acme\"\nbearer = \"token\"\nid_pointer = \"/msgid\"\nerror_pointer = \"/status\"\nreport_secret = \"{secret}\"",
@@ -353,7 +353,7 @@ impl World {
         serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default()
     }
 
-    /// The message once it is in this state.
+    /// Waits until the message is in this state.
     async fn message(&self, id: &str, state: &str) -> Value {
         let start = Stopwatch::start();
         let mut now = self.get(id, None).await;
@@ -371,7 +371,7 @@ impl World {
         requests.into_iter().filter(|one| one.url.path() == format!("/{carrier}/send")).collect()
     }
 
-    /// Posts a report; `proved` says whether it is proved rightly.
+    /// Posts a report; `proved` tells whether it is authenticated.
     async fn report(
         &self,
         carrier: &str,
@@ -458,7 +458,7 @@ fn headers(proof: Proof, secret: &str, body: &[u8]) -> Vec<(&'static str, String
     }
 }
 
-/// The code in a request, wherever it stands.
+/// The code anywhere in a request.
 fn code(request: &Request) -> String {
     let all = format!("{}\n{}", request.url, String::from_utf8_lossy(&request.body));
     let plain = percent_encoding::percent_decode_str(&all).decode_utf8_lossy().into_owned();
@@ -467,7 +467,7 @@ fn code(request: &Request) -> String {
     codes.next().expect("a code").to_owned()
 }
 
-/// The address that a carrier was given for its reports, wherever in the request it stands.
+/// The callback address anywhere in a request.
 fn callback(request: &Request) -> String {
     let in_query =
         request.url.query_pairs().find(|(name, _)| name == "dlr-url").map(|(_, url)| url.into_owned());
@@ -475,7 +475,7 @@ fn callback(request: &Request) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_carrier_is_spoken_to_and_understood_in_its_own_way() {
+async fn each_carriers_protocol_is_followed() {
     let world = World::new().await;
     for carrier in &CARRIERS {
         let name = carrier.name;
@@ -498,7 +498,7 @@ async fn each_carrier_is_spoken_to_and_understood_in_its_own_way() {
                 assert_eq!(status, StatusCode::UNAUTHORIZED, "{name}");
                 assert_eq!(world.get(&id, None).await["messages"][0]["state"], state, "{name}");
             }
-            // A replay is proved as well, and changes nothing.
+            // A replay is authenticated too, and changes nothing.
             for _ in 0..2 {
                 let status = world.report(name, report, &message, &callback, Proved::Rightly).await;
                 assert_eq!(status, StatusCode::OK, "{name}");
@@ -514,9 +514,9 @@ async fn each_carrier_is_spoken_to_and_understood_in_its_own_way() {
     }
 }
 
-/// Errors and unknown words are told in the carrier's terms.
+/// Errors and unknown words are shown in the carrier's terms.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_carrier_says_of_a_failure_stands_in_the_timeline() {
+async fn a_carriers_failure_reason_is_in_the_timeline() {
     let world = World::new().await;
     for (name, code, title) in [
         ("error-in-200", "E12", "Unknown destination (E12)"),

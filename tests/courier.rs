@@ -1,4 +1,4 @@
-//! One attempt: one request, and its outcome in a real store. Providers are real HTTP servers.
+//! A single attempt: one request, and its outcome in a real store. The providers are real HTTP servers.
 
 #[path = "support/spy.rs"]
 mod spy;
@@ -27,7 +27,7 @@ use wiremock::matchers::{body_partial_json, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 const START: Timestamp = Timestamp::from_millis(1_795_000_000_000);
-/// Shorter than the store waits for an outcome, so that advancing to the expiry leaves the attempt open.
+/// Shorter than the store's limit for an outcome, so that the attempt is still open at the expiry.
 const TTL: Duration = Duration::from_secs(90);
 
 struct House {
@@ -67,7 +67,7 @@ impl House {
         )
     }
 
-    /// Asks for a code and takes the errand that follows.
+    /// Requests a code and takes the resulting errand.
     async fn errand(&mut self, locale: &str, steps: Vec<Step>) -> Errand {
         let phone = Phone::parse("+4915228817386").unwrap();
         let number = self.vault.number_index(&phone);
@@ -145,7 +145,7 @@ fn channels(uri: &str) -> Channels {
     channel::all([(basis("whatsapp"), whatsapp), (basis("sms"), sms), (basis("by_id"), by_id)]).unwrap()
 }
 
-/// What a provider keeps, by locale.
+/// Content ids of a provider, by locale.
 const CONTENTS: [(&str, &str); 2] = [("en", "HX01"), ("de", "HX02")];
 
 fn by_sms(deliver_within: Option<Duration>) -> Step {
@@ -177,7 +177,7 @@ async fn carrier_accepts(house: &House) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_is_filled_in_once_in_the_apps_language_with_the_minutes_that_are_left() {
+async fn a_text_is_rendered_in_the_apps_language_with_the_minutes_left() {
     let mut house = House::new().await;
     carrier_accepts(&house).await;
     let errand = house.errand("de-AT", vec![by_sms(None)]).await;
@@ -194,7 +194,7 @@ async fn a_text_is_filled_in_once_in_the_apps_language_with_the_minutes_that_are
     let facts = house.facts(&errand).await;
     assert!(matches!(facts.last(), Some(Fact::SendAccepted { attempt: 1, .. })), "{facts:?}");
 
-    // What is no placeholder stays, and a language that is not there is the default one.
+    // Non-placeholders stay unchanged, and an unknown language falls back to the default.
     let mut house = House::new().await;
     carrier_accepts(&house).await;
     let errand = house.errand("fr", vec![by_sms(None)]).await;
@@ -204,7 +204,7 @@ async fn a_text_is_filled_in_once_in_the_apps_language_with_the_minutes_that_are
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_without_an_id_is_taken_and_nothing_goes_out_twice() {
+async fn an_answer_without_an_id_is_accepted_and_nothing_is_sent_twice() {
     for answer in [ResponseTemplate::new(204), ResponseTemplate::new(200).set_body_string("OK")] {
         let mut house = House::new().await;
         Mock::given(method("POST")).and(path("/sms")).respond_with(answer).mount(&house.provider).await;
@@ -212,7 +212,7 @@ async fn an_answer_without_an_id_is_taken_and_nothing_goes_out_twice() {
         house.courier().carry_out(&errand).await;
         let facts = house.facts(&errand).await;
         assert!(matches!(facts.last(), Some(Fact::SendAccepted { provider_ref: None, .. })), "{facts:?}");
-        // Past what the last step waits for in doubt.
+        // Longer than the last step waits in doubt.
         house.clock.advance(Duration::from_secs(60));
         assert_eq!(house.store.sweep_missed().await, Ok(0));
         assert!(house.errands.try_recv().is_err());
@@ -221,7 +221,7 @@ async fn an_answer_without_an_id_is_taken_and_nothing_goes_out_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_template_goes_out_in_its_language() {
+async fn a_template_is_sent_in_its_language() {
     let mut house = House::new().await;
     let accepted = ResponseTemplate::new(200).set_body_json(json!({ "messages": [{ "id": "wamid.1" }] }));
     let template = json!({ "template": { "name": "login_code", "language": { "code": "de" } } });
@@ -238,7 +238,7 @@ async fn nothing_is_sent_once_the_code_has_expired() {
     let mut house = House::new().await;
     carrier_accepts(&house).await;
     let errand = house.errand("en", vec![by_sms(None)]).await;
-    // Or it would be quicker than the courier, and call the attempt in doubt, which is under way for so long.
+    // Otherwise the store would declare the attempt in doubt before the courier runs.
     house.store.rest().await.unwrap();
     house.clock.advance(TTL);
     house.courier().carry_out(&errand).await;
@@ -248,7 +248,7 @@ async fn nothing_is_sent_once_the_code_has_expired() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_opened_is_not_sent_and_leads_to_the_next_step() {
+async fn undecryptable_data_is_not_sent_and_falls_back() {
     let mut house = House::new().await;
     carrier_accepts(&house).await;
     let errand = house.errand("en", vec![by_sms(Some(TTL / 2)), by_sms(None)]).await;
@@ -261,7 +261,7 @@ async fn what_cannot_be_opened_is_not_sent_and_leads_to_the_next_step() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_content_is_sent_by_its_id_in_the_language_asked_for() {
+async fn content_is_sent_by_its_id_in_the_requested_language() {
     for (locale, sid) in [("de-AT", "HX02"), ("en", "HX01"), ("fr", "HX01")] {
         let mut house = House::new().await;
         let accepted = ResponseTemplate::new(201).set_body_json(json!({ "sid": "SM1" }));
@@ -278,7 +278,7 @@ async fn a_content_is_sent_by_its_id_in_the_language_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_channel_that_is_gone_from_the_configuration_is_refused() {
+async fn a_removed_channel_is_refused() {
     let mut house = House::new().await;
     let content = Content::Text { by_locale: entries(&[("en", "{code}")]) };
     let errand = house.errand("en", vec![step("carrier-pigeon", content, None)]).await;
@@ -295,7 +295,7 @@ fn refusals(facts: &[Fact]) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outcome_is_offered_until_the_store_takes_it_and_sent_once_for_all_that() {
+async fn an_outcome_is_submitted_until_accepted_without_resending() {
     for error in [StoreError::Busy, StoreError::Full] {
         let mut house = House::new().await;
         carrier_accepts(&house).await;
@@ -310,7 +310,7 @@ async fn an_outcome_is_offered_until_the_store_takes_it_and_sent_once_for_all_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_resting_store_starts_nothing_and_still_takes_outcomes() {
+async fn a_resting_store_starts_nothing_and_accepts_outcomes() {
     let mut house = House::new().await;
     carrier_accepts(&house).await;
     let errand = house.errand("en", vec![by_sms(Some(TTL / 2)), by_sms(None)]).await;
@@ -320,7 +320,7 @@ async fn a_resting_store_starts_nothing_and_still_takes_outcomes() {
     assert!(matches!(facts.last(), Some(Fact::SendAccepted { .. })), "{facts:?}");
 
     house.clock.advance(TTL / 2);
-    // The store has looked at its agenda, had it one, by the time it answers.
+    // By the time it answers, the store has processed its agenda.
     let snapshot = house.store.read(errand.snapshot.verification.id()).await.unwrap().unwrap();
     assert_eq!(house.store.sweep_missed().await, Ok(0));
     assert_eq!(snapshot.verification.messages.len(), 1);

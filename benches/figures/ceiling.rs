@@ -1,5 +1,5 @@
-//! What could be reached at most: the same web server, which checks the signature, reads the webhook and forgets it.
-//! It runs as a process of its own, as the server does.
+//! The ceiling: the same web server with signature check and parsing, but nothing stored. It runs in its own process,
+//! like the server.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use twotick::channel::webhook::{Callback, Heard, Method, Webhook};
+use twotick::channel::webhook::{Callback, Incoming, Method, Webhook};
 use twotick::channel::{self, Basis, Channel, Settings, Timeouts, meta};
 use twotick::verification::values::{ChannelName, Timestamp};
 
 use crate::Outcome;
 use crate::server::{APP_SECRET, BUSINESS_ACCOUNT_ID, PHONE_NUMBER_ID};
 
-/// By which this program is told to be the ceiling.
+/// The argument that makes this program run the ceiling.
 pub const ARGUMENT: &str = "ceiling";
 
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -43,13 +43,13 @@ impl Ceiling {
 
 impl Drop for Ceiling {
     fn drop(&mut self) {
-        // It may have ended by itself; either way there is nothing more to do.
+        // Fails if it has already exited, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// With the settings of the server's public listener.
+/// Uses the settings of the server's public listener.
 #[actix_web::main]
 pub async fn serve() -> Outcome<()> {
     let channel = web::Data::from(channel()?);
@@ -87,7 +87,7 @@ async fn receive(channel: web::Data<Channel>, request: HttpRequest, body: web::B
         now,
     };
     match channel.receive(&webhook) {
-        Ok(Heard::Told(told)) if told.own.reports.len() == 1 => HttpResponse::Ok().finish(),
+        Ok(Incoming::Delivery(told)) if told.own.reports.len() == 1 => HttpResponse::Ok().finish(),
         Ok(_) => HttpResponse::BadRequest().finish(),
         Err(_) => HttpResponse::Unauthorized().finish(),
     }

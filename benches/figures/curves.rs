@@ -1,5 +1,5 @@
-//! How long requests waited, as JSON and as a picture: the share of requests on a scale that gives each nine the same
-//! room, the wait on one that gives each power of ten the same.
+//! Latency distributions as JSON and as a picture: the share of requests on a scale of nines, the latency on a
+//! logarithmic one.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,22 +10,22 @@ use serde_json::json;
 
 use crate::Outcome;
 
-/// Waits in microseconds, with what they are the waits of.
+/// A label and latencies in microseconds.
 pub type Curve<'a> = (&'a str, &'a Histogram<u64>);
 
 const QUANTILES: [f64; 9] = [0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999, 1.0];
 const COLOURS: [&str; 4] = ["#0b6e4f", "#c1440e", "#2f4b8f", "#8a6d00"];
-/// Of the field of the picture; the words stand around it.
+/// The size of the plot area, without labels.
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 320.0;
 const LEFT: f64 = 70.0;
 const TOP: f64 = 40.0;
-/// From none to 99.99 %.
+/// From 0 to 99.99 %.
 const NINES: f64 = 4.0;
 /// From 0.1 ms to 10 s.
 const DECADES: (f64, f64) = (-1.0, 4.0);
 
-/// Writes `name.json` and `name.svg` into `folder`.
+/// Writes `name.json` and `name.svg` to `folder`.
 pub fn write(folder: &Path, name: &str, title: &str, curves: &[Curve<'_>]) -> Outcome<()> {
     fs::create_dir_all(folder)?;
     let all: Vec<_> = curves.iter().map(|(label, waits)| as_json(label, waits)).collect();

@@ -1,5 +1,5 @@
-//! What somebody would write in a day instead, by the same load: Express with SQLite, and FastAPI with PostgreSQL, each
-//! durable before its answer. Their parts come from npm, PyPI and the system's packages.
+//! Alternatives that a developer would write in a day, under the same load: Express with SQLite, and FastAPI with PostgreSQL,
+//! each durable before the response. Their dependencies come from npm, PyPI and the system's packages.
 
 mod express;
 mod fastapi;
@@ -16,19 +16,19 @@ use crate::stock::Stock;
 
 const MESSAGES: usize = 90_000;
 const CONNECTIONS: usize = 128;
-/// Of one window of twotick.
+/// Requests per window of twotick.
 const REQUESTS: usize = 30_000;
-/// Of one window of the others, which take about as long for them.
+/// Requests per window of the others, which take about as long.
 const THEIR_REQUESTS: usize = 8_000;
 const WINDOWS: usize = 3;
 const TIMES: f64 = 10.0;
 
-/// Something that listens on an address until it is dropped.
+/// A server that listens on an address until it is dropped.
 trait Handler {
     fn addr(&self) -> std::net::SocketAddr;
 }
 
-/// A handler, or why it cannot be had here.
+/// A running server, or the reason why it is not available here.
 type Started = Result<Box<dyn Handler>, String>;
 
 pub fn measure(folder: &Path, report: &mut Report) -> Outcome<()> {

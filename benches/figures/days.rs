@@ -1,5 +1,4 @@
-//! Ten days of steady load on a clock that is moved by hand, where what is older than three days is forgotten: whether
-//! the folder stays as large as it was.
+//! Ten days of steady load on a virtual clock with a retention of three days: whether the folder stops growing.
 
 use std::fs;
 use std::path::Path;
@@ -15,10 +14,10 @@ use crate::report::{Goal, Report};
 use crate::{Outcome, disk};
 
 const DAYS: usize = 10;
-/// Longer than this nothing is kept.
+/// The retention.
 const KEPT_DAYS: u32 = 3;
-/// From the fourth day on as much is forgotten as comes. sled takes up the room of what is gone when half of a segment
-/// is, so that the folder is as large as it will be some days later.
+/// From the fourth day on as much is removed as is added. sled reuses a segment once half of it is free, so the size
+/// stabilizes some days later.
 const FULL_AFTER: usize = 8;
 const A_DAY: usize = 24_000;
 const HOURS: usize = 24;
@@ -49,7 +48,7 @@ pub fn measure(folder: &Path, report: &mut Report) -> Outcome<()> {
     Ok(())
 }
 
-/// Bytes of the disk after each day.
+/// The bytes on disk after each day.
 async fn live_through(data: &Path, an_hour: usize) -> Outcome<Vec<f64>> {
     let time = ManualClock::starting_at(Timestamp::from_millis(1_795_000_000_000));
     let filler = Filler::open(data, Clock::Manual(Arc::clone(&time)))?;

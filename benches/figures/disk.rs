@@ -1,4 +1,4 @@
-//! D: what it takes to make 4 KiB durable. And how much of a disk a folder takes.
+//! D, the time to make 4 KiB durable, and the disk usage of folders.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use twotick::clock::Stopwatch;
 
 const APPEND: [u8; 4096] = [0x5a; 4096];
 const APPENDS: usize = 1_000;
-/// The unit of `st_blocks`, whatever the file system's blocks are (stat(2)).
+/// The unit of `st_blocks`, independent of the file system (stat(2)).
 const BLOCK: u64 = 512;
 
 /// The median of `fdatasync` after appending 4 KiB, on the disk of `folder`.
@@ -30,7 +30,7 @@ pub fn probe(folder: &Path) -> io::Result<Duration> {
     Ok(took[APPENDS / 2])
 }
 
-/// Bytes of the disk that a folder with all in it takes.
+/// The disk usage of a folder with all its contents.
 pub fn taken(folder: &Path) -> io::Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(folder)? {
@@ -41,7 +41,7 @@ pub fn taken(folder: &Path) -> io::Result<u64> {
     Ok(bytes)
 }
 
-/// Lets the system forget what it knows of the files in a folder, so that they are read from the disk; what was done.
+/// Evicts the files of a folder from the page cache, so that they are read from disk. Returns what was done.
 pub fn forget(folder: &Path) -> io::Result<&'static str> {
     rustix::fs::sync();
     if fs::write("/proc/sys/vm/drop_caches", "3").is_ok() {

@@ -1,5 +1,5 @@
-//! A data folder full of verifications, made through the store itself by a process of its own: over HTTP it would take
-//! ten times as long, and a process can be killed.
+//! Fills a data folder through the store itself, in a separate process. Ten times as fast as HTTP, and a process can be
+//! killed.
 
 use std::collections::{BTreeMap, HashSet};
 use std::error::Error;
@@ -30,31 +30,32 @@ use crate::providers::wamid;
 use crate::server::{APP, MASTER};
 use crate::{Outcome, disk};
 
-/// By which this program is told to fill a folder: `fill FOLDER FINISHED LIVE`.
+/// The argument that makes this program fill a folder: `fill FOLDER FINISHED LIVE`.
 pub const ARGUMENT: &str = "fill";
 
-/// What the folder shall hold.
+/// The contents to create.
 #[derive(Clone, Copy)]
 pub struct Plan {
-    /// Approved after WhatsApp said sent, delivered and read; every tenth after WhatsApp failed and the SMS came.
+    /// Approved after WhatsApp reported sent, delivered and read; every tenth after WhatsApp failed and the SMS was
+    /// delivered.
     pub finished: usize,
-    /// Sent by the channel `meta0` and accepted by it, waiting for reports.
+    /// Accepted by the channel `meta0`, waiting for reports.
     pub live: usize,
 }
 
-/// The process that filled a folder, which still has it open.
+/// The process that filled a folder, with the store still open.
 pub struct Filled {
     child: Child,
     orders: ChildStdin,
     data: PathBuf,
-    /// Events that a finished verification has on average.
+    /// The average number of events of a finished verification.
     pub events: f64,
-    /// Of the disk, before the live ones were added.
+    /// The disk usage before the live ones were added.
     pub bytes: f64,
 }
 
 impl Filled {
-    /// The data folder of a server that is started in `folder`.
+    /// Fills the data folder of a server that will be started in `folder`.
     pub fn make(folder: &Path, plan: Plan) -> Outcome<Self> {
         let data = folder.join("data");
         std::fs::create_dir_all(&data)?;
@@ -73,14 +74,14 @@ impl Filled {
         Ok(Self { child, orders: stdin.ok_or("no input")?, data, events, bytes })
     }
 
-    /// Ends it in order; the live messages, if there are any.
+    /// Shuts it down. Returns the live messages, if any.
     pub fn close(mut self) -> Outcome<Vec<MessageId>> {
         self.orders.write_all(b"close\n")?;
         self.child.wait()?;
         read_messages(&self.data)
     }
 
-    /// Ends it by SIGKILL.
+    /// Kills it with SIGKILL.
     pub fn kill(mut self) -> Outcome<()> {
         self.child.kill()?;
         self.child.wait()?;
@@ -93,7 +94,7 @@ fn read_messages(data: &Path) -> Outcome<Vec<MessageId>> {
     lines.map(|line| Ok(line?.parse()?)).collect()
 }
 
-/// Verifications whose steps are taken together: each step of all of them is one turn.
+/// Verifications that proceed together: each of their steps is one turn.
 const TOGETHER: usize = 64;
 const GROUPS: usize = 4;
 
@@ -123,16 +124,16 @@ async fn fill(data: &Path, plan: Plan) -> Outcome<()> {
     Ok(())
 }
 
-/// A store with what it takes to fill it.
+/// A store with what is needed to fill it.
 pub struct Filler {
     pub store: SledStore,
     clock: Clock,
     vault: Vault,
-    /// With a fallback to SMS, for those that finish.
+    /// With a fallback to SMS, for verifications that finish.
     whole: Arc<Policy>,
-    /// Without, for those that stay live: nothing becomes due by itself.
+    /// Without a fallback, for verifications that stay live: nothing becomes due.
     waiting: Arc<Policy>,
-    /// Whose SMS may be reported as sent.
+    /// Verifications whose SMS may be reported as sent.
     falling_back: Arc<Mutex<HashSet<VerificationId>>>,
 }
 
@@ -156,7 +157,7 @@ impl Filler {
         Ok(Arc::new(Self { store, clock, vault, whole, waiting, falling_back }))
     }
 
-    /// Leads them from their start to their end, several groups at once; how many events they have together.
+    /// Completes verifications, several groups concurrently. Returns their total number of events.
     pub async fn finish_all(self: &Arc<Self>, numbers: Range<usize>) -> Outcome<usize> {
         let mut groups = stream::iter(numbers.clone().step_by(TOGETHER).map(|start| {
             let (filler, end) = (Arc::clone(self), numbers.end.min(start + TOGETHER));
@@ -170,7 +171,7 @@ impl Filler {
         Ok(events)
     }
 
-    /// Leads some from their start to their end; how many events they have together.
+    /// Completes one group. Returns its number of events.
     async fn finish(&self, numbers: Range<usize>) -> Outcome<usize> {
         let first = numbers.start;
         let ids = self.accept(numbers, &self.whole).await?;
@@ -207,7 +208,7 @@ impl Filler {
         Ok(events)
     }
 
-    /// Asks for one code, and waits until that is durable.
+    /// Creates one verification and waits until it is durable.
     pub async fn create(&self, number: usize) -> Outcome<()> {
         let request = self.request(number, &self.waiting);
         let policy = Arc::clone(&self.waiting);
@@ -215,7 +216,7 @@ impl Filler {
         Ok(())
     }
 
-    /// Asks for codes under a policy, and records that WhatsApp took them.
+    /// Creates verifications under a policy and records WhatsApp's acceptance.
     async fn accept(
         &self,
         numbers: Range<usize>,
@@ -267,9 +268,9 @@ impl Filler {
         Ok(())
     }
 
-    /// As the courier records it.
+    /// The reference as the courier records it.
     fn sealed_ref(&self, id: VerificationId, message: Ordinal) -> ProviderRef {
-        // Which leaf seals it makes no difference to its size or place.
+        // The choice of the leaf affects neither size nor place.
         let number = NumberIndex(id.to_bytes());
         let reference = provider_ref(id.message(message));
         self.vault.sealed_ref(id, number, self.clock.now(), reference).expect("keys are in memory")
@@ -335,7 +336,7 @@ fn step(channel: &str, content: Content, deliver_within: Option<Duration>) -> St
     }
 }
 
-/// Nothing of it expires while this runs.
+/// A policy under which nothing expires during the run.
 fn policy(profile: &str, steps: Vec<Step>) -> Policy {
     Policy {
         profile: profile.to_owned(),

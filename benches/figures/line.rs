@@ -1,4 +1,4 @@
-//! One connection of the load tool, with the request that it carries.
+//! One connection of the load generator, with its current request.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -8,17 +8,17 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use mio::{Interest, Poll, Token};
 
-/// An answer of the API has about 1.5 KiB.
+/// Responses of the API have about 1.5 KiB.
 const ANSWER_BYTES: usize = 16 * 1024;
 
-/// One connection, with the request that it carries.
+/// One connection, with its current request.
 pub struct Line {
     stream: TcpStream,
-    /// What the source calls its request.
+    /// The source's identifier of the request.
     pub tag: usize,
     pub counted_from: Duration,
     request: Vec<u8>,
-    /// Bytes of the request that have gone out; all of them while it waits for its answer.
+    /// Bytes sent; all of them while it waits for the response.
     sent: usize,
     busy: Busy,
     answer: Vec<u8>,
@@ -71,7 +71,7 @@ impl Line {
         Ok(())
     }
 
-    /// Where in [`Line::answer`] the body stands, once all of it is there.
+    /// Reads from the connection. Returns the range of the body in [`Line::answer`] once it is complete.
     pub fn read(&mut self) -> io::Result<Option<Range<usize>>> {
         while self.busy == Busy::Waiting {
             match self.stream.read(&mut self.answer[self.filled..]) {
@@ -92,13 +92,13 @@ impl Line {
         &self.answer[part]
     }
 
-    /// Before the next request.
+    /// Prepares for the next request.
     pub fn forget_answer(&mut self) {
         self.filled = 0;
     }
 }
 
-/// Where the body of a whole answer stands. Anything but a 2xx or a 304 is an error.
+/// The range of the body in a complete response. Fails for any status but 2xx and 304.
 pub fn body(answer: &[u8]) -> io::Result<Option<Range<usize>>> {
     let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
     let status = answer.get(9..12).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! A million live verifications: what each takes of memory, and how late fallbacks are among them while webhooks come
-//! at half of the most.
+//! A million live verifications: memory per verification, and the lateness of fallbacks under half of the maximum
+//! webhook load.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -22,17 +22,17 @@ use crate::server::{DELIVER_WITHIN, Server};
 use crate::stock::Stock;
 
 const LIVE: usize = 1_000_000;
-/// Those that fall back meanwhile.
+/// Verifications that fall back during the run.
 const PENDING: usize = 10_000;
-/// As evenly as 10,000 with a deadline of 30 s come, and all are pending before the first falls back.
+/// Spreads 10,000 creates over the deadline of 30 s, so that all are pending before the first falls back.
 const APART: Duration = Duration::from_micros(2_900);
 const CONNECTIONS: usize = 32;
 const TRIALS: usize = 3;
-/// Webhooks of one trial, to find how many are the most.
+/// Webhooks per trial for finding the maximum rate.
 const TRIAL: usize = 20_000;
-/// After the last deadline every SMS has long arrived.
+/// After the last deadline, enough for every SMS to arrive.
 const LATEST: Duration = Duration::from_secs(20);
-/// Webhooks come from the first create until after the last fallback.
+/// The duration of the webhook load: from the first create until after the last fallback.
 const MEANWHILE: Duration = Duration::from_secs(62);
 const SETTLED_AFTER: Duration = Duration::from_secs(5);
 
@@ -93,8 +93,8 @@ pub fn measure(folder: &Path, report: &mut Report) -> Outcome<()> {
     Ok(())
 }
 
-/// A fallback has happened when its SMS reaches the carrier: by then it is durable, and so is the intent to send.
-/// In microseconds, to a whole millisecond.
+/// The lateness of fallbacks in microseconds, rounded to milliseconds. A fallback counts when its SMS reaches the
+/// carrier; then it is durable, including the intent to send.
 fn lateness(server: &Server, providers: &Providers) -> Outcome<(Histogram<u64>, Run)> {
     let requests: Vec<_> = (0..PENDING).map(|index| orders::create(index, "fallback")).collect();
     let mut due: HashMap<VerificationId, Timestamp> = HashMap::with_capacity(PENDING);

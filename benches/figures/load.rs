@@ -1,5 +1,5 @@
-//! Load over HTTP/1.1, cheap enough not to be what is measured: requests are bytes made beforehand, and one thread
-//! drives all connections.
+//! An HTTP/1.1 load generator, cheap enough not to distort the measurement: requests are prepared in advance, and one
+//! thread drives all connections.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -12,23 +12,23 @@ use twotick::clock::Stopwatch;
 
 use crate::line::Line;
 
-/// An answer to nothing in so long ends the run: something hangs.
+/// The run fails after this time without any response.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// When a request goes out.
+/// The pacing of requests.
 #[derive(Clone, Copy)]
 pub enum Pace {
-    /// As soon as a connection is free.
+    /// Closed loop: as soon as a connection is free.
     Closed,
-    /// One in each of these intervals, whether or not earlier ones were answered in time. What a request waits is
-    /// counted from when it should have gone out, so that a server cannot hide a pause by holding up its callers.
+    /// Open loop: one per interval, regardless of earlier responses. Latency counts from the scheduled time, so that a
+    /// pause of the server is not hidden by delayed requests.
     Every(Duration),
-    /// So long after the answer to the one before, on a server that has come to rest. Counted from when it goes out.
+    /// After a pause following the previous response, on an idle server. Latency counts from the actual sending.
     Rested(Duration),
 }
 
 impl Pace {
-    /// So many a second.
+    /// Open loop at `rate` requests per second.
     pub fn a_second(rate: f64) -> Self {
         Self::Every(Duration::from_secs_f64(1.0 / rate))
     }
@@ -41,7 +41,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Requests a second.
+    /// Requests per second.
     pub fn rate(&self) -> f64 {
         self.waits.len() as f64 / self.took.as_secs_f64()
     }
@@ -51,24 +51,24 @@ impl Run {
     }
 }
 
-/// What a source wants of a connection that is free.
+/// The source's instruction for a free connection.
 pub enum Next<'a> {
-    /// To send this, which the source calls so, and to count what it waits from then.
+    /// Send this request, identified by `tag`, and count its latency from then.
     Send { tag: usize, request: &'a [u8], counted_from: Duration },
-    /// To be asked again then, or after an answer, whichever is first.
+    /// Ask again at this time or after the next response, whichever is first.
     At(Duration),
-    /// Nothing more.
+    /// Stop.
     Over,
 }
 
-/// Where requests come from. Times are since the run began.
+/// A source of requests. Times are relative to the start of the run.
 pub trait Source {
     fn next(&mut self, now: Duration) -> Next<'_>;
     fn answered(&mut self, tag: usize, body: &[u8], now: Duration);
 }
 
-/// Sends all `requests`, and hands the body of each answer to `answered`. Anything but a 2xx or a 304 is an error: a
-/// figure with failures in it is none.
+/// Sends all `requests` and passes the body of each response to `answered`. Any status but 2xx and 304 fails the run,
+/// because a figure with failures is void.
 pub fn run(
     to: SocketAddr,
     connections: usize,
@@ -80,12 +80,12 @@ pub fn run(
     run_from(to, connections.min(requests.len()), list)
 }
 
-/// Sends the same `requests` again and again for so long, each as soon as a connection is free.
+/// Repeats the same `requests` for `time`, each as soon as a connection is free.
 pub fn run_for(to: SocketAddr, connections: usize, time: Duration, requests: &[Vec<u8>]) -> io::Result<Run> {
     run_from(to, connections, Cycle { requests, next: 0, time })
 }
 
-/// Sends what the source gives until it is over.
+/// Sends requests until the source stops.
 pub fn run_from(to: SocketAddr, connections: usize, source: impl Source) -> io::Result<Run> {
     let poll = Poll::new()?;
     let lines = (0..connections).map(|index| Line::connect(to, &poll, Token(index)));
@@ -98,7 +98,7 @@ pub fn run_from(to: SocketAddr, connections: usize, source: impl Source) -> io::
 struct Load<S> {
     poll: Poll,
     lines: Vec<Line>,
-    /// Lines that wait for their time to send. In turn, so that none is idle for so long that the server drops it.
+    /// Connections waiting for their time to send. Used in turn, so that the server closes none as idle.
     idle: VecDeque<usize>,
     source: S,
     over: bool,
@@ -125,7 +125,7 @@ impl<S: Source> Load<S> {
         Ok(Run { took: self.watch.elapsed(), waits: self.waits })
     }
 
-    /// How long to wait until there may be something to send.
+    /// Sends what is due. Returns the time until the next request may be due.
     fn send_what_is_due(&mut self) -> io::Result<Duration> {
         while let (Some(&index), false) = (self.idle.front(), self.over) {
             let now = self.watch.elapsed();
@@ -152,7 +152,7 @@ impl<S: Source> Load<S> {
         self.source.answered(line.tag, line.answer(body), now);
         line.forget_answer();
         self.idle.push_back(index);
-        // At once, so that the next request is on its way before other answers are looked at.
+        // Sent immediately, before other responses are processed.
         self.send_what_is_due().map(drop)
     }
 }

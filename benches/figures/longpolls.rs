@@ -1,4 +1,4 @@
-//! A hundred thousand apps that wait for news: what each takes of the server's memory, and how soon it hears.
+//! A hundred thousand clients in long polls: the memory per poll and the latency of a notification.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -23,15 +23,15 @@ use crate::server::Server;
 use crate::stock::Stock;
 
 const WAITING: usize = 100_000;
-/// As long as a poll may wait.
+/// The maximum duration of a poll.
 const WAIT_SECONDS: usize = 60;
-/// From one address; Linux has 28,000 ports to give.
+/// Connections per source address; Linux offers 28,000 ports.
 const AN_ADDRESS: usize = 20_000;
-/// Of those that wait, who are told something.
+/// Waiting polls that receive a notification.
 const WOKEN: usize = 4_000;
 const WOKEN_A_SECOND: f64 = 500.0;
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
-/// For everything else that the two processes have open.
+/// For all other files of the two processes.
 const OTHER_FILES: u64 = 2_000;
 
 pub fn measure(folder: &Path, report: &mut Report) -> Outcome<()> {
@@ -74,7 +74,7 @@ pub fn measure(folder: &Path, report: &mut Report) -> Outcome<()> {
     report.curves("longpolls", &format!("{waiting} long polls waiting"), &[("until the news", &heard)])
 }
 
-/// For this process and those that it starts: as many as it may have.
+/// The maximum number of open files for this process and its children.
 fn allowed_files() -> io::Result<u64> {
     let most = Rlimit { current: Some(WAITING as u64 * 2), maximum: Some(WAITING as u64 * 2) };
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
@@ -112,7 +112,7 @@ impl Waiters {
         Ok(())
     }
 
-    /// Sends webhooks at a fixed rate, the first about what the first waits for; what each waited, in microseconds.
+    /// Sends webhooks at a fixed rate for the polls in order. Returns the latency of notifications in microseconds.
     fn wake(&mut self, to: SocketAddr, webhooks: &[Vec<u8>]) -> Outcome<Histogram<u64>> {
         let mut heard = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3)?;
         let interval = Duration::from_secs_f64(1.0 / WOKEN_A_SECOND);
@@ -144,7 +144,7 @@ impl Waiters {
         Ok(heard)
     }
 
-    /// Reads what is there of an answer, which is a whole one: it comes in one piece.
+    /// Reads what is available of a response, which arrives in one piece.
     fn has_answer(&mut self, place: usize, buffer: &mut [u8]) -> io::Result<bool> {
         let mut read = 0;
         loop {

@@ -1,4 +1,4 @@
-//! What the figures were measured on, and who else was busy on it.
+//! The machine of the measurement, and its other load.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use twotick::clock::Stopwatch;
 
-/// Ticks a second in which Linux tells processor time, on every architecture that Rust has.
+/// The unit of processor times in `/proc`, on every architecture that Rust supports.
 const TICKS: f64 = 100.0;
 
 pub struct Machine {
@@ -39,17 +39,17 @@ impl Machine {
     }
 }
 
-/// Average numbers of runnable tasks over 1, 5 and 15 minutes.
+/// Load averages over 1, 5 and 15 minutes.
 pub fn load() -> String {
     read("/proc/loadavg").split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
-/// Of a process, in MiB.
+/// The resident memory of a process in MiB.
 pub fn resident_mib(pid: u32) -> f64 {
     field(&read(&format!("/proc/{pid}/status")), "VmRSS:") as f64 / 1024.0
 }
 
-/// Who used the processors since it was started.
+/// Processor usage since the start.
 pub struct Usage {
     watch: Stopwatch,
     everybody: f64,
@@ -57,13 +57,13 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Of this process and `pids`, against the rest of the machine.
+    /// Separates this process and `pids` from the rest of the machine.
     pub fn start(pids: &[u32]) -> Self {
         let ours = pids.iter().copied().chain([std::process::id()]).map(|pid| (pid, busy_seconds(pid)));
         Self { watch: Stopwatch::start(), everybody: of_everybody(), ours: ours.collect() }
     }
 
-    /// How many processors others kept busy on average.
+    /// The average number of processors kept busy by others.
     pub fn others(&self) -> f64 {
         let ours: f64 = self.ours.iter().map(|&(pid, before)| busy_seconds(pid) - before).sum();
         let wall = self.watch.elapsed().max(Duration::from_millis(1)).as_secs_f64();
@@ -71,7 +71,7 @@ impl Usage {
     }
 }
 
-/// Seconds, all processors together, without idling and waiting for the disk.
+/// Busy processor seconds of the whole machine, without idle and I/O wait.
 fn of_everybody() -> f64 {
     let stat = read("/proc/stat");
     let ticks = stat.lines().next().unwrap_or_default().split_whitespace().skip(1).take(8);
@@ -79,7 +79,7 @@ fn of_everybody() -> f64 {
     busy.filter_map(|(_, ticks)| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
 }
 
-/// What a process has used of the processors, to 10 ms.
+/// The processor time of a process, to 10 ms.
 pub fn busy_seconds(pid: u32) -> f64 {
     let stat = read(&format!("/proc/{pid}/stat"));
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
@@ -108,7 +108,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default().trim_end().to_owned()
 }
 
-/// The last line of what a command prints; nothing where there is no such command.
+/// The last line of a command's output; empty if there is no such command.
 fn run(command: &str, args: &[&str]) -> String {
     let output = Command::new(command).args(args).output().map(|output| output.stdout).unwrap_or_default();
     let text = String::from_utf8_lossy(&output);

@@ -1,11 +1,12 @@
-//! The figures that twotick promises, measured on the machine at hand: `cargo bench --bench figures`, or only some parts
-//! of them, `-- webhooks polls`. `-- scale=0.01` makes the largest folders that much smaller, to see whether it works.
+//! Measures the figures that twotick promises on this machine: `cargo bench --bench figures`, or only some parts, `--
+//! webhooks polls`. `-- scale=0.01` shrinks the largest folders, for a quick check.
 //!
-//! Everything is real but the providers: the release binary `twotick serve` as a process of its own, its data folder
-//! on the disk that also holds the target folder, HTTP over loopback. Rates are told as a ratio to a *ceiling* (the
-//! same web server with the signature check and the parse alone) and waits as multiples of *D* (what one `fdatasync`
-//! takes), both measured in the same run, because they say more on another machine than bare numbers do.
-//! Tables, JSON and pictures go to `figures` in the target folder.
+//! Everything but the providers is real: the release binary `twotick serve` in its own process, its data folder on the
+//! disk of the target folder, HTTP over loopback. Rates are given as a ratio to a *ceiling* (the same web server with
+//! only signature check and parsing), and latencies as multiples of *D* (the time of one `fdatasync`). Both are
+//! measured in the same run, because they transfer better to other machines than absolute numbers.
+//!
+//! Tables, JSON and pictures are written to `figures` in the target folder.
 
 mod ceiling;
 mod curves;
@@ -42,7 +43,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Cargo makes this folder below the target folder, so on a disk and not in memory.
+/// Created by Cargo below the target folder, so on disk and not in memory.
 const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
 
 fn main() -> ExitCode {
@@ -65,7 +66,7 @@ fn main() -> ExitCode {
 
 type Part = fn(&Path, &mut Report) -> Outcome<()>;
 
-/// In the order in which they run.
+/// In the order of execution.
 const PARTS: [(&str, Part); 10] = [
     ("single", single::measure),
     ("webhooks", webhooks::measure),
@@ -96,7 +97,7 @@ fn measure(args: &[&str]) -> Outcome<()> {
     for (name, part) in PARTS {
         if wanted.is_empty() || wanted.contains(&name) {
             println!("— {name}");
-            // The others say what they have to say all the same.
+            // The other parts still run.
             if let Err(error) = part(folder.path(), &mut report) {
                 report.not_run(&format!("the rest of {name}"), &error.to_string());
             }

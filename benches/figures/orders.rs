@@ -1,4 +1,4 @@
-//! Requests, made before they are sent.
+//! Prepared requests.
 
 use serde_json::Value;
 use twotick::channel::signature;
@@ -8,7 +8,7 @@ use twotick::verification::values::{MessageId, Ordinal, Timestamp, VerificationI
 use crate::providers::wamid;
 use crate::server::{APP_KEY, APP_SECRET, BUSINESS_ACCOUNT_ID, PHONE_NUMBER_ID};
 
-/// Asks for a verification of the `index`-th number under a profile.
+/// Creates a verification of the `index`-th number under a profile.
 pub fn create(index: usize, profile: &str) -> Vec<u8> {
     let body = format!(r#"{{"to":"+49151{index:08}","profile":"{profile}","locale":"en"}}"#);
     let head = format!(
@@ -19,7 +19,7 @@ pub fn create(index: usize, profile: &str) -> Vec<u8> {
     (head + &body).into_bytes()
 }
 
-/// Types a code.
+/// Checks a code.
 pub fn check(verification: VerificationId, code: &str) -> Vec<u8> {
     let body = format!(r#"{{"code":"{code}"}}"#);
     let head = format!(
@@ -30,7 +30,7 @@ pub fn check(verification: VerificationId, code: &str) -> Vec<u8> {
     (head + &body).into_bytes()
 }
 
-/// Asks whether a verification has another version, and waits for it up to `wait` seconds.
+/// Polls for a newer version of a verification, for up to `wait` seconds.
 pub fn poll(verification: VerificationId, version: &str, wait: usize) -> Vec<u8> {
     format!(
         "GET /v1/verifications/{verification}?wait={wait} HTTP/1.1\r\nHost: localhost\r\n\
@@ -39,10 +39,10 @@ pub fn poll(verification: VerificationId, version: &str, wait: usize) -> Vec<u8>
     .into_bytes()
 }
 
-/// What the answer to a create says.
+/// The response to a create.
 pub struct Created {
     pub message: MessageId,
-    /// When it falls back.
+    /// The time of the fallback.
     pub fallback_at: Option<Timestamp>,
 }
 
@@ -63,7 +63,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// In the order in which a message has them.
+    /// In the order in which a message goes through them.
     pub const ALL: [Self; 3] = [Self::Sent, Self::Delivered, Self::Read];
 
     fn as_str(self) -> &'static str {
@@ -75,7 +75,7 @@ impl Status {
     }
 }
 
-/// A signed webhook with these statuses, as Meta writes it (Meta, status messages webhook reference, May 2026).
+/// A signed webhook with these statuses, in Meta's format (Meta, status messages webhook reference, May 2026).
 pub fn webhook(channel: &str, statuses: &[(MessageId, Status)]) -> Vec<u8> {
     let seconds = Clock::System.now().as_millis() / 1_000;
     let statuses: Vec<_> = statuses.iter().map(|&(message, status)| told(message, status, seconds)).collect();

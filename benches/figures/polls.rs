@@ -1,4 +1,4 @@
-//! Apps that ask again and again whether anything is new, while webhooks come at half of the most.
+//! Clients that poll in a closed loop under half of the maximum webhook load.
 
 use std::path::Path;
 use std::thread;
@@ -17,9 +17,9 @@ use crate::server::Server;
 use crate::stock::Stock;
 
 const MESSAGES: usize = 120_000;
-/// Verifications that are asked for, and that hear nothing meanwhile.
+/// Verifications that are polled, and do not change meanwhile.
 const ASKED_FOR: usize = 10_000;
-/// To find how many webhooks are the most.
+/// Webhooks per trial for finding the maximum rate.
 const TRIAL: usize = 30_000;
 const CONNECTIONS: usize = 128;
 const WINDOWS: usize = 3;
@@ -63,7 +63,7 @@ pub fn measure(folder: &Path, report: &mut Report) -> Outcome<()> {
     Ok(())
 }
 
-/// One for each, with the version that it has.
+/// One poll per verification, with its current version.
 fn polls(server: &Server, asked_for: &[VerificationId]) -> Outcome<Vec<Vec<u8>>> {
     let unknown: Vec<_> = asked_for.iter().map(|&id| orders::poll(id, "\"0\"", 0)).collect();
     let mut polls = vec![Vec::new(); asked_for.len()];

@@ -1,4 +1,4 @@
-//! Stand-ins for Meta and for a carrier: they take every message at once, and note when it came.
+//! Stand-ins for Meta and a carrier: they accept every message immediately and record its arrival.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -10,13 +10,13 @@ use tokio::runtime::Builder;
 use twotick::clock::Clock;
 use twotick::verification::values::{MessageId, Timestamp};
 
-/// A message as its provider saw it.
+/// A message as received by its provider.
 #[derive(Clone, Debug)]
 pub struct Taken {
     pub message: MessageId,
     pub at: Timestamp,
     pub by: Provider,
-    /// The code that the message carries.
+    /// The code in the message.
     pub code: String,
 }
 
@@ -26,7 +26,7 @@ pub enum Provider {
     Carrier,
 }
 
-/// Both, on one address, on a thread of their own until the program ends.
+/// Both stand-ins on one address, in their own thread until the program ends.
 #[derive(Clone)]
 pub struct Providers {
     pub addr: SocketAddr,
@@ -51,7 +51,7 @@ impl Providers {
         Ok(providers)
     }
 
-    /// All messages that came since the last call.
+    /// All messages received since the last call.
     pub fn take(&self) -> Vec<Taken> {
         std::mem::take(&mut *self.taken.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -99,7 +99,7 @@ impl Providers {
     }
 }
 
-/// The first six digits in a row that stand as a text or begin one; nothing where there are none.
+/// The first six consecutive digits at the start of a string or text; empty if there are none.
 fn code(request: &str) -> String {
     let texts = request.split("\"text\":\"").skip(1);
     let mut codes =
@@ -107,7 +107,7 @@ fn code(request: &str) -> String {
     codes.next().unwrap_or_default().to_owned()
 }
 
-/// What Meta calls a message; as long as its own.
+/// Meta's id of a message, of realistic length.
 pub fn wamid(message: MessageId) -> String {
     format!("wamid.HBgNNDkxNTExMjM0NTY3OBUCABEYE{}", &message.to_string()[4..])
 }

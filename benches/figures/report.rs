@@ -1,4 +1,4 @@
-//! What was found: for people as it is found, and at the end as JSON and as the tables of docs/PROOF.md.
+//! The results: printed as they arrive, then written as JSON and as the tables of docs/PROOF.md.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,7 +10,7 @@ use crate::Outcome;
 use crate::curves::{self, Curve};
 use crate::machine::{self, Machine};
 
-/// What a figure has to be.
+/// The goal of a figure.
 #[derive(Clone, Copy)]
 pub enum Goal {
     AtMost(f64),
@@ -33,12 +33,12 @@ impl Goal {
     }
 }
 
-/// Prints each line as soon as it is known.
+/// Prints each line immediately.
 pub struct Report {
     machine: Machine,
-    /// Where JSON, tables and pictures go.
+    /// The folder for JSON, tables and pictures.
     folder: PathBuf,
-    /// Of the largest counts, how much is made: all of it, unless somebody only tries whether this works.
+    /// The factor for the largest counts; 1 except in a quick check.
     scale: f64,
     figures: Vec<Figure>,
     not_run: Vec<(String, String)>,
@@ -58,7 +58,7 @@ impl Report {
         Self { machine, folder, scale, figures: Vec::new(), not_run: Vec::new() }
     }
 
-    /// How many of so many are made in this run.
+    /// The count for this run.
     pub fn share_of(&self, count: usize) -> usize {
         (count as f64 * self.scale).round() as usize
     }
@@ -67,23 +67,23 @@ impl Report {
         self.add(Figure { name: name.to_owned(), value, unit, goal: Some(goal) });
     }
 
-    /// Something that explains the figures and has no goal of its own.
+    /// Records an explanatory figure without a goal.
     pub fn note(&mut self, name: &str, value: f64, unit: &'static str) {
         self.add(Figure { name: name.to_owned(), value, unit, goal: None });
     }
 
-    /// Something that cannot be measured here.
+    /// Records what cannot be measured here.
     pub fn not_run(&mut self, name: &str, why: &str) {
         println!("NOT RUN {name}: {why}");
         self.not_run.push((name.to_owned(), why.to_owned()));
     }
 
-    /// Waits, as a picture and as JSON.
+    /// Writes latency distributions as a picture and as JSON.
     pub fn curves(&self, name: &str, title: &str, curves: &[Curve<'_>]) -> Outcome<()> {
         curves::write(&self.folder, name, title, curves)
     }
 
-    /// A goal that was missed is told, not an error: the machine may be busy.
+    /// A missed goal is reported but not an error, because the machine may be busy.
     pub fn finish(self) -> Outcome<()> {
         fs::create_dir_all(&self.folder)?;
         let load_after = machine::load();
@@ -103,7 +103,7 @@ impl Report {
         Ok(())
     }
 
-    /// As docs/PROOF.md has them.
+    /// The tables of docs/PROOF.md.
     fn tables(&self, load_after: &str) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         let machine: Vec<_> =
@@ -157,7 +157,7 @@ impl Figure {
     }
 }
 
-/// Three digits that mean something, and large ones in groups.
+/// Three significant digits, with large numbers in groups.
 fn short(value: f64) -> String {
     match value.abs() {
         thousands if thousands >= 1_000.0 => {

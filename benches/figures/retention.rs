@@ -1,5 +1,5 @@
-//! Whether the retention keeps up with a channel at 100 messages a second: on a clock that is moved by hand with a day's
-//! minutes, one of each hour, and in real time beside creates, which it must not hold up.
+//! Whether retention keeps up with 100 messages per second: on a virtual clock with one minute of each hour of a day,
+//! and in real time, without delaying creates.
 
 use std::fs;
 use std::path::Path;
@@ -18,9 +18,9 @@ const A_SECOND: usize = 100;
 const A_MINUTE: usize = 60 * A_SECOND;
 const HOURS: usize = 24;
 const MINUTE: Duration = Duration::from_secs(60);
-/// Longer than this nothing is kept.
+/// The retention.
 const KEPT: Duration = Duration::from_secs(3 * 60);
-/// For each of the two runs of creates.
+/// The number of creates in each of the two runs.
 const CREATES: usize = 1_500;
 
 pub fn measure(folder: &Path, report: &mut Report) -> Outcome<()> {
@@ -93,7 +93,7 @@ pub fn measure(folder: &Path, report: &mut Report) -> Outcome<()> {
     Ok(())
 }
 
-/// As many visits as it takes; how many verifications went.
+/// Runs visits until nothing is left to remove. Returns the number of removed verifications.
 async fn forget(filler: &Filler, now: Timestamp) -> Outcome<usize> {
     let oldest = Timestamp::from_millis(now.as_millis() - i64::try_from(KEPT.as_millis())?);
     let before = Retention { verifications: oldest, inbound: oldest, audit: oldest };
@@ -107,7 +107,7 @@ async fn forget(filler: &Filler, now: Timestamp) -> Outcome<usize> {
     }
 }
 
-/// [`A_SECOND`] a second; what the slowest of a hundred takes.
+/// Creates at [`A_SECOND`]. Returns the 99th percentile of the latency.
 async fn creates(filler: &Arc<Filler>, first: usize) -> Outcome<Duration> {
     let mut beat = tokio::time::interval(Duration::from_secs(1) / A_SECOND as u32);
     let mut waiting = Vec::with_capacity(CREATES);

@@ -1,4 +1,4 @@
-//! The server under test: the release binary, as anybody would start it.
+//! The server under test: the release binary, started as usual.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -16,22 +16,22 @@ use twotick::clock::Stopwatch;
 use crate::Outcome;
 
 pub const APP: &str = "figures";
-/// Known, so that a folder can be filled before its server is started.
+/// A fixed key, so that a folder can be filled before its server is started.
 pub const MASTER: [u8; 32] = [7; 32];
 pub const APP_KEY: &str = "the-key-of-the-only-app";
 pub const APP_SECRET: &str = "a-secret-by-which-the-stand-in-signs";
 pub const PHONE_NUMBER_ID: &str = "106540352242922";
 pub const BUSINESS_ACCOUNT_ID: &str = "102290129340398";
 
-/// Channels of kind `meta`, `meta0` and so on, each with a profile of its name. Meta allows one number 1,000 messages
-/// a second at most, which twotick keeps; with several numbers that is not what is measured.
+/// The number of channels of kind `meta`: `meta0` and so on, each with a profile of its name. Meta allows 1,000
+/// messages per second and number, which twotick enforces; several numbers keep this out of the measurement.
 pub const NUMBERS: usize = 16;
-/// For 100,000 that wait.
+/// Enough for 100,000 long polls.
 const CONNECTIONS: usize = 120_000;
-/// From queued to the fallback, in the profile `fallback`, as in the default configuration.
+/// The deadline of the profile `fallback`, as in the default configuration.
 pub const DELIVER_WITHIN: Duration = Duration::from_secs(30);
 
-/// What the default configuration takes from the environment.
+/// The environment variables of the default configuration.
 const SECRETS: [&str; 6] = [
     "TWOTICK_SHOP_KEY",
     "WHATSAPP_ACCESS_TOKEN",
@@ -48,12 +48,12 @@ pub struct Server {
     pub addr: SocketAddr,
     admin_addr: SocketAddr,
     log: PathBuf,
-    /// From the start of the process until it took work.
+    /// From the start of the process until it was ready.
     pub ready_after: Duration,
 }
 
 impl Server {
-    /// In `folder`, where its data, its configuration and its log go.
+    /// Starts a server with data, configuration and log in `folder`.
     pub fn start(folder: &Path, providers: SocketAddr) -> Outcome<Self> {
         fs::create_dir_all(folder)?;
         let (addr, admin_addr) = (free_address()?, free_address()?);
@@ -62,7 +62,7 @@ impl Server {
         Self::spawn(folder, &config, &[], addr, admin_addr)
     }
 
-    /// With the commented default configuration, but other addresses. It calls nobody.
+    /// Starts a server with the commented default configuration on other addresses. It contacts no provider.
     pub fn start_default(folder: &Path) -> Outcome<Self> {
         fs::create_dir_all(folder)?;
         let (addr, admin_addr) = (free_address()?, free_address()?);
@@ -125,7 +125,7 @@ impl Server {
         Ok(lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum())
     }
 
-    /// How long each pause was in which it opened sled anew, in milliseconds.
+    /// The duration of each reopening of sled, in milliseconds.
     pub fn reopenings_ms(&self) -> Outcome<Vec<u64>> {
         let log = fs::read_to_string(&self.log)?;
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -134,7 +134,7 @@ impl Server {
         Ok(lines.filter(reopened).filter_map(|line| line["took_ms"].as_u64()).collect())
     }
 
-    /// Ends it by SIGKILL.
+    /// Kills it with SIGKILL.
     pub fn kill(mut self) -> Outcome<()> {
         self.child.kill()?;
         self.child.wait()?;
@@ -155,7 +155,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself; either way there is nothing more to do.
+        // Fails if it has already exited, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! A quiet server: what it takes of memory and of a processor, and what one create waits.
+//! An idle server: its memory and processor usage, and the latency of a single create.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use crate::report::{Goal, Report};
 use crate::server::Server;
 use crate::{Outcome, disk, machine, orders};
 
-/// After its start everything has settled by then.
+/// Enough for the startup work to finish.
 const SETTLED_AFTER: Duration = Duration::from_secs(4);
-/// A tick of the processor's time is a thirtieth of a per cent of it.
+/// Long enough for the resolution of processor times: a tick is a thirtieth of a per cent.
 const WATCHED_FOR: Duration = Duration::from_secs(30);
 const CREATES: usize = 400;
-/// After each answer, so that every create finds the server at rest: one that comes while the code of the last is
-/// being recorded as sent waits for that too.
+/// The pause after each response, so that every create finds the server idle; otherwise it would also wait for the
+/// record of the previous send.
 const APART: Duration = Duration::from_millis(10);
 
 pub fn measure(folder: &Path, report: &mut Report) -> Outcome<()> {

@@ -1,5 +1,5 @@
-//! Messages whose statuses were not told yet, and webhooks that tell them: every status is new for its message, and no
-//! message hears again soon.
+//! Messages with outstanding statuses, and webhooks that report them: every status is new for its message, and
+//! consecutive statuses of a message are far apart.
 
 use std::path::Path;
 
@@ -12,21 +12,21 @@ use crate::Outcome;
 use crate::fill::{Filled, Plan};
 use crate::orders::{self, Status};
 
-/// A message's next status comes at least 7/8 of all messages after its last.
+/// At least 7/8 of all messages lie between two statuses of one message.
 const BLOCKS: usize = 8;
 
 pub struct Stock {
     messages: Vec<MessageId>,
-    /// Of the status that is told now, messages that heard it.
+    /// Messages that have received the current status.
     told: usize,
     status: usize,
     rng: StdRng,
-    /// Statuses that were told so far.
+    /// Statuses reported so far.
     pub all_told: usize,
 }
 
 impl Stock {
-    /// In the data folder of a server that is started in `folder` afterwards.
+    /// Creates the messages in the data folder of a server that will be started in `folder`.
     pub fn make(folder: &Path, messages: usize) -> Outcome<Self> {
         Ok(Self::of(Filled::make(folder, Plan { finished: 0, live: messages })?.close()?))
     }
@@ -37,12 +37,12 @@ impl Stock {
         Self { messages, told: 0, status: 0, rng, all_told: 0 }
     }
 
-    /// So many webhooks with one status each.
+    /// `count` webhooks with one status each.
     pub fn webhooks(&mut self, count: usize) -> Outcome<Vec<Vec<u8>>> {
         self.batches(count, 1)
     }
 
-    /// So many webhooks with `size` statuses each.
+    /// `count` webhooks with `size` statuses each.
     pub fn batches(&mut self, count: usize, size: usize) -> Outcome<Vec<Vec<u8>>> {
         (0..count)
             .map(|_| {
@@ -52,12 +52,12 @@ impl Stock {
             .collect()
     }
 
-    /// Takes some messages away for good.
+    /// Removes some messages.
     pub fn part(&mut self, count: usize) -> Vec<MessageId> {
         self.messages.split_off(self.messages.len() - count)
     }
 
-    /// Statuses that can still be told.
+    /// The number of outstanding statuses.
     pub fn left(&self) -> usize {
         self.messages.len() * (Status::ALL.len() - self.status) - self.told
     }

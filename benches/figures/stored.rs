@@ -1,5 +1,5 @@
-//! A million verifications stored: what each takes of the disk, what an idle server takes of memory among them, and how
-//! long a start takes after a kill.
+//! A million stored verifications: disk usage per verification, the memory of an idle server, and the start time after
+//! a kill.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ const FINISHED: usize = 1_000_000;
 const LIVE: usize = 100_000;
 const SETTLED_AFTER: Duration = Duration::from_secs(10);
 
-/// All that is stored was written by one process, which is then killed: nothing of the log was read before.
+/// A single process writes everything and is then killed, so the start has to replay the whole log.
 pub fn measure(folder: &Path, report: &mut Report) -> Outcome<()> {
     let (finished, live) = (report.share_of(FINISHED), report.share_of(LIVE));
     let folder = folder.join("stored");

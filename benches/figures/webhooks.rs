@@ -1,5 +1,5 @@
-//! Webhooks a second, each durable before its answer, against the ceiling; in batches; and what they wait at half of
-//! the most.
+//! Webhooks per second, each durable before its response, relative to the ceiling; also in batches, and their latency
+//! at half of the maximum rate.
 
 use std::path::Path;
 
@@ -13,12 +13,12 @@ use crate::stock::Stock;
 use crate::{Outcome, disk, providers};
 
 const MESSAGES: usize = 150_000;
-/// Connections, and what of the ceiling's rate is asked for.
+/// Connections, and the required ratio to the ceiling's rate.
 const LEVELS: [(usize, f64); 2] = [(32, 0.30), (128, 0.40)];
 const WINDOWS: usize = 3;
-/// Of one window.
+/// Requests per window.
 const REQUESTS: usize = 40_000;
-/// Of one window, half of them before and half after the durable ones.
+/// Requests per window, half of them before and half after the durable ones.
 const CEILING_REQUESTS: usize = 100_000;
 const STALE_REQUESTS: usize = 20_000;
 const BATCHES: usize = 1_000;
@@ -51,16 +51,16 @@ pub fn measure(folder: &Path, report: &mut Report) -> Outcome<()> {
     require_all_applied(&server, &stock)
 }
 
-/// The server, with the ceiling right before and right after it, since the machine's pace drifts.
+/// The server, with the ceiling measured right before and after, because the machine's speed drifts.
 struct Window {
-    /// Requests a second.
+    /// Requests per second.
     ceiling: f64,
     durable: Run,
     d_ms: f64,
-    /// What the server and the ceiling used of the processors for one webhook, in microseconds.
+    /// Processor time of the server and the ceiling per webhook, in microseconds.
     cost_us: f64,
     ceiling_cost_us: f64,
-    /// Processors that others kept busy meanwhile.
+    /// The average number of processors kept busy by others.
     others: f64,
 }
 
@@ -107,7 +107,7 @@ fn all_waits(windows: &[Window]) -> hdrhistogram::Histogram<u64> {
     all
 }
 
-/// Medians over the windows of one level; the durable rate.
+/// Reports the medians over the windows of one level. Returns the durable rate.
 fn tell(report: &mut Report, connections: usize, goal: f64, windows: &mut [Window]) -> f64 {
     for window in &*windows {
         println!(
@@ -146,7 +146,7 @@ fn tell(report: &mut Report, connections: usize, goal: f64, windows: &mut [Windo
     rate
 }
 
-/// Open loop: a fixed rate of arrival, whatever the server does.
+/// Open loop: a fixed arrival rate, independent of the server.
 fn paced(
     server: &Server,
     stock: &mut Stock,
@@ -181,7 +181,7 @@ fn batches(server: &Server, stock: &mut Stock, most: f64, report: &mut Report) -
     Ok(())
 }
 
-/// A status that was not new for its message would make the figure worthless.
+/// Fails unless every status was new for its message; otherwise the figure would be void.
 fn require_all_applied(server: &Server, stock: &Stock) -> Outcome<()> {
     let (applied, expected) = (server.metric("standing=\"applied\"")?, stock.all_told as f64);
     if applied != expected {

@@ -1,4 +1,4 @@
-//! Whole verifications: created, sent to Meta's stand-in, reported sent, delivered and read, and the code checked.
+//! Complete verifications: created, sent to Meta's stand-in, reported sent, delivered and read, and the code checked.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
@@ -15,10 +15,10 @@ use crate::report::{Goal, Report};
 use crate::server::{NUMBERS, Server};
 
 const WHOLE: usize = 30_000;
-/// Under way at once, each with one request at a time.
+/// Concurrent verifications, each with one request at a time.
 const AT_ONCE: usize = 256;
 const CONNECTIONS: usize = 128;
-/// How often to look whether the stand-in took a message.
+/// The interval for asking the stand-in whether it received a message.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 pub fn measure(folder: &Path, report: &mut Report) -> Outcome<()> {
@@ -56,11 +56,11 @@ fn quantile(waits: &Histogram<u64>, quantile: f64) -> f64 {
 struct Lives<'a> {
     providers: &'a Providers,
     lives: Vec<Life>,
-    /// By the message that was created and not yet seen at the stand-in.
+    /// Created messages not yet seen at the stand-in.
     created: HashMap<MessageId, usize>,
-    /// Messages that the stand-in took before their create was answered, with their codes.
+    /// Messages that the stand-in received before the response to their create, with their codes.
     early: HashMap<MessageId, String>,
-    /// Who may send a request.
+    /// Verifications that may send a request.
     ready: VecDeque<usize>,
     request: Vec<u8>,
     approved: usize,

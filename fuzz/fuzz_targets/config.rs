@@ -1,5 +1,5 @@
-//! Anything as a configuration file, with an environment full of secrets: a file is taken or every problem is a line
-//! that can be printed and quotes no secret; what is taken is taken again, and its `Debug` shows no secret either.
+//! Any text as a configuration file, with an environment full of secrets. It is either accepted, or each problem is a
+//! printable line without secrets. Parsing an accepted file again succeeds, and its `Debug` shows no secrets.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -27,7 +27,7 @@ static ENVIRONMENT: LazyLock<Environment> = LazyLock::new(|| {
 });
 
 fuzz_target!(|text: &str| -> Corpus {
-    // A secret may be read from a file, and some of the machine's never end.
+    // Secrets may be read from files, and some special files never end.
     if text.contains("file")
         && ["/dev", "/proc", "/sys", "/run", "\\"].iter().any(|place| text.contains(place))
     {
@@ -49,7 +49,7 @@ fuzz_target!(|text: &str| -> Corpus {
     Corpus::Keep
 });
 
-/// What the documentation of [`Config`] promises, and a server takes for granted.
+/// The guarantees that the documentation of [`Config`] gives and the server relies on.
 fn check(config: &Config) {
     assert!(!config.apps.is_empty() && !config.channels.is_empty() && !config.profiles.is_empty());
     assert!(!config.server.public_url.ends_with('/'));
@@ -83,7 +83,7 @@ fn check_problem(problem: &Problem, text: &str, lines: usize) {
     let shown = problem.to_string();
     assert!(!shown.chars().any(char::is_control), "{shown:?} is not one line that can be printed");
     assert!(shown.len() < 8 * 1024, "{} bytes of one problem", shown.len());
-    // The keys of a file are its author's, and are named; the values of variables never are.
+    // Keys in the file may be quoted, values of environment variables never.
     assert!(text.contains(CANARY) || !shown.contains(CANARY), "{shown} quotes a secret");
     if let Origin::File { line: Some(line), .. } = &problem.origin {
         assert!((1..=lines).contains(line), "line {line} of {lines}");

@@ -1,4 +1,4 @@
-//! Anything as a carrier's answer to a send. The first byte says where in it the carrier's id stands.
+//! Any bytes as a carrier's response to a send. The first byte selects the pointer to the carrier's id.
 #![no_main]
 
 use std::cell::RefCell;
@@ -8,7 +8,7 @@ use twotick::channel::exchange::Answer;
 use twotick::channel::http_sms::HttpSms;
 use twotick_fuzz::{Reply, carrier, check_outcome, submission};
 
-/// Those that carriers use; a channel of each is made once.
+/// Typical pointers; a channel is created once for each.
 const POINTERS: [&str; 4] = ["/id", "/messages/0/id", "", "/a~1b"];
 
 thread_local! {

@@ -1,5 +1,5 @@
-//! Anything as a carrier's report, of each format: what comes of it is bounded and clean, or there is a word why not. The
-//! first byte chooses the format.
+//! Any bytes as a carrier's report in each format: the result is bounded and clean, or says why it is unreadable. The
+//! first byte selects the format.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
@@ -9,7 +9,7 @@ use twotick::channel::http_sms::{FieldPath, Format};
 use twotick::channel::{Channel, Readable};
 use twotick_fuzz::{check_delivery, delivered, sms};
 
-/// As documented, a form, and lists in which everything is nested.
+/// The default, a form, and nested lists.
 static SMS: LazyLock<[Arc<Channel>; 3]> = LazyLock::new(|| {
     [
         sms(|_| {}),
@@ -28,5 +28,5 @@ fuzz_target!(|data: &[u8]| {
     check_delivery(&delivery, body);
     let told = delivery.reports.len() + delivery.unknown.values().sum::<usize>();
     assert_eq!(told > 0, delivery.readable == Readable::Yes, "{delivery:?}");
-    assert!(delivery.inbound.is_empty() && delivery.alerts.is_empty() && delivery.foreign.is_empty());
+    assert!(delivery.inbound.is_empty() && delivery.alerts.is_empty() && delivery.ignored.is_empty());
 });

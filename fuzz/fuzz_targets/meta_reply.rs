@@ -1,4 +1,4 @@
-//! Anything as Meta's answer to a send, and to the question for templates.
+//! Any bytes as Meta's response to a send and to a request for templates.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Anything as a phone number: there is one spelling, it survives itself, and the mask hides the middle.
+//! Any text as a phone number: its canonical form is stable, and masking hides the middle.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -20,7 +20,7 @@ fn check(phone: &Phone) {
     let number = phone.as_e164();
     assert!(number.len() <= 16 && number.starts_with('+'));
     assert!(number[1..].bytes().all(|byte| byte.is_ascii_digit()));
-    // What WhatsApp reports and a person copies need not be in the tables of numbers, such as +52 1 ….
+    // Numbers as WhatsApp reports them need not be in the tables, such as +52 1 ….
     let again = Phone::parse(number).ok().or_else(|| Phone::reported(number));
     assert_eq!(again.as_ref(), Some(phone), "it is not its own canonical form");
     assert!(number.ends_with(phone.last_four()) && phone.last_four().len() == 4);

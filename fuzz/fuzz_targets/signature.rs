@@ -1,6 +1,6 @@
-//! A body, a header that begins as the right one and is then changed, and a second header now and then: let in if and
-//! only if there is one header and it is the HMAC, computed here by the definition (RFC 2104) over SHA-256 alone.
-//! And Meta's question whether the webhook is ours, answered to nobody but who knows the token.
+//! A body, a header derived from a valid signature, and sometimes a second header: the request is accepted if and only
+//! if there is exactly one header and it equals the HMAC, computed here from its definition (RFC 2104) over SHA-256.
+//! Also Meta's challenge, answered only with the verify token.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use sha2::{Digest, Sha256};
 use twotick::channel::Channel;
 use twotick::channel::signature::{BadSignature, sign};
-use twotick::channel::webhook::{Heard, NotHeard};
+use twotick::channel::webhook::{Incoming, WebhookError};
 use twotick_fuzz::{SECRETS, VERIFY_TOKEN, get, post, sms, whatsapp};
 
 static META: LazyLock<Arc<Channel>> = LazyLock::new(whatsapp);
@@ -64,8 +64,8 @@ fuzz_target!(|input: Input<'_>| {
         .append_pair("hub.challenge", input.challenge)
         .finish();
     let answer = match get(&META, &query) {
-        Ok(Heard::Asked(reply)) => Some(reply.body),
-        Err(NotHeard::Question) => None,
+        Ok(Incoming::Challenge(reply)) => Some(reply.body),
+        Err(WebhookError::Challenge) => None,
         other => panic!("{other:?}"),
     };
     let plain = !input.challenge.is_empty()
@@ -73,13 +73,13 @@ fuzz_target!(|input: Input<'_>| {
         && input.challenge.chars().all(|letter| ('!'..='~').contains(&letter));
     let answerable = token == VERIFY_TOKEN && input.mode == "subscribe" && plain;
     assert_eq!(answer.as_deref(), answerable.then_some(input.challenge));
-    assert_eq!(get(&SMS, &query).err(), Some(NotHeard::Method("POST")));
+    assert_eq!(get(&SMS, &query).err(), Some(WebhookError::Method("POST")));
 });
 
-fn verdict(heard: Result<Heard, NotHeard>) -> Result<(), BadSignature> {
+fn verdict(heard: Result<Incoming, WebhookError>) -> Result<(), BadSignature> {
     match heard {
-        Ok(Heard::Told(_)) => Ok(()),
-        Err(NotHeard::Signature(bad)) => Err(bad),
+        Ok(Incoming::Delivery(_)) => Ok(()),
+        Err(WebhookError::Signature(bad)) => Err(bad),
         other => panic!("{other:?}"),
     }
 }

@@ -1,6 +1,5 @@
-//! Anything as a row of the store, or as a record of the log: what is read is written and read the same, what was
-//! changed afterwards or stands in another place is refused, and whatever events a row holds fold to one state, one by
-//! one or out of their bytes.
+//! Any bytes as a row of the store or a record of the log: what can be read is rewritten identically, a
+//! changed or moved row is refused, and the events of a row fold to the same state one by one or from their bytes.
 #![no_main]
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
@@ -20,7 +19,7 @@ struct Input<'a> {
 fuzz_target!(|input: Input<'_>| {
     let key = &input.key[..];
     let kind = Content::ALL[usize::from(input.kind) % Content::ALL.len()];
-    // As it came, and with a checksum that lets it in.
+    // As received, and with a valid checksum.
     let _ = kind.again(key, input.content);
     if let Some(record) = log_record_again(input.content) {
         assert_eq!(log_record_again(&record).as_ref(), Some(&record), "a record is not written the same twice");

@@ -1,4 +1,4 @@
-//! What the targets share: channels as the fixtures know them, and what must hold of everything a channel hands on.
+//! Shared by the targets: the channels of the fixtures, and the invariants of everything that a channel returns.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use twotick::channel::exchange::Received;
 use twotick::channel::http_sms::HttpSms;
 use twotick::channel::meta::Meta;
 use twotick::channel::signature::sign;
-use twotick::channel::webhook::{Callback, Heard, Method, NotHeard, Webhook};
+use twotick::channel::webhook::{Callback, Incoming, Method, WebhookError, Webhook};
 use twotick::channel::{
     self, Basis, Channel, Content, Delivery, Inbound, Readable, Settings, Submission, Timeouts, http_sms,
     meta,
@@ -20,7 +20,7 @@ use twotick::verification::values::{
 pub const SECRETS: [&str; 2] = ["the secret in use", "the secret before"];
 pub const VERIFY_TOKEN: &str = "verify-me-please";
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// A provider's words.
+/// The maximum length of a provider's text.
 const TITLE_CHARS: usize = 200;
 const LONGEST_WISH: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -44,8 +44,8 @@ fn of_meta() -> meta::Settings {
     }
 }
 
-/// A carrier whose reports are read otherwise than documented.
-pub fn sms(change: impl FnOnce(&mut http_sms::Reading)) -> Arc<Channel> {
+/// A carrier with a changed report format.
+pub fn sms(change: impl FnOnce(&mut http_sms::ReportFormat)) -> Arc<Channel> {
     let mut settings = of_carrier("/id");
     change(&mut settings.reading);
     alone("sms", Settings::Http(settings))
@@ -78,14 +78,14 @@ fn basis(name: &str) -> Basis {
     Basis { callback: Callback::new("https://otp.example.com", &name), name, timeouts }
 }
 
-/// A `POST` with these values of its signature header.
-pub fn post(channel: &Channel, name: &str, values: &[&[u8]], body: &[u8]) -> Result<Heard, NotHeard> {
+/// A `POST` with these values of the signature header.
+pub fn post(channel: &Channel, name: &str, values: &[&[u8]], body: &[u8]) -> Result<Incoming, WebhookError> {
     let headers: Vec<_> = values.iter().map(|&value| (name, value)).collect();
     ask(channel, Method::Post, None, &headers, body)
 }
 
 /// A `GET` with this query.
-pub fn get(channel: &Channel, query: &str) -> Result<Heard, NotHeard> {
+pub fn get(channel: &Channel, query: &str) -> Result<Incoming, WebhookError> {
     ask(channel, Method::Get, Some(query), &[], b"")
 }
 
@@ -95,21 +95,21 @@ fn ask(
     query: Option<&str>,
     headers: &[(&str, &[u8])],
     body: &[u8],
-) -> Result<Heard, NotHeard> {
+) -> Result<Incoming, WebhookError> {
     let now = Timestamp::from_millis(1_795_363_200_000);
     channel.receive(&Webhook { method, callback: channel.callback(), path: None, query, headers, body, now })
 }
 
-/// What a delivery says that is signed as it should be.
+/// Delivers `body` with a valid signature.
 pub fn delivered(channel: &Channel, name: &str, body: &[u8]) -> Delivery {
     let header = sign(&SECRETS[0].into(), body);
     match post(channel, name, &[header.as_bytes()], body) {
-        Ok(Heard::Told(told)) if told.of_others.is_empty() => told.own,
+        Ok(Incoming::Delivery(told)) if told.of_others.is_empty() => told.own,
         other => panic!("a right signature was not taken: {other:?}"),
     }
 }
 
-/// What was sent, so that it can be looked for in what came of it.
+/// The sent data, which must not appear in results.
 pub const NUMBER: &str = "+4915228817386";
 pub const CODE: &str = "49ABcd";
 
@@ -119,11 +119,11 @@ pub fn submission() -> Submission<'static> {
         to: NUMBER,
         code: CODE,
         content: Content::Template { name: "login_code", language: "en_US" },
-        of_use: Duration::from_secs(30),
+        valid_for: Duration::from_secs(30),
     }
 }
 
-/// A provider's answer: two bytes of status, what the headers say, and the rest as the body.
+/// A provider's response: two bytes of status, a byte that selects headers, the headers, and the body.
 pub struct Reply {
     pub status: u16,
     pub received: Received,
@@ -146,7 +146,7 @@ impl Reply {
     }
 }
 
-/// Up to the first line feed, and what follows it.
+/// The first line and the rest.
 fn line(data: &[u8]) -> (&[u8], &[u8]) {
     match data.iter().position(|byte| *byte == b'\n') {
         Some(end) => (&data[..end], &data[end + 1..]),
@@ -188,21 +188,21 @@ pub fn check_delivery(delivery: &Delivery, body: &[u8]) {
         check_inbound(inbound);
     }
     for alert in &delivery.alerts {
-        // Limits of the account stand in some of them, which are shorter than any number of a phone.
+        // Some titles contain account limits, which are shorter than any phone number.
         check_line(&alert.title, 8);
         assert!(!alert.code.is_empty() && alert.code.chars().count() <= TITLE_CHARS);
         assert!(alert.subject.as_ref().is_none_or(|subject| subject.chars().count() <= 2 * TITLE_CHARS));
         assert!(alert.at.is_none_or(is_lawful));
     }
     let told = delivery.reports.len() + delivery.inbound.len() + delivery.alerts.len();
-    let counted = delivery.foreign_items() + delivery.unknown.values().sum::<usize>();
+    let counted = delivery.ignored_items() + delivery.unknown.values().sum::<usize>();
     assert!(told + counted <= body.len(), "{told} and {counted} things were read from {} bytes", body.len());
     if matches!(delivery.readable, Readable::No(_)) {
-        assert_eq!(told + delivery.foreign_items(), 0, "it is said to be unreadable, and something was read");
+        assert_eq!(told + delivery.ignored_items(), 0, "it is said to be unreadable, and something was read");
     }
 }
 
-/// Everything of a delivery, to be compared.
+/// The whole delivery as text, for comparison.
 pub fn told(delivery: &Delivery) -> String {
     let inbound: Vec<_> = delivery
         .inbound
@@ -256,7 +256,7 @@ fn check_error(error: &DeliveryError) {
     check_line(&error.title, 4);
 }
 
-/// An answer may quote what it answers; what was sent is known then.
+/// A response may quote the request, so the sent data must not appear.
 fn check_refusal(error: &DeliveryError) {
     check_error(error);
     for sent in [CODE, NUMBER, &NUMBER[1..]] {
@@ -264,7 +264,7 @@ fn check_refusal(error: &DeliveryError) {
     }
 }
 
-/// A provider's words are short, on one line, and have no run of so many digits.
+/// Providers' texts are short, on one line, and contain no long runs of digits.
 fn check_line(words: &str, digits: usize) {
     assert!(words.chars().count() <= TITLE_CHARS, "{words:?}");
     assert!(!words.chars().any(char::is_control), "{words:?}");

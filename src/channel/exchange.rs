@@ -1,4 +1,4 @@
-//! One HTTP request to a provider and its answer, both bounded in time and size. No retries, no redirects.
+//! One HTTP request to a provider and its response, both bounded in time and size. No retries, no redirects.
 
 use std::time::Duration;
 
@@ -15,37 +15,37 @@ use crate::failpoint;
 use crate::http_client;
 use crate::verification::values::{ChannelName, ErrorClass, Outcome, Timestamp};
 
-/// Answers of providers are under 2 KiB; what is larger is not an answer of theirs.
+/// Providers' responses are under 2 KiB; anything larger is not theirs.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
-/// Shorter than the 5 s after which common servers drop an idle connection, so that a request is hardly ever
-/// written into one that the other side has just closed: that request would be in doubt.
+/// Below the 5 s after which common servers close idle connections. A request written to a connection that the peer is
+/// just closing would end in doubt.
 const POOL_IDLE: Duration = Duration::from_secs(4);
-/// A provider that wishes for more is taken to wish for this.
+/// Longer waits are cut to this.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
-/// An answer that took longer says too little about when its `Date` was written.
+/// The `Date` of a slower response is too imprecise for comparing clocks.
 const QUICK: Duration = Duration::from_secs(2);
 
-/// The connections to a provider.
+/// The HTTP client of one channel.
 pub struct Endpoint {
-    /// For metrics.
+    /// The metric label.
     channel: ChannelName,
     client: Client,
 }
 
 impl Endpoint {
-    /// To the host of `url`. TLS trusts the system's CA certificates; an `http` address works without any.
+    /// Creates a client for the host of `url`. TLS trusts the system's CA certificates; plain `http` needs none.
     pub fn new(basis: &Basis, url: &Url) -> Result<Self, SetupError> {
         Ok(Self { channel: basis.name.clone(), client: client(url, basis.timeouts)? })
     }
 
-    /// To be completed with headers, what proves who sends it, and a body, and then given to [`Endpoint::ask`].
+    /// A request for the caller to complete with headers, credentials and a body, and to pass to [`Endpoint::send`].
     pub fn request(&self, method: Method, url: Url) -> RequestBuilder {
         self.client.request(method, url)
     }
 
-    /// Makes the one request.
-    pub async fn ask(&self, request: RequestBuilder) -> Answer {
-        // Not a clock that a test moves by hand: what is measured is how far ours is from theirs.
+    /// Sends the request once.
+    pub async fn send(&self, request: RequestBuilder) -> Answer {
+        // The system clock, even in tests: it is compared with the provider's.
         let asked = Clock::System.now();
         match request.send().await {
             Ok(response) => {
@@ -60,21 +60,20 @@ impl Endpoint {
             Err(error) if error.is_connect() || error.is_builder() => {
                 Answer::NotSent(http_client::cause(&error))
             }
-            Err(error) if error.is_timeout() => Answer::Lost("no answer came within the time-out"),
-            Err(_) => Answer::Lost("the connection broke before an answer came"),
+            Err(error) if error.is_timeout() => Answer::Lost("no response within the time-out"),
+            Err(_) => Answer::Lost("the connection was lost before a response arrived"),
         }
     }
 }
 
-/// An `http` or `https` address; `setting` is what the configuration calls it.
+/// Parses an `http` or `https` URL; `setting` is its configuration key.
 pub fn http_url(text: &str, setting: &'static str) -> Result<Url, SetupError> {
     let url = Url::parse(text).ok();
     url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
         .ok_or(SetupError::Url(setting))
 }
 
-/// The `Authorization` of a provider that is shown one secret for ever, after the word that it wants (`Bearer`);
-/// `setting` is what the configuration calls the secret.
+/// A static `Authorization` header, such as `Bearer SECRET`; `setting` is the secret's configuration key.
 pub fn authorization(
     scheme: &str,
     secret: &SecretString,
@@ -86,19 +85,19 @@ pub fn authorization(
     Ok(value)
 }
 
-/// The `Authorization` of a user and a password. A user has no colon in it.
+/// The `Authorization` header of HTTP Basic authentication; `user` must not contain a colon.
 pub fn basic(user: &str, password: &SecretString, setting: &'static str) -> Result<HeaderValue, SetupError> {
     let pair = SecretString::from(format!("{user}:{}", password.expose_secret()));
     authorization("Basic", &STANDARD.encode(pair.expose_secret()).into(), setting)
 }
 
-/// A body of JSON, as bytes that are sent as they are.
+/// Sets a JSON body.
 pub fn json(request: RequestBuilder, body: &impl Serialize) -> RequestBuilder {
     let body = serde_json::to_vec(body).expect("strings in structs always serialize"); // no map key, no I/O that could fail
     request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body)
 }
 
-/// A body of form fields, percent-encoded.
+/// Sets a form-encoded body.
 pub fn form<'a>(
     request: RequestBuilder,
     fields: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -119,20 +118,20 @@ fn client(url: &Url, timeouts: Timeouts) -> Result<Client, SetupError> {
         .map_err(SetupError::Tls)
 }
 
-/// What came back.
+/// The result of one request.
 pub enum Answer {
-    /// No connection, so not a byte of the request left. Why, in the words of the operating system or of TLS.
+    /// No connection was made, so nothing was sent. The text is the reason given by the operating system or TLS.
     NotSent(String),
-    /// The request may have been received. Why nothing came back.
+    /// The provider may have received the request. The text says why there is no response.
     Lost(&'static str),
     Received(Received),
 }
 
 pub struct Received {
     pub status: StatusCode,
-    /// The provider's wish, at most 24 h.
+    /// `Retry-After`, at most 24 h.
     pub retry_after: Option<Duration>,
-    /// `None` where it broke off or was larger than 64 KiB.
+    /// `None` if it was cut off or exceeded 64 KiB.
     pub body: Option<Vec<u8>>,
 }
 
@@ -152,39 +151,39 @@ impl Received {
         }
     }
 
-    /// What the provider says about its status: its own words where it has any, at most 200 characters, without
-    /// numbers, codes and tokens.
-    pub fn words(&self, confidential: &Confidential<'_>) -> String {
+    /// The provider's error text if there is one, else its status. At most 200 characters, with numbers, codes and
+    /// tokens masked.
+    pub fn error_text(&self, confidential: &Confidential<'_>) -> String {
         let reason = self.body.as_deref().and_then(|body| reason::of_answer(body, &confidential.0));
         reason.unwrap_or_else(|| format!("the provider answered {}", self.status))
     }
 
-    /// What a status alone says, where the answer holds no error in a form that is known.
-    /// A 2xx that cannot be read and a 5xx may both have been carried out.
-    pub fn judge_by_status(&self, confidential: &Confidential<'_>) -> Outcome {
+    /// The outcome by HTTP status alone, for a response without a known error format. After an unreadable 2xx or a 5xx
+    /// the message may have been sent, so these are in doubt.
+    pub fn outcome_by_status(&self, confidential: &Confidential<'_>) -> Outcome {
         let code = format!("http_{}", self.status.as_u16());
-        let title = self.words(confidential);
+        let title = self.error_text(confidential);
         let class = match self.status.as_u16() {
             300..=399 => {
                 let title = "the provider answered with a redirect, which is not followed";
                 return refused("redirected", title, ErrorClass::Configuration);
             }
             429 => ErrorClass::Retry,
-            // The request was not received whole, or a proxy gave up waiting: it may have been passed on.
+            // Request cut off, or a proxy timed out: it may have been passed on.
             408 | 499 => return in_doubt("unreadable_answer", title),
-            // Token, account, address, method or form: no other recipient would fare better.
+            // Wrong token, account, URL, method or format: other recipients would fail too.
             401..=405 | 407 | 410 | 411 | 415 | 421 | 426 => ErrorClass::Configuration,
-            400..=499 if reason::is_of_the_account(&title) => ErrorClass::Configuration,
+            400..=499 if reason::concerns_account(&title) => ErrorClass::Configuration,
             400..=499 => ErrorClass::Fallback,
             _ => return in_doubt("unreadable_answer", title),
         };
-        refused(code, title, class).after(self.retry_after)
+        refused(code, title, class).with_retry_after(self.retry_after)
     }
 }
 
 #[cfg(fuzzing)]
 impl Received {
-    /// As [`Received::read`] makes it. `None` where no such answer can be written.
+    /// Builds a response as [`Received::read`] would; `None` for an impossible status or header.
     pub fn of(status: u16, headers: &[(&'static str, &[u8])], body: Option<Vec<u8>>) -> Option<Self> {
         let status = StatusCode::from_u16(status).ok()?;
         let mut all = HeaderMap::new();
@@ -195,7 +194,7 @@ impl Received {
     }
 }
 
-/// What a provider may quote in its answer and nobody may read there.
+/// Strings of the request that a provider may quote in its response and that must not be shown.
 pub struct Confidential<'a>(Vec<&'a str>);
 
 impl<'a> Confidential<'a> {
@@ -205,19 +204,19 @@ impl<'a> Confidential<'a> {
             Content::Template { .. } | Content::ById(_) => None,
         };
         let number = [submission.to, submission.to.trim_start_matches('+')];
-        // The text first: it holds the code, without which it would not be found.
+        // The text comes first: once the code in it is masked, it would not be found.
         Self(text.into_iter().chain([submission.code]).chain(number).collect())
     }
 
-    /// What stands in the `Authorization` header too.
-    pub fn by(mut self, authorization: &'a HeaderValue) -> Self {
+    /// Adds the credentials in the `Authorization` header.
+    pub fn with_authorization(mut self, authorization: &'a HeaderValue) -> Self {
         let header = authorization.to_str().unwrap_or_default();
         self.0.extend(header.split_once(' ').map(|(_, secret)| secret));
         self
     }
 
-    /// And these secrets of the request.
-    pub fn and(mut self, secrets: impl IntoIterator<Item = &'a str>) -> Self {
+    /// Adds other secrets of the request.
+    pub fn with_secrets(mut self, secrets: impl IntoIterator<Item = &'a str>) -> Self {
         self.0.extend(secrets);
         self
     }
@@ -227,8 +226,8 @@ impl<'a> Confidential<'a> {
     }
 }
 
-/// The outcome where no answer was received.
-pub fn unanswered(answer: Answer) -> Result<Received, Outcome> {
+/// Returns the response, or the outcome if there is none.
+pub fn require_response(answer: Answer) -> Result<Received, Outcome> {
     match answer {
         Answer::Received(received) => Ok(received),
         Answer::Lost(why) => Err(in_doubt("no_answer", why)),
@@ -239,13 +238,13 @@ pub fn unanswered(answer: Answer) -> Result<Received, Outcome> {
     }
 }
 
-/// Adds the provider's wish to a refusal.
-pub trait After {
-    fn after(self, wish: Option<Duration>) -> Self;
+/// Adds the provider's `Retry-After` to a refusal.
+pub trait WithRetryAfter {
+    fn with_retry_after(self, wish: Option<Duration>) -> Self;
 }
 
-impl After for Outcome {
-    fn after(self, wish: Option<Duration>) -> Self {
+impl WithRetryAfter for Outcome {
+    fn with_retry_after(self, wish: Option<Duration>) -> Self {
         match self {
             Self::Refused { error, .. } => Self::Refused { error, retry_after: wish },
             Self::Accepted { .. } | Self::Held { .. } | Self::InDoubt { .. } => self,
@@ -253,8 +252,8 @@ impl After for Outcome {
     }
 }
 
-/// Seconds, or a date, which counts from the answer's own `Date` so that our clock does not matter
-/// (RFC 9110, section 10.2.3).
+/// Seconds, or a date relative to the response's own `Date`, so that our clock does not matter (RFC 9110, section
+/// 10.2.3).
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let wish = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !wish.is_empty() && wish.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -265,8 +264,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::try_from(until).unwrap_or(Duration::ZERO).min(MAX_RETRY_AFTER))
 }
 
-/// How far our clock is ahead of the provider's, to about a second: a `Date` has whole seconds, cut off, so half of
-/// one is added. `None` where the answer does not say, or took too long to tell.
+/// The lead of our clock over the provider's, to about one second: `Date` is truncated to seconds, so half a second is
+/// added. `None` if the response has no `Date` or took too long.
 fn seconds_ahead(headers: &HeaderMap, asked: Timestamp, answered: Timestamp) -> Option<f64> {
     let took = answered.since(asked);
     let date = http_date(headers.get(DATE)?.to_str().ok()?).filter(|_| took <= QUICK)?;

@@ -1,5 +1,6 @@
-//! SMS by any carrier with an HTTP interface. What is asked, how an answer is judged and how reports are proved and read
-//! stands in the configuration; without it `{"to", "from", "text", "reference"}` goes out and signed JSON comes in.
+//! SMS via any carrier with an HTTP API. The configuration defines the request, the meaning of the response, and how
+//! reports are authenticated and parsed. By default the channel sends `{"to", "from", "text", "reference"}` and expects
+//! signed JSON reports.
 
 mod proof;
 mod reply;
@@ -14,8 +15,10 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, Header
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::exchange::{self, After as _, Answer, Confidential, Endpoint, Received, unanswered};
-use super::webhook::{self, Callback, Heard, NotHeard, Reply, Told, Webhook};
+use super::exchange::{
+    self, Answer, Confidential, Endpoint, Received, WithRetryAfter as _, require_response,
+};
+use super::webhook::{self, Callback, Incoming, Reply, SignedDelivery, Webhook, WebhookError};
 use super::{
     Basis, Content, Provider, Sent, SetupError, Submission, in_doubt, reason, refused, scrub, wrong_content,
 };
@@ -23,39 +26,39 @@ use crate::verification::values::{ErrorClass, Outcome};
 
 use proof::Verifier;
 pub use proof::{
-    Encoding, Hash, Prefix, Proof, SIGNATURE_HEADER, SIGNED_PLACEHOLDERS, Signature, Signed, TOLERANCE,
-    TimestampHeader, derived_path_secret,
+    Encoding, Hash, Prefix, Proof, SIGNATURE_HEADER, SIGNED_PLACEHOLDERS, Signature, SignedContent,
+    TOLERANCE, TimestampHeader, derived_path_secret,
 };
-pub use reply::{Pattern, Statuses, Verdict};
-pub use report::{FieldPath, Fields, Format, Reading, StatusWords};
+pub use reply::{Decision, Pattern, Statuses};
+pub use report::{FieldPath, Fields, Format, ReportFormat, StatusWords};
 use template::Values;
 pub use template::{NotATemplate, PLACEHOLDERS, Placeholder, RequestTemplate, UnknownPlaceholder};
 
-/// Shorter ones are no secrets, and masking them would make words unreadable.
-const LEAST_SECRET_BYTES: usize = 6;
+/// The minimum length of a secret to mask; masking shorter ones would make texts unreadable.
+const MIN_SECRET_BYTES: usize = 6;
 
 /// `[channels.NAME]` of kind `http`.
 #[derive(Clone)]
 pub struct Settings {
-    /// Without what stands behind the `?`: there may be a key in it.
+    /// Without the query, which may contain a key.
     pub url: String,
     pub method: SendMethod,
-    /// What stands behind the `?`.
+    /// The part after the `?`.
     pub query: Option<RequestTemplate>,
-    /// JSON or a form; `None` where everything stands in the query.
+    /// JSON or a form; `None` if the query holds everything.
     pub body: Option<RequestTemplate>,
     pub authorization: Option<Authorization>,
-    /// Names and values that can stand in a request.
+    /// Valid header names and values.
     pub headers: Vec<(String, SecretString)>,
-    /// What the phone shows as the sender, up to 32 characters.
+    /// The sender shown on the phone, at most 32 characters.
     pub from: String,
-    /// JSON pointer (RFC 6901) to the carrier's message id in its answer, `/id`; empty where it gives none.
+    /// JSON pointer (RFC 6901) to the carrier's message id in its response, such as `/id`; empty if there is none.
     pub id_pointer: String,
-    /// The same to its code of an error.
+    /// JSON pointer to the error code in the response; empty if there is none.
     pub error_pointer: String,
     pub statuses: Statuses,
     pub proof: Proof,
-    pub reading: Reading,
+    pub reading: ReportFormat,
 }
 
 impl fmt::Debug for Settings {
@@ -71,7 +74,7 @@ impl fmt::Debug for Settings {
 }
 
 impl Settings {
-    /// For a carrier that speaks as documented.
+    /// The settings for a carrier that follows the documented default.
     pub fn documented(url: &str, from: &str, bearer: SecretString, report_secret: SecretString) -> Self {
         Self {
             url: url.to_owned(),
@@ -85,12 +88,12 @@ impl Settings {
             error_pointer: String::new(),
             statuses: Statuses::default(),
             proof: Proof::Hmac(Signature::documented(report_secret)),
-            reading: Reading::default(),
+            reading: ReportFormat::default(),
         }
     }
 }
 
-/// The form of what is sent.
+/// The encoding of the request's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyType {
     Json,
@@ -106,7 +109,7 @@ pub enum SendMethod {
     Patch,
 }
 
-/// What proves to the carrier who sends.
+/// The credentials sent to the carrier.
 #[derive(Clone, Debug)]
 pub enum Authorization {
     Bearer(SecretString),
@@ -124,11 +127,11 @@ pub struct HttpSms {
     query: Option<RequestTemplate>,
     body: Option<RequestTemplate>,
     headers: HeaderMap,
-    /// What the carrier knows from our requests, and may quote.
+    /// Secrets of our requests, which the carrier may quote.
     secrets: Vec<SecretString>,
     callback: Callback,
     verifier: Verifier,
-    reading: Reading,
+    reading: ReportFormat,
     signing_setting: &'static str,
 }
 
@@ -139,7 +142,7 @@ impl HttpSms {
         let callback = match &settings.proof {
             Proof::PathSecret(secret) => {
                 secrets.push(secret.clone());
-                basis.callback.behind(secret)
+                basis.callback.with_secret(secret)
             }
             Proof::Hmac(_) | Proof::Basic { .. } => basis.callback.clone(),
         };
@@ -167,44 +170,45 @@ impl HttpSms {
         })
     }
 
-    /// A 2xx is accepted whatever its body is like: a carrier that took the message must not get it twice.
+    /// A 2xx is accepted whatever its body, so that an accepted message is never sent twice.
     fn outcome(&self, answer: Answer, submission: &Submission<'_>) -> Outcome {
-        let received = match unanswered(answer) {
+        let received = match require_response(answer) {
             Ok(received) => received,
             Err(outcome) => return outcome,
         };
         let secrets = self.secrets.iter().map(SecretString::expose_secret);
-        let confidential =
-            Confidential::new(submission).and(secrets.filter(|secret| secret.len() >= LEAST_SECRET_BYTES));
-        let title = || received.words(&confidential);
+        let confidential = Confidential::new(submission)
+            .with_secrets(secrets.filter(|secret| secret.len() >= MIN_SECRET_BYTES));
+        let title = || received.error_text(&confidential);
         let status = received.status.as_u16();
         let outcome = match self.statuses.verdict(status) {
-            Some(Verdict::Accepted) => return self.accepted(&received, &confidential),
-            Some(Verdict::Retry) => refused(format!("http_{status}"), title(), ErrorClass::Retry),
-            Some(Verdict::Refused) => match status {
-                400..=499 if ![408, 429, 499].contains(&status) => received.judge_by_status(&confidential),
+            Some(Decision::Accepted) => return self.accepted(&received, &confidential),
+            Some(Decision::Retry) => refused(format!("http_{status}"), title(), ErrorClass::Retry),
+            Some(Decision::Refused) => match status {
+                400..=499 if ![408, 429, 499].contains(&status) => received.outcome_by_status(&confidential),
                 _ => refused_for_good(format!("http_{status}"), title()),
             },
             None => match status {
                 200..=299 => return self.accepted(&received, &confidential),
                 503 => refused("http_503", title(), ErrorClass::Retry),
-                // Of a carrier every 4xx means that it does not take the message, however it came to say so.
+                // From a carrier, any other 4xx means that the message was not accepted.
                 408 | 499 => refused(format!("http_{status}"), title(), ErrorClass::Fallback),
-                // Nothing says that whoever redirects has not passed the message on.
+                // A redirecting server may have passed the message on.
                 300..=399 => {
                     let title = format!(
-                        "the carrier answered {} with a redirect, which is not followed",
+                        "the carrier answered {} with a redirect, which twotick does not follow",
                         received.status
                     );
                     return in_doubt("redirected", title);
                 }
-                _ => received.judge_by_status(&confidential),
+                _ => received.outcome_by_status(&confidential),
             },
         };
-        self.with_its_code(outcome, &received).after(received.retry_after)
+        self.with_its_code(outcome, &received).with_retry_after(received.retry_after)
     }
 
-    /// A carrier that gives every message an id, and here gives an error in its place, refused, whatever the status.
+    /// Handles a response with an accepting status. It is still a refusal if the carrier normally returns a message id
+    /// and this response holds an error code instead.
     fn accepted(&self, received: &Received, confidential: &Confidential<'_>) -> Outcome {
         let body = received.body.as_deref().unwrap_or_default();
         let provider_ref = reply::message_id(body, &self.id_pointer);
@@ -212,7 +216,8 @@ impl HttpSms {
             && !self.id_pointer.is_empty()
             && let Some(code) = self.error_code(received)
         {
-            return refused_for_good(code, received.words(confidential)).after(received.retry_after);
+            return refused_for_good(code, received.error_text(confidential))
+                .with_retry_after(received.retry_after);
         }
         Outcome::Accepted { provider_ref }
     }
@@ -222,7 +227,7 @@ impl HttpSms {
         scrub::token(&code)
     }
 
-    /// The carrier's code of a refusal says more than its status.
+    /// Replaces the HTTP status in a refusal by the carrier's more specific code.
     fn with_its_code(&self, outcome: Outcome, received: &Received) -> Outcome {
         match (outcome, self.error_code(received)) {
             (Outcome::Refused { mut error, retry_after }, Some(code)) => {
@@ -236,11 +241,11 @@ impl HttpSms {
 
 fn refused_for_good(code: String, title: String) -> Outcome {
     let class =
-        if reason::is_of_the_account(&title) { ErrorClass::Configuration } else { ErrorClass::Fallback };
+        if reason::concerns_account(&title) { ErrorClass::Configuration } else { ErrorClass::Fallback };
     refused(code, title, class)
 }
 
-/// What every request has in its head, and what of it is secret.
+/// The headers of every request, and the secrets in them.
 fn headers(settings: &Settings) -> Result<(HeaderMap, Vec<SecretString>), SetupError> {
     let mut headers = HeaderMap::new();
     let mut secrets = Vec::new();
@@ -285,7 +290,7 @@ impl Provider for HttpSms {
             from: &self.from,
             text,
             reference: &reference,
-            callback: &self.callback.of_message(submission.reference),
+            callback: &self.callback.for_message(submission.reference),
         };
         let mut url = self.url.clone();
         if let Some(query) = &self.query {
@@ -295,21 +300,26 @@ impl Provider for HttpSms {
         if let Some(body) = &self.body {
             request = request.body(body.fill(&values));
         }
-        self.outcome(self.endpoint.ask(request).await, submission).into()
+        self.outcome(self.endpoint.send(request).await, submission).into()
     }
 
-    fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
-        if !self.verifier.is_behind_the_address() {
-            webhook.at_the_address_itself()?;
+    fn receive(&self, webhook: &Webhook<'_>) -> Result<Incoming, WebhookError> {
+        if !self.verifier.uses_path_secret() {
+            webhook.require_exact_path()?;
         }
         let content = match (self.reading.format, webhook.method) {
             (Format::Query, _) => webhook.query.unwrap_or_default().as_bytes(),
             (Format::Json | Format::Form, webhook::Method::Post) => webhook.body,
-            (Format::Json | Format::Form, webhook::Method::Get) => return Err(NotHeard::Method("POST")),
+            (Format::Json | Format::Form, webhook::Method::Get) => return Err(WebhookError::Method("POST")),
         };
         self.verifier.verify(webhook, content)?;
         let own = self.reading.read(content, webhook.reference());
-        Ok(Heard::Told(Told { own, of_others: Vec::new(), reply: Reply::EMPTY, receipt: None }))
+        Ok(Incoming::Delivery(SignedDelivery {
+            own,
+            of_others: Vec::new(),
+            reply: Reply::EMPTY,
+            receipt: None,
+        }))
     }
 
     fn signing_setting(&self) -> &'static str {
@@ -320,7 +330,7 @@ impl Provider for HttpSms {
         self.verifier.challenge()
     }
 
-    fn report_address(&self) -> Option<&Callback> {
+    fn webhook_url(&self) -> Option<&Callback> {
         Some(&self.callback)
     }
 }

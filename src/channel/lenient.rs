@@ -1,5 +1,5 @@
-//! JSON as providers really write it: with a byte order mark, in Latin-1, with raw line feeds in texts, numbers that no
-//! integer holds, cut emojis. What is mended reads as what was meant; what is broken in another way stays broken.
+//! Reads the almost-JSON that providers send: with a byte order mark, in Latin-1, with raw line feeds in strings,
+//! oversized integers, or emojis cut in half. Repairs have one obvious reading; other errors stay errors.
 
 use std::borrow::Cow;
 
@@ -7,46 +7,46 @@ use serde_json::Value;
 
 /// Integers of up to 18 digits fit into 64 bits.
 const SAFE_DIGITS: usize = 18;
-/// Where JSON may begin behind a warning or a page: so many braces are tried.
-const MOST_STARTS: usize = 32;
+/// The most opening brackets tried to find JSON after a warning or inside a page.
+const MAX_STARTS: usize = 32;
 
-/// What `read` finds in the JSON document that `body` is, or in the first one in it that has it: some carriers write a
-/// warning or a page around it.
+/// Parses `body` and returns the result of `read`. Some carriers wrap JSON in a warning or a page; then the first JSON
+/// value for which `read` succeeds counts.
 pub fn find<T>(body: &[u8], read: impl Fn(&Value) -> Option<T>) -> Option<T> {
-    let text = mended(body)?;
+    let text = repaired(body)?;
     if let Ok(value) = serde_json::from_str(&text) {
         return read(&value);
     }
     let starts =
         text.char_indices().filter(|(_, letter)| matches!(letter, '{' | '[')).map(|(start, _)| start);
-    starts.take(MOST_STARTS).find_map(|start| {
-        // Quotes before it shift what counts as a string, so what follows is mended by itself.
-        let text = mended_text(&text[start..]);
+    starts.take(MAX_STARTS).find_map(|start| {
+        // Quotes in the preceding text would shift string boundaries, so the rest is repaired on its own.
+        let text = repaired_text(&text[start..]);
         let found: Value = serde_json::Deserializer::from_str(&text).into_iter().next()?.ok()?;
         read(&found)
     })
 }
 
-/// `body` as text in which a strict reader finds no more than it must. `None` where it is empty.
-pub fn mended(body: &[u8]) -> Option<Cow<'_, str>> {
+/// `body` as text with repaired JSON. `None` if it is empty.
+pub fn repaired(body: &[u8]) -> Option<Cow<'_, str>> {
     let text = match decoded(body) {
-        Cow::Borrowed(text) => mended_text(text.trim_matches(is_padding)),
-        Cow::Owned(text) => Cow::Owned(mended_text(text.trim_matches(is_padding)).into_owned()),
+        Cow::Borrowed(text) => repaired_text(text.trim_matches(is_padding)),
+        Cow::Owned(text) => Cow::Owned(repaired_text(text.trim_matches(is_padding)).into_owned()),
     };
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// `body` as it was meant to be read, without what surrounds it.
+/// `body` decoded and trimmed.
 pub fn text(body: &[u8]) -> String {
     decoded(body).trim_matches(is_padding).to_owned()
 }
 
-/// NUL comes from senders in C, U+FEFF from editors.
+/// Senders written in C append NUL, editors prepend U+FEFF.
 fn is_padding(letter: char) -> bool {
     letter.is_whitespace() || matches!(letter, '\0' | '\u{feff}')
 }
 
-/// UTF-8 where it is that, UTF-16 where a mark or every other byte says so, else Latin-1, in which every byte is a
+/// Decodes valid UTF-8; UTF-16 if a byte order mark or zero bytes indicate it; else Latin-1, in which every byte is a
 /// letter.
 fn decoded(body: &[u8]) -> Cow<'_, str> {
     let utf_16 = |bytes: &[u8], read: fn([u8; 2]) -> u16| {
@@ -65,7 +65,7 @@ fn decoded(body: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// Text in UTF-8 with other bytes between, as where a template in one encoding is filled from a database in another.
+/// Decodes UTF-8 with stray Latin-1 bytes, as when a template is filled from a database in another encoding.
 fn mixed(body: &[u8]) -> String {
     let mut text = String::with_capacity(body.len());
     for chunk in body.utf8_chunks() {
@@ -75,21 +75,21 @@ fn mixed(body: &[u8]) -> String {
     text
 }
 
-/// Borrowed where there is nothing to mend.
-fn mended_text(text: &str) -> Cow<'_, str> {
-    let mut mender = Mender { text, copied: 0, out: String::new() };
-    mender.run();
-    if mender.copied == 0 { Cow::Borrowed(text) } else { Cow::Owned(mender.finish()) }
+/// Borrowed if nothing needs repair.
+fn repaired_text(text: &str) -> Cow<'_, str> {
+    let mut repairer = Repairer { text, copied: 0, out: String::new() };
+    repairer.run();
+    if repairer.copied == 0 { Cow::Borrowed(text) } else { Cow::Owned(repairer.finish()) }
 }
 
-struct Mender<'a> {
+struct Repairer<'a> {
     text: &'a str,
-    /// So much of the text stands in `out`.
+    /// The length of the input already copied to `out`.
     copied: usize,
     out: String,
 }
 
-impl Mender<'_> {
+impl Repairer<'_> {
     fn run(&mut self) {
         let bytes = self.text.as_bytes();
         let mut at = 0;
@@ -98,13 +98,13 @@ impl Mender<'_> {
                 b'"' => self.string(at + 1),
                 b'-' | b'+' | b'0'..=b'9' => self.number(at),
                 b',' => self.comma(at),
-                b'N' | b'I' => self.no_number(at),
+                b'N' | b'I' => self.non_finite(at),
                 _ => at + 1,
             };
         }
     }
 
-    /// From behind the opening quote to behind the closing one.
+    /// Starts after the opening quote and returns the position after the closing one.
     fn string(&mut self, start: usize) -> usize {
         let bytes = self.text.as_bytes();
         let mut at = start;
@@ -122,7 +122,7 @@ impl Mender<'_> {
         at
     }
 
-    /// Half of a pair becomes `�`, and a backslash that escapes nothing stands for itself.
+    /// Replaces an unpaired surrogate by `�`, and doubles a backslash that starts no valid escape.
     fn escape(&mut self, at: usize) -> usize {
         let bytes = self.text.as_bytes();
         match bytes.get(at + 1) {
@@ -146,7 +146,7 @@ impl Mender<'_> {
         at + 1
     }
 
-    /// An integer that loses digits as a number, or that is none for its sign or its zeros, becomes a text.
+    /// Quotes integers that would lose digits or are not valid JSON, with a sign or leading zeros.
     fn number(&mut self, start: usize) -> usize {
         let bytes = self.text.as_bytes();
         let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-._".contains(byte);
@@ -155,7 +155,7 @@ impl Mender<'_> {
         let digits = token.trim_start_matches(['+', '-']);
         let is_infinite = digits.parse::<f64>().is_ok_and(f64::is_infinite);
         if is_infinite && !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            // `-Infinity` and `1e400` are numbers elsewhere and not in JSON.
+            // Valid in other languages, but not in JSON.
             self.replace(start, length, "null");
             return start + length;
         }
@@ -168,8 +168,8 @@ impl Mender<'_> {
         start + length
     }
 
-    /// `NaN` and `Infinity`, which some libraries write.
-    fn no_number(&mut self, start: usize) -> usize {
+    /// Replaces `NaN` and `Infinity`, which some libraries write, by `null`.
+    fn non_finite(&mut self, start: usize) -> usize {
         let rest = &self.text[start..];
         let length = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
         if ["NaN", "Infinity"].contains(&&rest[..length]) {
@@ -178,7 +178,7 @@ impl Mender<'_> {
         start + length
     }
 
-    /// One before the end of a list or an object is left out.
+    /// Drops a trailing comma in a list or object.
     fn comma(&mut self, at: usize) -> usize {
         let rest = self.text[at + 1..].trim_start();
         if rest.starts_with(['}', ']']) {
@@ -199,7 +199,7 @@ impl Mender<'_> {
     }
 }
 
-/// The code unit of `\uXXXX` at this place.
+/// The code unit of a `\uXXXX` escape.
 fn unit(bytes: &[u8], at: usize) -> Option<u16> {
     let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
     let digits =
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_json_does_not_have_cost_nothing_but_themselves() {
+    fn invalid_numbers_only_affect_themselves() {
         for strange in ["NaN", "Infinity", "-Infinity", "1e400", "-1e400"] {
             for text in [
                 format!("{{\"id\":\"n1\",\"cost\":{strange}}}"),
@@ -236,21 +236,21 @@ mod tests {
     }
 
     #[test]
-    fn what_strict_json_reads_is_borrowed_and_means_the_same() {
+    fn valid_json_is_borrowed_unchanged() {
         for text in [
             r#"{"id":"a\"\\\/\b\f\n\r\té😀\ud83d\ude00","n":[0,-1,1.5,1e9,123456789012345678]}"#,
             r#""a, ] b""#,
             "7",
             "[[],{}]",
         ] {
-            assert!(matches!(mended(text.as_bytes()), Some(Cow::Borrowed(same)) if same == text), "{text}");
+            assert!(matches!(repaired(text.as_bytes()), Some(Cow::Borrowed(same)) if same == text), "{text}");
             let strict: Value = serde_json::from_str(text).unwrap();
             assert_eq!(find(text.as_bytes(), |value| Some(value.clone())), Some(strict), "{text}");
         }
     }
 
     #[test]
-    fn what_was_meant_is_read() {
+    fn almost_json_is_repaired() {
         let id = Some(json!({ "id": "a-1" }));
         let with = |id: &str, note: &str| Some(json!({ "id": id, "note": note }));
         let plain = r#"{"id":"a-1"}"#;
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_none_and_takes_no_time() {
+    fn non_json_is_refused_quickly() {
         for body in
             [&b""[..], b" ", b"OK", b"<html>", b"{", b"{\"id\":\"a", b"\"", b"\\", b"-", b"\xff", b"{]"]
         {

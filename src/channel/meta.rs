@@ -1,4 +1,4 @@
-//! WhatsApp through Meta's Cloud API.
+//! WhatsApp via Meta's Cloud API.
 
 mod errors;
 mod owners;
@@ -17,26 +17,26 @@ use subtle::ConstantTimeEq;
 
 use super::exchange::{self, Confidential, Endpoint};
 use super::signature::Keys;
-use super::webhook::{self as incoming, Heard, NotHeard, Reply, Webhook};
+use super::webhook::{self as incoming, Incoming, Reply, Webhook, WebhookError};
 use super::{
     Basis, Content, Provider, Sent, SetupError, Submission, Template, TemplatesUnknown, wrong_content,
 };
 pub use errors::class_of_code;
 use owners::{Member, Other, Owners};
 
-/// Where Meta is.
+/// Meta's Graph API.
 pub const ADDRESS: &str = "https://graph.facebook.com";
-/// The header of a webhook that holds its signature.
+/// The webhook header with the signature.
 const SIGNATURE: &str = "x-hub-signature-256";
-/// A challenge of Meta's is about ten digits; what is longer is not answered.
+/// Meta's challenges have about ten digits.
 const MAX_CHALLENGE_BYTES: usize = 512;
 
 /// `[channels.NAME]` of kind `meta`.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// [`ADDRESS`], or what stands in for it; without the version, and no slash at its end.
+    /// [`ADDRESS`] or a stand-in, without version and trailing slash.
     pub graph_url: String,
-    /// `v25.0`
+    /// Such as `v25.0`.
     pub graph_version: String,
     /// Digits.
     pub phone_number_id: String,
@@ -44,7 +44,7 @@ pub struct Settings {
     pub business_account_id: String,
     /// Visible ASCII.
     pub access_token: SecretString,
-    /// 1 to 16, any of which may have signed a webhook; each of at least 16 bytes.
+    /// 1 to 16 secrets of at least 16 bytes each; any of them may sign webhooks.
     pub app_secrets: Vec<SecretString>,
     /// At least 8 bytes.
     pub verify_token: SecretString,
@@ -52,7 +52,7 @@ pub struct Settings {
 
 pub struct Meta {
     me: Arc<Member>,
-    /// The other channels of this kind. Meta has one webhook address for all numbers of an app.
+    /// The other channels of this kind. Meta delivers webhooks for all numbers of an app to one URL.
     others: Vec<Other>,
     endpoint: Endpoint,
     authorization: HeaderValue,
@@ -85,8 +85,8 @@ impl Meta {
         })
     }
 
-    /// The answer to Meta's question, if it comes with our token. Compared as digests, so that the time says nothing
-    /// about the token, not even its length.
+    /// The response to Meta's challenge if the verify token is ours. Comparing digests hides even the token's length
+    /// from timing.
     fn answer(&self, webhook: &Webhook<'_>) -> Option<Reply> {
         let value =
             |wanted: &str| webhook.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value);
@@ -99,7 +99,7 @@ impl Meta {
     }
 }
 
-/// What the configuration calls the secrets that sign.
+/// The configuration key of the signing secrets.
 const SECRETS: &str = "app_secrets";
 
 impl Provider for Meta {
@@ -110,18 +110,20 @@ impl Provider for Meta {
         let request = self.endpoint.request(Method::POST, self.messages_url.clone());
         let request = request.header(AUTHORIZATION, self.authorization.clone());
         let request = exchange::json(request, &request::body(submission, name, language));
-        let confidential = Confidential::new(submission).by(&self.authorization);
-        reply::read(self.endpoint.ask(request).await, &confidential)
+        let confidential = Confidential::new(submission).with_authorization(&self.authorization);
+        reply::read(self.endpoint.send(request).await, &confidential)
     }
 
-    fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
-        webhook.at_the_address_itself()?;
+    fn receive(&self, webhook: &Webhook<'_>) -> Result<Incoming, WebhookError> {
+        webhook.require_exact_path()?;
         match webhook.method {
-            incoming::Method::Get => self.answer(webhook).map(Heard::Asked).ok_or(NotHeard::Question),
+            incoming::Method::Get => {
+                self.answer(webhook).map(Incoming::Challenge).ok_or(WebhookError::Challenge)
+            }
             incoming::Method::Post => {
-                let header = webhook.only(SIGNATURE)?;
+                let header = webhook.single_header(SIGNATURE)?;
                 let owners = Owners::verify(&self.me, &self.others, header, webhook.body)?;
-                Ok(Heard::Told(webhook::parse(webhook.body, owners)))
+                Ok(Incoming::Delivery(webhook::parse(webhook.body, owners)))
             }
         }
     }
@@ -131,17 +133,17 @@ impl Provider for Meta {
     }
 
     async fn templates(&self, name: &str) -> Option<Result<Vec<Template>, TemplatesUnknown>> {
-        Some(self.ask_for_templates(name).await)
+        Some(self.fetch_templates(name).await)
     }
 }
 
-/// Tells each channel of this kind of the others.
-pub fn introduce<'a>(channels: impl Iterator<Item = &'a mut Meta>) {
+/// Makes the channels of this kind known to each other.
+pub fn link_channels<'a>(channels: impl Iterator<Item = &'a mut Meta>) {
     let mut channels: Vec<_> = channels.collect();
     let all: Vec<_> = channels.iter().map(|channel| Arc::clone(&channel.me)).collect();
     for (place, channel) in channels.iter_mut().enumerate() {
         let others = all.iter().enumerate().filter(|(other, _)| *other != place);
-        channel.others = others.map(|(_, other)| Other::of(&channel.me, Arc::clone(other))).collect();
+        channel.others = others.map(|(_, other)| Other::new(&channel.me, Arc::clone(other))).collect();
     }
 }
 
@@ -151,7 +153,7 @@ impl Meta {
         reply::read(answer, &Confidential::new(submission))
     }
 
-    /// The two ways of reading one webhook, where both may be gone.
+    /// Parses a webhook with both parsers, if both accept it.
     pub fn parse_both_ways(&self, header: &[u8], body: &[u8]) -> Option<[super::Delivery; 2]> {
         let owners = || Owners::verify(&self.me, &self.others, header, body);
         webhook::both_ways(body, owners().ok()?, owners().ok()?)

@@ -1,4 +1,4 @@
-//! Why a provider refused, in its own words, wherever in its answer they stand.
+//! Extracts the provider's own error text from a response of any format.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{lenient, scrub};
 
-/// Headings say what, details say why. Names without case and separators; the first that is there counts.
+/// Field names without case and separators, in order of preference. A heading names the error, details explain it.
 const HEADINGS: &[&str] = &[
     "title",
     "message",
@@ -27,14 +27,14 @@ const HEADINGS: &[&str] = &[
 ];
 const DETAILS: &[&str] = &["detail", "details", "description", "errordescription", "explanation"];
 const CODES: &[&str] = &["code", "errorcode", "errcode", "messageid", "name", "type"];
-/// Elements and parts of pages with such names, and what XML calls them.
+/// HTML and XML elements that may hold the error text, in order of preference.
 const ELEMENTS: &[&str] =
     &["message", "description", "error", "faultstring", "reason", "text", "title", "h1", "p"];
-/// Objects and lists that are looked into.
-const MOST_NODES: usize = 64;
+/// The most objects and lists visited.
+const MAX_NODES: usize = 64;
 
-/// Phrases of refusals that concern the account or the credentials and no recipient, in lower case.
-const OF_THE_ACCOUNT: &[&str] = &[
+/// Lower-case phrases of errors that concern the account or its credentials rather than one recipient.
+const ACCOUNT_PHRASES: &[&str] = &[
     "insufficient credit",
     "insufficient balance",
     "insufficient fund",
@@ -91,19 +91,19 @@ const OF_THE_ACCOUNT: &[&str] = &[
     "ip not whitelisted",
 ];
 
-/// What an answer says, on one line of at most 200 characters, without numbers, codes and tokens. `secrets` is what the
-/// provider may have quoted from the request.
+/// The error text of a response: one line, at most 200 characters, with numbers, codes and tokens masked. `secrets` are
+/// strings of the request that the provider may quote.
 pub fn of_answer(body: &[u8], secrets: &[&str]) -> Option<String> {
-    let words = lenient::find(body, of_value).or_else(|| of_text(&lenient::mended(body)?))?;
-    scrub::legible(scrub::reason(&words, secrets))
+    let words = lenient::find(body, of_value).or_else(|| of_text(&lenient::repaired(body)?))?;
+    scrub::non_empty(scrub::reason(&words, secrets))
 }
 
-/// The same of a part of a provider's JSON, not yet fit to be shown.
+/// Like [`of_answer`], for parsed JSON, before scrubbing.
 pub fn of_value(value: &Value) -> Option<String> {
     let mut nodes = VecDeque::from([value]);
     let mut seen = 0;
     while let Some(node) = nodes.pop_front()
-        && seen < MOST_NODES
+        && seen < MAX_NODES
     {
         seen += 1;
         match node {
@@ -114,7 +114,7 @@ pub fn of_value(value: &Value) -> Option<String> {
                 nodes.extend(fields.values());
             }
             Value::Array(items) => nodes.extend(items),
-            // A list of errors may be a list of texts.
+            // An error list may consist of plain strings.
             Value::String(text) if seen == 1 || text.contains(' ') => return Some(text.clone()),
             Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
@@ -130,7 +130,7 @@ fn of_object(fields: &Map<String, Value>) -> Option<String> {
         (Some(words), None) | (None, Some(words)) => words.to_owned(),
         (None, None) => return None,
     };
-    // A code that is a word; a number would be masked, and an address says nothing.
+    // Keeps a symbolic code. Numbers would be masked anyway, and an address says nothing.
     let code = first_text(fields, CODES).filter(|code| !code.contains([' ', '/']) && !words.contains(code));
     Some(code.map_or_else(|| words.clone(), |code| format!("{words} ({code})")))
 }
@@ -149,7 +149,7 @@ fn plain(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
-/// Of a page or XML the element that says it, of plain text all. `None` of what looks like broken JSON.
+/// The matching element of HTML or XML, or the whole of a plain text. `None` for broken JSON.
 fn of_text(text: &str) -> Option<String> {
     match text.chars().next()? {
         '<' => of_markup(text),
@@ -171,10 +171,10 @@ fn of_markup(text: &str) -> Option<String> {
     })
 }
 
-/// Whether these words concern our account at the provider, so that an operator has to act.
-pub fn is_of_the_account(words: &str) -> bool {
+/// Whether the text concerns our account at the provider, so that an operator has to act.
+pub fn concerns_account(words: &str) -> bool {
     let words = words.to_lowercase().replace(['-', '_'], " ");
-    OF_THE_ACCOUNT.iter().any(|phrase| words.contains(phrase))
+    ACCOUNT_PHRASES.iter().any(|phrase| words.contains(phrase))
 }
 
 #[cfg(test)]
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_accounts_troubles_are_told_from_a_recipients() {
+    fn account_errors_are_distinguished_from_recipient_errors() {
         for words in [
             "Insufficient credit",
             "INSUFFICIENT_BALANCE",
@@ -239,7 +239,7 @@ mod tests {
             "Low balance: top up",
             "Authentication failed",
         ] {
-            assert!(is_of_the_account(words), "{words}");
+            assert!(concerns_account(words), "{words}");
         }
         for words in [
             "Unknown destination",
@@ -249,7 +249,7 @@ mod tests {
             "Absent subscriber",
             "",
         ] {
-            assert!(!is_of_the_account(words), "{words}");
+            assert!(!concerns_account(words), "{words}");
         }
     }
 }

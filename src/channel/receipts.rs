@@ -1,4 +1,4 @@
-//! Which deliveries were stored already, for providers that give each a name of its own.
+//! Replay protection for providers that give each delivery a unique name.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -7,20 +7,20 @@ use sha2::{Digest, Sha256};
 
 use crate::verification::values::Timestamp;
 
-/// Only a provider's own deliveries come in here. A provider that sends 100 a second has 60,000 within the ten minutes
-/// in which a time of 5 minutes either way counts; beyond this number the oldest is forgotten. About 10 MB.
-const MOST: usize = 100_000;
+/// The bound on remembered receipts; the oldest are evicted. Only authenticated deliveries count: 100 a second make
+/// 60,000 in the ten minutes for which a signature time is accepted (5 minutes either way). About 10 MB.
+const MAX: usize = 100_000;
 
-/// Names one signed delivery.
+/// Identifies one signed delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Receipt {
-    /// After this its time is refused, so that nobody needs to remember it.
+    /// The end of the time in which its signature is accepted; it need not be remembered longer.
     until: Timestamp,
     name: [u8; 16],
 }
 
 impl Receipt {
-    /// `name` is as long as the provider likes.
+    /// `name` may have any length.
     pub fn new(name: &[u8], until: Timestamp) -> Self {
         let digest: [u8; 32] = Sha256::digest(name).into();
         let mut name = [0; 16];
@@ -29,14 +29,14 @@ impl Receipt {
     }
 }
 
-/// The receipts of what a channel has stored. In memory only: after a restart a delivery may be taken twice within the
-/// time that its signature counts, which changes nothing, because a report that is repeated changes nothing.
+/// The receipts of a channel's stored deliveries, in memory only. After a restart a delivery may be accepted a second
+/// time within its signature's validity, which is harmless: a repeated report changes nothing.
 #[derive(Default)]
 pub struct Receipts(Mutex<Remembered>);
 
 #[derive(Default)]
 struct Remembered {
-    /// The first ends first.
+    /// In order of expiry.
     by_end: BTreeSet<Receipt>,
     names: HashSet<[u8; 16]>,
 }
@@ -51,7 +51,7 @@ impl Receipts {
         if known.names.insert(receipt.name) {
             known.by_end.insert(receipt);
         }
-        while known.by_end.first().is_some_and(|first| first.until < now || known.by_end.len() > MOST) {
+        while known.by_end.first().is_some_and(|first| first.until < now || known.by_end.len() > MAX) {
             if let Some(first) = known.by_end.pop_first() {
                 known.names.remove(&first.name);
             }
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_is_known_until_its_end() {
+    fn a_receipt_is_remembered_until_it_expires() {
         let receipts = Receipts::default();
         let one = Receipt::new(b"one", at(300));
         assert!(!receipts.has(&one));
@@ -86,9 +86,9 @@ mod tests {
     fn the_memory_is_bounded() {
         let receipts = Receipts::default();
         let name = |n: usize| Receipt::new(&n.to_le_bytes(), at(300 + n as i64));
-        (0..=MOST).for_each(|n| receipts.remember(name(n), at(0)));
+        (0..=MAX).for_each(|n| receipts.remember(name(n), at(0)));
         assert!(!receipts.has(&name(0)), "the oldest made room");
-        assert!(receipts.has(&name(1)) && receipts.has(&name(MOST)));
-        assert_eq!(receipts.0.lock().unwrap().by_end.len(), MOST);
+        assert!(receipts.has(&name(1)) && receipts.has(&name(MAX)));
+        assert_eq!(receipts.0.lock().unwrap().by_end.len(), MAX);
     }
 }

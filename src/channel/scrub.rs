@@ -1,16 +1,16 @@
-//! Providers' words made fit to be stored and shown: short, one line, without numbers or codes of people.
+//! Makes providers' texts safe to store and show: short, one line, without phone numbers or codes.
 
-/// The most characters of a provider's words that are kept.
+/// The maximum length of a provider's text.
 pub const MAX_TITLE_CHARS: usize = 200;
-/// Longer than any code or status word of a provider that is known to us.
+/// Longer than any known code or status word of a provider.
 const MAX_TOKEN_CHARS: usize = 64;
-/// A shorter run of digits is a count, a longer one may be a code or a phone number.
+/// A shorter run of digits is a count; a longer one may be a code or a phone number.
 const MASKED_DIGITS: usize = 4;
 /// Providers' error codes have up to 7 digits, phone numbers with country code at least 8.
 const NUMBER_DIGITS: usize = 8;
 
-/// `text` on one line, cut to 200 characters, with every run of 4 or more digits as `…`; digits with single
-/// separators between them are one run, as people write numbers.
+/// `text` on one line, cut to 200 characters, with each run of 4 or more digits replaced by `…`. Digits with single
+/// separators between them, as in phone numbers, form one run.
 pub fn title(text: &str) -> String {
     let mut kept = String::new();
     let mut run = Run::default();
@@ -31,12 +31,12 @@ pub fn title(text: &str) -> String {
     cut(kept.trim(), MAX_TITLE_CHARS)
 }
 
-/// [`title`] of words in which a provider may have quoted what it was sent, in whatever case.
+/// [`title`] without `secrets`, which the provider may have quoted in any case.
 pub fn title_without(text: &str, secrets: &[&str]) -> String {
     title(&without(text, secrets))
 }
 
-/// [`title`] in which the years of dates stay: `April 17, 2026`, `17 April 2026`, `2026-04-17`.
+/// [`title`] that keeps the years in dates: `April 17, 2026`, `17 April 2026`, `2026-04-17`.
 pub fn dated(text: &str) -> String {
     let plain: String = text.chars().map(|letter| if is_shield(letter) { ' ' } else { letter }).collect();
     let mut shielded = String::with_capacity(plain.len());
@@ -50,7 +50,7 @@ pub fn dated(text: &str) -> String {
     title(&shielded).chars().map(unshield).collect()
 }
 
-/// Letters of private use stand for the digits that stay.
+/// Private-use characters stand in for the digits to keep.
 const FIRST_SHIELD: u32 = 0xe000;
 
 fn is_shield(letter: char) -> bool {
@@ -86,7 +86,7 @@ fn names_a_month(word: &str) -> bool {
     MONTHS.iter().any(|month| word.starts_with(month))
 }
 
-/// [`title_without`] of an answer that has no form that we know: tokens and addresses of pages or people are masked too.
+/// [`title_without`] for responses in an unknown format: also masks tokens, URLs and e-mail addresses.
 pub fn reason(text: &str, secrets: &[&str]) -> String {
     let words = without(text, secrets);
     let mut kept: Vec<String> = Vec::new();
@@ -100,7 +100,7 @@ pub fn reason(text: &str, secrets: &[&str]) -> String {
     title(&kept.join(" "))
 }
 
-/// Behind one of these a word may be a secret.
+/// The word after one of these may be a secret.
 const SECRET_NAMES: &[&str] = &[
     "bearer",
     "basic",
@@ -113,16 +113,16 @@ const SECRET_NAMES: &[&str] = &[
     "signature",
     "authorization",
 ];
-/// Words of prose are shorter, or hold no digits.
+/// Shorter words, or words without digits, are prose.
 const TOKEN_CHARS: usize = 16;
 const SHORT_TOKEN_CHARS: usize = 6;
-/// The longest word of prose or of an enumeration that is kept.
+/// The longest word kept.
 const MAX_WORD_CHARS: usize = 40;
 
 fn without(text: &str, secrets: &[&str]) -> String {
     let mut clean = text.to_owned();
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        // Lower case of ASCII keeps every place.
+        // ASCII lower case preserves byte positions.
         let (lower, sought) = (clean.to_ascii_lowercase(), secret.to_ascii_lowercase());
         let mut rest = 0;
         let mut cut = String::new();
@@ -137,7 +137,7 @@ fn without(text: &str, secrets: &[&str]) -> String {
     clean
 }
 
-/// A word of an answer without what may be a token in it.
+/// Masks a word that may be a token.
 fn without_token(word: &str) -> String {
     if word.contains("://") {
         return "…".to_owned();
@@ -165,31 +165,30 @@ fn looks_like_a_token(word: &str, least: usize) -> bool {
     word.chars().count() >= least && word.chars().any(char::is_alphabetic) && (digits || mixed)
 }
 
-/// A provider's code or enumerated word as it stands, unless it looks like something else. `None` where there is nothing
-/// to be read in it.
+/// A provider's code or enumerated word, unchanged if it looks like one, else as [`title`]. `None` if nothing is left.
 pub fn token(text: &str) -> Option<String> {
-    as_token(text).or_else(|| legible(title(text)))
+    as_token(text).or_else(|| non_empty(title(text)))
 }
 
-/// [`token`], and where it is prose with dates, they stay.
+/// [`token`] that keeps the years in dates.
 pub fn dated_token(text: &str) -> Option<String> {
-    as_token(text).or_else(|| legible(dated(text)))
+    as_token(text).or_else(|| non_empty(dated(text)))
 }
 
 fn as_token(text: &str) -> Option<String> {
     let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte));
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let fits = plain && text.len() <= MAX_TOKEN_CHARS && digits < NUMBER_DIGITS;
-    legible(text.to_owned()).filter(|_| fits)
+    non_empty(text.to_owned()).filter(|_| fits)
 }
 
-/// A word of a provider that this version does not know, for the log.
+/// A provider's unknown word, for the log.
 pub fn unknown_word(text: &str) -> String {
     cut(&token(text).unwrap_or_default(), MAX_TOKEN_CHARS)
 }
 
-/// `None` for what is empty.
-pub fn legible(words: String) -> Option<String> {
+/// `None` for an empty string.
+pub fn non_empty(words: String) -> Option<String> {
     Some(words).filter(|words| !words.is_empty())
 }
 
@@ -223,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_number_or_code_survives() {
+    fn numbers_and_codes_are_masked() {
         for (text, shown) in [
             ("Rate limit hit", "Rate limit hit"),
             ("wait 24 hours", "wait 24 hours"),
@@ -241,12 +240,12 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_is_cut_out_even_where_it_has_no_digits() {
+    fn sent_data_is_removed_even_without_digits() {
         assert_eq!(title_without("parameter 'ABcd' of +491", &["ABcd", "", "+491"]), "parameter '…' of …");
     }
 
     #[test]
-    fn an_answer_keeps_its_words_and_no_token() {
+    fn a_response_keeps_its_text_without_tokens() {
         for (text, kept) in [
             ("Insufficient credit", "Insufficient credit"),
             (
@@ -271,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_keep_their_year_and_numbers_none() {
+    fn years_in_dates_are_kept_and_numbers_masked() {
         for (text, shown) in [
             ("November 30, 2026", "November 30, 2026"),
             ("Nov 30, 2026.", "Nov 30, 2026."),

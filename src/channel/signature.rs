@@ -1,7 +1,7 @@
-//! Signatures of webhooks: `sha256=` and the HMAC-SHA-256 of the raw body in hexadecimal, in either case.
+//! Webhook signatures of the form `sha256=HEX`: HMAC-SHA-256 over the raw body, with hexadecimal digits in either case.
 //!
-//! Meta escapes non-ASCII letters, `/`, `<`, `%` and `@` before it signs, so only the bytes that arrived count:
-//! nothing is parsed, decoded or written anew before the check (Meta, webhooks getting-started, spring 2026).
+//! The signature covers the bytes on the wire: Meta escapes non-ASCII letters, `/`, `<`, `%` and `@` before signing.
+//! Verify before parsing or decoding anything (Meta, webhooks getting-started, spring 2026).
 
 use std::collections::BTreeSet;
 
@@ -14,12 +14,11 @@ use crate::hex;
 
 const PREFIX: &[u8] = b"sha256=";
 
-/// Secrets any of which may have signed, so that one can be replaced by another without a gap.
+/// The accepted secrets. Several allow rotation without a gap.
 pub struct Keys(Vec<Hmac<Sha256>>);
 
 impl Keys {
-    /// `setting` is what the configuration calls them. Without a secret there are no keys: an empty one would
-    /// let everybody sign.
+    /// `setting` is their configuration key. Refuses an empty list or an empty secret, which would let anyone sign.
     pub fn new(secrets: &[SecretString], setting: &'static str) -> Result<Self, SetupError> {
         if secrets.is_empty() || secrets.iter().any(|secret| secret.expose_secret().is_empty()) {
             return Err(SetupError::EmptySecret(setting));
@@ -27,12 +26,12 @@ impl Keys {
         Ok(Self(secrets.iter().map(keyed).collect()))
     }
 
-    /// The value of a signature header, in the one form but for its case; compared in constant time.
+    /// Verifies a signature header in constant time.
     pub fn verify(&self, header: &[u8], body: &[u8]) -> Result<(), BadSignature> {
         self.verify_parts(&claimed(header).ok_or(BadSignature::Malformed)?, &[body])
     }
 
-    /// The signature itself, of all `parts` one after the other; compared in constant time.
+    /// Verifies a signature over the concatenated `parts` in constant time.
     pub(super) fn verify_parts(&self, claimed: &[u8; 32], parts: &[&[u8]]) -> Result<(), BadSignature> {
         let signed = self.0.iter().fold(false, |signed, key| {
             let mut mac = key.clone();
@@ -42,7 +41,7 @@ impl Keys {
         if signed { Ok(()) } else { Err(BadSignature::Wrong) }
     }
 
-    /// Whether these are the same secrets, in any order.
+    /// Whether both hold the same secrets, in any order.
     pub fn same_as(&self, other: &Self) -> bool {
         let marks = |keys: &Self| -> BTreeSet<[u8; 32]> {
             keys.0.iter().map(|key| key.clone().finalize().into_bytes().into()).collect()
@@ -51,32 +50,32 @@ impl Keys {
     }
 }
 
-/// The header's value, as a provider would write it.
+/// The header value as a provider would send it.
 pub fn sign(secret: &SecretString, body: &[u8]) -> String {
     let mut mac: Hmac<Sha256> = keyed(secret);
     mac.update(body);
     format!("sha256={}", hex::encode(&mac.finalize().into_bytes()))
 }
 
-/// Why a webhook was not let in.
+/// Why a webhook's signature was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum BadSignature {
     #[error("there is no signature header")]
     Missing,
     #[error("there is more than one signature header")]
     Doubled,
-    #[error("the signature does not have the form that the provider's have")]
+    #[error("the signature is malformed")]
     Malformed,
-    #[error("the signature does not belong to this body")]
+    #[error("the signature does not match the body")]
     Wrong,
-    #[error("the signature is right, but its time is too far from ours")]
+    #[error("the signature is valid, but its timestamp is too far from our clock")]
     Stale,
-    #[error("the signature is right, but this delivery was stored before")]
+    #[error("the signature is valid, but this delivery was already stored")]
     Replayed,
 }
 
 impl BadSignature {
-    /// For a metric's label.
+    /// The metric label.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Missing => "missing",
@@ -89,7 +88,7 @@ impl BadSignature {
     }
 }
 
-/// A keyed hash of any kind, for the channels that sign in another way too.
+/// A keyed HMAC of any hash, also for channels with other signature formats.
 pub fn keyed<M: KeyInit>(secret: &SecretString) -> M {
     let key = secret.expose_secret().as_bytes();
     M::new_from_slice(key).expect("HMAC takes keys of any length") // RFC 2104, section 3: longer ones are hashed
@@ -113,7 +112,7 @@ mod tests {
         Keys::new(&[SECRET.into()], "app_secrets").unwrap()
     }
 
-    /// Computed with Python's hmac. The last two are one text in two spellings: bytes count, not meaning.
+    /// Computed with Python's hmac. The last two have equal text in different encodings: the bytes count.
     #[test]
     fn vectors() {
         for (body, header) in [
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_one_form_is_let_in() {
+    fn only_the_exact_format_is_accepted() {
         use BadSignature::{Malformed, Wrong};
         let body = b"{}";
         let good = sign(&SECRET.into(), body);
@@ -185,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn upper_case_is_right_too() {
+    fn upper_case_is_accepted() {
         let good = sign(&SECRET.into(), b"{}");
         let hex = good.strip_prefix("sha256=").unwrap();
         let mixed: String = hex
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn each_reason_has_a_word_of_its_own() {
+    fn each_reason_has_a_distinct_label() {
         use BadSignature::{Doubled, Malformed, Missing, Replayed, Stale, Wrong};
         let words = [Missing, Doubled, Malformed, Wrong, Stale, Replayed].map(BadSignature::as_str);
         assert_eq!(words, ["missing", "doubled", "malformed", "wrong", "stale", "replayed"]);
@@ -219,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_named_twice_still_counts() {
+    fn a_duplicate_secret_works() {
         let keys = Keys::new(&[SECRET.into(), SECRET.into()], "app_secrets").unwrap();
         assert_eq!(keys.verify(sign(&SECRET.into(), b"{}").as_bytes(), b"{}"), Ok(()));
     }

@@ -1,4 +1,4 @@
-//! Channels through Sinch: the Conversation API and the SMS API. Both sign their webhooks in the same way (`proof`).
+//! Channels via Sinch: the Conversation API and the SMS API. Both sign webhooks alike (`proof`).
 
 pub mod conversation;
 mod proof;

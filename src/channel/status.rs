@@ -1,5 +1,4 @@
-//! What providers call the states of a message, in whatever spelling: SMPP's abbreviations, the words of the larger
-//! carriers, Meta's.
+//! The status words of providers in all spellings: SMPP's abbreviations, those of the larger carriers, Meta's.
 
 use super::scrub;
 use crate::verification::values::{DeliveryError, ErrorClass, ReportStatus};
@@ -11,8 +10,8 @@ pub const FAILED: ReportStatus = ReportStatus::Failed(DeliveryError {
     class: ErrorClass::Fallback,
 });
 
-/// In lower case and without separators. A word that carriers use for different things is not here: `unknown`,
-/// `unconfirmed`, numbers.
+/// In lower case and without separators. Excludes words and numbers that carriers use differently, such as `unknown`
+/// and `unconfirmed`.
 static WORDS: &[(ReportStatus, &[&str])] = &[
     (
         ReportStatus::Sent,
@@ -129,7 +128,7 @@ static WORDS: &[(ReportStatus, &[&str])] = &[
     ),
 ];
 
-/// [`FAILED`] for every word of a failure; `None` for a word that is not known.
+/// [`FAILED`] for every word of a failure; `None` for an unknown word.
 pub fn meaning(word: &str) -> Option<ReportStatus> {
     let plain = plain(word);
     let (status, _) = WORDS.iter().find(|(_, words)| words.contains(&plain.as_str()))?;
@@ -146,7 +145,7 @@ pub fn explained(status: ReportStatus, failure: impl FnOnce() -> DeliveryError) 
     if status == FAILED { ReportStatus::Failed(failure()) } else { status }
 }
 
-/// A word without what differs between its spellings.
+/// Normalizes a word: lower case, without separators.
 pub fn plain(word: &str) -> String {
     word.chars()
         .filter(|letter| !letter.is_whitespace() && !matches!(letter, '-' | '_' | '.' | '/' | ':'))
@@ -155,14 +154,14 @@ pub fn plain(word: &str) -> String {
         .collect()
 }
 
-/// A word that nobody here knows, fit to be stored and shown. `None` where nothing in it can be read.
+/// An unknown word, scrubbed for storage. `None` if nothing readable is left.
 pub fn unknown(word: &str) -> Option<ReportStatus> {
     let word = scrub::token(word.trim())?;
     Some(ReportStatus::Unknown(scrub::cut(&word, ReportStatus::MAX_WORD_CHARS)))
 }
 
-/// The title of a failure of which a provider says nothing but its word.
-pub fn unexplained(provider: &str, word: &str) -> String {
+/// The title of a failure that comes without an error text.
+pub fn no_reason(provider: &str, word: &str) -> String {
     match unknown(word) {
         Some(ReportStatus::Unknown(word)) if !word.eq_ignore_ascii_case("failed") => {
             format!("{provider} reported {word} and gave no reason")
@@ -178,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_stands_once_and_as_it_is_looked_up() {
+    fn every_word_is_unique_and_normalized() {
         let mut seen = HashSet::new();
         for (expected, words) in WORDS {
             for word in *words {
@@ -194,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn spellings_do_not_matter_and_unknown_words_are_told_apart() {
+    fn words_are_recognized_in_any_spelling() {
         for (word, expected) in [
             ("DELIVRD", Some(ReportStatus::Delivered)),
             ("Delivered", Some(ReportStatus::Delivered)),

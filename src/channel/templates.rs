@@ -1,15 +1,15 @@
-//! What a provider that keeps templates says about them.
+//! The provider's list of message templates.
 
-/// A template in one language, as the provider knows it.
+/// One language version of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
-    /// The provider's, such as `en_US`.
+    /// The provider's language code, such as `en_US`.
     pub language: String,
-    /// The provider's word; only `APPROVED` is sent. An open list.
+    /// The provider's status, an open set. Only `APPROVED` templates are sent.
     pub status: String,
 }
 
-/// The provider did not say which templates there are. Why, without any secret.
+/// The template list could not be fetched. The text is the reason, without secrets.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct TemplatesUnknown(pub(super) String);

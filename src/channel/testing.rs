@@ -1,8 +1,8 @@
-//! What tests of several kinds need: settings, webhooks, and a provider that does not speak proper HTTP.
+//! Test helpers for all kinds: settings, webhooks, and a server that speaks broken HTTP.
 
 use std::time::Duration;
 
-use super::webhook::{Callback, Heard, Method, NotHeard, Webhook};
+use super::webhook::{Callback, Incoming, Method, Webhook, WebhookError};
 use super::{Basis, Provider, Timeouts};
 use crate::verification::values::{ChannelName, Timestamp};
 
@@ -15,13 +15,17 @@ pub fn basis(name: &str, timeout: Duration) -> Basis {
     Basis { callback: Callback::new("https://otp.example.com", &name), name, timeouts }
 }
 
-/// A `POST` to the address of a channel.
-pub fn post(provider: &impl Provider, headers: &[(&str, &[u8])], body: &[u8]) -> Result<Heard, NotHeard> {
+/// Sends a `POST` to the channel's webhook URL.
+pub fn post(
+    provider: &impl Provider,
+    headers: &[(&str, &[u8])],
+    body: &[u8],
+) -> Result<Incoming, WebhookError> {
     ask(provider, Method::Post, None, headers, body)
 }
 
-/// A `GET`.
-pub fn get(provider: &impl Provider, query: &str) -> Result<Heard, NotHeard> {
+/// Sends a `GET` to the channel's webhook URL.
+pub fn get(provider: &impl Provider, query: &str) -> Result<Incoming, WebhookError> {
     ask(provider, Method::Get, Some(query), &[], b"")
 }
 
@@ -31,64 +35,64 @@ fn ask(
     query: Option<&str>,
     headers: &[(&str, &[u8])],
     body: &[u8],
-) -> Result<Heard, NotHeard> {
+) -> Result<Incoming, WebhookError> {
     let Basis { callback, .. } = basis("tested", Duration::from_secs(1));
     let now = Timestamp::from_millis(1_795_363_200_000);
     let webhook = Webhook { method, callback: &callback, path: None, query, headers, body, now };
     let heard = provider.receive(&webhook);
     let behind = provider.receive(&Webhook { path: Some("guess"), ..webhook });
-    assert_eq!(behind.err(), Some(NotHeard::NoSuchAddress), "nothing stands behind its address");
+    assert_eq!(behind.err(), Some(WebhookError::NoSuchAddress), "a path below its URL is refused");
     heard
 }
 
-/// What it does once it has read the request's head.
+/// The server's behaviour after it has read the request head.
 #[derive(Clone, Debug)]
-pub enum Played {
-    /// Sends these and closes.
+pub enum Behaviour {
+    /// Sends these bytes and closes.
     Bytes(Vec<u8>),
-    /// These, then a byte every 50 ms.
+    /// Sends these bytes, then one every 50 ms.
     Drip(Vec<u8>),
-    /// These, then more and more as long as somebody reads.
+    /// Sends these bytes, then an endless body.
     Endless(Vec<u8>),
     Silence,
     Reset,
 }
 
-/// Its address; it lives as long as the test's runtime.
-pub async fn raw_server(played: Played) -> String {
+/// Returns the server's URL; it runs until the test's runtime ends.
+pub async fn raw_server(played: Behaviour) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            // The client hangs up as it likes; what it made of it is what the test asserts.
+            // The client may hang up; the test asserts its outcome.
             let _ = play(stream, played.clone()).await;
         }
     });
     format!("http://{address}")
 }
 
-async fn play(mut stream: TcpStream, played: Played) -> std::io::Result<()> {
+async fn play(mut stream: TcpStream, played: Behaviour) -> std::io::Result<()> {
     let _ = stream.read(&mut [0; 4096]).await?;
     match played {
-        Played::Bytes(bytes) => stream.write_all(&bytes).await,
-        Played::Drip(bytes) => {
+        Behaviour::Bytes(bytes) => stream.write_all(&bytes).await,
+        Behaviour::Drip(bytes) => {
             stream.write_all(&bytes).await?;
             loop {
                 stream.write_all(b"H").await?;
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
-        Played::Endless(bytes) => {
+        Behaviour::Endless(bytes) => {
             stream.write_all(&bytes).await?;
             loop {
                 stream.write_all(&[b' '; 16 * 1024]).await?;
             }
         }
-        Played::Silence => {
+        Behaviour::Silence => {
             tokio::time::sleep(Duration::from_secs(60)).await;
             Ok(())
         }
-        Played::Reset => {
+        Behaviour::Reset => {
             stream.set_zero_linger()?;
             Ok(())
         }

@@ -1,4 +1,4 @@
-//! Log lines about what strangers can cause as often as they like: one now and then, with a count.
+//! Rate-limited log lines for events that anyone can cause, with a count.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crate::verification::values::Timestamp;
 
-/// Between two lines about the same thing.
+/// The interval between two lines with the same key.
 const PAUSE: Duration = Duration::from_secs(60);
-/// Things that are told apart at once; the ids among them come from outside.
-const MOST_KEYS: usize = 64;
+/// The most keys tracked at once; keys may contain ids from outside.
+const MAX_KEYS: usize = 64;
 
-/// Counts what happened, by what it was, and says when a line about it is due.
+/// Counts events by key and tells when a log line is due.
 pub struct Throttle<K>(Mutex<BTreeMap<K, ThrottledLine>>);
 
 impl<K> Default for Throttle<K> {
@@ -22,28 +22,28 @@ impl<K> Default for Throttle<K> {
 
 struct ThrottledLine {
     next: Timestamp,
-    untold: u64,
+    unreported: u64,
 }
 
 impl<K: Ord> Throttle<K> {
-    /// Counts `times` more. The count since the last line, if one is due now.
+    /// Adds `times` to the key's count. Returns the count since the last line if a line is due.
     pub fn due(&self, key: K, times: u64, now: Timestamp) -> Option<u64> {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(line) = lines.get_mut(&key) {
-            line.untold += times;
+            line.unreported += times;
             if now < line.next {
                 return None;
             }
             line.next = now + PAUSE;
-            return Some(std::mem::take(&mut line.untold));
+            return Some(std::mem::take(&mut line.unreported));
         }
-        if lines.len() >= MOST_KEYS {
+        if lines.len() >= MAX_KEYS {
             lines.retain(|_, line| now < line.next);
         }
-        if lines.len() >= MOST_KEYS {
+        if lines.len() >= MAX_KEYS {
             return None;
         }
-        lines.insert(key, ThrottledLine { next: now + PAUSE, untold: 0 });
+        lines.insert(key, ThrottledLine { next: now + PAUSE, unreported: 0 });
         Some(times)
     }
 }
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_is_told_at_once_and_the_others_together_a_minute_later() {
+    fn the_first_is_logged_immediately_and_the_others_together_after_a_minute() {
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
         let throttle = Throttle::default();
         for (second, key, times, told) in [
@@ -70,11 +70,11 @@ mod tests {
     }
 
     #[test]
-    fn keys_from_outside_do_not_make_it_grow() {
+    fn the_number_of_keys_is_bounded() {
         let throttle = Throttle::default();
         let now = Timestamp::from_millis(0);
         let told = (0..10_000).filter(|key| throttle.due(*key, 1, now).is_some()).count();
-        assert_eq!(told, MOST_KEYS);
+        assert_eq!(told, MAX_KEYS);
         assert_eq!(throttle.due(10_000, 1, now + PAUSE), Some(1), "room comes back");
     }
 }

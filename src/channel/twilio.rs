@@ -1,5 +1,5 @@
-//! Twilio's Messages API: SMS, WhatsApp content templates and RCS. Status callbacks carry our message id in their address,
-//! because Twilio has no field for it.
+//! Twilio's Messages API: SMS, WhatsApp content templates and RCS. Twilio has no field for our message id, so the URL
+//! for status callbacks carries it.
 
 mod errors;
 mod reply;
@@ -15,17 +15,17 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::exchange::{self, Confidential, Endpoint};
-use super::webhook::{self as incoming, Callback, Heard, NotHeard, Reply, Told, Webhook};
+use super::webhook::{self as incoming, Callback, Incoming, Reply, SignedDelivery, Webhook, WebhookError};
 use super::{Basis, Content, Provider, Sent, SetupError, Submission, wrong_content};
 pub use errors::class_of_code;
 use signature::TokenKeys;
 pub use signature::{SIGNATURE, sign};
 
-/// Twilio's own address.
+/// Twilio's API.
 pub const ADDRESS: &str = "https://api.twilio.com";
-/// What the configuration calls the secrets that sign.
+/// The configuration key of the signing secrets.
 const SECRETS: &str = "auth_tokens";
-/// The body of every answer to a webhook: Twilio would carry out instructions in it.
+/// The response to every webhook: Twilio executes instructions in the body.
 const NO_INSTRUCTIONS: Reply = Reply {
     content_type: Some("text/xml; charset=utf-8"),
     body: std::borrow::Cow::Borrowed("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response/>"),
@@ -34,36 +34,36 @@ const NO_INSTRUCTIONS: Reply = Reply {
 /// `[channels.NAME]` of kind `twilio`.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     pub base_url: String,
-    /// `AC` and letters or digits, because it is a part of the address.
+    /// `AC` and letters or digits, as it becomes part of the URL.
     pub account_sid: String,
-    /// The first logs in unless there is an API key; each may have signed a webhook.
+    /// Any of them may sign webhooks; the first authenticates requests if there is no API key.
     pub auth_tokens: Vec<SecretString>,
     pub api_key: Option<ApiKey>,
     pub sender: Sender,
     pub via: Via,
-    /// Locale → sid of an approved content template. `None`: texts are sent.
+    /// Locale → SID of an approved content template. `None`: the channel sends texts.
     pub content_sids: Option<BTreeMap<String, String>>,
 }
 
-/// Logs in instead of the account and its token.
+/// Authenticates requests instead of the account SID and auth token.
 #[derive(Debug, Clone)]
 pub struct ApiKey {
     pub sid: String,
     pub secret: SecretString,
 }
 
-/// Who sends.
+/// The sender of a message.
 #[derive(Debug, Clone)]
 pub enum Sender {
-    /// A number or a name, without the prefix of its network.
+    /// A number or name, without its channel prefix.
     From(String),
-    /// The sid of a pool of senders from which Twilio chooses.
+    /// The SID of a messaging service, a pool of senders from which Twilio chooses.
     MessagingService(String),
 }
 
-/// The network that carries the messages.
+/// The network that delivers the messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
     Sms,
@@ -82,7 +82,7 @@ pub struct Twilio {
     carries: Carried,
 }
 
-/// Which content this channel takes.
+/// The kind of content that this channel sends.
 #[derive(Clone, Copy)]
 enum Carried {
     Texts,
@@ -126,7 +126,7 @@ impl Via {
         }
     }
 
-    /// A bare number and a sender with `rcs:` mean RCS and nothing else.
+    /// A bare number together with an `rcs:` sender restricts the message to RCS.
     fn prefix_of_addressee(self) -> &'static str {
         match self {
             Self::Sms | Self::Rcs => "",
@@ -138,7 +138,7 @@ impl Via {
 impl Provider for Twilio {
     async fn send(&self, submission: &Submission<'_>) -> Sent {
         let to = format!("{}{}", self.via.prefix_of_addressee(), submission.to);
-        let callback = self.callback.of_message(submission.reference);
+        let callback = self.callback.for_message(submission.reference);
         let (name, sender) = &self.sender;
         let mut fields = vec![("To", to.as_str()), (*name, sender.as_str())];
         let variables = serde_json::json!({ "1": submission.code }).to_string();
@@ -152,18 +152,23 @@ impl Provider for Twilio {
         fields.push(("StatusCallback", callback.as_str()));
         let request = self.endpoint.request(Method::POST, self.url.clone());
         let request = request.header(AUTHORIZATION, self.authorization.clone());
-        let answer = self.endpoint.ask(exchange::form(request, fields)).await;
-        reply::read(answer, &Confidential::new(submission).by(&self.authorization)).into()
+        let answer = self.endpoint.send(exchange::form(request, fields)).await;
+        reply::read(answer, &Confidential::new(submission).with_authorization(&self.authorization)).into()
     }
 
-    fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
-        webhook.at_the_address_itself()?;
+    fn receive(&self, webhook: &Webhook<'_>) -> Result<Incoming, WebhookError> {
+        webhook.require_exact_path()?;
         match webhook.method {
-            incoming::Method::Get => Err(NotHeard::Method("POST")),
+            incoming::Method::Get => Err(WebhookError::Method("POST")),
             incoming::Method::Post => {
                 self.keys.verify(webhook)?;
                 let own = webhook::parse(webhook);
-                Ok(Heard::Told(Told { own, of_others: Vec::new(), reply: NO_INSTRUCTIONS, receipt: None }))
+                Ok(Incoming::Delivery(SignedDelivery {
+                    own,
+                    of_others: Vec::new(),
+                    reply: NO_INSTRUCTIONS,
+                    receipt: None,
+                }))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! A request of a provider to a channel's webhook address, and what a channel makes of it.
+//! A provider's request to a channel's webhook URL, and its parsed result.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,32 +11,33 @@ use super::receipts::Receipt;
 use super::signature::BadSignature;
 use crate::verification::values::{ChannelName, MessageId, Timestamp};
 
-/// The name of our message id in the query of an address that we gave a provider.
+/// The query parameter with our message id, in callback URLs given to a provider.
 const REFERENCE: &str = "message";
 
-/// Where a provider reports to one channel.
+/// The URL for one channel's webhooks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Callback(String);
 
 impl Callback {
-    /// `public_url` is how providers reach us, without a slash at its end.
+    /// `public_url` is our base URL as seen by providers, without a trailing slash.
     pub fn new(public_url: &str, channel: &ChannelName) -> Self {
         Self(format!("{public_url}/webhooks/{channel}"))
     }
 
-    /// The address behind which `secret` stands, for a provider that proves itself by knowing it.
-    pub fn behind(&self, secret: &SecretString) -> Self {
+    /// The URL with `secret` as an additional path segment, for providers that authenticate this way.
+    pub fn with_secret(&self, secret: &SecretString) -> Self {
         Self(format!("{self}/{}", utf8_percent_encode(secret.expose_secret(), NON_ALPHANUMERIC)))
     }
 
-    /// Any address, for the vectors of providers' libraries.
+    /// An arbitrary URL, for the test vectors of providers' libraries.
     #[cfg(test)]
     pub fn at(address: &str) -> Self {
         Self(address.to_owned())
     }
 
-    /// For one message, where its reports would not name it otherwise. [`Webhook::reference`] reads it.
-    pub fn of_message(&self, reference: MessageId) -> String {
+    /// The URL for the reports of one message, for providers whose reports do not carry our id. [`Webhook::reference`]
+    /// reads it.
+    pub fn for_message(&self, reference: MessageId) -> String {
         format!("{self}?{REFERENCE}={reference}")
     }
 }
@@ -47,16 +48,16 @@ impl fmt::Display for Callback {
     }
 }
 
-/// One request, as it arrived. Without `Debug`, because it may hold secrets.
+/// One HTTP request, as received. Not `Debug`, because it may contain secrets.
 pub struct Webhook<'a> {
     pub method: Method,
-    /// The channel's own address.
+    /// The channel's own URL.
     pub callback: &'a Callback,
-    /// What stands behind that address: the part of the path after its slash, as it was written.
+    /// The path after the channel's URL, as received.
     pub path: Option<&'a str>,
-    /// What stands behind the `?`, as it was written.
+    /// The query string, as received.
     pub query: Option<&'a str>,
-    /// Names in lower case.
+    /// Names are in lower case.
     pub headers: &'a [(&'a str, &'a [u8])],
     pub body: &'a [u8],
     pub now: Timestamp,
@@ -69,7 +70,7 @@ pub enum Method {
 }
 
 impl<'a> Webhook<'a> {
-    /// The address as the provider called it, whatever stands between it and us.
+    /// The URL as the provider called it, regardless of proxies.
     pub fn url(&self) -> String {
         let mut url = self.callback.to_string();
         for (separator, part) in [('/', self.path), ('?', self.query)] {
@@ -81,8 +82,8 @@ impl<'a> Webhook<'a> {
         url
     }
 
-    /// The value of a header that must be there once; `name` in lower case.
-    pub fn only(&self, name: &str) -> Result<&'a [u8], BadSignature> {
+    /// The value of a header that must occur exactly once; `name` in lower case.
+    pub fn single_header(&self, name: &str) -> Result<&'a [u8], BadSignature> {
         let mut values = self.headers.iter().filter(|(known, _)| *known == name).map(|(_, value)| *value);
         match (values.next(), values.next()) {
             (None, _) => Err(BadSignature::Missing),
@@ -91,50 +92,53 @@ impl<'a> Webhook<'a> {
         }
     }
 
-    /// The pairs of the query, decoded.
+    /// The decoded query parameters.
     pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
         form_urlencoded::parse(self.query.unwrap_or_default().as_bytes())
     }
 
-    /// The message whose own address this is ([`Callback::of_message`]).
+    /// The message id in the URL ([`Callback::for_message`]).
     pub fn reference(&self) -> Option<MessageId> {
         self.query_pairs().find(|(name, _)| name == REFERENCE).and_then(|(_, id)| id.parse().ok())
     }
 
-    /// Refuses what stands behind the address of a channel that has given nobody such an address.
-    pub fn at_the_address_itself(&self) -> Result<(), NotHeard> {
-        if self.path.is_none() { Ok(()) } else { Err(NotHeard::NoSuchAddress) }
+    /// Refuses a path below the channel's URL, for channels that use none.
+    pub fn require_exact_path(&self) -> Result<(), WebhookError> {
+        if self.path.is_none() { Ok(()) } else { Err(WebhookError::NoSuchAddress) }
     }
 }
 
-/// What a provider wants.
-#[expect(clippy::large_enum_variant, reason = "made once for each request, and nearly always the larger")]
+/// An authenticated request.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "created once per request, and almost always the large variant"
+)]
 #[derive(Debug)]
-pub enum Heard {
-    /// Something to be stored before it is answered.
-    Told(Told),
-    /// A question whether the address is ours.
-    Asked(Reply),
+pub enum Incoming {
+    /// Updates to store before the response.
+    Delivery(SignedDelivery),
+    /// A challenge to prove that the URL is ours.
+    Challenge(Reply),
 }
 
-/// What a delivery says.
+/// The content of an authenticated delivery.
 #[derive(Debug)]
-pub struct Told {
-    /// For the channel whose address it came to.
+pub struct SignedDelivery {
+    /// Updates for the channel whose URL was called.
     pub own: Delivery,
-    /// For other channels, whose secrets signed it as well.
+    /// Updates for other channels, whose secrets signed the delivery too.
     pub of_others: Vec<(ChannelName, Delivery)>,
-    /// What the provider wants to read once all of it is stored.
+    /// The response to send once everything is stored.
     pub reply: Reply,
-    /// Of a provider that says of each delivery which one it is. The same is refused once it is stored
-    /// ([`super::Channel::stored`]).
+    /// Set if the provider names its deliveries. A second delivery with the same receipt is refused once this one is
+    /// stored ([`super::Channel::stored`]).
     pub receipt: Option<Receipt>,
 }
 
-/// The body of an answer with status 200.
+/// The body of a response with status 200.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// `None` for no body.
+    /// `None` for an empty body.
     pub content_type: Option<&'static str>,
     pub body: Cow<'static, str>,
 }
@@ -147,19 +151,19 @@ impl Reply {
     }
 }
 
-/// Why nothing of a request was read.
+/// Why a request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotHeard {
+pub enum WebhookError {
     Signature(BadSignature),
-    /// A question from somebody who does not know what we agreed with the provider.
-    Question,
-    /// Providers of this kind use only this method.
+    /// A challenge without the token agreed with the provider.
+    Challenge,
+    /// A method that the provider does not use; the value is the allowed one.
     Method(&'static str),
-    /// The channel has no such address.
+    /// The channel has no such URL.
     NoSuchAddress,
 }
 
-impl From<BadSignature> for NotHeard {
+impl From<BadSignature> for WebhookError {
     fn from(bad: BadSignature) -> Self {
         Self::Signature(bad)
     }
@@ -189,10 +193,10 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_found_again_by_its_address() {
+    fn the_callback_url_identifies_the_message() {
         let callback = Callback::new("https://otp.example.com", &ChannelName::new("sms"));
         let id: MessageId = "msg_01m81zrq00fay80j6hb7h45br1".parse().unwrap();
-        let url = callback.of_message(id);
+        let url = callback.for_message(id);
         let (address, query) = url.split_once('?').unwrap();
         assert_eq!(address, callback.to_string());
         assert_eq!(webhook(&callback, None, Some(query)).reference(), Some(id));
@@ -202,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_stands_in_one_header() {
+    fn a_signature_header_must_occur_once() {
         let callback = Callback::new("https://otp.example.com", &ChannelName::new("sms"));
         let one: &[(&str, &[u8])] = &[("x-other", b"2"), ("x-signature-256", b"1")];
         let two: &[(&str, &[u8])] = &[("x-signature-256", b"1"), ("x-signature-256", b"1")];
@@ -213,7 +217,7 @@ mod tests {
             (two, Err(BadSignature::Doubled)),
         ] {
             let webhook = Webhook { headers, ..webhook(&callback, None, None) };
-            assert_eq!(webhook.only("x-signature-256"), only);
+            assert_eq!(webhook.single_header("x-signature-256"), only);
         }
     }
 }

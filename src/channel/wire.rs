@@ -1,4 +1,4 @@
-//! Pieces of providers' JSON, read without trusting their types.
+//! Tolerant readers of providers' JSON values.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use crate::verification::values::{MessageId, ProviderRef, Timestamp};
 
-/// As milliseconds it is 1973, as seconds the year 5138.
+/// Larger numbers are milliseconds. As milliseconds this is 1973, as seconds the year 5138.
 const FIRST_IN_MILLIS: i64 = 100_000_000_000;
 
-/// A text or a whole number, less the blanks around it. `None` where nothing is left.
+/// A non-empty trimmed string or an integer, as text.
 pub fn word(value: &Value) -> Option<String> {
     let word = match value {
         Value::String(text) => text.trim().to_owned(),
@@ -23,13 +23,13 @@ pub fn word(value: &Value) -> Option<String> {
     Some(word).filter(|word| !word.is_empty())
 }
 
-/// What a provider calls a message.
+/// The provider's message id.
 pub fn reference(value: &Value) -> Option<ProviderRef> {
     provider_ref(&word(value)?)
 }
 
-/// An id as it is written. One with blanks or letters beyond ASCII inside is percent-encoded, the same in an answer and in
-/// a report.
+/// An id as written. Spaces, control characters and non-ASCII letters are percent-encoded, alike in responses and
+/// reports.
 pub fn provider_ref(text: &str) -> Option<ProviderRef> {
     const STRANGE: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
     let text = text.trim();
@@ -37,13 +37,13 @@ pub fn provider_ref(text: &str) -> Option<ProviderRef> {
     plain.or_else(|| ProviderRef::parse(&utf8_percent_encode(text, STRANGE).to_string()).ok())
 }
 
-/// An id, a word or a number, whether written as a string or as a number. Anything else reads as absent, so that
-/// one field of a strange type does not cost the rest of its object. Borrows where nothing is escaped.
+/// A string or an integer, as text. Other types read as absent, so that one bad field does not fail its whole object.
+/// Borrows from the input unless it contains escapes.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Text<'a>(Option<Cow<'a, str>>);
 
 impl Text<'_> {
-    /// `None` for an empty string too.
+    /// `None` for an empty string as well.
     pub fn get(&self) -> Option<&str> {
         self.0.as_deref().filter(|text| !text.is_empty())
     }
@@ -56,24 +56,24 @@ impl Text<'_> {
         self.0.as_deref() == Some(word)
     }
 
-    /// Blanks around it do not count.
+    /// Trims whitespace.
     pub fn provider_ref(&self) -> Option<ProviderRef> {
         provider_ref(self.get()?)
     }
 
-    /// Our own id, as it comes back; some systems change its case.
+    /// Our own id as echoed by the provider, in any case.
     pub fn message_id(&self) -> Option<MessageId> {
         self.get()?.trim().to_ascii_lowercase().parse().ok()
     }
 
-    /// Of unix seconds or milliseconds.
+    /// Parses unix seconds or milliseconds.
     pub fn unix_time(&self) -> Option<Timestamp> {
         let number: i64 = self.get()?.trim().parse().ok()?;
         let millis = if number < FIRST_IN_MILLIS { number.checked_mul(1000)? } else { number };
         (0..=Timestamp::MAX.as_millis()).contains(&millis).then(|| Timestamp::from_millis(millis))
     }
 
-    /// Of unix seconds; `None` for what is before 1970 or after 9999, such as milliseconds.
+    /// Parses unix seconds. `None` before 1970 and after 9999, which includes milliseconds.
     pub fn unix_seconds(&self) -> Option<Timestamp> {
         let seconds: i64 = self.get()?.parse().ok()?;
         let millis = seconds.checked_mul(1000)?;
@@ -108,7 +108,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
                 Ok(Text(Some(Cow::Owned(number.to_string()))))
             }
 
-            /// No id or time is a fraction, and a whole number beyond 64 bits has lost digits here.
+            /// Ids and times are never fractions, and an integer beyond 64 bits has lost digits here.
             fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
                 Ok(Text(None))
             }
@@ -136,8 +136,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// What a person wrote. Half of a surrogate pair, as it is left where a phone cut an emoji in two, becomes `�`
-/// instead of an error.
+/// Text written by a person. An unpaired surrogate, as in an emoji cut in half by a phone, becomes `�` instead of an
+/// error.
 #[derive(Default)]
 pub struct LossyText(pub String);
 
@@ -157,7 +157,7 @@ impl<'de> Deserialize<'de> for LossyText {
             }
         }
 
-        // Only as bytes does serde_json hand out a string with half a pair in it.
+        // serde_json accepts unpaired surrogates only when reading bytes.
         deserializer.deserialize_bytes(Lossy)
     }
 }

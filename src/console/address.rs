@@ -1,5 +1,5 @@
-//! Query strings of the console: never what may be a phone number. Addresses end up in histories, bookmarks and the logs
-//! of proxies. A text that may hold a number travels sealed.
+//! URLs of the console. They must never contain a phone number in clear, because they end up in histories, bookmarks
+//! and proxy logs. A text that may contain one is sealed.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,31 +9,31 @@ use crate::phone::digits::{self, may_hold_a_number};
 use crate::vault::Vault;
 use crate::verification::values::{MessageId, Sealed, VerificationId};
 
-/// What a sealed text begins with in an address.
+/// The prefix of a sealed text.
 const SEALED: char = '~';
-/// Parameters of our pages that hold times, positions and keyed hashes, each read by its own strict form.
+/// Our parameters with times, positions and keyed hashes; each has a strict parser.
 const STRUCTURED: [&str; 6] = ["since", "until", "number", "tail", "before", "after"];
 
-/// A text of a person, as it stands in addresses.
+/// A text typed by a user, with its representation in URLs.
 #[derive(Clone, Debug)]
-pub struct Wording {
+pub struct UrlText {
     pub text: String,
     written: String,
 }
 
-impl Wording {
+impl UrlText {
     pub fn new(vault: &Vault, text: String) -> Self {
         let written = if is_harmless(&text) { text.clone() } else { sealed(vault, &text) };
         Self { text, written }
     }
 
-    /// Of a value in an address. `None` for one that was sealed with another key, or is none.
+    /// Parses a URL parameter. `None` if it is malformed or sealed with another key.
     pub fn read(vault: &Vault, value: &str) -> Option<Self> {
         let Some(token) = value.strip_prefix(SEALED) else { return Some(Self::new(vault, value.to_owned())) };
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let clear = vault.open(PLACE, &Sealed(bytes.into())).ok()?;
         let text = String::from_utf8(clear.to_vec()).ok()?;
-        // One spelling for one text, so that an address stays as it is.
+        // Keeps the sealed form, so that the URL stays the same.
         let written = if is_harmless(&text) { text.clone() } else { value.to_owned() };
         Some(Self { text, written })
     }
@@ -43,14 +43,14 @@ impl Wording {
     }
 }
 
-/// By what it says; it is sealed otherwise each time.
-impl PartialEq for Wording {
+/// Compares the text only, because sealing is not deterministic.
+impl PartialEq for UrlText {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text
     }
 }
 
-impl Eq for Wording {}
+impl Eq for UrlText {}
 
 const PLACE: &[u8] = b"console address";
 
@@ -58,14 +58,13 @@ fn sealed(vault: &Vault, text: &str) -> String {
     format!("{SEALED}{}", URL_SAFE_NO_PAD.encode(vault.seal(PLACE, text.as_bytes()).0))
 }
 
-/// A wamid holds the number of the person under its base 64.
+/// A wamid contains the recipient's number in Base64.
 fn is_harmless(text: &str) -> bool {
     let has_few_digits = is_id(text) || digits::count(text) < digits::OF_A_NUMBER;
     has_few_digits && !text.to_ascii_lowercase().contains("wamid.") && !text.starts_with(SEALED)
 }
 
-/// An address of the console without what may be a number, for links and redirects back to a page that somebody asked
-/// for.
+/// Removes what may be a phone number from a console URL, for links and redirects back to a page.
 pub fn without_numbers(address: &str) -> String {
     let (path, query) = address.split_once('?').unwrap_or((address, ""));
     let names_one = |part: &str| may_hold_a_number(&decoded(part)) && !is_id(part);
@@ -87,7 +86,7 @@ fn is_structured(name: &str, value: &str) -> bool {
     STRUCTURED.contains(&name) && (is_time() || is_hash())
 }
 
-/// Ids of ours, and blind indexes.
+/// Our own ids and blind indexes.
 fn is_id(text: &str) -> bool {
     let is_hash = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_hash || text.parse::<VerificationId>().is_ok() || text.parse::<MessageId>().is_ok()
@@ -100,7 +99,7 @@ fn decoded(text: &str) -> String {
     decoded.map_or_else(|| text.to_owned(), |(_, value)| value)
 }
 
-/// `name=value`, percent-encoded.
+/// A percent-encoded `name=value`.
 pub fn pair(name: &str, value: &str) -> String {
     format!("{name}={}", encoded(value))
 }
@@ -110,28 +109,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_that_may_hold_a_number_is_sealed_and_comes_back() {
+    fn possible_numbers_are_sealed_and_round_trip() {
         let vault = Vault::new(&[7; 32]);
         for text in ["order-17", "12345", "Tür 7", ""] {
-            let wording = Wording::new(&vault, text.to_owned());
+            let wording = UrlText::new(&vault, text.to_owned());
             assert_eq!(wording.written(), text);
-            assert_eq!(Wording::read(&vault, text), Some(wording));
+            assert_eq!(UrlText::read(&vault, text), Some(wording));
         }
         for text in
             ["order 49 1522 8817386", "5550100", "٠١٥٢٢٨٨١٧٣٨٦", "wamid.HBgLMTIwMjU1NTAxMDA", "~tilde"]
         {
-            let wording = Wording::new(&vault, text.to_owned());
+            let wording = UrlText::new(&vault, text.to_owned());
             assert!(wording.written().starts_with('~') && !wording.written().contains(text), "{text}");
-            let read = Wording::read(&vault, wording.written()).unwrap();
+            let read = UrlText::read(&vault, wording.written()).unwrap();
             assert_eq!((&*read.text, read.written()), (text, wording.written()));
         }
         for forged in ["~", "~abc", "~AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
-            assert_eq!(Wording::read(&vault, forged), None, "{forged}");
+            assert_eq!(UrlText::read(&vault, forged), None, "{forged}");
         }
     }
 
     #[test]
-    fn an_address_to_come_back_to_holds_no_number() {
+    fn a_return_url_contains_no_number() {
         for (asked, kept) in [
             ("/console", "/console"),
             ("/console?status=pending&country=DE", "/console?status=pending&country=DE"),

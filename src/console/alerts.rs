@@ -1,12 +1,12 @@
-//! How things are now, and what an operator should know: each alert with what it means and what to do.
+//! The alerts page: the current state, and each alert with its meaning and remedy.
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use askama::Template;
 
 use super::plain::plain;
-use super::strip::{ShownAlarm, Sight, shown};
+use super::strip::{ShownAlarm, Visibility, shown};
 use super::words::health::Words;
-use super::{Action, Console, Frame, Place, Refusal, Signed};
+use super::{Action, Console, CurrentUser, Frame, Refusal, Tab};
 use crate::explain::{self, Text};
 use crate::health::{Breaker, ChannelVitals};
 use crate::hex;
@@ -15,7 +15,7 @@ use crate::vault::CannotOpen;
 use crate::vault::webhook::evidence_place;
 use crate::verification::values::{ChannelName, Timestamp};
 
-const ALERTS_A_PAGE: usize = 30;
+const ALERTS_PER_PAGE: usize = 30;
 
 #[derive(Template)]
 #[template(path = "alerts.html")]
@@ -47,7 +47,7 @@ struct AlertCard {
     channel: ChannelName,
     code: String,
     heading: String,
-    /// The provider's words.
+    /// The provider's text.
     title: String,
     subject: Option<String>,
     explained: Option<Explained>,
@@ -63,34 +63,39 @@ struct Explained {
 pub async fn page(
     console: web::Data<Console>,
     request: HttpRequest,
-    signed: Signed,
+    signed: CurrentUser,
 ) -> Result<HttpResponse, Refusal> {
     signed.require(Action::ReadAlerts)?;
     let before = position(request.query_string())?;
-    // What providers report is about an account or a template that all apps share, and an unreadable delivery may hold
-    // anybody's number and text: who is bound to apps reads none of it.
-    let sight = Sight::of(&signed);
-    let kept = match sight {
-        Sight::All => console.store.alerts(ALERTS_A_PAGE, before).await?,
-        Sight::Bound => store::Page { items: Vec::new(), next: None },
+    // Provider alerts concern an account or template shared by all apps, and an unreadable delivery may contain
+    // anyone's data. Users restricted to apps see neither.
+    let visibility = Visibility::of(&signed);
+    let kept = match visibility {
+        Visibility::Full => console.store.alerts(ALERTS_PER_PAGE, before).await?,
+        Visibility::AppsOnly => store::Page { items: Vec::new(), next: None },
     };
-    let language = signed.look.language;
+    let language = signed.preferences.language;
     let words = Words::of(language);
     let vitals = console.monitor.vitals();
     super::page(&Page {
-        frame: Frame::of(&console, &request, &signed, Place::Alerts, words.title),
+        frame: Frame::of(&console, &request, &signed, Tab::Alerts, words.title),
         words,
-        alarms: shown(&vitals.alarms, console.clock.now(), language, sight),
+        alarms: shown(&vitals.alarms, console.clock.now(), language, visibility),
         is_fine: vitals.channels.iter().all(ChannelVitals::is_fine),
-        is_bound: sight == Sight::Bound,
-        channels: vitals.channels.iter().filter(|_| sight == Sight::All).map(ChannelRow::of).collect(),
+        is_bound: visibility == Visibility::AppsOnly,
+        channels: vitals
+            .channels
+            .iter()
+            .filter(|_| visibility == Visibility::Full)
+            .map(ChannelRow::of)
+            .collect(),
         alerts: kept.items.into_iter().map(|alert| AlertCard::of(&console, &signed, alert)).collect(),
         is_further: before.is_some(),
         next: kept.next.map(|next| hex::encode(&next)),
     })
 }
 
-/// `before=` and a position in hexadecimal, or nothing.
+/// Parses `before=` with a hexadecimal position, or an empty query.
 pub fn position(query: &str) -> Result<Option<LogPosition>, Refusal> {
     if query.is_empty() {
         return Ok(None);
@@ -98,7 +103,7 @@ pub fn position(query: &str) -> Result<Option<LogPosition>, Refusal> {
     query.strip_prefix("before=").and_then(sixteen_bytes).map(Some).ok_or(Refusal::BadRequest)
 }
 
-/// 32 hexadecimal digits in lower case.
+/// Parses 32 lower-case hexadecimal digits.
 pub fn sixteen_bytes(text: &str) -> Option<[u8; 16]> {
     hex::decode_exactly(text.as_bytes()).filter(|bytes| hex::encode(bytes) == text)
 }
@@ -119,8 +124,8 @@ impl ChannelRow {
 }
 
 impl AlertCard {
-    fn of(console: &Console, signed: &Signed, alert: store::Alert) -> Self {
-        let language = signed.look.language;
+    fn of(console: &Console, signed: &CurrentUser, alert: store::Alert) -> Self {
+        let language = signed.preferences.language;
         let explained = explain::explain(&alert.code).map(|explanation| Explained {
             text: explanation.text(language),
             who: explanation.who.as_str(language),
@@ -150,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_position_has_one_spelling() {
+    fn a_position_has_one_form() {
         let text = "00".repeat(15) + "ff";
         assert_eq!(sixteen_bytes(&text).map(|bytes| bytes[15]), Some(255));
         assert_eq!(position("").unwrap(), None);

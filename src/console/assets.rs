@@ -1,5 +1,5 @@
-//! Style and scripts, embedded. Their address holds a hash of all of them, so that browsers keep them for ever and
-//! still never mix two versions.
+//! Embedded style sheets and scripts. Their URL contains a hash of all of them, so that browsers can cache them forever
+//! without mixing versions.
 
 use std::sync::LazyLock;
 
@@ -22,8 +22,8 @@ struct Asset {
 
 const ASSETS: [Asset; 9] = [
     Asset { name: "strip.css", content_type: CSS, content: include_str!("assets/strip.css") },
-    Asset { name: "case.css", content_type: CSS, content: include_str!("assets/case.css") },
-    Asset { name: "case.js", content_type: SCRIPT, content: include_str!("assets/case.js") },
+    Asset { name: "detail.css", content_type: CSS, content: include_str!("assets/detail.css") },
+    Asset { name: "detail.js", content_type: SCRIPT, content: include_str!("assets/detail.js") },
     Asset { name: "strip.js", content_type: SCRIPT, content: include_str!("assets/strip.js") },
     Asset { name: "console.css", content_type: CSS, content: include_str!("assets/console.css") },
     Asset { name: "console.js", content_type: SCRIPT, content: include_str!("assets/console.js") },
@@ -41,7 +41,7 @@ static HASH: LazyLock<String> = LazyLock::new(|| {
     hex::encode(&hash.finalize()[..6])
 });
 
-/// The address of an asset.
+/// The URL of an asset.
 pub fn url(name: &str) -> String {
     format!("/console/assets/{}/{name}", *HASH)
 }

@@ -1,4 +1,4 @@
-//! The audit log: what the staff did, each entry sealing the one before it.
+//! The audit log page and its download: a hash chain of staff actions.
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, web};
@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use super::plain::plain;
 use super::words::audit::Words;
-use super::{Action, Console, Frame, Place, Refusal, Signed};
+use super::{Action, Console, CurrentUser, Frame, Refusal, Tab};
 use crate::hex;
 use crate::store::{AuditAction, AuditRecord, StoreError};
 use crate::vault::CannotOpen;
 use crate::verification::values::{Timestamp, UserName, VerificationId};
 
-const ENTRIES_A_PAGE: usize = 100;
+const ENTRIES_PER_PAGE: usize = 100;
 
 #[derive(Template)]
 #[template(path = "audit.html")]
@@ -42,20 +42,20 @@ struct AuditRow {
 pub async fn page(
     console: web::Data<Console>,
     request: HttpRequest,
-    signed: Signed,
+    signed: CurrentUser,
 ) -> Result<HttpResponse, Refusal> {
     signed.require(Action::ReadAudit)?;
     let before = before(request.query_string())?;
-    let kept = console.store.audit(ENTRIES_A_PAGE, before).await?;
-    let words = Words::of(signed.look.language);
+    let kept = console.store.audit(ENTRIES_PER_PAGE, before).await?;
+    let words = Words::of(signed.preferences.language);
     let mut rows = Vec::new();
     for record in kept.items {
-        if let Some(seen) = Seen::of(&console, &signed, record).await? {
-            rows.push(AuditRow::of(words, seen));
+        if let Some(visible) = VisibleEntry::of(&console, &signed, record).await? {
+            rows.push(AuditRow::of(words, visible));
         }
     }
     super::page(&Page {
-        frame: Frame::of(&console, &request, &signed, Place::Audit, words.title),
+        frame: Frame::of(&console, &request, &signed, Tab::Audit, words.title),
         words,
         rows,
         is_bound: signed.apps.is_some(),
@@ -64,9 +64,9 @@ pub async fn page(
     })
 }
 
-/// All of it, newest first, one JSON object a line. That it was taken is its first line.
+/// Downloads the complete log as NDJSON, newest first. The first line records the download itself.
 #[get("/audit.ndjson")]
-pub async fn download(console: web::Data<Console>, signed: Signed) -> Result<HttpResponse, Refusal> {
+pub async fn download(console: web::Data<Console>, signed: CurrentUser) -> Result<HttpResponse, Refusal> {
     signed.require(Action::ReadAudit)?;
     let newest = console.store.audit(1, None).await?.items.first().map_or(0, |record| record.seq);
     console.record(&signed, AuditAction::ExportedAudit, Some(format!("up to no. {newest}"))).await?;
@@ -79,13 +79,13 @@ pub async fn download(console: web::Data<Console>, signed: Signed) -> Result<Htt
             let (console, signed, before) = state?;
             match lines(&console, &signed, before).await {
                 Ok((text, next)) => Some((Ok(text), next.map(|next| (console, signed, Some(next))))),
-                // The download breaks off instead of looking whole.
+                // An aborted download cannot be mistaken for a complete one.
                 Err(error) => Some((Err(error), None)),
             }
         })))
 }
 
-/// `before=` and a number, or nothing.
+/// Parses `before=` with a number, or an empty query.
 fn before(query: &str) -> Result<Option<u64>, Refusal> {
     if query.is_empty() {
         return Ok(None);
@@ -95,30 +95,34 @@ fn before(query: &str) -> Result<Option<u64>, Refusal> {
 
 async fn lines(
     console: &Console,
-    signed: &Signed,
+    signed: &CurrentUser,
     before: Option<u64>,
 ) -> Result<(web::Bytes, Option<u64>), StoreError> {
-    let kept = console.store.audit(ENTRIES_A_PAGE, before).await?;
+    let kept = console.store.audit(ENTRIES_PER_PAGE, before).await?;
     let mut text = String::new();
     for record in kept.items {
-        let Some(seen) = Seen::of(console, signed, record).await? else { continue };
-        // Strings and numbers have no part that cannot be written.
-        text.push_str(&serde_json::to_string(&Exported::of(&seen)).unwrap_or_default());
+        let Some(visible) = VisibleEntry::of(console, signed, record).await? else { continue };
+        // Strings and numbers always serialize.
+        text.push_str(&serde_json::to_string(&ExportedEntry::of(&visible)).unwrap_or_default());
         text.push('\n');
     }
     Ok((web::Bytes::from(text), kept.next))
 }
 
-/// An entry that the user may read, with its reason as it is now.
-struct Seen {
+/// An entry visible to the user, with its opened reason.
+struct VisibleEntry {
     record: AuditRecord,
     reason: Option<Result<String, CannotOpen>>,
 }
 
-impl Seen {
-    /// Who is bound to apps reads what was done to their verifications, and what they did themselves. A reason of
-    /// somebody who was erased since is gone, whatever its key could still open.
-    async fn of(console: &Console, signed: &Signed, record: AuditRecord) -> Result<Option<Self>, StoreError> {
+impl VisibleEntry {
+    /// Users restricted to apps see entries about their apps' verifications, and their own entries. The reason on an
+    /// erased person is hidden even if its key still exists.
+    async fn of(
+        console: &Console,
+        signed: &CurrentUser,
+        record: AuditRecord,
+    ) -> Result<Option<Self>, StoreError> {
         let entry = &record.entry;
         let is_asked = entry.reason.is_some() || signed.apps.is_some();
         let snapshot = match entry.verification.filter(|_| is_asked) {
@@ -140,7 +144,7 @@ impl Seen {
 }
 
 #[derive(Serialize)]
-struct Exported<'a> {
+struct ExportedEntry<'a> {
     seq: u64,
     at: String,
     by: &'a UserName,
@@ -148,13 +152,13 @@ struct Exported<'a> {
     verification: Option<VerificationId>,
     reason: Option<String>,
     detail: Option<&'a str>,
-    /// SHA-256 over the hash of the entry before, the number and the stored bytes, in hexadecimal.
+    /// Hexadecimal SHA-256 over the previous entry's hash, the sequence number and the stored bytes.
     hash: String,
 }
 
-impl<'a> Exported<'a> {
-    fn of(seen: &'a Seen) -> Self {
-        let Seen { record, reason } = seen;
+impl<'a> ExportedEntry<'a> {
+    fn of(visible: &'a VisibleEntry) -> Self {
+        let VisibleEntry { record, reason } = visible;
         let entry = &record.entry;
         Self {
             seq: record.seq,
@@ -170,8 +174,8 @@ impl<'a> Exported<'a> {
 }
 
 impl AuditRow {
-    fn of(words: &'static Words, seen: Seen) -> Self {
-        let Seen { record: AuditRecord { seq, entry, hash }, reason } = seen;
+    fn of(words: &'static Words, visible: VisibleEntry) -> Self {
+        let VisibleEntry { record: AuditRecord { seq, entry, hash }, reason } = visible;
         let reason = reason.map(|reason| match reason {
             Ok(text) => plain(&text),
             Err(CannotOpen::Removed) => words.removed.to_owned(),
@@ -189,13 +193,13 @@ impl AuditRow {
         }
     }
 
-    /// Enough to compare by eye.
+    /// Enough for comparison by eye.
     fn short_hash(&self) -> &str {
         self.hash.get(..12).unwrap_or_default()
     }
 }
 
-/// `2026-11-22`
+/// `2026-11-22`.
 fn day(at: Timestamp) -> String {
     at.to_string().chars().take(10).collect()
 }

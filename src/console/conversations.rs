@@ -1,4 +1,4 @@
-//! What people wrote to the business number: person by person, beside the verifications of that number.
+//! Inbound messages, grouped by person, next to the person's verifications.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::alerts::{position, sixteen_bytes};
 use super::masking::Masker;
 use super::plain::plain;
 use super::words::conversations::Words;
-use super::{Action, Console, Frame, Place, Refusal, Signed};
+use super::{Action, Console, CurrentUser, Frame, Refusal, Tab};
 use crate::hex;
 use crate::phone::Phone;
 use crate::store::{self, DeliveryState, Filter, Intent, Person, Snapshot};
@@ -19,15 +19,15 @@ use crate::vault::CannotOpen;
 use crate::vault::webhook::{InboundContent, inbound_place};
 use crate::verification::values::{ChannelName, NumberIndex, Timestamp, VerificationId};
 
-const MESSAGES_A_PAGE: usize = 100;
-/// Beside the messages of one person.
+const MESSAGES_PER_PAGE: usize = 100;
+/// The maximum shown on a person's page.
 const VERIFICATIONS_SHOWN: usize = 20;
-/// Of a message in the list of people.
+/// The length of an excerpt in the list.
 const EXCERPT_CHARS: usize = 200;
 
 #[derive(Template)]
 #[template(path = "conversations.html")]
-struct Page {
+struct PeoplePage {
     frame: Frame,
     words: &'static Words,
     people: Vec<PersonRow>,
@@ -35,31 +35,31 @@ struct Page {
     next: Option<String>,
 }
 
-/// One person, with the last thing written.
+/// A person with the latest message.
 struct PersonRow {
-    /// The same for every name of the person.
+    /// Equal for all identifiers of a person.
     key: Option<NumberIndex>,
-    /// To all of it; missing where the provider tells nothing of the person.
+    /// The link to the conversation; `None` if the provider gives no identifier.
     url: Option<String>,
-    who: Writer,
+    who: Sender,
     last: ConversationMessage,
-    /// Messages on this page.
+    /// The number of messages on this page.
     count: usize,
     has_disowned: bool,
 }
 
-/// Who wrote.
-struct Writer {
-    /// Masked, or that it is hidden.
+/// The sender of a message.
+struct Sender {
+    /// Masked, or a note that it is hidden.
     number: String,
-    /// What the person calls itself.
+    /// The profile name.
     name: Option<String>,
 }
 
 struct ConversationMessage {
     at: Timestamp,
     channel: ChannelName,
-    /// What it is, where it is more or less than a text.
+    /// The message type, unless it is a plain text.
     label: Option<String>,
     text: Option<String>,
     is_disowned: bool,
@@ -70,15 +70,15 @@ struct ConversationMessage {
 pub async fn list(
     console: web::Data<Console>,
     request: HttpRequest,
-    signed: Signed,
+    signed: CurrentUser,
 ) -> Result<HttpResponse, Refusal> {
     signed.require(Action::ReadConversations)?;
     let before = position(request.query_string())?;
-    let kept = console.store.inbound(None, None, MESSAGES_A_PAGE, before).await?;
-    let words = Words::of(signed.look.language);
+    let kept = console.store.inbound(None, None, MESSAGES_PER_PAGE, before).await?;
+    let words = Words::of(signed.preferences.language);
     let mut people: Vec<PersonRow> = Vec::new();
     let mut persons: HashMap<NumberIndex, Person> = HashMap::new();
-    for message in seen(&console, &signed, kept.items).await? {
+    for message in visible_messages(&console, &signed, kept.items).await? {
         let number = message.writer();
         let key = match number {
             Some(name) if let Some(person) = persons.get(&name) => Some(person.key()),
@@ -89,7 +89,7 @@ pub async fn list(
             None => None,
         };
         let codes = codes(&console, number, message.verification).await?;
-        let (mut who, message) = opened(&console, words, message, &codes);
+        let (mut who, message) = decrypted(&console, words, message, &codes);
         let known = people.iter_mut().find(|person| person.key.is_some() && person.key == key);
         match known {
             Some(person) => {
@@ -109,8 +109,8 @@ pub async fn list(
             }
         }
     }
-    super::page(&Page {
-        frame: Frame::of(&console, &request, &signed, Place::Conversations, words.title),
+    super::page(&PeoplePage {
+        frame: Frame::of(&console, &request, &signed, Tab::Conversations, words.title),
         words,
         people,
         is_further: before.is_some(),
@@ -124,7 +124,7 @@ struct PersonPage {
     frame: Frame,
     words: &'static Words,
     path: String,
-    who: Option<Writer>,
+    who: Option<Sender>,
     messages: Vec<ConversationMessage>,
     has_disowned: bool,
     verifications: Vec<VerificationRow>,
@@ -142,33 +142,33 @@ struct VerificationRow {
     class: &'static str,
 }
 
-/// Everything of one person, of whom one name stands in the address as its blind index.
+/// The conversation of one person, identified by the blind index of any of their numbers or ids.
 #[get("/conversations/{number}")]
 pub async fn of_person(
     console: web::Data<Console>,
     request: HttpRequest,
     number: web::Path<String>,
-    signed: Signed,
+    signed: CurrentUser,
 ) -> Result<HttpResponse, Refusal> {
     signed.require(Action::ReadConversations)?;
     let number = sixteen_bytes(&number).map(NumberIndex).ok_or(Refusal::NotFound)?;
     let before = position(request.query_string())?;
-    let words = Words::of(signed.look.language);
-    let kept = console.store.inbound(None, Some(number), MESSAGES_A_PAGE, before).await?;
+    let words = Words::of(signed.preferences.language);
+    let kept = console.store.inbound(None, Some(number), MESSAGES_PER_PAGE, before).await?;
     let filter = Filter { number: Some(number), apps: signed.apps.clone(), ..Filter::default() };
     let page = console.store.list(filter, VERIFICATIONS_SHOWN, None).await?;
     let codes = codes(&console, Some(number), None).await?;
     let mut who = None;
     let mut messages = Vec::new();
-    for message in seen(&console, &signed, kept.items).await? {
-        let (writer, message) = opened(&console, words, message, &codes);
+    for message in visible_messages(&console, &signed, kept.items).await? {
+        let (writer, message) = decrypted(&console, words, message, &codes);
         who.get_or_insert(writer);
         messages.push(message);
     }
-    let who = match (who, page.items.first().map(|snapshot| addressed(&console, snapshot, words))) {
+    let who = match (who, page.items.first().map(|snapshot| recipient_of(&console, snapshot, words))) {
         (None, addressed) => addressed,
         (Some(writer), Some(addressed)) if writer.number == words.hidden_number => {
-            Some(Writer { number: addressed.number, ..writer })
+            Some(Sender { number: addressed.number, ..writer })
         }
         (Some(writer), _) => Some(writer),
     };
@@ -177,7 +177,7 @@ pub async fn of_person(
     }
     let title = who.as_ref().map_or(words.title, |who| &who.number).to_owned();
     super::page(&PersonPage {
-        frame: Frame::of(&console, &request, &signed, Place::Conversations, title),
+        frame: Frame::of(&console, &request, &signed, Tab::Conversations, title),
         words,
         path: format!("/console/conversations/{}", hex::encode(&number.0)),
         who,
@@ -190,11 +190,11 @@ pub async fn of_person(
     })
 }
 
-/// Those that the user may read. Who is bound to apps reads what answers their verifications, and what answers none of
-/// people who have verifications with their apps and with no other.
-async fn seen(
+/// The messages visible to the user. Users restricted to apps see replies to their apps' verifications; of other
+/// messages, only those from people whose verifications all belong to their apps.
+async fn visible_messages(
     console: &Console,
-    signed: &Signed,
+    signed: &CurrentUser,
     messages: Vec<store::Inbound>,
 ) -> Result<Vec<store::Inbound>, Refusal> {
     let mut people: HashMap<NumberIndex, bool> = HashMap::new();
@@ -220,19 +220,23 @@ async fn seen(
     Ok(seen)
 }
 
-async fn is_of_their_apps(console: &Console, signed: &Signed, number: NumberIndex) -> Result<bool, Refusal> {
+async fn is_of_their_apps(
+    console: &Console,
+    signed: &CurrentUser,
+    number: NumberIndex,
+) -> Result<bool, Refusal> {
     let filter = Filter { number: Some(number), ..Filter::default() };
     let page = console.store.list(filter, VERIFICATIONS_SHOWN, None).await?;
     let mut apps = page.items.iter().map(|snapshot| &snapshot.verification.request.app);
     Ok(!page.items.is_empty() && apps.all(|app| signed.sees(app)))
 }
 
-fn opened(
+fn decrypted(
     console: &Console,
     words: &'static Words,
     message: store::Inbound,
     codes: &[SecretString],
-) -> (Writer, ConversationMessage) {
+) -> (Sender, ConversationMessage) {
     let place = inbound_place(&message.channel, &message.provider_ref);
     let content = InboundContent::open(&console.vault, &place, &message.content);
     let (content, trouble) = match content {
@@ -243,7 +247,7 @@ fn opened(
     let phone = content.from.as_deref().and_then(Phone::reported);
     let masker = phone.iter().fold(Masker::default(), Masker::with_number).with_codes(codes);
     let shown = |text: &str| masker.hide(&plain(text));
-    let writer = Writer {
+    let writer = Sender {
         number: phone.map_or_else(|| words.hidden_number.to_owned(), |phone| phone.masked()),
         name: content.profile_name.as_deref().map(shown),
     };
@@ -259,8 +263,8 @@ fn opened(
     (writer, message)
 }
 
-/// The codes that this number got lately, and that of the verification that is answered: people quote them, and no page
-/// shows one.
+/// The recent codes of this number, and that of the verification replied to. People quote codes, and no page may show
+/// one.
 async fn codes(
     console: &Console,
     number: Option<NumberIndex>,
@@ -280,30 +284,30 @@ async fn codes(
     Ok(snapshots.iter().filter_map(code).collect())
 }
 
-/// The number, masked, of a writer whom the provider does not tell it of, where a code went to them.
+/// The masked number of a sender whose number the provider hides, if a code was sent to it.
 async fn known_number(
     console: &Console,
-    signed: &Signed,
+    signed: &CurrentUser,
     name: NumberIndex,
     words: &'static Words,
 ) -> Result<Option<String>, Refusal> {
     let filter = Filter { number: Some(name), apps: signed.apps.clone(), ..Filter::default() };
     let page = console.store.list(filter, 1, None).await?;
-    Ok(page.items.first().map(|snapshot| addressed(console, snapshot, words).number))
+    Ok(page.items.first().map(|snapshot| recipient_of(console, snapshot, words).number))
 }
 
-/// Somebody who got a code and wrote nothing.
-fn addressed(console: &Console, snapshot: &Arc<Snapshot>, words: &'static Words) -> Writer {
+/// The recipient of a verification, who has not written.
+fn recipient_of(console: &Console, snapshot: &Arc<Snapshot>, words: &'static Words) -> Sender {
     let person = console.vault.person(&snapshot.verification).ok();
     let phone = person.and_then(|person| Phone::parse(&person.to).ok());
-    Writer {
+    Sender {
         number: phone.map_or_else(|| words.hidden_number.to_owned(), |phone| phone.masked()),
         name: None,
     }
 }
 
 impl ConversationMessage {
-    /// The beginning, for a list.
+    /// The beginning of the text, for the list.
     fn excerpt(&self) -> Option<String> {
         let text = self.text.as_deref()?;
         let cut = text.char_indices().nth(EXCERPT_CHARS).map(|(at, _)| at);

@@ -1,5 +1,5 @@
-//! Devices at which somebody signed in before. Their cookie signs nobody in: it only keeps others, who try passwords for
-//! the same name elsewhere, from making the right person wait.
+//! Known devices: browsers with an earlier sign-in. The cookie signs nobody in; it gives the owner of a name a separate
+//! limit while others guess passwords for it.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::ConstantTimeEq;
 
 use super::Console;
-use super::cookies::{self, Life};
+use super::cookies::{self, CookieAge};
 use super::sessions::Token;
 use crate::vault::Vault;
 use crate::verification::values::{Timestamp, UserName};
 
-/// After the last sign-in; the browser forgets it after as long.
+/// The time since the last sign-in after which a device is no longer known; also the cookie's lifetime.
 pub const LASTS: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
-/// Random; one browser of one user.
+/// A random id of one browser and user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Device([u8; 16]);
 
@@ -28,20 +28,20 @@ impl Device {
         Self(id)
     }
 
-    /// The device that the browser says it is, where the cookie was made by us for this name and is not too old.
+    /// The device in the cookie, if we issued it for this name and it has not expired.
     pub fn known(console: &Console, headers: &HeaderMap, name: &UserName) -> Option<Self> {
         let text = cookies::read(console, headers, cookies::DEVICE)?;
         read(&console.vault, text, name, console.clock.now())
     }
 
-    /// The cookie for the next time.
+    /// A renewed cookie.
     pub fn cookie(self, console: &Console, name: &UserName) -> HeaderValue {
         let text = written(&console.vault, self, name, console.clock.now());
-        cookies::write(console, cookies::DEVICE, &text, Life::Device)
+        cookies::write(console, cookies::DEVICE, &text, CookieAge::Device)
     }
 }
 
-/// `ID.MILLIS.TAG`
+/// The cookie's format: `ID.MILLIS.TAG`.
 fn written(vault: &Vault, device: Device, name: &UserName, now: Timestamp) -> String {
     let tag = tag(vault, device, name, now.as_millis());
     format!("{}.{}.{}", URL_SAFE_NO_PAD.encode(device.0), now.as_millis(), URL_SAFE_NO_PAD.encode(tag))
@@ -73,7 +73,7 @@ mod tests {
     const START: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 
     #[test]
-    fn a_cookie_is_good_for_its_name_and_ninety_days_and_none_can_be_made_up() {
+    fn a_device_cookie_is_valid_for_its_name_and_ninety_days_and_cannot_be_forged() {
         let (vault, other) = (Vault::new(&[7; 32]), Vault::new(&[8; 32]));
         let name = |text: &str| UserName::parse(text).unwrap();
         let device = Device::new();

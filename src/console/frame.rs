@@ -1,117 +1,118 @@
-//! What stands around every page: head, navigation, search, preferences, health strip.
+//! The frame of every page: head, navigation, search box, preferences, health strip.
 
 use std::borrow::Borrow;
 
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::look::{Look, Theme};
+use super::preferences::{Preferences, Theme};
 use super::strip::Strip;
 use super::words::frame::Words;
-use super::{Action, Console, Refusal, Signed, assets};
+use super::{Action, Console, CurrentUser, Refusal, assets};
 use crate::language::Language;
 use crate::verification::values::Timestamp;
 
-/// For `base.html`, as the field `frame` of a page's struct.
+/// The field `frame` of a page's struct, used by `base.html`.
 pub struct Frame {
     pub words: &'static Words,
-    pub look: Look,
-    /// Of the browser's window, before "twotick".
+    pub preferences: Preferences,
+    /// The window title, without the suffix "twotick".
     pub title: String,
-    pub place: Place,
-    /// `None` on pages that need no sign-in.
-    pub signed: Option<Signed>,
-    /// What is in the search box.
+    pub tab: Tab,
+    /// `None` on pages without sign-in.
+    pub signed: Option<CurrentUser>,
+    /// The content of the search box.
     pub searched: String,
     pub strip: Option<Strip>,
-    /// Path and query of this page, to come back to.
+    /// Path and query of the page, for returning to it.
     pub path: String,
     configured_zone: String,
 }
 
-/// Which entry of the navigation a page belongs to.
+/// The selected entry of the navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Tab {
     Verifications,
     Conversations,
     Alerts,
     Audit,
-    Elsewhere,
+    None,
 }
 
 impl Frame {
-    /// Around a page of a signed-in user.
+    /// The frame for a signed-in user.
     pub fn of(
         console: &Console,
         request: &HttpRequest,
-        signed: &Signed,
-        place: Place,
+        signed: &CurrentUser,
+        tab: Tab,
         title: impl Into<String>,
     ) -> Self {
-        Self::new(console, request, Some(signed), signed.look.clone(), place, title)
+        Self::new(console, request, Some(signed), signed.preferences.clone(), tab, title)
     }
 
     pub fn new(
         console: &Console,
         request: &HttpRequest,
-        signed: Option<&Signed>,
-        look: Look,
-        place: Place,
+        signed: Option<&CurrentUser>,
+        preferences: Preferences,
+        tab: Tab,
         title: impl Into<String>,
     ) -> Self {
         let path = request.uri().path_and_query().map_or("/console", |path| path.as_str());
-        // After a form was refused, a page is what one can come back to.
+        // A refused form has no page to return to.
         let path = if request.method().is_safe() { path } else { "/console" };
         Self {
-            words: Words::of(look.language),
+            words: Words::of(preferences.language),
             strip: signed.map(|signed| Strip::now(console, signed)),
             title: title.into(),
-            place,
+            tab,
             signed: signed.cloned(),
             searched: String::new(),
             path: super::address::without_numbers(path),
-            configured_zone: super::look::Zone::new(console.time_zone.clone()).name().to_owned(),
-            look,
+            configured_zone: super::preferences::Zone::new(console.time_zone.clone()).name().to_owned(),
+            preferences,
         }
     }
 
-    /// The address of an asset.
+    /// The URL of an asset.
     pub fn asset(&self, name: &str) -> String {
         assets::url(name)
     }
 
     pub fn language(&self) -> &'static str {
-        self.look.language.as_str()
+        self.preferences.language.as_str()
     }
 
-    /// `<time>` with the absolute time in the zone and RFC 3339 on hover; `{{ frame.time(at)|safe }}`.
+    /// A `<time>` element with date and time in the user's zone and RFC 3339 as tooltip; use as `{{ frame.time(at)|safe
+    /// }}`.
     pub fn time(&self, at: impl Borrow<Timestamp>) -> String {
         let at = *at.borrow();
-        format!("<time datetime=\"{at}\" title=\"{at}\">{}</time>", self.look.date_time(at))
+        format!("<time datetime=\"{at}\" title=\"{at}\">{}</time>", self.preferences.date_time(at))
     }
 
-    /// The same with the time of day alone, to the millisecond.
+    /// Like [`Frame::time`], with only the time of day in milliseconds.
     pub fn clock(&self, at: impl Borrow<Timestamp>) -> String {
         let at = *at.borrow();
-        format!("<time datetime=\"{at}\" title=\"{at}\">{}</time>", self.look.clock_with_millis(at))
+        format!("<time datetime=\"{at}\" title=\"{at}\">{}</time>", self.preferences.clock_with_millis(at))
     }
 
     pub fn links(&self) -> Vec<Link> {
         let Some(signed) = &self.signed else { return Vec::new() };
         let words = self.words;
         let all = [
-            (Place::Verifications, "/console", words.verifications, None),
+            (Tab::Verifications, "/console", words.verifications, None),
             (
-                Place::Conversations,
+                Tab::Conversations,
                 "/console/conversations",
                 words.conversations,
                 Some(Action::ReadConversations),
             ),
-            (Place::Alerts, "/console/alerts", words.alerts, Some(Action::ReadAlerts)),
-            (Place::Audit, "/console/audit", words.audit, Some(Action::ReadAudit)),
+            (Tab::Alerts, "/console/alerts", words.alerts, Some(Action::ReadAlerts)),
+            (Tab::Audit, "/console/audit", words.audit, Some(Action::ReadAudit)),
         ];
         let open = all.into_iter().filter(|(.., needs)| needs.is_none_or(|action| signed.may(action)));
-        open.map(|(place, url, label, _)| Link { url, label, is_here: place == self.place }).collect()
+        open.map(|(tab, url, label, _)| Link { url, label, is_here: tab == self.tab }).collect()
     }
 
     pub fn role(&self) -> &'static str {
@@ -119,18 +120,18 @@ impl Frame {
     }
 
     pub fn languages(&self) -> [(Language, bool); 2] {
-        Language::ALL.map(|language| (language, language == self.look.language))
+        Language::ALL.map(|language| (language, language == self.preferences.language))
     }
 
     pub fn themes(&self) -> [(&'static str, &'static str, bool); 3] {
-        Theme::ALL.map(|theme| (theme.as_str(), self.words.theme(theme), theme == self.look.theme))
+        Theme::ALL.map(|theme| (theme.as_str(), self.words.theme(theme), theme == self.preferences.theme))
     }
 
     pub fn zone(&self) -> &str {
-        self.look.zone.name()
+        self.preferences.zone.name()
     }
 
-    /// What can be chosen without JavaScript; a script adds the browser's own.
+    /// The choices without JavaScript; a script adds the browser's zone.
     pub fn zones(&self) -> Vec<&str> {
         let mut zones = vec!["UTC"];
         for zone in [&*self.configured_zone, self.zone()] {
@@ -148,7 +149,7 @@ pub struct Link {
     pub is_here: bool,
 }
 
-/// The answer that shows a page.
+/// Renders a page as a response.
 pub fn page(page: &impl Template) -> Result<HttpResponse, Refusal> {
     Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page.render()?))
 }

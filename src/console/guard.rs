@@ -1,4 +1,4 @@
-//! What surrounds every page: nothing foreign may run in it or send to it, and a refusal becomes a page.
+//! Middleware of every page: refuses cross-site requests, sets security headers, and renders refusals.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -30,14 +30,14 @@ pub async fn guard(
     Ok(response)
 }
 
-/// A changing request comes from a page of ours, as the browser itself says, or not at all.
+/// Accepts a state-changing request only if the browser marks it as same-origin.
 fn check_sender(console: &Console, headers: &HeaderMap) -> Result<(), Refusal> {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or(""));
     let site = text(HeaderName::from_static("sec-fetch-site"));
     let origin = text(header::ORIGIN);
     let host = text(header::HOST).unwrap_or("");
     let is_ours = |origin: &str| {
-        // Without TLS, on loopback, the host may be called by several names.
+        // On loopback without TLS, the host may have several names.
         let by_host = !console.is_https() && origin.strip_prefix("http://") == Some(host) && !host.is_empty();
         by_host || origin == origin_of(&console.public_url)
     };
@@ -49,7 +49,7 @@ fn check_sender(console: &Console, headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// `https://console.example.com` of `https://console.example.com/below`.
+/// `https://console.example.com` for `https://console.example.com/below`.
 fn origin_of(url: &str) -> &str {
     let after_scheme = url.find("://").map_or(0, |at| at + 3);
     let end = url[after_scheme..].find('/').map_or(url.len(), |at| after_scheme + at);
@@ -61,7 +61,7 @@ fn protect(console: &Console, headers: &mut HeaderMap) {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     };
     set("content-security-policy", POLICY);
-    // Not `no-referrer`: with that, browsers send `Origin: null` with our own forms.
+    // `no-referrer` would make browsers send `Origin: null` with our own forms.
     set("referrer-policy", "same-origin");
     set("x-frame-options", "DENY");
     set("cross-origin-opener-policy", "same-origin");

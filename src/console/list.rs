@@ -1,4 +1,5 @@
-//! The list of verifications, newest first: filters in the address, pages by key, a pill for what is new, and CSV.
+//! The list of verifications, newest first: filters in the URL, keyset pagination, a notice of new ones, and CSV
+//! export.
 
 mod csv;
 mod filters;
@@ -9,17 +10,17 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use askama::Template;
 
-use super::posted::Posted;
+use super::posted::PostedForm;
 use super::search;
 use super::words::list::Words;
-use super::{Action, Console, Frame, Place, Refusal, Signed};
+use super::{Action, Console, CurrentUser, Frame, Refusal, Tab};
 
 pub use csv::download;
 pub use filters::{Filters, encoded, number_index};
 pub use live::follow;
 pub use row::{Row, reference};
 
-/// Rows of a page.
+/// Rows per page.
 pub const ROWS: usize = 50;
 
 #[derive(Template)]
@@ -28,22 +29,22 @@ struct Page {
     frame: Frame,
     words: &'static Words,
     filters: Filters,
-    form: filters::Form,
+    form: filters::FilterForm,
     chips: Vec<filters::Chip>,
     rows: Vec<Row>,
-    /// Where a page that is not the first goes back to.
+    /// The link to the first page, on later ones.
     newest: Option<String>,
-    /// Where the next page is, and whether this one ended for want of time and not of rows.
+    /// The link to the next page.
     older: Option<Older>,
     live: Option<String>,
     exports: bool,
-    /// Who may search by number has a field for one.
+    /// Shows the field for a number.
     may_search: bool,
 }
 
 struct Older {
     url: String,
-    /// Less than a page was found so far; the rest is further back.
+    /// Set if the search ran out of time before it filled the page.
     searched_back_to: Option<crate::verification::values::Timestamp>,
 }
 
@@ -51,34 +52,34 @@ struct Older {
 pub async fn page(
     console: web::Data<Console>,
     request: HttpRequest,
-    signed: Signed,
+    signed: CurrentUser,
 ) -> Result<HttpResponse, Refusal> {
     let query = filters::pairs(request.query_string())?;
-    let filters = Filters::read(&query, &signed.look, &console.vault);
+    let filters = Filters::read(&query, &signed.preferences, &console.vault);
     if !filters.is_canonical(&query) {
-        // So that the address means the same to everybody: without empty fields, times with their zone.
+        // Redirects to the canonical URL, without empty fields and with zoned times, so that it can be shared.
         let place = format!("/console{}", filters.query());
         return Ok(HttpResponse::SeeOther().insert_header((header::LOCATION, place)).finish());
     }
     show(&console, &request, &signed, filters).await
 }
 
-/// What the form was filled with, as an address that can be shared. It is posted, so that a number that somebody types
-/// never stands in an address.
+/// Redirects a submitted filter form to a URL that can be shared. The form is posted, so that a typed number never
+/// appears in a URL.
 #[post("/filters")]
 pub async fn filter(
     console: web::Data<Console>,
     request: HttpRequest,
-    signed: Signed,
-    posted: Posted,
+    signed: CurrentUser,
+    posted: PostedForm,
 ) -> Result<HttpResponse, Refusal> {
-    let mut filters = Filters::read(&posted.pairs(), &signed.look, &console.vault);
+    let mut filters = Filters::read(&posted.pairs(), &signed.preferences, &console.vault);
     let who = posted.text("who").trim();
     if !who.is_empty() {
         signed.require(Action::SearchByNumber)?;
-        match search::who(&console, &signed, who).await? {
-            Some(search::Who::Number(index)) => (filters.number, filters.tail) = (Some(index), None),
-            Some(search::Who::Tail(tail)) => (filters.number, filters.tail) = (None, Some(tail)),
+        match search::number_filter(&console, &signed, who).await? {
+            Some(search::NumberFilter::Number(index)) => (filters.number, filters.tail) = (Some(index), None),
+            Some(search::NumberFilter::Tail(tail)) => (filters.number, filters.tail) = (None, Some(tail)),
             None => filters.unreadable.push("number"),
         }
     }
@@ -92,13 +93,13 @@ pub async fn filter(
 async fn show(
     console: &Console,
     request: &HttpRequest,
-    signed: &Signed,
+    signed: &CurrentUser,
     filters: Filters,
 ) -> Result<HttpResponse, Refusal> {
     for lookup in filters.lookups() {
-        console.looked_up(signed, lookup).await?;
+        console.record_lookup(signed, lookup).await?;
     }
-    let words = Words::of(signed.look.language);
+    let words = Words::of(signed.preferences.language);
     let found = console.store.list(filters.of_store(signed), ROWS, filters.before).await?;
     let rows: Vec<_> = found.items.iter().map(|snapshot| Row::new(console, words, snapshot)).collect();
     let newest_known = found.items.first().map(|snapshot| snapshot.verification.id());
@@ -107,10 +108,10 @@ async fn show(
         searched_back_to: (found.items.len() < ROWS).then(|| next.created_at()),
     });
     let shown = Page {
-        frame: Frame::of(console, request, signed, Place::Verifications, words.title),
+        frame: Frame::of(console, request, signed, Tab::Verifications, words.title),
         words,
         form: filters.form(console, signed, words),
-        chips: filters.chips(&signed.look, words),
+        chips: filters.chips(&signed.preferences, words),
         rows,
         newest: filters.before.map(|_| format!("/console{}", filters.before(None).query())),
         older,

@@ -1,43 +1,43 @@
-//! Look-ups by the staff: each search by number and each opened verification is written to the audit log, and nobody may
-//! look up more than a person can.
+//! Limits and audits look-ups: each search by number and each opened verification is recorded, and nobody may make more
+//! than a person needs.
 //!
-//! A masked number hides few digits, so whoever may search without end can try them all. The log is kept small by
-//! writing only the first of the same look-ups within ten minutes; these count only once, too.
+//! A masked number hides few digits, so unlimited searches could try them all. To keep the log small, a repetition
+//! within ten minutes is neither recorded nor counted.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Console, Refusal, Signed};
+use super::{Console, CurrentUser, Refusal};
 use crate::hex;
 use crate::store::{Alert, Audit, AuditAction, Order};
 use crate::verification::values::{
     ChannelName, NumberIndex, NumberTail, Timestamp, UserName, VerificationId,
 };
 
-/// The same look-up of the same person within this time is one.
-const ONE: Duration = Duration::from_secs(10 * 60);
+/// The interval in which a repeated look-up does not count.
+const REPEAT_WINDOW: Duration = Duration::from_secs(10 * 60);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// Different numbers that one person may search for in a minute: a caller is rarely served in less than 3 s.
-const SEARCHES_A_MINUTE: usize = 20;
-/// The same in an hour, so that 1,000 hidden numbers take five hours and five alerts.
-const SEARCHES_AN_HOUR: usize = 200;
-/// Verifications that one person may open: reading one takes longer, and more at once is an export, which is audited
-/// as one.
-const OPENED_A_MINUTE: usize = 120;
-const OPENED_AN_HOUR: usize = 1_200;
-/// Between two alerts about one person.
+/// Searches for different numbers per person and minute; serving one caller takes 3 s or more.
+const SEARCHES_PER_MINUTE: usize = 20;
+/// Per hour. Trying 1,000 hidden numbers thus takes five hours and raises five alerts.
+const SEARCHES_PER_HOUR: usize = 200;
+/// Opened verifications per person and minute. Reading one takes longer, and bulk reading is an export, which has its
+/// own audit entry.
+const OPENED_PER_MINUTE: usize = 120;
+const OPENED_PER_HOUR: usize = 1_200;
+/// The interval between two alerts about one person.
 const ALARM_EVERY: Duration = HOUR;
 
-/// What is looked up.
+/// The subject of a look-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lookup {
     Number(NumberIndex),
-    /// The last four digits.
+    /// The last four digits of a number.
     Tail(NumberTail),
-    /// Digits that may be a number of ours in a notation that was not recognised, as a keyed hash.
+    /// A keyed hash of digits that may be a number in an unknown notation.
     Digits([u8; 16]),
     Verification(VerificationId),
 }
@@ -47,7 +47,7 @@ impl Lookup {
         !matches!(self, Self::Verification(_))
     }
 
-    /// For the audit log: keyed hashes alone.
+    /// The keyed hash for the audit log.
     fn detail(&self) -> Option<String> {
         match self {
             Self::Number(index) => Some(format!("number={}", hex::encode(&index.0))),
@@ -58,7 +58,7 @@ impl Lookup {
     }
 }
 
-/// Who looked up what lately.
+/// The recent look-ups of each user.
 #[derive(Default)]
 pub struct Lookups {
     by_user: Mutex<HashMap<UserName, History>>,
@@ -66,55 +66,55 @@ pub struct Lookups {
 
 #[derive(Default)]
 struct History {
-    /// The oldest first; each is the first of its kind.
+    /// In chronological order, without repetitions.
     searches: VecDeque<(Timestamp, Lookup)>,
     opened: VecDeque<(Timestamp, Lookup)>,
     alarmed: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Noted {
-    /// The same was looked up a short time ago.
-    Again,
+enum Counted {
+    /// A recent look-up was repeated.
+    Repeated,
     First,
-    /// No more for so long; the first time in an hour an operator should know.
+    /// A limit is reached for `wait`.
     TooMany {
         wait: Duration,
-        is_news: bool,
+        raises_alert: bool,
     },
 }
 
 impl Lookups {
-    fn note(&self, user: &UserName, lookup: Lookup, now: Timestamp) -> Noted {
+    fn count(&self, user: &UserName, lookup: Lookup, now: Timestamp) -> Counted {
         let mut table = self.table();
         let history = table.entry(user.clone()).or_default();
         let (kept, limits) = if lookup.is_search() {
-            (&mut history.searches, [(MINUTE, SEARCHES_A_MINUTE), (HOUR, SEARCHES_AN_HOUR)])
+            (&mut history.searches, [(MINUTE, SEARCHES_PER_MINUTE), (HOUR, SEARCHES_PER_HOUR)])
         } else {
-            (&mut history.opened, [(MINUTE, OPENED_A_MINUTE), (HOUR, OPENED_AN_HOUR)])
+            (&mut history.opened, [(MINUTE, OPENED_PER_MINUTE), (HOUR, OPENED_PER_HOUR)])
         };
         while kept.front().is_some_and(|(at, _)| now.since(*at) >= HOUR) {
             kept.pop_front();
         }
-        if kept.iter().any(|(at, known)| *known == lookup && now.since(*at) < ONE) {
-            return Noted::Again;
+        if kept.iter().any(|(at, known)| *known == lookup && now.since(*at) < REPEAT_WINDOW) {
+            return Counted::Repeated;
         }
         for (window, most) in limits {
             let within = kept.iter().filter(|(at, _)| now.since(*at) < window);
             let oldest = within.clone().next().map(|(at, _)| *at);
             if let Some(oldest) = oldest.filter(|_| within.count() >= most) {
-                let is_news = history.alarmed.is_none_or(|at| now.since(at) >= ALARM_EVERY);
-                if is_news {
+                let raises_alert = history.alarmed.is_none_or(|at| now.since(at) >= ALARM_EVERY);
+                if raises_alert {
                     history.alarmed = Some(now);
                 }
-                return Noted::TooMany { wait: (oldest + window).since(now), is_news };
+                return Counted::TooMany { wait: (oldest + window).since(now), raises_alert };
             }
         }
         kept.push_back((now, lookup));
-        Noted::First
+        Counted::First
     }
 
-    /// It was not written down after all, so the next one is the first.
+    /// Removes a look-up that could not be recorded, so that the next one is recorded again.
     fn forget(&self, user: &UserName, lookup: Lookup) {
         if let Some(history) = self.table().get_mut(user) {
             history.searches.retain(|(_, known)| *known != lookup);
@@ -128,12 +128,12 @@ impl Lookups {
 }
 
 impl Console {
-    /// Writes a look-up to the audit log before anything is shown of it. Refuses more than a person can do.
-    pub async fn looked_up(&self, signed: &Signed, lookup: Lookup) -> Result<(), Refusal> {
+    /// Records a look-up before its result is shown. Refuses when a limit is reached.
+    pub async fn record_lookup(&self, signed: &CurrentUser, lookup: Lookup) -> Result<(), Refusal> {
         let now = self.clock.now();
-        match self.lookups.note(&signed.name, lookup, now) {
-            Noted::Again => Ok(()),
-            Noted::First => {
+        match self.lookups.count(&signed.name, lookup, now) {
+            Counted::Repeated => Ok(()),
+            Counted::First => {
                 let (action, verification) = match lookup {
                     Lookup::Verification(id) => (AuditAction::Opened, Some(id)),
                     Lookup::Number(_) | Lookup::Tail(_) | Lookup::Digits(_) => (AuditAction::Searched, None),
@@ -148,28 +148,28 @@ impl Console {
                 written?;
                 Ok(())
             }
-            Noted::TooMany { wait, is_news } => {
-                if is_news {
-                    self.alarm(&signed.name, now).await;
+            Counted::TooMany { wait, raises_alert } => {
+                if raises_alert {
+                    self.raise_alert(&signed.name, now).await;
                 }
                 Err(Refusal::TooManyLookups(wait))
             }
         }
     }
 
-    async fn alarm(&self, user: &UserName, now: Timestamp) {
-        tracing::warn!(%user, "a user of the console looks up more than a person can");
+    async fn raise_alert(&self, user: &UserName, now: Timestamp) {
+        tracing::warn!(%user, "a console user exceeded the look-up limit");
         let alert = Alert {
             at: now,
             channel: ChannelName::new("console"),
             code: "lookup_limit".to_owned(),
-            title: "somebody at the console looked up more than a person can".to_owned(),
+            title: "a console user exceeded the look-up limit".to_owned(),
             subject: Some(user.to_string()),
             fingerprint: None,
             evidence: None,
         };
         if let Err(error) = self.store.execute(vec![Order::Alert(alert)]).await {
-            tracing::error!(%error, "an alert could not be kept");
+            tracing::error!(%error, "an alert could not be stored");
         }
     }
 }
@@ -191,46 +191,50 @@ mod tests {
     }
 
     #[test]
-    fn the_same_lookup_is_one_for_ten_minutes_and_counts_once() {
+    fn a_repeated_lookup_counts_once_in_ten_minutes() {
         let lookups = Lookups::default();
-        assert_eq!(lookups.note(&ada(), number(1), START), Noted::First);
+        assert_eq!(lookups.count(&ada(), number(1), START), Counted::First);
         for _ in 0..1_000 {
-            assert_eq!(lookups.note(&ada(), number(1), START + Duration::from_secs(599)), Noted::Again);
+            assert_eq!(lookups.count(&ada(), number(1), START + Duration::from_secs(599)), Counted::Repeated);
         }
-        assert_eq!(lookups.note(&ada(), number(1), START + ONE), Noted::First);
+        assert_eq!(lookups.count(&ada(), number(1), START + REPEAT_WINDOW), Counted::First);
         lookups.forget(&ada(), number(1));
-        assert_eq!(lookups.note(&ada(), number(1), START + ONE), Noted::First, "what was not written");
+        assert_eq!(
+            lookups.count(&ada(), number(1), START + REPEAT_WINDOW),
+            Counted::First,
+            "what was not written"
+        );
     }
 
     #[test]
-    fn searches_are_limited_by_user_and_minute_and_an_alarm_is_given_once() {
+    fn searches_are_limited_per_user_and_minute_with_one_alert() {
         let lookups = Lookups::default();
-        for n in 0..SEARCHES_A_MINUTE {
-            assert_eq!(lookups.note(&ada(), number(n), START), Noted::First);
+        for n in 0..SEARCHES_PER_MINUTE {
+            assert_eq!(lookups.count(&ada(), number(n), START), Counted::First);
         }
         let later = START + Duration::from_secs(10);
         let wait = Duration::from_secs(50);
-        assert_eq!(lookups.note(&ada(), number(999), later), Noted::TooMany { wait, is_news: true });
-        assert_eq!(lookups.note(&ada(), number(998), later), Noted::TooMany { wait, is_news: false });
-        assert_eq!(lookups.note(&ada(), number(3), later), Noted::Again, "what was found stays");
+        assert_eq!(lookups.count(&ada(), number(999), later), Counted::TooMany { wait, raises_alert: true });
+        assert_eq!(lookups.count(&ada(), number(998), later), Counted::TooMany { wait, raises_alert: false });
+        assert_eq!(lookups.count(&ada(), number(3), later), Counted::Repeated, "what was found stays");
         let tail = Lookup::Tail(NumberTail(7));
         assert!(
-            matches!(lookups.note(&ada(), tail, later), Noted::TooMany { .. }),
+            matches!(lookups.count(&ada(), tail, later), Counted::TooMany { .. }),
             "all kinds count together"
         );
         let bob = UserName::parse("bob").unwrap();
-        assert_eq!(lookups.note(&bob, number(999), later), Noted::First, "each user has a limit");
-        assert_eq!(lookups.note(&ada(), number(999), START + MINUTE), Noted::First);
+        assert_eq!(lookups.count(&bob, number(999), later), Counted::First, "each user has a limit");
+        assert_eq!(lookups.count(&ada(), number(999), START + MINUTE), Counted::First);
     }
 
     #[test]
-    fn an_hour_has_a_limit_too_so_that_patience_does_not_help() {
+    fn there_is_an_hourly_limit_too() {
         let lookups = Lookups::default();
         let mut done = 0;
         for n in 0..1_000 {
             let at = START + Duration::from_millis(3_599 * n as u64);
-            done += usize::from(lookups.note(&ada(), number(n), at) == Noted::First);
+            done += usize::from(lookups.count(&ada(), number(n), at) == Counted::First);
         }
-        assert_eq!(done, SEARCHES_AN_HOUR);
+        assert_eq!(done, SEARCHES_PER_HOUR);
     }
 }

@@ -1,21 +1,21 @@
-//! Dots in place of what nobody may read in a text: codes, and phone numbers. Compared by their digits, so that neither
-//! separators nor invisible marks nor the digits of another script show one.
+//! Masks codes and phone numbers in texts. Digits are compared by value, so that separators, invisible characters and
+//! other scripts do not hide them.
 
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::phone::Phone;
 use crate::phone::digits::{OF_A_NUMBER, digit, is_invisible, is_separator, pictured};
 
-/// Between two letters of a code; what is further apart does not belong together.
-const WIDEST_GAP: usize = 16;
-/// Between two digits of a number.
-const WIDEST_GAP_OF_A_NUMBER: usize = 3;
+/// The most characters between two characters of a code.
+const MAX_CODE_GAP: usize = 16;
+/// The most characters between two digits of a number.
+const MAX_NUMBER_GAP: usize = 3;
 
-/// What is hidden in the texts of one person.
+/// The secrets to hide in the texts of one person.
 #[derive(Default)]
 pub struct Masker {
     codes: Vec<Vec<char>>,
-    /// The last digits of each number, which it ends with in every notation.
+    /// The last digits of each number, which are the same in every notation.
     ends: Vec<SecretString>,
 }
 
@@ -33,11 +33,11 @@ impl Masker {
         self
     }
 
-    /// The codes, and every row of digits that may be a phone number, whosever it is. Dates stay.
+    /// Hides codes and all digits that may be a phone number, except dates.
     pub fn hide(&self, text: &str) -> String {
         let letters = Letters::of(text);
         let mut masks = self.known(&letters);
-        for row in letters.rows(WIDEST_GAP_OF_A_NUMBER) {
+        for row in letters.rows(MAX_NUMBER_GAP) {
             if row.len() >= OF_A_NUMBER && !letters.is_date(&row) {
                 row.iter().for_each(|&at| masks[at] = true);
             }
@@ -45,7 +45,7 @@ impl Masker {
         letters.shown(&masks)
     }
 
-    /// The codes and the person's own number alone, in a text whose other digits matter, such as an app's reference.
+    /// Hides only codes and the person's own numbers, for texts with meaningful digits such as an app's reference.
     pub fn hide_known(&self, text: &str) -> String {
         let letters = Letters::of(text);
         let masks = self.known(&letters);
@@ -67,7 +67,7 @@ impl Masker {
     }
 }
 
-/// Digits of every script as ASCII, letters without regard to case and width.
+/// Normalizes digits of all scripts to ASCII, and letters to lower case and normal width.
 fn folded(letter: char) -> char {
     if let Some(digit) = digit(letter).or_else(|| pictured(letter)) {
         return digit;
@@ -79,10 +79,10 @@ fn folded(letter: char) -> char {
     narrow.to_lowercase().next().unwrap_or(narrow)
 }
 
-/// A text as it is, and as it is compared.
+/// The original and the normalized characters of a text.
 struct Letters {
     all: Vec<(char, char)>,
-    /// Where something stands that is no separator.
+    /// The positions of non-separators.
     significant: Vec<usize>,
 }
 
@@ -94,16 +94,16 @@ impl Letters {
         Self { all, significant }
     }
 
-    /// Every place where `code` is written, whatever separates its letters.
+    /// All occurrences of `code`, ignoring separators.
     fn find<'a>(&'a self, code: &'a [char]) -> impl Iterator<Item = &'a [usize]> {
         let windows = self.significant.windows(code.len().max(1));
         windows.filter(move |places| {
             let alike = places.iter().zip(code).all(|(&at, letter)| self.all[at].1 == *letter);
-            alike && places.windows(2).all(|pair| pair[1] - pair[0] <= WIDEST_GAP)
+            alike && places.windows(2).all(|pair| pair[1] - pair[0] <= MAX_CODE_GAP)
         })
     }
 
-    /// Rows of digits with separators of at most `gap` letters between them, what nobody sees not counted.
+    /// Runs of digits with at most `gap` visible separator characters between them.
     fn rows(&self, gap: usize) -> Vec<Vec<usize>> {
         let mut rows: Vec<Vec<usize>> = Vec::new();
         let mut row: Vec<usize> = Vec::new();
@@ -121,7 +121,7 @@ impl Letters {
         rows
     }
 
-    /// Lists and sentences end a number.
+    /// Punctuation of lists and sentences ends a number.
     fn is_apart(&self, last: usize, at: usize, gap: usize) -> bool {
         let between = self.all[last + 1..at].iter().map(|(letter, _)| *letter);
         let seen: Vec<char> = between.filter(|letter| !is_invisible(*letter)).collect();
@@ -129,7 +129,7 @@ impl Letters {
             || seen.iter().any(|letter| matches!(letter, '\n' | ',' | ';' | ':' | '!' | '?' | '+'))
     }
 
-    /// `30.11.2026`, `2026-11-30 12`, with one sort of separator.
+    /// Recognizes `30.11.2026` and `2026-11-30 12`, with one kind of separator.
     fn is_date(&self, row: &[usize]) -> bool {
         let mut groups = vec![String::new()];
         let mut gaps = Vec::new();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_hidden_however_it_is_written() {
+    fn codes_are_masked_in_any_notation() {
         for (text, shown) in [
             ("297018", "••••••"),
             ("my code is 297018!", "my code is ••••••!"),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_hidden_in_every_notation() {
+    fn numbers_are_masked_in_every_notation() {
         for text in [
             "+4915228817386",
             "+49 1522 8817386",
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn other_numbers_are_hidden_too_and_dates_and_short_rows_stay() {
+    fn other_numbers_are_masked_but_dates_and_short_digits_are_kept() {
         for (text, shown) in [
             (
                 "Ada changed from +4915228817386 to +43 660 1234567",

@@ -1,9 +1,7 @@
-//! Text that strangers wrote, made harmless to read. That nothing in it runs is the templates' work; here it is kept
-//! from looking like what it is not.
+//! Neutralizes untrusted text for display. Templates escape markup; this prevents visual deception.
 
-/// `text` with everything shown that would otherwise be unseen and steer: control characters (a terminal's escapes
-/// among them), marks that turn the direction of writing, and characters without width. Line ends stay, and what joins
-/// the parts of an emoji.
+/// Makes invisible characters visible: control characters (including terminal escapes), bidirectional overrides and
+/// zero-width characters. Line breaks and emoji joiners are kept.
 pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -11,7 +9,7 @@ pub fn plain(text: &str) -> String {
             '\n' => out.push(letter),
             '\t' => out.push(' '),
             '\r' => {}
-            // The pictures of control characters begin at U+2400.
+            // Control pictures start at U+2400.
             '\u{0}'..='\u{1f}' => out.extend(char::from_u32(0x2400 + u32::from(letter))),
             '\u{7f}'..='\u{9f}' => out.push('\u{fffd}'),
             '\u{200b}'
@@ -43,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_steers_is_shown_and_what_is_written_stays() {
+    fn control_characters_are_made_visible() {
         for (text, shown) in [
             ("Grüße, 你好, مرحبا\nsecond line", "Grüße, 你好, مرحبا\nsecond line"),
             ("👩\u{200d}👧 ❤\u{fe0f}", "👩\u{200d}👧 ❤\u{fe0f}"),

@@ -1,4 +1,4 @@
-//! Forms that were sent. One without the token of its session never reaches a handler.
+//! PostedForm forms. A form without the session's CSRF token never reaches a handler.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,36 +11,36 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::sessions::Token;
-use super::{Console, Refusal, cookies, signed};
+use super::{Console, Refusal, cookies, current_user};
 
-/// Of the largest form: a reason and a password have their own, smaller bounds.
-const MOST_BYTES: usize = 16 * 1_024;
+/// Enough for the largest form; reason and password have their own lower limits.
+const MAX_BYTES: usize = 16 * 1_024;
 
-/// The fields of a form whose token is right. Each comes once.
-pub struct Posted {
+/// The fields of a form with a valid token. Each occurs once.
+pub struct PostedForm {
     fields: BTreeMap<String, Zeroizing<String>>,
 }
 
-impl Posted {
-    /// Every field but the token.
+impl PostedForm {
+    /// All fields except the token.
     pub fn pairs(&self) -> Vec<(String, String)> {
         let fields = self.fields.iter().filter(|(name, _)| *name != "csrf");
         fields.map(|(name, value)| (name.clone(), (**value).clone())).collect()
     }
 
-    /// The text of a field, empty where it is not there.
+    /// The value of a field, or an empty string.
     pub fn text(&self, name: &str) -> &str {
         self.fields.get(name).map_or("", |text| text)
     }
 }
 
-impl fmt::Debug for Posted {
+impl fmt::Debug for PostedForm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.fields.keys()).finish()
     }
 }
 
-impl FromRequest for Posted {
+impl FromRequest for PostedForm {
     type Error = Refusal;
     type Future = LocalBoxFuture<'static, Result<Self, Refusal>>;
 
@@ -57,20 +57,22 @@ impl FromRequest for Posted {
     }
 }
 
-/// Of the session, or of the visit where nobody is signed in.
+/// The token of the session, or that of the visit if nobody is signed in.
 fn expected_token(console: &Console, request: &HttpRequest) -> Option<String> {
-    if let Some(signed) = signed::Signed::of(console, request.headers(), signed::Touch::Leave) {
+    if let Some(signed) =
+        current_user::CurrentUser::of(console, request.headers(), current_user::Touch::Passive)
+    {
         return Some(signed.csrf);
     }
     let visit = Token::parse(cookies::read(console, request.headers(), cookies::VISIT)?)?;
-    Some(signed::csrf(&console.vault, &visit))
+    Some(current_user::csrf(&console.vault, &visit))
 }
 
 async fn read(mut payload: Payload) -> Result<Zeroizing<Vec<u8>>, Refusal> {
-    let mut body = Zeroizing::new(Vec::with_capacity(MOST_BYTES));
+    let mut body = Zeroizing::new(Vec::with_capacity(MAX_BYTES));
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Refusal::BadRequest)?;
-        if body.len() + chunk.len() > MOST_BYTES {
+        if body.len() + chunk.len() > MAX_BYTES {
             return Err(Refusal::TooLarge);
         }
         body.extend_from_slice(&chunk);
@@ -95,9 +97,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_that_comes_twice_is_refused_and_none_is_shown() {
+    fn duplicate_fields_are_refused_and_values_are_not_printed() {
         let fields = parse(b"csrf=a&password=open+sesame%21").unwrap();
-        let posted = Posted { fields };
+        let posted = PostedForm { fields };
         assert_eq!(posted.text("password"), "open sesame!");
         assert_eq!(posted.text("nothing"), "");
         assert_eq!(format!("{posted:?}"), r#"{"csrf", "password"}"#);

@@ -1,53 +1,53 @@
-//! Why a page was not given, and the page that says so.
+//! Refusals and their error page.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
 use askama::Template;
 use std::time::Duration;
 
-use super::frame::{Frame, Place};
-use super::look::Look;
+use super::frame::{Frame, Tab};
+use super::preferences::Preferences;
 use super::words::refusal::Words;
-use super::{Console, Signed, sign_in};
+use super::{Console, CurrentUser, sign_in};
 use crate::store::StoreError;
 use crate::vault::{CannotOpen, CannotSeal};
 
-/// Becomes a page in the reader's language.
+/// A refused request; rendered as a page in the user's language.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Also what another app's verification is.
-    #[error("there is nothing here")]
+    /// Includes verifications of other apps.
+    #[error("not found")]
     NotFound,
-    #[error("the role does not allow it")]
+    #[error("the role does not permit this")]
     Forbidden,
-    #[error("nobody is signed in")]
+    #[error("not signed in")]
     SignInFirst,
     #[error("no user is configured")]
     NoUsers,
-    /// The form's token is missing, or of another session.
-    #[error("the form is not of this session")]
+    /// The form's token is missing or belongs to another session.
+    #[error("the form belongs to another session")]
     StaleForm,
-    /// Another site sent it.
+    /// The request was sent by another site.
     #[error("the request comes from another site")]
     ForeignOrigin,
-    /// A form or a query that no page of ours makes.
-    #[error("the request cannot be read")]
+    /// A form or query that none of our pages creates.
+    #[error("the request is malformed")]
     BadRequest,
     #[error("too large")]
     TooLarge,
-    #[error("the method is not taken here")]
+    #[error("method not allowed")]
     MethodNotAllowed,
-    #[error("too many requests; next in {0:?}")]
+    #[error("too many requests; retry after {0:?}")]
     Busy(Duration),
-    /// More numbers, or more verifications, than a person looks up.
-    #[error("too many look-ups; next in {0:?}")]
+    /// More searches or opened verifications than a person needs.
+    #[error("too many preferences-ups; retry after {0:?}")]
     TooManyLookups(Duration),
     #[error("the store is closed")]
     Stopping,
-    #[error("no room on the disk")]
+    #[error("the disk is full")]
     Full,
-    /// A record that cannot be read, or a page that cannot be made. It has been logged.
-    #[error("internal")]
+    /// An unreadable record or a failed rendering. Already logged.
+    #[error("internal error")]
     Internal,
 }
 
@@ -75,14 +75,14 @@ impl From<CannotOpen> for Refusal {
 
 impl From<CannotSeal> for Refusal {
     fn from(error: CannotSeal) -> Self {
-        tracing::error!(%error, "nothing can be sealed");
+        tracing::error!(%error, "data could not be sealed");
         Self::Full
     }
 }
 
 impl From<askama::Error> for Refusal {
     fn from(error: askama::Error) -> Self {
-        tracing::error!(%error, "a page cannot be made");
+        tracing::error!(%error, "a page could not be rendered");
         Self::Internal
     }
 }
@@ -102,7 +102,7 @@ impl ResponseError for Refusal {
         }
     }
 
-    /// Replaced by a page in `guard`.
+    /// `guard` replaces this by a page.
     fn error_response(&self) -> HttpResponse {
         HttpResponse::new(self.status_code())
     }
@@ -123,12 +123,12 @@ pub fn page(console: &Console, request: &HttpRequest, refusal: &Refusal) -> Http
     if *refusal == Refusal::SignInFirst && wants_page(request) {
         return sign_in::redirect(request);
     }
-    let signed = Signed::of(console, request.headers(), super::signed::Touch::Leave);
-    let look = match &signed {
-        Some(signed) => signed.look.clone(),
-        None => Look::of(console, request.headers(), None),
+    let signed = CurrentUser::of(console, request.headers(), super::current_user::Touch::Passive);
+    let preferences = match &signed {
+        Some(signed) => signed.preferences.clone(),
+        None => Preferences::of(console, request.headers(), None),
     };
-    let words = Words::of(look.language);
+    let words = Words::of(preferences.language);
     let (title, text) = (words.title(refusal), words.text(refusal));
     let details = match refusal {
         Refusal::NoUsers => vec![
@@ -142,7 +142,7 @@ pub fn page(console: &Console, request: &HttpRequest, refusal: &Refusal) -> Http
         ],
         _other => Vec::new(),
     };
-    let frame = Frame::new(console, request, signed.as_ref(), look, Place::Elsewhere, title);
+    let frame = Frame::new(console, request, signed.as_ref(), preferences, Tab::None, title);
     let body = Page { frame, words, title, text, details: &details }.render();
     let mut response = HttpResponseBuilder::new(refusal.status_code());
     if let Refusal::Busy(wait) | Refusal::TooManyLookups(wait) = refusal {
@@ -151,13 +151,13 @@ pub fn page(console: &Console, request: &HttpRequest, refusal: &Refusal) -> Http
     match body {
         Ok(body) => response.content_type("text/html; charset=utf-8").body(body),
         Err(error) => {
-            tracing::error!(%error, "the error page cannot be made");
+            tracing::error!(%error, "the error page could not be rendered");
             response.finish()
         }
     }
 }
 
-/// Somebody navigates; not a script that asks for a piece.
+/// Whether the request is a navigation rather than a script's request.
 fn wants_page(request: &HttpRequest) -> bool {
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     request.method().is_safe() && accept.is_some_and(|accept| accept.contains("text/html"))
@@ -167,8 +167,8 @@ pub async fn unrouted(console: web::Data<Console>, request: HttpRequest) -> Resu
     if console.users.now().is_empty() {
         return Err(Refusal::NoUsers);
     }
-    // Who is not signed in does not learn which pages there are.
-    let signed = Signed::of(&console, request.headers(), super::signed::Touch::Leave);
+    // Without a session, the response must not reveal which pages exist.
+    let signed = CurrentUser::of(&console, request.headers(), super::current_user::Touch::Passive);
     Err(match signed {
         None => Refusal::SignInFirst,
         Some(_) if request.match_pattern().is_some() => Refusal::MethodNotAllowed,

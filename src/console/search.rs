@@ -1,6 +1,6 @@
-//! The search box: one field for everything that a caller may read out. It says what it took it for.
+//! The search box: one field for anything that a caller may read out. The result says how the input was interpreted.
 
-mod meaning;
+mod query;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,51 +9,51 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use askama::Template;
 
-use super::address::{self, Wording};
+use super::address::{self, UrlText};
 use super::list::{self, Filters, ROWS, Row};
 use super::lookups::Lookup;
-use super::posted::Posted;
+use super::posted::PostedForm;
 use super::words::{list as list_words, search::Words};
-use super::{Action, Console, Frame, Place, Refusal, Signed};
+use super::{Action, Console, CurrentUser, Frame, Refusal, Tab};
 use crate::phone::{Phone, digits};
 use crate::store::{Filter, Snapshot};
 use crate::verification::values::{NumberIndex, NumberTail, ProviderRef, VerificationId};
-use meaning::Meaning;
+use query::QueryKind;
 
-/// How far back the last four digits are looked for.
+/// Time ranges for the search by the last four digits.
 const RANGES: [(&str, u64); 3] = [("24h", 24), ("7d", 7 * 24), ("30d", 30 * 24)];
 
-/// Of what was typed; as many as the field takes.
-const MOST_TYPED: usize = 600;
+/// The maximum length of the input.
+const MAX_TYPED: usize = 600;
 
 #[derive(Template)]
 #[template(path = "search.html")]
-struct Page {
+struct SearchPage {
     frame: Frame,
     words: &'static Words,
     list_words: &'static list_words::Words,
-    /// What was typed, to be sent again with another range; sealed where it may hold a number.
+    /// The input, for repeating the search with another range; sealed if it may contain a number.
     typed: String,
     found: Option<SearchResult>,
     ranges: Vec<Range>,
 }
 
-impl Page {
-    /// Nothing was asked, or nothing was found.
-    fn teaches(&self) -> bool {
+impl SearchPage {
+    /// Whether to show examples: no query or no result.
+    fn shows_help(&self) -> bool {
         self.found.as_ref().is_none_or(|found| found.rows.is_empty())
     }
 }
 
 struct SearchResult {
-    /// What the search was taken for.
+    /// The interpretation of the input.
     recognised: String,
     rows: Vec<Row>,
-    /// The same as a list, with what follows these rows.
+    /// The link to the full list.
     as_list: Option<String>,
-    /// Where the same is found without the number that was typed.
+    /// The URL of the same result, without the typed number.
     address: Option<String>,
-    /// Why there can be nothing.
+    /// Why there is no result.
     hint: Option<&'static str>,
     shows_range: bool,
 }
@@ -64,31 +64,31 @@ struct Range {
     is_chosen: bool,
 }
 
-/// What was asked.
-struct Question {
-    typed: Wording,
+/// The query.
+struct SearchQuery {
+    typed: UrlText,
     range: usize,
-    /// The blind index of a number that was typed before, and its country.
+    /// The blind index of a number typed before, and its country.
     number: Option<(NumberIndex, Option<String>)>,
 }
 
-impl Question {
-    /// From an address, where a text may stand sealed.
+impl SearchQuery {
+    /// Parses the URL, where the text may be sealed.
     fn asked<'a>(console: &Console, parameter: impl Fn(&str) -> &'a str) -> Result<Self, Refusal> {
-        let read = Wording::read(&console.vault, parameter("q")).ok_or(Refusal::BadRequest)?;
+        let read = UrlText::read(&console.vault, parameter("q")).ok_or(Refusal::BadRequest)?;
         Ok(Self::new(console, read.text.as_str(), &parameter))
     }
 
     fn new<'a>(console: &Console, typed: &str, parameter: &impl Fn(&str) -> &'a str) -> Self {
-        // Nothing that is searched for holds a control character, and nothing is to put one back into the page. Tabs
-        // and line ends come with what is pasted.
+        // No searchable text contains control characters, and none may be echoed. Tabs and line breaks come with pasted
+        // text.
         let typed = typed.chars().map(|letter| if letter.is_whitespace() { ' ' } else { letter });
-        let typed: String = typed.filter(|letter| !letter.is_control()).take(MOST_TYPED).collect();
+        let typed: String = typed.filter(|letter| !letter.is_control()).take(MAX_TYPED).collect();
         let range = RANGES.iter().position(|(value, _)| *value == parameter("range")).unwrap_or(0);
         let is_code = |code: &str| code.len() == 2 && code.bytes().all(|letter| letter.is_ascii_uppercase());
         let country = Some(parameter("country")).filter(|code| is_code(code)).map(str::to_owned);
         let number = list::number_index(parameter("number")).map(|index| (index, country));
-        Self { typed: Wording::new(&console.vault, typed.trim().to_owned()), range, number }
+        Self { typed: UrlText::new(&console.vault, typed.trim().to_owned()), range, number }
     }
 
     fn address(&self) -> String {
@@ -96,26 +96,26 @@ impl Question {
     }
 }
 
-/// What the box was filled with. The page that follows has the blind index of a number in its address, and every other
-/// text that may hold one sealed.
+/// Handles the search form. Redirects to a URL that contains the blind index of a number; other texts that may contain
+/// a number are sealed.
 #[post("/search")]
 pub async fn ask(
     console: web::Data<Console>,
     request: HttpRequest,
-    signed: Signed,
-    posted: Posted,
+    signed: CurrentUser,
+    posted: PostedForm,
 ) -> Result<HttpResponse, Refusal> {
-    let question = Question::new(&console, posted.text("q"), &|name| posted.text(name));
+    let query = SearchQuery::new(&console, posted.text("q"), &|name| posted.text(name));
     let leads_to =
         |address: String| HttpResponse::SeeOther().insert_header((header::LOCATION, address)).finish();
-    let meaning = Meaning::of(&question.typed.text, console.home_country);
-    if !matches!(meaning, Meaning::Number(_) | Meaning::User(_)) {
-        return Ok(leads_to(question.address()));
+    let meaning = QueryKind::of(&query.typed.text, console.home_country);
+    if !matches!(meaning, QueryKind::Number(_) | QueryKind::User(_)) {
+        return Ok(leads_to(query.address()));
     }
-    let found = Searcher::new(&console, &signed, &question).search(&question.typed.text).await?;
+    let found = Searcher::new(&console, &signed, &query).search(&query.typed.text).await?;
     match found.address {
         Some(address) => Ok(leads_to(address)),
-        None => show(&console, &request, &signed, question, Some(found)),
+        None => show(&console, &request, &signed, query, Some(found)),
     }
 }
 
@@ -123,123 +123,129 @@ pub async fn ask(
 pub async fn page(
     console: web::Data<Console>,
     request: HttpRequest,
-    signed: Signed,
+    signed: CurrentUser,
 ) -> Result<HttpResponse, Refusal> {
     let query = web::Query::<Vec<(String, String)>>::from_query(request.query_string());
     let query = query.map_err(|_| Refusal::BadRequest)?.into_inner();
     let parameter = |name: &str| query.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value);
-    let question = Question::asked(&console, parameter)?;
-    let searcher = Searcher::new(&console, &signed, &question);
-    let found = match &question.number {
+    let query = SearchQuery::asked(&console, parameter)?;
+    let searcher = Searcher::new(&console, &signed, &query);
+    let found = match &query.number {
         Some((index, country)) => Some(searcher.numbered(*index, country.as_deref()).await?),
-        None if question.typed.text.is_empty() => None,
-        None => Some(searcher.search(&question.typed.text).await?),
+        None if query.typed.text.is_empty() => None,
+        None => Some(searcher.search(&query.typed.text).await?),
     };
-    show(&console, &request, &signed, question, found)
+    show(&console, &request, &signed, query, found)
 }
 
 fn show(
     console: &Console,
     request: &HttpRequest,
-    signed: &Signed,
-    question: Question,
+    signed: &CurrentUser,
+    query: SearchQuery,
     found: Option<SearchResult>,
 ) -> Result<HttpResponse, Refusal> {
-    let language = signed.look.language;
+    let language = signed.preferences.language;
     let words = Words::of(language);
-    let mut frame = Frame::of(console, request, signed, Place::Verifications, words.title);
-    frame.searched = question.typed.text.clone();
+    let mut frame = Frame::of(console, request, signed, Tab::Verifications, words.title);
+    frame.searched = query.typed.text.clone();
     let ranges = RANGES.iter().enumerate().map(|(at, (value, _))| Range {
         value,
         label: words.range(at),
-        is_chosen: at == question.range,
+        is_chosen: at == query.range,
     });
-    super::page(&Page {
+    super::page(&SearchPage {
         frame,
         words,
         list_words: list_words::Words::of(language),
-        typed: question.typed.written().to_owned(),
+        typed: query.typed.written().to_owned(),
         found,
         ranges: ranges.collect(),
     })
 }
 
-/// Whose verifications a filter is about.
-pub enum Who {
+/// The filter by person.
+pub enum NumberFilter {
     Number(NumberIndex),
     Tail(NumberTail),
 }
 
-/// What somebody typed into the filters' field for a number; `None` where it is none.
-pub async fn who(console: &Console, signed: &Signed, typed: &str) -> Result<Option<Who>, Refusal> {
-    match Meaning::of(typed, console.home_country) {
-        Meaning::LastFour(digits) => Ok(Some(Who::Tail(console.vault.number_tail(&digits)))),
-        Meaning::Number(readings) => {
+/// Interprets the list filter's field for a number; `None` if it holds none.
+pub async fn number_filter(
+    console: &Console,
+    signed: &CurrentUser,
+    typed: &str,
+) -> Result<Option<NumberFilter>, Refusal> {
+    match QueryKind::of(typed, console.home_country) {
+        QueryKind::LastFour(digits) => Ok(Some(NumberFilter::Tail(console.vault.number_tail(&digits)))),
+        QueryKind::Number(readings) => {
             let indexes: Vec<_> = readings.iter().map(|phone| console.vault.number_index(phone)).collect();
             let Some(likeliest) = indexes.first().copied() else { return Ok(None) };
-            console.looked_up(signed, Lookup::Number(likeliest)).await?;
+            console.record_lookup(signed, Lookup::Number(likeliest)).await?;
             for number in indexes {
                 let filter = Filters { number: Some(number), ..Filters::default() }.of_store(signed);
                 if !console.store.list(filter, 1, None).await?.items.is_empty() {
-                    return Ok(Some(Who::Number(number)));
+                    return Ok(Some(NumberFilter::Number(number)));
                 }
             }
-            Ok(Some(Who::Number(likeliest)))
+            Ok(Some(NumberFilter::Number(likeliest)))
         }
-        Meaning::User(alias) => {
+        QueryKind::User(alias) => {
             let index = console.vault.known_as(&alias).index;
-            console.looked_up(signed, Lookup::Number(index)).await?;
-            Ok(Some(Who::Number(index)))
+            console.record_lookup(signed, Lookup::Number(index)).await?;
+            Ok(Some(NumberFilter::Number(index)))
         }
-        Meaning::Verification(_) | Meaning::Message(_) | Meaning::Wamid(_) | Meaning::Text(_) => Ok(None),
+        QueryKind::Verification(_) | QueryKind::Message(_) | QueryKind::Wamid(_) | QueryKind::Text(_) => {
+            Ok(None)
+        }
     }
 }
 
 struct Searcher<'a> {
     console: &'a Console,
-    signed: &'a Signed,
+    signed: &'a CurrentUser,
     words: &'static Words,
     hours: u64,
 }
 
 impl<'a> Searcher<'a> {
-    fn new(console: &'a Console, signed: &'a Signed, question: &Question) -> Self {
-        Self { console, signed, words: Words::of(signed.look.language), hours: RANGES[question.range].1 }
+    fn new(console: &'a Console, signed: &'a CurrentUser, query: &SearchQuery) -> Self {
+        Self { console, signed, words: Words::of(signed.preferences.language), hours: RANGES[query.range].1 }
     }
 
     async fn search(&self, typed: &str) -> Result<SearchResult, Refusal> {
         let words = self.words;
-        match Meaning::of(typed, self.console.home_country) {
-            Meaning::Verification(id) => self.one(words.verification, Some(id)).await,
-            Meaning::Message(id) => self.one(words.message, Some(id.verification())).await,
-            Meaning::Number(_) | Meaning::User(_) | Meaning::LastFour(_)
+        match QueryKind::of(typed, self.console.home_country) {
+            QueryKind::Verification(id) => self.one(words.verification, Some(id)).await,
+            QueryKind::Message(id) => self.one(words.message, Some(id.verification())).await,
+            QueryKind::Number(_) | QueryKind::User(_) | QueryKind::LastFour(_)
                 if !self.signed.may(Action::SearchByNumber) =>
             {
                 let refused = self.nothing(words.number.to_owned(), Some(words.not_your_role));
                 self.or_reference(refused, typed).await
             }
-            Meaning::Number(readings) => self.or_reference(self.number(&readings).await?, typed).await,
-            Meaning::User(alias) => {
+            QueryKind::Number(readings) => self.or_reference(self.number(&readings).await?, typed).await,
+            QueryKind::User(alias) => {
                 let found = self.numbered(self.console.vault.known_as(&alias).index, None).await?;
                 self.or_reference(found, typed).await
             }
-            Meaning::LastFour(digits) => self.or_reference(self.last_four(&digits).await?, typed).await,
-            Meaning::Wamid(text) => {
+            QueryKind::LastFour(digits) => self.or_reference(self.last_four(&digits).await?, typed).await,
+            QueryKind::Wamid(text) => {
                 let id = self.by_provider(&text).await?;
                 self.one(words.wamid, id).await
             }
-            Meaning::Text(text) => {
-                // Digits that were not recognised may be a number of ours in an app's reference.
+            QueryKind::Text(text) => {
+                // Unrecognized digits may still be a number in an app's reference.
                 if digits::may_hold_a_number(&text) {
                     let hash = self.console.vault.fingerprint("console search", text.as_bytes());
-                    self.console.looked_up(self.signed, Lookup::Digits(hash)).await?;
+                    self.console.record_lookup(self.signed, Lookup::Digits(hash)).await?;
                 }
                 self.text(text).await
             }
         }
     }
 
-    /// An id leads to one verification or to none that the user may know of.
+    /// Looks up a verification by id. The result is empty if the user may not see it.
     async fn one(&self, recognised: &str, id: Option<VerificationId>) -> Result<SearchResult, Refusal> {
         let snapshot = match id {
             Some(id) => self.console.store.read(id).await?,
@@ -249,7 +255,7 @@ impl<'a> Searcher<'a> {
         Ok(SearchResult { rows: self.rows(visible.as_slice()), ..self.nothing(recognised.to_owned(), None) })
     }
 
-    /// All that the digits may mean; the first that is known, else the likeliest.
+    /// Tries all readings of the digits. Returns the first that has verifications, else the most likely.
     async fn number(&self, readings: &[Phone]) -> Result<SearchResult, Refusal> {
         self.note(readings).await?;
         for phone in readings {
@@ -264,15 +270,15 @@ impl<'a> Searcher<'a> {
         }
     }
 
-    /// One search, however many numbers the digits may mean.
+    /// Records one search, regardless of the number of readings.
     async fn note(&self, readings: &[Phone]) -> Result<(), Refusal> {
         let Some(likeliest) = readings.first() else { return Ok(()) };
         let index = self.console.vault.number_index(likeliest);
-        self.console.looked_up(self.signed, Lookup::Number(index)).await
+        self.console.record_lookup(self.signed, Lookup::Number(index)).await
     }
 
     async fn numbered(&self, index: NumberIndex, country: Option<&str>) -> Result<SearchResult, Refusal> {
-        self.console.looked_up(self.signed, Lookup::Number(index)).await?;
+        self.console.record_lookup(self.signed, Lookup::Number(index)).await?;
         self.of_number(index, country).await
     }
 
@@ -288,7 +294,7 @@ impl<'a> Searcher<'a> {
         Ok(SearchResult { address, ..found })
     }
 
-    /// `phone number, Germany`
+    /// Such as `phone number, Germany`.
     fn number_of(&self, country: Option<&str>) -> String {
         match country.map(|code| self.words.country(code).unwrap_or(code)) {
             Some(country) => format!("{}, {country}", self.words.number),
@@ -301,13 +307,13 @@ impl<'a> Searcher<'a> {
         let back = Duration::from_secs(self.hours * 3_600);
         let since = now - back;
         let tail = self.console.vault.number_tail(digits);
-        self.console.looked_up(self.signed, Lookup::Tail(tail)).await?;
+        self.console.record_lookup(self.signed, Lookup::Tail(tail)).await?;
         let filters = Filters { tail: Some(tail), since: Some(since), ..Filters::default() };
         let found = self.listed(self.words.last_four.to_owned(), filters).await?;
         Ok(SearchResult { shows_range: true, ..found })
     }
 
-    /// Where digits led to no number, they may be an app's reference all the same.
+    /// Falls back to the app's reference if the digits match no number.
     async fn or_reference(&self, found: SearchResult, typed: &str) -> Result<SearchResult, Refusal> {
         if !found.rows.is_empty() {
             return Ok(found);
@@ -317,12 +323,12 @@ impl<'a> Searcher<'a> {
     }
 
     async fn reference(&self, text: String) -> Result<SearchResult, Refusal> {
-        let reference = Some(Wording::new(&self.console.vault, text));
+        let reference = Some(UrlText::new(&self.console.vault, text));
         let filters = Filters { reference, ..Filters::default() };
         self.listed(self.words.reference.to_owned(), filters).await
     }
 
-    /// The app's reference, else what a carrier calls a message.
+    /// Searches by the app's reference, else by a provider's message id.
     async fn text(&self, text: String) -> Result<SearchResult, Refusal> {
         let found = self.reference(text.clone()).await?;
         if !found.rows.is_empty() {
@@ -357,7 +363,7 @@ impl<'a> Searcher<'a> {
     }
 
     fn rows(&self, snapshots: &[Arc<Snapshot>]) -> Vec<Row> {
-        let words = list_words::Words::of(self.signed.look.language);
+        let words = list_words::Words::of(self.signed.preferences.language);
         snapshots.iter().map(|snapshot| Row::new(self.console, words, snapshot)).collect()
     }
 

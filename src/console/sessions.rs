@@ -1,4 +1,4 @@
-//! Who is signed in: a table in memory, so that a restart signs everybody out.
+//! Sessions, in memory only: a restart signs everyone out.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,18 +13,18 @@ use zeroize::Zeroizing;
 use crate::vault;
 use crate::verification::values::{Timestamp, UserName};
 
-/// A session ends after so long without a request by its user.
+/// Idle time after which a session ends.
 pub const IDLE: Duration = Duration::from_secs(30 * 60);
-/// A session ends after so long whatever happens.
-pub const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
-/// Of one user; one more ends the one that was used least recently.
-const MOST_OF_A_USER: usize = 16;
+/// The maximum duration of a session.
+pub const MAX_DURATION: Duration = Duration::from_secs(12 * 60 * 60);
+/// Sessions per user; a new one beyond this ends the least recently used.
+const MAX_PER_USER: usize = 16;
 
-/// 256 random bits, which the browser keeps. Whoever has them is signed in.
+/// A bearer token of 256 random bits, stored in the browser.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(Zeroizing<[u8; 32]>);
 
-/// SHA-256 of a token: what the table knows it by, so that reading the memory of the server signs nobody in.
+/// The SHA-256 of a token. The server stores only this, so a memory dump does not reveal valid tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TokenHash([u8; 32]);
 
@@ -33,13 +33,13 @@ impl Token {
         Self(vault::new_token())
     }
 
-    /// As [`Token::to_text`] writes it; `None` for anything else.
+    /// Parses the output of [`Token::to_text`].
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).ok()?);
         bytes.as_slice().try_into().ok().map(|bytes| Self(Zeroizing::new(bytes)))
     }
 
-    /// For a cookie.
+    /// The value of the cookie.
     pub fn to_text(&self) -> Zeroizing<String> {
         Zeroizing::new(URL_SAFE_NO_PAD.encode(*self.0))
     }
@@ -72,21 +72,21 @@ struct Session {
 
 impl Session {
     fn is_open(&self, now: Timestamp) -> bool {
-        now.since(self.used) < IDLE && now.since(self.started) < LONGEST
+        now.since(self.used) < IDLE && now.since(self.started) < MAX_DURATION
     }
 }
 
 impl Sessions {
-    /// A new session, always under a new token.
+    /// Starts a session with a new token.
     pub fn open(&self, user: UserName, now: Timestamp) -> Token {
         let token = Token::new();
         let mut table = self.table();
         table.retain(|_, session| session.is_open(now));
         let of_user = table.iter().filter(|(_, session)| session.user == user);
         let mut of_user: Vec<_> = of_user.map(|(hash, session)| (session.used, *hash)).collect();
-        if of_user.len() >= MOST_OF_A_USER {
+        if of_user.len() >= MAX_PER_USER {
             of_user.sort_by_key(|(used, _)| *used);
-            for (_, hash) in of_user.iter().take(of_user.len() + 1 - MOST_OF_A_USER) {
+            for (_, hash) in of_user.iter().take(of_user.len() + 1 - MAX_PER_USER) {
                 table.remove(hash);
             }
         }
@@ -94,7 +94,7 @@ impl Sessions {
         token
     }
 
-    /// Whose session it is. Asking counts as use.
+    /// The user of an open session. Counts as activity.
     pub fn used(&self, hash: TokenHash, now: Timestamp) -> Option<UserName> {
         let mut table = self.table();
         let session = table.get_mut(&hash)?;
@@ -106,7 +106,7 @@ impl Sessions {
         Some(session.user.clone())
     }
 
-    /// The same for what a page asks by itself, which keeps no session open.
+    /// The user of an open session, without counting as activity, for automatic requests.
     pub fn seen(&self, hash: TokenHash, now: Timestamp) -> Option<UserName> {
         let table = self.table();
         table.get(&hash).filter(|session| session.is_open(now)).map(|session| session.user.clone())
@@ -116,7 +116,7 @@ impl Sessions {
         self.table().remove(&hash);
     }
 
-    /// Ends every session of a user; how many there were.
+    /// Ends all sessions of a user and returns their number.
     pub fn close_all(&self, user: &UserName) -> usize {
         let mut table = self.table();
         let before = table.len();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_page_asks_by_itself_keeps_no_session_open() {
+    fn automatic_requests_do_not_extend_the_session() {
         let sessions = Sessions::default();
         let hash = sessions.open(ada(), at(0)).hash();
         for minute in 0..30 {
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn signing_out_ends_one_session_and_everywhere_all_of_that_user() {
+    fn signing_out_ends_one_session_or_all_of_the_user() {
         let sessions = Sessions::default();
         let bob = UserName::parse("bob").unwrap();
         let hashes = [ada(), ada(), ada(), bob.clone()].map(|user| sessions.open(user, at(0)).hash());
@@ -186,12 +186,12 @@ mod tests {
     }
 
     #[test]
-    fn a_user_has_a_bounded_number_of_sessions_and_the_idlest_goes() {
+    fn sessions_per_user_are_bounded_and_the_least_recently_used_ends() {
         let sessions = Sessions::default();
         let first = sessions.open(ada(), at(0)).hash();
         let second = sessions.open(ada(), at(1)).hash();
         assert_eq!(sessions.used(first, at(2)), Some(ada()));
-        for _ in 2..=MOST_OF_A_USER {
+        for _ in 2..=MAX_PER_USER {
             sessions.open(ada(), at(3));
         }
         assert_eq!(sessions.used(second, at(4)), None);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_reads_back_and_shows_itself_nowhere() {
+    fn a_token_round_trips_and_is_not_printed() {
         let token = Token::new();
         assert_eq!(Token::parse(&token.to_text()), Some(token.clone()));
         assert_ne!(Token::new(), token);

@@ -1,4 +1,4 @@
-//! Signing in and out.
+//! The sign-in page and signing out.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
@@ -9,16 +9,16 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::address::without_numbers;
-use super::cookies::{self, Life};
+use super::cookies::{self, CookieAge};
 use super::device::Device;
-use super::frame::{Frame, Place};
-use super::look::Look;
-use super::password::Verdict;
-use super::posted::Posted;
+use super::frame::{Frame, Tab};
+use super::password::PasswordCheck;
+use super::posted::PostedForm;
+use super::preferences::Preferences;
 use super::sessions::Token;
-use super::slow_down::{Network, Origin};
+use super::sign_in_limit::{Network, Origin};
 use super::words::sign_in::Words;
-use super::{Console, Refusal, Signed, signed};
+use super::{Console, CurrentUser, Refusal, current_user};
 use crate::store::AuditAction;
 use crate::verification::values::UserName;
 
@@ -32,12 +32,12 @@ struct Page {
     csrf: String,
     next: String,
     name: String,
-    trouble: Option<String>,
+    error: Option<String>,
 }
 
-/// Why somebody was not let in.
-enum Trouble {
-    /// Name or password; which, is not said.
+/// Why a sign-in failed.
+enum SignInError {
+    /// Wrong name or password; the response does not say which.
     Wrong,
     Slow(Duration),
     Busy,
@@ -51,7 +51,7 @@ pub async fn form(console: web::Data<Console>, request: HttpRequest) -> Result<H
     let query = web::Query::<Vec<(String, String)>>::from_query(request.query_string());
     let pairs = query.map(web::Query::into_inner).unwrap_or_default();
     let next = pairs.into_iter().find(|(name, _)| name == "next").map(|(_, value)| value).unwrap_or_default();
-    if Signed::of(&console, request.headers(), signed::Touch::Use).is_some() {
+    if CurrentUser::of(&console, request.headers(), current_user::Touch::Extend).is_some() {
         return Ok(HttpResponse::SeeOther().insert_header((header::LOCATION, safe_return(&next))).finish());
     }
     show(&console, &request, safe_return(&next), "", None)
@@ -61,7 +61,7 @@ pub async fn form(console: web::Data<Console>, request: HttpRequest) -> Result<H
 pub async fn submit(
     console: web::Data<Console>,
     request: HttpRequest,
-    posted: Posted,
+    posted: PostedForm,
 ) -> Result<HttpResponse, Refusal> {
     if console.users.now().is_empty() {
         return Err(Refusal::NoUsers);
@@ -69,68 +69,70 @@ pub async fn submit(
     let next = safe_return(posted.text("next"));
     let typed = posted.text("name").trim();
     let password = SecretString::from(posted.text("password"));
-    match let_in(&console, &request, typed, password).await {
+    match authenticate(&console, &request, typed, password).await {
         Ok((name, device)) => {
-            if let Some(old) = Signed::of(&console, request.headers(), signed::Touch::Leave) {
+            if let Some(old) = CurrentUser::of(&console, request.headers(), current_user::Touch::Passive) {
                 console.sessions.close(old.session());
             }
             record(&console, name.clone(), AuditAction::SignedIn).await;
             let device = device.cookie(&console, &name);
             let token = console.sessions.open(name, console.clock.now());
-            let session = cookies::write(&console, cookies::SESSION, &token.to_text(), Life::Browser);
+            let session = cookies::write(&console, cookies::SESSION, &token.to_text(), CookieAge::Session);
             Ok(HttpResponse::SeeOther()
                 .append_header((header::SET_COOKIE, session))
                 .append_header((header::SET_COOKIE, device))
-                .append_header((header::SET_COOKIE, cookies::write(&console, cookies::VISIT, "", Life::Over)))
+                .append_header((
+                    header::SET_COOKIE,
+                    cookies::write(&console, cookies::VISIT, "", CookieAge::Expired),
+                ))
                 .insert_header((header::LOCATION, next))
                 .finish())
         }
-        Err(trouble) => show(&console, &request, next, typed, Some(&trouble)),
+        Err(error) => show(&console, &request, next, typed, Some(&error)),
     }
 }
 
-/// Takes as long for a name that nobody has as for one that somebody has. With the name comes the device, which is known
-/// from now on.
-async fn let_in(
+/// Verifies name and password, in the same time for known and unknown names. Returns the device, which is known from
+/// now on.
+async fn authenticate(
     console: &web::Data<Console>,
     request: &HttpRequest,
     typed: &str,
     password: SecretString,
-) -> Result<(UserName, Device), Trouble> {
-    let name = UserName::parse(typed).map_err(|_| Trouble::Wrong)?;
+) -> Result<(UserName, Device), SignInError> {
+    let name = UserName::parse(typed).map_err(|_| SignInError::Wrong)?;
     let now = console.clock.now();
     let device = Device::known(console, request.headers(), &name);
     let origin = device.map_or_else(|| Origin::Address(network(request)), Origin::Device);
-    if let Err(wait) = console.slow_down.try_once(&name, origin, now) {
-        return Err(Trouble::Slow(wait));
+    if let Err(wait) = console.sign_in_limit.take_attempt(&name, origin, now) {
+        return Err(SignInError::Slow(wait));
     }
     let users = console.users.now();
     let user = users.iter().find(|user| user.name == name);
-    let Some(compared) = user.or(users.first()) else { return Err(Trouble::Wrong) };
+    let Some(compared) = user.or(users.first()) else { return Err(SignInError::Wrong) };
     match (console.passwords.check(&compared.password_hash, password, origin).await, user) {
-        (Verdict::Right, Some(user)) => {
-            console.slow_down.forget(&name, origin, now);
+        (PasswordCheck::Right, Some(user)) => {
+            console.sign_in_limit.succeed(&name, origin, now);
             Ok((user.name.clone(), device.unwrap_or_else(Device::new)))
         }
-        (Verdict::Busy, _) => {
-            console.slow_down.give_back(&name, origin, now);
-            Err(Trouble::Busy)
+        (PasswordCheck::Busy, _) => {
+            console.sign_in_limit.return_attempt(&name, origin, now);
+            Err(SignInError::Busy)
         }
-        (Verdict::Right, None) => Err(Trouble::Wrong),
-        (Verdict::Wrong, _) => {
-            tracing::warn!(known = user.is_some(), "a sign-in to the console was refused");
+        (PasswordCheck::Right, None) => Err(SignInError::Wrong),
+        (PasswordCheck::Wrong, _) => {
+            tracing::warn!(known = user.is_some(), "a console sign-in failed");
             if user.is_some() {
-                // Not waited for: the time it takes would tell that the name is somebody's.
+                // Runs in the background, because waiting would reveal that the name exists.
                 let console = console.clone();
                 rt::spawn(async move { record(&console, name, AuditAction::SignInRefused).await });
             }
-            Err(Trouble::Wrong)
+            Err(SignInError::Wrong)
         }
     }
 }
 
-/// Where the browser is. A proxy on this machine says it in the last entry of `X-Forwarded-For`; what anybody else says
-/// is not believed.
+/// The client's network address. The last entry of `X-Forwarded-For` is trusted only from a proxy on this machine.
 fn network(request: &HttpRequest) -> Network {
     let peer = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
     let said = || {
@@ -146,38 +148,38 @@ fn show(
     request: &HttpRequest,
     next: String,
     name: &str,
-    trouble: Option<&Trouble>,
+    error: Option<&SignInError>,
 ) -> Result<HttpResponse, Refusal> {
-    let look = Look::of(console, request.headers(), None);
-    let words = Words::of(look.language);
-    let (status, trouble) = match trouble {
+    let preferences = Preferences::of(console, request.headers(), None);
+    let words = Words::of(preferences.language);
+    let (status, error) = match error {
         None => (StatusCode::OK, None),
-        Some(Trouble::Wrong) => (StatusCode::UNAUTHORIZED, Some(words.wrong.to_owned())),
-        Some(Trouble::Slow(wait)) => {
+        Some(SignInError::Wrong) => (StatusCode::UNAUTHORIZED, Some(words.wrong.to_owned())),
+        Some(SignInError::Slow(wait)) => {
             (StatusCode::TOO_MANY_REQUESTS, Some(words.slow.replace("{wait}", &words.wait(*wait))))
         }
-        Some(Trouble::Busy) => (StatusCode::SERVICE_UNAVAILABLE, Some(words.busy.to_owned())),
+        Some(SignInError::Busy) => (StatusCode::SERVICE_UNAVAILABLE, Some(words.busy.to_owned())),
     };
     let known = cookies::read(console, request.headers(), cookies::VISIT).and_then(Token::parse);
     let visit = known.clone().unwrap_or_else(Token::new);
     let mut response = HttpResponseBuilder::new(status);
     if known.is_none() {
-        let cookie = cookies::write(console, cookies::VISIT, &visit.to_text(), Life::Browser);
+        let cookie = cookies::write(console, cookies::VISIT, &visit.to_text(), CookieAge::Session);
         response.insert_header((header::SET_COOKIE, cookie));
     }
     let page = Page {
-        frame: Frame::new(console, request, None, look, Place::Elsewhere, words.title),
+        frame: Frame::new(console, request, None, preferences, Tab::None, words.title),
         words,
-        csrf: signed::csrf(&console.vault, &visit),
+        csrf: current_user::csrf(&console.vault, &visit),
         next,
         name: name.chars().filter(|letter| !letter.is_control()).take(UserName::MAX_BYTES).collect(),
-        trouble,
+        error,
     };
     Ok(response.content_type("text/html; charset=utf-8").body(page.render()?))
 }
 
 #[post("/sign-out")]
-pub async fn sign_out(console: web::Data<Console>, signed: Signed, _posted: Posted) -> HttpResponse {
+pub async fn sign_out(console: web::Data<Console>, signed: CurrentUser, _posted: PostedForm) -> HttpResponse {
     record(&console, signed.name.clone(), AuditAction::SignedOut).await;
     console.sessions.close(signed.session());
     signed_out(&console)
@@ -186,29 +188,32 @@ pub async fn sign_out(console: web::Data<Console>, signed: Signed, _posted: Post
 #[post("/sign-out-everywhere")]
 pub async fn sign_out_everywhere(
     console: web::Data<Console>,
-    signed: Signed,
-    _posted: Posted,
+    signed: CurrentUser,
+    _posted: PostedForm,
 ) -> HttpResponse {
     record(&console, signed.name.clone(), AuditAction::SignedOutEverywhere).await;
     console.sessions.close_all(&signed.name);
     signed_out(&console)
 }
 
-/// A full disk must not keep staff from seeing what is wrong, so this lets go where it cannot be written.
+/// Failing to write the audit log does not block sign-in and sign-out, so that staff can investigate a full disk.
 async fn record(console: &Console, name: UserName, action: AuditAction) {
-    if console.record_of(name, action, None).await.is_err() {
+    if console.record_by(name, action, None).await.is_err() {
         tracing::error!(action = action.as_str(), "the audit log could not be written");
     }
 }
 
 fn signed_out(console: &Console) -> HttpResponse {
     HttpResponse::SeeOther()
-        .append_header((header::SET_COOKIE, cookies::write(console, cookies::SESSION, "", Life::Over)))
+        .append_header((
+            header::SET_COOKIE,
+            cookies::write(console, cookies::SESSION, "", CookieAge::Expired),
+        ))
         .insert_header((header::LOCATION, HeaderValue::from_static("/console/sign-in")))
         .finish()
 }
 
-/// To the form, and from there back to what was asked for.
+/// Redirects to the sign-in page, with a way back.
 pub fn redirect(request: &HttpRequest) -> HttpResponse {
     let wanted = request.uri().path_and_query().map_or(HOME, |path| path.as_str());
     let wanted = &*without_numbers(wanted);
@@ -220,7 +225,7 @@ pub fn redirect(request: &HttpRequest) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, place)).finish()
 }
 
-/// Where to go after a form: only ever to a page of the console.
+/// Validates a redirect target: only pages of the console are allowed.
 pub fn safe_return(wanted: &str) -> String {
     let is_ours = wanted == HOME || wanted.starts_with("/console/") || wanted.starts_with("/console?");
     let is_plain =
@@ -234,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_sent_to_another_site() {
+    fn redirects_stay_on_this_site() {
         for fine in ["/console", "/console?status=pending", "/console/verifications/ver_1"] {
             assert_eq!(safe_return(fine), fine);
         }

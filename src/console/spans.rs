@@ -1,10 +1,10 @@
-//! Lengths of time, as people read them.
+//! Durations for people.
 
 use std::time::Duration;
 
 use crate::language::Language;
 
-/// `350 ms`, `4.2 s`, `2 min 5 s`, `3 h 20 min`, `5 d 2 h`; in German with a comma.
+/// Formats as `350 ms`, `4.2 s`, `2 min 5 s`, `3 h 20 min`, `5 d 2 h`; in German with a decimal comma.
 pub fn span(length: Duration, language: Language) -> String {
     let (millis, seconds) = (length.as_millis(), length.as_secs());
     let two = |large: u64, large_unit: &str, small: u64, small_unit: &str| match small {
@@ -31,7 +31,7 @@ pub fn span(length: Duration, language: Language) -> String {
     }
 }
 
-/// How long ago something was: whole seconds are enough.
+/// Formats the age of something in whole seconds or larger units.
 pub fn ago(length: Duration, language: Language) -> String {
     match length.as_secs() {
         seconds @ 0..60 => format!("{seconds} s"),
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_are_as_long_as_they_need_to_be() {
+    fn durations_are_formatted_in_suitable_units() {
         for (millis, english, german) in [
             (0, "0 ms", "0 ms"),
             (999, "999 ms", "999 ms"),

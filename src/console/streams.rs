@@ -1,15 +1,15 @@
-//! Pages that grow while they are open: how many at once, and how many of one user.
+//! Limits the number of open live streams, in total and per user.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::verification::values::UserName;
 
-/// Each asks the store every few seconds.
-const MOST: usize = 64;
-/// A page that was left gives its place back within ten seconds, so this is for who opens many pages in a row. A user
-/// without a place reads the page all the same.
-const MOST_OF_A_USER: usize = 48;
+/// Each stream polls the store every few seconds.
+const MAX: usize = 64;
+/// A closed page frees its place within ten seconds, so this only affects users who open many pages at once. Without a
+/// place a page works, but is not live.
+const MAX_PER_USER: usize = 48;
 
 #[derive(Default)]
 pub struct Streams {
@@ -22,18 +22,18 @@ struct Open {
     by_user: HashMap<UserName, usize>,
 }
 
-/// One of the places; dropping it gives it back.
+/// A permit for one stream; dropping it frees the place.
 pub struct StreamSlot {
     open: Arc<Mutex<Open>>,
     user: UserName,
 }
 
 impl Streams {
-    /// `None` where all places, or all of this user, are taken.
+    /// `None` if all places, or all of this user, are taken.
     pub fn take(&self, user: &UserName) -> Option<StreamSlot> {
         let mut open = lock(&self.open);
         let of_user = open.by_user.get(user).copied().unwrap_or_default();
-        if open.all >= MOST || of_user >= MOST_OF_A_USER {
+        if open.all >= MAX || of_user >= MAX_PER_USER {
             return None;
         }
         open.all += 1;
@@ -67,10 +67,10 @@ mod tests {
     }
 
     #[test]
-    fn one_user_takes_only_a_share_and_what_is_closed_is_free_again() {
+    fn streams_per_user_are_bounded_and_closed_ones_are_freed() {
         let streams = Streams::default();
-        let mut of_ada: Vec<_> = (0..MOST).filter_map(|_| streams.take(&user("ada"))).collect();
-        assert_eq!(of_ada.len(), MOST_OF_A_USER);
+        let mut of_ada: Vec<_> = (0..MAX).filter_map(|_| streams.take(&user("ada"))).collect();
+        assert_eq!(of_ada.len(), MAX_PER_USER);
         let bob = streams.take(&user("bob"));
         assert!(bob.is_some(), "others have their places");
         of_ada.pop();
@@ -79,7 +79,7 @@ mod tests {
         assert!(lock(&streams.open).by_user.is_empty() && lock(&streams.open).all == 0);
         let names: Vec<_> = (0..20).map(|n| user(&format!("user{n}"))).collect();
         let all: Vec<_> =
-            names.iter().flat_map(|name| (0..MOST_OF_A_USER).filter_map(|_| streams.take(name))).collect();
-        assert_eq!(all.len(), MOST);
+            names.iter().flat_map(|name| (0..MAX_PER_USER).filter_map(|_| streams.take(name))).collect();
+        assert_eq!(all.len(), MAX);
     }
 }

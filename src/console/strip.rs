@@ -1,11 +1,11 @@
-//! The health strip that stands on every page: a glance tells whether codes go out and news of them come in.
+//! The health strip on every page: shows whether codes are sent and webhooks arrive.
 
 use actix_web::{HttpResponse, get, web};
 use askama::Template;
 
 use super::spans::ago;
 use super::words::health::Words;
-use super::{Console, Refusal, Signed, Watching};
+use super::{BackgroundUser, Console, CurrentUser, Refusal};
 use crate::health::{Alarm, Breaker, Vitals};
 use crate::language::Language;
 use crate::verification::values::Timestamp;
@@ -14,13 +14,13 @@ use crate::verification::values::Timestamp;
 #[template(path = "health.html")]
 pub struct Strip {
     words: &'static Words,
-    /// The worst, where there is one.
+    /// The worst alarm.
     alarm: Option<ShownAlarm>,
     more_alarms: usize,
     items: Vec<StripItem>,
 }
 
-/// An alarm in words.
+/// An alarm in the user's language.
 pub struct ShownAlarm {
     pub class: &'static str,
     pub text: String,
@@ -32,60 +32,73 @@ struct StripItem {
     icon: &'static str,
     name: String,
     value: String,
-    /// RFC 3339, where the value is how long ago something was.
+    /// Set if the value is an age.
     at: Option<Timestamp>,
-    /// What a handset has no room for while it is as it should be.
+    /// Hidden on small screens, because it is normal.
     is_calm: bool,
 }
 
 impl Strip {
-    /// As things were at the last sample.
-    pub fn now(console: &Console, signed: &Signed) -> Self {
-        Self::of(&console.monitor.vitals(), console.clock.now(), signed.look.language, Sight::of(signed))
+    /// The state at the last sample.
+    pub fn now(console: &Console, signed: &CurrentUser) -> Self {
+        Self::of(
+            &console.monitor.vitals(),
+            console.clock.now(),
+            signed.preferences.language,
+            Visibility::of(signed),
+        )
     }
 
-    fn of(vitals: &Vitals, now: Timestamp, language: Language, sight: Sight) -> Self {
+    fn of(vitals: &Vitals, now: Timestamp, language: Language, visibility: Visibility) -> Self {
         let words = Words::of(language);
-        let alarms = shown(&vitals.alarms, now, language, sight);
+        let alarms = shown(&vitals.alarms, now, language, visibility);
         let more_alarms = alarms.len().saturating_sub(1);
         let alarm = alarms.into_iter().next();
-        Self { words, alarm, more_alarms, items: items(vitals, now, language, words, sight) }
+        Self { words, alarm, more_alarms, items: items(vitals, now, language, words, visibility) }
     }
 }
 
-/// For who keeps a page open; a script puts it in place of the one that stands there.
+/// The strip alone; a script replaces it periodically.
 #[get("/health")]
-pub async fn fragment(console: web::Data<Console>, watching: Watching) -> Result<HttpResponse, Refusal> {
+pub async fn fragment(
+    console: web::Data<Console>,
+    watching: BackgroundUser,
+) -> Result<HttpResponse, Refusal> {
     let strip = Strip::now(&console, &watching.0);
     Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(strip.render()?))
 }
 
-/// How much of the installation somebody sees.
+/// The part of the service's state that a user sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sight {
-    All,
-    /// Bound to apps: that something is wrong, but no figure in which others' traffic is.
-    Bound,
+pub enum Visibility {
+    Full,
+    /// For users restricted to apps: whether something is wrong, without figures that include other apps' traffic.
+    AppsOnly,
 }
 
-impl Sight {
-    pub fn of(signed: &Signed) -> Self {
-        if signed.apps.is_some() { Self::Bound } else { Self::All }
+impl Visibility {
+    pub fn of(signed: &CurrentUser) -> Self {
+        if signed.apps.is_some() { Self::AppsOnly } else { Self::Full }
     }
 }
 
-/// Every alarm in words, the worst first.
-pub fn shown(alarms: &[Alarm], now: Timestamp, language: Language, sight: Sight) -> Vec<ShownAlarm> {
+/// All alarms in the user's language, the worst first.
+pub fn shown(
+    alarms: &[Alarm],
+    now: Timestamp,
+    language: Language,
+    visibility: Visibility,
+) -> Vec<ShownAlarm> {
     let words = Words::of(language);
     let shown = |alarm: &Alarm| ShownAlarm {
         class: if alarm.is_severe() { "bad" } else { "waiting" },
-        text: match sight {
-            Sight::All => words.alarm(alarm, now),
-            Sight::Bound => words.bound_alarm(alarm),
+        text: match visibility {
+            Visibility::Full => words.alarm(alarm, now),
+            Visibility::AppsOnly => words.bound_alarm(alarm),
         },
-        fix: match sight {
-            Sight::All => words.fix(alarm),
-            Sight::Bound => words.bound_fix,
+        fix: match visibility {
+            Visibility::Full => words.fix(alarm),
+            Visibility::AppsOnly => words.bound_fix,
         },
     };
     alarms.iter().map(shown).collect()
@@ -96,7 +109,7 @@ fn items(
     now: Timestamp,
     language: Language,
     words: &'static Words,
-    sight: Sight,
+    visibility: Visibility,
 ) -> Vec<StripItem> {
     let mut items = Vec::new();
     for channel in &vitals.channels {
@@ -112,10 +125,10 @@ fn items(
             Some(at) => words.webhook_ago(&ago(now.since(at), language)),
             None => words.no_webhook.to_owned(),
         };
-        if let Some(rate) = channel.error_rate.filter(|_| sight == Sight::All) {
+        if let Some(rate) = channel.error_rate.filter(|_| visibility == Visibility::Full) {
             value.push_str(&format!(", {}", words.errors(rate)));
         }
-        if channel.signatures_refused > 0 && sight == Sight::All {
+        if channel.signatures_refused > 0 && visibility == Visibility::Full {
             value.push_str(&format!(", {} {}", channel.signatures_refused, words.signatures_refused));
         }
         match channel.breaker {
@@ -125,7 +138,7 @@ fn items(
         let name = channel.name.to_string();
         items.push(StripItem { class, icon, name, value, at: channel.last_webhook, is_calm: false });
     }
-    if sight == Sight::Bound {
+    if visibility == Visibility::AppsOnly {
         return items;
     }
     let mut calm = |name: &str, value: String, alarming: fn(&Alarm) -> bool| {
@@ -181,11 +194,11 @@ mod tests {
     }
 
     fn rendered(vitals: &Vitals, language: Language) -> String {
-        Strip::of(vitals, at(25), language, Sight::All).render().unwrap()
+        Strip::of(vitals, at(25), language, Visibility::Full).render().unwrap()
     }
 
     #[test]
-    fn the_strip_says_how_things_are_in_both_languages() {
+    fn the_strip_shows_the_state_in_both_languages() {
         let english = rendered(&vitals(Vec::new()), Language::English);
         for part in [
             "webhook 25 s ago, 1 % errors, 2 wrongly signed, paused",
@@ -202,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn no_tick_stands_beside_a_bad_figure() {
+    fn bad_figures_have_no_check_mark() {
         let good = |rate| ChannelVitals {
             signatures_refused: 0,
             breaker: Breaker::Closed,
@@ -213,23 +226,25 @@ mod tests {
             [(0.0, "good"), (0.094, "good"), (0.096, "waiting"), (0.29, "waiting"), (1.0, "waiting")]
         {
             let vitals = Vitals { channels: vec![good(rate)], ..vitals(Vec::new()) };
-            let items = items(&vitals, at(0), Language::English, Words::of(Language::English), Sight::All);
+            let items =
+                items(&vitals, at(0), Language::English, Words::of(Language::English), Visibility::Full);
             assert_eq!(items[0].class, class, "{}", items[0].value);
         }
         let alarm = |share| Alarm::ErrorRate { channel: ChannelName::new("whatsapp"), share, sends: 20 };
         for (share, class) in [(0.29, "waiting"), (0.75, "bad")] {
             let vitals = Vitals { channels: vec![good(share)], ..vitals(vec![alarm(share)]) };
-            let items = items(&vitals, at(0), Language::English, Words::of(Language::English), Sight::All);
+            let items =
+                items(&vitals, at(0), Language::English, Words::of(Language::English), Visibility::Full);
             assert_eq!(items[0].class, class);
         }
     }
 
     #[test]
-    fn who_is_bound_to_apps_sees_that_something_is_wrong_and_no_figure() {
+    fn restricted_users_see_alarms_without_figures() {
         let alarm = Alarm::ErrorRate { channel: ChannelName::new("whatsapp"), share: 0.75, sends: 4_711 };
         let vitals = vitals(vec![alarm]);
         for language in Language::ALL {
-            let strip = Strip::of(&vitals, at(25), language, Sight::Bound).render().unwrap();
+            let strip = Strip::of(&vitals, at(25), language, Visibility::AppsOnly).render().unwrap();
             assert!(strip.contains("whatsapp") && strip.contains("alarm bad"), "{strip}");
             for figure in ["4711", "75", "12 ", " 3 ", "46 GB", "1 %"] {
                 assert!(!strip.contains(figure), "{figure}: {strip}");
@@ -238,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_alarm_stands_above_and_the_others_are_counted() {
+    fn the_worst_alarm_is_shown_and_the_others_are_counted() {
         let stopped = Alarm::WebhooksStopped {
             channel: ChannelName::new("whatsapp"),
             sends: 5,
@@ -255,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn every_alarm_has_its_words_without_an_empty_place() {
+    fn every_alarm_has_a_complete_text() {
         let channel = || ChannelName::new("sms");
         let alarms = [
             Alarm::WebhooksStopped { channel: channel(), sends: 5, since: at(0) },
@@ -274,9 +289,9 @@ mod tests {
             for alarm in &alarms {
                 assert!(crate::explain::explain(alarm.code()).is_some(), "{}", alarm.code());
             }
-            for alarm in [Sight::All, Sight::Bound]
+            for alarm in [Visibility::Full, Visibility::AppsOnly]
                 .into_iter()
-                .flat_map(|sight| shown(&alarms, at(90), language, sight))
+                .flat_map(|visibility| shown(&alarms, at(90), language, visibility))
             {
                 assert!(!alarm.text.contains(['{', '}']) && alarm.text.ends_with('.'), "{}", alarm.text);
                 assert!(alarm.fix.len() > 20, "{}", alarm.text);

@@ -1,20 +1,20 @@
-//! What each role may do.
+//! The permissions of the console's roles.
 
 use crate::access::Role;
 
-/// What can be done on the console beyond reading pages with masked numbers.
+/// An action on the console beyond reading pages with masked numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Find a verification by its full number, or by the last four digits.
+    /// Find a verification by its full number or the last four digits.
     SearchByNumber,
     /// See a full number, with a reason.
     Reveal,
     Resend,
     Next,
     Cancel,
-    /// Download the list.
+    /// Download the list as CSV.
     ExportList,
-    /// Read what people wrote to the business number.
+    /// Read inbound messages.
     ReadConversations,
     /// See operator alerts.
     ReadAlerts,
@@ -39,7 +39,7 @@ impl Action {
 impl Role {
     pub const ALL: [Self; 3] = [Self::Viewer, Self::Support, Self::Operator];
 
-    /// The role table: the only place that knows.
+    /// The role table, the only place that defines permissions.
     pub fn may(self, action: Action) -> bool {
         let least = match action {
             Action::SearchByNumber
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_viewer_may_nothing_more_support_all_but_what_operators_read() {
+    fn permissions_of_the_roles() {
         for action in Action::ALL {
             assert!(!Role::Viewer.may(action), "{action:?}");
             let operators = matches!(action, Action::ReadAlerts | Action::ReadAudit);

@@ -1,14 +1,14 @@
-//! Times and counts, as people say them.
+//! Durations for people.
 
 use std::time::Duration;
 
 use crate::language::Language;
 
-/// `0.3 s`, `4 s`, `1.5 s`, `45 s`, `2 min 5 s`, `1 h 5 min`; with a comma in German.
+/// Formats as `0.3 s`, `4 s`, `1.5 s`, `45 s`, `2 min 5 s`, `1 h 5 min`; in German with a decimal comma.
 pub(super) fn seconds(duration: Duration, language: Language) -> String {
     let tenths = (duration.as_millis() + 50) / 100;
     if tenths < 100 {
-        // What took any time at all does not take none.
+        // A positive duration is never shown as zero.
         let tenths = tenths.max(u128::from(!duration.is_zero()));
         return match (tenths % 10, language) {
             (0, Language::English | Language::German) => format!("{} s", tenths / 10),
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_is_as_exact_as_people_say_it() {
+    fn durations_have_a_readable_precision() {
         for (millis, english) in [
             (0, "0 s"),
             (1, "0.1 s"),

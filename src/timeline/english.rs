@@ -1,36 +1,36 @@
-//! The lines in English, as the API tells them: what stands here is read by programs' logs too, so it changes rarely.
+//! The lines in English. The API returns these texts and programs log them, so they should change rarely.
 
-use super::saying::{Asker, Saying};
+use super::sentence::{Initiator, Sentence};
 use crate::verification::event::{AbandonReason, Aim, FallbackReason, Occasion, OperatorAction, Standing};
 use crate::verification::values::{DeliveryError, ReportStatus};
 
-/// Channels are called as the configuration calls them, as in every other field of the API.
-pub(super) fn sentence(saying: &Saying<'_>) -> String {
-    match saying {
-        Saying::Requested { profile } => format!("The app asked for a code under the profile {profile}."),
-        Saying::Queued { way, occasion } => match occasion {
-            Occasion::Step => format!("A message by {way} was queued."),
-            Occasion::Resend => format!("The same code was queued once more, by {way}."),
+/// Channels appear under their configured names, as elsewhere in the API.
+pub(super) fn sentence(sentence: &Sentence<'_>) -> String {
+    match sentence {
+        Sentence::Requested { profile } => format!("The app requested a code with the profile {profile}."),
+        Sentence::Queued { route, occasion } => match occasion {
+            Occasion::Step => format!("A message via {route} was queued."),
+            Occasion::Resend => format!("The same code was queued again via {route}."),
             Occasion::Doubt => format!(
-                "Nobody knows whether the last message went out, so the same code was queued again, by {way}."
+                "The outcome of the last message is unknown, so the same code was queued again via {route}."
             ),
         },
-        Saying::SendStarted { way, attempt } => format!("Request {attempt} to {way} went out."),
-        Saying::Accepted { way } => format!("{way} accepted the message."),
-        Saying::Refused { way, error, retry_in } => {
+        Sentence::SendStarted { route, attempt } => format!("Request {attempt} was sent to {route}."),
+        Sentence::Accepted { route } => format!("{route} accepted the message."),
+        Sentence::Refused { route, error, retry_in } => {
             let again = retry_in.map_or_else(String::new, |wait| {
-                format!(" It is tried again {:.1} s later.", wait.as_secs_f32())
+                format!(" The next attempt follows after {:.1} s.", wait.as_secs_f32())
             });
-            format!("{way} refused the message{}.{again}", because(error))
+            format!("{route} refused the message{}.{again}", because(error))
         }
-        Saying::InDoubt { way, error } => format!(
-            "Nobody knows whether {way} sent the message{}; it is not sent again blindly.",
+        Sentence::InDoubt { route, error } => format!(
+            "It is unknown whether {route} sent the message{}; it is not resent blindly.",
             because(error)
         ),
-        Saying::Reported { way, status: ReportStatus::Unknown(word), .. } => {
-            format!("{way} reported \"{word}\", a status that twotick does not know. That changed nothing.")
+        Sentence::Reported { route, status: ReportStatus::Unknown(word), .. } => {
+            format!("{route} reported the unknown status \"{word}\". Nothing changed.")
         }
-        Saying::Reported { way, status, standing } => {
+        Sentence::Reported { route, status, standing } => {
             let what = match status {
                 ReportStatus::Sent => "was sent".to_owned(),
                 ReportStatus::Delivered => "was delivered".to_owned(),
@@ -38,69 +38,70 @@ pub(super) fn sentence(saying: &Saying<'_>) -> String {
                 ReportStatus::Failed(error) => format!("failed{}", because(error)),
                 ReportStatus::Unknown(word) => format!("is \"{word}\""),
             };
-            format!("{way} reported that the message {what}.{}", no_news(*standing))
+            format!("{route} reported that the message {what}.{}", no_news(*standing))
         }
-        Saying::FellBack { from, to, reason, asker } => {
+        Sentence::FellBack { from, to, reason, initiator } => {
             let why = match reason {
-                FallbackReason::Deadline => format!("{from} delivered nothing in time"),
+                FallbackReason::Deadline => format!("{from} did not deliver in time"),
                 FallbackReason::Failed => format!("{from} reported a failure"),
-                FallbackReason::Refused => format!("{from} did not take the message"),
-                FallbackReason::InDoubt => format!("nobody knows what became of the message by {from}"),
-                FallbackReason::Requested => format!("{} asked for the next step", who(*asker)),
+                FallbackReason::Refused => format!("{from} did not accept the message"),
+                FallbackReason::InDoubt => format!("the outcome of the message via {from} is unknown"),
+                FallbackReason::Requested => format!("{} requested the next step", who(*initiator)),
             };
-            format!("On to {to}, because {why}.")
+            format!("Falling back to {to}: {why}.")
         }
-        Saying::Skipped { way } => {
-            format!("{way} was skipped, because it refused our sender a moment ago.")
+        Sentence::Skipped { route } => {
+            format!("{route} was skipped, because it has just refused our sender.")
         }
-        Saying::GaveUp => {
-            "Every step failed; there is nothing more to try. The code stays good until it expires."
+        Sentence::GaveUp => {
+            "All steps failed, and no further attempt follows. The code stays valid until it expires."
                 .to_owned()
         }
-        Saying::CheckPassed => "The right code was checked.".to_owned(),
-        Saying::CheckFailed { left } => format!("A wrong code was checked; {left} more may be tried."),
-        Saying::ChecksExhausted => {
-            "Too many wrong codes were checked; the code is no longer good.".to_owned()
+        Sentence::CheckPassed => "The code was accepted.".to_owned(),
+        Sentence::CheckFailed { left: 1 } => "A wrong code was entered; 1 attempt is left.".to_owned(),
+        Sentence::CheckFailed { left } => format!("A wrong code was entered; {left} attempts are left."),
+        Sentence::ChecksExhausted => {
+            "Too many wrong codes were entered; the code is no longer valid.".to_owned()
         }
-        Saying::ResendRequested { way, asker } => {
-            let by = way.map_or_else(String::new, |way| format!(", by {way}"));
-            format!("{} asked for the code once more{by}.", capital(who(*asker)))
+        Sentence::ResendRequested { route, initiator } => {
+            let by = route.map_or_else(String::new, |route| format!(" via {route}"));
+            format!("{} requested a resend{by}.", capital(who(*initiator)))
         }
-        Saying::Replied { standing } => format!("The person wrote back.{}", no_news(*standing)),
-        Saying::Disowned { standing, aim: Aim::This } => {
-            format!("The person says that they did not ask for a code.{}", no_news(*standing))
+        Sentence::Replied { standing } => format!("The person replied.{}", no_news(*standing)),
+        Sentence::Disowned { standing, aim: Aim::This } => {
+            format!("The person said that they did not request a code.{}", no_news(*standing))
         }
-        Saying::Disowned { standing: _, aim: Aim::Perhaps } => {
-            "The person says that they did not ask for a code, but not which one. Several are pending, so none was \
+        Sentence::Disowned { standing: _, aim: Aim::Perhaps } => {
+            "The person said that they did not request a code, but not which one. Several are pending, so none was \
              canceled."
                 .to_owned()
         }
-        Saying::OperatorActed { by, action } => match action {
-            OperatorAction::Reveal => format!("{by} looked at the full number."),
-            OperatorAction::Resend => format!("{by} asked for the code to be sent once more."),
-            OperatorAction::Next => format!("{by} asked for the next step."),
-            OperatorAction::Cancel => format!("{by} asked for the verification to be canceled."),
+        Sentence::OperatorActed { by, action } => match action {
+            OperatorAction::Reveal => format!("{by} viewed the full number."),
+            OperatorAction::Resend => format!("{by} requested a resend."),
+            OperatorAction::Next => format!("{by} requested the next step."),
+            OperatorAction::Cancel => format!("{by} requested the cancellation of the verification."),
         },
-        Saying::Erased => "Number and texts were erased; what happened is still told.".to_owned(),
-        Saying::Expired => "The code expired.".to_owned(),
-        Saying::Canceled { asker } => format!("{} canceled the verification.", capital(who(*asker))),
-        Saying::CanceledAsDisowned => {
-            "The verification was canceled, because the person did not ask for it.".to_owned()
+        Sentence::Erased => "The number and all texts were erased; the timeline is kept.".to_owned(),
+        Sentence::Expired => "The code expired.".to_owned(),
+        Sentence::Canceled { initiator } => format!("{} canceled the verification.", capital(who(*initiator))),
+        Sentence::CanceledAsDisowned => {
+            "The verification was canceled, because the person did not request it.".to_owned()
         }
-        Saying::Abandoned { reason: AbandonReason::KeyLost } => {
+        Sentence::Abandoned { reason: AbandonReason::KeyLost } => {
             "twotick canceled the verification, because the key for its number and code is missing."
                 .to_owned()
         }
-        Saying::Abandoned { reason: AbandonReason::AppRemoved } => {
+        Sentence::Abandoned { reason: AbandonReason::AppRemoved } => {
             "twotick canceled the verification, because its app is no longer configured.".to_owned()
         }
     }
 }
 
-fn who(asker: Asker) -> &'static str {
-    match asker {
-        Asker::App => "the app",
-        Asker::Operator => "the support staff",
+fn who(initiator: Initiator) -> &'static str {
+    match initiator {
+        Initiator::App => "the app",
+        Initiator::Operator => "support",
     }
 }
 
@@ -109,15 +110,15 @@ pub(super) fn capital(words: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// What was known already says so.
+/// The note for reports without effect.
 fn no_news(standing: Standing) -> &'static str {
     match standing {
         Standing::Applied => "",
-        Standing::Stale => " That changed nothing: it was known, or older than what was known.",
+        Standing::Stale => " Nothing changed: this was already known or is outdated.",
     }
 }
 
-/// ` (131026, Message undeliverable)`
+/// Such as ` (131026, Message undeliverable)`.
 fn because(error: &DeliveryError) -> String {
     if error.title.is_empty() {
         format!(" ({})", error.code)

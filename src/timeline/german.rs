@@ -1,61 +1,61 @@
-//! The lines in German, as support reads them aloud.
+//! The lines in German, for support staff.
 
 use super::amounts::seconds;
-use super::saying::{Asker, Saying};
-use super::way::{Medium, Way};
+use super::route::{Medium, Route};
+use super::sentence::{Initiator, Sentence};
 use crate::language::Language;
 use crate::verification::event::{AbandonReason, Aim, FallbackReason, Occasion, OperatorAction, Standing};
 use crate::verification::values::{DeliveryError, ReportStatus};
 
-pub(super) fn sentence(saying: &Saying<'_>) -> String {
-    match saying {
-        Saying::Requested { profile } => {
+pub(super) fn sentence(sentence: &Sentence<'_>) -> String {
+    match sentence {
+        Sentence::Requested { profile } => {
             format!("Die App hat einen Code mit dem Profil {profile} angefordert.")
         }
-        Saying::Queued { way, occasion } => {
-            let name = way.name();
+        Sentence::Queued { route, occasion } => {
+            let name = route.name();
             match occasion {
                 Occasion::Step => format!("Eine Nachricht per {name} steht zum Senden bereit."),
                 Occasion::Resend => format!("Derselbe Code steht noch einmal zum Senden bereit, per {name}."),
                 Occasion::Doubt => format!(
-                    "Niemand weiß, ob die letzte Nachricht hinausging. Deshalb steht derselbe Code noch einmal zum \
+                    "Niemand weiß, ob die letzte Nachricht gesendet wurde. Deshalb steht derselbe Code noch einmal zum \
                      Senden bereit, per {name}."
                 ),
             }
         }
-        Saying::SendStarted { way, attempt } => {
-            format!("Anfrage {attempt} an {} ging hinaus.", Provider(*way).accusative())
+        Sentence::SendStarted { route, attempt } => {
+            format!("Anfrage {attempt} wurde an {} gesendet.", Provider(*route).accusative())
         }
-        Saying::Accepted { way } => format!("{} hat die Nachricht angenommen.", Provider(*way).subject()),
-        Saying::Refused { way, error, retry_in } => {
+        Sentence::Accepted { route } => format!("{} hat die Nachricht angenommen.", Provider(*route).subject()),
+        Sentence::Refused { route, error, retry_in } => {
             let again = retry_in.map_or_else(String::new, |wait| {
                 format!(" Der nächste Versuch folgt nach {}.", seconds(wait, Language::German))
             });
-            let subject = Provider(*way).subject();
-            format!("{subject} hat die Nachricht abgelehnt{}.{again}", because(*way, error))
+            let subject = Provider(*route).subject();
+            format!("{subject} hat die Nachricht abgelehnt{}.{again}", because(*route, error))
         }
-        Saying::InDoubt { way, error } => format!(
+        Sentence::InDoubt { route, error } => format!(
             "Niemand weiß, ob {} die Nachricht gesendet hat{}. Sie wird nicht blind noch einmal gesendet.",
-            Provider(*way).within(),
-            because(*way, error)
+            Provider(*route).within(),
+            because(*route, error)
         ),
-        Saying::Reported { way, status: ReportStatus::Unknown(word), .. } => format!(
-            "{} meldet „{word}“. twotick kennt diesen Status nicht; das hat nichts geändert.",
-            Provider(*way).subject()
+        Sentence::Reported { route, status: ReportStatus::Unknown(word), .. } => format!(
+            "{} meldet den unbekannten Status „{word}“. Das hat nichts geändert.",
+            Provider(*route).subject()
         ),
-        Saying::Reported { way, status, standing } => {
+        Sentence::Reported { route, status, standing } => {
             let what = match status {
                 ReportStatus::Sent => "Die Nachricht wurde gesendet".to_owned(),
                 ReportStatus::Delivered => "Die Nachricht wurde zugestellt".to_owned(),
                 ReportStatus::Read => "Die Nachricht wurde gelesen".to_owned(),
                 ReportStatus::Failed(error) => {
-                    format!("Die Nachricht ist gescheitert{}", because(*way, error))
+                    format!("Die Zustellung ist gescheitert{}", because(*route, error))
                 }
                 ReportStatus::Unknown(word) => format!("Die Nachricht ist „{word}“"),
             };
-            format!("{} meldet: {what}.{}", Provider(*way).subject(), no_news(*standing))
+            format!("{} meldet: {what}.{}", Provider(*route).subject(), no_news(*standing))
         }
-        Saying::FellBack { from, to, reason, asker } => {
+        Sentence::FellBack { from, to, reason, initiator } => {
             let provider = Provider(*from).within();
             let why = match reason {
                 FallbackReason::Deadline => format!("{provider} nichts rechtzeitig zugestellt hat"),
@@ -64,21 +64,21 @@ pub(super) fn sentence(saying: &Saying<'_>) -> String {
                 FallbackReason::InDoubt => {
                     format!("niemand weiß, was aus der Nachricht per {} geworden ist", from.name())
                 }
-                FallbackReason::Requested => format!("{} den nächsten Schritt verlangt hat", who(*asker)),
+                FallbackReason::Requested => format!("{} den nächsten Schritt angefordert hat", who(*initiator)),
             };
             format!("Weiter per {}, weil {why}.", to.name())
         }
-        Saying::Skipped { way } => format!(
+        Sentence::Skipped { route } => format!(
             "{} wurde übersprungen: Unser Absender war dort kurz zuvor abgelehnt worden.",
-            Provider(*way).subject()
+            Provider(*route).subject()
         ),
-        Saying::GaveUp => {
-            "Alle Schritte sind gescheitert; mehr lässt sich nicht versuchen. Der Code bleibt gültig, \
+        Sentence::GaveUp => {
+            "Alle Schritte sind gescheitert; es folgt kein weiterer Versuch. Der Code bleibt gültig, \
                            bis er abläuft."
                 .to_owned()
         }
-        Saying::CheckPassed => "Der richtige Code wurde eingegeben.".to_owned(),
-        Saying::CheckFailed { left } => {
+        Sentence::CheckPassed => "Der Code wurde angenommen.".to_owned(),
+        Sentence::CheckFailed { left } => {
             let left = match left {
                 0 => "kein weiterer Versuch ist möglich".to_owned(),
                 1 => "noch ein Versuch ist möglich".to_owned(),
@@ -86,23 +86,23 @@ pub(super) fn sentence(saying: &Saying<'_>) -> String {
             };
             format!("Ein falscher Code wurde eingegeben; {left}.")
         }
-        Saying::ChecksExhausted => {
+        Sentence::ChecksExhausted => {
             "Es wurden zu viele falsche Codes eingegeben; der Code gilt nicht mehr.".to_owned()
         }
-        Saying::ResendRequested { way, asker } => {
-            let by = way.map_or_else(String::new, |way| format!(", per {}", way.name()));
-            format!("{} hat den Code noch einmal angefordert{by}.", capital(who(*asker)))
+        Sentence::ResendRequested { route, initiator } => {
+            let by = route.map_or_else(String::new, |route| format!(", per {}", route.name()));
+            format!("{} hat den Code noch einmal angefordert{by}.", capital(who(*initiator)))
         }
-        Saying::Replied { standing } => format!("Die Person hat geantwortet.{}", no_news(*standing)),
-        Saying::Disowned { standing, aim: Aim::This } => {
+        Sentence::Replied { standing } => format!("Die Person hat geantwortet.{}", no_news(*standing)),
+        Sentence::Disowned { standing, aim: Aim::This } => {
             format!("Die Person gibt an, dass sie keinen Code angefordert hat.{}", no_news(*standing))
         }
-        Saying::Disowned { standing: _, aim: Aim::Perhaps } => {
+        Sentence::Disowned { standing: _, aim: Aim::Perhaps } => {
             "Die Person gibt an, dass sie keinen Code angefordert hat, aber nicht, welchen. Mehrere sind offen, \
              deshalb wurde keiner abgebrochen."
                 .to_owned()
         }
-        Saying::OperatorActed { by, action } => match action {
+        Sentence::OperatorActed { by, action } => match action {
             OperatorAction::Reveal => format!("{by} hat sich die vollständige Nummer anzeigen lassen."),
             OperatorAction::Resend => {
                 format!("{by} hat veranlasst, dass der Code noch einmal gesendet wird.")
@@ -112,26 +112,26 @@ pub(super) fn sentence(saying: &Saying<'_>) -> String {
                 format!("{by} hat veranlasst, dass die Verifizierung abgebrochen wird.")
             }
         },
-        Saying::Erased => "Nummer und Texte wurden gelöscht; was geschah, steht noch hier.".to_owned(),
-        Saying::Expired => "Der Code ist abgelaufen.".to_owned(),
-        Saying::Canceled { asker } => {
-            format!("{} hat die Verifizierung abgebrochen.", capital(who(*asker)))
+        Sentence::Erased => "Die Nummer und alle Texte wurden gelöscht; der Verlauf bleibt erhalten.".to_owned(),
+        Sentence::Expired => "Der Code ist abgelaufen.".to_owned(),
+        Sentence::Canceled { initiator } => {
+            format!("{} hat die Verifizierung abgebrochen.", capital(who(*initiator)))
         }
-        Saying::CanceledAsDisowned => {
+        Sentence::CanceledAsDisowned => {
             "Die Verifizierung wurde abgebrochen, weil die Person sie nicht angefordert hat.".to_owned()
         }
-        Saying::Abandoned { reason: AbandonReason::KeyLost } => {
+        Sentence::Abandoned { reason: AbandonReason::KeyLost } => {
             "twotick hat die Verifizierung abgebrochen, weil der Schlüssel für Nummer und Code fehlt."
                 .to_owned()
         }
-        Saying::Abandoned { reason: AbandonReason::AppRemoved } => {
+        Sentence::Abandoned { reason: AbandonReason::AppRemoved } => {
             "twotick hat die Verifizierung abgebrochen, weil ihre App nicht mehr konfiguriert ist.".to_owned()
         }
     }
 }
 
-/// Who takes messages of a way and tells what becomes of them.
-pub(super) struct Provider<'a>(pub(super) Way<'a>);
+/// The provider behind a route, in German grammatical cases.
+pub(super) struct Provider<'a>(pub(super) Route<'a>);
 
 impl Provider<'_> {
     /// At the start of a sentence.
@@ -139,7 +139,7 @@ impl Provider<'_> {
         capital(&self.within())
     }
 
-    /// As the subject of a clause.
+    /// As subject within a sentence.
     pub(super) fn within(&self) -> String {
         self.in_case("der")
     }
@@ -158,19 +158,19 @@ impl Provider<'_> {
     }
 
     fn in_case(&self, article: &str) -> String {
-        let Self(way) = self;
-        match way.medium {
-            Some(Medium::WhatsApp) => way.name(),
-            Some(Medium::Sms) => format!("{article} SMS-Anbieter{}", way.aside()),
-            None => format!("{article} Kanal {}", way.channel),
+        let Self(route) = self;
+        match route.medium {
+            Some(Medium::WhatsApp) => route.name(),
+            Some(Medium::Sms) => format!("{article} SMS-Anbieter{}", route.aside()),
+            None => format!("{article} Kanal {}", route.channel),
         }
     }
 }
 
-fn who(asker: Asker) -> &'static str {
-    match asker {
-        Asker::App => "die App",
-        Asker::Operator => "der Support",
+fn who(initiator: Initiator) -> &'static str {
+    match initiator {
+        Initiator::App => "die App",
+        Initiator::Operator => "der Support",
     }
 }
 
@@ -182,12 +182,12 @@ pub(super) fn capital(words: &str) -> String {
 fn no_news(standing: Standing) -> &'static str {
     match standing {
         Standing::Applied => "",
-        Standing::Stale => " Das hat nichts geändert: Es war schon bekannt oder älter als das Bekannte.",
+        Standing::Stale => " Das hat nichts geändert: Es war schon bekannt oder ist veraltet.",
     }
 }
 
-/// ` (131026, Nachricht nicht zustellbar)`, in the provider's own words where the table has none.
-pub(super) fn because(way: Way<'_>, error: &DeliveryError) -> String {
-    let title = way.explain(error).map_or(error.title.as_str(), |entry| entry.text(Language::German).title);
+/// Such as ` (131026, Nachricht nicht zustellbar)`; the provider's own text for unknown codes.
+pub(super) fn because(route: Route<'_>, error: &DeliveryError) -> String {
+    let title = route.explain(error).map_or(error.title.as_str(), |entry| entry.text(Language::German).title);
     if title.is_empty() { format!(" ({})", error.code) } else { format!(" ({}, {title})", error.code) }
 }

@@ -1,8 +1,8 @@
-//! Where the time of a verification went, as stretches that follow each other without gap or overlap.
+//! The time of a verification divided into contiguous segments.
 
 use std::time::Duration;
 
-use super::way::{Medium, Way};
+use super::route::{Medium, Route};
 use crate::language::Language;
 use crate::store::Snapshot;
 use crate::verification::event::FallbackReason;
@@ -10,43 +10,43 @@ use crate::verification::state::{Message, Phase, Progress, Stage};
 use crate::verification::values::{ChannelName, Timestamp};
 use crate::verification::{Event, Fact, Policy, State, Verification, evolve};
 
-/// One stretch of time.
+/// A segment of time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hop {
     pub kind: HopKind,
-    /// Of the message that was under way; `None` while none was.
+    /// The channel of the current message; `None` without one.
     pub channel: Option<ChannelName>,
     pub from: Timestamp,
-    /// `None`: it is still going on.
+    /// `None` if it continues.
     pub until: Option<Timestamp>,
 }
 
-/// Who or what was waited for.
+/// The cause of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HopKind {
-    /// Our queue: until the request went out.
+    /// Our queue, until the request is sent.
     Queue,
-    /// The provider's answer to our request.
+    /// The provider's response to our request.
     Provider,
-    /// A message by WhatsApp that was accepted, on its way to the handset.
+    /// The delivery of an accepted WhatsApp message.
     Delivery,
-    /// An SMS that was accepted, on its way through the carriers.
+    /// The delivery of an accepted SMS by the carriers.
     Carrier,
-    /// A message that was accepted and not delivered before its step's deadline.
+    /// A deadline: the accepted message was not delivered before it passed.
     Deadline,
-    /// Nobody here: the code was delivered, or every step had failed, until it was sent once more.
+    /// The customer: from delivery, or the failure of all steps, until a resend.
     Customer,
 }
 
 impl Hop {
-    /// Up to `now` where it is still going on.
+    /// Ends at `now` if the segment continues.
     pub fn lasted(&self, now: Timestamp) -> Duration {
         self.until.unwrap_or(now).since(self.from)
     }
 }
 
 impl HopKind {
-    /// A few words, as a legend.
+    /// A short label for the legend.
     pub fn as_str(self, language: Language) -> &'static str {
         match (language, self) {
             (Language::English, Self::Queue) => "our queue",
@@ -65,25 +65,25 @@ impl HopKind {
     }
 }
 
-/// The stretches from the request to the last delivery, to the end, or (the last one open) on into the present.
-/// `events` are those of `snapshot`'s verification from the first one on. A clock that was set back makes no stretch.
+/// The segments from the request to the last delivery, the end, or the present (then the last one is open). `events`
+/// must be complete from the first one. Steps back of the clock produce no segment.
 pub fn hops(snapshot: &Snapshot, events: &[Event]) -> Vec<Hop> {
     let mut hops: Vec<Hop> = Vec::new();
     let mut state = State::New;
     let mut latest = Timestamp::default();
     for event in events {
         latest = latest.max(event.at);
-        if let (Some(open), Some(kind)) = (hops.last_mut(), ended_in_vain(&event.fact))
+        if let (Some(open), Some(kind)) = (hops.last_mut(), undelivered_kind(&event.fact))
             && matches!(open.kind, HopKind::Delivery | HopKind::Carrier)
         {
             open.kind = kind;
         }
         state = evolve(state, event);
         let State::Known(verification) = &state else { continue };
-        let waited_for = waited_for(verification, &snapshot.policy);
+        let current_wait = current_wait(verification, &snapshot.policy);
         let open = hops.last_mut().filter(|hop| hop.until.is_none());
         if let Some(open) = open {
-            if waited_for
+            if current_wait
                 .as_ref()
                 .is_some_and(|(kind, channel)| (open.kind, &open.channel) == (*kind, channel))
             {
@@ -91,16 +91,16 @@ pub fn hops(snapshot: &Snapshot, events: &[Event]) -> Vec<Hop> {
             }
             open.until = Some(latest);
         }
-        hops.extend(waited_for.map(|(kind, channel)| Hop { kind, channel, from: latest, until: None }));
+        hops.extend(current_wait.map(|(kind, channel)| Hop { kind, channel, from: latest, until: None }));
     }
     hops.retain(|hop| hop.until != Some(hop.from));
-    // What comes after the last delivery is told by the lines: minutes of it would dwarf the rest.
+    // The segment after the last delivery is dropped: its minutes would dwarf the others.
     hops.pop_if(|hop| hop.kind == HopKind::Customer);
     hops
 }
 
-/// What an accepted message turns out to have been waited for.
-fn ended_in_vain(fact: &Fact) -> Option<HopKind> {
+/// The kind of a delivery segment that turns out to have ended without a delivery.
+fn undelivered_kind(fact: &Fact) -> Option<HopKind> {
     let Fact::FellBack { reason, .. } = fact else { return None };
     match reason {
         FallbackReason::Deadline | FallbackReason::InDoubt => Some(HopKind::Deadline),
@@ -108,8 +108,8 @@ fn ended_in_vain(fact: &Fact) -> Option<HopKind> {
     }
 }
 
-/// `None`: for nothing, it has ended.
-fn waited_for(verification: &Verification, policy: &Policy) -> Option<(HopKind, Option<ChannelName>)> {
+/// The cause of the current wait; `None` after the end.
+fn current_wait(verification: &Verification, policy: &Policy) -> Option<(HopKind, Option<ChannelName>)> {
     let stage = match verification.phase {
         Phase::Pending(stage) => stage,
         Phase::Ended { .. } => return None,
@@ -118,7 +118,7 @@ fn waited_for(verification: &Verification, policy: &Policy) -> Option<(HopKind, 
         Stage::Waiting { .. } => verification.current(),
         Stage::Delivered | Stage::GaveUp => return Some((HopKind::Customer, None)),
     };
-    // The request is committed together with its first message.
+    // The request and its first message are committed together.
     let Some(message) = message else { return Some((HopKind::Queue, None)) };
     Some((kind(message, policy), Some(message.channel.clone())))
 }
@@ -130,11 +130,11 @@ fn kind(message: &Message, policy: &Policy) -> HopKind {
         Progress::InDoubt { .. }
         | Progress::Accepted
         | Progress::Sent
-        // Delivered for the first time only now, or left behind in the same commit: a moment, no stretch.
+        // Only within the commit that changes the stage, so the segment has no length.
         | Progress::Failed
         | Progress::Delivered
         | Progress::Read
-        | Progress::Dropped => match Way::of(policy, message.channel.as_str()).medium {
+        | Progress::Dropped => match Route::of(policy, message.channel.as_str()).medium {
             Some(Medium::Sms) => HopKind::Carrier,
             Some(Medium::WhatsApp) | None => HopKind::Delivery,
         },

@@ -1,43 +1,42 @@
-//! The whole story in one sentence, what to tell the customer, and what to do.
+//! The verdict: a summary, advice for the customer, and the next action.
 
-mod case;
 mod english;
+mod facts;
 mod german;
 
-use case::Case;
+use facts::Facts;
 
 use crate::language::Language;
 use crate::store::Snapshot;
 use crate::verification::Event;
 use crate::verification::values::Timestamp;
 
-/// What a support agent reads first. Holds neither a phone number nor a code.
+/// The summary for support staff. Contains no phone number and no code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     pub mood: Mood,
-    /// What happened, in one sentence.
+    /// The history in one sentence.
     pub sentence: String,
-    /// Words that can be read out to the person who waits for the code.
+    /// A text to read to the customer.
     pub tell_customer: String,
-    /// What the support agent does now.
+    /// The next action of the support agent.
     pub to_do: String,
 }
 
-/// How it stands, for an icon and a colour beside the words.
+/// The overall state, for an icon and a colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mood {
     /// Delivered or approved.
     Good,
-    /// Under way, nobody has to do anything.
+    /// In progress; no action needed.
     Waiting,
-    /// The customer has no code, or somebody must act.
+    /// The customer has no code, or someone must act.
     Trouble,
     /// Ended without an approval.
     Over,
 }
 
-/// The verdict at `now`. `events` are those of `snapshot`'s verification from the first one on; `clock` writes an
-/// instant as the reader's time of day.
+/// The verdict at `now`. `events` must be complete from the first one; `clock` formats a time of day for the user.
 pub fn verdict(
     snapshot: &Snapshot,
     events: &[Event],
@@ -45,10 +44,10 @@ pub fn verdict(
     language: Language,
     clock: &dyn Fn(Timestamp) -> String,
 ) -> Verdict {
-    let case = Case::of(snapshot, events, now);
+    let facts = Facts::of(snapshot, events, now);
     let [sentence, tell_customer, to_do] = match language {
-        Language::English => english::words(&case, clock),
-        Language::German => german::words(&case, clock),
+        Language::English => english::words(&facts, clock),
+        Language::German => german::words(&facts, clock),
     };
-    Verdict { mood: case.mood(), sentence, tell_customer, to_do }
+    Verdict { mood: facts.mood(), sentence, tell_customer, to_do }
 }

@@ -1,29 +1,29 @@
-//! From an event to its line: what it is, who said it, and what its data are.
+//! Converts an event into its line: kind, source and data.
 
 use serde_json::{Map, Value, json};
 
-use super::saying::{Asker, Saying};
-use super::way::Way;
+use super::route::Route;
+use super::sentence::{Initiator, Sentence};
 use super::{EventKind, Line, english, german};
 use crate::language::Language;
 use crate::verification::event::{Aim, FallbackReason, OperatorAction, Standing};
 use crate::verification::values::{DeliveryError, Ordinal, ProviderRef, ReportStatus, Timestamp};
 use crate::verification::{Fact, Policy, Verification};
 
-/// The state that an event led to.
-pub(super) struct Now<'a> {
+/// The context of an event: the state after it.
+pub(super) struct EventContext<'a> {
     pub(super) verification: &'a Verification,
     pub(super) policy: &'a Policy,
-    /// What happened right before.
+    /// The previous event.
     pub(super) before: Option<&'a Fact>,
     pub(super) at: Timestamp,
 }
 
-/// A line's parts that depend on what happened.
-struct Told<'a> {
+/// The parts of a line that depend on the event.
+struct LineParts<'a> {
     kind: EventKind,
     source: &'a str,
-    saying: Saying<'a>,
+    sentence: Sentence<'a>,
     data: Value,
     error: Option<&'a DeliveryError>,
 }
@@ -32,164 +32,194 @@ const APP: &str = "app";
 const TWOTICK: &str = "twotick";
 const OPERATOR: &str = "operator";
 
-impl<'a> Now<'a> {
+impl<'a> EventContext<'a> {
     pub(super) fn line(&self, seq: u32, fact: &'a Fact, language: Language) -> Line {
-        let told = self.tell(fact);
+        let parts = self.line_parts(fact);
         let id = self.verification.id();
         let stale = fact.standing() == Standing::Stale;
-        let mut data = if let Value::Object(data) = told.data { data } else { Map::new() };
+        let mut data = if let Value::Object(data) = parts.data { data } else { Map::new() };
         if stale {
             data.insert("stale".to_owned(), Value::Bool(true));
         }
         Line {
             id: id.event(self.at, seq),
             seq,
-            kind: told.kind,
+            kind: parts.kind,
             at: self.at,
             reported_at: if let Fact::Reported { reported_at, .. } = fact { *reported_at } else { None },
-            source: told.source.to_owned(),
+            source: parts.source.to_owned(),
             message: fact.message().map(|message| id.message(message)),
             stale,
             text: match language {
-                Language::English => english::sentence(&told.saying),
-                Language::German => german::sentence(&told.saying),
+                Language::English => english::sentence(&parts.sentence),
+                Language::German => german::sentence(&parts.sentence),
             },
             data,
-            explanation: told.error.and_then(|error| self.way(self.channel(fact.message())).explain(error)),
-            error: told.error.cloned(),
+            explanation: parts
+                .error
+                .and_then(|error| self.route(self.channel(fact.message())).explain(error)),
+            error: parts.error.cloned(),
         }
     }
 
-    fn tell(&self, fact: &'a Fact) -> Told<'a> {
+    fn line_parts(&self, fact: &'a Fact) -> LineParts<'a> {
         // The channel of the message that it is about.
         let channel = self.channel(fact.message());
-        let way = self.way(channel);
+        let route = self.route(channel);
         match fact {
-            Fact::Requested { request, expires_at } => Told {
+            Fact::Requested { request, expires_at } => LineParts {
                 data: json!({ "profile": self.policy.profile,
                     "locale": self.policy.locale_of(0, request.locale.as_deref()),
                     "requested_locale": request.locale,
                     "country": request.country, "expires_at": time(*expires_at) }),
-                ..said(EventKind::Requested, APP, Saying::Requested { profile: &self.policy.profile })
+                ..basic_parts(
+                    EventKind::Requested,
+                    APP,
+                    Sentence::Requested { profile: &self.policy.profile },
+                )
             },
-            Fact::MessageQueued { message: _, step, channel, occasion, fallback_at } => Told {
+            Fact::MessageQueued { message: _, step, channel, occasion, fallback_at } => LineParts {
                 data: json!({ "channel": channel, "step": step, "occasion": occasion,
                     "fallback_at": fallback_at.map(time) }),
-                ..said(EventKind::MessageQueued, TWOTICK, Saying::Queued { way, occasion: *occasion })
+                ..basic_parts(
+                    EventKind::MessageQueued,
+                    TWOTICK,
+                    Sentence::Queued { route, occasion: *occasion },
+                )
             },
-            Fact::SendStarted { attempt, .. } => Told {
+            Fact::SendStarted { attempt, .. } => LineParts {
                 data: json!({ "channel": channel, "attempt": attempt }),
-                ..said(EventKind::SendStarted, TWOTICK, Saying::SendStarted { way, attempt: *attempt })
+                ..basic_parts(
+                    EventKind::SendStarted,
+                    TWOTICK,
+                    Sentence::SendStarted { route, attempt: *attempt },
+                )
             },
-            Fact::SendAccepted { attempt, provider_ref, .. } => Told {
+            Fact::SendAccepted { attempt, provider_ref, .. } => LineParts {
                 data: json!({ "attempt": attempt, "provider_ref": provider_ref.as_ref().map(ProviderRef::as_str) }),
-                ..said(EventKind::SendAccepted, channel, Saying::Accepted { way })
+                ..basic_parts(EventKind::SendAccepted, channel, Sentence::Accepted { route })
             },
             Fact::SendRefused { attempt, error, retry_at, .. } => {
                 let retry_in = retry_at.map(|at| at.since(self.at));
-                Told {
+                LineParts {
                     data: json!({ "attempt": attempt, "error": error, "retry_at": retry_at.map(time) }),
                     error: Some(error),
-                    ..said(EventKind::SendRefused, channel, Saying::Refused { way, error, retry_in })
+                    ..basic_parts(
+                        EventKind::SendRefused,
+                        channel,
+                        Sentence::Refused { route, error, retry_in },
+                    )
                 }
             }
-            Fact::SendInDoubt { attempt, error, settle_by, .. } => Told {
+            Fact::SendInDoubt { attempt, error, settle_by, .. } => LineParts {
                 data: json!({ "attempt": attempt, "error": error, "settle_by": settle_by.map(time) }),
                 error: Some(error),
-                ..said(EventKind::SendInDoubt, TWOTICK, Saying::InDoubt { way, error })
+                ..basic_parts(EventKind::SendInDoubt, TWOTICK, Sentence::InDoubt { route, error })
             },
-            Fact::Reported { status, standing, .. } => reported(way, status, *standing),
-            Fact::FellBack { to_step, reason, .. } => self.fell_back(way, *to_step, *reason),
-            Fact::StepSkipped { .. } => Told {
+            Fact::Reported { status, standing, .. } => reported(route, status, *standing),
+            Fact::FellBack { to_step, reason, .. } => self.fell_back(route, *to_step, *reason),
+            Fact::StepSkipped { .. } => LineParts {
                 data: json!({ "channel": channel }),
-                ..said(EventKind::StepSkipped, TWOTICK, Saying::Skipped { way })
+                ..basic_parts(EventKind::StepSkipped, TWOTICK, Sentence::Skipped { route })
             },
-            Fact::GaveUp => said(EventKind::GaveUp, TWOTICK, Saying::GaveUp),
-            Fact::CheckPassed => said(EventKind::CheckPassed, APP, Saying::CheckPassed),
+            Fact::GaveUp => basic_parts(EventKind::GaveUp, TWOTICK, Sentence::GaveUp),
+            Fact::CheckPassed => basic_parts(EventKind::CheckPassed, APP, Sentence::CheckPassed),
             Fact::CheckFailed => {
                 let left = self.policy.checks_left(self.verification.failed_checks);
-                Told {
+                LineParts {
                     data: json!({ "checks_left": left }),
-                    ..said(EventKind::CheckFailed, APP, Saying::CheckFailed { left })
+                    ..basic_parts(EventKind::CheckFailed, APP, Sentence::CheckFailed { left })
                 }
             }
-            Fact::ChecksExhausted => Told {
+            Fact::ChecksExhausted => LineParts {
                 data: json!({ "max_checks": self.policy.max_checks }),
-                ..said(EventKind::ChecksExhausted, TWOTICK, Saying::ChecksExhausted)
+                ..basic_parts(EventKind::ChecksExhausted, TWOTICK, Sentence::ChecksExhausted)
             },
             Fact::ResendRequested { channel } => {
-                let asker = self.asker();
-                let way = channel.as_ref().map(|name| self.way(name.as_str()));
-                let saying = Saying::ResendRequested { way, asker };
-                Told {
+                let initiator = self.initiator();
+                let route = channel.as_ref().map(|name| self.route(name.as_str()));
+                let sentence = Sentence::ResendRequested { route, initiator };
+                LineParts {
                     data: json!({ "channel": channel }),
-                    ..said(EventKind::ResendRequested, source(asker), saying)
+                    ..basic_parts(EventKind::ResendRequested, source(initiator), sentence)
                 }
             }
-            Fact::ReplyReceived { kind, standing, .. } => Told {
+            Fact::ReplyReceived { kind, standing, .. } => LineParts {
                 data: json!({ "kind": kind }),
-                ..said(EventKind::ReplyReceived, channel, Saying::Replied { standing: *standing })
+                ..basic_parts(EventKind::ReplyReceived, channel, Sentence::Replied { standing: *standing })
             },
-            Fact::CodeDisowned { standing, aim, .. } => Told {
+            Fact::CodeDisowned { standing, aim, .. } => LineParts {
                 data: match aim {
                     Aim::This => json!({}),
                     Aim::Perhaps => json!({ "certain": false }),
                 },
-                ..said(EventKind::CodeDisowned, channel, Saying::Disowned { standing: *standing, aim: *aim })
+                ..basic_parts(
+                    EventKind::CodeDisowned,
+                    channel,
+                    Sentence::Disowned { standing: *standing, aim: *aim },
+                )
             },
-            Fact::OperatorActed { by, action, .. } => Told {
+            Fact::OperatorActed { by, action, .. } => LineParts {
                 data: json!({ "by": by.as_str(), "action": action.as_str() }),
-                ..said(EventKind::OperatorActed, OPERATOR, Saying::OperatorActed { by, action: *action })
+                ..basic_parts(
+                    EventKind::OperatorActed,
+                    OPERATOR,
+                    Sentence::OperatorActed { by, action: *action },
+                )
             },
-            Fact::Expired => said(EventKind::Expired, TWOTICK, Saying::Expired),
+            Fact::Expired => basic_parts(EventKind::Expired, TWOTICK, Sentence::Expired),
             Fact::Canceled => self.canceled(),
-            Fact::Abandoned { reason } => Told {
+            Fact::Abandoned { reason } => LineParts {
                 data: json!({ "reason": reason.as_str() }),
-                ..said(EventKind::Canceled, TWOTICK, Saying::Abandoned { reason: *reason })
+                ..basic_parts(EventKind::Canceled, TWOTICK, Sentence::Abandoned { reason: *reason })
             },
-            Fact::Erased => said(EventKind::Erased, OPERATOR, Saying::Erased),
+            Fact::Erased => basic_parts(EventKind::Erased, OPERATOR, Sentence::Erased),
         }
     }
 
-    fn fell_back(&self, from: Way<'a>, to_step: u8, reason: FallbackReason) -> Told<'a> {
+    fn fell_back(&self, from: Route<'a>, to_step: u8, reason: FallbackReason) -> LineParts<'a> {
         let to = self.policy.steps.get(usize::from(to_step)).map_or("", |step| step.channel.as_str());
-        let asker = self.asker();
-        let source = if reason == FallbackReason::Requested { source(asker) } else { TWOTICK };
-        Told {
+        let initiator = self.initiator();
+        let source = if reason == FallbackReason::Requested { source(initiator) } else { TWOTICK };
+        LineParts {
             data: json!({ "reason": reason.as_str(), "from": from.channel, "to": to, "to_step": to_step }),
-            ..said(EventKind::FellBack, source, Saying::FellBack { from, to: self.way(to), reason, asker })
+            ..basic_parts(
+                EventKind::FellBack,
+                source,
+                Sentence::FellBack { from, to: self.route(to), reason, initiator },
+            )
         }
     }
 
-    fn canceled(&self) -> Told<'a> {
+    fn canceled(&self) -> LineParts<'a> {
         if let Some(Fact::CodeDisowned { standing: Standing::Applied, aim: Aim::This, .. }) = self.before {
-            return Told {
+            return LineParts {
                 data: json!({ "reason": "code_disowned" }),
-                ..said(EventKind::Canceled, TWOTICK, Saying::CanceledAsDisowned)
+                ..basic_parts(EventKind::Canceled, TWOTICK, Sentence::CanceledAsDisowned)
             };
         }
-        let asker = self.asker();
-        Told {
+        let initiator = self.initiator();
+        LineParts {
             data: json!({ "reason": "requested" }),
-            ..said(EventKind::Canceled, source(asker), Saying::Canceled { asker })
+            ..basic_parts(EventKind::Canceled, source(initiator), Sentence::Canceled { initiator })
         }
     }
 
-    /// On whose wish the present event happened, if on anybody's: an operator's act that is carried out stands right
-    /// in front of it, in the same commit. Nothing follows from a look at the number.
-    fn asker(&self) -> Asker {
+    /// The initiator of the current event. An operator's action is recorded as the event before its effects, in the
+    /// same commit. Viewing the number has no effects.
+    fn initiator(&self) -> Initiator {
         match self.before {
             Some(Fact::OperatorActed { action, .. }) => match action {
-                OperatorAction::Reveal => Asker::App,
-                OperatorAction::Resend | OperatorAction::Next | OperatorAction::Cancel => Asker::Operator,
+                OperatorAction::Reveal => Initiator::App,
+                OperatorAction::Resend | OperatorAction::Next | OperatorAction::Cancel => Initiator::Operator,
             },
-            Some(Fact::Erased) => Asker::Operator,
-            Some(_) | None => Asker::App,
+            Some(Fact::Erased) => Initiator::Operator,
+            Some(_) | None => Initiator::App,
         }
     }
 
-    fn way(&self, channel: &'a str) -> Way<'a> {
-        Way::of(self.policy, channel)
+    fn route(&self, channel: &'a str) -> Route<'a> {
+        Route::of(self.policy, channel)
     }
 
     /// `twotick` where there is no such message.
@@ -199,7 +229,7 @@ impl<'a> Now<'a> {
     }
 }
 
-fn reported<'a>(way: Way<'a>, status: &'a ReportStatus, standing: Standing) -> Told<'a> {
+fn reported<'a>(route: Route<'a>, status: &'a ReportStatus, standing: Standing) -> LineParts<'a> {
     let (kind, error) = match status {
         ReportStatus::Sent => (EventKind::StatusSent, None),
         ReportStatus::Delivered => (EventKind::StatusDelivered, None),
@@ -207,28 +237,32 @@ fn reported<'a>(way: Way<'a>, status: &'a ReportStatus, standing: Standing) -> T
         ReportStatus::Failed(error) => (EventKind::StatusFailed, Some(error)),
         ReportStatus::Unknown(_) => (EventKind::StatusUnknown, None),
     };
-    let mut data = json!({ "channel": way.channel });
+    let mut data = json!({ "channel": route.channel });
     if let ReportStatus::Unknown(word) = status {
         data["status"] = json!(word);
     }
     if let Some(error) = error {
         data["error"] = json!(error);
     }
-    Told { data, error, ..said(kind, way.channel, Saying::Reported { way, status, standing }) }
-}
-
-fn said<'a>(kind: EventKind, source: &'a str, saying: Saying<'a>) -> Told<'a> {
-    Told { kind, source, saying, data: json!({}), error: None }
-}
-
-fn source(asker: Asker) -> &'static str {
-    match asker {
-        Asker::App => APP,
-        Asker::Operator => OPERATOR,
+    LineParts {
+        data,
+        error,
+        ..basic_parts(kind, route.channel, Sentence::Reported { route, status, standing })
     }
 }
 
-/// As every interface of ours writes time.
+fn basic_parts<'a>(kind: EventKind, source: &'a str, sentence: Sentence<'a>) -> LineParts<'a> {
+    LineParts { kind, source, sentence, data: json!({}), error: None }
+}
+
+fn source(initiator: Initiator) -> &'static str {
+    match initiator {
+        Initiator::App => APP,
+        Initiator::Operator => OPERATOR,
+    }
+}
+
+/// RFC 3339, as in all interfaces.
 fn time(at: Timestamp) -> String {
     at.to_string()
 }

@@ -1,5 +1,5 @@
-//! One Chromium with a profile of its own. It sees nothing but this machine, and what its console says and what its
-//! policy reports is collected from the first page on.
+//! A Chromium with its own profile. It can only reach this machine; console messages and policy violations are recorded
+//! from the first page on.
 
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::driver::Driver;
 
-/// For a condition on a page, on a machine under load.
+/// The time-out for a condition on a page, on a machine under load.
 const PATIENCE: Duration = Duration::from_secs(20);
 const AXE: &str = include_str!("vendor/axe.min.js");
 
@@ -39,7 +39,7 @@ pub enum Scripts {
     Refused,
 }
 
-/// What a browser asks for in `Accept-Language`.
+/// The value of `Accept-Language`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tongue {
     #[default]
@@ -47,7 +47,7 @@ pub enum Tongue {
     German,
 }
 
-/// How a browser is set up.
+/// The setup of a browser.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Setup {
     pub theme: Theme,
@@ -59,7 +59,7 @@ pub struct Setup {
 pub struct Browser {
     client: Client,
     http: reqwest::Client,
-    /// Of the session at the driver.
+    /// The driver's session id.
     session: String,
     _profile: TempDir,
 }
@@ -85,13 +85,13 @@ impl Browser {
         browser
     }
 
-    /// Changes the theme that the system prefers and the size of the screen.
+    /// Sets the preferred theme and the screen size.
     pub async fn show(&self, theme: Theme, screen: Screen) {
         let scheme = match theme {
             Theme::Light => "light",
             Theme::Dark => "dark",
         };
-        // Without motion nothing is caught half faded in.
+        // Without motion, pictures never catch an animation.
         let features = json!([
             { "name": "prefers-color-scheme", "value": scheme },
             { "name": "prefers-reduced-motion", "value": "reduce" },
@@ -125,50 +125,50 @@ impl Browser {
         self.client.title().await.expect("a page")
     }
 
-    /// The element, once it is there.
+    /// Waits for an element.
     pub async fn find(&self, css: &str) -> Element {
         self.until(&format!("document.querySelector({})", json!(css))).await;
         self.client.find(Locator::Css(css)).await.unwrap_or_else(|error| panic!("{css}: {error}"))
     }
 
-    /// How many there are now.
+    /// The current number of matching elements.
     pub async fn count(&self, css: &str) -> usize {
         self.client.find_all(Locator::Css(css)).await.expect("a page").len()
     }
 
-    /// What a person reads of the element, once it says something.
+    /// Waits until the element has visible text, and returns it.
     pub async fn text(&self, css: &str) -> String {
         let said = self.until(&format!("document.querySelector({}).innerText.trim()", json!(css))).await;
         said.as_str().expect("a text").to_owned()
     }
 
-    /// The same without waiting, for pages that run no scripts.
+    /// Like [`Browser::text`] without waiting, for pages without scripts.
     pub async fn text_at_once(&self, css: &str) -> String {
         let found =
             self.client.find(Locator::Css(css)).await.unwrap_or_else(|error| panic!("{css}: {error}"));
         found.text().await.unwrap_or_else(|error| panic!("{css}: {error}"))
     }
 
-    /// Clicks where a person would.
+    /// Clicks the element as a person would.
     pub async fn click(&self, css: &str) {
         loop {
             match self.find(css).await.click().await {
                 Ok(()) => return,
-                // Drawn anew in between.
+                // The element was replaced in between.
                 Err(CmdError::Standard(error)) if error.error == ErrorStatus::StaleElementReference => {}
                 Err(error) => panic!("{css}: {error}"),
             }
         }
     }
 
-    /// Replaces what stands in a field.
+    /// Replaces the content of a field.
     pub async fn fill(&self, css: &str, text: &str) {
         let field = self.find(css).await;
         field.clear().await.unwrap_or_else(|error| panic!("{css}: {error}"));
         field.send_keys(text).await.unwrap_or_else(|error| panic!("{css}: {error}"));
     }
 
-    /// Types into whatever has the focus.
+    /// Types into the focused element.
     pub async fn press(&self, keys: &str) {
         let focused = self.client.active_element().await.expect("something has the focus");
         focused.send_keys(keys).await.unwrap_or_else(|error| panic!("{keys:?}: {error}"));
@@ -178,12 +178,12 @@ impl Browser {
         self.press(&char::from(key).to_string()).await;
     }
 
-    /// Calls `script`, the body of a function, in the page.
+    /// Calls `script`, a function body, in the page.
     pub async fn run(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
-    /// Waits until the expression is true in the page, looking once in each frame; its value.
+    /// Evaluates the expression in every frame until it is true, and returns its value.
     pub async fn until(&self, expression: &str) -> Value {
         let script = format!(
             "const done = arguments[arguments.length - 1]; const end = performance.now() + {};
@@ -213,17 +213,17 @@ impl Browser {
         }
     }
 
-    /// What can be read of the page as a whole.
+    /// The visible text of the page.
     pub async fn words(&self) -> String {
         self.run("return document.body.innerText").await.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Fails if axe-core finds a violation of WCAG 2.2 AA or of its best practices on this page as it is now.
+    /// Fails if axe-core finds a violation of WCAG 2.2 AA or of its best practices on the page in its current state.
     pub async fn assert_accessible(&self, context: &str) {
         self.examine(context, "{}").await;
     }
 
-    /// The same of what another size of the screen can change; nor may the page be wider than it.
+    /// Repeats the checks that depend on the screen size, and checks that the page fits the width.
     pub async fn assert_sizes(&self, context: &str) {
         let rules = "{ runOnly: { type: 'rule', values: \
                      ['target-size', 'scrollable-region-focusable', 'meta-viewport', 'css-orientation-lock'] } }";
@@ -257,8 +257,8 @@ impl Browser {
         assert_eq!(overhang, 0, "{context}: {} is wider than the screen", self.url().await);
     }
 
-    /// Fails if anything was said on the console, if the policy refused something, or if a hostile text ran, since
-    /// the last call; `expected` names what may be said.
+    /// Fails on console messages, policy violations and executed hostile texts since the last call; `expected` lists
+    /// permitted messages.
     pub async fn assert_quiet(&self, context: &str, expected: &[&str]) {
         let log = self.command("/se/log", json!({ "type": "browser" })).await;
         let said: Vec<&str> = log
@@ -280,7 +280,7 @@ impl Browser {
         assert_eq!(seen["ran"], json!([]), "{context}: a hostile text ran on {}", self.url().await);
     }
 
-    /// Lets pages of where the browser is now read and write the clipboard without asking.
+    /// Grants clipboard access to the current origin.
     pub async fn allow_clipboard(&self) {
         for name in ["clipboard-read", "clipboard-write"] {
             self.command("/permissions", json!({ "descriptor": { "name": name }, "state": "granted" })).await;
@@ -294,7 +294,7 @@ impl Browser {
         text.as_str().unwrap_or_default().to_owned()
     }
 
-    /// A picture of the page as it is seen, as PNG.
+    /// A screenshot of the viewport as PNG.
     pub async fn picture(&self) -> Vec<u8> {
         self.client.screenshot().await.expect("a picture")
     }
@@ -303,7 +303,7 @@ impl Browser {
         self.client.clone().close().await.expect("it closes");
     }
 
-    /// A command of Chromium's own protocol.
+    /// A command of the Chrome DevTools Protocol.
     pub async fn devtools(&self, command: &str, params: Value) -> Value {
         self.command("/goog/cdp/execute", json!({ "cmd": command, "params": params })).await
     }
@@ -317,7 +317,7 @@ impl Browser {
     }
 }
 
-/// Runs before everything else on every page: whatever a hostile text tries to call, it is noted.
+/// Runs before anything else on every page, and records every call that a hostile text attempts.
 const WATCH: &str = "
   window.watched = { refused: [], ran: [] };
   document.addEventListener('securitypolicyviolation', (event) =>
@@ -334,7 +334,7 @@ fn page_was_left(error: &ErrorStatus) -> bool {
             | ErrorStatus::NoSuchElement
             | ErrorStatus::StaleElementReference
             | ErrorStatus::UnknownError
-            // What a driver says where the page goes away between two looks.
+            // The driver's errors if the page navigates between two polls.
             | ErrorStatus::ScriptTimeout
     )
 }
@@ -355,7 +355,7 @@ fn capabilities(profile: &TempDir, setup: Setup) -> serde_json::Map<String, Valu
         args.push(format!("--{plain}"));
     }
     if std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
-        // Chromium's own sandbox refuses to work for root.
+        // Chromium's own sandbox does not work for root.
         args.push("--no-sandbox".to_owned());
     }
     let capabilities = json!({

@@ -1,4 +1,4 @@
-//! Debian's chromedriver, which starts the browsers and ends them.
+//! Debian's chromedriver, which starts and stops the browsers.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -9,10 +9,10 @@ use std::time::Duration;
 use tempfile::TempDir;
 use twotick::clock::Stopwatch;
 
-/// To start, and to end all browsers, on a machine under load.
+/// The time-out for starting, and for stopping all browsers, on a machine under load.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Ended, with every browser it started, when dropped.
+/// Stops itself and all its browsers when dropped.
 pub struct Driver {
     child: Child,
     port: u16,
@@ -34,7 +34,7 @@ impl Driver {
             });
         let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         let (told, port) = mpsc::channel();
-        // Reads to the end, so that the driver never waits for a full pipe.
+        // Drains the pipe, so that the driver never blocks on it.
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 if let Some((_, port)) = line.rsplit_once("started successfully on port ") {
@@ -50,12 +50,12 @@ impl Driver {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// A new folder for one browser's profile.
+    /// A new folder for a browser's profile.
     pub fn profile(&self) -> TempDir {
         TempDir::new_in(self.folder.path()).expect("a folder")
     }
 
-    /// What makes the driver close every browser before it ends.
+    /// Requests a shutdown that closes every browser.
     fn ask_to_end(&self) -> std::io::Result<()> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(PATIENCE))?;

@@ -1,10 +1,10 @@
-//! The sandbox's page of the phones.
+//! The sandbox's page of handsets.
 
 use crate::browser::{Browser, Screen, Setup, Theme};
 use crate::office::{to, unheard};
 use crate::world::Shared;
 
-/// A number that no other case uses and that plays "delivered after the deadline": its code comes by both ways.
+/// A number used by no other case, for "delivered after the deadline": its code arrives on both channels.
 const NUMBER: &str = "+12025551306";
 
 pub async fn a_code_arrives_live_and_can_be_copied(world: Shared) {
@@ -17,7 +17,7 @@ pub async fn a_code_arrives_live_and_can_be_copied(world: Shared) {
     world.create(to(NUMBER)).await;
     browser.until("document.querySelector('#number').textContent === '+1 202 555 1306'").await;
     for arrived in ["#sms .fill", "#whatsapp .copy"] {
-        // One after the other, on the page as it stands.
+        // One after the other on the open page.
         browser.find(arrived).await;
     }
     for end in ["The carrier reported delivered", "WhatsApp reported delivered"] {
@@ -43,7 +43,7 @@ async fn copies(browser: &Browser, button: &str, code: &str) {
 
 pub async fn the_phones_are_accessible_with_and_without_messages(world: Shared) {
     let browser = Browser::open(&world.driver, Setup::default()).await;
-    // Of another sandbox, where nobody got anything yet.
+    // A different sandbox without messages.
     let empty = twotick::sandbox::start(unheard()).await.expect("a sandbox");
     let id = world.create(to("+12025551310")).await;
     world.until(&id, |now| now["status"] == "canceled").await;

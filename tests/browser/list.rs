@@ -1,4 +1,4 @@
-//! The list: filters in the address, the pill of what is new, the search box, keys, and all of it without scripts.
+//! The list: filters in the URL, the notice of new verifications, the search box, shortcuts, and use without scripts.
 
 use fantoccini::key::Key;
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::office::to;
 use crate::staff::{at_work, sign_in};
 use crate::world::Shared;
 
-/// What the rows link to, in their order.
+/// The targets of the rows' links, in order.
 async fn rows(browser: &Browser) -> Vec<String> {
     let found = browser
         .run("return [...document.querySelectorAll('[data-row] a')].map((link) => link.pathname.split('/').pop())")
@@ -88,8 +88,8 @@ pub async fn the_search_box_says_what_it_recognised(world: Shared) {
         let asked = browser.run("return new URLSearchParams(location.search).get('q')").await;
         let shown = browser.run("return document.querySelector('#q').value").await;
         assert_eq!(shown, if said == "phone number" { "" } else { typed });
-        // A wamid holds the number under its base 64, and a long row of digits may be one: they stand in the address
-        // sealed, and the box shows them.
+        // A wamid contains the number in Base64, and a long run of digits may be a number: both appear sealed in the
+        // URL, and in clear in the box.
         let asked = asked.as_str().unwrap_or("").to_owned();
         if said == "phone number" {
             assert_eq!(asked, "", "{typed}: a number stands in no address");
@@ -109,7 +109,7 @@ pub async fn the_search_box_says_what_it_recognised(world: Shared) {
 pub async fn keys_work_outside_fields_alone(world: Shared) {
     world.ended(0).await;
     let browser = at_work(&world, "sam", Setup::default()).await;
-    // The box has the focus, so letters are letters.
+    // The box has the focus, so shortcuts are inactive.
     browser.until("document.activeElement.id === 'q'").await;
     browser.press("jk?/").await;
     assert_eq!(browser.run("return document.querySelector('#q').value").await, "jk?/");

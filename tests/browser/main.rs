@@ -1,14 +1,14 @@
-//! The pages in a real Chromium, driven by WebDriver. All cases share one server, one sandbox and one driver, each has
-//! a browser of its own, and at the end everything is stopped.
+//! The pages in a real Chromium, driven via WebDriver. All cases share one server, sandbox and driver; each has its own
+//! browser.
 //!
 //! ```text
-//! cargo test --test browser              all of them
-//! cargo test --test browser -- handset   those whose name contains it
-//! tests/screenshots                      the pictures of README instead
+//! cargo test --test browser              all cases
+//! cargo test --test browser -- handset   cases with this in their name
+//! tests/screenshots                      the screenshots for the README instead
 //! ```
 
 mod browser;
-mod case;
+mod detail;
 mod driver;
 mod handset;
 #[path = "../support/hostile.rs"]
@@ -20,7 +20,7 @@ mod pages;
 mod screenshots;
 mod signing;
 mod staff;
-mod strangers;
+mod untrusted;
 mod world;
 
 use std::panic::AssertUnwindSafe;
@@ -33,7 +33,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use twotick::clock::Stopwatch;
 use world::{Shared, World};
 
-/// Browsers at once: while one draws, another waits for what is to happen. The longest case begins first.
+/// Concurrent browsers: one renders while others wait. The longest case starts first.
 const AT_ONCE: usize = 3;
 
 struct Case {
@@ -51,7 +51,7 @@ macro_rules! cases {
 }
 
 static CASES: &[Case] = &cases![
-    strangers::hostile_texts_run_nowhere_and_break_nothing,
+    untrusted::hostile_texts_run_nowhere_and_break_nothing,
     handset::a_code_arrives_live_and_can_be_copied,
     handset::the_phones_are_accessible_with_and_without_messages,
     signing::in_and_out_with_the_keyboard_alone,
@@ -62,11 +62,11 @@ static CASES: &[Case] = &cases![
     list::the_search_box_says_what_it_recognised,
     list::keys_work_outside_fields_alone,
     list::everything_reads_without_scripts,
-    case::a_number_leads_to_a_verdict_in_both_languages,
-    case::rows_arrive_live_without_a_jump,
-    case::a_number_is_revealed_for_a_reason_and_on_the_record,
-    case::a_code_is_sent_again_and_canceled_by_staff,
-    case::ids_and_the_link_are_copied,
+    detail::a_number_leads_to_a_verdict_in_both_languages,
+    detail::rows_arrive_live_without_a_jump,
+    detail::a_number_is_revealed_for_a_reason_and_on_the_record,
+    detail::a_code_is_sent_again_and_canceled_by_staff,
+    detail::ids_and_the_link_are_copied,
     pages::all_are_accessible_in_english,
     pages::all_are_accessible_in_german,
 ];
@@ -101,7 +101,7 @@ async fn take_pictures(folder: &Path) {
     world.stop().await;
 }
 
-/// Runs them and tells the names of those that failed.
+/// Runs the cases and returns the names of the failed ones.
 async fn run(chosen: &[&Case]) -> Vec<&'static str> {
     let watch = Stopwatch::start();
     let world = Arc::new(World::start().await);

@@ -1,16 +1,17 @@
-//! Every page in both themes, both languages, on a desk and in a hand: accessible, within the screen, and quiet.
+//! Every page in both themes and languages, on desktop and phone: accessible, within the screen, without console
+//! messages.
 
 use crate::browser::{Browser, Screen, Setup, Theme, Tongue};
 use crate::staff::at_work;
 use crate::world::{Shared, World};
 
-/// Pages that anybody sees, with what their browser says of the status.
+/// Public pages, with the browser's console message about their status.
 const OUTSIDE: [&str; 1] = ["/console/sign-in"];
 
-/// Scenarios whose pages differ in what is drawn: delivered by SMS, given up, disowned, approved.
+/// Scenarios whose pages differ in layout: delivered by SMS, given up, disowned, approved.
 const ENDS: [usize; 4] = [1, 9, 10, 11];
 
-/// Those of an operator, who sees all of them.
+/// The pages of an operator, who sees all of them.
 async fn inside(world: &World) -> Vec<String> {
     let mut pages = Vec::new();
     for scenario in ENDS {
@@ -54,7 +55,7 @@ async fn look(browser: &Browser, world: &World, tongue: Tongue, pages: &[String]
         browser.goto(&format!("{}{page}", world.admin)).await;
         browser.assert_accessible(page).await;
         browser.assert_fits(page).await;
-        // Another theme differs in colours, which are the same in every language.
+        // Another theme only differs in colours, which do not depend on the language.
         if tongue == Tongue::English {
             browser.show(Theme::Dark, Screen::Desk).await;
             browser.assert_accessible(&format!("{page}, dark")).await;

@@ -1,4 +1,4 @@
-//! The pictures of README: `tests/screenshots` makes them.
+//! The screenshots of the README, taken by `tests/screenshots`.
 
 use std::path::Path;
 
@@ -9,15 +9,15 @@ use crate::office::to;
 use crate::staff::at_work;
 use crate::world::World;
 
-/// "Delivered after the deadline", as anybody may try it.
+/// The number of "delivered after the deadline", which anyone can try.
 const NUMBER: &str = "+12025550106";
 
-/// Writes them into this folder, which there is.
+/// Writes the screenshots to an existing folder.
 pub async fn take(world: &World, folder: &Path) {
     let id = world.ended(6).await.to_owned();
     let code = world.code(NUMBER);
     world.check(&id, &code).await;
-    // What stands in the list besides.
+    // Other verifications in the list.
     for (number, reference) in
         [("+4915228817301", "order-4711"), ("+436641234500", "login"), ("+4915228817309", "order-4712")]
     {

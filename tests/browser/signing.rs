@@ -12,7 +12,7 @@ pub async fn in_and_out_with_the_keyboard_alone(world: Shared) {
     let wanted = format!("{}/console?status=approved", world.admin);
     browser.goto(&wanted).await;
     assert_eq!(browser.text("h1").await, "Sign in");
-    // The first field has the focus; a password manager or a person types and goes on by Tab.
+    // The first field has the focus, and Tab moves to the next.
     browser.until("document.activeElement.name === 'name'").await;
     browser.press("sam").await;
     browser.press_key(Key::Tab).await;
@@ -26,7 +26,7 @@ pub async fn in_and_out_with_the_keyboard_alone(world: Shared) {
     assert_eq!(browser.url().await, wanted, "the page that was asked for");
     assert_eq!(browser.text(".who").await, "sam");
 
-    // To the menu, and out.
+    // To the menu, and signing out.
     browser.run("document.querySelector('details.menu summary').focus()").await;
     browser.press_key(Key::Enter).await;
     browser.until("document.querySelector('details.menu').open").await;

@@ -1,10 +1,10 @@
-//! Somebody of the staff at a browser.
+//! Staff members using a browser.
 
 use crate::browser::{Browser, Setup};
 use crate::office::PASSWORD;
 use crate::world::World;
 
-/// A browser in which this user is signed in and sees the list.
+/// A browser with this user signed in, showing the list.
 pub async fn at_work(world: &World, name: &str, setup: Setup) -> Browser {
     let browser = Browser::open(&world.driver, setup).await;
     browser.goto(&format!("{}/console/sign-in", world.admin)).await;
@@ -13,7 +13,7 @@ pub async fn at_work(world: &World, name: &str, setup: Setup) -> Browser {
     browser
 }
 
-/// Fills the form that is open and sends it.
+/// Fills in and submits the open form.
 pub async fn sign_in(browser: &Browser, name: &str) {
     browser.fill("input[name=name]", name).await;
     browser.fill("input[name=password]", PASSWORD).await;

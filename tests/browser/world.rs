@@ -1,4 +1,4 @@
-//! What the browsers look at: one office in which every scenario of the sandbox was begun, and the driver.
+//! The shared environment: an office in which every scenario of the sandbox was started, and the driver.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::office::{Office, Staff, to};
 pub struct World {
     pub driver: Driver,
     office: Office,
-    /// The verification of each scenario, in the order of the sandbox's table; nobody changes them.
+    /// The verification of each scenario in the order of the sandbox's table; never modified.
     pub scenarios: Vec<String>,
 }
 
@@ -30,7 +30,7 @@ impl World {
         self.office.close().await;
     }
 
-    /// The scenario of these last two digits, which has come to its end.
+    /// The verification of the scenario with these last two digits, after its end.
     pub async fn ended(&self, scenario: usize) -> &str {
         let id = &self.scenarios[scenario];
         if scenario == 11
@@ -52,7 +52,7 @@ impl World {
                 9 => state == "undelivered",
                 10 => now["status"] == "canceled",
                 11 => now["status"] == "approved",
-                // On a slow machine the deadline may pass before the third try, or before the report.
+                // On a slow machine the deadline may pass before the third attempt or the report.
                 7 | 8 => !by.is_null(),
                 _ => by == "whatsapp",
             }

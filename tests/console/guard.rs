@@ -1,4 +1,4 @@
-//! What protects every page and every form: headers, tokens, and the sender that the browser names.
+//! Protection of pages and forms: headers, tokens, and the origin stated by the browser.
 
 use reqwest::{Method, StatusCode};
 use twotick::clock::Clock;
@@ -6,7 +6,7 @@ use twotick::clock::Clock;
 use crate::office::{Office, SHOP_KEY, Staff, to};
 use crate::visitor::{Visitor, form};
 
-/// Every route that changes something, below `/console`, with what its form would send besides the token.
+/// Every state-changing route below `/console`, with the form fields besides the token.
 const CHANGING: [(&str, &[(&str, &str)]); 8] = [
     ("/filters", &[("status", "pending")]),
     ("/preferences", &[("theme", "dark")]),
@@ -19,7 +19,7 @@ const CHANGING: [(&str, &[(&str, &str)]); 8] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_forged_form_changes_nothing() {
+async fn a_forged_form_is_refused() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+12025550101")).await;
     let mut olga = Visitor::signed_in(&office, "olga").await;
@@ -76,7 +76,7 @@ async fn a_forged_form_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_answer_is_fenced_in_and_nothing_stands_inline() {
+async fn every_response_has_security_headers_and_no_inline_code() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+12025550100")).await;
     let mut visitor = Visitor::new(&office);
@@ -124,7 +124,7 @@ async fn every_answer_is_fenced_in_and_nothing_stands_inline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn assets_are_kept_for_ever_under_names_that_change_with_them() {
+async fn assets_are_cached_forever_under_a_hash() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let mut olga = Visitor::signed_in(&office, "olga").await;
     let page = olga.get("/console").await.body;
@@ -135,7 +135,7 @@ async fn assets_are_kept_for_ever_under_names_that_change_with_them() {
         .collect();
     assert!(assets.len() >= 3, "a style, a script and an icon: {assets:?}");
     for path in assets {
-        // Also for who is not signed in: the form needs them.
+        // Also without a session: the sign-in form needs them.
         let asset = Visitor::new(&office).get(&path).await;
         assert_eq!(asset.status, StatusCode::OK, "{path}");
         let caching = asset.header("cache-control");
@@ -154,7 +154,7 @@ async fn assets_are_kept_for_ever_under_names_that_change_with_them() {
     office.close().await;
 }
 
-/// No script, style or handler stands in the page itself, and nothing is loaded from elsewhere.
+/// The page contains no inline script, style or handler, and loads nothing from other sites.
 pub fn assert_inline_free(context: &str, html: &str) {
     for tag in html.split('<').skip(1) {
         let tag = tag.split_once('>').map_or(tag, |(tag, _)| tag).to_lowercase();
@@ -164,7 +164,7 @@ pub fn assert_inline_free(context: &str, html: &str) {
             "{context}: <{tag}>"
         );
         assert!(name != "script" || tag.contains(" src=\"/console/assets/"), "{context}: <{tag}>");
-        // Outside of quoted values.
+        // The parts outside quoted values.
         let bare: String = tag.split('"').step_by(2).collect();
         for word in bare.split_whitespace().skip(1) {
             let attribute = word.split('=').next().unwrap_or_default();

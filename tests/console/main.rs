@@ -1,16 +1,16 @@
-//! The console over HTTP, as a browser without scripts and as somebody who means harm.
+//! The console over HTTP, as used by a browser without scripts and by an attacker.
 
-mod case;
-mod doors;
+mod detail;
 mod guard;
 #[path = "../support/hostile.rs"]
 mod hostile;
+mod limits;
 mod numbers;
 #[path = "../support/office.rs"]
 mod office;
 mod people;
 mod roles;
 mod sessions;
-mod strangers;
+mod untrusted;
 #[path = "../support/visitor.rs"]
 mod visitor;

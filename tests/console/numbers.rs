@@ -1,4 +1,4 @@
-//! Numbers at the console: found as people write them, never in an address, hidden in texts, and not to be tried out.
+//! Numbers at the console: found in any notation, never in a URL, masked in texts, and protected against enumeration.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::hostile::Hostile;
 use crate::office::{BANK_KEY, Office, Staff, to};
 use crate::visitor::{Answer, Visitor};
 
-/// The digits of a text, whatever separates them.
+/// The digits of a text without separators.
 fn digits(text: &str) -> String {
     text.chars().filter(char::is_ascii_digit).collect()
 }
@@ -22,7 +22,7 @@ async fn search(visitor: &mut Visitor<'_>, typed: &str) -> (Answer, Answer) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_is_found_in_any_notation_and_no_address_holds_one() {
+async fn numbers_are_found_in_any_notation_and_are_never_in_a_url() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+33612340987")).await;
     let mut sam = Visitor::signed_in(&office, "sam").await;
@@ -42,7 +42,7 @@ async fn a_number_is_found_in_any_notation_and_no_address_holds_one() {
     }
     let (_, by_end) = search(&mut sam, "0987").await;
     assert!(by_end.body.contains(&id));
-    // The filters of the list take a number as well, and turn it into its blind index.
+    // The list's filters accept a number too, and convert it to its blind index.
     let filtered = sam.post_from("/console", "/console/filters", &[("who", "0033 (0)6 12 34 09 87")]).await;
     assert_eq!(filtered.status, StatusCode::SEE_OTHER);
     assert!(
@@ -51,7 +51,7 @@ async fn a_number_is_found_in_any_notation_and_no_address_holds_one() {
     );
     let place = filtered.location().to_owned();
     assert!(sam.get(&place).await.body.contains(&id));
-    // What is not recognised is sealed.
+    // Unrecognized input is sealed.
     for typed in [
         "order 33612340987",
         "0999 33612340987 0999 33612340987",
@@ -71,7 +71,7 @@ async fn a_number_is_found_in_any_notation_and_no_address_holds_one() {
             }
         }
     }
-    // Whoever has a number in an address all the same finds it in no other one.
+    // A number in a requested URL is never repeated in another one.
     let mut stranger = Visitor::new(&office);
     let sent = stranger.get("/console/search?q=%2B33612340987&range=7d").await;
     assert_eq!(sent.location(), "/console/sign-in?next=/console/search%3Frange%3D7d");
@@ -94,7 +94,7 @@ fn of<'a>(log: &'a [Value], by: &str, action: &str) -> Vec<&'a Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_looked_up_stands_in_the_audit_log_once_and_without_a_number() {
+async fn lookups_are_audited_once_without_the_number() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let number = "+12025550101";
     let id = office.create(to(number)).await;
@@ -126,7 +126,7 @@ async fn what_is_looked_up_stands_in_the_audit_log_once_and_without_a_number() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_tries_out_what_a_mask_hides() {
+async fn masked_digits_cannot_be_enumerated() {
     let clock = ManualClock::starting_at(Clock::System.now());
     let office = Office::open(Clock::Manual(clock.clone()), Staff::Everybody).await;
     let mut sam = Visitor::signed_in(&office, "sam").await;
@@ -157,7 +157,7 @@ async fn nobody_tries_out_what_a_mask_hides() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_or_a_number_is_hidden_however_it_is_written() {
+async fn codes_and_numbers_are_masked_in_any_notation() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let number = "+12025550100";
     let id = office.create(to(number)).await;
@@ -192,7 +192,7 @@ async fn a_code_or_a_number_is_hidden_however_it_is_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_apps_reference_shows_no_number_of_the_person_either() {
+async fn the_persons_number_is_masked_in_an_apps_reference() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let mut body = to("+12025550101");
     body["client_ref"] = "user 1-202-555-0101".into();
@@ -206,7 +206,7 @@ async fn an_apps_reference_shows_no_number_of_the_person_either() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_bound_to_apps_reads_nothing_of_others_on_any_page() {
+async fn restricted_users_see_no_data_of_other_apps() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let number = "+12025550101";
     let bank = office.create_as(BANK_KEY, to(number)).await;
@@ -260,7 +260,7 @@ async fn who_is_bound_to_apps_reads_nothing_of_others_on_any_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reason_of_somebody_who_was_erased_is_gone_from_the_audit_page() {
+async fn reasons_of_erased_persons_are_hidden_in_the_audit_log() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+12025550101")).await;
     let mut olga = Visitor::signed_in(&office, "olga").await;

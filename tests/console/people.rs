@@ -1,4 +1,4 @@
-//! One person under the number that the app gave, under that of WhatsApp, and under a user id.
+//! A person known by the number from the app, WhatsApp's number and a user id.
 
 use std::collections::BTreeSet;
 

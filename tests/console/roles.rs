@@ -1,4 +1,4 @@
-//! Every route for every role, for verifications of one's own apps and of others'.
+//! Every route with every role, for verifications of visible and of other apps.
 
 use reqwest::{Method, StatusCode};
 use twotick::clock::Clock;
@@ -6,7 +6,7 @@ use twotick::clock::Clock;
 use crate::office::{BANK_KEY, Office, SHOP_KEY, Staff, to};
 use crate::visitor::Visitor;
 
-/// Who gets it; everybody else signed in is told that they may not.
+/// The roles with access; other signed-in users get a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Least {
     Viewer,
@@ -46,7 +46,7 @@ fn may(user: Least, least: Least) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_are_for_their_roles() {
+async fn pages_need_a_permission() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let id = office.create(to("+12025550100")).await;
     for (path, least) in READING {
@@ -72,11 +72,11 @@ async fn pages_are_for_their_roles() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn acts_are_for_their_roles_and_need_a_reason() {
+async fn actions_need_a_permission_and_a_reason() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     for (number, (path, least)) in ACTING.into_iter().enumerate() {
         for (user, (name, role)) in USERS.into_iter().enumerate() {
-            // One that is still under way: WhatsApp says it was sent, and nothing more.
+            // A pending verification: WhatsApp reports it as sent, and nothing more.
             let id = office.create(to(&format!("+1202555{number}{user}01"))).await;
             office.until(&id, |now| now["delivery"]["state"] == "sent").await;
             let (page, path) = (format!("/console/verifications/{id}"), path.replace("{id}", &id));
@@ -108,7 +108,7 @@ async fn acts_are_for_their_roles_and_need_a_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_audit_log_is_downloaded_by_operators_and_says_so_itself() {
+async fn operators_download_the_audit_log_which_records_it() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     for (name, role) in USERS {
         let mut user = Visitor::signed_in(&office, name).await;
@@ -130,7 +130,7 @@ async fn the_audit_log_is_downloaded_by_operators_and_says_so_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_of_another_app_is_nowhere() {
+async fn other_apps_data_is_invisible() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let number = "+12025554101";
     let mut body = to(number);

@@ -1,4 +1,4 @@
-//! Signing in and out, how long a session lasts, and what guessing costs.
+//! Signing in and out, the duration of sessions, and the delays after guessing.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::office::{Office, PASSWORD, Staff};
 use crate::visitor::Visitor;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_not_signed_in_is_sent_to_the_form_and_back() {
+async fn sign_in_redirects_to_the_form_and_back() {
     let office = Office::open(Clock::System, Staff::Everybody).await;
     let mut visitor = Visitor::new(&office);
     let wanted = visitor.get("/console?status=pending&country=DE").await;
@@ -52,7 +52,7 @@ async fn the_cookie_is_bound_to_the_browser_and_new_with_each_sign_in() {
     }
     assert!(!session.contains("Domain") && !session.contains("Max-Age"), "{session}");
 
-    // One that was planted before, or is of an earlier session, opens nothing after a sign-in.
+    // A planted token, or one of an earlier session, is not valid after a sign-in.
     let first = visitor.cookies["twotick"].clone();
     visitor.cookies.insert("twotick".to_owned(), "A".repeat(43));
     assert_eq!(visitor.sign_in("sam", PASSWORD).await.status, StatusCode::SEE_OTHER);
@@ -61,7 +61,7 @@ async fn the_cookie_is_bound_to_the_browser_and_new_with_each_sign_in() {
     let mut planted = Visitor::new(&office);
     planted.cookies.insert("twotick".to_owned(), "A".repeat(43));
     assert_eq!(planted.get("/console").await.status, StatusCode::SEE_OTHER);
-    // Two of them: one may be forged, so neither counts.
+    // With two cookies neither counts, because one may be forged.
     let both = format!("twotick={first}; twotick={second}");
     let mut torn = Visitor::new(&office);
     torn.headers.insert("cookie", both.parse().expect("visible"));
@@ -114,7 +114,7 @@ async fn signing_out_ends_one_session_and_everywhere_ends_all_of_that_user() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn five_wrong_passwords_slow_that_account_and_no_other() {
+async fn five_wrong_passwords_delay_only_that_account() {
     let clock = ManualClock::starting_at(Clock::System.now());
     let office = Office::open(Clock::Manual(clock.clone()), Staff::Everybody).await;
     for name in ["sam", "nobody"] {
@@ -131,7 +131,7 @@ async fn five_wrong_passwords_slow_that_account_and_no_other() {
     let mut nobody = Visitor::new(&office);
     let mut waits = Vec::new();
     for _ in 0..3 {
-        // Until it says so, one more is free or not; then it says how long, and a right password does not help.
+        // Attempts continue until the delay is announced; then even the right password does not help.
         for visitor in [(&mut sam, "sam"), (&mut nobody, "nobody")] {
             let (visitor, name) = visitor;
             visitor.sign_in(name, "a wrong one for sure").await;
@@ -151,7 +151,7 @@ async fn five_wrong_passwords_slow_that_account_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_user_every_page_says_how_to_make_one_and_shows_nothing() {
+async fn without_users_every_page_only_explains_how_to_add_one() {
     let office = Office::open(Clock::System, Staff::Nobody).await;
     let id = office.create(crate::office::to("+12025550100")).await;
     let mut visitor = Visitor::new(&office);
@@ -173,7 +173,7 @@ async fn without_a_user_every_page_says_how_to_make_one_and_shows_nothing() {
     office.close().await;
 }
 
-/// What changes from one page to the next, the tokens, left out.
+/// The page without its tokens, which differ between requests.
 fn main_of(body: &str) -> String {
     let (_, main) = body.split_once("<main").expect("a page has a main part");
     let mut parts = main.split("name=\"csrf\" value=\"");

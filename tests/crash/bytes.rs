@@ -1,5 +1,5 @@
-//! One byte of the data is another one, or a file is shorter than it was. Either that is noticed, and named, or it
-//! does not matter: everything that can be read is what it was before. Never is a wrong answer given.
+//! Changes one byte of the data, or truncates a file. The damage is either detected and named, or harmless: everything
+//! readable is unchanged. A wrong answer is never given.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,17 +14,17 @@ use crate::proof::{self, figure, seed};
 use crate::world::{Chance, Home, KEY, Providers, Times};
 
 const TIMES: Times = Times { deliver_within: "9m", code_ttl: "10m" };
-/// In the short form, in which all of the data are read when it opens; in the long one most are not.
+/// In the short form, opening reads all data; in the long form it does not.
 const VERIFICATIONS: usize = 24;
 const MANY_VERIFICATIONS: usize = 90;
-/// In the short form; `TWOTICK_PROOF_COUNT` asks for another number.
+/// The short form; `TWOTICK_PROOF_COUNT` sets another number.
 const FLIPS: usize = 36;
 const CUTS: usize = 16;
-/// Faults on one folder of data, which is made anew before anything in it expires.
+/// Faults per data folder, which is recreated before anything in it expires.
 const FAULTS_A_FOLDER: usize = 120;
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
-/// Everything that can be asked of this store, as it was answered.
+/// The answers to every possible query of the store.
 type Content = BTreeMap<String, Value>;
 
 struct Whole {
@@ -36,14 +36,14 @@ struct Whole {
 
 #[derive(Debug)]
 enum Outcome {
-    /// With the words in which it is said.
+    /// The message that names the damage.
     Detected(String),
     Harmless,
     Wrong(String),
 }
 
 impl Whole {
-    /// Verifications of which nothing is due while the test runs, some at their end and some not.
+    /// Verifications without a due during the test, some finished and some not.
     async fn make() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let providers = Providers::start().await;
@@ -53,7 +53,7 @@ impl Whole {
         let verifications = if proof::count(0) > 0 { MANY_VERIFICATIONS } else { VERIFICATIONS };
         for n in 0..verifications {
             if n == verifications / 2 {
-                // From here on there is a snapshot, and a log after it.
+                // From here on there is a snapshot followed by a log.
                 server.kill();
                 server = home.start().await;
             }
@@ -90,7 +90,7 @@ impl Whole {
         self.folder.path().join("kept")
     }
 
-    /// Of the kept files: name and length.
+    /// The kept files: name and length.
     fn files(&self) -> Vec<(String, u64)> {
         let mut files = Vec::new();
         collect(&self.kept(), &self.kept(), &mut files);
@@ -163,9 +163,9 @@ async fn create(home: &Home, n: usize) -> reqwest::Result<(u16, Value)> {
     home.post("/v1/verifications", &body, Some(&format!("key-{n}"))).await
 }
 
-/// Until every attempt has its outcome, so that nothing happens any more.
+/// Waits until every attempt has an outcome, so that nothing changes any more.
 async fn settle(home: &Home, ids: &[String]) {
-    // One that a kill interrupted is in doubt.
+    // An attempt interrupted by a kill is in doubt.
     let outcomes = ["send_accepted", "send_refused", "send_in_doubt"];
     for id in ids {
         loop {
@@ -180,8 +180,7 @@ async fn settle(home: &Home, ids: &[String]) {
     }
 }
 
-/// By every way there is: its id, its timeline, the lists, the number, the reference, the idempotency key and the
-/// provider's name of a message.
+/// Queries in every way: id, timeline, lists, number, reference, idempotency key, and provider's message id.
 async fn read_back(home: &Home, ids: &[String]) -> Result<Content, String> {
     let mut content = Content::new();
     let mut paths =
@@ -200,7 +199,7 @@ async fn read_back(home: &Home, ids: &[String]) -> Result<Content, String> {
             return Err(format!("{path}: {status}: {text}"));
         }
         let mut value: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-        // A cursor is sealed anew each time.
+        // Cursors are sealed with a new nonce each time.
         value.as_object_mut().and_then(|value| value.remove("next_cursor"));
         content.insert(path, value);
     }
@@ -236,7 +235,7 @@ fn difference(was: &Content, is: &Content) -> String {
 
 #[derive(Default)]
 struct Count {
-    /// Of the files of the last folder.
+    /// The size of the files of the last folder.
     bytes: u64,
     detected: usize,
     harmless: Vec<String>,
@@ -279,7 +278,7 @@ impl Count {
     }
 }
 
-/// Places spread over all of the files by their length, and some in each however short it is.
+/// Positions in all files in proportion to their length, with some in each file.
 fn places(files: &[(String, u64)], wanted: usize, chance: &mut Chance) -> Vec<(String, u64)> {
     let mut places = Vec::new();
     let all: u64 = files.iter().map(|(_, length)| length).sum();
@@ -311,7 +310,7 @@ async fn a_flipped_byte_is_named_or_does_not_matter() {
     count.publish("flipped_bytes", seed);
 }
 
-/// sled writes its file in whole segments: what is after the last byte that is not zero was never used.
+/// sled writes whole segments: the part after the last non-zero byte was never used.
 fn used(whole: &Whole) -> Vec<(String, u64)> {
     let used = |(name, _): (String, u64)| {
         let bytes = fs::read(whole.kept().join(&name)).unwrap();

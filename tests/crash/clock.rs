@@ -1,5 +1,5 @@
-//! Somebody sets the machine's clock while codes live and deadlines run. Nobody gets a message for that, no deadline
-//! moves, and no code lives longer than it may.
+//! Changes of the machine's clock while codes and deadlines are pending. No message is sent because of it, no deadline
+//! moves, and no code lives longer than permitted.
 
 use std::fs;
 use std::path::PathBuf;
@@ -18,37 +18,37 @@ use crate::world::{Home, Providers, Server, Times};
 
 const DELIVER_WITHIN_MILLIS: i64 = 3_000;
 const CODE_TTL_MILLIS: i64 = 30_000;
-/// By which the server's own time may go slower while it drifts towards a clock that was set back: 500 ppm.
+/// The possible slowdown of the server's time while it drifts towards a clock that was set back: 500 ppm.
 const DRIFT_MILLIS: i64 = CODE_TTL_MILLIS / 2_000;
 const TIMES: Times = Times { deliver_within: "3s", code_ttl: "30s" };
-/// How the library is told to change the clock, in the words of `man faketime`.
+/// Clock changes in the syntax of `man faketime`.
 const JUMPS: [&str; 3] = ["+1h", "-1h", "+10y"];
-/// Numbers of our own beside the load, each second one of which is never delivered to by WhatsApp.
+/// Numbers besides the load; WhatsApp never delivers to every second one.
 const NUMBERS: usize = 40;
-/// Between two creates, so that deadlines lie before, at and after the jump.
+/// The interval between creates, so that deadlines lie before, at and after the jump.
 const PACE: Duration = Duration::from_millis(100);
-/// On a machine under load; what was measured is published.
+/// A generous limit for a machine under load; the measured value is published.
 const LATE_MILLIS: i64 = 5_000;
-/// How much a deadline may be early: by as much as the server's time drifts towards the machine's in a minute, 30 ms,
-/// and because the stand-in's clock and the server's are read in two processes.
+/// The tolerance for an early deadline: 30 ms for the drift of the server's time within a minute, and for clock
+/// readings in two processes.
 const EARLY_MILLIS: i64 = 60;
-/// Between an event and the answer that tells of it, on a machine under load.
+/// The maximum time between an event and the response that shows it, on a machine under load.
 const TOLD_WITHIN_MILLIS: i64 = 5_000;
 
 struct Mine {
     id: String,
     to: String,
     created_at: Moment,
-    /// As the server says, by its own time.
+    /// According to the server's time.
     queued_at: Moment,
     delivered: bool,
 }
 
-/// What one jump came to.
+/// The results of one jump.
 struct Jumped {
     extra: usize,
     lateness: Vec<i64>,
-    /// The oldest age at which a right code was still taken, and the youngest at which it was not.
+    /// The greatest age at which a correct code was accepted, and the least at which it was refused.
     taken_at: i64,
     refused_at: i64,
 }
@@ -118,14 +118,14 @@ async fn jumped(library: PathBuf, jump: &'static str, seed: u64) -> Jumped {
     for n in 0..NUMBERS {
         mine.push(create(&home, &providers, n).await);
         if n == NUMBERS / 2 {
-            // In one go: a file that is empty for a moment would be a jump back.
+            // Written atomically: an empty file would cause a jump back.
             let beside = folder.path().join("clock.new");
             fs::write(&beside, format!("{jump}\n")).unwrap();
             fs::rename(beside, &setting).unwrap();
         }
         tokio::time::sleep(PACE).await;
     }
-    // Until the last of the deadlines is long over.
+    // Waits until well after the last deadline.
     wait_until(mine.last().unwrap().created_at.plus_millis(DELIVER_WITHIN_MILLIS + 2_000)).await;
     let (taken_at, refused_at) = lives(&home, &providers, &mine).await;
     let (answers, requests) = (load.stop().await, providers.requests());
@@ -145,7 +145,7 @@ async fn jumped(library: PathBuf, jump: &'static str, seed: u64) -> Jumped {
 }
 
 fn sees_the_jump(server: &Server) -> usize {
-    server.log().matches("the machine's clock was set while twotick runs").count()
+    server.log().matches("the system clock was set while twotick is running").count()
 }
 
 async fn create(home: &Home, providers: &Providers, n: usize) -> Mine {
@@ -162,7 +162,7 @@ async fn create(home: &Home, providers: &Providers, n: usize) -> Mine {
         let told = home.statuses(&[(&seen.provider_ref, "delivered", Some(&seen.reference))]).await;
         assert_eq!(told.unwrap().status(), 200);
     }
-    // On a starved machine the report may come when the SMS is under way already, and then it is not needless.
+    // On a starved machine the report may arrive after the SMS was started; then the SMS is justified.
     let delivered = delivered && Moment::now() < queued_at.plus_millis(DELIVER_WITHIN_MILLIS);
     Mine { id: created["id"].as_str().unwrap().to_owned(), to, created_at, queued_at, delivered }
 }
@@ -181,7 +181,7 @@ async fn wait_until(moment: Moment) {
     tokio::time::sleep(Duration::from_millis(left.unsigned_abs())).await;
 }
 
-/// SMS that came although WhatsApp had delivered, twice, or before their time; and how late the others were.
+/// SMS that were needless, duplicate or early; and the lateness of the others.
 fn sms(mine: &[Mine], requests: &[Seen]) -> (usize, Vec<i64>) {
     let (mut extra, mut lateness) = (0, Vec::new());
     for one in mine {
@@ -202,11 +202,11 @@ fn sms(mine: &[Mine], requests: &[Seen]) -> (usize, Vec<i64>) {
     (extra, lateness)
 }
 
-/// Tries right codes shortly before and after their expiry.
+/// Checks correct codes shortly before and after their expiry.
 async fn lives(home: &Home, providers: &Providers, mine: &[Mine]) -> (i64, i64) {
     let (mut taken, mut refused) = (0, i64::MAX);
     for (n, one) in mine.iter().enumerate() {
-        // The first half shortly before the end, the others right after it.
+        // The first half shortly before the expiry, the others right after it.
         let before = n < mine.len() / 2;
         let age = if before { CODE_TTL_MILLIS - 1_500 } else { CODE_TTL_MILLIS + DRIFT_MILLIS + 5 };
         wait_until(one.created_at.plus_millis(age)).await;

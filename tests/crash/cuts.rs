@@ -1,7 +1,7 @@
-//! The loss of power at any moment of a run, many times over: a run is traced once, and from the trace come as many
-//! disks as are wanted that could have been found afterwards. On each of them a real server is started.
+//! Simulated power losses at any moment of a run: one traced run yields any number of possible disk states. A real
+//! server is started on each of them.
 //!
-//! `power.rs` cuts the power of a real file system instead; here nothing is left to the kernel's mood.
+//! In contrast, `power.rs` cuts the power of a real file system, where the kernel decides what is lost.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,19 +19,19 @@ use crate::world::{Chance, Home, Providers, Times};
 
 const IMAGES: usize = 24;
 const IMAGES_WITHOUT_SYNC: usize = 6;
-/// Of one trace, so that a long form sees many runs.
+/// Images per trace, so that the long form covers many runs.
 const IMAGES_A_TRACE: usize = 24;
-/// Images that are looked at side by side: a start mostly waits for the disk.
+/// Images checked concurrently: a start mostly waits for the disk.
 const LANES: usize = 2;
 const TIMES: Times = Times { deliver_within: "1s", code_ttl: "300s" };
 const UNDER_LOAD: Duration = Duration::from_millis(1_500);
-/// That were answered by the end of a run.
+/// Answered creates by the end of a run.
 const CREATES: usize = 40;
 
-/// A run of the server, and everything that was written down of it.
+/// A run of the server with its complete trace.
 struct Run {
     folder: tempfile::TempDir,
-    /// As the data were when the traced server was started.
+    /// The data when the traced server was started.
     before: Disk,
     calls: Vec<Call>,
     answers: Answers,
@@ -39,7 +39,7 @@ struct Run {
 }
 
 impl Run {
-    /// A start from nothing, or one that finds the log of a server that was killed.
+    /// Starts from an empty folder, or with the log of a killed server.
     async fn record(seed: u64, anew: bool, environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let providers = Providers::start().await;
@@ -69,7 +69,7 @@ impl Run {
         Self { before, calls, answers, requests: providers.requests(), folder }
     }
 
-    /// Moments at which the most is at stake: within a sync, right after an answer, and any.
+    /// Selects critical moments: within a sync, right after a response, and random ones.
     fn moment(&self, chance: &mut Chance) -> Moment {
         let syncs: Vec<_> = self.calls.iter().filter(|call| matches!(call.what, What::Sync { .. })).collect();
         let any = &self.calls[chance.below(self.calls.len() as u64) as usize];
@@ -86,12 +86,12 @@ impl Run {
     }
 }
 
-/// Files of the test's own, beside the data and the key.
+/// Whether a file belongs to the test and not to the data or the key.
 fn is_beside(path: &Path, folder: &Path) -> bool {
     ["config.toml", "server.log", "trace", "shim.c", "shim.so"].iter().any(|name| path == folder.join(name))
 }
 
-/// One disk as it may be found.
+/// A possible disk state.
 struct Image {
     moment: Moment,
     loss: Loss,
@@ -100,7 +100,7 @@ struct Image {
     wrong: Vec<String>,
 }
 
-/// What is wrong with it once a server was started on it.
+/// Starts a server on the image and returns everything that is wrong.
 async fn image(run: &Run, moment: Moment, loss: Loss, providers: &Providers, seed: u64) -> Image {
     let folder = tempfile::tempdir().unwrap();
     let mut disk = run.before.clone();
@@ -112,7 +112,7 @@ async fn image(run: &Run, moment: Moment, loss: Loss, providers: &Providers, see
 
     let wrong = is_whole(run, moment, &answers, folder.path(), providers).await;
     if !wrong.is_empty() {
-        // The server has changed it, so once more for who wants to look, with the trace beside it.
+        // The server has changed the image, so it is written again for inspection, together with the trace.
         let kept = tempfile::tempdir().unwrap().keep();
         disk.write(loss, &mut Chance(seed), run.folder.path(), &kept);
         std::fs::copy(run.folder.path().join("trace"), kept.join("trace")).unwrap();
@@ -137,7 +137,7 @@ async fn is_whole(
     let shown = home.everything().await;
     let mut requests: Vec<_> = run.requests.iter().filter(|seen| seen.at <= moment).cloned().collect();
     let new = providers.requests().split_off(before);
-    // Requests that this server makes must be in its timelines as well.
+    // Requests of this server must appear in its timelines too.
     let shown = if new.is_empty() { shown } else { home.everything().await };
     requests.extend(new);
     violations(answers, &requests, &shown)

@@ -1,4 +1,4 @@
-//! A disk that is full: nothing is taken that cannot be kept, reading goes on, and room is all it takes to heal.
+//! A full disk: nothing is accepted that cannot be stored, reads continue, and free space is enough to recover.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -17,17 +17,17 @@ use crate::proof::{self, figure, seed};
 use crate::shim::shim;
 use crate::world::{Home, Providers, Server, Times};
 
-/// Room is looked for every 250 ms; the rest is for a machine under load.
+/// The server checks for space every 250 ms; the rest is for a machine under load.
 const HEALS_WITHIN: Duration = Duration::from_secs(2);
-/// Bytes that are left: twice what the server keeps free.
+/// The remaining bytes: twice what the server keeps free.
 const SLOW_FROM: u64 = 16 * 1024 * 1024;
 /// In the short forms.
 const TIMES_FULL: usize = 3;
 const TIMES_NO_ROOM: usize = 5;
 const TIMES: Times = Times { deliver_within: "20s", code_ttl: "60s" };
 
-/// Writes until nothing more goes in; the last of it as fast as a disk takes it. Memory takes 8 MiB within one turn,
-/// and then sled itself finds no room, which is what the test below is about.
+/// Fills the disk, finally at the speed of a real disk: memory takes 8 MiB within one turn, and then sled itself runs
+/// out of space, which the test below covers.
 fn ballast(path: &Path) {
     let mut file = File::create(path).unwrap();
     let block = vec![1; 64 * 1024];
@@ -39,7 +39,7 @@ fn ballast(path: &Path) {
     }
 }
 
-/// Every way to write is refused for now, every way to read is not.
+/// All writes are refused for now, all reads succeed.
 async fn is_full(home: &Home, id: &str) {
     let bodies = [
         ("/v1/verifications".to_owned(), json!({ "to": "+4915229999999" })),
@@ -69,7 +69,7 @@ async fn until_full(home: &Home) {
             waiting.elapsed() < Duration::from_secs(10),
             "the server did not notice that the disk is full"
         );
-        // It notices when it has something to write.
+        // The server notices on its next write.
         let _ = home.statuses(&[("wamid.1", "sent", None)]).await;
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -139,8 +139,7 @@ async fn a_full_disk_refuses_writes_keeps_reading_and_heals_by_itself() {
     );
 }
 
-/// What the guard keeps from happening: sled itself finds no room, after which it takes no more writes until it is
-/// opened anew.
+/// The case that the guard prevents: sled itself runs out of space and accepts no writes until it is reopened.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_that_finds_no_room_is_not_answered_and_the_store_is_opened_anew() {
     let _alone = alone().await;

@@ -1,8 +1,8 @@
-//! What of a folder may be on the disk when the power fails, from a trace of what was written and synced. What a sync
-//! covered is there; of everything else any part may be.
+//! Possible disk states of a folder after a power loss, from a trace of writes and syncs. Synced data is present; of
+//! the rest, any part may be.
 //!
-//! The model is stricter than ext4: the name of a new file is on the disk only once its folder was synced. What it
-//! takes for granted is that names change in their order, as a file system with a journal does it.
+//! The model is stricter than ext4: the name of a new file is durable only after a sync of its folder. It assumes that
+//! names change in order, as in a journaling file system.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -13,22 +13,22 @@ use crate::checker::Moment;
 use crate::trace::{Call, What};
 use crate::world::Chance;
 
-/// What became of the writes that no sync had covered.
+/// The fate of unsynced writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Loss {
-    /// None was on the disk yet.
+    /// None reached the disk.
     Dropped,
-    /// Some were, later ones maybe without earlier ones.
+    /// Some did, possibly later ones without earlier ones.
     Reordered,
-    /// Of each some sectors were.
+    /// Some sectors of each did.
     Torn512,
-    /// Of each some pages were.
+    /// Some pages of each did.
     Torn4096,
-    /// All were, but a file is no longer than it was at its last sync.
+    /// All did, but files keep the length of their last sync.
     ShortFiles,
-    /// The files have their length, but where the new bytes should be are zeros.
+    /// File lengths are new, but the new bytes are zeros.
     Zeros,
-    /// All were: as after a kill.
+    /// All did, as after a kill.
     Nothing,
 }
 
@@ -49,7 +49,7 @@ struct File {
     synced: Vec<u8>,
     /// Since the last sync, oldest first.
     unsynced: Vec<Change>,
-    /// As a reader sees it now: where an appending write goes.
+    /// The length as seen by a reader; appending writes go there.
     length: u64,
 }
 
@@ -72,18 +72,18 @@ enum Renaming {
     Move { from: PathBuf, to: PathBuf },
 }
 
-/// A folder and everything in it.
+/// A folder with its content.
 #[derive(Clone)]
 pub struct Disk {
     files: Vec<File>,
     names: BTreeMap<PathBuf, usize>,
     synced_names: BTreeMap<PathBuf, usize>,
-    /// By the folder in which it happened, oldest first.
+    /// Renamings by folder, oldest first.
     unsynced_names: Vec<(PathBuf, Renaming)>,
 }
 
 impl Disk {
-    /// As these files are now, all of it synced. Paths are those of the trace.
+    /// The current files, all of them synced. Paths are those of the trace.
     pub fn of(folder: &Path, is_part: impl Fn(&Path) -> bool) -> Self {
         let mut disk = Self {
             files: Vec::new(),
@@ -110,7 +110,7 @@ impl Disk {
         }
     }
 
-    /// Everything that had begun by `moment`.
+    /// Applies everything that started before `moment`.
     pub fn replay(&mut self, calls: &[Call], moment: Moment) {
         for call in calls.iter().filter(|call| call.began <= moment) {
             let ended = call.ended.filter(|ended| *ended <= moment);
@@ -153,7 +153,7 @@ impl Disk {
                     self.rename(path, Renaming::Remove { path: path.clone() });
                 }
             }
-            // A folder is there when something in it is.
+            // A folder exists once it contains something.
             What::MakeFolder { .. } => {}
             What::Sync { path } => {
                 if ended.is_some() {
@@ -184,7 +184,7 @@ impl Disk {
         file.unsynced.push(Change { ended, what });
     }
 
-    /// A sync covers what had ended when it began.
+    /// A sync covers what had ended when it started.
     fn sync(&mut self, path: &Path, began: Moment) {
         match self.names.get(path) {
             Some(&file) => {
@@ -203,12 +203,12 @@ impl Disk {
         }
     }
 
-    /// How many writes no sync has covered.
+    /// The number of unsynced writes.
     pub fn at_stake(&self) -> usize {
         self.files.iter().map(|file| file.unsynced.len()).sum::<usize>() + self.unsynced_names.len()
     }
 
-    /// Writes one of the folders that may be found afterwards to `to`, in place of `from`.
+    /// Writes a possible state of the folder `from` to `to`.
     pub fn write(&self, loss: Loss, chance: &mut Chance, from: &Path, to: &Path) {
         let mut names = self.synced_names.clone();
         let kept = match loss {
@@ -221,7 +221,7 @@ impl Disk {
             let path = to.join(path.strip_prefix(from).unwrap());
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(&path, self.files[file].after(loss, chance)).unwrap();
-            // The key among them is not for everybody.
+            // The key must not be readable by others.
             fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
         }
     }
@@ -283,7 +283,7 @@ impl File {
     }
 }
 
-/// Of the blocks of `size` bytes that a write touches, each is written or is not.
+/// Writes some of the blocks of `size` bytes that a write touches.
 fn torn(bytes: &mut Vec<u8>, change: &Edit, size: u64, chance: &mut Chance) {
     match change {
         Edit::Resize { .. } => {

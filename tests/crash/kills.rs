@@ -1,4 +1,4 @@
-//! SIGKILL at random under load, while opening too.
+//! SIGKILL at random moments under load, including during opening.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -14,14 +14,14 @@ use crate::proof::{self, figure, seed};
 use crate::world::{Chance, Home, Providers, Server, Times};
 
 const KILLS: usize = 20;
-/// After so many the journals are compared, and another campaign begins with empty ones.
+/// After this many kills the journals are compared, and a new campaign starts.
 const KILLS_A_CAMPAIGN: usize = 40;
-/// Answers of each kind below which a campaign tells nothing.
+/// The minimum number of answers of each kind for a meaningful campaign.
 const ENOUGH: usize = 50;
 const ENOUGH_WITHIN: Duration = Duration::from_secs(60);
 const TIMES: Times = Times { deliver_within: "1s", code_ttl: "30s" };
 
-/// A server under load that is killed again and again, and what its clients were told meanwhile.
+/// A server under load that is killed repeatedly, and the answers that its clients received.
 pub struct Campaign {
     home: Home,
     providers: Providers,
@@ -31,7 +31,7 @@ pub struct Campaign {
     _folder: TempDir,
 }
 
-/// What campaigns came to.
+/// The results of campaigns.
 #[derive(Default)]
 pub struct Tally {
     pub kills: usize,
@@ -54,12 +54,12 @@ impl Campaign {
         Self { home, providers, load, server, tally: Tally::default(), _folder: folder }
     }
 
-    /// With a server that is not waited for.
+    /// Starts a server without waiting.
     pub fn start(&mut self, environment: &[(&str, &str)]) {
         self.server = self.home.spawn(&[], environment);
     }
 
-    /// Until it takes requests.
+    /// Waits until it accepts requests.
     pub async fn ready(&mut self) {
         self.home.ready(&mut self.server).await;
     }
@@ -69,7 +69,7 @@ impl Campaign {
         self.tally.kills += 1;
     }
 
-    /// It ended otherwise.
+    /// Fails unless it was killed.
     pub fn was_killed(&mut self) {
         self.tally.kills += 1;
     }
@@ -80,7 +80,7 @@ impl Campaign {
         self.tally.starts.push(starting.elapsed());
     }
 
-    /// A slow machine needs longer for as many answers.
+    /// Waits for enough answers, as a slow machine needs longer.
     async fn until_it_tells_something(&self) {
         let waiting = Stopwatch::start();
         while waiting.elapsed() < ENOUGH_WITHIN {
@@ -97,7 +97,7 @@ impl Campaign {
     pub async fn end(mut self) -> Tally {
         self.until_it_tells_something().await;
         let answers = self.load.stop().await;
-        // A last word about every message: whatever was parked is matched by it.
+        // A final report on every message matches everything that was parked.
         for seen in self.providers.requests() {
             let told = match &*seen.channel {
                 "sms" => self.home.sms_report(&seen.reference, "sent").await,
@@ -105,7 +105,7 @@ impl Campaign {
             };
             assert_eq!(told.unwrap().status(), 200);
         }
-        // In this order: what is sent while the log is read stands in a part of it that may be read already.
+        // In this order: requests sent while the log is read may belong to a part already read.
         let requests = self.providers.requests();
         let shown = self.home.everything().await;
         let wrong = violations(&answers, &requests, &shown);
@@ -134,7 +134,7 @@ impl Tally {
         self.starts.extend(starts);
     }
 
-    /// Where the journals disagreed the test has failed before this.
+    /// The test has failed before if the journals disagreed.
     pub fn publish(mut self, name: &str, seed: u64) {
         assert!(
             self.created > ENOUGH && self.reports > ENOUGH && self.checks > ENOUGH,
@@ -178,7 +178,7 @@ async fn nothing_is_lost_or_sent_twice_however_often_it_is_killed() {
         for kill in 0..KILLS_A_CAMPAIGN.min(kills - tally.kills) {
             tokio::time::sleep(Duration::from_millis(50 + chance.below(700))).await;
             campaign.kill();
-            // After every second kill another one follows while the store is being opened.
+            // After every second kill, another one follows while the store opens.
             if kill % 2 == 1 {
                 campaign.start(&[]);
                 tokio::time::sleep(Duration::from_millis(chance.below(60))).await;

@@ -1,4 +1,4 @@
-//! Callers and providers that go on whatever happens to the server, and write down what they were answered.
+//! Clients and providers that continue regardless of the server's state and record its answers.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use crate::checker::{
 };
 use crate::world::{Chance, Home, KEY, Providers};
 
-/// Callers at once where nothing else is asked for.
+/// The default number of concurrent clients.
 const WORKERS: u64 = 8;
 
 pub struct Load {
@@ -22,12 +22,12 @@ pub struct Load {
 }
 
 impl Load {
-    /// `numbers` are those that were called so far: no number is called twice.
+    /// `numbers` counts the numbers used so far: none is used twice.
     pub fn start(home: &Home, providers: &Providers, seed: u64, numbers: &Arc<AtomicU64>) -> Self {
         Self::of(WORKERS, home, providers, seed, numbers)
     }
 
-    /// So many callers, each of whom waits for its answer before it asks again.
+    /// Starts `workers` clients, each with one request at a time.
     pub fn of(workers: u64, home: &Home, providers: &Providers, seed: u64, numbers: &Arc<AtomicU64>) -> Self {
         let answers = Arc::new(Mutex::new(Answers::default()));
         let go_on = Arc::new(AtomicBool::new(true));
@@ -46,19 +46,19 @@ impl Load {
         Self { answers, go_on, workers: at_work }
     }
 
-    /// What was answered so far.
+    /// The answers so far.
     pub fn answers(&self) -> Answers {
         self.answers.lock().unwrap().clone()
     }
 
-    /// Until so many creates were answered: how long that takes is the machine's affair.
+    /// Waits for this many answered creates, however long the machine needs.
     pub async fn until_created(&self, wanted: usize) {
         while self.answers.lock().unwrap().created.len() < wanted {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// What was answered in all, once every caller has given up.
+    /// All answers, after every client has stopped.
     pub async fn stop(mut self) -> Answers {
         self.go_on.store(false, Ordering::Relaxed);
         while let Some(ended) = self.workers.join_next().await {
@@ -74,7 +74,7 @@ struct Worker {
     chance: Chance,
     numbers: Arc<AtomicU64>,
     answers: Arc<Mutex<Answers>>,
-    /// Verifications that were answered: only this worker touches them.
+    /// Answered verifications, which only this worker touches.
     mine: Vec<Created>,
 }
 
@@ -96,7 +96,7 @@ impl Worker {
         }
     }
 
-    /// Tries again under the same key until it is answered.
+    /// Retries under the same key until it is answered.
     async fn create(&mut self, go_on: &AtomicBool) -> bool {
         let n = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (to, client_ref) = (format!("+491522{n:07}"), format!("ref-{n}"));
@@ -123,7 +123,7 @@ impl Worker {
     }
 
     fn one_of_mine(&mut self) -> Option<Created> {
-        // Of the newest, most of which are still pending.
+        // One of the newest, most of which are pending.
         let newest = self.mine.len().min(12) as u64;
         let back = self.chance.below(newest.max(1)) as usize;
         self.mine.iter().rev().nth(back).cloned()
@@ -157,7 +157,7 @@ impl Worker {
         }
     }
 
-    /// More than one turn takes, in one delivery: all of it is taken or none is answered for.
+    /// More reports than fit in a turn, in one delivery: all are stored or the delivery is not acknowledged.
     async fn report_many(&mut self) -> bool {
         let mut newest = self.providers.requests();
         newest.retain(|seen| seen.channel == "whatsapp");
@@ -190,7 +190,7 @@ impl Worker {
             Typed::Wrong => "000000".to_owned(),
         };
         let path = format!("/v1/verifications/{}/check", of.id);
-        // Written down before it is asked: a server that stands still may have counted it.
+        // Recorded before the request: a stalled server may have counted it.
         self.tries_of(&of.id, |tries| tries.push(Try { typed, asked_at: Moment::now(), answer: None }));
         let answer = match self.home.post(&path, &json!({ "code": code }), None).await {
             Ok((200, answer)) => Some(CheckAnswer {
@@ -198,7 +198,7 @@ impl Worker {
                 checks_left: answer["checks_left"].as_u64().unwrap(),
                 at: Moment::now(),
             }),
-            // It was not taken, so it was no try.
+            // Refused, so it did not count.
             Ok((503, _)) => {
                 self.tries_of(&of.id, |tries| drop(tries.pop()));
                 return false;
@@ -227,14 +227,14 @@ impl Worker {
                 self.answers.lock().unwrap().acts[at].done = Some((version, Moment::now()));
                 true
             }
-            // Too early, too often, or over already.
+            // Too early, too often, or already ended.
             Ok((409 | 429, _)) => true,
             Ok((503, _)) | Err(_) => false,
             Ok((status, answer)) => panic!("{path} was answered with {status}: {answer}"),
         }
     }
 
-    /// As somebody who looks at the screen: what was shown must never be taken back.
+    /// Like a user with an open page: what was shown must never be revoked.
     async fn read(&mut self) -> bool {
         let Some(of) = self.one_of_mine() else { return true };
         let path = format!("/v1/verifications/{}/timeline", of.id);
@@ -243,7 +243,7 @@ impl Worker {
         };
         let Ok(text) = answer.text().await else { return false };
         let shown: Value = serde_json::from_str(&text).unwrap_or_default();
-        // While a disk that was full is opened anew there is nothing to be read.
+        // While sled is reopened after a full disk, nothing can be read.
         let Some(events) = shown["events"].as_array() else { return false };
         let read = Read { id: of.id, events: events.clone(), at: Moment::now() };
         self.answers.lock().unwrap().reads.push(read);

@@ -1,8 +1,8 @@
-//! What a machine can do to the server, done to the real binary: kills, the loss of power, a disk that fails and one
-//! that is full. Three journals are compared afterwards by `support/checker.rs`.
+//! Faults of the machine, injected into the real binary: kills, power loss, a failing disk and a full disk. Afterwards
+//! `support/checker.rs` compares three journals.
 //!
-//! Some of it needs root, loop devices and strace. Where that is missing the test fails and says so, unless
-//! `TWOTICK_NO_ROOT_TESTS=1` allows it to be left out, which it then says as loudly.
+//! Some tests need root, loop devices and strace. Without these a test fails, unless `TWOTICK_NO_ROOT_TESTS=1` permits
+//! skipping it; the skip is reported prominently.
 
 mod bytes;
 #[path = "../support/checker.rs"]

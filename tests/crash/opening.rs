@@ -1,5 +1,5 @@
-//! Faults while the store is being opened: at each of its writes the process is killed, and each of its calls fails
-//! once. Afterwards it opens, with everything that was answered.
+//! Faults while the store opens: the process is killed at each write, and each call fails once. Afterwards it opens
+//! with all acknowledged data.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use crate::proof::{self, figure, seed};
 use crate::shim::shim;
 use crate::world::{Chance, Home, Providers, Times};
 
-/// Nothing is due while the test runs, so that every opening finds the same.
+/// Nothing is due during the test, so that every opening finds the same data.
 const TIMES: Times = Times { deliver_within: "290s", code_ttl: "300s" };
 const WRITES: &str = ",write,pwrite,ftruncate,fsync,fdatasync,sync_file_range,rename,unlink,mkdir,open,";
-/// Of each kind in the short form; the long one takes every call there is.
+/// Per kind in the short form; the long form covers every call.
 const PLACES: usize = 6;
 const MOST_CALLS: usize = 400;
 const SESSIONS: usize = 3;
@@ -27,7 +27,7 @@ const SESSIONS: usize = 3;
 const CREATES: usize = 8;
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
 
-/// A data folder as a kill left it, with what was answered by then.
+/// A data folder as left by a kill, with the answers given by then.
 struct Left {
     folder: TempDir,
     library: PathBuf,
@@ -35,7 +35,7 @@ struct Left {
     home: Home,
     answers: Answers,
     requests: Vec<Seen>,
-    /// Requests when the data were last put back: what came since is of the data as they are now.
+    /// The number of requests when the data were restored; later ones belong to the current data.
     put_back_at: AtomicUsize,
 }
 
@@ -46,7 +46,7 @@ impl Left {
         let home = Home::new(folder.path(), folder.path(), &providers, &TIMES);
         let mut server = home.start().await;
         let load = Load::start(&home, &providers, seed, &Arc::new(AtomicU64::new(0)));
-        // Several times, so that there is a snapshot, and a log after it.
+        // Several sessions, so that there is a snapshot followed by a log.
         for session in 1..=SESSIONS {
             load.until_created(session * CREATES).await;
             server.kill();
@@ -55,7 +55,7 @@ impl Left {
             }
         }
         let (answers, requests) = (load.stop().await, providers.requests());
-        // What an earlier kill may have left; sled would take it for whole.
+        // A leftover of an earlier kill, which sled would take for complete.
         fs::write(folder.path().join("data/snap.00000000000000ff.generating"), b"half").unwrap();
         let library = shim(folder.path());
         let put_back_at = AtomicUsize::new(requests.len());
@@ -68,7 +68,7 @@ impl Left {
         self.folder.path().join(name)
     }
 
-    /// As it was left.
+    /// Restores the initial data.
     fn put_back(&self) {
         fs::remove_dir_all(self.path("data")).unwrap();
         output("cp", ["-r", as_str(&self.path("kept")), as_str(&self.path("data"))]);
@@ -76,8 +76,8 @@ impl Left {
         self.put_back_at.store(self.providers.requests().len(), Ordering::Relaxed);
     }
 
-    /// Starts a server whose `when`-th of `calls` meets the fault. How it ended; `None` where it came up. Whether
-    /// there were so many calls.
+    /// Starts a server in which the `when`-th of `calls` fails. Returns how it ended (`None` if it came up), and
+    /// whether there were so many calls.
     async fn open_with(&self, calls: &str, when: usize, then: &str) -> (Option<String>, bool) {
         self.put_back();
         let (data, mark, when) = (self.path("data"), self.path("mark"), when.to_string());
@@ -92,7 +92,7 @@ impl Left {
         let before = self.home.log_length();
         let mut server = self.home.spawn(&[], &environment);
         let came_up = self.home.try_ready(&mut server).await.is_ok();
-        // After it is up, a fault may still have met one of its threads.
+        // The fault may also hit a thread after the start.
         let ended = if came_up { None } else { server.ended_within(ENDS_WITHIN).await };
         let met = mark.exists();
         server.kill();
@@ -100,7 +100,7 @@ impl Left {
         (ended, met)
     }
 
-    /// Opens it once more, without a fault.
+    /// Opens the store again without a fault.
     async fn is_whole(&self, after: &str) {
         let mut server = self.home.spawn(&[], &[]);
         if let Err(why) = self.home.try_ready(&mut server).await {
@@ -119,7 +119,7 @@ impl Left {
         );
     }
 
-    /// How many such calls an opening makes.
+    /// The number of such calls during an opening.
     async fn calls(&self, calls: &str) -> usize {
         let (mut few, mut many) = (0, MOST_CALLS);
         while many - few > 1 {
@@ -137,7 +137,7 @@ fn as_str(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Up to [`PLACES`] of `all`, or in the long form each.
+/// Up to [`PLACES`] of `all`; in the long form each of them.
 fn places(all: usize, chance: &mut Chance) -> Vec<usize> {
     if proof::count(0) > 0 || all <= PLACES {
         return (1..=all).collect();
@@ -161,7 +161,7 @@ async fn killed_at_any_write_of_an_opening_it_opens() {
     let mut kills = 0;
     for &place in &places {
         let (ended, met) = left.open_with(WRITES, place, "KILL").await;
-        // The last ones may come when it is up already, or not at all: a start does not always do the same.
+        // The last calls may come after the start or not at all, because starts differ.
         let died = ended.is_none_or(|how| how.starts_with("signal: 9"));
         assert!(died, "call {place} of {all} did not end it");
         kills += usize::from(met);
@@ -210,7 +210,7 @@ async fn a_call_that_fails_while_opening_ends_it_with_a_clear_line_and_harms_not
                         "the store failed",
                         "damaged",
                     ];
-                    // Other threads may say something after it.
+                    // Other threads may log after it.
                     let names_it = words.iter().any(|word| how.contains(word));
                     assert!(names_it, "{call} {place} of {all} ended with: {how}");
                 }

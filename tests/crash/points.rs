@@ -1,5 +1,5 @@
-//! SIGKILL at every named point of the source: around commit, sync, publish, answer, send, reply and webhook, while it
-//! opens and while it closes.
+//! SIGKILL at every named point of the source: around commit, sync, publish, answer, send, reply and webhook, while
+//! opening and while closing.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -12,12 +12,12 @@ use crate::privilege::alone;
 use crate::proof::{self, seed};
 use crate::world::Chance;
 
-/// So often is each point met before the process ends there, at most: what has gone before differs.
+/// The maximum number of passes before the process ends at the point, so that the preceding state differs.
 const MEETINGS: u64 = 12;
 const REACHED_WITHIN: Duration = Duration::from_secs(20);
 const SIGKILL: i32 = 9;
 
-/// Every `failpoint::reach("…")` of the source, so that none is forgotten.
+/// Every `failpoint::reach("…")` of the source, so that none is missed.
 fn points() -> Vec<String> {
     let mut points = Vec::new();
     collect(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut points);
@@ -52,7 +52,7 @@ fn points_have_names_of_their_own_and_stand_around_everything_that_must_hold() {
     }
 }
 
-/// What a release is made of: the file alone, compiled as one, must know neither the variable nor a name.
+/// In a release, the compiled file contains neither the variable nor a name.
 #[test]
 fn a_release_has_no_points() {
     let folder = tempfile::tempdir().unwrap();
@@ -60,7 +60,7 @@ fn a_release_has_no_points() {
         let object = folder.path().join("failpoint.o");
         let probe = folder.path().join("probe.rs");
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/failpoint.rs");
-        // rustix is only what ends the process, and so only wanted where there are points.
+        // rustix only ends the process, so a stub is enough to compile the variant with points.
         let rustix = "extern crate self as rustix; pub mod process { pub enum Signal { KILL } \
             pub fn getpid() -> u32 { 0 } pub fn kill_process(_: u32, _: Signal) -> Result<(), ()> { Ok(()) } }";
         let text = format!(

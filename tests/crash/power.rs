@@ -1,7 +1,7 @@
-//! The loss of power: the server stands still, the device is copied as it is, and another server is started on the
-//! copy. What the kernel had not written by then is gone, which a kill never shows.
+//! Power loss: the server is stopped, the device copied, and another server started on the copy. Unlike after a kill,
+//! data not written by the kernel is lost.
 //!
-//! Not modelled: a disk with a volatile cache of its own; and the copy takes a moment.
+//! Not modelled: a volatile cache of the disk. Copying takes a moment.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use crate::shim::shim;
 use crate::world::{Chance, Home, Providers, Times};
 
 const CUTS: usize = 3;
-/// Without syncs most cuts lose something; so many in a row that lose nothing would be a miracle.
+/// Without syncs most cuts lose data; this many in a row without a loss are practically impossible.
 const CUTS_WITHOUT_SYNC: u64 = 30;
 const TOOLS: [&str; 4] = ["losetup", "mkfs.ext4", "mount", "cp"];
 
-/// Cuts the power once; everything that is wrong afterwards.
+/// Cuts the power once and returns everything that is wrong afterwards.
 async fn cut(folder: &Path, seed: u64, environment: &[(&str, &str)]) -> (usize, Vec<String>) {
     let (image, copy) = (folder.join("disk"), folder.join("disk.after"));
     output("truncate", ["-s", "64M", image.to_str().unwrap()]);
@@ -37,7 +37,7 @@ async fn cut(folder: &Path, seed: u64, environment: &[(&str, &str)]) -> (usize, 
     tokio::time::sleep(Duration::from_millis(400 + Chance(seed).below(1_200))).await;
     load.until_created(20).await;
     server.signal("-STOP");
-    // What has left the server by now reaches whom it is for.
+    // Responses that have left the server arrive.
     tokio::time::sleep(Duration::from_millis(100)).await;
     let (answers, requests) = (load.answers(), providers.requests());
     output("cp", ["--sparse=always", image.to_str().unwrap(), copy.to_str().unwrap()]);
@@ -51,7 +51,7 @@ async fn cut(folder: &Path, seed: u64, environment: &[(&str, &str)]) -> (usize, 
     if let Err(why) = home.try_ready(&mut server).await {
         return (answers.created.len(), vec![why]);
     }
-    // Requests that the new server makes must be in its timelines as well.
+    // Requests of the new server must appear in its timelines too.
     let mut requests = requests;
     let before = requests.len();
     let shown = home.everything().await;

@@ -1,4 +1,4 @@
-//! What needs root or a tool: made where it is there, missed loudly where it is not.
+//! Requirements such as root or a tool: used if available, reported prominently if not.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -7,14 +7,14 @@ use std::process::Command;
 
 use tokio::sync::{Mutex, MutexGuard};
 
-/// These tests measure, fill disks and count system calls, so one runs at a time.
+/// These tests measure, fill disks and count system calls, so only one runs at a time.
 pub async fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::const_new(());
     ALONE.lock().await
 }
 
-/// `true` where `programs` are there, and we are root if one of them mounts. Otherwise the test must be left out, which is only allowed
-/// where the environment says so.
+/// Whether the requirements are met: `programs` exist, and we are root if one of them mounts. If not, skipping must be
+/// permitted by the environment.
 #[expect(
     clippy::disallowed_methods,
     reason = "whether a machine may leave a test out is its environment's to say"
@@ -34,7 +34,7 @@ pub fn can_run(what: &str, programs: &[&str]) -> bool {
     } else {
         return true;
     };
-    // Past what the test harness keeps to itself: this must be seen although the test then passes.
+    // Written past the harness's capture, so that it is visible although the test passes.
     let _ = writeln!(std::io::stderr(), "\nNOT RUN: {what}: {why}\n");
     assert!(
         std::env::var_os("TWOTICK_NO_ROOT_TESTS").is_some_and(|value| value == "1"),
@@ -43,7 +43,7 @@ pub fn can_run(what: &str, programs: &[&str]) -> bool {
     false
 }
 
-/// Whether the machine lets us do what this program is for.
+/// Whether the machine permits what the program does.
 fn is_allowed(program: &str) -> bool {
     let tries = |program: &str, args: &[&str]| {
         Command::new(program).args(args).output().is_ok_and(|out| out.status.success())
@@ -60,21 +60,21 @@ fn is_allowed(program: &str) -> bool {
     }
 }
 
-/// Runs it and returns what it printed; fails with what it complained of.
+/// Runs the program and returns its output; fails with its error output.
 pub fn output<A: AsRef<OsStr>>(program: &str, args: impl IntoIterator<Item = A>) -> String {
     let out = Command::new(program).args(args).output().unwrap_or_else(|error| panic!("{program}: {error}"));
     assert!(out.status.success(), "{program}: {}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8_lossy(&out.stdout).into_owned()
 }
 
-/// A file system of its own, gone when dropped.
+/// A mounted file system, unmounted when dropped.
 pub struct Mount {
     pub at: PathBuf,
     device: Option<String>,
 }
 
 impl Mount {
-    /// `image` through a loop device.
+    /// Mounts `image` through a loop device.
     pub fn image(image: &Path, at: &Path) -> Self {
         std::fs::create_dir_all(at).unwrap();
         let device = output("losetup", [OsStr::new("-f"), OsStr::new("--show"), image.as_os_str()]);
@@ -93,7 +93,7 @@ impl Mount {
 }
 
 impl Mount {
-    /// Of one in memory: there is so much of it from now on.
+    /// Resizes a file system in memory.
     pub fn resize(&self, mebibytes: u32) {
         let size = format!("remount,size={mebibytes}m");
         output("mount", ["-o", &size, self.at.to_str().unwrap()]);
@@ -102,7 +102,7 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        // Lazily: a server that was stopped by a failing test may still hold it.
+        // Lazily, because a server stopped by a failing test may still use it.
         let _ = Command::new("umount").arg("-l").arg(&self.at).output();
         if let Some(device) = &self.device {
             let _ = Command::new("losetup").args(["-d", device]).output();

@@ -1,15 +1,15 @@
-//! A library to load before the server, which lets a test refuse what the server asks the kernel for, or end it there.
+//! A preloaded library with which a test can make the server's system calls fail, or kill it there.
 
 use std::path::{Path, PathBuf};
 
 use crate::privilege::output;
 
-/// What it does is told by the environment:
+/// Controlled by environment variables:
 ///
-/// - `SHIM_NO_SYNC`: `fdatasync` and `fsync` do nothing (the one of a key file would write down where the store's bytes are).
-/// - `SHIM_FULL`: while the file of this name is there, writes to a file called `db` find no room.
-/// - `SHIM_FOLDER`, `SHIM_CALLS`, `SHIM_WHEN`, `SHIM_THEN`, `SHIM_MARK`: of these calls (`,write,rename,`) for
-///   something in this folder the n-th fails (`EIO`) or is the process's last (`KILL`), and leaves the mark, a file.
+/// - `SHIM_NO_SYNC`: `fdatasync` and `fsync` do nothing (syncing a key file would also flush the store's bytes).
+/// - `SHIM_FULL`: while a file of this name exists, writes to files called `db` fail with a full disk.
+/// - `SHIM_FOLDER`, `SHIM_CALLS`, `SHIM_WHEN`, `SHIM_THEN`, `SHIM_MARK`: of these calls (`,write,rename,`) in this
+///   folder, the n-th fails (`EIO`) or kills the process (`KILL`), and creates the mark, a file.
 pub fn shim(folder: &Path) -> PathBuf {
     let (source, library) = (folder.join("shim.c"), folder.join("shim.so"));
     std::fs::write(&source, SOURCE).unwrap();

@@ -1,4 +1,4 @@
-//! What the kernel is asked for, and in which order: no answer before its `fdatasync`, and none after a failed one.
+//! The order of system calls: no answer before its `fdatasync`, and none after a failed one.
 
 use std::fs;
 use std::time::Duration;
@@ -10,17 +10,17 @@ use crate::proof::{self, figure};
 use crate::trace;
 use crate::world::{Home, Providers, Times};
 
-/// Of a start some calls come before it is ready: the first that fails is later.
+/// Some calls come before the server is ready, so the first failing one is later.
 const FIRST_FAILURE: usize = 6;
-/// More than it takes to meet a failure.
+/// Enough to hit a failure.
 const CREATES: usize = 500;
 const TIMES: Times = Times { deliver_within: "50s", code_ttl: "60s" };
 
-/// One request of a client that waits for its answer before the next, as a trace shows it.
+/// A client's request as seen in a trace; it waits for each response before the next request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Step {
     Arrived,
-    /// A `fdatasync` of the write-ahead log is done.
+    /// An `fdatasync` of the write-ahead log has ended.
     Synced,
     Answered,
 }
@@ -51,7 +51,7 @@ fn steps(trace: &str) -> Vec<Step> {
     trace.lines().filter_map(|line| step(line, &mut unfinished)).collect()
 }
 
-/// How many were answered, or the first answer that was not durable.
+/// The number of answers, or the index of the first that was not durable.
 fn answered_after_their_sync(steps: &[Step]) -> Result<usize, usize> {
     let (mut waiting, mut synced, mut answered) = (false, false, 0);
     for step in steps {
@@ -92,7 +92,7 @@ async fn no_answer_leaves_before_its_fdatasync() {
     }
     let folder = tempfile::tempdir().unwrap();
     let providers = Providers::start().await;
-    // No outcome of a send is to be synced in between: every number ends in 9, and waits as long as it may.
+    // No outcome of a send may cause a sync in between: every number ends in 9, for the longest delay.
     providers.answer_within(Duration::from_secs(60));
     let home = Home::new(folder.path(), folder.path(), &providers, &TIMES);
     let file = folder.path().join("trace");
@@ -124,7 +124,7 @@ async fn no_answer_leaves_before_its_fdatasync() {
     server.kill();
     let trace = trace::whole(&file).await;
     let of_many = steps(&trace[before.len()..]).iter().filter(|step| **step == Step::Synced).count();
-    // 16 turns, and a few more syncs each time that the log is shortened, which is every few turns here.
+    // 16 turns, and a few more syncs whenever the log is shortened, which is every few turns here.
     assert!((1..=50).contains(&of_many), "1,000 statuses took {of_many} syncs");
     match answered_after_their_sync(&steps(&trace)) {
         Ok(answered) => assert_eq!(answered, asked, "every answer is seen in the trace"),
@@ -159,13 +159,13 @@ async fn a_failed_sync_ends_the_server_without_another_answer() {
     }
 }
 
-/// From the n-th on, all such calls of a server fail. How many creates it answered before.
+/// Makes all such calls fail from the n-th on. Returns the number of creates answered before.
 async fn fails_from(call: &str, nth: usize) -> usize {
     let folder = tempfile::tempdir().unwrap();
     let providers = Providers::start().await;
     providers.answer_within(Duration::from_secs(60));
     let home = Home::new(folder.path(), folder.path(), &providers, &TIMES);
-    // What was begun stays begun: the first start makes the folder, the second one meets the fault.
+    // The first start creates the folder, the second one hits the fault.
     home.start().await.kill();
     let (traced, inject) = (format!("trace={call}"), format!("inject={call}:error=EIO:when={nth}+"));
     let file = folder.path().join("trace");

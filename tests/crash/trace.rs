@@ -1,4 +1,4 @@
-//! What a server asked the kernel to write and to sync, in order and with the bytes, as strace saw it.
+//! The writes and syncs of a server, in order and with their content, from strace.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::checker::Moment;
 
-/// With `-D` the server stays our child, and `--seccomp-bpf` leaves everything else it does alone.
+/// With `-D` the server stays our child; `--seccomp-bpf` leaves other system calls alone.
 pub fn strace(output: &Path) -> Vec<String> {
     let calls = "trace=openat,creat,write,writev,pwrite64,pwritev,pwritev2,ftruncate,fallocate,rename,renameat,\
         renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,fsync,fdatasync,syncfs,copy_file_range";
@@ -28,7 +28,7 @@ pub fn strace(output: &Path) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).chain([output.to_str().unwrap().to_owned()]).collect()
 }
 
-/// All of it, once strace has written the rest: that is when what it follows has ended.
+/// The complete trace, after strace has ended along with the traced process.
 pub async fn whole(path: &Path) -> String {
     let mut before = String::new();
     loop {
@@ -41,11 +41,11 @@ pub async fn whole(path: &Path) -> String {
     }
 }
 
-/// One call. It took effect somewhere between the two moments.
+/// A system call. It took effect somewhere between the two moments.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub began: Moment,
-    /// `None`: it had not returned when the process ended.
+    /// `None` if it had not returned when the process ended.
     pub ended: Option<Moment>,
     pub what: What,
 }
@@ -56,7 +56,7 @@ pub enum What {
         path: PathBuf,
         emptied: bool,
     },
-    /// At the end of what was written so far where there is no place.
+    /// Without an offset, at the end of the file.
     Write {
         path: PathBuf,
         at: Option<u64>,
@@ -80,14 +80,14 @@ pub enum What {
     MakeFolder {
         path: PathBuf,
     },
-    /// Of a file or of a folder.
+    /// Syncs a file or a folder.
     Sync {
         path: PathBuf,
     },
 }
 
 impl What {
-    /// What it changes or syncs; of two names the later one.
+    /// The changed or synced path; for a renaming the new one.
     pub fn path(&self) -> &Path {
         match self {
             Self::Create { path, .. }
@@ -101,13 +101,13 @@ impl What {
     }
 }
 
-/// Everything that succeeded, or never returned, under `folder`, in the order of its end. A call that this does not
-/// know how to repeat is a panic, not an omission.
+/// All calls under `folder` that succeeded or never returned, in the order of their end. Panics on a call that cannot
+/// be replayed.
 pub fn parse(trace: &str, folder: &Path) -> Vec<Call> {
     let mut unfinished = BTreeMap::<&str, (Moment, String)>::new();
     let mut calls = Vec::new();
     for line in trace.lines() {
-        // A short thread id is padded.
+        // Short thread ids are padded.
         let Some((thread, rest)) = line.split_once(' ') else { continue };
         let Some((at, rest)) = rest.trim_start().split_once(' ') else { continue };
         let Some(at) = micros(at) else { continue };
@@ -140,7 +140,7 @@ pub fn parse(trace: &str, folder: &Path) -> Vec<Call> {
     calls
 }
 
-/// `1795393500.769119`, or a duration in the same form.
+/// Parses `1795393500.769119`, or a duration of the same form.
 fn micros(seconds: &str) -> Option<Moment> {
     let (whole, part) = seconds.split_once('.')?;
     let whole: i64 = whole.parse().ok()?;
@@ -152,10 +152,10 @@ fn what(call: &str, result: &str, folder: &Path) -> Option<What> {
     let args = arguments(args);
     let ours = |path: PathBuf| path.starts_with(folder).then_some(path);
     let named = |n: usize| args.get(n).and_then(|arg| string(arg)).map(|bytes| path(&bytes)).and_then(ours);
-    // `5<\x2f\x74…>`: the path that the descriptor has.
+    // `5<\x2f\x74…>`: the descriptor's path.
     let opened = |text: &str| {
         let (hex, after) = text.split_once('<')?.1.split_once('>')?;
-        // Another file has that name by now.
+        // The name belongs to another file by now.
         if after.starts_with("(deleted)") { None } else { ours(path(&unhex(hex))) }
     };
     let of_descriptor = |n: usize| args.get(n).and_then(|arg| opened(arg));
@@ -187,7 +187,7 @@ fn what(call: &str, result: &str, folder: &Path) -> Option<What> {
     }
 }
 
-/// Strings are all in hexadecimal, so a comma is one between arguments.
+/// Strings are in hexadecimal, so every comma separates arguments.
 fn arguments(text: &str) -> Vec<&str> {
     text.split(", ").collect()
 }

@@ -1,4 +1,4 @@
-//! The server as a process of its own, and stand-ins for Meta and a carrier that write down every request.
+//! The server as a separate process, with stand-ins for Meta and a carrier that record every request.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -19,15 +19,15 @@ use crate::proof;
 pub use crate::setup::{APP_SECRET, KEY, REPORT_SECRET};
 use crate::setup::{Setup, free_address};
 
-/// Starting on a machine under load, with a log to be read.
+/// The limit for a start with a log to replay, on a machine under load.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Stand-ins for both providers. They outlive every server.
+/// Stand-ins for both providers, which outlive every server.
 #[derive(Clone)]
 pub struct Providers {
     pub addr: SocketAddr,
     journal: Arc<Mutex<Vec<Seen>>>,
-    /// Milliseconds until a request is answered, by its last digit times this.
+    /// Milliseconds of delay per value of the number's last digit.
     slowness: Arc<AtomicU64>,
 }
 
@@ -52,7 +52,7 @@ impl Providers {
         self.journal.lock().unwrap().clone()
     }
 
-    /// The newest request for this number.
+    /// The latest request for this number.
     pub fn request_to(&self, to: &str) -> Option<Seen> {
         self.journal.lock().unwrap().iter().rev().find(|seen| seen.to == to).cloned()
     }
@@ -84,7 +84,7 @@ async fn carrier(shared: Shared, body: web::Bytes) -> HttpResponse {
     HttpResponse::Ok().json(json!({ "id": provider_ref }))
 }
 
-/// Written down before anything else, then answered after a while.
+/// Records the request first, then responds after the delay.
 async fn note(shared: &Shared, channel: &str, reference: String, to: String, code: String) -> String {
     let digit = u64::from(to.bytes().last().unwrap_or(b'0') - b'0');
     let provider_ref = {
@@ -99,7 +99,7 @@ async fn note(shared: &Shared, channel: &str, reference: String, to: String, cod
     provider_ref
 }
 
-/// Where a server lives: its configuration and its data, and the port it comes back on.
+/// A server's configuration, data and port, which it keeps across restarts.
 #[derive(Clone)]
 pub struct Home {
     pub folder: PathBuf,
@@ -107,7 +107,7 @@ pub struct Home {
     pub client: reqwest::Client,
 }
 
-/// What the profile lets happen.
+/// The profile's times.
 pub struct Times {
     pub deliver_within: &'static str,
     pub code_ttl: &'static str,
@@ -127,10 +127,10 @@ impl Home {
         Self::with(folder, setup.listen, &setup.text(), Duration::from_secs(10))
     }
 
-    /// With a configuration that says `addr`, and a client that waits so long for an answer.
+    /// With a configuration that listens on `addr`, and a client with this time-out.
     pub fn with(folder: &Path, addr: SocketAddr, config: &str, patience: Duration) -> Self {
         fs::write(folder.join("config.toml"), config).unwrap();
-        // Another test of this process may have been first.
+        // Another test of this process may have installed it first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().timeout(patience).no_proxy().build().unwrap();
         Self { folder: folder.to_owned(), addr, client }
@@ -140,12 +140,12 @@ impl Home {
         format!("http://{}{path}", self.addr)
     }
 
-    /// Bytes that servers of this home have said so far.
+    /// The length of the log of this home's servers.
     pub fn log_length(&self) -> usize {
         fs::metadata(self.folder.join("server.log")).map_or(0, |log| usize::try_from(log.len()).unwrap())
     }
 
-    /// Not waited for. `wrapper` comes before the binary, as `strace …` does.
+    /// Starts a server without waiting. `wrapper` precedes the binary, such as `strace …`.
     pub fn spawn(&self, wrapper: &[&str], environment: &[(&str, &str)]) -> Server {
         let binary = proof::binary();
         let mut words = wrapper.iter().copied().chain([&*binary, "--config"]);
@@ -153,7 +153,7 @@ impl Home {
         let log = self.folder.join("server.log");
         let stderr = File::options().create(true).append(true).open(&log).unwrap();
         command.args(words).arg(self.folder.join("config.toml")).arg("serve");
-        // The log is shortened every few turns, so that faults meet that as well.
+        // Shortens the log every few turns, so that faults hit this too.
         command.env_remove("TWOTICK_LOG").env("TWOTICK_SHORT_LOG", "1").envs(environment.iter().copied());
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn();
         Server { child: child.expect("the binary runs"), log }
@@ -165,7 +165,7 @@ impl Home {
         server
     }
 
-    /// Until `/readyz` says 200.
+    /// Waits until `/readyz` returns 200.
     pub async fn ready(&self, server: &mut Server) {
         if let Err(why) = self.try_ready(server).await {
             panic!("{why}");
@@ -206,7 +206,7 @@ impl Home {
         serde_json::from_str(&text).unwrap()
     }
 
-    /// One delivery of WhatsApp statuses: provider id, status and, where it is told, our id.
+    /// Delivers WhatsApp statuses: provider id, status and optionally our id.
     pub async fn statuses(&self, of: &[(&str, &str, Option<&str>)]) -> reqwest::Result<reqwest::Response> {
         let statuses: Vec<_> = of
             .iter()
@@ -239,7 +239,7 @@ impl Home {
         request.header("x-signature-256", signature).body(body).send().await
     }
 
-    /// Every verification there is, with its timeline.
+    /// All verifications with their timelines.
     pub async fn everything(&self) -> BTreeMap<String, Shown> {
         let mut shown = BTreeMap::new();
         let mut path = "/v1/verifications?limit=100".to_owned();
@@ -247,7 +247,7 @@ impl Home {
             let page = self.get(&path).await;
             for listed in page["data"].as_array().unwrap() {
                 let id = listed["id"].as_str().unwrap().to_owned();
-                // Both again, until they are of one moment.
+                // Reads both again until they belong to the same version.
                 let one = loop {
                     let at = Moment::now();
                     let verification = self.get(&format!("/v1/verifications/{id}")).await;
@@ -293,7 +293,7 @@ impl Server {
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
-    /// `None` where it still runs after this long.
+    /// `None` if it still runs after `limit`.
     pub async fn ended_within(&mut self, limit: Duration) -> Option<ExitStatus> {
         let waiting = Stopwatch::start();
         while waiting.elapsed() < limit {
@@ -312,7 +312,7 @@ impl Drop for Server {
     }
 }
 
-/// Repeatable chance (SplitMix64).
+/// A seeded random number generator (SplitMix64).
 pub struct Chance(pub u64);
 
 impl Chance {

@@ -1,18 +1,18 @@
-//! The pure core against its rules: a table of cases, a second and dumber machine, every order of reports,
-//! and streams of old.
+//! The pure core against its rules: a table of cases, a simpler second machine, every order of reports, and old
+//! streams.
 
 #[path = "../support/invariants.rs"]
 mod invariants;
 #[path = "../support/story.rs"]
 mod story;
 
-mod dumber;
-mod kept;
 mod model;
 mod orders;
 mod policy;
+mod simple;
 mod staff;
+mod stored;
 mod streams;
 mod table;
-mod told;
+mod texts;
 mod values;

@@ -1,6 +1,6 @@
-//! The machine against the dumber one, step by step, on a virtual clock: reports in any order, doubled, late or
-//! missing, ticks early, late and twice, outcomes of every kind, crashes before and after a commit, and two
-//! commands racing on one version. After every step both agree and I1 to I12 hold.
+//! The machine against the simpler one, step by step, on a virtual clock: reports in any order, duplicated, late or
+//! missing; ticks early, late and twice; all outcomes; crashes before and after a commit; and two commands racing on
+//! one version. After every step both agree and I1 to I12 hold.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,15 +16,15 @@ use twotick::verification::{
     Command, Effect, Event, Fact, OperatorAct, Policy, Readiness, Rejection, State, Why, due, effect, evolve,
 };
 
-use crate::dumber::{Dumber, MessageView, View};
 use crate::invariants::{Answered, Log, SeenRequest, Witness, broken};
+use crate::simple::{MessageView, SimpleMachine, View};
 use crate::story::*;
 
 const CASES: u32 = 2_500;
 const LONGEST_CASE: usize = 60;
 
 #[test]
-fn the_machine_agrees_with_a_dumber_one_and_keeps_its_invariants_whatever_happens() {
+fn the_machine_agrees_with_the_model_and_keeps_its_invariants() {
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let seen = Seen::default();
     let cases = (0..policies().len(), prop::collection::vec(step(), 1..LONGEST_CASE));
@@ -34,7 +34,7 @@ fn the_machine_agrees_with_a_dumber_one_and_keeps_its_invariants_whatever_happen
     seen.assert_that_the_cases_were_not_dull();
 }
 
-/// One thing that happens, and whether the process lives through it.
+/// A step, and whether the process survives it.
 #[derive(Clone, Debug)]
 struct Step {
     wait: Wait,
@@ -46,24 +46,24 @@ struct Step {
 enum Wait {
     None,
     Millis(i64),
-    /// Until so many milliseconds before or after the next due that is not the expiry.
+    /// Advances relative to the next due that is not the expiry, in milliseconds.
     Due(i64),
-    /// The same of the expiry, which ends most of what can happen and so comes rarely.
+    /// Advances relative to the expiry, which ends most possibilities and is therefore rare.
     Expiry(i64),
 }
 
-/// A command, before it is known which messages there are.
+/// A command before its message is known.
 #[derive(Clone, Debug)]
 enum Asked {
     Tick(Readiness),
     TickUntilQuiet,
-    /// Of the n-th attempt under way; of the n-th attempt ever if `stray`.
+    /// The outcome of the n-th attempt in progress; with `stray`, of the n-th attempt ever.
     Outcome {
         nth: usize,
         outcome: Outcome,
         stray: bool,
     },
-    /// About the n-th message that was ever sent.
+    /// A report on the n-th message ever sent.
     Report {
         nth: usize,
         status: ReportStatus,
@@ -74,11 +74,11 @@ enum Asked {
 #[derive(Clone, Debug)]
 enum Fate {
     Committed,
-    /// Decided on the same state as this one, which is committed first.
+    /// Decided on the same state as this command, which is committed first.
     LosesTheRaceTo(Asked),
-    /// The process dies before the commit: nobody hears of it.
+    /// The process crashes before the commit.
     DiesBefore,
-    /// And after it, before any request leaves or answer is given.
+    /// The process crashes after the commit, before any request or answer.
     DiesAfter,
 }
 
@@ -168,20 +168,20 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     ]
 }
 
-/// The process, the disk under it and all who look at it.
+/// The process, its disk and its readers.
 struct World {
     story: Story,
-    dumber: Dumber,
+    simple: SimpleMachine,
     witness: Witness,
     seen_by_readers: Vec<State>,
     steps: Vec<String>,
 }
 
 fn play(policy: Policy, steps: &[Step], seen: &Seen) -> Result<(), TestCaseError> {
-    let dumber = Dumber::new(&policy);
+    let simple = SimpleMachine::new(&policy);
     let story = requested_under(policy);
     let mut world =
-        World { story, dumber, witness: Witness::default(), seen_by_readers: Vec::new(), steps: Vec::new() };
+        World { story, simple, witness: Witness::default(), seen_by_readers: Vec::new(), steps: Vec::new() };
     world.check()?;
     for step in steps {
         world.wait(step.wait);
@@ -231,7 +231,7 @@ impl World {
         Ok(())
     }
 
-    /// What is asked in terms of the messages there are; `None`: to tick until nothing is due.
+    /// Converts a step to a command on existing messages; `None` means to tick until nothing is due.
     fn command(&self, asked: &Asked) -> Option<Command> {
         let messages = &self.story.verification().messages;
         let pick = |which: fn(&Message) -> bool, nth: usize| {
@@ -257,7 +257,7 @@ impl World {
         }
     }
 
-    /// Decided, made durable, and only then shown, answered and carried out.
+    /// Decides, makes durable, and only then publishes, answers and executes.
     fn commit(&mut self, command: &Command) -> Result<(), TestCaseError> {
         let answer = self.append(command)?;
         let log_length = self.story.events.len();
@@ -277,11 +277,11 @@ impl World {
         self.check()
     }
 
-    /// Decided and made durable; the dumber machine takes it too, and both say alike whether it was in order.
+    /// Decides and makes durable. The simpler machine applies the command too, and both must agree on its validity.
     fn append(&mut self, command: &Command) -> Result<Result<Vec<Event>, Rejection>, TestCaseError> {
         self.steps.push(format!("{} ms: {command:?}", self.story.now));
         let answer = self.story.decide(command);
-        let in_order = self.dumber.take(command, self.story.now);
+        let in_order = self.simple.take(command, self.story.now);
         prop_assert_eq!(answer.is_ok(), in_order, "{:?} was answered {:?}; {}", command, answer, self.told());
         if let Ok(events) = &answer {
             self.story.commit(events.clone());
@@ -289,7 +289,7 @@ impl World {
         Ok(answer)
     }
 
-    /// The disk is all that is left; what was under way is in doubt.
+    /// Only the disk survives; attempts in progress are in doubt.
     fn restart(&mut self) -> Result<(), TestCaseError> {
         let kept: Vec<_> = self.story.events.iter().map(reread).collect();
         self.story.state = State::fold(&kept);
@@ -309,24 +309,24 @@ impl World {
 
     /// In the end nothing is left to do.
     fn settle(&mut self) -> Result<(), TestCaseError> {
-        crate::told::check(&self.story)?;
+        crate::texts::check(&self.story)?;
         self.story.now = self.story.now.max(EXPIRY);
         self.tick_until_quiet()?;
         self.story.now += 120_000;
         self.tick_until_quiet()?;
         prop_assert_eq!(due(&self.story.state), None, "{}", self.told());
         self.witness.read = std::mem::take(&mut self.seen_by_readers);
-        crate::told::check(&self.story)?;
+        crate::texts::check(&self.story)?;
         self.check()
     }
 
     fn check(&mut self) -> Result<(), TestCaseError> {
-        prop_assert_eq!(view(&self.story.state), self.dumber.view(), "{}", self.told());
+        prop_assert_eq!(view(&self.story.state), self.simple.view(), "{}", self.told());
         self.witness.read.push(self.story.state.clone());
         let log = Log { policy: &self.story.policy, events: &self.story.events };
         let broken = broken(&log, &self.witness);
         prop_assert!(broken.is_none(), "{}; {}", broken.unwrap_or_default(), self.told());
-        // All the states that were ever read are looked at once more in the end.
+        // All states ever read are checked once more at the end.
         self.seen_by_readers.append(&mut self.witness.read);
         Ok(())
     }
@@ -373,7 +373,7 @@ fn message_view(message: &Message) -> MessageView {
     }
 }
 
-/// What came up over all cases: a test of the test.
+/// The coverage over all cases: a test of the test.
 #[derive(Default)]
 struct Seen {
     steps: AtomicUsize,
@@ -398,7 +398,7 @@ impl Seen {
         add(&self.ended, story.ending().is_some());
     }
 
-    /// Whether it would have broken an invariant to append what was decided on the state before the winner's.
+    /// Records whether appending a decision made on the outdated state would have broken an invariant.
     fn note_race(&self, story: &Story, stale: Result<Vec<Event>, Rejection>) {
         let Ok(stale) = stale else { return };
         self.races.fetch_add(1, Ordering::Relaxed);

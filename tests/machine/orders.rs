@@ -1,5 +1,5 @@
 //! Every order of {sent, delivered, read, failed}, each report missing, once or twice, with the deadline at every
-//! place between them: before, at the same moment as, and after each.
+//! position: before, at the same moment as, and after each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,12 +20,12 @@ enum Happening {
     Deadline,
 }
 
-/// How the reports lie around the deadline on the clock; in the log they lie as the order says.
+/// The times of the reports relative to the deadline; their order in the log is given.
 #[derive(Clone, Copy, Debug)]
 enum Spacing {
     /// A second between any two.
     Apart,
-    /// All at the very moment of the deadline.
+    /// All at the moment of the deadline.
     SameMoment,
 }
 
@@ -52,14 +52,14 @@ fn every_order_of_the_reports_around_the_deadline_ends_the_same() {
     assert_eq!(ends.len(), 1 << KINDS);
 }
 
-/// How often each kind comes: 0 to 2 times.
+/// The number of reports of each kind: 0 to 2.
 fn multiplicities() -> impl Iterator<Item = [usize; KINDS]> {
     let each = TWICE + 1;
     (0..each.pow(KINDS as u32))
         .map(move |number| std::array::from_fn(|kind| number / each.pow(kind as u32) % each))
 }
 
-/// All different orders of the reports and one deadline.
+/// All distinct orders of the reports and one deadline.
 fn orders(times: [usize; KINDS]) -> Vec<Vec<Happening>> {
     let mut orders = Vec::new();
     extend(&mut Vec::new(), times, 1, &mut orders);
@@ -90,7 +90,7 @@ fn extend(
     }
 }
 
-/// The multinomial coefficients, summed.
+/// The sum of the multinomial coefficients.
 fn number_of_orders() -> usize {
     let factorial = |n: usize| (1..=n).product::<usize>();
     multiplicities()
@@ -123,7 +123,7 @@ fn highest([sent, delivered, read, failed]: [bool; KINDS]) -> Progress {
     }
 }
 
-/// All that is due is done at every moment, early and double ticks among it.
+/// Ticks at every moment, which includes early and double ticks.
 fn play(order: &[Happening], spacing: Spacing) -> Story {
     let deadline =
         order.iter().position(|happening| *happening == Happening::Deadline).expect("there is one") as i64;
@@ -139,7 +139,7 @@ fn play(order: &[Happening], spacing: Spacing) -> Story {
             Happening::Deadline => story.ticked(Readiness::Ready).given(tick()),
             Happening::Report(kind) => story.given(report(1, status(*kind))),
         };
-        // What a report asks for at once is done at once; what only the deadline asks for is not.
+        // Effects of a report happen immediately, those of the deadline do not.
         if story.verification().messages.len() > 1 {
             story = story.given(tick()).given(tick());
         }

@@ -1,4 +1,4 @@
-//! What a policy answers when it is asked.
+//! The queries of a policy.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ fn a_text_is_in_the_locale_else_in_its_language_else_in_the_default() {
 }
 
 #[test]
-fn each_step_is_sent_in_the_locale_that_it_has() {
+fn each_step_is_sent_in_its_best_locale() {
     let text = |locales: &[&str]| Content::Text {
         by_locale: locales.iter().map(|locale| ((*locale).to_owned(), "{code}".to_owned())).collect(),
     };
@@ -51,7 +51,7 @@ fn each_step_is_sent_in_the_locale_that_it_has() {
 }
 
 #[test]
-fn each_wrong_code_leaves_one_try_less_and_never_less_than_none() {
+fn each_wrong_code_reduces_the_attempts_left_to_zero() {
     let most = policy().max_checks;
     for failed in 0..=most {
         assert_eq!(policy().checks_left(failed), most - failed);
@@ -60,7 +60,7 @@ fn each_wrong_code_leaves_one_try_less_and_never_less_than_none() {
 }
 
 #[test]
-fn a_hash_is_printed_so_that_it_can_be_told_from_another() {
+fn hashes_are_printed_distinctly() {
     let hash = policy().hash();
     let digits: String = hash.0.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(format!("{hash:?}"), format!("PolicyHash({digits})"));

@@ -1,4 +1,4 @@
-//! What the staff do by hand, and by what a verification is found afterwards.
+//! Manual actions of the staff, and the look-up keys of a verification afterwards.
 
 use twotick::verification::event::FallbackReason::{Refused, Requested};
 use twotick::verification::state::{ERRORS_KEPT, Ending};
@@ -10,7 +10,7 @@ use twotick::verification::{Event, Fact, OperatorAct, OperatorAction, Readiness,
 use crate::story::*;
 
 #[test]
-fn the_staff_keep_to_the_rules_of_apps_and_are_named_before_what_they_did() {
+fn staff_actions_follow_the_same_rules_and_are_recorded_before_their_effects() {
     let reveal = || by_operator(OperatorAct::Reveal);
     let story = requested().accepted().when(reveal()).then([operator_acted(OperatorAction::Reveal)]);
     let story = story.when(by_operator(OperatorAct::Next)).then([
@@ -44,7 +44,7 @@ fn the_staff_keep_to_the_rules_of_apps_and_are_named_before_what_they_did() {
 }
 
 #[test]
-fn reasons_and_errors_are_remembered_once_each_also_of_what_was_got_over() {
+fn reasons_and_errors_are_recorded_once_each() {
     let story = requested().started().given(answered(1, 1, refused(Recipient)));
     let story = story.ticked(Readiness::Ready);
     let verification = story.verification();

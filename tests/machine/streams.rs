@@ -1,4 +1,4 @@
-//! Streams of old fold the same for ever: `fixtures/streams/` says how they are kept.
+//! Old streams must always fold to the same state: `fixtures/streams/` documents their format.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -36,9 +36,9 @@ fn old_streams_fold_to_what_they_always_did() {
     }
 }
 
-/// A kind of fact that no old stream holds could change its name unnoticed.
+/// A kind of fact missing from the old streams could be renamed unnoticed.
 #[test]
-fn every_kind_of_fact_stands_in_an_old_stream() {
+fn every_kind_of_fact_occurs_in_an_old_stream() {
     let mut kinds = BTreeSet::new();
     for file in stream_files() {
         let stream: Value = read(&file).expect("the other test says what is wrong with it");
@@ -49,7 +49,7 @@ fn every_kind_of_fact_stands_in_an_old_stream() {
             }
         }
     }
-    let expected: BTreeSet<_> = crate::kept::KINDS.iter().map(|&kind| kind.to_owned()).collect();
+    let expected: BTreeSet<_> = crate::stored::KINDS.iter().map(|&kind| kind.to_owned()).collect();
     assert_eq!(kinds, expected);
 }
 
@@ -74,7 +74,7 @@ fn read<T: for<'de> Deserialize<'de>>(file: &Path) -> Result<T, serde_json::Erro
     serde_json::from_str(&std::fs::read_to_string(file).expect("a fixture can be read"))
 }
 
-/// The state in words, times in milliseconds since the request; what is null or false is left out.
+/// The state as JSON, with times in milliseconds since the request; null and false are omitted.
 pub fn summary(state: &State) -> Value {
     let State::Known(verification) = state else { return json!("new") };
     let since = |at: Timestamp| at.as_millis() - verification.created_at.as_millis();

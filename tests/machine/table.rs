@@ -1,4 +1,4 @@
-//! What follows from what: one case or more for each rule of the machine, in the order of its table.
+//! The rules of the machine, with one case or more each, in the order of its table.
 
 use std::collections::BTreeSet;
 
@@ -20,12 +20,12 @@ use twotick::verification::{
 
 use crate::story::*;
 
-/// SMS alone, the last step from the start.
+/// SMS only, which is the last step from the start.
 fn by_sms_alone(on_doubt: OnDoubt) -> Story {
     requested_under(policy_of(&[(SMS, None)], on_doubt))
 }
 
-/// WhatsApp was not delivered in time and the SMS is queued.
+/// WhatsApp missed the deadline, and the SMS is queued.
 fn fallen_back() -> Story {
     requested().accepted().at(DEADLINE).given(tick())
 }
@@ -46,7 +46,7 @@ fn a_request_queues_the_first_step_and_is_due_now() {
 }
 
 #[test]
-fn a_second_request_of_the_same_id_is_refused_and_all_else_needs_a_first() {
+fn a_second_request_with_the_same_id_is_refused_and_other_commands_need_a_first() {
     requested().when(Command::Request(request(&policy()))).then_refused(Rejection::AlreadyRequested);
     for command in [tick(), report(1, Sent), right_code(), resend(), Command::Next, Command::Cancel, disown()]
     {
@@ -78,7 +78,7 @@ fn a_throttled_channel_starts_nothing_and_the_deadline_still_comes() {
 // accepted
 
 #[test]
-fn accepted_records_what_the_provider_calls_the_message() {
+fn accepted_records_the_providers_message_id() {
     let story = requested().started().at(250).when(answered(1, 1, taken(1))).then([send_accepted(1, 1)]);
     let message = story.message(1);
     assert_eq!((message.progress, message.accepted_at), (Progress::Accepted, Some(time(250))));
@@ -86,7 +86,7 @@ fn accepted_records_what_the_provider_calls_the_message() {
 }
 
 #[test]
-fn an_outcome_counts_once_and_only_for_the_attempt_under_way() {
+fn an_outcome_counts_once_and_only_for_the_attempt_in_progress() {
     let story = requested().accepted().when(answered(1, 1, taken(1))).then_nothing();
     let story = story.when(answered(1, 1, refused(Fallback))).then_nothing();
     let story = story.when(answered(1, 2, refused(Fallback))).then_nothing();
@@ -100,7 +100,7 @@ fn an_outcome_counts_once_and_only_for_the_attempt_under_way() {
 }
 
 #[test]
-fn accepted_after_the_end_is_recorded_all_the_same() {
+fn accepted_after_the_end_is_recorded() {
     let story = requested().started().given(Command::Cancel);
     story.when(answered(1, 1, taken(1))).then([send_accepted(1, 1)]);
 }
@@ -127,7 +127,7 @@ fn held_on_the_last_step_gives_up() {
 
 // refused, class retry
 #[test]
-fn a_retry_waits_as_long_as_the_provider_wishes_but_never_less_than_half_a_second() {
+fn a_retry_follows_retry_after_but_waits_at_least_half_a_second() {
     let story = requested()
         .started()
         .when(answered(1, 1, busy_for(2_000)))
@@ -213,7 +213,7 @@ fn a_retry_of_the_last_step_may_wait_until_the_expiry_and_no_longer() {
 }
 
 #[test]
-fn a_message_that_waits_for_its_retry_gives_way_at_the_deadline() {
+fn a_message_waiting_for_a_retry_falls_back_at_the_deadline() {
     let story = requested()
         .started()
         .given(answered(1, 1, busy_for(DEADLINE - 1)))
@@ -243,7 +243,7 @@ fn a_retry_refused_after_the_end_is_not_tried_again() {
 // refused for good
 
 #[test]
-fn refused_for_good_falls_back_at_once_and_ours_to_mend_raises_an_alert() {
+fn a_final_refusal_falls_back_and_a_configuration_error_raises_an_alert() {
     for (class, alerts) in [(Recipient, 0), (Fallback, 0), (Configuration, 1), (Sender, 1)] {
         let story = requested().started().at(100).when(answered(1, 1, refused(class))).then([
             send_refused(1, 1, class, None),
@@ -262,7 +262,7 @@ fn refused_for_good_falls_back_at_once_and_ours_to_mend_raises_an_alert() {
 }
 
 #[test]
-fn a_report_of_a_failure_that_is_ours_to_mend_raises_an_alert_once() {
+fn a_reported_configuration_failure_raises_one_alert() {
     let failure = ReportStatus::Failed(error(Configuration));
     let story = requested().accepted().given(report(1, failure.clone())).given(report(1, failure));
     let alerts =
@@ -286,7 +286,7 @@ fn an_open_breaker_on_the_last_step_gives_up() {
 }
 
 #[test]
-fn a_skipped_step_after_something_was_delivered_starts_no_other_and_gives_nothing_up() {
+fn a_skipped_step_after_a_delivery_starts_no_other_step() {
     let story = requested()
         .accepted()
         .at(DEADLINE)
@@ -310,7 +310,7 @@ fn a_doubt_on_a_step_that_is_not_the_last_waits_for_its_deadline() {
 }
 
 #[test]
-fn a_doubt_on_the_last_step_sends_the_same_once_more_after_its_wait() {
+fn a_doubt_on_the_last_step_resends_after_its_wait() {
     let story = by_sms_alone(OnDoubt::ResendOnce)
         .started()
         .at(1_000)
@@ -329,7 +329,7 @@ fn a_doubt_on_the_last_step_sends_the_same_once_more_after_its_wait() {
 }
 
 #[test]
-fn the_message_of_a_doubt_in_doubt_itself_is_not_sent_a_third_time() {
+fn a_resend_in_doubt_is_not_sent_a_third_time() {
     by_sms_alone(OnDoubt::ResendOnce)
         .started()
         .given(answered(1, 1, lost()))
@@ -347,7 +347,7 @@ fn the_message_of_a_doubt_in_doubt_itself_is_not_sent_a_third_time() {
 }
 
 #[test]
-fn a_doubt_on_the_last_step_is_left_alone_where_the_policy_holds() {
+fn a_doubt_on_the_last_step_stays_if_the_policy_is_hold() {
     by_sms_alone(OnDoubt::Hold)
         .started()
         .when(answered(1, 1, lost()))
@@ -371,7 +371,7 @@ fn any_report_settles_a_doubt() {
 }
 
 #[test]
-fn what_was_under_way_at_a_crash_is_in_doubt_and_an_answer_from_before_is_not_waited_for() {
+fn attempts_in_progress_at_a_crash_are_in_doubt() {
     let story = requested().started().at(5_000).when(interrupt()).then([interrupted(1, 1, None)]);
     let story = story.when(interrupt()).then_nothing().when(answered(1, 1, taken(1))).then_nothing();
     story.at(DEADLINE).when(tick()).then([fell_back(1, 1, InDoubt), queued(2, 1, SMS, None)]);
@@ -414,12 +414,12 @@ fn an_attempt_of_a_runner_that_lives_is_interrupted_after_the_answer_limit() {
 }
 
 #[test]
-fn a_crash_leaves_alone_what_was_answered_or_not_begun() {
+fn a_crash_does_not_affect_answered_or_queued_messages() {
     requested().when(interrupt()).then_nothing().accepted().when(interrupt()).then_nothing();
 }
 
 #[test]
-fn an_attempt_that_never_got_an_answer_leaves_a_younger_one_alone() {
+fn an_unanswered_attempt_does_not_affect_a_later_one() {
     let answer_limit = 120_000;
     requested()
         .started()
@@ -504,7 +504,7 @@ fn delivered_outlives_that_all_was_given_up() {
 }
 
 #[test]
-fn a_report_before_the_answer_is_taken_and_the_answer_adds_the_reference() {
+fn a_report_before_the_response_counts_and_the_response_adds_the_reference() {
     let story = requested().started().when(report(1, Delivered)).then([applied(1, Delivered)]);
     let story = story.when(answered(1, 1, taken(1))).then([send_accepted(1, 1)]);
     assert_eq!(story.message(1).progress, Progress::Delivered);
@@ -512,7 +512,7 @@ fn a_report_before_the_answer_is_taken_and_the_answer_adds_the_reference() {
 }
 
 #[test]
-fn a_report_gives_the_reference_where_the_answer_was_lost() {
+fn a_report_adds_the_reference_if_the_response_was_lost() {
     let report = Report {
         status: Sent,
         reported_at: Some(time(90)),
@@ -540,7 +540,7 @@ fn a_report_gives_the_reference_where_the_answer_was_lost() {
 }
 
 #[test]
-fn an_unknown_status_is_written_down_and_changes_nothing() {
+fn an_unknown_status_is_recorded_and_changes_nothing() {
     let story = requested().accepted();
     let before = (story.message(1).progress, story.verification().phase);
     let story = story.when(report(1, unknown_status())).then([stale(1, unknown_status())]);
@@ -559,7 +559,7 @@ fn an_unknown_status_is_written_down_and_changes_nothing() {
 }
 
 #[test]
-fn a_message_that_was_accepted_without_an_id_is_not_sent_again_and_learns_it() {
+fn a_message_accepted_without_an_id_is_not_resent_and_gets_the_id_later() {
     let only_sms = || requested_under(policy_of(&[(SMS, None)], OnDoubt::ResendOnce)).started();
     let story = only_sms().when(answered(1, 1, taken_nameless())).then([Fact::SendAccepted {
         message: ordinal(1),
@@ -578,7 +578,7 @@ fn a_message_that_was_accepted_without_an_id_is_not_sent_again_and_learns_it() {
     };
     let command = Command::Report { message: ordinal(1), channel: ChannelName::new(SMS), report: named };
     assert_eq!(story.given(command.clone()).message(1).provider_ref, Some(reference(7)));
-    // A report that came before the answer named it, and the answer does not take that away.
+    // The report named the message before the response, which must not undo this.
     let early = only_sms().given(command).given(answered(1, 1, taken_nameless()));
     assert_eq!(early.message(1).provider_ref, Some(reference(7)));
 }
@@ -591,7 +591,7 @@ fn a_report_of_no_message_of_this_channel_is_refused() {
 }
 
 #[test]
-fn a_refusal_after_a_report_that_it_was_sent_changes_nothing() {
+fn a_refusal_after_a_sent_report_changes_nothing() {
     let story = requested()
         .started()
         .given(report(1, Sent))
@@ -602,7 +602,7 @@ fn a_refusal_after_a_report_that_it_was_sent_changes_nothing() {
 }
 
 #[test]
-fn a_doubt_after_a_report_that_it_was_sent_announces_no_second_message() {
+fn a_doubt_after_a_sent_report_announces_no_second_message() {
     let story = requested_under(policy_of(&[(SMS, None)], OnDoubt::ResendOnce))
         .started()
         .given(report_by(SMS, 1, Sent))
@@ -612,7 +612,7 @@ fn a_doubt_after_a_report_that_it_was_sent_announces_no_second_message() {
 }
 
 #[test]
-fn a_hold_after_a_report_that_it_was_sent_changes_nothing() {
+fn a_hold_after_a_sent_report_changes_nothing() {
     requested().started().given(report(1, Sent)).when(answered(1, 1, held(1))).then([send_accepted(1, 1)]);
 }
 
@@ -646,7 +646,7 @@ fn a_report_of_no_higher_rank_is_recorded_and_changes_nothing() {
 }
 
 #[test]
-fn twenty_stale_reports_of_a_message_are_written_down_and_no_more() {
+fn at_most_twenty_stale_reports_of_a_message_are_recorded() {
     let mut story = requested().accepted().given(report(1, Read));
     for _ in 0..STALE_REPORTS_KEPT {
         story = story.when(report(1, Delivered)).then([stale(1, Delivered)]);
@@ -656,7 +656,7 @@ fn twenty_stale_reports_of_a_message_are_written_down_and_no_more() {
 }
 
 #[test]
-fn a_full_count_of_stale_reports_does_not_hide_one_that_moves_the_message() {
+fn the_bound_on_stale_reports_does_not_hide_an_effective_one() {
     let mut story = requested().accepted().given(report(1, Sent));
     for _ in 0..=STALE_REPORTS_KEPT {
         story = story.given(report(1, Sent));
@@ -696,7 +696,7 @@ fn failed_after_falling_back_queues_no_second_message() {
 }
 
 #[test]
-fn failed_of_an_earlier_message_after_a_resend_leaves_the_resend_alone() {
+fn failed_of_an_earlier_message_does_not_affect_the_resend() {
     let story = requested().accepted().given(report(1, Delivered)).at(RESEND_AFTER[0]).given(resend());
     story.when(report(1, failed())).then([stale(1, failed())]);
     let story = requested().accepted().at(RESEND_AFTER[0]).given(resend());
@@ -763,7 +763,7 @@ fn read_after_delivered_in_time_is_not_late() {
 
 // approved, canceled, expired
 #[test]
-fn what_is_queued_when_it_ends_is_dropped_even_if_it_was_tried_before() {
+fn queued_messages_are_dropped_at_the_end_even_after_attempts() {
     let story = requested().started().given(answered(1, 1, refused(Retry)));
     for (command, ending) in [(right_code(), Ending::Approved), (Command::Cancel, Ending::Canceled)] {
         let ended = story.clone().given(command);
@@ -773,7 +773,7 @@ fn what_is_queued_when_it_ends_is_dropped_even_if_it_was_tried_before() {
 }
 
 #[test]
-fn a_try_that_a_record_promises_to_one_that_has_ended_is_not_due() {
+fn a_recorded_retry_after_the_end_is_not_due() {
     let mut story = requested().started().given(right_code());
     story.commit(vec![Event { at: time(1), fact: send_refused(1, 1, Retry, Some(2)) }]);
     assert!(matches!(story.message(1).progress, Progress::Queued { .. }));
@@ -809,7 +809,7 @@ fn nothing_is_sent_after_any_end() {
 }
 
 #[test]
-fn an_attempt_under_way_at_the_end_is_still_waited_for() {
+fn an_attempt_in_progress_at_the_end_is_awaited() {
     let story = requested().started().given(Command::Cancel);
     let (at, why) = due(&story.state).expect("the attempt has no outcome");
     assert_eq!(why, Why::Answer(ordinal(1)));
@@ -837,7 +837,7 @@ fn cancel_is_idempotent_and_undoes_no_other_end() {
 }
 
 #[test]
-fn what_cannot_go_on_is_canceled_once_and_an_end_stands() {
+fn an_abandoned_verification_is_canceled_once() {
     for reason in AbandonReason::ALL {
         let abandon = || Command::Abandon(reason);
         let story = requested().accepted().when(abandon()).then([Fact::Abandoned { reason }]);
@@ -848,7 +848,7 @@ fn what_cannot_go_on_is_canceled_once_and_an_end_stands() {
 }
 
 #[test]
-fn to_be_forgotten_ends_what_is_pending_and_nothing_else() {
+fn erasing_ends_a_pending_verification() {
     let story = requested().accepted().when(Command::Erase).then([Fact::Erased, Fact::Canceled]);
     story.when(Command::Erase).then_nothing();
     let story = requested().at(EXPIRY).when(Command::Erase).then([Fact::Erased, Fact::Expired]);
@@ -860,7 +860,7 @@ fn to_be_forgotten_ends_what_is_pending_and_nothing_else() {
 // last step failed
 
 #[test]
-fn the_last_step_failed_gives_up_and_the_code_stays_good() {
+fn the_last_step_failed_gives_up_and_the_code_stays_valid() {
     let refused_last = fallen_back().started().when(answered(2, 1, refused(Recipient)));
     let story = refused_last.then([send_refused(2, 1, Recipient, None), Fact::GaveUp]);
     assert_eq!(story.verification().phase, Phase::Pending(Stage::GaveUp));
@@ -876,7 +876,7 @@ fn the_last_step_failed_gives_up_and_the_code_stays_good() {
 }
 
 #[test]
-fn a_resend_after_giving_up_starts_anew() {
+fn a_resend_after_giving_up_starts_again() {
     let story = fallen_back().started().given(answered(2, 1, refused(Recipient)));
     let story = story.at(DEADLINE + RESEND_AFTER[0]).when(resend_by(WHATSAPP)).then([
         resend_requested(Some(WHATSAPP)),
@@ -945,19 +945,19 @@ fn an_ended_verification_is_settled_when_nothing_more_is_expected_of_its_message
 }
 
 #[test]
-fn where_one_try_is_allowed_the_first_wrong_code_exhausts() {
+fn with_one_check_the_first_wrong_code_exhausts() {
     let story = requested_under(Policy { max_checks: 1, ..policy() });
     story.when(wrong_code()).then([Fact::CheckFailed, Fact::ChecksExhausted]);
 }
 
 #[test]
-fn the_code_is_good_until_the_last_moment_before_the_expiry() {
+fn the_code_is_valid_until_the_expiry() {
     let story = requested().at(EXPIRY - 1);
     story.when(right_code()).then([Fact::CheckPassed]);
 }
 
 #[test]
-fn neither_a_resend_nor_a_fallback_gives_a_try_or_time_back() {
+fn resends_and_fallbacks_restore_neither_attempts_nor_time() {
     let story = requested().given(wrong_code()).given(wrong_code()).at(DEADLINE).given(tick());
     let story = story.at(DEADLINE + RESEND_AFTER[0]).given(resend());
     assert_eq!((story.verification().failed_checks, story.verification().expires_at), (2, time(EXPIRY)));
@@ -965,7 +965,7 @@ fn neither_a_resend_nor_a_fallback_gives_a_try_or_time_back() {
 }
 
 #[test]
-fn what_is_asked_at_the_expiry_finds_the_verification_expired() {
+fn commands_at_the_expiry_find_the_verification_expired() {
     let story = requested().accepted().at(EXPIRY);
     let story = story.when(Command::Cancel).then_refused(Rejection::NotPending(Ending::Expired));
     let story = story.when(Command::Next).then_refused(Rejection::NotPending(Ending::Expired));
@@ -1062,7 +1062,7 @@ fn next_after_giving_up_finds_no_step() {
 // "I didn't request a code", and replies
 
 #[test]
-fn a_disowned_code_cancels_a_pending_verification_and_is_only_noted_of_an_ended_one() {
+fn a_disowned_code_cancels_a_pending_verification_and_is_only_recorded_after_the_end() {
     let story = requested().accepted().when(disown()).then([code_disowned(), Fact::Canceled]);
     assert_eq!(story.ending(), Some(Ending::Canceled));
     story.when(disown()).then([code_disowned()]);
@@ -1071,7 +1071,7 @@ fn a_disowned_code_cancels_a_pending_verification_and_is_only_noted_of_an_ended_
 }
 
 #[test]
-fn what_may_be_about_another_code_is_told_and_cancels_nothing() {
+fn an_ambiguous_disowned_code_is_recorded_and_cancels_nothing() {
     let perhaps = Command::Disown { message: None, standing: Standing::Applied, aim: Aim::Perhaps };
     let told = Fact::CodeDisowned { message: None, standing: Standing::Applied, aim: Aim::Perhaps };
     let story = requested().accepted().when(perhaps.clone()).then([told.clone()]);
@@ -1080,7 +1080,7 @@ fn what_may_be_about_another_code_is_told_and_cancels_nothing() {
 }
 
 #[test]
-fn an_alias_is_learnt_once_and_only_where_the_number_ends_alike() {
+fn an_alias_is_recorded_once_and_only_with_a_matching_tail() {
     let alias =
         |n: u8, tail: Option<u16>| KnownAs { index: NumberIndex([n; 16]), tail: tail.map(NumberTail) };
     let mut asked = twotick::verification::Request::clone(&request(&policy()));
@@ -1092,7 +1092,7 @@ fn an_alias_is_learnt_once_and_only_where_the_number_ends_alike() {
         message: ordinal(1),
         attempt: 1,
         outcome: taken(1),
-        // One that ends otherwise, the number itself, one that is told twice.
+        // Another tail, the number itself, and a duplicate.
         aliases: vec![
             alias(1, Some(8)),
             alias(number, Some(7)),
@@ -1127,7 +1127,7 @@ fn an_alias_is_learnt_once_and_only_where_the_number_ends_alike() {
 }
 
 #[test]
-fn replies_are_noted_up_to_a_bound_which_does_not_keep_a_code_from_being_disowned() {
+fn recorded_replies_are_bounded_without_affecting_disowned_codes() {
     let mut story = requested().accepted();
     for _ in 1..REPLIES_KEPT {
         story = story.when(reply()).then([reply_received()]);
@@ -1164,7 +1164,7 @@ fn a_message_that_waited_past_its_deadline_falls_back_and_is_not_sent() {
 }
 
 #[test]
-fn a_doubt_that_outlived_the_code_is_not_resolved_by_another_message() {
+fn a_doubt_after_the_expiry_sends_no_message() {
     requested_under(policy_of(&[(SMS, None)], OnDoubt::ResendOnce))
         .at(EXPIRY - 1)
         .started()

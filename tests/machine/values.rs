@@ -1,4 +1,4 @@
-//! Values: their bounds, their spellings, and the bits of which ids are made.
+//! Values: their bounds, their formats, and the bits of ids.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use twotick::verification::values::{
 };
 
 #[test]
-fn the_bits_of_an_id_are_where_they_were() {
+fn the_layout_of_ids_is_stable() {
     let at = Timestamp::from_millis(1_795_000_000_123);
     let id = VerificationId::new(at, Bucket::new(0xabc), 0x00aa_aaaa_aaaa_aaa5);
     assert_eq!(id.to_string(), "ver_01m7q5cqkvfayanananananaa0");
@@ -28,14 +28,14 @@ fn the_bits_of_an_id_are_where_they_were() {
 }
 
 #[test]
-fn an_index_tells_its_bucket_and_prints_its_letters() {
+fn an_index_has_its_bucket_and_prints_as_crockford() {
     let index = NumberIndex([0xab, 0xcd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(index.bucket(), Bucket::new(0xabc));
     assert_eq!(format!("{:?}", NumberIndex([0xff; 16])), format!("NumberIndex(7{})", "z".repeat(25)));
 }
 
 #[test]
-fn a_position_is_the_same_from_one_and_from_zero() {
+fn ordinals_convert_between_both_bases() {
     for count in 1..=63 {
         let ordinal = Ordinal::nth(count).unwrap();
         assert_eq!((usize::from(ordinal.get()), ordinal.index()), (count, count - 1));
@@ -55,7 +55,7 @@ fn a_reference_is_visible_ascii_of_at_most_512_bytes() {
 }
 
 #[test]
-fn a_hidden_reference_is_recognised_by_its_tag_alone() {
+fn a_hidden_reference_is_recognized_by_its_tag() {
     let sealed = Sealed([9; 105].into());
     let whole = ProviderRef::hidden([7; 16], Some(&sealed));
     let bare = ProviderRef::hidden([7; 16], None);
@@ -68,14 +68,14 @@ fn a_hidden_reference_is_recognised_by_its_tag_alone() {
     assert_eq!(HashSet::from([whole.clone(), bare, other.clone(), plain.clone()]).len(), 3);
     assert!(whole < other && plain < whole, "{whole:?} {other:?} {plain:?}");
     assert_eq!(plain.partial_cmp(&whole), Some(std::cmp::Ordering::Less));
-    // 366 bytes are 488 letters, which together with the tag's 24 are as many as there may be.
+    // 366 bytes are 488 letters, which with the 24 of the tag are the maximum.
     let size =
         |bytes: usize| ProviderRef::hidden([7; 16], Some(&Sealed(vec![9; bytes].into()))).as_str().len();
     assert_eq!((size(366), size(367)), (512, 23));
 }
 
 #[test]
-fn names_and_words_are_shown_as_they_are() {
+fn names_and_words_are_displayed_verbatim() {
     let (channel, app) = (ChannelName::new("sms"), AppName::new("shop"));
     assert_eq!((channel.as_str(), channel.to_string()), ("sms", "sms".to_owned()));
     assert_eq!((app.as_str(), app.to_string()), ("shop", "shop".to_owned()));
@@ -90,13 +90,13 @@ fn names_and_words_are_shown_as_they_are() {
 }
 
 #[test]
-fn a_hidden_reference_is_written_in_fewer_bytes_or_as_it_stands() {
+fn a_hidden_reference_is_stored_compactly_or_verbatim() {
     let written = |reference: &ProviderRef| minicbor::to_vec(reference).unwrap();
     let read = |bytes: &[u8]| minicbor::decode::<ProviderRef>(bytes);
     let whole = ProviderRef::hidden([7; 16], Some(&Sealed([9; 105].into())));
     let bare = ProviderRef::hidden([7; 16], None);
     assert_eq!((written(&whole).len(), written(&bare).len()), (2 + 16 + 105, 1 + 16));
-    // Some of these were written by somebody else, or before.
+    // Formats of other origins or earlier versions.
     let foreign = ["wamid.1", "~", "~short", "~BwcHBwcHBwcHBwcHBwcHBw~", "~BwcHBwcHBwcHBwcHBwcHBx"];
     for text in foreign.into_iter().chain([whole.as_str(), bare.as_str()]) {
         let reference = ProviderRef::parse(text).unwrap();
@@ -128,7 +128,7 @@ fn different_random_bits_give_different_ids() {
 }
 
 #[test]
-fn the_first_of_a_moment_stands_between_those_before_and_those_from_then_on() {
+fn the_first_id_of_a_moment_separates_earlier_from_later_ids() {
     let at = |millis: i64| Timestamp::from_millis(1_795_000_000_000 + millis);
     let bound = VerificationId::first_at(at(5));
     assert!(VerificationId::new(at(4), Bucket::new(0xfff), u64::MAX) < bound);
@@ -136,7 +136,7 @@ fn the_first_of_a_moment_stands_between_those_before_and_those_from_then_on() {
 }
 
 #[test]
-fn no_record_brings_a_position_that_no_message_has() {
+fn records_with_invalid_ordinals_are_refused() {
     assert_eq!(serde_json::from_str::<Ordinal>("63").unwrap(), Ordinal::LAST);
     for wrong in ["0", "64", "255", "-1", "256", "null"] {
         assert!(serde_json::from_str::<Ordinal>(wrong).is_err(), "{wrong}");
@@ -155,7 +155,7 @@ fn a_users_name_is_plain() {
 }
 
 #[test]
-fn an_id_has_one_spelling() {
+fn an_id_has_one_form() {
     let id = VerificationId::new(Timestamp::from_millis(1), Bucket::new(1), 1);
     let text = id.to_string();
     for wrong in [
@@ -180,7 +180,7 @@ fn events_of_one_verification_have_different_ids() {
 }
 
 #[test]
-fn times_stay_within_what_can_be_written() {
+fn times_are_clamped_to_rfc_3339() {
     assert_eq!(Timestamp::from_millis(i64::MAX), Timestamp::MAX);
     assert_eq!(Timestamp::MAX + Duration::MAX, Timestamp::MAX);
     for (record, at) in [("179500060000600005", Timestamp::MAX), ("-1", Timestamp::from_millis(0))] {

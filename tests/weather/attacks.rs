@@ -1,7 +1,7 @@
-//! Callers who mean harm, against the real binary: heads and bodies a byte at a time, bodies that are never finished,
-//! answers that nobody reads, ten thousand connections that say nothing, heads without end, JSON as deep as a well,
-//! two ways to say how long a body is. Honest callers go on meanwhile. Every attack ends by an error or a close within
-//! its time, costs a bounded amount of memory, and leaves a server that is ready.
+//! Attackers against the real binary: heads and bodies sent byte by byte, unfinished bodies, responses that nobody
+//! reads, ten thousand silent connections, endless heads, deeply nested JSON, contradicting body lengths. Honest
+//! clients continue meanwhile. Every attack ends with an error or a close in time, uses bounded memory, and leaves a
+//! ready server.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,48 +20,48 @@ use twotick::clock::Stopwatch;
 
 use crate::checker::{Acked, Answers, Asked, Created, Moment, violations};
 use crate::connections::still_connected;
-use crate::house::{Rooms, created, forget_peak, home, memory_now, peak_memory, report};
 use crate::nonsense::nonsense;
 use crate::privilege::alone;
 use crate::proof::{figure, long_seconds, seed};
+use crate::server::{ServerSetup, created, forget_peak, home, memory_now, peak_memory, report};
 use crate::slowhttptest;
 use crate::world::{APP_SECRET, Home, Providers, REPORT_SECRET, Server};
 
 /// A head and a body have 10 s each; the rest is for a machine under load.
 pub const LIMIT: Duration = Duration::from_secs(24);
-/// What needs no patience is refused at once.
+/// The limit for what is refused immediately.
 const AT_ONCE: Duration = Duration::from_secs(12);
 const HONEST_A_SECOND: u64 = 60;
 const QUIET: Duration = Duration::from_secs(3);
 const MIB: usize = 1024 * 1024;
-/// Connections of each attack, and of the one by mere number.
+/// Connections per attack, and of the attack by number.
 const MANY: usize = 500;
 const IDLE: usize = 10_000;
-/// Bodies of 3 MiB that lack their last byte: 900 MiB where all of them are kept.
+/// Bodies of 3 MiB without their last byte: 900 MiB if all of them were kept.
 const UNFINISHED: usize = 300;
 
-/// What an attack may add to the server's memory, in MiB.
+/// The additional memory that an attack may cause, in MiB.
 mod bounds {
-    /// The first requests that a server has, and what its store keeps of them.
+    /// The server's first requests, and the store's memory of them.
     pub const QUIET: u64 = 48;
-    /// Eleven hundred slow connections, 250 answers that nobody takes, and the honest callers who wait.
+    /// Eleven hundred slow connections, 250 unread responses, and the waiting honest clients.
     pub const SLOW: u64 = 96;
-    /// The 64 MiB that all large bodies may have together, twice that while they grow, and the buffers of 300
-    /// connections through which bytes pour.
+    /// The 64 MiB that all large bodies may use together, twice that while they grow, and the buffers of 300 busy
+    /// connections.
     pub const UNFINISHED: u64 = 320;
-    /// Two buffers of 8 KiB for each of 10,000 connections, most of which nobody ever touches.
+    /// Two buffers of 8 KiB for each of 10,000 connections, most of which are never touched.
     pub const IDLE: u64 = 200;
-    /// Heads of up to 128 KiB and bodies of up to 3 MiB, some fifty at once.
+    /// Heads of up to 128 KiB and bodies of up to 3 MiB, about fifty at once.
     pub const NONSENSE: u64 = 128;
 }
 
-/// How one connection of an attack ended.
+/// The end of an attack's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// By an answer with this status, and then a close.
+    /// A response with this status, then a close.
     Answered(u16),
     Closed,
-    /// It still stood at the limit.
+    /// Still open at the limit.
     Open,
 }
 
@@ -71,7 +71,7 @@ struct Tally {
     refused: usize,
     closed: usize,
     slowest: Duration,
-    /// What was neither refused nor hung up on.
+    /// Connections that were neither refused nor closed.
     borne: BTreeMap<String, usize>,
 }
 
@@ -94,9 +94,13 @@ async fn attacks_end_cost_little_and_leave_honest_callers_alone() {
     let seed = seed();
     let folder = tempfile::tempdir().unwrap();
     let providers = Providers::start().await;
-    let rooms =
-        Rooms { providers: providers.addr, deliver_within: "20s", code_ttl: "10m", more: String::new() };
-    let home = home(folder.path(), &rooms);
+    let setup = ServerSetup {
+        providers: providers.addr,
+        deliver_within: "20s",
+        code_ttl: "10m",
+        more: String::new(),
+    };
+    let home = home(folder.path(), &setup);
     let server = home.start().await;
     let mut siege = Siege { home, providers, server, seed, answers: Arc::default(), numbers: Arc::default() };
     let rounds = long_seconds().unwrap_or(0) / 90 + 1;
@@ -129,7 +133,7 @@ impl Siege {
         .await;
     }
 
-    /// Heads and bodies that come a few bytes a second, and answers that nobody takes: ours and slowhttptest's.
+    /// Slow heads and bodies, and unread responses: ours and slowhttptest's.
     async fn slow(&mut self) {
         let addr = self.home.addr;
         self.under("slow", bounds::SLOW, async move {
@@ -157,7 +161,7 @@ impl Siege {
         .await;
     }
 
-    /// The largest bodies that are taken, without their last byte.
+    /// The largest permitted bodies, without their last byte.
     async fn unfinished(&mut self) {
         let addr = self.home.addr;
         self.under("unfinished", bounds::UNFINISHED, async move {
@@ -175,7 +179,7 @@ impl Siege {
         self.under("idle", bounds::IDLE, async move {
             let mut attacking = JoinSet::new();
             for n in 0..IDLE {
-                // As fast as a listener takes them.
+                // At the speed at which the listener accepts.
                 if n % 500 == 0 {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
@@ -186,7 +190,7 @@ impl Siege {
         .await;
     }
 
-    /// Everything that is refused at first sight.
+    /// Requests that are refused immediately.
     async fn nonsense(&mut self) {
         let addr = self.home.addr;
         self.under("nonsense", bounds::NONSENSE, async move {
@@ -206,7 +210,7 @@ impl Siege {
         self.chunks_are_taken().await;
     }
 
-    /// Signed by the provider itself, so it is taken, and kept for the operator.
+    /// Signed by the provider, so it is accepted and stored for the operator.
     async fn deep_but_signed(&self) {
         let deep = ["[".repeat(MIB), "{\"entry\":".repeat(MIB / 9)];
         for body in deep {
@@ -217,7 +221,7 @@ impl Siege {
         }
     }
 
-    /// Honest callers may send in chunks, and the connection is good for more.
+    /// Honest clients may send chunked bodies, and the connection stays usable.
     async fn chunks_are_taken(&self) {
         let body = json!({ "reference": "msg_06hzjqd1nbrm4q9a5c2kt7x80h", "status": "sent" }).to_string();
         let signature = sign(&REPORT_SECRET.into(), body.as_bytes());
@@ -236,7 +240,7 @@ impl Siege {
         assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 3, "{answers}");
     }
 
-    /// Honest callers beside an attack, and what both came to.
+    /// Runs honest clients beside an attack and evaluates both.
     async fn under(&mut self, name: &str, bound: u64, attack: impl Future<Output = Tally>) {
         forget_peak(&self.server);
         let before = memory_now(&self.server);
@@ -302,21 +306,21 @@ impl Siege {
     }
 }
 
-/// Who only wants a code sent: creates, reports and reads at a fixed rate, whether or not earlier ones were answered.
+/// An honest client: creates, reports and reads at a fixed rate, regardless of earlier responses.
 struct Honest {
     home: Home,
     providers: Providers,
     answers: Arc<Mutex<Answers>>,
     numbers: Arc<AtomicUsize>,
-    /// How often a connection made for one question came to nothing.
+    /// The number of failed requests on new connections.
     repeated: Arc<AtomicUsize>,
 }
 
-/// In microseconds, from when a request should have gone out.
+/// In microseconds from the scheduled time of the request.
 struct Waits {
-    /// Over connections that stand.
+    /// On kept connections.
     kept: Histogram<u64>,
-    /// Over a connection made for it.
+    /// On new connections.
     fresh: Histogram<u64>,
 }
 
@@ -346,7 +350,7 @@ impl Honest {
         Arc::into_inner(waits).unwrap().into_inner().unwrap()
     }
 
-    /// `true` where it took a connection of its own.
+    /// Returns `true` if it needed a new connection.
     async fn ask(&self, n: u32) -> bool {
         match n % 3 {
             0 => self.create().await,
@@ -361,7 +365,7 @@ impl Honest {
         false
     }
 
-    /// Over a connection made for it. `false` where that came to nothing.
+    /// Uses a new connection. Returns `false` if the request failed.
     async fn is_ready(&self) -> bool {
         let request = b"GET /readyz HTTP/1.1\r\nhost: twotick\r\nconnection: close\r\n\r\n";
         let Ok(mut stream) = TcpStream::connect(self.home.addr).await else { return false };
@@ -395,7 +399,7 @@ impl Honest {
     }
 }
 
-/// How a connection ended, after how long, and what it was.
+/// The end of a connection, its duration, and its name.
 pub type Ended = (End, Duration, &'static str);
 
 async fn all(mut attacking: JoinSet<Ended>, what: &str) -> Tally {
@@ -407,7 +411,7 @@ async fn all(mut attacking: JoinSet<Ended>, what: &str) -> Tally {
     tally
 }
 
-/// Until the other side hangs up.
+/// Waits until the peer closes.
 async fn end_of(stream: &mut TcpStream, limit: Duration) -> End {
     let mut answer = Vec::new();
     match tokio::time::timeout(limit, stream.read_to_end(&mut answer)).await {
@@ -424,7 +428,7 @@ impl End {
     }
 }
 
-/// A few bytes every half second.
+/// Sends a few bytes every half second.
 async fn drip(addr: SocketAddr, name: &'static str, begin: &'static [u8], piece: &'static [u8]) -> Ended {
     let Ok(mut stream) = TcpStream::connect(addr).await else { return (End::Closed, Duration::ZERO, name) };
     let took = Stopwatch::start();
@@ -433,7 +437,7 @@ async fn drip(addr: SocketAddr, name: &'static str, begin: &'static [u8], piece:
         let _ = writer.write_all(begin).await;
         loop {
             tokio::time::sleep(Duration::from_millis(500)).await;
-            // Refused once the other side hung up, which the reader sees.
+            // Fails once the peer has closed, which the reader notices.
             let _ = writer.write_all(piece).await;
         }
     };
@@ -446,21 +450,21 @@ async fn drip(addr: SocketAddr, name: &'static str, begin: &'static [u8], piece:
     (end, took.elapsed(), name)
 }
 
-/// So many ask for much and take none of it. The kernel that hangs up does not tell them: it shows in the list of
-/// connections.
+/// Requests large responses without reading them. The kernel closes these connections without notice, so the list of
+/// connections is checked.
 async fn never_read(addr: SocketAddr, connections: usize) -> Ended {
     let took = Stopwatch::start();
     let ask = b"GET /openapi.json HTTP/1.1\r\nhost: twotick\r\n\r\n".repeat(64);
     let mut streams = Vec::new();
     for _ in 0..connections {
         let mut stream = TcpStream::connect(addr).await.unwrap();
-        // Taken at once, however much of it is answered.
+        // Sent immediately, regardless of the responses.
         let _ = tokio::time::timeout(AT_ONCE, stream.write_all(&ask)).await;
         streams.push(stream);
     }
     let ports: Vec<_> = streams.iter().map(|stream| stream.local_addr().unwrap().port()).collect();
     while took.elapsed() < LIMIT {
-        // Seldom: to make that list is work for the kernel.
+        // Rarely, because the list is expensive for the kernel.
         tokio::time::sleep(Duration::from_secs(2)).await;
         let ports = ports.clone();
         let left = tokio::task::spawn_blocking(move || still_connected(addr.port(), &ports)).await.unwrap();
@@ -496,7 +500,7 @@ async fn unfinished(addr: SocketAddr) -> Ended {
 }
 
 async fn say_nothing(addr: SocketAddr) -> Ended {
-    // Past what the listener holds, a connection is not even made.
+    // Beyond the listener's backlog, connections are not even established.
     let connecting = tokio::time::timeout(LIMIT, TcpStream::connect(addr)).await;
     let Ok(Ok(mut stream)) = connecting else { return (End::Closed, Duration::ZERO, "") };
     let took = Stopwatch::start();
@@ -523,7 +527,7 @@ async fn say(addr: SocketAddr, name: &'static str, bytes: Vec<u8>) -> Ended {
     (end, took.elapsed(), name)
 }
 
-/// Until it is refused.
+/// Sends until it is refused.
 async fn endless(addr: SocketAddr, name: &'static str, begin: &'static [u8], letter: u8) -> Ended {
     let block = if letter == b'\n' { b"x-a: b\r\n".repeat(8 * 1024) } else { vec![letter; 64 * 1024] };
     pour(addr, name, begin, block).await
@@ -555,7 +559,7 @@ async fn pour(addr: SocketAddr, name: &'static str, begin: &'static [u8], block:
     (end, took.elapsed(), name)
 }
 
-/// Ten thousand connections and both ends of the proof, in one process.
+/// Ten thousand connections with both ends in one process.
 fn allow_many_files() {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });

@@ -1,6 +1,6 @@
-//! The server was away for two hours, and Meta sends everything that happened meanwhile at ten times the usual rate,
-//! while apps go on to create and check. Each report is answered with 200, or with 503 and comes again; nothing of it
-//! is lost, and what the apps wait stands beside what they wait in quiet.
+//! After two hours of downtime Meta redelivers everything at ten times the usual rate, while apps continue to create
+//! and check. Each report is answered with 200, or with 503 and repeated; none is lost. The latency of the apps is
+//! compared with quiet times.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,19 +13,19 @@ use tokio::task::JoinSet;
 use twotick::clock::Stopwatch;
 
 use crate::checker::{Acked, Answers, Asked, CheckAnswer, Created, Moment, Seen, Try, Typed, violations};
-use crate::house::{Rooms, created, home, report};
 use crate::privilege::alone;
 use crate::proof::{figure, long_seconds, seed};
+use crate::server::{ServerSetup, created, home, report};
 use crate::world::{Chance, Home, Providers};
 
-/// Verifications a second in quiet times, each of which makes three reports.
+/// Verifications per second in quiet times, each with three reports.
 const USUAL: u64 = 10;
 const STATUSES: [&str; 3] = ["sent", "delivered", "read"];
 const TIMES: u64 = 10;
-/// How long the backlog takes to arrive in the short form. Two hours at a tenth of the rate are 720 s.
+/// The duration of the backlog in the short form. Two hours at a tenth of the rate are 720 s.
 const SHORT: u64 = 6;
 const QUIET: Duration = Duration::from_secs(3);
-/// Before Meta tries again what was answered with 503.
+/// Meta's delay before a retry after 503.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 const CREATING_AT_ONCE: usize = 24;
 
@@ -37,9 +37,9 @@ async fn a_backlog_at_ten_times_the_usual_rate_is_taken_in_stride() {
     let folder = tempfile::tempdir().unwrap();
     let providers = Providers::start().await;
     providers.answer_within(Duration::ZERO);
-    let rooms =
-        Rooms { providers: providers.addr, deliver_within: "1s", code_ttl: "30s", more: String::new() };
-    let home = home(folder.path(), &rooms);
+    let setup =
+        ServerSetup { providers: providers.addr, deliver_within: "1s", code_ttl: "30s", more: String::new() };
+    let home = home(folder.path(), &setup);
     let mut server = home.start().await;
     let house = House {
         home: home.clone(),
@@ -62,7 +62,7 @@ async fn a_backlog_at_ten_times_the_usual_rate_is_taken_in_stride() {
     let (busy, told) = house.beside(house.deliver(queue)).await;
     let took = running.elapsed();
 
-    // What went out after this is no matter of the checker's.
+    // Later requests do not concern the checker.
     let requests = providers.requests();
     let shown = home.everything().await;
     let answers = house.answers.lock().unwrap().clone();
@@ -96,13 +96,13 @@ async fn a_backlog_at_ten_times_the_usual_rate_is_taken_in_stride() {
     assert!(busy.creates.len() > 10 && busy.checks.len() > 10, "the apps did too little to tell anything");
 }
 
-/// Everything that Meta has to tell, oldest first as far as neighbours go, one in ten of it twice.
+/// All reports of Meta, in approximate order, one in ten of them twice.
 fn backlog(requests: &[Seen], mut chance: Chance) -> Vec<(Seen, &'static str)> {
     let mut queue: Vec<_> = Vec::new();
     for (place, seen) in requests.iter().filter(|seen| seen.channel == "whatsapp").enumerate() {
         for status in STATUSES {
             let times = if chance.below(10) == 0 { 2 } else { 1 };
-            // Moved by up to a hundred messages.
+            // Shifted by up to a hundred messages.
             queue.extend((0..times).map(|_| (place as u64 + chance.below(100), seen.clone(), status)));
         }
     }
@@ -114,7 +114,7 @@ fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000, 3).unwrap()
 }
 
-/// In microseconds, from when a request should have gone out.
+/// In microseconds from the scheduled time of the request.
 struct Apps {
     creates: Histogram<u64>,
     checks: Histogram<u64>,
@@ -148,7 +148,7 @@ impl House {
         created
     }
 
-    /// As fast as they go.
+    /// As fast as possible.
     async fn create_many(&self, number: u64) {
         let at_once = Arc::new(Semaphore::new(CREATING_AT_ONCE));
         let mut creating = JoinSet::new();
@@ -175,7 +175,7 @@ impl House {
         }
     }
 
-    /// Apps that create and check at the usual rate beside something, and what they waited.
+    /// Apps that create and check at the usual rate beside `what`, and their latencies.
     async fn beside<T>(&self, what: impl Future<Output = T>) -> (Apps, T) {
         let go_on = Arc::new(AtomicBool::new(true));
         let apps = tokio::spawn(self.clone().live(Arc::clone(&go_on)));
@@ -208,7 +208,7 @@ impl House {
         Arc::into_inner(apps).unwrap().into_inner().unwrap()
     }
 
-    /// A wrong code; only this task knows the verification.
+    /// Checks a wrong code; only this task knows the verification.
     async fn check(&self, of: &Created) {
         let path = format!("/v1/verifications/{}/check", of.id);
         let asked_at = Moment::now();
@@ -223,7 +223,7 @@ impl House {
         self.answers.lock().unwrap().tries.entry(of.id.clone()).or_default().push(tried);
     }
 
-    /// At the tenfold rate, whether or not earlier ones were answered.
+    /// At ten times the rate, regardless of earlier responses.
     async fn deliver(&self, queue: Vec<(Seen, &'static str)>) -> Told {
         let told = Arc::new(Mutex::new(Told { waits: histogram(), repeated: 0 }));
         let interval = Duration::from_micros(1_000_000 / (USUAL * TIMES * STATUSES.len() as u64));
@@ -243,7 +243,7 @@ impl House {
         Arc::into_inner(told).unwrap().into_inner().unwrap()
     }
 
-    /// Until it is taken; each try is one request to be answered in time.
+    /// Repeats until it is accepted; the latency of each request counts.
     async fn report(&self, seen: &Seen, status: &str, running: Stopwatch, due: Duration, told: &Mutex<Told>) {
         let mut due = due;
         loop {

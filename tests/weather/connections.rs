@@ -1,14 +1,14 @@
-//! Who is connected with whom, as the kernel lists it. Where the kernel itself hangs up, the other side is not told.
+//! Connections as listed by the kernel, which closes some without notifying the peer.
 
 use std::fs;
 
-/// To how many of the `remote` ports the side at `local` still has its end of the connection.
+/// The number of `remote` ports to which `local` still has a connection.
 pub fn still_connected(local: u16, remote: &[u16]) -> usize {
     let is_one = |(_, from, to): &&(String, u16, u16)| *from == local && remote.contains(to);
     established().iter().filter(is_one).count()
 }
 
-/// Ports at which a process has its end of a connection with `remote`. None where it has ended.
+/// The ports of a process connected to `remote`. Empty if it has ended.
 pub fn ports_of(process: u32, remote: u16) -> Vec<u16> {
     let files = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().filter_map(Result::ok);
     let links = files.filter_map(|file| fs::read_link(file.path()).ok());
@@ -18,13 +18,13 @@ pub fn ports_of(process: u32, remote: u16) -> Vec<u16> {
     all.into_iter().map(|(_, port, _)| port).collect()
 }
 
-/// Inode, our port and theirs.
+/// Inode, local and remote port.
 fn established() -> Vec<(String, u16, u16)> {
     let port = |field: &str| u16::from_str_radix(field.rsplit(':').next()?, 16).ok();
     let table = fs::read_to_string("/proc/net/tcp").unwrap();
     let one = |line: &str| {
         let fields: Vec<_> = line.split_whitespace().collect();
-        // 01 is established; what is being closed belongs to the kernel alone.
+        // 01 is established; closing sockets belong to the kernel alone.
         let found = (fields.get(9)?.to_string(), port(fields[1])?, port(fields[2])?);
         (fields[3] == "01").then_some(found)
     };

@@ -1,7 +1,7 @@
-//! What comes from outside the machine: providers that misbehave, reports in any order and at any moment, a backlog
-//! that arrives at once, and callers who mean harm. Three journals are compared afterwards by `support/checker.rs`.
+//! Faults from outside the machine: misbehaving providers, reports in any order and at any time, a sudden backlog, and
+//! attackers. Afterwards `support/checker.rs` compares three journals.
 //!
-//! Each test is the short form of its proof; `support/proof.rs` says how the long form is asked for.
+//! Each test is the short form of its proof; `support/proof.rs` documents the long form.
 
 #[allow(dead_code, reason = "each test uses its part")]
 #[path = "../api/support.rs"]
@@ -24,8 +24,8 @@ mod world;
 mod attacks;
 mod backlog;
 mod connections;
-mod house;
 mod nonsense;
 mod providers;
 mod reports;
+mod server;
 mod slowhttptest;

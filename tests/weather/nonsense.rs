@@ -1,10 +1,10 @@
-//! Requests that are none.
+//! Malformed requests.
 
 use crate::world::KEY;
 
 const MIB: usize = 1024 * 1024;
 
-/// What no honest caller says. None of it may be answered well, nor may what is hidden in it.
+/// Requests that no honest client sends. None may succeed, nor may a request hidden in one.
 pub fn nonsense() -> Vec<(&'static str, Vec<u8>)> {
     let hidden = "GET /healthz HTTP/1.1\r\nhost: twotick\r\n\r\n";
     let framed = |headers: &str, body: &str| {

@@ -1,6 +1,6 @@
-//! Providers that are slow, silent, break off, answer nonsense or too much, redirect, ask for patience, or cannot
-//! prove who they are. The real binary goes through a proxy that does all of it; nobody gets a message twice, every
-//! doubt ends by itself, a wish to wait is kept, and an answer of 100 MB costs no memory.
+//! Providers that are slow or silent, break off, send garbage or too much, redirect, ask for patience, or fail to
+//! authenticate. A proxy before the real binary does all of this. Nobody gets a message twice, every doubt ends without
+//! intervention, requested delays are kept, and a response of 100 MB costs no memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -14,19 +14,19 @@ use twotick::clock::Stopwatch;
 
 use crate::chaos::{Chaos, FAULTS, Greeting, Met, secure};
 use crate::checker::{Acked, Answers, Asked, Created, Moment, Seen, Shown, violations};
-use crate::house::{Rooms, created, home, peak_memory, report};
 use crate::privilege::alone;
 use crate::proof::{figure, long_seconds, seed};
+use crate::server::{ServerSetup, created, home, peak_memory, report};
 use crate::world::{Chance, Home, Providers};
 
-/// How long creates go on in the short form, and how many there are a second.
+/// The duration of the creates in the short form, and their rate.
 const SHORT: u64 = 5;
 const CREATES_A_SECOND: u64 = 40;
-/// The shortest that a profile may have.
+/// The minimum of a profile.
 const CODE_TTL: Duration = Duration::from_secs(30);
-/// What some twenty answers of 100 MB at once may add to the server's memory. One that was read whole would be more.
+/// The additional memory for some twenty concurrent responses of 100 MB. Reading one completely would exceed it.
 const MOST_MEMORY: u64 = 64;
-/// The proxy notes when the head of a 429 begins to leave, so a wait may look shorter by what that took.
+/// The proxy records when the head of a 429 starts to leave, so a delay may seem shorter by the duration of that.
 const SLACK: Duration = Duration::from_millis(5);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,8 +36,9 @@ async fn no_provider_makes_it_send_twice_or_leaves_a_doubt_behind() {
     let folder = tempfile::tempdir().unwrap();
     let providers = Providers::start().await;
     let chaos = Chaos::start(seed, providers.addr).await;
-    let rooms = Rooms { providers: chaos.addr, deliver_within: "4s", code_ttl: "30s", more: String::new() };
-    let home = home(folder.path(), &rooms);
+    let setup =
+        ServerSetup { providers: chaos.addr, deliver_within: "4s", code_ttl: "30s", more: String::new() };
+    let home = home(folder.path(), &setup);
     let server = home.start().await;
     let idle = peak_memory(&server);
     let answers = Arc::new(Mutex::new(Answers::default()));
@@ -91,7 +92,7 @@ async fn no_provider_makes_it_send_twice_or_leaves_a_doubt_behind() {
     assert!(peak <= idle + MOST_MEMORY, "{peak} MiB at the peak, {idle} MiB before");
 }
 
-/// At a fixed rate, whatever becomes of the others.
+/// At a fixed rate, regardless of the others.
 async fn create(home: &Home, answers: &Arc<Mutex<Answers>>, seconds: u64) {
     let mut creating = JoinSet::new();
     let mut every = tokio::time::interval(Duration::from_millis(1_000 / CREATES_A_SECOND));
@@ -114,7 +115,7 @@ async fn create(home: &Home, answers: &Arc<Mutex<Answers>>, seconds: u64) {
     }
 }
 
-/// What the providers report of the messages that reached them: of many that they arrived, of some nothing.
+/// The providers' reports: many messages are reported delivered, some not at all.
 async fn tell(home: Home, providers: Providers, answers: Arc<Mutex<Answers>>, mut chance: Chance) {
     let mut known = 0;
     let mut telling = JoinSet::new();
@@ -164,13 +165,13 @@ fn no_redirect_was_followed(chaos: &Chaos) {
     assert_eq!(chaos.trapped(), 0, "a redirect was followed");
 }
 
-/// Messages that reached a provider more than once. Our id is the message's, not the attempt's.
+/// Messages that reached a provider more than once. Our id identifies the message, not the attempt.
 fn sent_twice(requests: &[Seen]) -> BTreeSet<&str> {
     let mut known = BTreeSet::new();
     requests.iter().map(|seen| &*seen.reference).filter(|reference| !known.insert(*reference)).collect()
 }
 
-/// How often a provider asked for a wait and was asked again, never before it was over.
+/// The number of requested delays followed by a retry, none of which came too early.
 fn waits_kept(met: &[Met]) -> usize {
     let mut kept = 0;
     for (place, first) in met.iter().enumerate() {
@@ -184,17 +185,17 @@ fn waits_kept(met: &[Met]) -> usize {
     kept
 }
 
-/// What became of each attempt whose outcome nobody knew.
+/// The resolution of each attempt with an unknown outcome.
 #[derive(Default)]
 struct Doubts {
     all: usize,
-    /// A provider told what became of the message.
+    /// By a provider's report.
     by_report: usize,
-    /// The next step was sent, or had been before.
+    /// By the next step, sent now or before.
     by_next_step: usize,
-    /// The last step was sent once more.
+    /// By resending the last step.
     by_resend: usize,
-    /// Nobody told, and the code expired: a doubt that is left after the one resend, or after another delivery.
+    /// By expiry: a doubt left after the one resend, or after another delivery.
     by_end: usize,
 }
 
@@ -230,7 +231,7 @@ impl Doubts {
     }
 }
 
-/// What a provider shows when it is asked to prove who it is, and whether that is enough.
+/// The identity that a provider presents, and whether it is acceptable.
 struct Identity {
     name: &'static str,
     greeting: Greeting,
@@ -252,8 +253,8 @@ async fn a_provider_that_cannot_prove_who_it_is_gets_nothing() {
         let addr = secure(greeting, providers.addr).await;
         more += &channel(name, &format!("https://{addr}/sms/send"));
     }
-    let rooms = Rooms { providers: providers.addr, deliver_within: "4s", code_ttl: "30s", more };
-    let home = home(folder.path(), &rooms);
+    let setup = ServerSetup { providers: providers.addr, deliver_within: "4s", code_ttl: "30s", more };
+    let home = home(folder.path(), &setup);
     let mut server = home.spawn(&[], &[("SSL_CERT_FILE", trusted.to_str().unwrap())]);
     home.ready(&mut server).await;
 
@@ -316,7 +317,7 @@ async fn until(home: &Home, path: &str, so: impl Fn(&Value) -> bool) -> Value {
     }
 }
 
-/// A channel of this name, and a profile of the same name that begins with it.
+/// A channel of this name, and a profile of the same name that starts with it.
 fn channel(name: &str, url: &str) -> String {
     format!(
         r#"

@@ -1,6 +1,6 @@
-//! Reports doubled, in any order, before the send's answer, around the deadline and seven days late: played against a
-//! real store on virtual time, through its own face and over HTTP. Whoever wins, the log says so, one SMS at most
-//! follows, and the same reports end the same.
+//! Reports duplicated, in any order, before the response to the send, around the deadline and seven days late: played
+//! against a real store on virtual time, directly and over HTTP. The log shows who won, at most one SMS follows, and
+//! equal reports lead to equal ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -31,13 +31,13 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const TTL: Duration = Duration::from_secs(600);
 const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const MILLISECOND: Duration = Duration::from_millis(1);
-/// Verifications that live through the same deadline.
+/// Verifications with the same deadline.
 const ROUND: usize = 500;
-/// Of each round. Below what a channel may have open at once (400), or the others would never start.
+/// Per round. Fewer than a channel's limit of open requests (400), or the others would never start.
 const HELD_BACK: usize = 200;
 const TELLING_AT_ONCE: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What the short form takes of the store's own face, and over HTTP.
+/// The duration of the short form, directly and over HTTP.
 const SHORT_STORE: Duration = Duration::from_secs(9);
 const SHORT_HTTP: Duration = Duration::from_secs(6);
 
@@ -51,14 +51,14 @@ enum Kind {
 
 const KINDS: [Kind; 4] = [Kind::Sent, Kind::Delivered, Kind::Read, Kind::Failed];
 
-/// In order of time.
+/// In chronological order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Moment {
-    /// Before whoever is held back gets its answer.
+    /// Before the delayed responses.
     Early,
     /// A millisecond before the deadline.
     JustBefore,
-    /// While the clock moves over the deadline.
+    /// While the clock passes the deadline.
     Race,
     JustAfter,
     SevenDaysLate,
@@ -67,7 +67,7 @@ enum Moment {
 const MOMENTS: [Moment; 5] =
     [Moment::Early, Moment::JustBefore, Moment::Race, Moment::JustAfter, Moment::SevenDaysLate];
 
-/// When the provider's answer to the send is known.
+/// The time of the provider's response to the send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AnswerCame {
     AtOnce,
@@ -79,11 +79,11 @@ enum AnswerCame {
 struct Telling {
     kind: Kind,
     moment: Moment,
-    /// Whether it says our id; without it, it can only wait for the answer to the send.
+    /// Whether the report carries our id; without it, it has to wait for the response to the send.
     named: bool,
 }
 
-/// What happens to one verification.
+/// The script of one verification.
 #[derive(Clone, Debug)]
 struct Script {
     answer: AnswerCame,
@@ -123,8 +123,8 @@ impl Script {
         self.told.iter().map(|telling| telling.kind).collect()
     }
 
-    /// The order in which the reports count. One that says only the provider's id waits until that is known: by the
-    /// answer to the send, or by a report that says our id as well. Waiting, it is kept once, however often it comes.
+    /// The effective order of the reports. A report with only the provider's id waits until that is known, by the
+    /// response or by a report with our id. While waiting, duplicates are stored once.
     fn in_force(&self) -> InForce {
         let mut walk = InForce { order: Vec::new(), parked: 0 };
         let (mut known, mut waiting) = (self.answer == AnswerCame::AtOnce, Vec::<Kind>::new());
@@ -154,7 +154,7 @@ impl Script {
         walk
     }
 
-    /// How many SMS must follow, as the caller can tell from what was acknowledged when. `None`: the race decides.
+    /// The required number of SMS, derived from the acknowledged reports. `None` if the race decides.
     fn sms(&self) -> Option<usize> {
         let order = self.in_force().order;
         let mut news = order.iter().filter(|(_, kind)| *kind != Kind::Sent);
@@ -184,11 +184,11 @@ impl Script {
 
 struct InForce {
     order: Vec<(Moment, Kind)>,
-    /// How many had to wait.
+    /// The number of waiting reports.
     parked: usize,
 }
 
-/// Through which face the reports come.
+/// The interface through which the reports arrive.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Door {
     Store,
@@ -209,7 +209,7 @@ struct Tally {
 /// The providers: every send is accepted, those of the first messages when their script says so.
 struct Carriers {
     held: Arc<Mutex<BTreeMap<VerificationId, Errand>>>,
-    /// With the time on the clock when it came.
+    /// With the virtual time of arrival.
     seen: Arc<Mutex<Vec<(Errand, Timestamp)>>>,
     scripts: Arc<Mutex<BTreeMap<VerificationId, (AnswerCame, String)>>>,
     playing: tokio::task::JoinHandle<()>,
@@ -227,7 +227,7 @@ impl Carriers {
                 let id = errand.snapshot.verification.id();
                 seen.lock().unwrap().push((errand.clone(), clock.now()));
                 let first = errand.message == Ordinal::FIRST;
-                // A create's answer may be on its way still: then its send is too.
+                // The response to the create may not have arrived yet; then the send waits as well.
                 let script = loop {
                     let script = scripts.lock().unwrap().get(&id).cloned();
                     if let Some(script) = script {
@@ -267,14 +267,14 @@ async fn accept(store: &SledStore, errand: &Errand, first_ref: &str) {
     api::answer(store, errand, Outcome::Accepted { provider_ref: Some(provider_ref) }).await;
 }
 
-/// Everybody in one place, through one door.
+/// All participants on one interface.
 struct Play {
     server: Server,
     carriers: Carriers,
     policy: Arc<Policy>,
     door: Door,
     tally: Tally,
-    /// For the checker, of the newest round.
+    /// The answers of the current round, for the checker.
     answers: Answers,
 }
 
@@ -326,7 +326,7 @@ impl Play {
         let (server, policy) = (&self.server, &self.policy);
         let registered = &self.carriers.scripts;
         let creating = stream::iter(scripts.iter_mut()).map(|script| async move {
-            // Past the profile of that server: with as many tries as the checker counts.
+            // Bypasses the profile of that server, to have as many checks as the checker expects.
             let id = create_in_store(server, policy, script).await;
             script.id = Some(id);
             registered.lock().unwrap().insert(id, (script.answer, script.provider_ref.clone()));
@@ -339,7 +339,7 @@ impl Play {
         self.answers.created = created;
     }
 
-    /// Tells what the scripts have for this moment; returns when all of it is acknowledged.
+    /// Delivers the reports that the scripts have for this moment, and waits for all acknowledgements.
     async fn tell(&mut self, scripts: &[Script], moment: Moment) {
         let (server, door) = (&self.server, self.door);
         let telling = stream::iter(scripts)
@@ -360,7 +360,7 @@ impl Play {
         self.answers.acked.extend(acked);
     }
 
-    /// The clock moves from a millisecond before the deadline to one after it while reports come in.
+    /// Moves the clock from a millisecond before the deadline to one after it, while reports arrive.
     async fn race(&mut self, scripts: &[Script], chance: &mut Chance) {
         let clock = Arc::clone(&self.server.clock);
         let pauses = [chance.below(4), chance.below(4)].map(|pause| Duration::from_micros(pause * 900));
@@ -413,7 +413,7 @@ impl Play {
         }
     }
 
-    /// Until the deadline has done all that it does, and each SMS that follows is accepted.
+    /// Waits until the deadline has been processed and each following SMS is accepted.
     async fn until_none_waits(&self, scripts: &[Script]) {
         let settled = |phase, progress: &[Progress]| {
             !matches!(phase, Phase::Pending(Stage::Waiting { fallback_at: Some(_) }))
@@ -435,7 +435,7 @@ impl Play {
             let verification = &snapshot.verification;
             let one = &verification.messages[0];
             let end = format!("{:?} {:?} {:?}", one.progress, verification.delivered_by, verification.phase);
-            // The instant of the expiry is the round's.
+            // The expiry time differs between rounds.
             let end = end.split(" at:").next().unwrap_or_default().to_owned();
             self.tally.ends.entry(script.kinds()).or_default().insert(end);
             assert_eq!(one.progress, script.highest(), "{script:?}: {events:?}");
@@ -482,7 +482,7 @@ impl Play {
         }
     }
 
-    /// The three journals of this round.
+    /// Compares the three journals of this round.
     async fn check(&self, scripts: &[Script]) {
         let mut shown = BTreeMap::new();
         for script in scripts {
@@ -514,7 +514,7 @@ impl Play {
     }
 }
 
-/// By the clock that the server goes by.
+/// According to the server's clock.
 fn at(server: &Server) -> At {
     At(server.clock.now().as_millis() * 1_000)
 }
@@ -597,7 +597,7 @@ async fn tell_store(server: &Server, script: &Script, told: &[Telling]) {
     }
 }
 
-/// All in one delivery where there is an even number of them, each in its own where not.
+/// In one delivery if their number is even, in separate ones otherwise.
 async fn tell_http(server: &Server, script: &Script, told: &[Telling]) {
     let statuses: Vec<_> = told.iter().map(|&telling| status(script, telling)).collect();
     let deliveries: Vec<_> = if statuses.len() % 2 == 0 {
@@ -654,7 +654,7 @@ async fn play(door: Door, most: usize, short: Duration, name: &str) {
     while running.elapsed() < limit && (most == 0 || play.tally.races < most) {
         play.round(play.tally.races, &mut chance).await;
     }
-    // Who wins is chance, and a slow machine meets few close races in the short form.
+    // Chance decides who wins, and a slow machine has few close races in the short form.
     let undecided = |tally: &Tally| tally.won_by_report == 0 || tally.won_by_deadline == 0;
     while undecided(&play.tally) && running.elapsed() < PATIENCE {
         play.round(play.tally.races, &mut chance).await;

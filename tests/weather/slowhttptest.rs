@@ -1,4 +1,4 @@
-//! slowhttptest (Debian's package of that name), the program with which others try whether a server bears slow callers.
+//! Uses slowhttptest (from Debian's package) to check whether the server withstands slow clients.
 
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -11,10 +11,10 @@ use crate::connections::{ports_of, still_connected};
 use crate::privilege::can_run;
 use crate::proof::figure;
 
-/// Of each way, made within a second.
+/// Connections per mode, opened within a second.
 const CONNECTIONS: usize = 200;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Until the program has made its last connection, on a machine under load.
+/// The time-out for opening all connections, on a machine under load.
 const CONNECTS_WITHIN: Duration = Duration::from_secs(6);
 
 struct Way {
@@ -26,9 +26,9 @@ struct Way {
 const WAYS: [Way; 3] = [
     // A header every two seconds.
     Way { name: "slowhttptest -H", path: "/healthz", options: &["-H", "-i", "2"] },
-    // A few bytes every two seconds, of 8 KiB.
+    // A few bytes of 8 KiB every two seconds.
     Way { name: "slowhttptest -B", path: "/webhooks/whatsapp", options: &["-B", "-s", "8192", "-i", "2"] },
-    // Asks for 150 KB, and takes 32 bytes of it every five seconds.
+    // Requests 150 KB and reads 32 bytes every five seconds.
     Way {
         name: "slowhttptest -X",
         path: "/openapi.json",
@@ -36,7 +36,7 @@ const WAYS: [Way; 3] = [
     },
 ];
 
-/// In every way at once. How each connection ended, as the server sees it.
+/// Runs all modes concurrently. Returns the end of each connection as seen by the server.
 pub async fn attack(addr: SocketAddr) -> Vec<Ended> {
     if !can_run("slowhttptest", &["slowhttptest"]) {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Express and better-sqlite3 under Node, installed by npm below the target folder.
+//! Express and better-sqlite3 on Node, installed by npm below the target folder.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -23,13 +23,13 @@ impl Handler for Express {
 
 impl Drop for Express {
     fn drop(&mut self) {
-        // Its workers end with it, because the channel to it closes.
+        // Its workers exit with it, because their channel closes.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// SQLite lets one write at a time, so more processes only help with what comes before.
+/// SQLite allows one writer at a time, so more processes only help with the work before the write.
 pub fn start(folder: &Path, processes: usize) -> Started {
     let program = installed()?;
     let addr = free_address()?;
@@ -51,7 +51,7 @@ pub fn start(folder: &Path, processes: usize) -> Started {
     Ok(Box::new(express))
 }
 
-/// Where it is installed, which it is once a target folder: the SQLite in it takes minutes to compile.
+/// The installation, once per target folder: compiling its SQLite takes minutes.
 fn installed() -> Result<PathBuf, String> {
     let folder = below_target("day-express");
     fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
@@ -85,7 +85,7 @@ pub fn free_address() -> Result<SocketAddr, String> {
     listener.map_err(|error| error.to_string())
 }
 
-/// Until somebody listens.
+/// Waits until the address accepts connections.
 pub fn wait_for(addr: SocketAddr) -> Result<(), String> {
     for _ in 0..600 {
         if std::net::TcpStream::connect(addr).is_ok() {

@@ -1,4 +1,4 @@
-//! FastAPI under uvicorn, installed by pip below the target folder, and a PostgreSQL server of the system's packages.
+//! FastAPI on uvicorn, installed by pip below the target folder, and the system's PostgreSQL server.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use super::{Handler, Started};
 use crate::server::APP_SECRET;
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/day/fastapi");
-/// Where Debian and its relatives put the server's programs, one folder a version.
+/// The folder with one subfolder of server programs per version, on Debian and its derivatives.
 const PROGRAMS: &str = "/usr/lib/postgresql";
 const TABLE: &str = "CREATE TABLE statuses (wamid text, status text, at bigint, recipient text, \
                      PRIMARY KEY (wamid, status))";
@@ -31,7 +31,7 @@ impl Handler for FastApi {
 
 impl Drop for FastApi {
     fn drop(&mut self) {
-        // Asked to stop it stops its workers; killed it would leave them.
+        // SIGTERM makes it stop its workers; SIGKILL would leave them running.
         let pid = rustix::process::Pid::from_child(&self.uvicorn);
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         let _ = self.uvicorn.wait();
@@ -58,7 +58,7 @@ pub fn start(folder: &Path, processes: usize) -> Started {
     Ok(Box::new(fastapi))
 }
 
-/// The Python that has what it needs.
+/// A Python with the required packages.
 fn installed() -> Result<PathBuf, String> {
     let folder = below_target("day-fastapi");
     let python = folder.join("bin/python");
@@ -76,10 +76,10 @@ struct Postgres {
 }
 
 impl Postgres {
-    /// With the settings of a fresh installation: every commit is synced before it is answered.
+    /// The settings of a fresh installation: every commit is synced before its response.
     fn start(folder: &Path) -> Result<Self, String> {
         let programs = programs().ok_or("there is no PostgreSQL server on this system")?;
-        // Not below `folder`, which its own user may not reach.
+        // Not below `folder`, because the PostgreSQL user may not have access there.
         let data = std::env::temp_dir().join(format!("figures-postgres-{}", std::process::id()));
         let _ = fs::remove_dir_all(&data);
         fs::create_dir_all(&data).map_err(|error| error.to_string())?;
@@ -135,7 +135,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // SIGINT is its fast shutdown; its processes end with it.
+        // SIGINT requests a fast shutdown of all its processes.
         let pid = rustix::process::Pid::from_child(&self.server);
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
         let _ = self.server.wait();
@@ -144,13 +144,13 @@ impl Drop for Postgres {
     }
 }
 
-/// Of the newest version that is here.
+/// The programs of the newest installed version.
 fn programs() -> Option<PathBuf> {
     let versions = fs::read_dir(PROGRAMS).ok()?.filter_map(Result::ok).map(|entry| entry.path().join("bin"));
     versions.filter(|programs| programs.join("initdb").exists()).max()
 }
 
-/// PostgreSQL does not run as root; its packages make a user for it. `None`: we are not root, or there is no such user.
+/// PostgreSQL does not run as root; its packages create a user. `None` without root or such a user.
 fn user() -> Option<(u32, u32)> {
     if !rustix::process::geteuid().is_root() {
         return None;

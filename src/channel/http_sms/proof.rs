@@ -1,8 +1,7 @@
-//! How a carrier proves that a report is its own: by a signature, by a password, or by knowing the address.
+//! Authenticates a carrier's reports by signature, password or secret URL.
 //!
-//! A signature without a time can be replayed for ever. That changes nothing: a report moves a message only upwards, and
-//! the same report again is recorded as stale. A signature with a time is refused once the time is over; within it the
-//! same holds.
+//! A signature without a timestamp can be replayed forever, but to no effect: reports only move a message forward, and
+//! a repeated report is recorded as stale. A timestamp additionally limits the replay to its tolerance.
 
 use std::fmt;
 use std::time::Duration;
@@ -18,16 +17,16 @@ use subtle::ConstantTimeEq;
 
 use super::super::SetupError;
 use super::super::signature::{BadSignature, keyed};
-use super::super::webhook::{NotHeard, Webhook};
+use super::super::webhook::{Webhook, WebhookError};
 use super::template::{Piece, UnknownPlaceholder, split};
 use crate::hex;
 
-/// The header of a report that holds its signature, unless the configuration names another.
+/// The default header for the signature of a report.
 pub const SIGNATURE_HEADER: &str = "x-signature-256";
-/// How far the time of a report may be from ours unless the configuration says.
+/// The default tolerance between a report's timestamp and our clock.
 pub const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
-/// `scheme` of `[channels.NAME.report]`, with what it needs.
+/// The `scheme` in `[channels.NAME.report]` with its settings.
 #[derive(Clone, Debug)]
 pub enum Proof {
     Hmac(Signature),
@@ -35,11 +34,11 @@ pub enum Proof {
         user: String,
         password: SecretString,
     },
-    /// It stands behind the channel's address.
+    /// The last path segment of the webhook URL.
     PathSecret(SecretString),
 }
 
-/// The form of a signature.
+/// The format of a signature.
 #[derive(Clone, Debug)]
 pub struct Signature {
     pub secret: SecretString,
@@ -48,11 +47,11 @@ pub struct Signature {
     pub hash: Hash,
     pub encoding: Encoding,
     pub prefix: Prefix,
-    pub signed: Signed,
+    pub signed: SignedContent,
     pub timestamp: Option<TimestampHeader>,
 }
 
-/// The header with the Unix seconds at which a report was signed.
+/// The header with the time of the signature in Unix seconds.
 #[derive(Clone, Debug)]
 pub struct TimestampHeader {
     /// In lower case.
@@ -61,7 +60,7 @@ pub struct TimestampHeader {
 }
 
 impl Signature {
-    /// `X-Signature-256: sha256=HEX` over the body.
+    /// The default: `X-Signature-256: sha256=HEX` over the body.
     pub fn documented(secret: SecretString) -> Self {
         Self {
             secret,
@@ -69,7 +68,7 @@ impl Signature {
             hash: Hash::Sha256,
             encoding: Encoding::Hex,
             prefix: Prefix::Always("sha256=".to_owned()),
-            signed: Signed::body(),
+            signed: SignedContent::body(),
             timestamp: None,
         }
     }
@@ -83,7 +82,7 @@ pub enum Hash {
 }
 
 impl Hash {
-    /// In the configuration, and before `=` in a signature.
+    /// The name in the configuration, also used in prefixes such as `sha256=`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sha1 => "sha1",
@@ -97,20 +96,20 @@ impl Hash {
 pub enum Encoding {
     /// In either case.
     Hex,
-    /// The alphabet with `+` and `/`, padded.
+    /// The standard alphabet, with padding.
     Base64,
 }
 
-/// What stands before a signature, in either case.
+/// The text before the signature, in either case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prefix {
     Always(String),
     Maybe(String),
 }
 
-/// What a signature is over.
+/// The signed content: text with placeholders.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Signed(Vec<Piece<Part>>);
+pub struct SignedContent(Vec<Piece<Part>>);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
@@ -118,11 +117,11 @@ enum Part {
     Timestamp,
 }
 
-/// The placeholders of `signed`.
+/// The placeholders in `signed`.
 pub const SIGNED_PLACEHOLDERS: [&str; 2] = ["{body}", "{timestamp}"];
 
-impl Signed {
-    /// The body alone.
+impl SignedContent {
+    /// Signs the body alone.
     pub fn body() -> Self {
         Self(vec![Piece::Value(Part::Body)])
     }
@@ -132,7 +131,7 @@ impl Signed {
         split(text, &[(body, Part::Body), (timestamp, Part::Timestamp)]).map(Self)
     }
 
-    /// Whether the report itself is signed.
+    /// Whether the body is signed.
     pub fn has_body(&self) -> bool {
         self.0.contains(&Piece::Value(Part::Body))
     }
@@ -142,25 +141,25 @@ impl Signed {
     }
 }
 
-impl fmt::Debug for Signed {
+impl fmt::Debug for SignedContent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Signed").field("has_timestamp", &self.has_timestamp()).finish_non_exhaustive()
+        f.debug_struct("SignedContent").field("has_timestamp", &self.has_timestamp()).finish_non_exhaustive()
     }
 }
 
-/// Checks reports.
+/// Checks the authenticity of reports.
 pub(super) enum Verifier {
-    Hmac { key: Box<HmacKey>, form: Form },
-    Basic { credentials: Digested },
-    PathSecret { secret: Digested },
+    Hmac { key: Box<HmacKey>, form: SignatureFormat },
+    Basic { credentials: SecretHash },
+    PathSecret { secret: SecretHash },
 }
 
-/// The form of a signature without its secret.
-pub(super) struct Form {
+/// The format of a signature, without its secret.
+pub(super) struct SignatureFormat {
     header: String,
     encoding: Encoding,
     prefix: Prefix,
-    signed: Signed,
+    signed: SignedContent,
     timestamp: Option<TimestampHeader>,
 }
 
@@ -170,10 +169,10 @@ pub(super) enum HmacKey {
     Sha512(Hmac<Sha512>),
 }
 
-/// The hash of a secret: two of them take the same time to compare, whatever and however long the secrets are.
-pub(super) struct Digested([u8; 32]);
+/// The hash of a secret. Comparing hashes takes the same time for secrets of any length.
+pub(super) struct SecretHash([u8; 32]);
 
-impl Digested {
+impl SecretHash {
     fn new(secret: &[u8]) -> Self {
         Self(Sha256::digest(secret).into())
     }
@@ -194,28 +193,28 @@ impl Verifier {
                 let Signature { secret, header, hash, encoding, prefix, signed, timestamp } =
                     signature.clone();
                 not_empty(&secret, proof.setting())?;
-                let form = Form { header, encoding, prefix, signed, timestamp };
+                let form = SignatureFormat { header, encoding, prefix, signed, timestamp };
                 Ok(Self::Hmac { key: Box::new(HmacKey::new(hash, &secret)), form })
             }
             Proof::Basic { user, password } => {
                 not_empty(password, proof.setting())?;
                 let credentials = format!("{user}:{}", password.expose_secret());
-                Ok(Self::Basic { credentials: Digested::new(credentials.as_bytes()) })
+                Ok(Self::Basic { credentials: SecretHash::new(credentials.as_bytes()) })
             }
             Proof::PathSecret(secret) => {
                 not_empty(secret, proof.setting())?;
-                Ok(Self::PathSecret { secret: Digested::new(secret.expose_secret().as_bytes()) })
+                Ok(Self::PathSecret { secret: SecretHash::new(secret.expose_secret().as_bytes()) })
             }
         }
     }
 
-    /// `content` is the body, or the query where the report is that.
-    pub(super) fn verify(&self, webhook: &Webhook<'_>, content: &[u8]) -> Result<(), NotHeard> {
+    /// `content` is the body, or the query if that holds the report.
+    pub(super) fn verify(&self, webhook: &Webhook<'_>, content: &[u8]) -> Result<(), WebhookError> {
         match self {
             Self::Hmac { key, form } => Ok(form.verify(key, webhook, content)?),
             Self::Basic { credentials } => {
-                let claimed =
-                    basic_credentials(webhook.only("authorization")?).ok_or(BadSignature::Malformed)?;
+                let claimed = basic_credentials(webhook.single_header("authorization")?)
+                    .ok_or(BadSignature::Malformed)?;
                 if credentials.is(&claimed) { Ok(()) } else { Err(BadSignature::Wrong.into()) }
             }
             Self::PathSecret { secret } => {
@@ -226,7 +225,7 @@ impl Verifier {
         }
     }
 
-    /// The scheme in `WWW-Authenticate`.
+    /// The scheme for `WWW-Authenticate`.
     pub(super) fn challenge(&self) -> &'static str {
         match self {
             Self::Basic { .. } => "Basic",
@@ -234,8 +233,8 @@ impl Verifier {
         }
     }
 
-    /// Whether something stands behind the channel's address.
-    pub(super) fn is_behind_the_address(&self) -> bool {
+    /// Whether the webhook URL has an additional path segment.
+    pub(super) fn uses_path_secret(&self) -> bool {
         match self {
             Self::PathSecret { .. } => true,
             Self::Hmac { .. } | Self::Basic { .. } => false,
@@ -244,7 +243,7 @@ impl Verifier {
 }
 
 impl Proof {
-    /// The key of the configuration with the secret.
+    /// The configuration key of the secret.
     pub(super) fn setting(&self) -> &'static str {
         match self {
             Self::Hmac(_) | Self::PathSecret(_) => "report_secret",
@@ -253,11 +252,11 @@ impl Proof {
     }
 }
 
-impl Form {
+impl SignatureFormat {
     fn verify(&self, key: &HmacKey, webhook: &Webhook<'_>, content: &[u8]) -> Result<(), BadSignature> {
-        let claimed = self.claimed(webhook.only(&self.header)?).ok_or(BadSignature::Malformed)?;
+        let claimed = self.claimed(webhook.single_header(&self.header)?).ok_or(BadSignature::Malformed)?;
         let timestamp = match &self.timestamp {
-            Some(timestamp) => webhook.only(&timestamp.header)?,
+            Some(timestamp) => webhook.single_header(&timestamp.header)?,
             None => b"",
         };
         let parts = self.signed.0.iter().map(|piece| match piece {
@@ -301,7 +300,7 @@ impl HmacKey {
         }
     }
 
-    /// In constant time; a claim of another length is wrong.
+    /// Compares in constant time; a claim of another length never matches.
     fn signed<'a>(&self, parts: impl Iterator<Item = &'a [u8]>, claimed: &[u8]) -> bool {
         fn fits<'a, M: Mac + Clone>(key: &M, parts: impl Iterator<Item = &'a [u8]>, claimed: &[u8]) -> bool {
             let mut mac = key.clone();
@@ -317,13 +316,13 @@ impl HmacKey {
 }
 
 fn unix_seconds(header: &[u8]) -> Option<i64> {
-    // Longer ones are milliseconds, or no time at all.
-    const MOST_DIGITS: usize = 11;
-    let fits = (1..=MOST_DIGITS).contains(&header.len()) && header.iter().all(u8::is_ascii_digit);
+    // More digits are milliseconds or not a time.
+    const MAX_DIGITS: usize = 11;
+    let fits = (1..=MAX_DIGITS).contains(&header.len()) && header.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(header).ok().filter(|_| fits)?.parse().ok()
 }
 
-/// `user:password` of `Basic BASE64`; one blank, the scheme in either case (RFC 7617).
+/// Decodes `user:password` from `Basic BASE64`, with the scheme in either case (RFC 7617).
 fn basic_credentials(header: &[u8]) -> Option<Vec<u8>> {
     const SCHEME: &[u8] = b"basic ";
     let (scheme, encoded) = header.split_at_checked(SCHEME.len())?;
@@ -333,8 +332,8 @@ fn basic_credentials(header: &[u8]) -> Option<Vec<u8>> {
     BASE64_STANDARD.decode(encoded).ok().filter(|decoded| decoded.contains(&b':'))
 }
 
-/// A secret for the address where the configuration has none: nobody can guess it who does not know `credential`, which
-/// the carrier knows anyway.
+/// Derives a secret for the webhook URL if none is configured. It can only be computed from `credential`, which the
+/// carrier knows anyway.
 pub fn derived_path_secret(credential: &SecretString) -> SecretString {
     let mut mac: Hmac<Sha256> = keyed(credential);
     mac.update(b"twotick, the secret of an address for reports");

@@ -1,5 +1,5 @@
-//! What a carrier's answer to a send means: its status, the id of the message, the code of an error. Answers are JSON,
-//! XML, a form, or a line of text; the same pointer finds its field in each.
+//! Interprets a carrier's response to a send: its status, the message id, the error code. Responses may be JSON, XML, a
+//! form or a line of text; the same pointer finds a field in all of them.
 
 use serde_json::Value;
 
@@ -7,28 +7,28 @@ use super::super::status::{self, FAILED};
 use super::super::{lenient, wire};
 use crate::verification::values::ProviderRef;
 
-/// Places at which a field may stand that are looked at.
-const MOST_PLACES: usize = 1_000;
+/// The most occurrences of a field name that are examined.
+const MAX_PLACES: usize = 1_000;
 
-/// What the carrier did, by the status of its answer.
+/// The carrier's decision, by the status of its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Decision {
     Accepted,
     Refused,
-    /// Refused for now: nothing was sent, and the same message may be sent again.
+    /// Refused for now: nothing was sent, and the message may be sent again.
     Retry,
 }
 
-/// `429`, or all of `2xx`.
+/// One status such as `429`, or a class such as `2xx`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pattern {
-    /// More specific than a class, so it counts before one.
+    /// Takes precedence over a class.
     One(u16),
     Class(u16),
 }
 
 impl Pattern {
-    /// Of statuses that can end a request, 200 to 599.
+    /// Accepts final statuses, 200 to 599.
     pub fn parse(text: &str) -> Option<Self> {
         let [class @ b'2'..=b'5', rest @ ..] = text.as_bytes() else { return None };
         match rest {
@@ -48,28 +48,28 @@ impl Pattern {
     }
 }
 
-/// Which statuses mean what. A status in none of them means what it means of every carrier.
+/// The configured meanings of statuses. Other statuses have their usual meaning.
 #[derive(Clone, Debug, Default)]
-pub struct Statuses(Vec<(Pattern, Verdict)>);
+pub struct Statuses(Vec<(Pattern, Decision)>);
 
 impl Statuses {
-    /// In any order.
-    pub fn new(mut rules: Vec<(Pattern, Verdict)>) -> Self {
+    /// `rules` may be in any order.
+    pub fn new(mut rules: Vec<(Pattern, Decision)>) -> Self {
         rules.sort_by_key(|(pattern, _)| *pattern);
         Self(rules)
     }
 
-    pub(super) fn verdict(&self, status: u16) -> Option<Verdict> {
+    pub(super) fn verdict(&self, status: u16) -> Option<Decision> {
         self.0.iter().find(|(pattern, _)| pattern.fits(status)).map(|(_, verdict)| *verdict)
     }
 }
 
-/// The carrier's id of the message. `pointer` is a JSON pointer, empty where the carrier gives none.
+/// The carrier's message id. `pointer` is a JSON pointer, empty if there is none.
 pub(super) fn message_id(body: &[u8], pointer: &str) -> Option<ProviderRef> {
     find(body, pointer, wire::reference, |word| ProviderRef::parse(word).ok())
 }
 
-/// The carrier's code of an error. `None` for the codes by which carriers say that there is none.
+/// The carrier's error code. `None` for codes that mean success.
 pub(super) fn error_code(body: &[u8], pointer: &str) -> Option<String> {
     find(body, pointer, wire::word, |word| Some(word.to_owned())).filter(|code| is_an_error(code))
 }
@@ -96,7 +96,7 @@ fn find<T>(
     }
     lenient::find(body, |json| of_json(json.pointer(pointer)?)).or_else(|| {
         let text = lenient::text(body);
-        // In an object the pointer would have found it; a broken one is not guessed at.
+        // The pointer would have found the field in valid JSON; broken JSON is not searched.
         if text.starts_with(['{', '[']) {
             return None;
         }
@@ -104,23 +104,23 @@ fn find<T>(
     })
 }
 
-/// The last part of a pointer that is a name.
+/// The last part of a pointer that is not an index.
 fn field(pointer: &str) -> Option<&str> {
     let is_name = |part: &&str| !part.is_empty() && !part.bytes().all(|byte| byte.is_ascii_digit());
     pointer.rsplit('/').find(is_name)
 }
 
-/// The value of `ID: 123`, `status=0&id=123`, `<id>123</id>`. Attributes of elements do not count, and nothing does in a
-/// page: `<div id="main">` would give every message the same id.
+/// The value in `ID: 123`, `status=0&id=123` or `<id>123</id>`. Attributes and HTML pages do not count: `<div
+/// id="main">` would give every message the same id.
 fn named<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    // Lower case of ASCII keeps every place.
+    // ASCII lower case preserves byte positions.
     let (lower, name) = (text.to_ascii_lowercase(), name.to_ascii_lowercase());
     if lower.starts_with('<') {
         let is_page =
             lower.starts_with("<html") || lower.starts_with("<!doctype html") || lower.contains("<body");
         return if is_page { None } else { element(text, &lower, &name) };
     }
-    let value = lower.match_indices(&name).take(MOST_PLACES).find_map(|(start, _)| {
+    let value = lower.match_indices(&name).take(MAX_PLACES).find_map(|(start, _)| {
         let is_inside =
             lower[..start].ends_with(|before: char| before.is_alphanumeric() || "_-".contains(before));
         let rest = text[start + name.len()..].trim_start_matches([' ', '\t']);
@@ -132,8 +132,8 @@ fn named<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn element<'a>(text: &'a str, lower: &str, name: &str) -> Option<&'a str> {
-    let value = lower.match_indices(name).take(MOST_PLACES).find_map(|(start, _)| {
-        // With or without the name of its namespace.
+    let value = lower.match_indices(name).take(MAX_PLACES).find_map(|(start, _)| {
+        // With or without a namespace prefix.
         let opening = lower[..start].rfind('<').filter(|opening| {
             let between = &lower[opening + 1..start];
             between.is_empty() || (between.ends_with(':') && !between.contains([' ', '>', '/']))
@@ -171,13 +171,13 @@ mod tests {
         ] {
             assert_eq!(Pattern::parse(text), pattern, "{text}");
         }
-        let rules = [("4xx", Verdict::Refused), ("429", Verdict::Retry), ("409", Verdict::Accepted)];
+        let rules = [("4xx", Decision::Refused), ("429", Decision::Retry), ("409", Decision::Accepted)];
         let rules = rules.map(|(text, verdict)| (Pattern::parse(text).unwrap(), verdict));
         let statuses = Statuses::new(rules.to_vec());
         for (status, verdict) in [
-            (429, Some(Verdict::Retry)),
-            (409, Some(Verdict::Accepted)),
-            (400, Some(Verdict::Refused)),
+            (429, Some(Decision::Retry)),
+            (409, Some(Decision::Accepted)),
+            (400, Some(Decision::Refused)),
             (500, None),
             (200, None),
         ] {
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_found_in_whatever_form_has_a_field_of_its_name() {
+    fn an_id_is_found_in_any_format_with_its_field() {
         for (pointer, body, id) in [
             ("/id", &b"{\"id\":\"a-1\"}"[..], Some("a-1")),
             ("/id", b"ID: 123", Some("123")),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_that_says_that_all_is_well_is_none() {
+    fn success_codes_are_not_errors() {
         for (body, code) in [
             (&b"{\"code\":17}"[..], Some("17")),
             (b"{\"code\":\"E_NOCREDIT\"}", Some("E_NOCREDIT")),
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_hostile_takes_no_time() {
+    fn hostile_input_is_parsed_quickly() {
         for strange in ["id", "<id", "id=", "<", "<id>", "id:\"", "<a:id "] {
             let body = strange.repeat(64 * 1024 / strange.len());
             let _ = message_id(body.as_bytes(), "/id");

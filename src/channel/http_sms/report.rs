@@ -1,4 +1,4 @@
-//! What a carrier's report says: where its fields stand, and what its words mean.
+//! Parses a carrier's reports: the location of their fields and the meaning of their status words.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,41 +11,41 @@ use super::super::wire::{self, Text};
 use super::super::{Delivery, Unknown, lenient, reason, scrub};
 use crate::verification::values::{DeliveryError, ErrorClass, MessageId, Report, ReportStatus, Timestamp};
 
-/// In what form reports come.
+/// The encoding of reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Json,
-    /// A form as the body.
+    /// A form in the body.
     Form,
-    /// The query of the address, by GET or POST.
+    /// The query of a GET or POST request.
     Query,
 }
 
-/// A field of a report: a JSON pointer. Of a form or a query it is the name behind a slash.
+/// The location of a field in a report: a JSON pointer, or for a form or query the name after a slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldPath(String);
 
 impl FieldPath {
-    /// Of a field at the top.
+    /// The location of a top-level field.
     pub fn named(name: &str) -> Self {
         Self(format!("/{}", name.replace('~', "~0").replace('/', "~1")))
     }
 
-    /// `pointer` is a JSON pointer that is not empty.
+    /// `pointer` must be a non-empty JSON pointer.
     pub fn at(pointer: &str) -> Self {
         Self(pointer.to_owned())
     }
 }
 
-/// Where what stands in a report.
+/// The locations of the fields of a report.
 #[derive(Clone, Debug)]
 pub struct Fields {
-    /// The carrier's id of the message.
+    /// The carrier's message id.
     pub id: Option<FieldPath>,
-    /// Ours.
+    /// Our message id.
     pub reference: Option<FieldPath>,
     pub status: FieldPath,
-    /// `None`: an `error` that is a code, a text, or an object with `code` and `title`.
+    /// `None` for an `error` that is a code, a text, or an object with `code` and `title`.
     pub error_code: Option<FieldPath>,
     pub at: Option<FieldPath>,
 }
@@ -62,12 +62,13 @@ impl Default for Fields {
     }
 }
 
-/// What the carrier's own words mean, before those that many carriers have.
+/// The meanings of the carrier's own status words. They take precedence over the common ones.
 #[derive(Clone, Debug, Default)]
 pub struct StatusWords(BTreeMap<String, ReportStatus>);
 
 impl StatusWords {
-    /// Adds a word. A failure is [`status::FAILED`]. `Err` where a word that differs only in case or separators has another meaning.
+    /// Adds a word. A failure is [`status::FAILED`]. Fails if a word that differs only in case or separators has
+    /// another meaning.
     pub fn add(&mut self, word: &str, meaning: ReportStatus) -> Result<(), ContradictoryWord> {
         let known = self.0.entry(status::plain(word)).or_insert_with(|| meaning.clone());
         if *known == meaning { Ok(()) } else { Err(ContradictoryWord) }
@@ -81,27 +82,27 @@ impl StatusWords {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContradictoryWord;
 
-/// How reports are read.
+/// The format of reports.
 #[derive(Clone, Debug)]
-pub struct Reading {
+pub struct ReportFormat {
     pub format: Format,
     pub fields: Fields,
     pub words: StatusWords,
 }
 
-impl Default for Reading {
-    /// As they are documented.
+impl Default for ReportFormat {
+    /// The documented default.
     fn default() -> Self {
         Self { format: Format::Json, fields: Fields::default(), words: StatusWords::default() }
     }
 }
 
-impl Reading {
-    /// Total. `addressee` is the message at whose own address the report came.
+impl ReportFormat {
+    /// Parses a report; unreadable content never fails. `addressee` is the message id in the URL.
     pub(super) fn read(&self, content: &[u8], addressee: Option<MessageId>) -> Delivery {
         let document = match self.format {
             Format::Json => {
-                let text = lenient::mended(content).unwrap_or_default();
+                let text = lenient::repaired(content).unwrap_or_default();
                 serde_json::from_str(&text).unwrap_or_default()
             }
             Format::Form | Format::Query => pairs(content),
@@ -116,10 +117,10 @@ impl Reading {
 
     fn delivery(&self, document: &Value, addressee: Option<MessageId>) -> Delivery {
         let items = self.items(document);
-        // A list tells of several messages, so the address names none of them for sure.
+        // In a list of reports the message id in the URL is ambiguous.
         let addressee = addressee.filter(|_| items.len() == 1);
         let mut delivery = Delivery::default();
-        let mut unreadable = items.is_empty().then_some("it tells of no message");
+        let mut unreadable = items.is_empty().then_some("it reports on no message");
         let mut readable = 0_usize;
         for item in &items {
             match self.add(item, addressee, &mut delivery) {
@@ -136,8 +137,8 @@ impl Reading {
         }
     }
 
-    /// A report is one object or a list of them. A pointer that names the first of a list, as in
-    /// `/results/0/status`, is meant for each of it.
+    /// Splits a document into reports: it is one object or a list. A pointer to the first element of a list, such as
+    /// `/results/0/status`, stands for every element.
     fn items<'a>(&'a self, document: &'a Value) -> Vec<ReportItem<'a>> {
         let pointer = self.fields.status.0.as_str();
         let lists = pointer.match_indices("/0").filter_map(|(at, zero)| {
@@ -166,7 +167,7 @@ impl Reading {
         let provider_ref = find(id).and_then(wire::reference);
         let reference = find(reference).and_then(|value| text(value).message_id()).or(addressee);
         if provider_ref.is_none() && reference.is_none() {
-            return Err("it names no message: neither `id` nor `reference` can be read");
+            return Err("it names no message: neither `id` nor `reference` is readable");
         }
         let word = item.find(place).and_then(wire::word).ok_or("it has no `status`")?;
         let known = self.words.meaning(&word);
@@ -184,27 +185,27 @@ impl Reading {
         Ok(())
     }
 
-    /// Carriers' codes have no common meaning, so every failure leads to the next step; only where the words tell of our
-    /// account has an operator to act.
+    /// Carriers' codes have no common meaning, so every failure falls back to the next step. Only texts that concern
+    /// our account raise an operator alert.
     fn failure(&self, item: &ReportItem<'_>, word: &str) -> DeliveryError {
         let (code, words) = match &self.fields.error_code {
             Some(place) => (item.find(place).and_then(wire::word), item.around(place)),
             None => item.find(&FieldPath::named("error")).map(documented_error).unwrap_or_default(),
         };
-        let title = words.map(|words| scrub::title(&words)).and_then(scrub::legible);
+        let title = words.map(|words| scrub::title(&words)).and_then(scrub::non_empty);
         let class = match &title {
-            Some(title) if reason::is_of_the_account(title) => ErrorClass::Configuration,
+            Some(title) if reason::concerns_account(title) => ErrorClass::Configuration,
             Some(_) | None => ErrorClass::Fallback,
         };
         DeliveryError {
             code: code.as_deref().and_then(scrub::token).unwrap_or_else(|| "no_reason".to_owned()),
-            title: title.unwrap_or_else(|| status::unexplained("the carrier", word)),
+            title: title.unwrap_or_else(|| status::no_reason("the carrier", word)),
             class,
         }
     }
 }
 
-/// The code and the words of an `error`.
+/// The code and the text of an `error`.
 fn documented_error(error: &Value) -> (Option<String>, Option<String>) {
     let code = match error {
         Value::Object(fields) => fields.get("code").and_then(wire::word),
@@ -220,10 +221,10 @@ fn documented_error(error: &Value) -> (Option<String>, Option<String>) {
     (code, words)
 }
 
-/// What tells of one message.
+/// The report on one message.
 struct ReportItem<'a> {
     document: &'a Value,
-    /// The pointer of a list of the document, and the place in it.
+    /// The pointer to the list that contains the item, and its index.
     list: Option<(&'a str, usize)>,
 }
 
@@ -241,8 +242,8 @@ impl<'a> ReportItem<'a> {
         }
     }
 
-    /// What an object around a code says about it. Nothing is taken from the report as a whole: its texts may be the
-    /// message's.
+    /// The error text in the object that holds the code. The report's top level is not searched, because its texts may
+    /// belong to the message.
     fn around(&self, place: &FieldPath) -> Option<String> {
         let (object, _) = place.0.rsplit_once('/')?;
         let is_whole = object.is_empty() || self.list.is_some_and(|(list, _)| object == format!("{list}/0"));
@@ -253,12 +254,12 @@ impl<'a> ReportItem<'a> {
     }
 }
 
-/// A text or a number of whatever kind.
+/// A string or number, as text.
 fn text(value: &Value) -> Text<'_> {
     Text::deserialize(value).unwrap_or_default()
 }
 
-/// A form as an object. Of a name that stands several times the first counts.
+/// A form as an object; the first value of each name.
 fn pairs(form: &[u8]) -> Value {
     let mut fields = Map::new();
     for pair in form.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
@@ -269,7 +270,7 @@ fn pairs(form: &[u8]) -> Value {
     Value::Object(fields)
 }
 
-/// In UTF-8 where it is that, else in Latin-1, as many carriers write.
+/// Percent-decodes UTF-8, or Latin-1 as many carriers send.
 fn decoded(text: &[u8]) -> String {
     let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     let bytes: Vec<u8> = percent_encoding::percent_decode(&spaced).collect();

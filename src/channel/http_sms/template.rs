@@ -1,5 +1,5 @@
-//! Text with placeholders. Each placeholder is replaced once, by a value that is escaped for its place, so a value that
-//! looks like a placeholder or like syntax stays a value.
+//! Text with placeholders. Values are inserted once and escaped for their context, so that a value with placeholders or
+//! syntax in it stays a plain value.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,25 +8,26 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::BodyType;
 
-/// All but the unreserved characters of RFC 3986, section 2.3. A blank becomes `%20`, which a form and a query read alike.
+/// All but the unreserved characters of RFC 3986, section 2.3. A space becomes `%20`, which forms and queries decode
+/// alike.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What a request says about one message.
+/// A value of the message to insert into the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placeholder {
     /// E.164 with `+`.
     To,
-    /// The same without `+`, as many carriers want it.
+    /// Without the `+`, as many carriers require.
     ToDigits,
     From,
     Text,
     /// Our message id.
     Reference,
-    /// Where the carrier reports on this message.
+    /// The URL for reports on this message.
     Callback,
 }
 
-/// The placeholders by their names.
+/// The placeholders and their values.
 pub const PLACEHOLDERS: [(&str, Placeholder); 6] = [
     ("{to}", Placeholder::To),
     ("{to_digits}", Placeholder::ToDigits),
@@ -36,18 +37,19 @@ pub const PLACEHOLDERS: [(&str, Placeholder); 6] = [
     ("{callback}", Placeholder::Callback),
 ];
 
-/// A part of such a text.
+/// A part of a parsed text.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Piece<P> {
     Literal(String),
     Value(P),
 }
 
-/// A placeholder that does not exist, as it is written.
+/// An unknown placeholder as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownPlaceholder<'a>(pub &'a str);
 
-/// Splits at `{name}`. Braces around anything but lower-case letters and `_` are literal, as in JSON.
+/// Splits `text` at placeholders `{name}`. Braces around anything but lower-case letters and `_` are literal, as in
+/// JSON.
 pub(super) fn split<'a, P: Copy>(
     text: &'a str,
     known: &[(&str, P)],
@@ -75,7 +77,7 @@ pub(super) fn split<'a, P: Copy>(
     Ok(pieces)
 }
 
-/// The length of a name that a brace closes.
+/// The length of a name up to its closing brace.
 fn name_length(rest: &str) -> Option<usize> {
     let length = rest.find(|letter: char| !letter.is_ascii_lowercase() && letter != '_')?;
     (length > 0 && rest[length..].starts_with('}')).then_some(length)
@@ -103,7 +105,7 @@ impl Values<'_> {
     }
 }
 
-/// A body or a query. It may hold a key, so its `Debug` shows nothing of it.
+/// A body or query. Its `Debug` shows no content, as it may contain a key.
 #[derive(Clone)]
 pub struct RequestTemplate {
     body_type: BodyType,
@@ -116,13 +118,13 @@ impl fmt::Debug for RequestTemplate {
     }
 }
 
-/// Why a text is no template.
+/// Why a text is not a valid template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotATemplate<'a> {
     Unknown(UnknownPlaceholder<'a>),
-    /// It is not JSON, whatever the values are.
+    /// It is not valid JSON for all values.
     NotJson,
-    /// A form or a query with a character that has to be percent-encoded.
+    /// A form or query with a character that must be percent-encoded.
     NotEncoded,
 }
 
@@ -144,16 +146,16 @@ impl RequestTemplate {
         Ok(template)
     }
 
-    /// What is sent where the configuration has no `body`.
+    /// The default template.
     pub fn documented(body_type: BodyType) -> Self {
         let text = match body_type {
             BodyType::Json => r#"{"to":"{to}","from":"{from}","text":"{text}","reference":"{reference}"}"#,
             BodyType::Form | BodyType::Query => "to={to}&from={from}&text={text}&reference={reference}",
         };
-        Self::parse(text, body_type).expect("both texts are templates, as a test shows") // they are constants
+        Self::parse(text, body_type).expect("both texts are valid templates") // constants, checked by a test
     }
 
-    /// Both, one behind the other, in one query.
+    /// Joins two queries.
     pub fn and(mut self, other: Self) -> Self {
         self.pieces.push(Piece::Literal("&".to_owned()));
         self.pieces.extend(other.pieces);
@@ -189,7 +191,7 @@ impl RequestTemplate {
         }
     }
 
-    /// Only a number may stand without quotes, and only `{to_digits}` is always one.
+    /// Only numbers may be unquoted, and only `{to_digits}` always is one.
     fn makes_json(&self) -> bool {
         let nasty = "\"\\a";
         let values =
@@ -198,7 +200,7 @@ impl RequestTemplate {
     }
 }
 
-/// A form that is written over several lines for its readers is sent as one.
+/// Joins a form that is split over several lines for readability.
 fn join_lines(piece: &mut Piece<Placeholder>) {
     if let Piece::Literal(text) = piece
         && text.contains(['\n', '\r'])
@@ -224,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_escaped_for_their_place_and_never_read_again() {
+    fn values_are_escaped_and_never_reinterpreted() {
         let text = r#"{"to": "{to}", "n": {to_digits}, "o": {"from": "<{from}>", "t": ["{text}"]}, "e": {}}"#;
         let json: serde_json::Value = serde_json::from_str(&filled(text, BodyType::Json)).unwrap();
         assert_eq!(json["to"], VALUES.to);
@@ -251,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_documented_is_a_template() {
+    fn the_default_templates_are_valid() {
         for body_type in [BodyType::Json, BodyType::Form, BodyType::Query] {
             let template = RequestTemplate::documented(body_type);
             for placeholder in [Placeholder::To, Placeholder::From, Placeholder::Text, Placeholder::Reference]
@@ -263,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_template_says_why() {
+    fn invalid_templates_have_a_reason() {
         for (text, body_type, why) in [
             ("{\"t\":\"{txt}\"}", BodyType::Json, NotATemplate::Unknown(UnknownPlaceholder("{txt}"))),
             ("to={number}", BodyType::Form, NotATemplate::Unknown(UnknownPlaceholder("{number}"))),

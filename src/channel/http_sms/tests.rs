@@ -9,7 +9,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
 use crate::channel::signature::{BadSignature, sign};
-use crate::channel::testing::{Played, basis, get, post, raw_server};
+use crate::channel::testing::{Behaviour, basis, get, post, raw_server};
 use crate::channel::{Delivery, Readable, Unknown};
 use crate::verification::values::{Alias, DeliveryError, ProviderRef, Report, ReportStatus};
 
@@ -30,7 +30,7 @@ fn submission() -> Submission<'static> {
         to: "+491713920011",
         code: "483920",
         content: Content::Text("483920 ist Ihr Code."),
-        of_use: Duration::from_secs(600),
+        valid_for: Duration::from_secs(600),
     }
 }
 
@@ -53,7 +53,7 @@ fn class(outcome: &Outcome) -> Option<(ErrorClass, &str)> {
 }
 
 #[tokio::test]
-async fn one_request_in_the_documented_form_and_the_carriers_id_back() {
+async fn one_documented_request_and_the_returned_id() {
     let server = MockServer::start().await;
     let expected: Value = serde_json::from_slice(&fixture("requests/send.json")).unwrap();
     Mock::given(method("POST"))
@@ -74,7 +74,7 @@ async fn one_request_in_the_documented_form_and_the_carriers_id_back() {
 }
 
 #[tokio::test]
-async fn the_id_is_where_the_pointer_says_text_or_number() {
+async fn the_id_at_the_pointer_may_be_text_or_number() {
     let number = fixture("replies/accepted_number.json");
     let outcome = answered(ResponseTemplate::new(202).set_body_bytes(number), "/id").await;
     assert_eq!(outcome, accepted(Some("9007199254740993")));
@@ -88,7 +88,7 @@ fn accepted(id: Option<&str>) -> Outcome {
 }
 
 #[tokio::test]
-async fn every_2xx_is_accepted_with_the_id_where_it_can_be_seen() {
+async fn every_2xx_is_accepted_with_any_readable_id() {
     let bytes = |text: &str| text.as_bytes().to_vec();
     for (status, body, id) in [
         (200, b"\xef\xbb\xbf{\"id\":\"a-1\"}".to_vec(), Some("a-1")),
@@ -129,15 +129,15 @@ async fn every_2xx_is_accepted_with_the_id_where_it_can_be_seen() {
     assert_eq!(answered(whole, "").await, accepted(None), "an empty pointer says that there is no id");
 }
 
-/// What the head says is said, whatever becomes of the body.
+/// The status counts even if the body breaks off.
 #[tokio::test]
-async fn a_2xx_that_breaks_off_is_accepted() {
+async fn a_truncated_2xx_is_accepted() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
     for played in [
-        Played::Bytes(format!("{head}content-length: 900\r\n\r\n{{\"id\":\"a-1\"}}").into_bytes()),
-        Played::Bytes(format!("{head}transfer-encoding: chunked\r\n\r\nzz\r\n").into_bytes()),
-        Played::Drip(format!("{head}content-length: 900\r\n\r\n").into_bytes()),
-        Played::Endless(format!("{head}\r\n").into_bytes()),
+        Behaviour::Bytes(format!("{head}content-length: 900\r\n\r\n{{\"id\":\"a-1\"}}").into_bytes()),
+        Behaviour::Bytes(format!("{head}transfer-encoding: chunked\r\n\r\nzz\r\n").into_bytes()),
+        Behaviour::Drip(format!("{head}content-length: 900\r\n\r\n").into_bytes()),
+        Behaviour::Endless(format!("{head}\r\n").into_bytes()),
     ] {
         let described = format!("{played:?}");
         let url = raw_server(played).await;
@@ -147,7 +147,7 @@ async fn a_2xx_that_breaks_off_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_refusal_keeps_the_carriers_reason_and_nothing_that_was_sent() {
+async fn a_refusal_keeps_the_carriers_text_without_sent_data() {
     use ErrorClass::{Configuration, Fallback, InDoubt, Retry};
     for (status, body, class, title) in [
         (400, r#"{"error":{"message":"Unknown sender 'Lampen'"}}"#, Fallback, "Unknown sender 'Lampen'"),
@@ -209,7 +209,7 @@ async fn every_other_answer_has_its_class() {
 }
 
 #[tokio::test]
-async fn a_carrier_may_say_when_to_come_again() {
+async fn retry_after_of_a_carrier_is_kept() {
     for status in [429, 503] {
         let outcome = answered(ResponseTemplate::new(status).insert_header("retry-after", "12"), "/id").await;
         assert!(
@@ -219,9 +219,9 @@ async fn a_carrier_may_say_when_to_come_again() {
 }
 
 #[tokio::test]
-async fn lost_is_in_doubt_and_not_reached_may_be_tried_again() {
+async fn a_lost_response_is_in_doubt_and_a_failed_connection_is_retried() {
     let timeout = Duration::from_millis(500);
-    for (played, code) in [(Played::Reset, "no_answer"), (Played::Silence, "no_answer")] {
+    for (played, code) in [(Behaviour::Reset, "no_answer"), (Behaviour::Silence, "no_answer")] {
         let url = raw_server(played.clone()).await;
         let outcome = sms(&url, "/id", timeout).send(&submission()).await.outcome;
         assert_eq!(class(&outcome), Some((ErrorClass::InDoubt, code)), "{played:?}");
@@ -232,7 +232,7 @@ async fn lost_is_in_doubt_and_not_reached_may_be_tried_again() {
 }
 
 #[tokio::test]
-async fn a_template_is_not_sent_here() {
+async fn a_template_is_refused() {
     let submission =
         Submission { content: Content::Template { name: "login_code", language: "de" }, ..submission() };
     let outcome = sms("http://127.0.0.1:9", "/id", Duration::from_secs(1)).send(&submission).await.outcome;
@@ -240,7 +240,7 @@ async fn a_template_is_not_sent_here() {
 }
 
 fn parse(body: &[u8]) -> Delivery {
-    Reading::default().read(body, None)
+    ReportFormat::default().read(body, None)
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn every_documented_report() {
 }
 
 #[test]
-fn an_unknown_status_is_counted_and_what_names_no_message_is_unreadable() {
+fn unknown_statuses_are_counted_and_reports_without_ids_are_unreadable() {
     let delivery = parse(&fixture("webhooks/unknown_status.json"));
     assert_eq!(delivery.unknown.get(&Unknown::Status), Some(&1));
     assert_eq!(delivery.readable, Readable::Yes);
@@ -310,7 +310,7 @@ fn one_report(body: &[u8]) -> Report<Alias> {
 }
 
 #[test]
-fn the_words_of_carriers_count_and_others_are_kept() {
+fn known_status_words_count_and_unknown_ones_are_kept() {
     for (word, name) in [
         ("DELIVRD", "delivered"),
         ("Delivered", "delivered"),
@@ -344,7 +344,7 @@ fn the_words_of_carriers_count_and_others_are_kept() {
 }
 
 #[test]
-fn a_report_is_read_as_an_answer_is() {
+fn reports_are_parsed_as_leniently_as_responses() {
     let failed = |body: &[u8]| match one_report(body).status {
         ReportStatus::Failed(error) => (error.code, error.title, error.class),
         other => panic!("{other:?}"),
@@ -396,7 +396,7 @@ fn a_report_is_read_as_an_answer_is() {
 }
 
 #[test]
-fn strange_fields_cost_only_themselves() {
+fn malformed_fields_only_affect_themselves() {
     for (field, strange) in [
         ("at", json!("yesterday")),
         ("at", json!(1_795_363_200)),
@@ -428,23 +428,23 @@ fn reports_are_signed() {
         (&[(SIGNATURE_HEADER, wrong)], Some(BadSignature::Wrong)),
     ] {
         let verdict = post(&channel, headers, &body).err();
-        assert_eq!(verdict, refused.map(NotHeard::Signature), "{headers:?}");
+        assert_eq!(verdict, refused.map(WebhookError::Signature), "{headers:?}");
     }
-    assert_eq!(get(&channel, "").err(), Some(NotHeard::Method("POST")));
+    assert_eq!(get(&channel, "").err(), Some(WebhookError::Method("POST")));
 }
 
-/// What a status means, and the codes that an answer gives.
+/// The meaning of statuses and error codes.
 #[tokio::test]
-async fn the_configuration_says_what_a_status_means() {
+async fn the_configuration_defines_the_meaning_of_statuses() {
     use ErrorClass::{Configuration, Fallback, InDoubt, Retry};
     let rules = [
-        ("409", Verdict::Accepted),
-        ("302", Verdict::Accepted),
-        ("5xx", Verdict::Refused),
-        ("206", Verdict::Refused),
-        ("4xx", Verdict::Refused),
-        ("507", Verdict::Retry),
-        ("420", Verdict::Retry),
+        ("409", Decision::Accepted),
+        ("302", Decision::Accepted),
+        ("5xx", Decision::Refused),
+        ("206", Decision::Refused),
+        ("4xx", Decision::Refused),
+        ("507", Decision::Retry),
+        ("420", Decision::Retry),
     ];
     let rules = rules.map(|(text, verdict)| (Pattern::parse(text).unwrap(), verdict));
     let no_credit = r#"{"error":{"code":"E7","message":"Insufficient credit"}}"#;
@@ -485,7 +485,7 @@ async fn the_configuration_says_what_a_status_means() {
     }
 }
 
-/// A key in the body's template, a header, a password, the secret of the address: all that a carrier may quote.
+/// A key in the body template, a header, a password, the secret in the URL: everything that a carrier may quote.
 #[tokio::test]
 async fn no_secret_of_a_request_is_shown() {
     let secrets = ["pass-of-the-carrier", "key-in-a-header", "secret-of-the-address"];

@@ -1,4 +1,4 @@
-//! Meta's errors, classed by their code alone.
+//! Meta's errors, classified by their code alone.
 
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -6,14 +6,14 @@ use serde_json::Value;
 use crate::channel::scrub;
 use crate::verification::values::{DeliveryError, ErrorClass};
 
-/// An error object, of an answer or of a webhook.
+/// An error object in a response or webhook.
 pub struct MetaError<'a> {
     pub code: i64,
     object: &'a Value,
 }
 
 impl<'a> MetaError<'a> {
-    /// `None` where there is no code, which makes it no error of Meta's.
+    /// `None` without a code: then it is not Meta's error object.
     pub fn read(object: &'a Value) -> Option<Self> {
         let code = match object.get("code")? {
             Value::String(text) => text.parse().ok()?,
@@ -22,12 +22,12 @@ impl<'a> MetaError<'a> {
         Some(Self { code, object })
     }
 
-    /// `secrets` is what Meta may have quoted from the request.
+    /// `secrets` are strings of the request that Meta may quote.
     pub fn into_delivery_error(self, class: ErrorClass, secrets: &[&str]) -> DeliveryError {
         DeliveryError { code: self.code.to_string(), title: self.title(secrets), class }
     }
 
-    /// Both the heading and the details: neither can be asked for again.
+    /// The title and the details: neither can be fetched again later.
     pub fn title(&self, secrets: &[&str]) -> String {
         let text =
             |pointer| self.object.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
@@ -42,13 +42,13 @@ impl<'a> MetaError<'a> {
     }
 }
 
-/// The class of a code in a `failed` status.
+/// The class of an error code in a `failed` status.
 pub fn class_of(code: i64) -> ErrorClass {
     class_of_any(code).unwrap_or(ErrorClass::Fallback)
 }
 
-/// The class of a code in an answer. Only for a code that nobody knows does the HTTP status count: a server that
-/// is at fault or overloaded may do better next time.
+/// The class of an error code in a response. The HTTP status decides only for unknown codes: a failing or overloaded
+/// server may recover.
 pub fn class_of_answer(code: i64, status: StatusCode) -> ErrorClass {
     let busy = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
     class_of_any(code).unwrap_or(if busy { ErrorClass::Retry } else { ErrorClass::Fallback })
@@ -84,7 +84,7 @@ pub fn class_of_code(code: u32) -> Option<ErrorClass> {
     })
 }
 
-/// Answers begin their message with `(#131026) `.
+/// Strips the prefix `(#131026) ` that messages in responses start with.
 fn without_code(message: &str) -> &str {
     message
         .strip_prefix("(#")

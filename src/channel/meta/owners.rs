@@ -1,15 +1,16 @@
-//! Whose an update is. Meta sends everything about an app to one address, and several channels may share an app.
+//! Finds the channel that an update is for. Meta delivers all updates of an app to one URL, and several channels may
+//! share an app.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::channel::signature::{BadSignature, Keys};
-use crate::channel::webhook::{Reply, Told};
-use crate::channel::{Delivery, Stray};
+use crate::channel::webhook::{Reply, SignedDelivery};
+use crate::channel::{Delivery, IgnoreReason};
 use crate::verification::values::ChannelName;
 
-/// A channel as Meta's webhooks know it.
+/// The part of a channel's settings that matters for Meta's webhooks.
 pub struct Member {
     pub name: ChannelName,
     pub phone_number_id: String,
@@ -20,37 +21,37 @@ pub struct Member {
 /// Another channel of this kind.
 pub struct Other {
     member: Arc<Member>,
-    /// Whether it has the same secrets, as channels of one app do: then a signature need not be computed again.
+    /// Whether the secrets are equal, as for channels of one app. Then the signature is not computed again.
     same_keys: bool,
 }
 
 impl Other {
-    pub fn of(me: &Member, member: Arc<Member>) -> Self {
+    pub fn new(me: &Member, member: Arc<Member>) -> Self {
         Self { same_keys: me.keys.same_as(&member.keys), member }
     }
 }
 
-/// The channels that may have updates of one delivery: those whose secret signed it.
+/// The channels that may receive updates of a delivery: those whose secret signed it.
 pub struct Owners<'a> {
     me: &'a Member,
     signed_by_me: bool,
     others: &'a [Other],
-    /// Computed when an update names the other channel, which is seldom.
+    /// Computed only when an update names the other channel, which is rare.
     signed_by_others: Vec<OnceCell<bool>>,
     header: &'a [u8],
     body: &'a [u8],
 }
 
-/// One of the channels.
+/// The recipient of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Owner {
-    /// Whose address the delivery came to.
+    /// The channel whose URL was called.
     Me,
     Other(usize),
 }
 
 impl<'a> Owners<'a> {
-    /// `Err` where none of the channels has a secret that signed.
+    /// Fails if no channel's secret signed the delivery.
     pub fn verify(
         me: &'a Member,
         others: &'a [Other],
@@ -67,32 +68,32 @@ impl<'a> Owners<'a> {
         }
     }
 
-    /// By the phone number, else by the account.
-    pub fn of_messages(&self, number: Option<&str>, account: Option<&str>) -> Result<Owner, Stray> {
+    /// Finds the channel by phone number, or by account if there is none.
+    pub fn for_messages(&self, number: Option<&str>, account: Option<&str>) -> Result<Owner, IgnoreReason> {
         match number {
             Some(number) => self.find(|member| member.phone_number_id == number),
-            None => self.of_account(account),
+            None => self.for_account(account),
         }
     }
 
-    /// An update that names nothing is the first channel's that signed.
-    pub fn of_account(&self, account: Option<&str>) -> Result<Owner, Stray> {
+    /// Finds the channel by account. Without one, the first channel that signed gets the update.
+    pub fn for_account(&self, account: Option<&str>) -> Result<Owner, IgnoreReason> {
         self.find(|member| account.is_none_or(|account| member.business_account_id == account))
     }
 
-    fn find(&self, is_meant: impl Fn(&Member) -> bool) -> Result<Owner, Stray> {
-        let mut reason = Stray::Unknown;
+    fn find(&self, is_meant: impl Fn(&Member) -> bool) -> Result<Owner, IgnoreReason> {
+        let mut reason = IgnoreReason::Unknown;
         if is_meant(self.me) {
             if self.signed_by_me {
                 return Ok(Owner::Me);
             }
-            reason = Stray::NotSigned;
+            reason = IgnoreReason::NotSigned;
         }
         for (place, other) in self.others.iter().enumerate().filter(|(_, other)| is_meant(&other.member)) {
             if self.signed_by(place, other) {
                 return Ok(Owner::Other(place));
             }
-            reason = Stray::NotSigned;
+            reason = IgnoreReason::NotSigned;
         }
         Err(reason)
     }
@@ -105,7 +106,7 @@ impl<'a> Owners<'a> {
     }
 }
 
-/// What was read of a delivery, channel by channel.
+/// The parsed updates of a delivery by channel.
 pub struct Sorted<'a> {
     owners: Owners<'a>,
     pub own: Delivery,
@@ -121,12 +122,12 @@ impl<'a> Sorted<'a> {
         &self.owners
     }
 
-    /// To read the delivery once more.
+    /// Discards the result, to parse the delivery again.
     pub fn into_owners(self) -> Owners<'a> {
         self.owners
     }
 
-    /// What has been read for one of them.
+    /// The delivery being collected for `owner`.
     pub fn of(&mut self, owner: Owner) -> &mut Delivery {
         match owner {
             Owner::Me => &mut self.own,
@@ -134,15 +135,15 @@ impl<'a> Sorted<'a> {
         }
     }
 
-    /// Whether there was nothing for anybody but the channel whose address it came to.
+    /// Whether no other channel received an update.
     pub fn is_all_own(&self) -> bool {
         self.of_others.is_empty()
     }
 
-    pub fn into_told(self) -> Told {
+    pub fn into_signed(self) -> SignedDelivery {
         let others = self.owners.others;
         let of_others = self.of_others.into_iter();
         let of_others = of_others.map(|(place, delivery)| (others[place].member.name.clone(), delivery));
-        Told { own: self.own, of_others: of_others.collect(), reply: Reply::EMPTY, receipt: None }
+        SignedDelivery { own: self.own, of_others: of_others.collect(), reply: Reply::EMPTY, receipt: None }
     }
 }

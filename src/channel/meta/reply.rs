@@ -1,28 +1,29 @@
-//! What Meta answers to a send.
+//! Meta's response to a send.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::errors::{MetaError, class_of_answer};
 use super::webhook::aliases;
-use crate::channel::exchange::{Answer, Confidential, Received, unanswered};
+use crate::channel::exchange::{Answer, Confidential, Received, require_response};
 use crate::channel::wire::Text;
 use crate::channel::{Sent, in_doubt, lenient, wire};
 use crate::verification::values::{Alias, Outcome};
 
-/// An error object is a refusal under whatever HTTP status it comes; what has neither an error object nor a
-/// message id is judged by its status.
+/// An error object is a refusal, whatever the HTTP status. A response with neither an error nor a message id is
+/// classified by its status.
 pub(super) fn read(answer: Answer, confidential: &Confidential<'_>) -> Sent {
-    let received = match unanswered(answer) {
+    let received = match require_response(answer) {
         Ok(received) => received,
         Err(outcome) => return outcome.into(),
     };
-    let json = received.body.as_deref().and_then(|body| lenient::find(body, metas)).unwrap_or_default();
+    let json =
+        received.body.as_deref().and_then(|body| lenient::find(body, meta_response)).unwrap_or_default();
     if let Some(error) = json.get("error").and_then(MetaError::read) {
         return refusal(error, &received, confidential).into();
     }
     if !received.status.is_success() {
-        return received.judge_by_status(confidential).into();
+        return received.outcome_by_status(confidential).into();
     }
     match accepted(&json) {
         Some(outcome) => Sent { outcome, aliases: addressee(&json) },
@@ -33,7 +34,7 @@ pub(super) fn read(answer: Answer, confidential: &Confidential<'_>) -> Sent {
     }
 }
 
-/// What Meta calls the person: not always the number that was asked for.
+/// Meta's ids for the recipient; they may differ from the requested number.
 fn addressee(json: &Value) -> Vec<Alias> {
     let contact = json.pointer("/contacts/0").and_then(|contact| Contact::deserialize(contact).ok());
     contact.map(|contact| aliases(contact.wa_id.get(), contact.user_id.get())).unwrap_or_default()
@@ -47,8 +48,8 @@ struct Contact<'a> {
     user_id: Text<'a>,
 }
 
-/// What has an error or a message is an answer of Meta's, whatever stands around it.
-fn metas(json: &Value) -> Option<Value> {
+/// Recognizes Meta's response object, also when a proxy wrapped it.
+fn meta_response(json: &Value) -> Option<Value> {
     ["error", "messages"].iter().any(|name| json.get(name).is_some()).then(|| json.clone())
 }
 
@@ -58,8 +59,8 @@ fn refusal(error: MetaError<'_>, received: &Received, confidential: &Confidentia
     Outcome::Refused { error, retry_after: received.retry_after }
 }
 
-/// `message_status` is often missing, and its words may become more. Two of them mean that Meta waits for feedback
-/// on the template (Meta's OpenAPI document, v23.0).
+/// `message_status` is often missing and an open set. Two of its values mean that Meta holds the message until it has
+/// feedback on the template (Meta's OpenAPI document, v23.0).
 fn accepted(json: &Value) -> Option<Outcome> {
     let message = json.pointer("/messages/0")?;
     let provider_ref = wire::reference(message.get("id")?)?;

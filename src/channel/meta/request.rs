@@ -1,5 +1,5 @@
-//! What we send: one authentication template. The same body serves copy-code, one-tap and zero-tap buttons
-//! (Meta, authentication templates, November 2025 to spring 2026).
+//! The request body: one authentication template. It is the same for copy-code, one-tap and zero-tap buttons (Meta,
+//! authentication templates, November 2025 to spring 2026).
 
 use std::borrow::Cow;
 
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::channel::Submission;
 
-/// `POST /{version}/{phone-number-id}/messages`. The sandbox reads with it what the channel writes.
+/// The body of `POST /{version}/{phone-number-id}/messages`. The sandbox parses it with the same type.
 #[derive(Serialize, Deserialize)]
 pub struct SendRequest<'a> {
     pub messaging_product: Cow<'a, str>,
     pub recipient_type: Cow<'a, str>,
-    /// With `+`: without it Meta puts the country code of the business number in front.
+    /// With `+`; otherwise Meta prepends the business number's country code.
     pub to: Cow<'a, str>,
     #[serde(rename = "type")]
     pub kind: Cow<'a, str>,
-    /// Given back in statuses; at most 512 characters.
+    /// Echoed in statuses; at most 512 characters.
     pub biz_opaque_callback_data: Cow<'a, str>,
     pub template: Template<'a>,
 }
@@ -46,7 +46,7 @@ pub enum Parameter<'a> {
     Text { text: Cow<'a, str> },
 }
 
-/// The code stands in it twice: in the text, and in the button, which Meta keeps as a URL button.
+/// The code occurs twice: in the text, and in the button, which Meta stores as a URL button.
 pub(super) fn body<'a>(submission: &'a Submission<'_>, name: &'a str, language: &'a str) -> SendRequest<'a> {
     let code = || vec![Parameter::Text { text: submission.code.into() }];
     SendRequest {

@@ -1,22 +1,22 @@
-//! Which templates Meta has, and whether they may be sent
-//! (Meta, message templates, `GET /{WABA-ID}/message_templates`, November 2025).
+//! Fetches the list of Meta's templates with their review status (Meta, message templates, `GET
+//! /{WABA-ID}/message_templates`, November 2025).
 
 use reqwest::Method;
 use reqwest::header::AUTHORIZATION;
 use serde::Deserialize;
 
 use super::Meta;
-use crate::channel::exchange::unanswered;
+use crate::channel::exchange::require_response;
 use crate::channel::wire::Text;
 use crate::channel::{Template, TemplatesUnknown, lenient, scrub};
 use crate::verification::values::Outcome;
 
-/// A template exists in some 70 languages at most, and a name can match others that begin like it.
+/// Enough for the about 70 languages of a template and for other names with the same prefix.
 const LIMIT: &str = "250";
 
 impl Meta {
-    /// Every language in which Meta knows the template `name`. One request, within the channel's `timeout`.
-    pub(super) async fn ask_for_templates(&self, name: &str) -> Result<Vec<Template>, TemplatesUnknown> {
+    /// All languages of the template `name`. One request, bounded by the channel's `timeout`.
+    pub(super) async fn fetch_templates(&self, name: &str) -> Result<Vec<Template>, TemplatesUnknown> {
         let mut url = self.templates_url.clone();
         url.query_pairs_mut()
             .append_pair("name", name)
@@ -24,7 +24,7 @@ impl Meta {
             .append_pair("limit", LIMIT);
         let request =
             self.endpoint.request(Method::GET, url).header(AUTHORIZATION, self.authorization.clone());
-        let received = unanswered(self.endpoint.ask(request).await).map_err(reason)?;
+        let received = require_response(self.endpoint.send(request).await).map_err(reason)?;
         if !received.status.is_success() {
             return Err(TemplatesUnknown(format!("Meta answered {}", received.status)));
         }
@@ -38,9 +38,9 @@ impl Meta {
 }
 
 fn listed(body: &[u8], name: &str) -> Result<Vec<Template>, TemplatesUnknown> {
-    let text = lenient::mended(body).unwrap_or_default();
+    let text = lenient::repaired(body).unwrap_or_default();
     let page: TemplatePage<'_> = serde_json::from_str(&text)
-        .map_err(|_| TemplatesUnknown("Meta's answer is no list of templates".to_owned()))?;
+        .map_err(|_| TemplatesUnknown("Meta's response is not a list of templates".to_owned()))?;
     let named = page.data.into_iter().filter(|item| item.name.is(name));
     Ok(named.map(TemplateItem::into_template).collect())
 }
@@ -49,7 +49,7 @@ fn reason(outcome: Outcome) -> TemplatesUnknown {
     match outcome {
         Outcome::Refused { error, .. } | Outcome::InDoubt { error } => TemplatesUnknown(error.title),
         Outcome::Accepted { .. } | Outcome::Held { .. } => {
-            TemplatesUnknown("Meta's answer is no list of templates".to_owned())
+            TemplatesUnknown("Meta's response is not a list of templates".to_owned())
         }
     }
 }
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_is_read_whatever_its_encoding() {
+    fn a_template_list_is_parsed_in_any_encoding() {
         for body in [
             b"\xef\xbb\xbf{\"data\":[{\"name\":\"code\",\"language\":\"de\",\"status\":\"APPROVED\"}]}".to_vec(),
             b"{\"data\":[{\"name\":\"code\",\"language\":\"de\",\"status\":\"APPROVED\",\"note\":\"f\xfcr\"}]}".to_vec(),

@@ -1,4 +1,5 @@
 mod alerts;
+mod hostile;
 mod owners;
 mod sending;
 mod webhooks;
@@ -8,13 +9,13 @@ use std::time::Duration;
 use super::*;
 use crate::channel::signature::{BadSignature, sign};
 use crate::channel::testing::{basis, get, post};
-use crate::channel::webhook::Told;
+use crate::channel::webhook::SignedDelivery;
 
 pub const PHONE_NUMBER_ID: &str = "118822334455667";
 pub const BUSINESS_ACCOUNT_ID: &str = "220011334455778";
 pub const REFERENCE: &str = "msg_01m81zrq00fay80j6hb7h45br1";
 
-/// A channel as the fixtures know it, sending to `graph_url`.
+/// The channel of the fixtures, sending to `graph_url`.
 pub fn meta(graph_url: &str, timeout: Duration) -> Meta {
     Meta::new(&basis("whatsapp", timeout), settings(graph_url)).unwrap()
 }
@@ -31,12 +32,12 @@ fn settings(graph_url: &str) -> Settings {
     }
 }
 
-/// A delivery that `secret` signed.
-pub fn delivered(meta: &Meta, secret: &str, body: &[u8]) -> Result<Told, NotHeard> {
+/// Delivers `body` signed with `secret`.
+pub fn delivered(meta: &Meta, secret: &str, body: &[u8]) -> Result<SignedDelivery, WebhookError> {
     let header = sign(&secret.into(), body);
     match post(meta, &[(SIGNATURE, header.as_bytes())], body)? {
-        Heard::Told(told) => Ok(told),
-        Heard::Asked(reply) => panic!("{reply:?}"),
+        Incoming::Delivery(told) => Ok(told),
+        Incoming::Challenge(reply) => panic!("{reply:?}"),
     }
 }
 
@@ -46,7 +47,7 @@ pub fn fixture(path: &str) -> Vec<u8> {
 }
 
 #[test]
-fn either_secret_may_have_signed_and_nobody_else() {
+fn either_secret_may_sign_and_no_other() {
     let meta = meta("http://127.0.0.1:9", Duration::from_secs(1));
     let body = fixture("webhooks/status_sent.json");
     for (secret, refused) in [
@@ -55,7 +56,7 @@ fn either_secret_may_have_signed_and_nobody_else() {
         ("a secret of long ago", Some(BadSignature::Wrong)),
     ] {
         let verdict = delivered(&meta, secret, &body).err();
-        assert_eq!(verdict, refused.map(NotHeard::Signature), "{secret}");
+        assert_eq!(verdict, refused.map(WebhookError::Signature), "{secret}");
     }
     let right = sign(&"the secret in use".into(), &body);
     let right = right.as_bytes();
@@ -65,12 +66,12 @@ fn either_secret_may_have_signed_and_nobody_else() {
         (&[(SIGNATURE, right), (SIGNATURE, right)], BadSignature::Doubled),
         (&[(SIGNATURE, b"sha256=")], BadSignature::Malformed),
     ] {
-        assert_eq!(post(&meta, headers, &body).err(), Some(NotHeard::Signature(refused)), "{headers:?}");
+        assert_eq!(post(&meta, headers, &body).err(), Some(WebhookError::Signature(refused)), "{headers:?}");
     }
 }
 
 #[test]
-fn a_challenge_is_answered_only_with_our_token() {
+fn a_challenge_needs_our_verify_token() {
     let meta = meta("http://127.0.0.1:9", Duration::from_secs(1));
     let long = "1".repeat(513);
     for (mode, token, challenge, answer) in [
@@ -87,16 +88,18 @@ fn a_challenge_is_answered_only_with_our_token() {
     ] {
         let query = format!("hub.mode={mode}&hub.verify_token={token}&hub.challenge={challenge}");
         match (get(&meta, &query), answer) {
-            (Ok(Heard::Asked(reply)), Some(answer)) => assert_eq!(reply, Reply::text(answer.to_owned())),
-            (Err(NotHeard::Question), None) => {}
+            (Ok(Incoming::Challenge(reply)), Some(answer)) => {
+                assert_eq!(reply, Reply::text(answer.to_owned()))
+            }
+            (Err(WebhookError::Challenge), None) => {}
             (heard, _) => panic!("{query}: {heard:?}"),
         }
     }
-    assert_eq!(get(&meta, "").err(), Some(NotHeard::Question));
+    assert_eq!(get(&meta, "").err(), Some(WebhookError::Challenge));
 }
 
 #[test]
-fn settings_that_would_let_anybody_in_make_no_channel() {
+fn unsafe_settings_are_refused() {
     let settings = |app_secrets: &[&str], verify_token: &str, graph_url: &str, token: &str| Settings {
         access_token: token.into(),
         app_secrets: app_secrets.iter().map(|&secret| secret.into()).collect(),

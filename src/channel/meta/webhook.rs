@@ -1,5 +1,5 @@
-//! What Meta's webhooks say (Meta, webhook reference pages, October 2025 to May 2026). Every entry, change and item
-//! is walked; what cannot be read is counted and costs nothing but itself.
+//! Parses Meta's webhooks (Meta, webhook reference pages, October 2025 to May 2026). Every entry, change and item is
+//! visited; an unreadable one is counted and does not affect the others.
 
 mod account;
 mod message;
@@ -17,33 +17,33 @@ use sha2::{Digest, Sha256};
 use super::errors::{MetaError, class_of};
 use super::owners::{Owners, Sorted};
 use crate::channel::status;
-use crate::channel::webhook::Told;
+use crate::channel::webhook::SignedDelivery;
 use crate::channel::wire::Text;
 use crate::channel::{Alert, Delivery, Inbound, Readable, Severity, Unknown, lenient};
 use crate::hex;
 use crate::verification::values::{Alias, DeliveryError, ErrorClass, Report, Timestamp};
 use message::Message;
 
-/// Statuses come in thousands, so a delivery of nothing but messages and statuses is read in one pass, borrowing
-/// from the body. All else, and a delivery with something odd in it, is read piece by piece.
-pub(super) fn parse(body: &[u8], owners: Owners<'_>) -> Told {
+/// Parses a delivery. Statuses arrive in thousands, so a delivery that holds only messages and statuses is deserialized
+/// in one pass, borrowing from the body. Any other delivery is parsed piece by piece.
+pub(super) fn parse(body: &[u8], owners: Owners<'_>) -> SignedDelivery {
     let mut sorted = read_strictly(body, owners);
     if let Readable::No(_) = sorted.own.readable
-        && let Some(mended) = lenient::mended(body)
+        && let Some(repaired) = lenient::repaired(body)
     {
-        sorted = read_strictly(mended.as_bytes(), sorted.into_owners());
+        sorted = read_strictly(repaired.as_bytes(), sorted.into_owners());
     }
     if sorted.is_all_own() && sorted.own.nothing_was_read() {
         sorted.own.readable =
-            Readable::No("it looks like a webhook of Meta's, but nothing in it could be read");
+            Readable::No("it looks like a webhook from Meta, but contains nothing readable");
     }
-    let mut told = sorted.into_told();
-    number_equal_alerts(&mut told.own.alerts);
-    told.of_others.iter_mut().for_each(|(_, delivery)| number_equal_alerts(&mut delivery.alerts));
-    told
+    let mut signed = sorted.into_signed();
+    number_equal_alerts(&mut signed.own.alerts);
+    signed.of_others.iter_mut().for_each(|(_, delivery)| number_equal_alerts(&mut delivery.alerts));
+    signed
 }
 
-/// Two equal items of one webhook are two; those of two webhooks are one that was sent again.
+/// Equal items within one webhook are distinct events; an equal item in another webhook is a redelivery.
 fn number_equal_alerts(alerts: &mut [Alert]) {
     let mut seen: HashMap<String, usize> = HashMap::new();
     for fingerprint in alerts.iter_mut().filter_map(|alert| alert.fingerprint.as_mut()) {
@@ -55,7 +55,7 @@ fn number_equal_alerts(alerts: &mut [Alert]) {
     }
 }
 
-/// 16 bytes of a hash, in hexadecimal.
+/// A 128-bit hash of `parts`, in hexadecimal.
 fn fingerprint(parts: &[&str]) -> String {
     let mut hasher = Sha256::new();
     for part in parts {
@@ -81,7 +81,7 @@ pub(super) fn both_ways(body: &[u8], one: Owners<'_>, other: Owners<'_>) -> Opti
 impl Delivery {
     fn nothing_was_read(&self) -> bool {
         let something = !self.reports.is_empty() || !self.inbound.is_empty() || !self.alerts.is_empty();
-        !something && self.foreign.is_empty() && self.unknown.contains_key(&Unknown::Item)
+        !something && self.ignored.is_empty() && self.unknown.contains_key(&Unknown::Item)
     }
 }
 
@@ -121,7 +121,7 @@ struct Change<'a> {
     value: Messages<'a>,
 }
 
-/// The value of a change of field `messages`.
+/// The value of a change of the field `messages`.
 #[derive(Deserialize, Default)]
 struct Messages<'a> {
     #[serde(borrow, default)]
@@ -160,25 +160,25 @@ struct Status<'a> {
     errors: Option<&'a RawValue>,
 }
 
-/// An item that can be told from nothing.
-trait Item {
-    fn names_something(&self) -> bool;
+/// An item that may lack everything that identifies it.
+trait Identifiable {
+    fn is_identifiable(&self) -> bool;
 }
 
-impl Item for Status<'_> {
-    fn names_something(&self) -> bool {
+impl Identifiable for Status<'_> {
+    fn is_identifiable(&self) -> bool {
         self.id.get().is_some() || self.biz_opaque_callback_data.get().is_some()
     }
 }
 
-impl Item for Message<'_> {
-    fn names_something(&self) -> bool {
+impl Identifiable for Message<'_> {
+    fn is_identifiable(&self) -> bool {
         self.id.get().is_some()
     }
 }
 
-/// The items of a list that name something, and how many do not. Dropping those at once keeps 3 MB of `{}` from
-/// becoming a hundred times as much.
+/// The identifiable items of a list, and the number of others. These are dropped at once: 3 MB of `{}` would otherwise
+/// grow a hundredfold in memory.
 struct Items<T> {
     kept: Vec<T>,
     broken: usize,
@@ -190,20 +190,20 @@ impl<T> Default for Items<T> {
     }
 }
 
-impl<T: Item> Items<T> {
+impl<T: Identifiable> Items<T> {
     fn add(&mut self, item: Option<T>) {
-        match item.filter(T::names_something) {
+        match item.filter(T::is_identifiable) {
             Some(item) => self.kept.push(item),
             None => self.broken += 1,
         }
     }
 }
 
-impl<'de, T: Item + Deserialize<'de>> Deserialize<'de> for Items<T> {
+impl<'de, T: Identifiable + Deserialize<'de>> Deserialize<'de> for Items<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct OneByOne<T>(PhantomData<T>);
 
-        impl<'de, T: Item + Deserialize<'de>> Visitor<'de> for OneByOne<T> {
+        impl<'de, T: Identifiable + Deserialize<'de>> Visitor<'de> for OneByOne<T> {
             type Value = Items<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -280,7 +280,7 @@ fn piece_by_piece<'a>(body: &[u8], owners: Owners<'a>) -> Sorted<'a> {
         sorted.own = Delivery::unreadable("it is not JSON with a list `entry`");
         return sorted;
     };
-    // Some of Meta's own samples leave it out.
+    // Some of Meta's own samples lack `object`.
     if !envelope.object.is_absent() && !envelope.object.is(OBJECT) {
         sorted.own = Delivery::unreadable("its `object` is not `whatsapp_business_account`");
         return sorted;
@@ -303,23 +303,23 @@ fn piece_by_piece<'a>(body: &[u8], owners: Owners<'a>) -> Sorted<'a> {
     sorted
 }
 
-/// As [`read`], of what a provider may have cut or escaped wrongly.
+/// Like [`read`], but repairs truncated or wrongly escaped JSON.
 fn read_leniently<T: DeserializeOwned>(raw: &RawValue) -> Option<T> {
-    read_owned(raw.get()).or_else(|| read_owned(&lenient::mended(raw.get().as_bytes())?))
+    read_owned(raw.get()).or_else(|| read_owned(&lenient::repaired(raw.get().as_bytes())?))
 }
 
 fn read_owned<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_str(text).ok()
 }
 
-/// `None` for whatever does not have the form of a `T`.
+/// `None` if the JSON is not a `T`.
 fn read<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
     serde_json::from_str(raw.get()).ok()
 }
 
 impl Sorted<'_> {
     fn take_change(&mut self, field: &Text<'_>, value: &RawValue, account: &Text<'_>, at: Option<Timestamp>) {
-        // Some copies leave the field out, and only messages look like messages.
+        // Some copies of webhooks lack the field; only messages parse as messages.
         if let Some(field) = field.get().filter(|field| *field != MESSAGES) {
             self.take_account(field, value, account, at);
             return;
@@ -340,19 +340,19 @@ impl Sorted<'_> {
 
     fn take_messages(&mut self, value: Messages<'_>, account: &Text<'_>, at: Option<Timestamp>) {
         let number = value.metadata.phone_number_id.get();
-        match self.owners().of_messages(number, account.get()) {
+        match self.owners().for_messages(number, account.get()) {
             Ok(owner) => self.of(owner).take_messages(value, at),
             Err(_) if is_sample(number, account.get()) => self.own.take_sample(MESSAGES),
             Err(reason) => {
                 let updates = value.messages.kept.len() + value.statuses.kept.len() + value.errors.len();
-                self.own.leave_alone(number.or(account.get()), reason, updates.max(1));
+                self.own.ignore(number.or(account.get()), reason, updates.max(1));
             }
         }
     }
 }
 
 impl Delivery {
-    /// The items of a list that may be missing; what is not a list is a broken item.
+    /// The elements of an optional list. A value that is not a list counts as a broken item.
     fn list<'a>(&mut self, raw: Option<&'a RawValue>) -> Vec<&'a RawValue> {
         let Some(raw) = raw else { return Vec::new() };
         read(raw).unwrap_or_else(|| {
@@ -400,7 +400,7 @@ impl Delivery {
         }));
     }
 
-    /// Of the account or number as a whole, not of one message.
+    /// Records an error of the account or number, as opposed to one message.
     fn take_error(&mut self, object: &Value, at: Option<Timestamp>) {
         let Some(error) = MetaError::read(object) else {
             return self.count(Unknown::Item);
@@ -418,7 +418,7 @@ impl Delivery {
     }
 }
 
-/// What Meta calls a person: the number, which a group's id in its place is not, and the business-scoped user id.
+/// Meta's ids for a person: the number, unless a group id takes its place, and the business-scoped user id.
 pub(super) fn aliases(number: Option<&str>, user_id: Option<&str>) -> Vec<Alias> {
     let user_id = user_id.filter(|id| id.len() <= Inbound::MAX_NAME_CHARS).and_then(Alias::user);
     number.and_then(Alias::number).into_iter().chain(user_id).collect()
@@ -433,18 +433,17 @@ fn failure(errors: Option<&RawValue>, word: &str) -> DeliveryError {
         }
         None => DeliveryError {
             code: "no_reason".to_owned(),
-            title: status::unexplained("Meta", word),
+            title: status::no_reason("Meta", word),
             class: ErrorClass::Fallback,
         },
     }
 }
 
-/// What the samples of Meta's dashboard name; no account and no number has such an id (seen from 2022 to 2026).
+/// The ids in the sample webhooks of Meta's dashboard; never real ones (seen from 2022 to 2026).
 const SAMPLE_ACCOUNT: &str = "0";
 const SAMPLE_PHONE_NUMBER_ID: &str = "123456123";
 
-/// Whether an update that is nobody's is a sample: the button "Test" of the dashboard's webhook page sends one of each
-/// field.
+/// Whether an update without an owner is a sample, as sent by the "Test" buttons on the dashboard's webhook page.
 fn is_sample(number: Option<&str>, account: Option<&str>) -> bool {
     number == Some(SAMPLE_PHONE_NUMBER_ID) || account == Some(SAMPLE_ACCOUNT)
 }

@@ -1,5 +1,5 @@
-//! WhatsApp, SMS and RCS through Sinch's Conversation API. Each message names one channel (`DISPATCH_ONLY`), so that
-//! Sinch never falls back by itself (Sinch, Conversation API reference and SDK for Node.js 1.5.0, 2026).
+//! WhatsApp, SMS and RCS via Sinch's Conversation API. Each message names one channel (`DISPATCH_ONLY`), so that Sinch
+//! does not fall back on its own (Sinch, Conversation API reference and SDK for Node.js 1.5.0, 2026).
 
 mod errors;
 mod report;
@@ -14,9 +14,9 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::proof::{self, SECRETS};
-use crate::channel::exchange::{self, Answer, Confidential, Endpoint, unanswered};
+use crate::channel::exchange::{self, Answer, Confidential, Endpoint, require_response};
 use crate::channel::signature::Keys;
-use crate::channel::webhook::{Heard, NotHeard, Reply, Told, Webhook};
+use crate::channel::webhook::{Incoming, Reply, SignedDelivery, Webhook, WebhookError};
 use crate::channel::{
     Basis, Provider, Sent, SetupError, Submission, Timeouts, lenient, refused, wire, wrong_content,
 };
@@ -24,31 +24,31 @@ use crate::clock::Stopwatch;
 use crate::verification::values::{ErrorClass, Outcome};
 use token::{Token, Tokens};
 
-/// Where tokens come from, for all regions.
+/// Sinch's OAuth2 server, for all regions.
 pub const AUTH_ADDRESS: &str = "https://auth.sinch.com";
 
 /// `[channels.NAME]` of kind `sinch-conversation`.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The region's address, or what stands in for it; no slash at its end.
+    /// The region's URL or a stand-in, without a trailing slash.
     pub base_url: String,
-    /// [`AUTH_ADDRESS`], or what stands in for it; no slash at its end.
+    /// [`AUTH_ADDRESS`] or a stand-in, without a trailing slash.
     pub auth_url: String,
     pub region: Region,
     /// Letters, digits, `-` and `_`.
     pub project_id: String,
     pub app_id: String,
-    /// Without a colon.
+    /// Must not contain a colon.
     pub key_id: String,
     pub key_secret: SecretString,
     pub via: Via,
-    /// Of an SMS; `None`: as the app is set up.
+    /// The sender of an SMS; `None` for the app's default.
     pub sender: Option<String>,
-    /// 1 to 16, any of which may have signed a webhook.
+    /// 1 to 16 secrets, any of which may sign webhooks.
     pub webhook_secrets: Vec<SecretString>,
 }
 
-/// An app lives in one region; the others answer 404.
+/// The region of an app; other regions answer 404.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Region {
     Eu,
@@ -66,7 +66,7 @@ impl Region {
     }
 }
 
-/// The one channel of Sinch's that a message takes.
+/// The Sinch channel that carries the messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
     Whatsapp,
@@ -75,7 +75,7 @@ pub enum Via {
 }
 
 impl Via {
-    /// Sinch's word.
+    /// The name in Sinch's API.
     fn as_str(self) -> &'static str {
         match self {
             Self::Whatsapp => "WHATSAPP",
@@ -103,8 +103,8 @@ impl Conversation {
         let url = exchange::http_url(&send, "base_url")?;
         let auth = exchange::http_url(&format!("{}/oauth2/token", settings.auth_url), "auth_url")?;
         let basic = exchange::basic(&settings.key_id, &settings.key_secret, "key_secret")?;
-        // What is left is more than the message's own connection may take, so that a provider that cannot be reached is
-        // told apart from one that does not answer.
+        // Leaves more time than connecting may take, so that an unreachable provider can still be distinguished from a
+        // slow one.
         let patience = basis.timeouts.whole / 3;
         Ok(Self {
             app_id: settings.app_id,
@@ -119,17 +119,18 @@ impl Conversation {
         })
     }
 
-    /// Shows one token. A 401 comes before Sinch takes the message, and only after it may the message be sent once more.
+    /// Sends with a token; after a 401, once more with a new token. Sinch checks the token before it accepts a message,
+    /// so this never sends twice.
     async fn submit(&self, submission: &Submission<'_>, body: &Value) -> Result<Outcome, Outcome> {
         let watch = Stopwatch::start();
-        let token = self.tokens.one(None, submission).await?;
+        let token = self.tokens.get(None, submission).await?;
         let answer = self.ask(&token, body, &watch).await;
         if !matches!(&answer, Answer::Received(received) if received.status == StatusCode::UNAUTHORIZED) {
             return Ok(outcome(answer, &token, submission));
         }
-        let newer = self.tokens.one(Some(&token), submission).await?;
+        let newer = self.tokens.get(Some(&token), submission).await?;
         if watch.elapsed() > self.timeouts.whole / 2 {
-            return Err(token::unavailable("the provider gave a new token too late for this attempt"));
+            return Err(token::unavailable("the provider issued a new token too late for this attempt"));
         }
         Ok(outcome(self.ask(&newer, body, &watch).await, &newer, submission))
     }
@@ -138,26 +139,26 @@ impl Conversation {
         let request = self.endpoint.request(Method::POST, self.url.clone());
         let request = request.header(AUTHORIZATION, token.authorization.clone());
         let left = self.timeouts.whole.saturating_sub(watch.elapsed());
-        self.endpoint.ask(exchange::json(request, body).timeout(left)).await
+        self.endpoint.send(exchange::json(request, body).timeout(left)).await
     }
 }
 
-/// A 2xx is accepted whatever its body is like: a message that was taken must not be sent again.
+/// A 2xx is accepted whatever its body, so that an accepted message is never sent twice.
 fn outcome(answer: Answer, token: &Arc<Token>, submission: &Submission<'_>) -> Outcome {
-    let received = match unanswered(answer) {
+    let received = match require_response(answer) {
         Ok(received) => received,
         Err(outcome) => return outcome,
     };
-    let confidential = Confidential::new(submission).by(&token.authorization);
+    let confidential = Confidential::new(submission).with_authorization(&token.authorization);
     match received.status.as_u16() {
         200..=299 => {
             let id = |json: &Value| wire::reference(json.get("message_id")?);
             let provider_ref = received.body.as_deref().and_then(|body| lenient::find(body, id));
             Outcome::Accepted { provider_ref }
         }
-        // Sinch's first validation: our request, not the person.
-        400 => refused("http_400", received.words(&confidential), ErrorClass::Configuration),
-        _ => received.judge_by_status(&confidential),
+        // Sinch's validation failed: a fault of our request, not of the recipient.
+        400 => refused("http_400", received.error_text(&confidential), ErrorClass::Configuration),
+        _ => received.outcome_by_status(&confidential),
     }
 }
 
@@ -167,10 +168,10 @@ impl Provider for Conversation {
         self.submit(submission, &body).await.unwrap_or_else(|refused| refused).into()
     }
 
-    fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
+    fn receive(&self, webhook: &Webhook<'_>) -> Result<Incoming, WebhookError> {
         let receipt = Some(proof::verify(&self.keys, webhook)?);
         let own = report::parse(webhook.body, &self.app_id);
-        Ok(Heard::Told(Told { own, of_others: Vec::new(), reply: Reply::EMPTY, receipt }))
+        Ok(Incoming::Delivery(SignedDelivery { own, of_others: Vec::new(), reply: Reply::EMPTY, receipt }))
     }
 
     fn signing_setting(&self) -> &'static str {

@@ -1,6 +1,6 @@
-//! What proves that a webhook is Sinch's: `base64(HMAC-SHA256(secret, body + "." + nonce + "." + timestamp))` in a header
-//! beside the nonce and the time (Sinch, callback documentation and SDK for Node.js 1.5.0, 2026). Sinch leaves it to the
-//! receiver to look at the time and to remember the nonces.
+//! Authenticates Sinch's webhooks: a header with `base64(HMAC-SHA256(secret, body + "." + nonce + "." + timestamp))`,
+//! next to the nonce and the timestamp (Sinch, callback documentation and SDK for Node.js 1.5.0, 2026). The receiver
+//! has to check the time and to remember the nonces.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::channel::receipts::Receipt;
 use crate::channel::signature::{BadSignature, Keys};
-use crate::channel::webhook::{Method, NotHeard, Webhook};
+use crate::channel::webhook::{Method, Webhook, WebhookError};
 use crate::verification::values::Timestamp;
 
 const SIGNATURE: &str = "x-sinch-webhook-signature";
@@ -17,34 +17,34 @@ const NONCE: &str = "x-sinch-webhook-nonce";
 const TIMESTAMP: &str = "x-sinch-webhook-timestamp";
 const ALGORITHM: &str = "x-sinch-webhook-algorithm";
 
-/// How far a delivery's time may be from ours.
+/// The tolerance between a delivery's timestamp and our clock.
 const WINDOW: Duration = Duration::from_secs(5 * 60);
 /// Sinch's nonces are ULIDs of 26 letters.
-const LONGEST_NONCE: usize = 128;
-/// Of unix seconds until the year 9999.
-const MOST_DIGITS: usize = 12;
+const MAX_NONCE: usize = 128;
+/// Enough for unix seconds until the year 9999.
+const MAX_DIGITS: usize = 12;
 
-/// What the configuration calls the secrets that sign.
+/// The configuration key of the signing secrets.
 pub(super) const SECRETS: &str = "webhook_secrets";
 
-/// Whether this is Sinch's and of now; whether it was stored before is the channel's to say, by the receipt.
-pub(super) fn verify(keys: &Keys, webhook: &Webhook<'_>) -> Result<Receipt, NotHeard> {
-    webhook.at_the_address_itself()?;
+/// Checks signature and time. The caller checks the receipt for a replay.
+pub(super) fn verify(keys: &Keys, webhook: &Webhook<'_>) -> Result<Receipt, WebhookError> {
+    webhook.require_exact_path()?;
     match webhook.method {
-        Method::Get => Err(NotHeard::Method("POST")),
+        Method::Get => Err(WebhookError::Method("POST")),
         Method::Post => Ok(signed(keys, webhook)?),
     }
 }
 
 fn signed(keys: &Keys, webhook: &Webhook<'_>) -> Result<Receipt, BadSignature> {
-    match webhook.only(ALGORITHM) {
+    match webhook.single_header(ALGORITHM) {
         Err(BadSignature::Missing) => {}
         Ok(name) if name.eq_ignore_ascii_case(b"HmacSHA256") => {}
         Ok(_) => return Err(BadSignature::Malformed),
         Err(bad) => return Err(bad),
     }
-    let signature = claimed(webhook.only(SIGNATURE)?).ok_or(BadSignature::Malformed)?;
-    let (nonce, time) = (webhook.only(NONCE)?, webhook.only(TIMESTAMP)?);
+    let signature = claimed(webhook.single_header(SIGNATURE)?).ok_or(BadSignature::Malformed)?;
+    let (nonce, time) = (webhook.single_header(NONCE)?, webhook.single_header(TIMESTAMP)?);
     let at = unix_seconds(time).filter(|_| is_nonce(nonce)).ok_or(BadSignature::Malformed)?;
     keys.verify_parts(&signature, &[webhook.body, b".", nonce, b".", time])?;
     let distance = webhook.now.since(at).max(at.since(webhook.now));
@@ -54,20 +54,20 @@ fn signed(keys: &Keys, webhook: &Webhook<'_>) -> Result<Receipt, BadSignature> {
     Ok(Receipt::new(nonce, at + WINDOW))
 }
 
-/// 32 bytes in the one spelling that Base64 with padding has for them.
+/// Decodes 32 bytes of padded Base64; other spellings of the same bytes fail.
 fn claimed(header: &[u8]) -> Option<[u8; 32]> {
     STANDARD.decode(header).ok()?.try_into().ok()
 }
 
-/// Without a dot: with one, the end of a body could pass for the beginning of a nonce, and a stored delivery would come
-/// in again, shortened and under another name.
+/// A nonce must not contain a dot: otherwise the end of a body could be moved into the nonce, and a stored delivery
+/// could be replayed with a shorter body and a new receipt.
 fn is_nonce(nonce: &[u8]) -> bool {
-    (1..=LONGEST_NONCE).contains(&nonce.len())
+    (1..=MAX_NONCE).contains(&nonce.len())
         && nonce.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_=+/".contains(byte))
 }
 
 fn unix_seconds(digits: &[u8]) -> Option<Timestamp> {
-    let plain = (1..=MOST_DIGITS).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
+    let plain = (1..=MAX_DIGITS).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
     let seconds: i64 = std::str::from_utf8(digits).ok().filter(|_| plain)?.parse().ok()?;
     seconds
         .checked_mul(1_000)
@@ -111,7 +111,7 @@ pub(super) mod tests {
         let (callback, path, query) = (&callback, None, None);
         match verify(&keys, &Webhook { method, callback, path, query, headers, body, now }) {
             Ok(receipt) => Ok(receipt),
-            Err(NotHeard::Signature(bad)) => Err(bad),
+            Err(WebhookError::Signature(bad)) => Err(bad),
             Err(other) => panic!("{other:?}"),
         }
     }
@@ -125,7 +125,7 @@ pub(super) mod tests {
         ]
     }
 
-    /// The first two are of Sinch's SDK for Node.js, the others were computed with Python's hmac.
+    /// The first two come from Sinch's SDK for Node.js, the others were computed with Python's hmac.
     #[test]
     fn vectors() {
         for (secret, nonce, time, body, signature) in [
@@ -165,7 +165,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn only_the_one_form_is_let_in() {
+    fn only_the_exact_format_is_accepted() {
         use BadSignature::{Doubled, Malformed, Missing, Wrong};
         let (nonce, time) = (SDK_NONCE, "1634579353");
         let url_safe = GOOD.replace('+', "-").replace('/', "_");
@@ -221,9 +221,9 @@ pub(super) mod tests {
         }
     }
 
-    /// The end of a body and the nonce are signed as one text.
+    /// Body and nonce are signed as one text.
     #[test]
-    fn a_body_cannot_lend_its_end_to_the_nonce() {
+    fn a_body_cannot_be_moved_into_the_nonce() {
         let (body, nonce, time) = (r#"{"a":"b.c"}"#, "nonce", "1634579353");
         let signature = sign(SECRET, body.as_bytes(), nonce, time);
         assert!(verdict(&[SECRET], &headers(&signature, nonce, time), body.as_bytes(), NOW).is_ok());
@@ -232,7 +232,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn its_time_is_at_most_five_minutes_from_ours() {
+    fn the_timestamp_has_a_tolerance_of_five_minutes() {
         let good = headers(GOOD, SDK_NONCE, "1634579353");
         for (now, verdict_then) in [
             (NOW - 301, Some(BadSignature::Stale)),

@@ -1,5 +1,5 @@
-//! SMS through Sinch's SMS API (XMS): one batch for each message, and a report for its recipient (Sinch, SMS API reference
-//! and SDK for Node.js 1.5.0, 2026).
+//! SMS via Sinch's SMS API (XMS): one batch per message, with a report per recipient (Sinch, SMS API reference and SDK
+//! for Node.js 1.5.0, 2026).
 
 mod report;
 
@@ -9,9 +9,9 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::proof::{self, SECRETS};
-use crate::channel::exchange::{self, Answer, Confidential, Endpoint, unanswered};
+use crate::channel::exchange::{self, Answer, Confidential, Endpoint, require_response};
 use crate::channel::signature::Keys;
-use crate::channel::webhook::{Heard, NotHeard, Reply, Told, Webhook};
+use crate::channel::webhook::{Incoming, Reply, SignedDelivery, Webhook, WebhookError};
 use crate::channel::{Basis, Content, Provider, Sent, SetupError, Submission, lenient, wire, wrong_content};
 use crate::clock::Clock;
 use crate::verification::values::{Outcome, Timestamp};
@@ -19,20 +19,20 @@ use crate::verification::values::{Outcome, Timestamp};
 /// `[channels.NAME]` of kind `sinch-sms`.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The region's address, or what stands in for it; no slash at its end.
+    /// The region's URL or a stand-in, without a trailing slash.
     pub base_url: String,
     pub region: Region,
     /// Letters, digits, `-` and `_`.
     pub service_plan_id: String,
     /// Visible ASCII.
     pub api_token: SecretString,
-    /// What the phone shows as the sender.
+    /// The sender shown on the phone.
     pub from: String,
-    /// 1 to 16, any of which may have signed a webhook.
+    /// 1 to 16 secrets, any of which may sign webhooks.
     pub webhook_secrets: Vec<SecretString>,
 }
 
-/// A service plan lives in one region.
+/// The region of a service plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Region {
     Eu,
@@ -77,7 +77,7 @@ impl Sms {
         })
     }
 
-    /// `None` where the step's content is not the channel's.
+    /// `None` if this channel cannot send the step's content.
     fn body(&self, submission: &Submission<'_>, now: Timestamp) -> Option<Value> {
         let Content::Text(text) = submission.content else { return None };
         Some(json!({
@@ -86,15 +86,15 @@ impl Sms {
             "body": text,
             "type": "mt_text",
             "delivery_report": "per_recipient",
-            "expire_at": (now + submission.of_use).to_string(),
+            "expire_at": (now + submission.valid_for).to_string(),
             "callback_url": self.callback,
             "client_reference": submission.reference.to_string(),
         }))
     }
 
-    /// A 2xx is accepted whatever its body is like: a message that was taken must not be sent again.
+    /// A 2xx is accepted whatever its body, so that an accepted message is never sent twice.
     fn outcome(&self, answer: Answer, submission: &Submission<'_>) -> Outcome {
-        let received = match unanswered(answer) {
+        let received = match require_response(answer) {
             Ok(received) => received,
             Err(outcome) => return outcome,
         };
@@ -103,23 +103,23 @@ impl Sms {
             let provider_ref = received.body.as_deref().and_then(|body| lenient::find(body, id));
             return Outcome::Accepted { provider_ref };
         }
-        received.judge_by_status(&Confidential::new(submission).by(&self.authorization))
+        received.outcome_by_status(&Confidential::new(submission).with_authorization(&self.authorization))
     }
 }
 
 impl Provider for Sms {
     async fn send(&self, submission: &Submission<'_>) -> Sent {
-        // The provider looks at its own clock, so ours is the machine's.
+        // The system clock even in tests: Sinch compares the time with its own.
         let Some(body) = self.body(submission, Clock::System.now()) else { return wrong_content().into() };
         let request = self.endpoint.request(Method::POST, self.url.clone());
         let request = request.header(AUTHORIZATION, self.authorization.clone());
-        self.outcome(self.endpoint.ask(exchange::json(request, &body)).await, submission).into()
+        self.outcome(self.endpoint.send(exchange::json(request, &body)).await, submission).into()
     }
 
-    fn receive(&self, webhook: &Webhook<'_>) -> Result<Heard, NotHeard> {
+    fn receive(&self, webhook: &Webhook<'_>) -> Result<Incoming, WebhookError> {
         let receipt = Some(proof::verify(&self.keys, webhook)?);
         let own = report::parse(webhook.body);
-        Ok(Heard::Told(Told { own, of_others: Vec::new(), reply: Reply::EMPTY, receipt }))
+        Ok(Incoming::Delivery(SignedDelivery { own, of_others: Vec::new(), reply: Reply::EMPTY, receipt }))
     }
 
     fn signing_setting(&self) -> &'static str {

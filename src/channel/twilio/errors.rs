@@ -1,13 +1,13 @@
-//! Twilio's error codes and what they mean for a message (Twilio's error dictionary, August 2026). A code means the same in
-//! an answer and in a status callback.
+//! Twilio's error codes and their classes (Twilio's error dictionary, August 2026). A code means the same in a response
+//! and in a status callback.
 
 use crate::verification::values::ErrorClass;
 use ErrorClass::{Configuration, Fallback, InDoubt, Recipient, Retry, Sender};
 
-/// A code with its class, and words for where Twilio gives none.
+/// A code, its class, and a title in case Twilio sends none.
 pub(super) type KnownError = (u32, ErrorClass, &'static str);
 
-/// In the order of the codes.
+/// Sorted by code.
 pub(super) static TABLE: &[KnownError] = &[
     (20003, Sender, "Authentication failed"),
     (20429, Retry, "Too many requests"),

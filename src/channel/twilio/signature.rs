@@ -1,5 +1,6 @@
-//! `X-Twilio-Signature`: base64 of an HMAC over the URL that Twilio called and the parameters of its form, sorted by name,
-//! each name followed by its values. SHA-1, or what `X-Twilio-Webhooks-Signature-Settings` names (twilio-python 9.13).
+//! `X-Twilio-Signature`: base64 of an HMAC over the called URL and the form parameters, sorted by name, each name
+//! followed by its values. The hash is SHA-1 unless `X-Twilio-Webhooks-Signature-Settings` names another (twilio-python
+//! 9.13).
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -15,14 +16,14 @@ use crate::channel::signature::{BadSignature, keyed};
 use crate::channel::webhook::Webhook;
 use crate::hex;
 
-/// The header that holds the signature.
+/// The header with the signature.
 pub const SIGNATURE: &str = "x-twilio-signature";
-/// The header that names the algorithm, where it is not SHA-1.
+/// The header that names the algorithm if it is not SHA-1.
 const SETTINGS: &str = "x-twilio-webhooks-signature-settings";
-/// In the query of a request with another body than a form: the body's SHA-256, which the signature covers with the URL.
+/// The query parameter with the SHA-256 of a body that is not a form; the signature covers it as part of the URL.
 const BODY_HASH: &str = "bodySHA256";
 
-/// Secrets any of which may have signed.
+/// The accepted secrets; any of them may sign.
 pub(super) struct TokenKeys(Vec<TokenKey>);
 
 struct TokenKey {
@@ -44,9 +45,9 @@ impl TokenKeys {
         Ok(Self(secrets.iter().map(TokenKey::new).collect()))
     }
 
-    /// Compares in constant time, with each secret and each way to write the URL.
+    /// Compares in constant time, trying each secret and each spelling of the URL.
     pub(super) fn verify(&self, webhook: &Webhook<'_>) -> Result<(), BadSignature> {
-        let header = webhook.only(SIGNATURE)?;
+        let header = webhook.single_header(SIGNATURE)?;
         let algorithm = Algorithm::of(webhook)?;
         let claimed = BASE64_STANDARD.decode(header).map_err(|_| BadSignature::Malformed)?;
         if claimed.len() != algorithm.length() {
@@ -67,7 +68,7 @@ impl TokenKeys {
     }
 }
 
-/// What Twilio writes into [`SIGNATURE`] when it posts the form `body` to `url`.
+/// The value of [`SIGNATURE`] that Twilio sends when it posts the form `body` to `url`.
 pub fn sign(token: &SecretString, url: &str, body: &[u8]) -> String {
     let mut mac = TokenKey::new(token).sha1;
     mac.update(url.as_bytes());
@@ -94,9 +95,9 @@ fn is_of(mut mac: impl Mac, parts: &[&str], claimed: &[u8]) -> bool {
 }
 
 impl Algorithm {
-    /// `key=ID,algorithm=HMAC_SHA256`; SHA-1 where the header or that part of it is missing.
+    /// Parses `key=ID,algorithm=HMAC_SHA256`; SHA-1 if the header or its `algorithm` is missing.
     fn of(webhook: &Webhook<'_>) -> Result<Self, BadSignature> {
-        let header = match webhook.only(SETTINGS) {
+        let header = match webhook.single_header(SETTINGS) {
             Ok(header) => header,
             Err(BadSignature::Missing) => return Ok(Self::Sha1),
             Err(bad) => return Err(bad),
@@ -119,14 +120,14 @@ impl Algorithm {
     }
 }
 
-/// The parameters of a form as they are signed. A value that stands twice under one name counts once.
+/// The form parameters as signed. A duplicate name and value count once.
 fn parameters(body: &[u8]) -> String {
     let pairs: BTreeSet<(Cow<'_, str>, Cow<'_, str>)> = form_urlencoded::parse(body).collect();
     pairs.iter().flat_map(|(name, value)| [&**name, &**value]).collect()
 }
 
-/// The URL without a port and with one: proxies and Twilio's own systems add and remove the port, so its libraries accept
-/// both.
+/// The URL without and with its port. Proxies and Twilio's own systems add and remove the port, so Twilio's libraries
+/// accept both.
 fn spellings(url: &str) -> Vec<String> {
     let Some((scheme, rest)) = url.split_once("://") else { return vec![url.to_owned()] };
     let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
@@ -153,7 +154,7 @@ mod tests {
         TokenKeys::new(&tokens, "auth_tokens").unwrap()
     }
 
-    /// Verifies the vector as if the address of the channel were `address`.
+    /// Verifies the vector with `address` as the channel's URL.
     fn verify(
         keys: &TokenKeys,
         address: &str,
@@ -199,7 +200,7 @@ mod tests {
                 vec![SHA256],
                 "033hgUJA9M/hXIZsYjwkerEP/DBm35nEri5FhCYjA5s=".to_owned(),
             ),
-            // Signed with the port, called without, and the other way round.
+            // Signed with the port but called without it, and vice versa.
             sha1(page, CALL, "kvajT1Ptam85bY51eRf/AJRuM3w="),
             sha1("https://mycompany.com:443/myapp.php?foo=1&bar=2", CALL, "kvajT1Ptam85bY51eRf/AJRuM3w="),
             sha1("https://mycompany.com:443/myapp.php?foo=1&bar=2", CALL, "RSOYDt4T1cUTdK1PDd93/VVr8B8="),
@@ -257,7 +258,7 @@ mod tests {
             (&format!("{sha1}\0"), Malformed),
             (&format!("sha1={sha1}"), Malformed),
             (&sha1.replace('/', "_"), Malformed),
-            // Another way to write the same bytes.
+            // An alternative encoding of the same bytes.
             (&sha1.replace("8=", "9="), Malformed),
             (&sha1.to_ascii_lowercase(), Wrong),
             ("AAAAAAAAAAAAAAAAAAAAAAAAAAA=", Wrong),
@@ -302,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_signature_is_twilios() {
+    fn our_signature_matches_twilios() {
         let url = "https://mycompany.com/myapp.php?foo=1&bar=2";
         assert_eq!(sign(&"12345".into(), url, CALL.as_bytes()), "RSOYDt4T1cUTdK1PDd93/VVr8B8=");
     }

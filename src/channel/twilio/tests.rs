@@ -5,7 +5,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
 use crate::channel::signature::BadSignature;
-use crate::channel::testing::{Played, basis, get, raw_server};
+use crate::channel::testing::{Behaviour, basis, get, raw_server};
 use crate::channel::{Delivery, Inbound, Intent, Readable, Unknown};
 use crate::verification::values::{ErrorClass, Outcome, ProviderRef, ReportStatus, Timestamp};
 
@@ -44,7 +44,7 @@ fn submission(content: Content<'static>) -> Submission<'static> {
         reference: REFERENCE.parse().unwrap(),
         to: "+491713920011",
         code: "483920",
-        of_use: Duration::from_secs(600),
+        valid_for: Duration::from_secs(600),
         content,
     }
 }
@@ -76,10 +76,10 @@ fn verdict(outcome: &Outcome) -> Option<(ErrorClass, &str)> {
     }
 }
 
-// ── sending ───────────────────────────────────────────────────────────────────────────────────────────────
+// ── Sending ──────────────────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test]
-async fn one_form_for_each_network_and_the_sid_back() {
+async fn one_form_per_network_and_the_returned_sid() {
     let api_key = ApiKey { sid: "SK00".to_owned(), secret: "secret of the key".into() };
     let contents = Some([("en".to_owned(), "HX00".to_owned())].into());
     let whatsapp = settings("", Via::WhatsApp, from("+14155550199"));
@@ -122,7 +122,7 @@ async fn one_form_for_each_network_and_the_sid_back() {
 }
 
 #[tokio::test]
-async fn what_the_channel_does_not_carry_is_not_sent() {
+async fn unsupported_content_is_refused() {
     let contents = Some([("en".to_owned(), "HX00".to_owned())].into());
     let template = || Content::Template { name: "login_code", language: "en_US" };
     let texts = settings("http://127.0.0.1:9", Via::WhatsApp, from("+14155550199"));
@@ -147,11 +147,11 @@ async fn every_answer_has_its_class() {
         (401, error(20003), Some((Sender, "20003"))),
         (429, error(20429), Some((Retry, "20429"))),
         (400, r#"{"code":"21614","message":"No"}"#.to_owned(), Some((Recipient, "21614"))),
-        // A code that is in no table: the status decides, the code is kept.
+        // An unknown code: the status decides, the code is kept.
         (400, error(29999), Some((Fallback, "29999"))),
         (404, error(20404), Some((Configuration, "20404"))),
         (429, error(29999), Some((Retry, "29999"))),
-        // Nobody knows what a server that is at fault has done, unless it says so.
+        // After a 5xx without a known code the message is in doubt.
         (500, error(20500), Some((InDoubt, "20500"))),
         (503, error(20503), Some((InDoubt, "20503"))),
         (503, error(20429), Some((Retry, "20429"))),
@@ -166,7 +166,7 @@ async fn every_answer_has_its_class() {
         (200, "OK".to_owned(), None),
         (201, r#"{"sid":"","status":"queued"}"#.to_owned(), None),
         (201, r#"{"sid":"SM1","status":"failed","error_code":30005}"#.to_owned(), Some((Fallback, "30005"))),
-        // Twilio has it, so it is not sent again.
+        // Twilio has accepted it, so it is not sent again.
         (201, r#"{"sid":"SM1","status":"failed","error_code":30001}"#.to_owned(), Some((Fallback, "30001"))),
         (201, r#"{"sid":"SM1","status":"failed","error_code":99999}"#.to_owned(), Some((Fallback, "99999"))),
         (201, r#"{"sid":"SM1","status":"undelivered","error_code":30410}"#.to_owned(), None),
@@ -179,7 +179,7 @@ async fn every_answer_has_its_class() {
 }
 
 #[tokio::test]
-async fn twilios_wish_to_wait_is_heard() {
+async fn twilios_retry_after_is_kept() {
     let server = MockServer::start().await;
     let body = fixture("replies/too_many_requests.json");
     let response = ResponseTemplate::new(429).insert_header("retry-after", "7").set_body_string(body);
@@ -194,7 +194,7 @@ async fn twilios_wish_to_wait_is_heard() {
 }
 
 #[tokio::test]
-async fn a_refusal_keeps_twilios_words_without_what_was_sent() {
+async fn a_refusal_keeps_twilios_text_without_sent_data() {
     let body = r#"{"code":21211,"message":"The 'To' number +491713920011 is not valid for '483920 ist Ihr Code & mehr.'"}"#;
     let outcome = answered(400, body).await;
     let Outcome::Refused { error, .. } = outcome else { panic!("{outcome:?}") };
@@ -202,16 +202,16 @@ async fn a_refusal_keeps_twilios_words_without_what_was_sent() {
 }
 
 #[tokio::test]
-async fn what_breaks_off_is_in_doubt_and_what_began_well_is_accepted() {
+async fn a_lost_response_is_in_doubt_and_a_truncated_2xx_is_accepted() {
     let timeout = Duration::from_millis(600);
     let head = "HTTP/1.1 201 Created\r\ncontent-type: application/json\r\n";
     for (played, expected) in [
-        (Played::Silence, Some((ErrorClass::InDoubt, "no_answer"))),
-        (Played::Reset, Some((ErrorClass::InDoubt, "no_answer"))),
-        (Played::Bytes(b"HTTP/1.1 5".to_vec()), Some((ErrorClass::InDoubt, "no_answer"))),
-        (Played::Drip(format!("{head}content-length: 900\r\n\r\n").into_bytes()), None),
-        (Played::Endless(format!("{head}\r\n").into_bytes()), None),
-        (Played::Bytes(format!("{head}content-length: 900\r\n\r\n{{\"sid\":").into_bytes()), None),
+        (Behaviour::Silence, Some((ErrorClass::InDoubt, "no_answer"))),
+        (Behaviour::Reset, Some((ErrorClass::InDoubt, "no_answer"))),
+        (Behaviour::Bytes(b"HTTP/1.1 5".to_vec()), Some((ErrorClass::InDoubt, "no_answer"))),
+        (Behaviour::Drip(format!("{head}content-length: 900\r\n\r\n").into_bytes()), None),
+        (Behaviour::Endless(format!("{head}\r\n").into_bytes()), None),
+        (Behaviour::Bytes(format!("{head}content-length: 900\r\n\r\n{{\"sid\":").into_bytes()), None),
     ] {
         let described = format!("{played:?}");
         let settings = settings(&raw_server(played).await, Via::Sms, from("Lampen"));
@@ -224,7 +224,7 @@ async fn what_breaks_off_is_in_doubt_and_what_began_well_is_accepted() {
 }
 
 #[test]
-fn secrets_are_shown_nowhere() {
+fn secrets_are_not_printed() {
     let key = ApiKey { sid: "SK00".to_owned(), secret: "secret of the key".into() };
     let shown = format!("{:?}", Settings { api_key: Some(key), ..settings("x", Via::Sms, from("y")) });
     for secret in TOKENS.into_iter().chain(["secret of the key"]) {
@@ -232,16 +232,16 @@ fn secrets_are_shown_nowhere() {
     }
 }
 
-// ── webhooks ──────────────────────────────────────────────────────────────────────────────────────────────
+// ── Webhooks ─────────────────────────────────────────────────────────────────────────────────────────────
 
-/// What the channel makes of this form, signed with the second token.
-fn hear(query: Option<&str>, body: &str) -> Result<Heard, NotHeard> {
+/// The parsed result of this form, signed with the second token.
+fn hear(query: Option<&str>, body: &str) -> Result<Incoming, WebhookError> {
     let url = query.map_or(CALLBACK.to_owned(), |query| format!("{CALLBACK}?{query}"));
     let signature = sign(&TOKENS[1].into(), &url, body.as_bytes());
     ask(query, &[(SIGNATURE, signature.as_bytes())], body)
 }
 
-fn ask(query: Option<&str>, headers: &[(&str, &[u8])], body: &str) -> Result<Heard, NotHeard> {
+fn ask(query: Option<&str>, headers: &[(&str, &[u8])], body: &str) -> Result<Incoming, WebhookError> {
     let Basis { callback, .. } = basis("tested", Duration::from_secs(1));
     let now = Timestamp::from_millis(1_795_363_200_000);
     let (method, body) = (incoming::Method::Post, body.as_bytes());
@@ -258,7 +258,7 @@ fn ask(query: Option<&str>, headers: &[(&str, &[u8])], body: &str) -> Result<Hea
 
 fn told(query: Option<&str>, body: &str) -> Delivery {
     match hear(query, body) {
-        Ok(Heard::Told(Told { own, of_others, reply, receipt: None })) => {
+        Ok(Incoming::Delivery(SignedDelivery { own, of_others, reply, receipt: None })) => {
             assert!(of_others.is_empty());
             assert_eq!(reply.content_type, Some("text/xml; charset=utf-8"));
             assert!(reply.body.ends_with("<Response/>"), "{}", reply.body);
@@ -273,7 +273,7 @@ fn of_us() -> String {
 }
 
 #[test]
-fn a_status_names_the_message_by_its_address_and_its_sid() {
+fn a_status_is_matched_by_its_url_and_its_sid() {
     for (words, status) in [
         (&["accepted", "scheduled", "queued", "sending", "sent", "Sent"][..], ReportStatus::Sent),
         (&["delivered"], ReportStatus::Delivered),
@@ -341,7 +341,7 @@ fn a_failure_has_the_class_of_its_code() {
 }
 
 #[test]
-fn what_people_write_is_kept() {
+fn inbound_messages_are_parsed() {
     let one = |body: &str| -> Inbound {
         let mut delivery = told(None, body);
         assert_eq!((delivery.readable, delivery.reports.len()), (Readable::Yes, 0), "{body}");
@@ -385,7 +385,7 @@ fn what_people_write_is_kept() {
 }
 
 #[test]
-fn what_is_no_form_of_twilios_is_unreadable() {
+fn other_forms_are_unreadable() {
     for body in
         ["", "{}", "x=1", "&&&", "MessageStatus=delivered", "Body=x", "From=%2B491713920011", "%ff=%fe"]
     {
@@ -398,7 +398,7 @@ fn what_is_no_form_of_twilios_is_unreadable() {
 }
 
 #[test]
-fn nothing_is_heard_without_a_right_signature() {
+fn a_valid_signature_is_required() {
     let body = fixture("webhooks/delivered.txt");
     let query = of_us();
     let sign_at = |url: &str, body: &str| sign(&TOKENS[0].into(), url, body.as_bytes());
@@ -413,10 +413,13 @@ fn nothing_is_heard_without_a_right_signature() {
         (sign_at(&format!("{CALLBACK}?message=msg_01m81zrq00fay80j6hb7h45br2"), &body), BadSignature::Wrong),
         (sign_at(&format!("{CALLBACK}?{query}"), ""), BadSignature::Wrong),
     ] {
-        assert_eq!(refused(&signature), Some(NotHeard::Signature(why)), "{signature}");
+        assert_eq!(refused(&signature), Some(WebhookError::Signature(why)), "{signature}");
     }
     let twice = [(SIGNATURE, right.as_bytes()), (SIGNATURE, right.as_bytes())];
-    assert_eq!(ask(Some(&query), &[], &body).err(), Some(NotHeard::Signature(BadSignature::Missing)));
-    assert_eq!(ask(Some(&query), &twice, &body).err(), Some(NotHeard::Signature(BadSignature::Doubled)));
-    assert_eq!(get(&sms("http://127.0.0.1:9"), "MessageStatus=read").err(), Some(NotHeard::Method("POST")));
+    assert_eq!(ask(Some(&query), &[], &body).err(), Some(WebhookError::Signature(BadSignature::Missing)));
+    assert_eq!(ask(Some(&query), &twice, &body).err(), Some(WebhookError::Signature(BadSignature::Doubled)));
+    assert_eq!(
+        get(&sms("http://127.0.0.1:9"), "MessageStatus=read").err(),
+        Some(WebhookError::Method("POST"))
+    );
 }

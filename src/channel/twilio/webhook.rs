@@ -1,4 +1,4 @@
-//! Status callbacks and inbound messages: forms whose parameters grow without notice.
+//! Status callbacks and inbound messages: forms to which Twilio adds parameters without notice.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use crate::channel::{Delivery, Inbound, Intent, Unknown, scrub};
 use crate::excerpt;
 use crate::verification::values::{Alias, DeliveryError, ErrorClass, ProviderRef, Report, ReportStatus};
 
-/// Meta's payload of the button "I didn't request a code", which Twilio passes on.
+/// Meta's payload of the button "I didn't request a code", passed on by Twilio.
 const DID_NOT_REQUEST_CODE: &str = "DID_NOT_REQUEST_CODE";
 
 pub(super) fn parse(webhook: &Webhook<'_>) -> Delivery {
@@ -30,7 +30,7 @@ pub(super) fn parse(webhook: &Webhook<'_>) -> Delivery {
     }
 }
 
-/// The parameters of a form; of several with one name the first.
+/// The form parameters; the first value of each name.
 struct Form<'a>(HashMap<Cow<'a, str>, Cow<'a, str>>);
 
 impl<'a> Form<'a> {
@@ -42,7 +42,7 @@ impl<'a> Form<'a> {
         Self(fields)
     }
 
-    /// `None` for an empty value too.
+    /// `None` for an empty value as well.
     fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
@@ -55,7 +55,7 @@ impl<'a> Form<'a> {
 fn report(form: &Form<'_>, word: &str, provider_ref: Option<ProviderRef>, webhook: &Webhook<'_>) -> Delivery {
     let reference = webhook.reference();
     if provider_ref.is_none() && reference.is_none() {
-        return Delivery::unreadable("it names no message: neither its address nor `MessageSid` can be read");
+        return Delivery::unreadable("it names no message: neither its URL nor `MessageSid` is readable");
     }
     let mut delivery = Delivery::default();
     let status = match status::meaning(word) {
@@ -68,7 +68,7 @@ fn report(form: &Form<'_>, word: &str, provider_ref: Option<ProviderRef>, webhoo
     };
     delivery.reports.extend(status.map(|status| Report {
         status,
-        // `RawDlrDoneDate` has no time zone and no seconds.
+        // `RawDlrDoneDate` lacks a time zone and seconds.
         reported_at: None,
         provider_ref,
         reference,
@@ -77,7 +77,7 @@ fn report(form: &Form<'_>, word: &str, provider_ref: Option<ProviderRef>, webhoo
     delivery
 }
 
-/// A failure of which nobody knows whether the message arrived changes nothing: a later report may tell.
+/// A failure with an in-doubt code changes nothing: a later report may settle it.
 fn failure(form: &Form<'_>, word: &str) -> Option<ReportStatus> {
     let code = form.get("ErrorCode").filter(|code| *code != "0");
     let known = code.and_then(|code| errors::known(code.parse().ok()?));
@@ -86,11 +86,11 @@ fn failure(form: &Form<'_>, word: &str) -> Option<ReportStatus> {
         return status::unknown(&format!("{word}_{}", code.unwrap_or_default()));
     }
     let said = ["ErrorMessage", "ChannelStatusMessage"].iter().find_map(|name| form.get(name));
-    let said = said.map(scrub::title).and_then(scrub::legible);
+    let said = said.map(scrub::title).and_then(scrub::non_empty);
     let title = said.or_else(|| known.map(|(_, _, words)| (*words).to_owned()));
     Some(ReportStatus::Failed(DeliveryError {
         code: code.and_then(scrub::token).unwrap_or_else(|| "no_reason".to_owned()),
-        title: title.unwrap_or_else(|| status::unexplained("Twilio", word)),
+        title: title.unwrap_or_else(|| status::no_reason("Twilio", word)),
         class,
     }))
 }
@@ -117,7 +117,7 @@ fn inbound(form: &Form<'_>, provider_ref: ProviderRef) -> Inbound {
     }
 }
 
-/// What the first file of a message is; a text where there is none.
+/// The type of the first media file; `text` without one.
 fn medium(form: &Form<'_>) -> &'static str {
     if form.get("NumMedia").is_none_or(|count| count == "0") {
         return "text";
@@ -131,7 +131,8 @@ fn medium(form: &Form<'_>) -> &'static str {
     }
 }
 
-/// Number and user id. `From` is `+49…` or, behind the name of a network, a number or an id of a person who hides it.
+/// The number and the user id. `From` is `+49…`, optionally prefixed with a channel, or the id of a person who hides
+/// the number.
 fn sender(form: &Form<'_>) -> (Option<String>, Option<String>) {
     let from = form.get("From").map(|from| from.split_once(':').map_or(from, |(_, bare)| bare));
     let number = |text: &str| match Alias::number(text) {

@@ -1,8 +1,8 @@
-// On every page: keys, copying, the browser's time zone.
+// For all pages: shortcuts, copy buttons, the browser's time zone.
 import "./keys.js";
 import "./strip.js";
 
-// [data-copy-text] is what a button copies; the buttons themselves are shown by this script alone.
+// Buttons copy the value of [data-copy-text]. They are hidden without JavaScript.
 for (const button of document.querySelectorAll("button[data-copy-text]")) {
   button.hidden = false;
 }
@@ -23,7 +23,7 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => { label.textContent = before; }, 1500);
 });
 
-// A page that the browser kept is asked for again: by then nobody may be signed in.
+// Reload a page from the back/forward cache, because the session may have ended.
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
   document.body.hidden = true;
@@ -41,7 +41,7 @@ if (zones) {
   }
 }
 
-// An open menu closes by Escape and by a click beside it.
+// Close an open menu on Escape and on a click outside.
 const menu = document.querySelector("details.menu");
 if (menu) {
   document.addEventListener("click", (event) => {

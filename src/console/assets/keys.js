@@ -1,4 +1,4 @@
-// Keys work only while no field is being typed in, and never together with ctrl, alt or meta (WCAG 2.1.4).
+// Shortcuts are inactive while typing in a field, and with ctrl, alt or meta (WCAG 2.1.4).
 const rows = () => [...document.querySelectorAll("[data-row]")];
 const link = (row) => row.querySelector("a[href]");
 

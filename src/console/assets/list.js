@@ -1,4 +1,4 @@
-// The pill that says how many have come since the page was made. Nothing on the page moves.
+// The notice of new verifications. The list itself does not move.
 const pill = document.querySelector("a[data-live]");
 if (pill) {
   let stream;
@@ -12,7 +12,7 @@ if (pill) {
     });
   };
   const stop = () => { stream?.close(); stream = undefined; };
-  // A page that nobody looks at asks for nothing.
+  // No polling for hidden pages.
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) stop();
     else if (!stream) start();

@@ -1,4 +1,4 @@
-// Keeps the health strip fresh while somebody looks.
+// Refreshes the health strip while the page is visible.
 const PERIOD = 10_000;
 
 async function refresh() {
@@ -12,7 +12,7 @@ async function refresh() {
     const fresh = made.content.querySelector("[data-strip]");
     if (fresh && fresh.innerHTML !== strip.innerHTML) strip.innerHTML = fresh.innerHTML;
   } catch {
-    // The server is away: what stands there is old, and the next try comes by itself.
+    // The server is unreachable. Keep the old state; the next refresh tries again.
   }
 }
 

@@ -1,4 +1,4 @@
-//! The list as CSV: streamed, numbers masked, and nothing in it that a spreadsheet would take for a formula.
+//! CSV export of the list: streamed, with masked numbers, and safe from formula injection.
 
 use std::sync::Arc;
 
@@ -6,14 +6,14 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, get, rt, web};
 use futures_util::stream::unfold;
 
-use super::super::{Action, Console, Refusal, Signed};
+use super::super::{Action, Console, CurrentUser, Refusal};
 use super::filters::{Filters, pairs};
 use super::row;
 use crate::console::words::list::Words;
 use crate::store::{self, AuditAction, Snapshot};
 use crate::verification::values::{UserName, VerificationId};
 
-/// Verifications that are read at once.
+/// Verifications per store query.
 const CHUNK: usize = 200;
 const HEAD: [&str; 14] = [
     "id",
@@ -32,18 +32,18 @@ const HEAD: [&str; 14] = [
     "client_ref",
 ];
 
-/// A byte order mark, by which Excel knows UTF-8.
+/// The byte order mark that makes Excel decode UTF-8.
 const MARK: &str = "\u{feff}";
 
 #[get("/verifications.csv")]
 pub async fn download(
     console: web::Data<Console>,
     request: HttpRequest,
-    signed: Signed,
+    signed: CurrentUser,
 ) -> Result<HttpResponse, Refusal> {
     signed.require(Action::ExportList)?;
     let query = pairs(request.query_string())?;
-    let filters = Filters::read(&query, &signed.look, &console.vault);
+    let filters = Filters::read(&query, &signed.preferences, &console.vault);
     if !filters.unreadable.is_empty() {
         return Err(Refusal::BadRequest);
     }
@@ -54,13 +54,13 @@ pub async fn download(
         _ => return Err(Refusal::BadRequest),
     };
     for lookup in filters.lookups() {
-        console.looked_up(&signed, lookup).await?;
+        console.record_lookup(&signed, lookup).await?;
     }
     let filter = filters.of_store(&signed);
     let first = console.store.list(filter.clone(), CHUNK, None).await?;
     let asked_for = filters.for_audit(&console.vault);
-    // A short list is whole here; how long another one became is written when it ends.
-    let ledger = match first.next {
+    // A short list is complete here. For a longer one, a second entry records the final number of rows.
+    let audit = match first.next {
         None => {
             let detail = format!("{asked_for} rows={}", first.items.len());
             console.record(&signed, AuditAction::ExportedList, Some(detail)).await?;
@@ -69,7 +69,7 @@ pub async fn download(
         Some(_) => {
             let detail = format!("{asked_for} rows>={}", first.items.len());
             console.record(&signed, AuditAction::ExportedList, Some(detail)).await?;
-            Some(Ledger {
+            Some(ExportAudit {
                 console: console.clone(),
                 by: signed.name.clone(),
                 asked_for,
@@ -80,8 +80,8 @@ pub async fn download(
     };
     let mark = if asked("mark") == "yes" { MARK } else { "" };
     let head = format!("{mark}{}", line(separator, HEAD.map(str::to_owned).as_slice()));
-    let words = Words::of(signed.look.language);
-    let export = Export { filter, console, words, separator, place: NextPart::Head(head, first), ledger };
+    let words = Words::of(signed.preferences.language);
+    let export = CsvStream { filter, console, words, separator, place: NextPart::Head(head, first), audit };
     Ok(HttpResponse::Ok()
         .content_type("text/csv; charset=utf-8")
         .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"verifications.csv\""))
@@ -91,26 +91,26 @@ pub async fn download(
         })))
 }
 
-struct Export {
+struct CsvStream {
     console: web::Data<Console>,
     words: &'static Words,
     filter: store::Filter,
     separator: u8,
     place: NextPart,
-    /// Of a list that goes on after its first part.
-    ledger: Option<Ledger>,
+    /// Set if the list continues after the first chunk.
+    audit: Option<ExportAudit>,
 }
 
 enum NextPart {
-    Head(String, Listed),
+    Head(String, ListPage),
     Rows(VerificationId),
     End,
 }
 
-type Listed = store::Page<Arc<Snapshot>, VerificationId>;
+type ListPage = store::Page<Arc<Snapshot>, VerificationId>;
 
-/// Writes into the audit log how many rows went out, also where the download breaks off.
-struct Ledger {
+/// Records the number of exported rows in the audit log when dropped, also if the download is aborted.
+struct ExportAudit {
     console: web::Data<Console>,
     by: UserName,
     asked_for: String,
@@ -118,21 +118,21 @@ struct Ledger {
     is_whole: bool,
 }
 
-impl Drop for Ledger {
+impl Drop for ExportAudit {
     fn drop(&mut self) {
-        let end = if self.is_whole { "" } else { ", broken off" };
+        let end = if self.is_whole { "" } else { ", aborted" };
         let detail = format!("{} rows={}{end}", self.asked_for, self.rows);
         let (console, by) = (self.console.clone(), self.by.clone());
         rt::spawn(async move {
-            if console.record_of(by, AuditAction::ExportedList, Some(detail)).await.is_err() {
+            if console.record_by(by, AuditAction::ExportedList, Some(detail)).await.is_err() {
                 tracing::error!("the audit log could not be written at the end of an export");
             }
         });
     }
 }
 
-impl Export {
-    /// An error breaks the connection off, so that nobody takes a part for the whole.
+impl CsvStream {
+    /// An error aborts the connection, so that a partial file is not mistaken for a complete one.
     async fn next(&mut self) -> Option<Result<web::Bytes, Refusal>> {
         match std::mem::replace(&mut self.place, NextPart::End) {
             NextPart::End => None,
@@ -146,11 +146,11 @@ impl Export {
         }
     }
 
-    fn lines(&mut self, mut text: String, page: &Listed) -> web::Bytes {
+    fn lines(&mut self, mut text: String, page: &ListPage) -> web::Bytes {
         page.items.iter().for_each(|snapshot| text.push_str(&self.line(snapshot)));
-        if let Some(ledger) = &mut self.ledger {
-            ledger.rows += page.items.len();
-            ledger.is_whole = page.next.is_none();
+        if let Some(audit) = &mut self.audit {
+            audit.rows += page.items.len();
+            audit.is_whole = page.next.is_none();
         }
         if let Some(next) = page.next {
             self.place = NextPart::Rows(next);
@@ -188,21 +188,21 @@ impl Export {
     }
 }
 
-/// RFC 4180, each cell harmless.
+/// An RFC 4180 line with safe cells.
 fn line(separator: u8, cells: &[String]) -> String {
     let mut writer = csv::WriterBuilder::new()
         .delimiter(separator)
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
-    // Writing to memory cannot fail; a line less would be noticed, a panic would be worse.
+    // Writing to memory cannot fail; a missing line is better than a panic.
     let written = writer.write_record(cells.iter().map(|cell| harmless(cell)));
     let bytes = written.ok().and_then(|()| writer.into_inner().ok()).unwrap_or_default();
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-/// What begins like a formula gets an apostrophe in front, which spreadsheets take for "text" (OWASP, "CSV Injection").
-/// A spreadsheet may split cells elsewhere than we do, so that is looked at after everything that separates cells
-/// somewhere, with quotes and blanks in between.
+/// Prefixes a formula with an apostrophe, which spreadsheets take for "text" (OWASP, "CSV Injection"). As a spreadsheet
+/// may use other separators than ours, text after any common separator is treated as a cell start, ignoring quotes and
+/// spaces.
 fn harmless(cell: &str) -> String {
     let mut out = String::with_capacity(cell.len() + 1);
     if cell.starts_with(is_risky) || cell.trim_start().starts_with(is_risky) {
@@ -226,7 +226,7 @@ fn is_risky(letter: char) -> bool {
     )
 }
 
-/// Cells, for one spreadsheet or another and its language.
+/// Cell separators in any spreadsheet and locale.
 fn separates(letter: char) -> bool {
     matches!(
         letter,
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_cell_begins_like_a_formula_and_none_breaks_its_line() {
+    fn cells_never_start_a_formula_or_break_the_line() {
         for formula in
             ["=1+1", "+49 151", "-2", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "＝1", "|cmd", "%0A"]
         {

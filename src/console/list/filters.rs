@@ -1,15 +1,15 @@
-//! What the address of the list says about which verifications to show.
+//! Filters of the list, as encoded in its URL.
 
 use std::time::Duration;
 
 use actix_web::web;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::super::address::{Wording, pair};
-use super::super::look::Look;
+use super::super::address::{UrlText, pair};
 use super::super::lookups::Lookup;
+use super::super::preferences::Preferences;
 use super::super::words::list::Words;
-use super::super::{Console, Refusal, Signed};
+use super::super::{Console, CurrentUser, Refusal};
 use crate::hex;
 use crate::phone::digits::may_hold_a_number;
 use crate::store::{self, DeliveryState, Status};
@@ -17,48 +17,48 @@ use crate::vault::Vault;
 use crate::verification::event::FallbackReason;
 use crate::verification::values::{AppName, ChannelName, NumberIndex, NumberTail, Timestamp, VerificationId};
 
-/// The filters of one address. What cannot be understood is left out and told.
+/// The filters in a URL. Invalid ones are ignored and reported.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filters {
     pub status: Option<Status>,
     pub delivery: Option<DeliveryState>,
     pub channel: Option<ChannelName>,
     pub fallback: Option<FallbackReason>,
-    pub error: Option<Wording>,
+    pub error: Option<UrlText>,
     pub country: Option<String>,
     pub profile: Option<String>,
     pub app: Option<AppName>,
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
-    /// The blind index of a number, so that no address holds one.
+    /// A blind index, because URLs must not contain numbers.
     pub number: Option<NumberIndex>,
-    /// A keyed hash too.
+    /// A keyed hash of the last four digits.
     pub tail: Option<NumberTail>,
-    pub reference: Option<Wording>,
-    /// Where the page begins.
+    pub reference: Option<UrlText>,
+    /// The start of the page.
     pub before: Option<VerificationId>,
-    /// Names of parameters whose value means nothing.
+    /// Names of parameters with invalid values.
     pub unreadable: Vec<&'static str>,
 }
 
-/// Of an error code, a profile, a reference.
-const MOST_CHARS: usize = 128;
+/// The maximum length of an error code, profile or reference.
+const MAX_CHARS: usize = 128;
 
-/// The parameters of a query.
+/// Parses a query string.
 pub fn pairs(query: &str) -> Result<Vec<(String, String)>, Refusal> {
     let pairs = web::Query::<Vec<(String, String)>>::from_query(query);
     pairs.map(web::Query::into_inner).map_err(|_| Refusal::BadRequest)
 }
 
 impl Filters {
-    /// Times may come as RFC 3339 or as a field of the form writes them, in the reader's zone.
-    pub fn read(pairs: &[(String, String)], look: &Look, vault: &Vault) -> Self {
-        let mut reader = Reader { pairs, unreadable: Vec::new() };
+    /// Parses the filters. Times may be RFC 3339 or local times in the user's zone, as submitted by the form.
+    pub fn read(pairs: &[(String, String)], preferences: &Preferences, vault: &Vault) -> Self {
+        let mut reader = ParameterReader { pairs, unreadable: Vec::new() };
         let known = |name: &str| {
             name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_graphic()) && !may_hold_a_number(name)
         };
-        let worded = |text: &str| Wording::read(vault, text).filter(|wording| is_short(&wording.text));
-        let instant = |text: &str| text.parse().ok().or_else(|| look.instant(text));
+        let worded = |text: &str| UrlText::read(vault, text).filter(|wording| is_short(&wording.text));
+        let instant = |text: &str| text.parse().ok().or_else(|| preferences.instant(text));
         Self {
             status: reader.take("status", |text| Status::ALL.into_iter().find(|one| one.as_str() == text)),
             delivery: reader
@@ -85,8 +85,8 @@ impl Filters {
         }
     }
 
-    /// What the store is asked; never more than the user may see.
-    pub fn of_store(&self, signed: &Signed) -> store::Filter {
+    /// The filter for the store, restricted to the apps that the user sees.
+    pub fn of_store(&self, signed: &CurrentUser) -> store::Filter {
         let apps = match (&self.app, &signed.apps) {
             (None, visible) => visible.clone(),
             (Some(app), _) => Some(Some(app.clone()).filter(|app| signed.sees(app)).into_iter().collect()),
@@ -108,14 +108,14 @@ impl Filters {
         }
     }
 
-    /// Empty, or `?` and the parameters, always in the same order and spelling.
+    /// Empty, or `?` and the parameters in canonical order and spelling.
     pub fn query(&self) -> String {
         let pairs: Vec<_> = self.pairs().map(|(name, value)| pair(name, &value)).collect();
         if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
     }
 
-    /// Whether a query says just this, in this spelling. One that holds nonsense stays as it is, so that it can be
-    /// told.
+    /// Whether `pairs` is the canonical form. A query with invalid values stays unchanged, so that they can be
+    /// reported.
     pub fn is_canonical(&self, pairs: &[(String, String)]) -> bool {
         !self.unreadable.is_empty()
             || self.pairs().map(|(name, value)| (name.to_owned(), value)).eq(pairs.iter().cloned())
@@ -125,13 +125,13 @@ impl Filters {
         Self { before, unreadable: Vec::new(), ..self.clone() }
     }
 
-    /// For a form whose address cannot hold them: browsers replace the query of a form that is got.
+    /// The filters as hidden form fields: browsers replace the query of a GET form.
     pub fn hidden(&self) -> Vec<(&'static str, String)> {
         self.pairs().collect()
     }
 
-    /// What an export was asked for, for the audit log: texts as keyed hashes, because an app may have put anything
-    /// into a reference, and what stands in that log stays.
+    /// The filters for the audit log. References appear as keyed hashes, because apps may put anything there and the
+    /// log is permanent.
     pub fn for_audit(&self, vault: &Vault) -> String {
         let hashed = |text: &str| hex::encode(&vault.fingerprint("console filter", text.as_bytes()));
         let shown = |(name, value): (&'static str, String)| match name {
@@ -149,12 +149,12 @@ impl Filters {
         if pairs.is_empty() { "all".to_owned() } else { pairs.join("&") }
     }
 
-    /// The look-ups of a person that these filters are.
+    /// The look-ups of a person that these filters imply.
     pub fn lookups(&self) -> impl Iterator<Item = Lookup> {
         [self.number.map(Lookup::Number), self.tail.map(Lookup::Tail)].into_iter().flatten()
     }
 
-    /// Whether new verifications can come to stand on this page.
+    /// Whether new verifications can appear on this page.
     pub fn is_live(&self) -> bool {
         self.before.is_none() && self.until.is_none()
     }
@@ -201,14 +201,14 @@ impl Filters {
         rest
     }
 
-    /// Each filter in words, with the address without it.
-    pub fn chips(&self, look: &Look, words: &'static Words) -> Vec<Chip> {
+    /// Each active filter in words, with the URL that removes it.
+    pub fn chips(&self, preferences: &Preferences, words: &'static Words) -> Vec<Chip> {
         let value = |name: &str, value: String| match name {
             "status" => self.status.map_or(value, |status| words.status(status).to_owned()),
             "delivery" => self.delivery.map_or(value, |state| words.delivery(state).to_owned()),
             "fallback" => self.fallback.map_or(value, |reason| words.fallback(reason).to_owned()),
-            "since" => self.since.map_or(value, |since| look.date_time(since)),
-            "until" => self.until.map_or(value, |until| look.date_time(until)),
+            "since" => self.since.map_or(value, |since| preferences.date_time(since)),
+            "until" => self.until.map_or(value, |until| preferences.date_time(until)),
             "number" | "tail" => words.as_searched.to_owned(),
             "error" => self.error.as_ref().map_or(value, |error| super::row::shown(&error.text, 40)),
             "ref" => self.reference.as_ref().map_or(value, |text| super::row::shown(&text.text, 40)),
@@ -223,11 +223,11 @@ impl Filters {
         filters.map(chip).collect()
     }
 
-    pub fn form(&self, console: &Console, signed: &Signed, words: &'static Words) -> Form {
-        let look = &signed.look;
-        let named = |values: Vec<String>, chosen: Option<&str>| -> Vec<Choice> {
+    pub fn form(&self, console: &Console, signed: &CurrentUser, words: &'static Words) -> FilterForm {
+        let preferences = &signed.preferences;
+        let named = |values: Vec<String>, chosen: Option<&str>| -> Vec<FormChoice> {
             let choice =
-                |value: String| Choice { label: value.clone(), is_chosen: chosen == Some(&value), value };
+                |value: String| FormChoice { label: value.clone(), is_chosen: chosen == Some(&value), value };
             values.into_iter().map(choice).collect()
         };
         let ago = |hours: u64| {
@@ -237,18 +237,18 @@ impl Filters {
         };
         let apps = console.apps.now();
         let visible = apps.iter().filter(|app| signed.sees(app));
-        Form {
-            statuses: Status::ALL.map(|status| Choice {
+        FilterForm {
+            statuses: Status::ALL.map(|status| FormChoice {
                 value: status.as_str().to_owned(),
                 label: words.status(status).to_owned(),
                 is_chosen: self.status == Some(status),
             }),
-            deliveries: DeliveryState::ALL.map(|state| Choice {
+            deliveries: DeliveryState::ALL.map(|state| FormChoice {
                 value: state.as_str().to_owned(),
                 label: words.delivery(state).to_owned(),
                 is_chosen: self.delivery == Some(state),
             }),
-            fallbacks: FallbackReason::ALL.map(|reason| Choice {
+            fallbacks: FallbackReason::ALL.map(|reason| FormChoice {
                 value: reason.as_str().to_owned(),
                 label: words.fallback(reason).to_owned(),
                 is_chosen: self.fallback == Some(reason),
@@ -261,8 +261,8 @@ impl Filters {
             apps: named(visible.map(ToString::to_string).collect(), self.app.as_ref().map(AppName::as_str)),
             error: self.error.as_ref().map(|error| error.text.clone()).unwrap_or_default(),
             country: self.country.clone().unwrap_or_default(),
-            since: self.since.map(|since| look.input(since)).unwrap_or_default(),
-            until: self.until.map(|until| look.input(until)).unwrap_or_default(),
+            since: self.since.map(|since| preferences.input(since)).unwrap_or_default(),
+            until: self.until.map(|until| preferences.input(until)).unwrap_or_default(),
             kept: self.pairs().filter(|(name, _)| ["number", "tail", "ref"].contains(name)).collect(),
             last_hour: ago(1),
             last_day: ago(24),
@@ -271,45 +271,45 @@ impl Filters {
     }
 }
 
-/// One filter that is set.
+/// An active filter.
 pub struct Chip {
     pub label: &'static str,
     pub value: String,
     pub without: String,
 }
 
-/// What the form shows.
-pub struct Form {
-    pub statuses: [Choice; 5],
-    pub deliveries: [Choice; 8],
-    pub fallbacks: [Choice; 5],
-    pub channels: Vec<Choice>,
-    pub profiles: Vec<Choice>,
-    pub apps: Vec<Choice>,
+/// The content of the filter form.
+pub struct FilterForm {
+    pub statuses: [FormChoice; 5],
+    pub deliveries: [FormChoice; 8],
+    pub fallbacks: [FormChoice; 5],
+    pub channels: Vec<FormChoice>,
+    pub profiles: Vec<FormChoice>,
+    pub apps: Vec<FormChoice>,
     pub error: String,
     pub country: String,
     pub since: String,
     pub until: String,
-    /// What came from a search, and has no field.
+    /// Filters from a search, which have no field.
     pub kept: Vec<(&'static str, String)>,
     pub last_hour: String,
     pub last_day: String,
     pub last_week: String,
 }
 
-pub struct Choice {
+pub struct FormChoice {
     pub value: String,
     pub label: String,
     pub is_chosen: bool,
 }
 
-struct Reader<'a> {
+struct ParameterReader<'a> {
     pairs: &'a [(String, String)],
     unreadable: Vec<&'static str>,
 }
 
-impl Reader<'_> {
-    /// Nothing where the parameter is missing or empty, and where it means nothing or comes twice.
+impl ParameterReader<'_> {
+    /// Takes a parameter. Empty ones are ignored; invalid or repeated ones are reported as unreadable.
     fn take<T>(&mut self, name: &'static str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let mut values = self.pairs.iter().filter(|(found, value)| found == name && !value.trim().is_empty());
         let (_, value) = values.next()?;
@@ -322,15 +322,15 @@ impl Reader<'_> {
 }
 
 fn is_short(text: &str) -> bool {
-    text.chars().count() <= MOST_CHARS && !text.chars().any(char::is_control)
+    text.chars().count() <= MAX_CHARS && !text.chars().any(char::is_control)
 }
 
-/// As an address has it.
+/// Parses the hexadecimal form in a URL.
 pub fn number_index(text: &str) -> Option<NumberIndex> {
     hex::decode_exactly(text.as_bytes()).map(NumberIndex)
 }
 
-/// Percent-encoded for a query.
+/// Percent-encodes a query value.
 pub fn encoded(text: &str) -> String {
     const ESCAPED: AsciiSet =
         NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/').remove(b':');
@@ -340,13 +340,13 @@ pub fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::look::Look;
+    use crate::console::preferences::Preferences;
     use crate::verification::state::Ending;
     use crate::verification::values::Bucket;
 
     fn read(query: &str) -> (Filters, bool) {
         let pairs = pairs(query).unwrap();
-        let filters = Filters::read(&pairs, &Look::plain(), &Vault::new(&[7; 32]));
+        let filters = Filters::read(&pairs, &Preferences::plain(), &Vault::new(&[7; 32]));
         let is_canonical = filters.is_canonical(&pairs);
         (filters, is_canonical)
     }
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_form_sends_becomes_the_canonical_address() {
+    fn form_input_becomes_the_canonical_url() {
         let (filters, is_canonical) =
             read("status=&delivery=sent&country=de&since=2026-11-22T20%3A00&until=&error=+131026+");
         assert!(!is_canonical);
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_may_be_a_number_is_sealed_in_the_address_and_hashed_in_the_audit_log() {
+    fn possible_numbers_are_sealed_in_the_url_and_hashed_in_the_audit_log() {
         for (query, name) in [("ref=%2B49+1522+8817386", "ref"), ("error=01522-8817386", "error")] {
             let (filters, is_canonical) = read(query);
             assert!(!is_canonical, "the browser is sent to an address without it");
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_told_and_filters_nothing() {
+    fn invalid_filters_are_reported_and_ignored() {
         let long = format!("error={}", "x".repeat(4_096));
         for (query, name) in [
             ("status=lost", "status"),

@@ -1,4 +1,4 @@
-//! How many verifications have come since the page was made, as server-sent events.
+//! The number of verifications since the page was loaded, as server-sent events.
 
 use std::time::Duration;
 
@@ -6,22 +6,22 @@ use actix_web::{HttpRequest, HttpResponse, get, web};
 
 use super::super::streams::StreamSlot;
 use super::super::words::list::Words;
-use super::super::{Console, Refusal, Signed, Watching};
+use super::super::{BackgroundUser, Console, CurrentUser, Refusal};
 use super::filters::{Filters, pairs};
 use crate::sse::{self, Beat, Pulse, STILL_HERE};
 use crate::store;
 use crate::verification::values::VerificationId;
 
-/// Between two looks; a comment goes out where nothing is new, so that proxies and browsers know it lives.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// A page is told of no more; one that is so far behind wants to be loaded again.
-const MOST_NEW: usize = 50;
-/// After this the browser connects again, which also asks anew who is signed in.
-const LOOKS: u64 = 30 * 60 / 2;
-/// A browser that is sent away connects again after this.
+/// The polling interval. Without news, a comment keeps the connection alive.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// The maximum that is counted; beyond it the page needs a reload.
+const MAX_NEW: usize = 50;
+/// The maximum number of polls; then the browser reconnects, which checks the session again.
+const MAX_POLLS: u64 = 30 * 60 / 2;
+/// The reconnection delay for the browser.
 const RECONNECT: Duration = Duration::from_secs(3);
 
-/// Where the page asks.
+/// The URL of the stream.
 pub fn url(filters: &Filters, newest: Option<VerificationId>) -> String {
     let query = filters.query();
     let joint = if query.is_empty() { '?' } else { '&' };
@@ -33,20 +33,20 @@ pub fn url(filters: &Filters, newest: Option<VerificationId>) -> String {
 pub async fn follow(
     console: web::Data<Console>,
     request: HttpRequest,
-    watching: Watching,
+    watching: BackgroundUser,
 ) -> Result<HttpResponse, Refusal> {
     let signed = watching.0;
     let query = pairs(request.query_string())?;
-    let filters = Filters::read(&query, &signed.look, &console.vault);
+    let filters = Filters::read(&query, &signed.preferences, &console.vault);
     let after = query.iter().find(|(name, _)| name == "after").and_then(|(_, value)| value.parse().ok());
     for lookup in filters.lookups() {
-        console.looked_up(&signed, lookup).await?;
+        console.record_lookup(&signed, lookup).await?;
     }
     let place = console.streams.take(&signed.name).ok_or(Refusal::Busy(Duration::from_secs(30)))?;
     Ok(sse::respond(ListStream {
         filter: filters.of_store(&signed),
-        pulse: Pulse::new(LOOK_EVERY, LOOKS, console.lifecycle.clone()),
-        words: Words::of(signed.look.language),
+        pulse: Pulse::new(POLL_INTERVAL, MAX_POLLS, console.lifecycle.clone()),
+        words: Words::of(signed.preferences.language),
         console,
         signed,
         after,
@@ -57,12 +57,12 @@ pub async fn follow(
 
 struct ListStream {
     console: web::Data<Console>,
-    signed: Signed,
+    signed: CurrentUser,
     words: &'static Words,
     filter: store::Filter,
-    /// The newest that the page shows.
+    /// The newest verification on the page.
     after: Option<VerificationId>,
-    /// The count that the page shows; `None` before the first look.
+    /// The count that the page shows; `None` before the first poll.
     shown: Option<usize>,
     pulse: Pulse,
     _place: StreamSlot,
@@ -75,7 +75,7 @@ impl sse::Follower for ListStream {
         if ends || !self.signed.is_still_signed_in(&self.console) {
             return (sse::bye(RECONNECT), None);
         }
-        let Ok(page) = self.console.store.list(self.filter.clone(), MOST_NEW, None).await else {
+        let Ok(page) = self.console.store.list(self.filter.clone(), MAX_NEW, None).await else {
             return (sse::bye(RECONNECT), None);
         };
         let is_new = |id: VerificationId| self.after.is_none_or(|after| id > after);
@@ -83,6 +83,6 @@ impl sse::Follower for ListStream {
         if self.shown.replace(count).unwrap_or_default() == count {
             return (STILL_HERE.to_owned(), Some(self));
         }
-        (format!("event: new\ndata: {}\n\n", self.words.count_new(count, MOST_NEW)), Some(self))
+        (format!("event: new\ndata: {}\n\n", self.words.count_new(count, MAX_NEW)), Some(self))
     }
 }

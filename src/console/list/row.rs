@@ -1,4 +1,4 @@
-//! One verification as a row.
+//! A verification as a row of the list.
 
 use super::super::Console;
 use super::super::masking::Masker;
@@ -26,14 +26,14 @@ pub struct Row {
     pub reference: String,
 }
 
-/// One word with an icon; `mood` is a class of the style.
+/// A label with an icon; `mood` is a CSS class.
 pub struct Badge {
     pub mood: &'static str,
     pub icon: &'static str,
     pub label: &'static str,
 }
 
-/// Of a reference; the page of the verification shows it whole.
+/// The length of a reference in the list; the verification's page shows all of it.
 const REFERENCE_CHARS: usize = 40;
 
 impl Row {
@@ -58,7 +58,7 @@ impl Row {
     }
 }
 
-/// Masked; bullets alone where the record cannot be opened.
+/// The masked number; only bullets if the record is unreadable.
 pub fn number(console: &Console, words: &'static Words, snapshot: &Snapshot) -> String {
     let person = match console.vault.person(&snapshot.verification) {
         Ok(person) => Some(person),
@@ -69,7 +69,7 @@ pub fn number(console: &Console, words: &'static Words, snapshot: &Snapshot) -> 
     phone.map_or_else(|| "•••••".to_owned(), |phone| phone.masked())
 }
 
-/// What the app calls the verification. Some apps put the person's number there.
+/// The app's reference, masked, because some apps put the person's number there.
 pub fn reference(console: &Console, snapshot: &Snapshot, most: usize) -> String {
     let verification = &snapshot.verification;
     let text = verification.request.client_ref.as_deref().filter(|_| !verification.erased);
@@ -79,7 +79,7 @@ pub fn reference(console: &Console, snapshot: &Snapshot, most: usize) -> String 
     text.map(|text| shown(&masker.hide_known(text), most)).unwrap_or_default()
 }
 
-/// What a stranger wrote, on one line and cut.
+/// Untrusted text on one line, truncated.
 pub fn shown(text: &str, most: usize) -> String {
     let cut: String = text.chars().take(most).collect();
     let mut shown = plain(&cut).replace(['\n', '\t'], " ");
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_strangers_text_stands_on_one_line_and_is_cut() {
+    fn untrusted_text_is_one_truncated_line() {
         assert_eq!(shown("order-17 ä 漢", 40), "order-17 ä 漢");
         assert_eq!(shown("a\u{202e}b\u{200b}c\nd\te", 40), "a\u{fffd}b\u{fffd}c d e");
         assert_eq!(shown(&"x".repeat(4_096), 3), "xxx…");

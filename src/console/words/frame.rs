@@ -1,7 +1,7 @@
 //! The frame around every page.
 
 use crate::access::Role;
-use crate::console::look::Theme;
+use crate::console::preferences::Theme;
 
 words! {
     texts {

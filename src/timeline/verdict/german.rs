@@ -4,155 +4,171 @@ use std::time::Duration;
 
 use super::super::amounts::seconds;
 use super::super::german::{Provider, because, capital};
-use super::super::saying::Asker;
-use super::super::way::{Medium, Way};
-use super::case::{Again, Case, Cause, Disowned, End, Fate, Situation, Turn, Went};
+use super::super::route::{Medium, Route};
+use super::super::sentence::Initiator;
+use super::facts::{
+    Cause, Disowned, End, Facts, MessageState, NextMessage, ResendOption, Situation, Transition,
+};
 use crate::explain::Actor;
 use crate::language::Language;
 use crate::verification::event::AbandonReason;
 use crate::verification::values::Timestamp;
 
-/// The sentence, what to tell the customer, and what to do.
-pub(super) fn words(case: &Case<'_>, clock: &dyn Fn(Timestamp) -> String) -> [String; 3] {
-    let words = Sentences { case, clock };
-    [words.sentence(), words.tell_customer(), words.to_do()]
+/// The summary, the text for the customer, and the next action.
+pub(super) fn words(facts: &Facts<'_>, clock: &dyn Fn(Timestamp) -> String) -> [String; 3] {
+    let verdict = Sentences { facts, clock };
+    [verdict.sentence(), verdict.tell_customer(), verdict.to_do()]
 }
 
-/// More turns than these are only counted, but for the last one: nobody can follow a longer sentence.
-const MOST_TURNS: usize = 2;
-/// Nothing that waits for less is said to wait.
-const A_MOMENT: Duration = Duration::from_secs(1);
+/// With more transitions than this, only the last one is described, to keep the sentence readable.
+const MAX_TRANSITIONS: usize = 2;
+/// Shorter waits are not mentioned.
+const MENTIONED_WAIT: Duration = Duration::from_secs(1);
 
 struct Sentences<'a> {
-    case: &'a Case<'a>,
+    facts: &'a Facts<'a>,
     clock: &'a dyn Fn(Timestamp) -> String,
 }
 
 impl Sentences<'_> {
     fn sentence(&self) -> String {
-        let case = self.case;
+        let facts = self.facts;
         let mut clauses = Vec::new();
-        let mut turns = &case.turns[..];
-        if turns.len() > MOST_TURNS {
-            clauses.push(format!("insgesamt gab es {} Nachrichten", turns.len() + 1));
-            turns = &turns[turns.len() - 1..];
+        let mut transitions = &facts.transitions[..];
+        if transitions.len() > MAX_TRANSITIONS {
+            clauses.push(format!("insgesamt wurden {} Nachrichten erstellt", transitions.len() + 1));
+            transitions = &transitions[transitions.len() - 1..];
         }
-        clauses.extend(turns.iter().map(turn));
-        clauses.extend(self.fate());
-        for arrival in &case.arrivals {
-            let after = length(arrival.after);
-            clauses.push(if arrival.way == case.way {
-                format!("eine frühere {} kam nach {after} an", bare(arrival.way))
+        clauses.extend(transitions.iter().map(transition));
+        clauses.extend(self.last_state());
+        for arrival in &facts.arrivals {
+            let after = duration(arrival.after);
+            clauses.push(if arrival.route == facts.route {
+                format!("eine frühere {} kam nach {after} an", bare(arrival.route))
             } else {
-                format!("{} kam auch an, nach {after}", the(arrival.way))
+                format!("{} kam auch an, nach {after}", the(arrival.route))
             });
         }
         clauses.extend(self.end());
         format!("{}.", capital(&clauses.join("; ")))
     }
 
-    /// What became of the last message. After a turn it is `sie`: the turn has just named it.
-    fn fate(&self) -> Option<String> {
-        let case = self.case;
-        let way = case.way;
-        let first = case.turns.is_empty();
-        let message = if first { the(way) } else { "sie".to_owned() };
-        let its_message = if first { its(way) } else { "sie".to_owned() };
-        let is_over = !matches!(case.end, End::Open);
-        let taker = Provider(way).within();
-        Some(match &case.fate {
-            Fate::Queued { since } if *since < A_MOMENT => match case.turns.last() {
-                Some(Turn { went: Went::Soon, .. }) => return None,
-                Some(_) | None => format!("{message} geht gleich hinaus"),
+    /// The state of the last message; after a transition, which has just named it, it is `sie`.
+    fn last_state(&self) -> Option<String> {
+        let facts = self.facts;
+        let route = facts.route;
+        let first = facts.transitions.is_empty();
+        let message = if first { the(route) } else { "sie".to_owned() };
+        let its_message = if first { its(route) } else { "sie".to_owned() };
+        let is_over = !matches!(facts.end, End::Open);
+        let provider = Provider(route).within();
+        Some(match &facts.last_state {
+            MessageState::Queued { since } if *since < MENTIONED_WAIT => match facts.transitions.last() {
+                Some(Transition { next_message: NextMessage::Soon, .. }) => return None,
+                Some(_) | None => format!("{message} wird gleich gesendet"),
             },
-            Fate::Queued { since } => {
-                format!("{message} wartet seit {} in unserer Warteschlange", length(*since))
+            MessageState::Queued { since } => {
+                format!("{message} wartet seit {} in unserer Warteschlange", duration(*since))
             }
-            Fate::Retrying { error, at } => format!(
-                "{taker} hat {its_message} vorerst abgelehnt{} und wird um {} wieder gefragt",
-                because(way, error),
+            MessageState::Retrying { error, at } => format!(
+                "{provider} hat {its_message} vorerst abgelehnt{}; der nächste Versuch folgt um {}",
+                because(route, error),
                 (self.clock)(*at)
             ),
-            Fate::Sending if is_over => format!("{taker} hatte noch nicht geantwortet"),
-            Fate::Sending => format!("die Anfrage an {} läuft gerade", Provider(way).accusative()),
-            Fate::Doubt { again_at: Some(at) } => format!(
-                "die Antwort {} ging verloren, sodass niemand weiß, ob {its_message} hinausging, und ohne Meldung \
+            MessageState::Sending if is_over => format!("{provider} hatte noch nicht geantwortet"),
+            MessageState::Sending => format!("die Anfrage an {} läuft gerade", Provider(route).accusative()),
+            MessageState::Doubt { resend_at: Some(at) } => format!(
+                "die Antwort {} ging verloren, sodass niemand weiß, ob {its_message} gesendet wurde, und ohne Meldung \
                  wird derselbe Code um {} noch einmal gesendet",
-                Provider(way).of(),
+                Provider(route).of(),
                 (self.clock)(*at)
             ),
-            Fate::Doubt { again_at: None } => format!(
-                "die Antwort {} ging verloren, sodass niemand weiß, ob {its_message} hinausging",
-                Provider(way).of()
+            MessageState::Doubt { resend_at: None } => format!(
+                "die Antwort {} ging verloren, sodass niemand weiß, ob {its_message} gesendet wurde",
+                Provider(route).of()
             ),
-            Fate::Taken { .. } if case.end == End::GaveUp => {
-                format!("{taker} hat {its_message} angenommen und nicht weitergegeben")
+            MessageState::Accepted { .. } if facts.end == End::GaveUp => {
+                format!("{provider} hat {its_message} angenommen und nicht weitergegeben")
             }
-            Fate::Taken { .. } if is_over => format!("{} hat die Zustellung nie bestätigt", teller(way)),
-            Fate::Taken { since } => match case.turns.last() {
+            MessageState::Accepted { .. } if is_over => {
+                format!("{} hat die Zustellung nie bestätigt", reporter(route))
+            }
+            MessageState::Accepted { since } => match facts.transitions.last() {
                 Some(_) => format!(
                     "{} hat die Zustellung auch nach {} noch nicht bestätigt",
-                    teller(way),
-                    length(*since)
+                    reporter(route),
+                    duration(*since)
                 ),
                 None => format!(
-                    "{taker} hat {its_message} vor {} angenommen und die Zustellung noch nicht bestätigt",
-                    length(*since)
+                    "{provider} hat {its_message} vor {} angenommen und die Zustellung noch nicht bestätigt",
+                    duration(*since)
                 ),
             },
-            Fate::Delivered { after, read } if *read == Some(*after) => {
-                format!("{} hat nach {} gemeldet, dass der Code gelesen wurde", teller(way), length(*after))
+            MessageState::Delivered { after, read } if *read == Some(*after) => {
+                format!(
+                    "{} hat nach {} gemeldet, dass der Code gelesen wurde",
+                    reporter(route),
+                    duration(*after)
+                )
             }
-            Fate::Delivered { after, read } => {
+            MessageState::Delivered { after, read } => {
                 let read = read.map_or_else(String::new, |read| {
-                    format!(", und nach {} wurde die Nachricht gelesen", length(read))
+                    format!(", und nach {} wurde die Nachricht gelesen", duration(read))
                 });
-                match case.turns.last() {
+                match facts.transitions.last() {
                     Some(_) => {
-                        format!("{} hat die Zustellung nach {} bestätigt{read}", teller(way), length(*after))
+                        format!(
+                            "{} hat die Zustellung nach {} bestätigt{read}",
+                            reporter(route),
+                            duration(*after)
+                        )
                     }
-                    None => format!("{} hat den Code nach {} zugestellt{read}", teller(way), length(*after)),
+                    None => {
+                        format!("{} hat den Code nach {} zugestellt{read}", reporter(route), duration(*after))
+                    }
                 }
             }
-            Fate::Refused { error } => {
-                format!("{taker} hat {its_message} nicht angenommen{}", because(way, error))
+            MessageState::Refused { error } => {
+                format!("{provider} hat {its_message} nicht angenommen{}", because(route, error))
             }
-            Fate::Failed { after, error } => format!(
+            MessageState::Failed { after, error } => format!(
                 "{} hat nach {} gemeldet, dass {its_message} nicht zugestellt werden konnte{}",
-                teller(way),
-                length(*after),
-                error.map_or_else(String::new, |error| because(way, error))
+                reporter(route),
+                duration(*after),
+                error.map_or_else(String::new, |error| because(route, error))
             ),
-            Fate::Skipped if matches!(case.turns.last(), Some(Turn { cause: Cause::Skipped, .. })) => {
-                format!("{} wurde aus demselben Grund ebenfalls übersprungen", way.name())
+            MessageState::Skipped
+                if matches!(facts.transitions.last(), Some(Transition { cause: Cause::Skipped, .. })) =>
+            {
+                format!("{} wurde aus demselben Grund ebenfalls übersprungen", route.name())
             }
-            Fate::Skipped => skipped(way),
-            Fate::NeverSent => match case.turns.last() {
-                Some(Turn { went: Went::Never, .. }) => return None,
+            MessageState::Skipped => skipped(route),
+            MessageState::NeverSent => match facts.transitions.last() {
+                Some(Transition { next_message: NextMessage::Never, .. }) => return None,
                 Some(_) | None => format!("{message} wurde nie gesendet"),
             },
         })
     }
 
     fn end(&self) -> Vec<String> {
-        let case = self.case;
-        let wrong = times(case.wrong);
+        let facts = self.facts;
+        let wrong = times(facts.wrong);
         let mut clauses = Vec::new();
-        match case.end {
+        match facts.end {
             End::Open => {
-                if let Some((at, way)) = case.fallback {
+                if let Some((at, route)) = facts.fallback {
                     let at = (self.clock)(at);
-                    clauses.push(format!("kommt der Code bis {at} nicht an, folgt {}", a(way)));
+                    clauses.push(format!("kommt der Code bis {at} nicht an, folgt {}", a(route)));
                 }
                 clauses.push(self.not_entered());
             }
             End::GaveUp => {
-                clauses.push("mehr lässt sich nicht versuchen".to_owned());
+                clauses.push("es folgt kein weiterer Versuch".to_owned());
                 clauses.push(self.not_entered());
             }
             End::Approved { after } => {
-                let after = length(after);
-                clauses.push(match case.wrong {
+                let after = duration(after);
+                clauses.push(match facts.wrong {
                     0 => format!("der richtige Code wurde {after} nach der Anforderung eingegeben"),
                     _ => format!(
                         "{wrong} wurde ein falscher Code eingegeben, {after} nach der Anforderung der richtige"
@@ -160,15 +176,15 @@ impl Sentences<'_> {
                 });
             }
             End::Expired => {
-                let at = (self.clock)(case.expires_at);
-                clauses.push(match case.wrong {
+                let at = (self.clock)(facts.expires_at);
+                clauses.push(match facts.wrong {
                     0 => format!("der Code wurde nicht eingegeben und ist um {at} abgelaufen"),
                     _ => format!(
                         "{wrong} wurde ein falscher Code eingegeben, der richtige ist um {at} abgelaufen"
                     ),
                 });
             }
-            End::Canceled(asker) => clauses.push(format!("{} hat die Verifizierung abgebrochen", who(asker))),
+            End::Canceled(initiator) => clauses.push(format!("{} hat die Verifizierung abgebrochen", who(initiator))),
             End::Abandoned(AbandonReason::KeyLost) => clauses
                 .push("die Verifizierung wurde abgebrochen, weil der Schlüssel für Nummer und Code fehlt".to_owned()),
             End::Abandoned(AbandonReason::AppRemoved) => clauses
@@ -182,7 +198,7 @@ impl Sentences<'_> {
                 clauses.push(format!("{wrong} wurde ein falscher Code eingegeben, der Code gilt daher nicht mehr"));
             }
         }
-        match (case.end, case.disowned) {
+        match (facts.end, facts.disowned) {
             (End::Disowned, _) | (_, Disowned::No) => {}
             (
                 End::Open
@@ -201,10 +217,10 @@ impl Sentences<'_> {
     }
 
     fn not_entered(&self) -> String {
-        match self.case.wrong {
+        match self.facts.wrong {
             0 => "der Code wurde noch nicht eingegeben".to_owned(),
             wrong => {
-                let left = match self.case.left {
+                let left = match self.facts.left {
                     1 => "ein Versuch bleibt".to_owned(),
                     more => format!("{more} Versuche bleiben"),
                 };
@@ -214,9 +230,9 @@ impl Sentences<'_> {
     }
 
     fn tell_customer(&self) -> String {
-        let case = self.case;
-        let until = (self.clock)(case.expires_at);
-        match case.situation() {
+        let facts = self.facts;
+        let until = (self.clock)(facts.expires_at);
+        match facts.situation() {
             Situation::Approved => "Ihr Code war richtig; Sie sind fertig.".to_owned(),
             Situation::ApprovedAndDisowned => {
                 "Ein Code, der an Sie ging, wurde verwendet. Wenn Sie das nicht waren, \
@@ -224,12 +240,12 @@ impl Sentences<'_> {
                     .to_owned()
             }
             Situation::Disowned => {
-                "Der Code, der an Sie ging, gilt nicht mehr; damit geschieht nichts. Bitte geben Sie \
+                "Der Code, der an Sie ging, gilt nicht mehr; Sie müssen nichts tun. Bitte geben Sie \
                  einen Code niemals weiter."
                     .to_owned()
             }
             Situation::Canceled => {
-                "Dieser Code wurde zurückgezogen und gilt nicht mehr. Bitte fordern Sie in der App \
+                "Dieser Code wurde abgebrochen und gilt nicht mehr. Bitte fordern Sie in der App \
                  einen neuen an."
                     .to_owned()
             }
@@ -252,21 +268,21 @@ impl Sentences<'_> {
                     .to_owned()
             }
             Situation::Delivered => {
-                format!("Bitte sehen Sie {} nach; der Code gilt bis {until}.", places(&case.delivered()))
+                format!("Bitte sehen Sie {} nach; der Code gilt bis {until}.", places(&facts.delivered()))
             }
             Situation::Mistyped => format!(
                 "Der eingegebene Code war falsch. Bitte sehen Sie {} nach und geben Sie den Code aus der neuesten \
                  Nachricht ein; Sie haben noch {}, bis {until}.",
-                places(&case.delivered()),
-                match case.left {
+                places(&facts.delivered()),
+                match facts.left {
                     1 => "einen Versuch".to_owned(),
                     more => format!("{more} Versuche"),
                 }
             ),
-            Situation::OnItsWayWithFallback => match case.fallback {
+            Situation::OnItsWayWithFallback => match facts.fallback {
                 Some((at, next)) => format!(
                     "Der Code ist {} unterwegs. Kommt er bis {} nicht an, erhalten Sie ihn {}. Er gilt bis {until}.",
-                    by(case.way),
+                    by(facts.route),
                     (self.clock)(at),
                     by(next)
                 ),
@@ -274,21 +290,21 @@ impl Sentences<'_> {
             },
             Situation::OnItsWay => self.on_its_way(&until),
             Situation::Overdue => format!(
-                "Der Code ging {} hinaus, aber wir haben noch keine Bestätigung, dass er angekommen ist. Bitte prüfen \
+                "Der Code wurde {} gesendet, aber die Zustellung ist noch nicht bestätigt. Bitte prüfen \
                  Sie Ihren Empfang; der Code gilt bis {until}.",
-                by(case.way)
+                by(facts.route)
             ),
             Situation::Doubt => format!(
                 "Der Code hat Sie {} vielleicht schon erreicht. Bitte sehen Sie {} nach; ist nichts da, senden wir \
                  ihn noch einmal.",
-                by(case.way),
-                places(&[case.way])
+                by(facts.route),
+                places(&[facts.route])
             ),
             Situation::Queued => {
-                format!("Der Code geht gerade {} hinaus; er gilt bis {until}.", by(case.way))
+                format!("Der Code wird gerade {} gesendet; er gilt bis {until}.", by(facts.route))
             }
             Situation::QueuedTooLong => format!(
-                "Der Code ist noch nicht hinausgegangen, weil wir mehr als sonst zu senden haben. Bitte haben Sie \
+                "Der Code ist noch nicht gesendet, weil wir mehr als sonst zu senden haben. Bitte haben Sie \
                  etwas Geduld; er gilt bis {until}."
             ),
         }
@@ -297,13 +313,13 @@ impl Sentences<'_> {
     fn on_its_way(&self, until: &str) -> String {
         format!(
             "Der Code ist {} unterwegs und sollte innerhalb einer Minute ankommen; er gilt bis {until}.",
-            by(self.case.way)
+            by(self.facts.route)
         )
     }
 
     fn to_do(&self) -> String {
-        let case = self.case;
-        match case.situation() {
+        let facts = self.facts;
+        match facts.situation() {
             Situation::Approved => "Nichts. Kommt die Person in der App trotzdem nicht weiter, muss deren \
                  Entwicklungsteam nachsehen."
                 .to_owned(),
@@ -342,7 +358,7 @@ impl Sentences<'_> {
                 "Fragen Sie, woher die Person den Code hat, aber niemals nach dem Code selbst. {}",
                 self.send_again("Hat sie ihn nicht mehr, senden Sie ihn noch einmal")
             ),
-            Situation::OnItsWayWithFallback => match case.fallback {
+            Situation::OnItsWayWithFallback => match facts.fallback {
                 Some((at, next)) => format!(
                     "Bis {} nichts: Dann folgt {} von selbst. Kann die Person nicht warten, lösen Sie den nächsten \
                      Schritt jetzt aus.",
@@ -356,7 +372,7 @@ impl Sentences<'_> {
                 "{}{}",
                 self.send_again("Senden Sie den Code noch einmal"),
                 self.take_next().unwrap_or_else(|| {
-                    " Geht es anderen auch so, verständigen Sie den Betrieb: Vielleicht ist der Weg gestört.".to_owned()
+                    " Geht es anderen auch so, verständigen Sie den Betrieb: Vielleicht ist der Versandweg gestört.".to_owned()
                 })
             ),
             Situation::Doubt => format!(
@@ -366,7 +382,7 @@ impl Sentences<'_> {
             Situation::Queued => "Nichts: Warten Sie ein paar Sekunden.".to_owned(),
             Situation::QueuedTooLong => format!(
                 "Verständigen Sie den Betrieb: {} wartet zu lange in der Warteschlange.{}",
-                capital(&the(case.way)),
+                capital(&the(facts.route)),
                 self.take_next().unwrap_or_default()
             ),
         }
@@ -377,12 +393,12 @@ impl Sentences<'_> {
         format!("Warten Sie eine Minute. {again}")
     }
 
-    /// `wish` as a sentence, with when it can be had.
+    /// `wish` as a sentence, with the time from which it is possible.
     fn send_again(&self, wish: &str) -> String {
-        match self.case.again {
-            Again::Now => format!("{wish}."),
-            Again::From(at) => format!("{wish}; das geht ab {}.", (self.clock)(at)),
-            Again::Never => {
+        match self.facts.resend {
+            ResendOption::Now => format!("{wish}."),
+            ResendOption::From(at) => format!("{wish}; das geht ab {}.", (self.clock)(at)),
+            ResendOption::Never => {
                 "Noch einmal senden lässt er sich nicht; lassen Sie die Person in der App einen neuen \
                  anfordern."
                     .to_owned()
@@ -391,13 +407,13 @@ impl Sentences<'_> {
     }
 
     fn take_next(&self) -> Option<String> {
-        self.case.next.map(|way| format!(" Oder lösen Sie jetzt den nächsten Schritt aus, {}.", by(way)))
+        self.facts.next.map(|route| format!(" Oder lösen Sie jetzt den nächsten Schritt aus, {}.", by(route)))
     }
 
-    /// What the table says to do about the last error, where somebody can do anything.
+    /// The remedy or cause of the last error, from the table of explanations.
     fn explained(&self) -> String {
-        let case = self.case;
-        let Some(entry) = case.error().and_then(|error| case.way.explain(error)) else {
+        let facts = self.facts;
+        let Some(entry) = facts.error().and_then(|error| facts.route.explain(error)) else {
             return String::new();
         };
         let text = entry.text(Language::German);
@@ -409,23 +425,27 @@ impl Sentences<'_> {
     }
 }
 
-fn turn(turn: &Turn<'_>) -> String {
-    let Turn { from, cause, to, went } = turn;
+fn transition(transition: &Transition<'_>) -> String {
+    let Transition { from, cause, to, next_message } = transition;
     let message = if from == to { another(*to) } else { a(*to) };
     let cause = match cause {
         Cause::Deadline { after } => {
-            format!("{} hat die Zustellung nicht innerhalb von {} bestätigt", teller(*from), length(*after))
+            format!(
+                "{} hat die Zustellung nicht innerhalb von {} bestätigt",
+                reporter(*from),
+                duration(*after)
+            )
         }
-        Cause::NotTaken { after, error } => format!(
-            "{} ging innerhalb von {} nicht hinaus{}",
+        Cause::NotAccepted { after, error } => format!(
+            "{} konnte innerhalb von {} nicht gesendet werden{}",
             the(*from),
-            length(*after),
+            duration(*after),
             error.map_or_else(String::new, |error| because(*from, error))
         ),
         Cause::Failed { after, error } => format!(
             "{} hat nach {} gemeldet, dass {} nicht zugestellt werden konnte{}",
-            teller(*from),
-            length(*after),
+            reporter(*from),
+            duration(*after),
             its(*from),
             error.map_or_else(String::new, |error| because(*from, error))
         ),
@@ -442,83 +462,83 @@ fn turn(turn: &Turn<'_>) -> String {
         }
         Cause::Doubt => format!("die Antwort {} ging verloren", Provider(*from).of()),
         Cause::Skipped => skipped(*from),
-        Cause::NextAsked(asker) => format!("{} hat den nächsten Schritt verlangt", who(*asker)),
-        Cause::ResendAsked(asker) => format!("{} hat den Code noch einmal angefordert", who(*asker)),
+        Cause::NextAsked(initiator) => format!("{} hat den nächsten Schritt angefordert", who(*initiator)),
+        Cause::ResendAsked(initiator) => format!("{} hat den Code noch einmal angefordert", who(*initiator)),
     };
-    match went {
-        Went::Out => format!("{cause}, deshalb ging {message} hinaus"),
-        Went::Soon => format!("{cause}, deshalb geht gleich {message} hinaus"),
-        Went::Skipped => cause,
-        Went::Never => format!("{cause}, doch {message} wurde nicht mehr gesendet"),
+    match next_message {
+        NextMessage::Sent => format!("{cause}, deshalb wurde {message} gesendet"),
+        NextMessage::Soon => format!("{cause}, deshalb wird gleich {message} gesendet"),
+        NextMessage::Skipped => cause,
+        NextMessage::Never => format!("{cause}, doch {message} wurde nicht mehr gesendet"),
     }
 }
 
-fn skipped(way: Way<'_>) -> String {
-    format!("{} wurde übersprungen, weil unser Absender dort gerade abgelehnt worden war", way.name())
+fn skipped(route: Route<'_>) -> String {
+    format!("{} wurde übersprungen, weil unser Absender dort gerade abgelehnt worden war", route.name())
 }
 
-/// `die SMS`, `die Nachricht per WhatsApp`: the same as subject and as object.
-fn the(way: Way<'_>) -> String {
-    match way.medium {
-        Some(Medium::Sms) => format!("die SMS{}", way.aside()),
-        Some(Medium::WhatsApp) | None => format!("die Nachricht {}", by(way)),
+/// `die SMS`, `die Nachricht per WhatsApp`; nominative and accusative are the same.
+fn the(route: Route<'_>) -> String {
+    match route.medium {
+        Some(Medium::Sms) => format!("die SMS{}", route.aside()),
+        Some(Medium::WhatsApp) | None => format!("die Nachricht {}", by(route)),
     }
 }
 
-/// As [`the`], where who sends it has just been named.
-fn its(way: Way<'_>) -> String {
-    match way.medium {
+/// Like [`the`], if the provider was just named.
+fn its(route: Route<'_>) -> String {
+    match route.medium {
         Some(Medium::Sms) => "die SMS".to_owned(),
         Some(Medium::WhatsApp) | None => "die Nachricht".to_owned(),
     }
 }
 
-fn a(way: Way<'_>) -> String {
-    format!("eine {}", bare(way))
+fn a(route: Route<'_>) -> String {
+    format!("eine {}", bare(route))
 }
 
-fn another(way: Way<'_>) -> String {
-    format!("noch eine {}", bare(way))
+fn another(route: Route<'_>) -> String {
+    format!("noch eine {}", bare(route))
 }
 
-fn bare(way: Way<'_>) -> String {
-    match way.medium {
-        Some(Medium::Sms) => format!("SMS{}", way.aside()),
-        Some(Medium::WhatsApp) | None => format!("Nachricht {}", by(way)),
+fn bare(route: Route<'_>) -> String {
+    match route.medium {
+        Some(Medium::Sms) => format!("SMS{}", route.aside()),
+        Some(Medium::WhatsApp) | None => format!("Nachricht {}", by(route)),
     }
 }
 
-/// Who tells us what became of it, as the subject of a clause.
-fn teller(way: Way<'_>) -> String {
-    match way.medium {
-        Some(Medium::Sms) => format!("das Mobilfunknetz{}", way.aside()),
-        Some(Medium::WhatsApp) | None => Provider(way).within(),
+/// The party that reports the delivery, as the subject of a clause.
+fn reporter(route: Route<'_>) -> String {
+    match route.medium {
+        Some(Medium::Sms) => format!("das Mobilfunknetz{}", route.aside()),
+        Some(Medium::WhatsApp) | None => Provider(route).within(),
     }
 }
 
-fn by(way: Way<'_>) -> String {
-    match way.medium {
-        Some(Medium::WhatsApp | Medium::Sms) => format!("per {}", way.name()),
-        None => format!("über {}", way.channel),
+fn by(route: Route<'_>) -> String {
+    match route.medium {
+        Some(Medium::WhatsApp | Medium::Sms) => format!("per {}", route.name()),
+        None => format!("über {}", route.channel),
     }
 }
 
-/// Where the customer looks.
-fn places(ways: &[Way<'_>]) -> String {
-    let place = |way: &Way<'_>| match way.medium {
+/// The apps that the customer should check.
+fn places(routes: &[Route<'_>]) -> String {
+    let place = |route: &Route<'_>| match route.medium {
         Some(Medium::Sms) => "bei Ihren SMS".to_owned(),
         Some(Medium::WhatsApp) => "in WhatsApp".to_owned(),
-        None => format!("bei {}", way.channel),
+        None => format!("bei {}", route.channel),
     };
-    let mut places: Vec<_> = ways.iter().map(place).collect();
+    let mut places: Vec<_> = routes.iter().map(place).collect();
     places.dedup();
     if places.is_empty() { "bei Ihren neuesten Nachrichten".to_owned() } else { places.join(" oder ") }
 }
 
-fn who(asker: Asker) -> &'static str {
-    match asker {
-        Asker::App => "die App",
-        Asker::Operator => "der Support",
+fn who(initiator: Initiator) -> &'static str {
+    match initiator {
+        Initiator::App => "die App",
+        Initiator::Operator => "der Support",
     }
 }
 
@@ -530,6 +550,6 @@ fn times(count: u8) -> String {
     }
 }
 
-fn length(duration: Duration) -> String {
+fn duration(duration: Duration) -> String {
     seconds(duration, Language::German)
 }

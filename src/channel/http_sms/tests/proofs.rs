@@ -1,4 +1,4 @@
-//! Every way in which a report can be proved, and every way in which a proof can be wrong.
+//! Every way to authenticate a report, and every way in which that can fail.
 
 use hmac::{Hmac, KeyInit, Mac};
 
@@ -10,7 +10,7 @@ const SECRET: &str = "a secret for these vectors";
 const BODY: &[u8] = br#"{"id":"a-1","status":"delivered"}"#;
 const NOW: i64 = 1_795_363_200;
 
-/// Named headers, the path behind the address, the query.
+/// Headers, the path below the webhook URL, the query.
 struct Call<'a> {
     headers: &'a [(&'a str, &'a [u8])],
     path: Option<&'a str>,
@@ -20,22 +20,23 @@ struct Call<'a> {
 
 fn channel(proof: Proof, format: Format) -> HttpSms {
     let documented = Settings::documented("http://127.0.0.1:9", "A", "token".into(), "secret".into());
-    let settings = Settings { proof, reading: Reading { format, ..Reading::default() }, ..documented };
+    let settings =
+        Settings { proof, reading: ReportFormat { format, ..ReportFormat::default() }, ..documented };
     HttpSms::new(&basis("sms", Duration::from_secs(1)), settings).unwrap()
 }
 
-fn call(channel: &HttpSms, method: Method, call: &Call<'_>) -> Result<(), NotHeard> {
+fn call(channel: &HttpSms, method: Method, call: &Call<'_>) -> Result<(), WebhookError> {
     let Basis { callback, .. } = basis("sms", Duration::from_secs(1));
     let Call { headers, path, query, body } = *call;
     let now = Timestamp::from_millis(NOW * 1_000 + 999);
     match channel.receive(&Webhook { method, callback: &callback, path, query, headers, body, now })? {
-        Heard::Told(told) => assert_eq!(told.own.reports.len(), 1),
-        Heard::Asked(_) => panic!("nothing is asked"),
+        Incoming::Delivery(told) => assert_eq!(told.own.reports.len(), 1),
+        Incoming::Challenge(_) => panic!("nothing is asked"),
     }
     Ok(())
 }
 
-fn posted(channel: &HttpSms, headers: &[(&str, &[u8])], body: &[u8]) -> Result<(), NotHeard> {
+fn posted(channel: &HttpSms, headers: &[(&str, &[u8])], body: &[u8]) -> Result<(), WebhookError> {
     call(channel, Method::Post, &Call { headers, path: None, query: None, body })
 }
 
@@ -69,7 +70,7 @@ fn signature(hash: Hash, encoding: Encoding, prefix: &str) -> Signature {
     }
 }
 
-/// Computed with Python's hmac; the last one is Chatwoot's.
+/// Computed with Python's hmac; the last one is from Chatwoot.
 #[test]
 fn vectors() {
     const BODY: &[u8] = br#"{"status":"delivered"}"#;
@@ -102,7 +103,7 @@ fn vectors() {
     let body = br#"{"event":"message_created","id":7,"message_type":"outgoing","content":"Hello"}"#;
     let timed = Signature {
         secret: "chatwoot-secret".into(),
-        signed: Signed::parse("{timestamp}.{body}").unwrap(),
+        signed: SignedContent::parse("{timestamp}.{body}").unwrap(),
         timestamp: Some(TimestampHeader { header: "x-time".to_owned(), tolerance: TOLERANCE }),
         ..signature(Hash::Sha256, Encoding::Hex, "sha256=")
     };
@@ -119,14 +120,14 @@ fn vectors() {
             body,
             now: Timestamp::from_millis((1_893_456_000 + away) * 1_000),
         };
-        let expected = verdict.map_err(|()| NotHeard::Signature(BadSignature::Stale));
+        let expected = verdict.map_err(|()| WebhookError::Signature(BadSignature::Stale));
         assert_eq!(verifier.verify(&webhook, body), expected, "{away}");
     }
 }
 
-/// The variants of one right signature, whatever its hash, encoding and prefix: one form is let in.
+/// Of all spellings of a valid signature only the configured one is accepted.
 #[test]
-fn only_the_one_form_of_a_signature_is_let_in() {
+fn only_the_configured_signature_format_is_accepted() {
     use BadSignature::{Doubled, Malformed, Missing, Wrong};
     for hash in [Hash::Sha1, Hash::Sha256, Hash::Sha512] {
         for encoding in [Encoding::Hex, Encoding::Base64] {
@@ -141,8 +142,8 @@ fn only_the_one_form_of_a_signature_is_let_in() {
                 assert_eq!(one(&format!("{}{bare}", prefix.to_uppercase())), Ok(()), "{case}");
 
                 let refused =
-                    |result: Result<(), NotHeard>, allowed: &[BadSignature], what: &str| match result {
-                        Err(NotHeard::Signature(why)) if allowed.contains(&why) => {}
+                    |result: Result<(), WebhookError>, allowed: &[BadSignature], what: &str| match result {
+                        Err(WebhookError::Signature(why)) if allowed.contains(&why) => {}
                         other => panic!("{case}, {what}: {other:?}"),
                     };
                 refused(posted(&channel, &[], BODY), &[Missing], "no header");
@@ -153,10 +154,10 @@ fn only_the_one_form_of_a_signature_is_let_in() {
                 );
                 let doubled = [("x-sig", right.as_bytes()), ("x-sig", right.as_bytes())];
                 refused(posted(&channel, &doubled, BODY), &[Doubled], "twice");
-                let foreign = mac(hash, "another secret", BODY);
+                let ignored = mac(hash, "another secret", BODY);
                 let mut flipped = bytes.clone();
                 flipped[0] ^= 1;
-                for wrong in [&foreign, &flipped, &vec![0; bytes.len()]] {
+                for wrong in [&ignored, &flipped, &vec![0; bytes.len()]] {
                     let value = format!("{prefix}{}", written(encoding, wrong));
                     refused(one(&value), &[Wrong], &value);
                 }
@@ -197,14 +198,14 @@ fn only_the_one_form_of_a_signature_is_let_in() {
                     query: None,
                     body: BODY,
                 };
-                assert_eq!(call(&channel, Method::Post, &behind), Err(NotHeard::NoSuchAddress));
+                assert_eq!(call(&channel, Method::Post, &behind), Err(WebhookError::NoSuchAddress));
             }
         }
     }
 }
 
 #[test]
-fn a_prefix_may_be_left_open() {
+fn a_prefix_may_be_optional() {
     let open = Signature {
         prefix: Prefix::Maybe("sha512=".to_owned()),
         ..signature(Hash::Sha512, Encoding::Hex, "")
@@ -216,15 +217,15 @@ fn a_prefix_may_be_left_open() {
     }
     let other = format!("sha256={bare}");
     let refused = posted(&channel, &[("x-sig", other.as_bytes())], BODY);
-    assert_eq!(refused, Err(NotHeard::Signature(BadSignature::Malformed)));
+    assert_eq!(refused, Err(WebhookError::Signature(BadSignature::Malformed)));
 }
 
-/// A time that is signed is over some day; one that is changed is not signed.
+/// A signed timestamp expires, and a changed one invalidates the signature.
 #[test]
-fn a_signed_time_has_a_window() {
+fn a_signed_timestamp_has_a_tolerance() {
     use BadSignature::{Doubled, Malformed, Missing, Stale, Wrong};
     let timed = Signature {
-        signed: Signed::parse("v0:{timestamp}:{body}").unwrap(),
+        signed: SignedContent::parse("v0:{timestamp}:{body}").unwrap(),
         timestamp: Some(TimestampHeader { header: "x-time".to_owned(), tolerance: Duration::from_secs(60) }),
         ..signature(Hash::Sha256, Encoding::Hex, "v0=")
     };
@@ -238,7 +239,7 @@ fn a_signed_time_has_a_window() {
         let mut headers = vec![("x-sig", signature.as_bytes())];
         headers.extend(told.iter().map(|time| ("x-time", time.as_bytes())));
         posted(&channel, &headers, BODY).map_err(|error| match error {
-            NotHeard::Signature(why) => why,
+            WebhookError::Signature(why) => why,
             other => panic!("{other:?}"),
         })
     };
@@ -265,7 +266,7 @@ fn a_signed_time_has_a_window() {
 }
 
 #[test]
-fn a_name_and_a_password_stand_in_one_header() {
+fn basic_credentials_are_in_one_header() {
     use BadSignature::{Doubled, Malformed, Missing, Wrong};
     let proof = Proof::Basic { user: "acme".to_owned(), password: "pass:of the carrier".into() };
     let channel = channel(proof, Format::Json);
@@ -292,16 +293,16 @@ fn a_name_and_a_password_stand_in_one_header() {
         (vec!["acme:pass:of the carrier".to_owned()], Err(Malformed)),
     ] {
         let lines: Vec<_> = headers.iter().map(|value| ("authorization", value.as_bytes())).collect();
-        assert_eq!(posted(&channel, &lines, BODY), expected.map_err(NotHeard::Signature), "{headers:?}");
+        assert_eq!(posted(&channel, &lines, BODY), expected.map_err(WebhookError::Signature), "{headers:?}");
     }
 }
 
 #[test]
-fn a_secret_stands_behind_the_address_and_in_the_callback() {
+fn a_path_secret_is_in_the_webhook_url_and_the_callback() {
     use BadSignature::{Missing, Wrong};
     let secret = "s3cr3t/of the ädress";
     let channel = channel(Proof::PathSecret(secret.into()), Format::Query);
-    let callback = channel.callback.of_message(REFERENCE.parse().unwrap());
+    let callback = channel.callback.for_message(REFERENCE.parse().unwrap());
     let (address, query) = callback.split_once('?').unwrap();
     let path = address.strip_prefix("https://otp.example.com/webhooks/sms/").unwrap();
     assert!(!path.contains(['/', ' ']), "{path}");
@@ -319,7 +320,7 @@ fn a_secret_stands_behind_the_address_and_in_the_callback() {
     ] {
         for method in [Method::Get, Method::Post] {
             let this = Call { headers: &[], path, query: Some(&query), body: b"" };
-            assert_eq!(call(&channel, method, &this), expected.map_err(NotHeard::Signature), "{path:?}");
+            assert_eq!(call(&channel, method, &this), expected.map_err(WebhookError::Signature), "{path:?}");
         }
     }
     let settings = Settings {
@@ -332,7 +333,7 @@ fn a_secret_stands_behind_the_address_and_in_the_callback() {
         crate::channel::Settings::Http(settings),
     )])
     .unwrap();
-    assert_eq!(channels[&name].report_address().to_string(), address);
+    assert_eq!(channels[&name].webhook_url().to_string(), address);
     assert_eq!(channels[&name].callback().to_string(), "https://otp.example.com/webhooks/sms");
 
     let derived = derived_path_secret(&"token".into());
@@ -341,15 +342,15 @@ fn a_secret_stands_behind_the_address_and_in_the_callback() {
 }
 
 #[test]
-fn a_query_is_signed_as_a_body_is() {
+fn a_query_is_signed_like_a_body() {
     let channel = channel(Proof::Hmac(signature(Hash::Sha256, Encoding::Hex, "")), Format::Query);
     let query = "id=a-1&status=DELIVRD";
     let right = written(Encoding::Hex, &mac(Hash::Sha256, SECRET, query.as_bytes()));
     let headers: &[(&str, &[u8])] = &[("x-sig", right.as_bytes())];
     for (query, expected) in [
         (Some(query), Ok(())),
-        (Some("id=a-2&status=DELIVRD"), Err(NotHeard::Signature(BadSignature::Wrong))),
-        (None, Err(NotHeard::Signature(BadSignature::Wrong))),
+        (Some("id=a-2&status=DELIVRD"), Err(WebhookError::Signature(BadSignature::Wrong))),
+        (None, Err(WebhookError::Signature(BadSignature::Wrong))),
     ] {
         let this = Call { headers, path: None, query, body: b"" };
         assert_eq!(call(&channel, Method::Get, &this), expected, "{query:?}");
@@ -357,7 +358,7 @@ fn a_query_is_signed_as_a_body_is() {
 }
 
 #[test]
-fn no_proof_is_without_a_secret() {
+fn every_proof_needs_a_secret() {
     let empty = || SecretString::from("");
     for proof in [
         Proof::Hmac(Signature::documented(empty())),

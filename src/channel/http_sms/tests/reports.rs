@@ -1,15 +1,15 @@
-//! Reports of carriers that put their fields elsewhere and have words of their own.
+//! Reports of carriers with other fields and status words.
 
 use super::*;
 use crate::channel::status;
 
-fn reading(fields: Fields, format: Format) -> Reading {
+fn reading(fields: Fields, format: Format) -> ReportFormat {
     let mut words = StatusWords::default();
     words.add("8", ReportStatus::Sent).unwrap();
     words.add("Handed-Over", ReportStatus::Delivered).unwrap();
     words.add("expired", ReportStatus::Sent).unwrap();
     assert!(words.add("handed over", status::FAILED).is_err(), "one word has one meaning");
-    Reading { format, fields, words }
+    ReportFormat { format, fields, words }
 }
 
 fn flat(names: [&str; 5]) -> Fields {
@@ -18,7 +18,7 @@ fn flat(names: [&str; 5]) -> Fields {
 }
 
 #[test]
-fn fields_of_forms_and_queries_are_found_by_name_and_words_have_the_carriers_meaning() {
+fn form_and_query_fields_are_found_by_name_and_custom_words_take_precedence() {
     let reading = reading(flat(["msgid", "ref", "stat", "err", "when"]), Format::Form);
     for (form, name, id, at) in [
         ("msgid=9&stat=DELIVRD", "delivered", Some("9"), None),
@@ -49,10 +49,10 @@ fn fields_of_forms_and_queries_are_found_by_name_and_words_have_the_carriers_mea
 }
 
 #[test]
-fn the_address_names_the_message_where_the_report_does_not() {
+fn the_url_identifies_the_message_if_the_report_does_not() {
     let ours: crate::verification::values::MessageId = REFERENCE.parse().unwrap();
     let other = "msg_01m81zrq00fay80j6hb7h45br2";
-    let reading = Reading::default();
+    let reading = ReportFormat::default();
     for (body, reference) in [
         (json!({ "status": "sent" }), Some(REFERENCE)),
         (json!({ "id": "a-1", "status": "sent", "reference": "order-17" }), Some(REFERENCE)),
@@ -69,7 +69,7 @@ fn the_address_names_the_message_where_the_report_does_not() {
 }
 
 #[test]
-fn every_item_of_a_list_is_read_and_a_bad_one_sinks_no_other() {
+fn every_item_of_a_list_is_parsed_independently() {
     let nested = Fields {
         id: Some(FieldPath::at("/results/0/messageId")),
         reference: Some(FieldPath::at("/results/0/callbackData")),

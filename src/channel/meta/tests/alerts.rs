@@ -1,4 +1,4 @@
-//! What Meta tells about accounts, numbers and templates.
+//! Meta's updates about accounts, numbers and templates.
 
 use std::collections::BTreeSet;
 
@@ -44,7 +44,7 @@ fn every_documented_field_becomes_an_alert() {
         ("template_quality_under_status_field", "template_quality", Warning, login, "GREEN · YELLOW"),
         ("template_category", "template_category", Warning, login, "AUTHENTICATION · MARKETING"),
         ("template_category_soon", "template_category", Warning, login, "AUTHENTICATION · UTILITY"),
-        ("template_components", "template_changed", Notice, login, "its contents were changed"),
+        ("template_components", "template_changed", Notice, login, "its content was changed"),
         ("account_review", "account_review", Warning, None, "REJECTED"),
         ("phone_number_name", "phone_number_name", Notice, Some("…5777"), "APPROVED"),
         (
@@ -117,7 +117,7 @@ fn every_documented_field_becomes_an_alert() {
 }
 
 #[test]
-fn an_unknown_event_is_an_alert_all_the_same() {
+fn an_unknown_event_is_an_alert_too() {
     for (name, code) in
         [("template_enchanted", "template_changed"), ("account_unknown_event", "account_changed")]
     {
@@ -138,14 +138,14 @@ fn errors_of_the_account_are_alerts_by_their_class() {
 }
 
 #[test]
-fn alerts_that_look_alike_are_told_apart_and_one_that_comes_again_is_not() {
+fn similar_alerts_are_distinguished_and_redelivered_ones_are_not() {
     let fingerprints = |value: &Value| -> Vec<String> {
         parse(value.to_string().as_bytes()).alerts.into_iter().filter_map(|alert| alert.fingerprint).collect()
     };
     let mut errors: Value = serde_json::from_slice(&fixture("webhooks/account_errors.json")).unwrap();
     let list = &mut errors["entry"][0]["changes"][0]["value"]["errors"];
     let with = |details: &str| json!({"code": 131031, "title": "Locked", "error_data": {"details": details}});
-    // What is shown of the first two is the same, because numbers are masked; the last two are the same.
+    // The first two look alike, because numbers are masked; the last two are equal.
     *list = json!([with("of 4915228817386"), with("of 4915228817387"), with("no"), with("no")]);
     let first = fingerprints(&errors);
     let distinct: BTreeSet<_> = first.iter().collect();
@@ -168,13 +168,13 @@ fn alerts_that_look_alike_are_told_apart_and_one_that_comes_again_is_not() {
 }
 
 #[test]
-fn a_test_of_the_dashboard_says_that_it_arrived() {
+fn a_dashboard_test_raises_a_notice() {
     for (name, field) in
         [("test_button_messages", "messages"), ("test_button_account_alerts", "account_alerts")]
     {
         let delivery = parsed(name);
         assert_eq!(
-            (delivery.readable, delivery.foreign.len(), delivery.unknown.len()),
+            (delivery.readable, delivery.ignored.len(), delivery.unknown.len()),
             (Readable::Yes, 0, 0),
             "{name}"
         );
@@ -185,7 +185,7 @@ fn a_test_of_the_dashboard_says_that_it_arrived() {
         assert!(alert.title.contains("arrived"), "{}", alert.title);
     }
     assert!(explain::explain("webhook_test").is_some());
-    // A field that is otherwise left alone, and one that nobody knows.
+    // A field that is ignored, and an unknown one.
     for field in ["history", "brand_new"] {
         let body = json!({"object": "whatsapp_business_account",
             "entry": [{"id": "0", "changes": [{"field": field, "value": {}}]}]});

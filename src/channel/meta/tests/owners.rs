@@ -1,9 +1,9 @@
-//! Several channels of this kind, whichever of their addresses a delivery comes to.
+//! Several channels of this kind, with deliveries to each of their URLs.
 
 use serde_json::{Value, json};
 
 use super::*;
-use crate::channel::{Foreign, Stray};
+use crate::channel::{IgnoreReason, Ignored};
 
 /// Name, phone number id, account, secrets: two of one app and one account, one of the same app, one of another app.
 const CHANNELS: [(&str, &str, &str, &[&str]); 4] = [
@@ -29,7 +29,7 @@ fn channels() -> Vec<Meta> {
             Meta::new(&basis(name, Duration::from_secs(1)), settings).unwrap()
         })
         .collect();
-    introduce(channels.iter_mut());
+    link_channels(channels.iter_mut());
     channels
 }
 
@@ -62,8 +62,8 @@ fn body(entries: &[Value]) -> Vec<u8> {
     json!({ "object": "whatsapp_business_account", "entry": entries }).to_string().into_bytes()
 }
 
-/// Who got how much: `first 1`.
-fn shares(at: &Meta, told: &Told) -> Vec<String> {
+/// The number of updates for each channel: `first 1`.
+fn shares(at: &Meta, told: &SignedDelivery) -> Vec<String> {
     let own = (&at.me.name, &told.own);
     let all = [own].into_iter().chain(told.of_others.iter().map(|(name, delivery)| (name, delivery)));
     let share = all.map(|(name, delivery)| {
@@ -73,7 +73,7 @@ fn shares(at: &Meta, told: &Told) -> Vec<String> {
 }
 
 #[test]
-fn an_update_is_that_channels_whose_number_or_account_it_names() {
+fn updates_go_to_the_channel_of_their_number_or_account() {
     let channels = channels();
     for (what, entries, secret, expected) in [
         ("one's own", vec![statuses("1", "11")], APP, "first 1"),
@@ -97,13 +97,13 @@ fn an_update_is_that_channels_whose_number_or_account_it_names() {
             let mut shares = shares(at, &told);
             shares.sort();
             assert_eq!(shares.join(", "), expected, "{what} at {}", at.me.name);
-            assert!(told.own.foreign.is_empty(), "{what} at {}: {:?}", at.me.name, told.own.foreign);
+            assert!(told.own.ignored.is_empty(), "{what} at {}: {:?}", at.me.name, told.own.ignored);
         }
     }
 }
 
 #[test]
-fn what_names_nobody_is_of_the_address_it_came_to_or_else_of_who_signed() {
+fn unaddressed_updates_go_to_the_called_channel_or_to_one_that_signed() {
     let channels = channels();
     for (place, secret, expected) in [
         (0, APP, "first 1"),
@@ -121,55 +121,65 @@ fn what_names_nobody_is_of_the_address_it_came_to_or_else_of_who_signed() {
 }
 
 #[test]
-fn what_is_nobodys_is_left_alone_with_its_id_and_the_reason() {
+fn updates_without_an_owner_are_ignored_with_id_and_reason() {
     let channels = channels();
-    let foreign = |id: &str, reason, items| Foreign { id: Some(id.to_owned()), reason, items };
+    let ignored = |id: &str, reason, items| Ignored { id: Some(id.to_owned()), reason, items };
     for (what, entries, secret, expected) in [
-        ("no channel has the number", vec![statuses("1", "99")], APP, foreign("99", Stray::Unknown, 1)),
+        (
+            "no channel has the number",
+            vec![statuses("1", "99")],
+            APP,
+            ignored("99", IgnoreReason::Unknown, 1),
+        ),
         (
             "no channel has the account",
             vec![alert("9", "account_update")],
             APP,
-            foreign("9", Stray::Unknown, 1),
+            ignored("9", IgnoreReason::Unknown, 1),
         ),
-        ("twice", vec![statuses("1", "99"), statuses("3", "99")], APP, foreign("99", Stray::Unknown, 2)),
+        (
+            "twice",
+            vec![statuses("1", "99"), statuses("3", "99")],
+            APP,
+            ignored("99", IgnoreReason::Unknown, 2),
+        ),
         (
             "another app speaks of the first channel",
             vec![statuses("1", "11")],
             ALIEN,
-            foreign("11", Stray::NotSigned, 1),
+            ignored("11", IgnoreReason::NotSigned, 1),
         ),
         (
             "this app speaks of the other app's channel",
             vec![statuses("4", "44")],
             APP,
-            foreign("44", Stray::NotSigned, 1),
+            ignored("44", IgnoreReason::NotSigned, 1),
         ),
-        ("an old secret", vec![text("3", "33")], BEFORE, foreign("33", Stray::NotSigned, 1)),
+        ("an old secret", vec![text("3", "33")], BEFORE, ignored("33", IgnoreReason::NotSigned, 1)),
     ] {
         for at in &channels {
             let told = delivered(at, secret, &body(&entries)).unwrap();
             assert_eq!(shares(at, &told), [""; 0], "{what} at {}", at.me.name);
-            assert_eq!(told.own.foreign, std::slice::from_ref(&expected), "{what} at {}", at.me.name);
+            assert_eq!(told.own.ignored, std::slice::from_ref(&expected), "{what} at {}", at.me.name);
         }
     }
 }
 
 #[test]
-fn nobodys_secret_is_refused_everywhere() {
+fn an_unknown_secret_is_refused_everywhere() {
     for at in &channels() {
         let refused = delivered(at, "a stranger's secret", &body(&[statuses("1", "11")])).err();
-        assert_eq!(refused, Some(NotHeard::Signature(BadSignature::Wrong)), "{}", at.me.name);
+        assert_eq!(refused, Some(WebhookError::Signature(BadSignature::Wrong)), "{}", at.me.name);
     }
 }
 
-/// An id that is no id may be somebody's number, and a delivery may name thousands.
+/// A malformed id may be a person's number, and a delivery may name thousands.
 #[test]
-fn the_list_of_what_was_left_alone_is_short_and_names_ids_only() {
+fn the_list_of_ignored_updates_is_bounded_and_contains_only_ids() {
     let channels = channels();
     let strangers: Vec<_> = (0..1_000).map(|number| statuses("1", &format!("99{number}"))).collect();
     let told = delivered(&channels[0], APP, &body(&strangers)).unwrap();
-    assert_eq!((told.own.foreign.len(), told.own.foreign_items()), (8, 1_000));
+    assert_eq!((told.own.ignored.len(), told.own.ignored_items()), (8, 1_000));
     let told = delivered(&channels[0], APP, &body(&[statuses("1", "+49 171 3920011")])).unwrap();
-    assert_eq!(told.own.foreign, [Foreign { id: None, reason: Stray::Unknown, items: 1 }]);
+    assert_eq!(told.own.ignored, [Ignored { id: None, reason: IgnoreReason::Unknown, items: 1 }]);
 }

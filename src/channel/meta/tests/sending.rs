@@ -5,7 +5,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::super::errors::{class_of, class_of_code};
 use super::*;
-use crate::channel::testing::{Played, raw_server};
+use crate::channel::testing::{Behaviour, raw_server};
 use crate::explain::{self, Origin};
 use crate::verification::values::{Alias, ErrorClass, Outcome, ProviderRef};
 
@@ -17,7 +17,7 @@ fn submission() -> Submission<'static> {
         to: "+491713920011",
         code: "483920",
         content: Content::Template { name: "login_code", language: "de" },
-        of_use: Duration::from_secs(30),
+        valid_for: Duration::from_secs(30),
     }
 }
 
@@ -46,7 +46,7 @@ fn retry_after(outcome: &Outcome) -> Option<Duration> {
 }
 
 #[tokio::test]
-async fn one_request_in_metas_form_and_its_wamid_back() {
+async fn one_documented_request_and_the_returned_wamid() {
     let server = MockServer::start().await;
     let expected: serde_json::Value = serde_json::from_slice(&fixture("requests/template.json")).unwrap();
     Mock::given(method("POST"))
@@ -92,9 +92,9 @@ async fn every_documented_answer() {
     }
 }
 
-/// What is a number is known by its digits alone, because tables of numbers do not know those that WhatsApp keeps.
+/// Digits are masked even if they are not a valid number: WhatsApp keeps numbers unknown to the tables.
 #[tokio::test]
-async fn the_answer_tells_what_meta_calls_the_person() {
+async fn the_response_contains_metas_ids_of_the_recipient() {
     for (contacts, aliases) in [
         (r#"[{"input":"+525512340123","wa_id":"5215512340123"}]"#, vec![Alias::number("+5215512340123")]),
         (r#"[{"input":"+5511987654321","wa_id":"551187654321"}]"#, vec![Alias::number("551187654321")]),
@@ -119,7 +119,7 @@ async fn the_answer_tells_what_meta_calls_the_person() {
 }
 
 #[tokio::test]
-async fn a_refusal_keeps_metas_words_and_nobodys_number_or_code() {
+async fn a_refusal_keeps_metas_text_without_number_and_code() {
     for (status, reply, code, class, title) in [
         (
             400,
@@ -150,7 +150,7 @@ async fn a_refusal_keeps_metas_words_and_nobodys_number_or_code() {
     }
 }
 
-/// Section 5 of what we know of Meta's errors, code by code. Whoever changes a class has to change it here too.
+/// The documented classes, code by code. A change of class must be repeated here.
 #[test]
 fn every_code_has_its_class() {
     use ErrorClass::{Configuration, Fallback, Recipient, Retry, Sender};
@@ -193,7 +193,7 @@ fn every_code_has_its_class() {
 }
 
 #[tokio::test]
-async fn the_code_decides_and_the_status_only_for_a_code_nobody_knows() {
+async fn the_status_decides_only_for_unknown_codes() {
     for (status, code, expected) in [
         (400, 131000, ErrorClass::Retry),
         (200, 131026, ErrorClass::Recipient),
@@ -215,7 +215,7 @@ async fn the_code_decides_and_the_status_only_for_a_code_nobody_knows() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_plain_to_see_is_read() {
+async fn an_id_is_found_in_imperfect_json() {
     for body in [
         b"\xef\xbb\xbf{\"messages\":[{\"id\":\"wamid.x\"}]}".to_vec(),
         b"{\"contacts\":[{\"input\":\"M\xfcller\"}],\"messages\":[{\"id\":\"wamid.x\"}]}".to_vec(),
@@ -233,7 +233,7 @@ async fn an_id_that_is_plain_to_see_is_read() {
 }
 
 #[tokio::test]
-async fn a_refusal_without_a_code_keeps_its_words() {
+async fn a_refusal_without_a_code_keeps_its_text() {
     for (status, body, expected) in [
         (402, r#"{"error":{"message":"No credit for +491713920011"}}"#, "No credit for …"),
         (400, "<html><head><title>Blocked by token-of-a-system-user</title></head></html>", "Blocked by …"),
@@ -246,7 +246,7 @@ async fn a_refusal_without_a_code_keeps_its_words() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_metas() {
+async fn a_response_that_is_not_from_meta() {
     use ErrorClass::{Configuration, Fallback, InDoubt, Retry};
     let html = "<html><body>Welcome</body></html>";
     let unreadable = (InDoubt, "unreadable_answer");
@@ -297,7 +297,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn retry_after_is_understood_in_both_forms_and_bounded() {
+async fn retry_after_is_parsed_in_both_forms_and_bounded() {
     const DAY: u64 = 24 * 60 * 60;
     const NOW: &str = "Sun, 22 Nov 2026 17:00:00 GMT";
     for (wish, expected) in [
@@ -323,9 +323,9 @@ async fn retry_after_is_understood_in_both_forms_and_bounded() {
 }
 
 #[tokio::test]
-async fn what_was_certainly_not_sent_may_be_tried_again() {
+async fn failed_connections_are_retried() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let not_tls = raw_server(Played::Bytes(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())).await;
+    let not_tls = raw_server(Behaviour::Bytes(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())).await;
     for url in [
         format!("http://{closed}"),
         "http://no-such-host.invalid".to_owned(),
@@ -341,20 +341,20 @@ async fn what_may_have_been_sent_is_in_doubt() {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
     let message = r#"{"messages":[{"id":"wamid.x"}]}"#;
     for (played, code) in [
-        (Played::Reset, "no_answer"),
-        (Played::Bytes(Vec::new()), "no_answer"),
-        (Played::Silence, "no_answer"),
-        (Played::Bytes(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()), "no_answer"),
+        (Behaviour::Reset, "no_answer"),
+        (Behaviour::Bytes(Vec::new()), "no_answer"),
+        (Behaviour::Silence, "no_answer"),
+        (Behaviour::Bytes(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()), "no_answer"),
         (
-            Played::Bytes(format!("{head}content-length: 900\r\n\r\n{message}").into_bytes()),
+            Behaviour::Bytes(format!("{head}content-length: 900\r\n\r\n{message}").into_bytes()),
             "unreadable_answer",
         ),
         (
-            Played::Bytes(format!("{head}transfer-encoding: chunked\r\n\r\nzz\r\n").into_bytes()),
+            Behaviour::Bytes(format!("{head}transfer-encoding: chunked\r\n\r\nzz\r\n").into_bytes()),
             "unreadable_answer",
         ),
-        (Played::Drip(format!("{head}content-length: 900\r\n\r\n").into_bytes()), "unreadable_answer"),
-        (Played::Drip(Vec::new()), "no_answer"),
+        (Behaviour::Drip(format!("{head}content-length: 900\r\n\r\n").into_bytes()), "unreadable_answer"),
+        (Behaviour::Drip(Vec::new()), "no_answer"),
     ] {
         let described = format!("{played:?}");
         let url = raw_server(played).await;
@@ -368,22 +368,22 @@ async fn what_may_have_been_sent_is_in_doubt() {
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_cut_off() {
+async fn an_endless_response_is_cut_off() {
     let endless = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
     let hundred_megabytes = "HTTP/1.1 200 OK\r\ncontent-length: 104857600\r\n\r\n";
     for head in [endless, hundred_megabytes] {
-        let url = raw_server(Played::Endless(head.as_bytes().to_vec())).await;
+        let url = raw_server(Behaviour::Endless(head.as_bytes().to_vec())).await;
         #[expect(clippy::disallowed_methods, reason = "real time is what is tested")]
         let start = Instant::now();
         let outcome = meta(&url, PATIENT).send(&submission()).await.outcome;
         assert_eq!(class(&outcome), Some((ErrorClass::InDoubt, "unreadable_answer")), "{outcome:?}");
-        // Long before the time-out, and long before 100 MB could be made.
+        // Well before the time-out, and before 100 MB could arrive.
         assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     }
 }
 
 #[tokio::test]
-async fn a_text_is_not_sent_here() {
+async fn a_text_is_refused() {
     let submission = Submission { content: Content::Text("483920"), ..submission() };
     let outcome = meta("http://127.0.0.1:9", PATIENT).send(&submission).await.outcome;
     assert_eq!(class(&outcome), Some((ErrorClass::Configuration, "wrong_content")));

@@ -1,4 +1,4 @@
-//! What Meta says about templates, the phone number and the business account: alerts for an operator.
+//! Alerts for operators: Meta's updates about templates, the phone number and the business account.
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -10,9 +10,9 @@ use crate::channel::{Alert, Delivery, Severity, Unknown, scrub};
 use crate::verification::values::Timestamp;
 use Severity::{Critical, Notice, Warning};
 
-/// Documented, and of no use to someone who sends codes: marketing choices, copies of other devices' messages,
-/// partners, payments, usernames.
-const LEFT_ALONE: &[&str] = &[
+/// Documented fields that do not matter for sending codes: marketing preferences, copies of messages from other
+/// devices, partners, payments, usernames.
+const IGNORED_FIELDS: &[&str] = &[
     "user_preferences",
     "history",
     "smb_message_echoes",
@@ -22,10 +22,10 @@ const LEFT_ALONE: &[&str] = &[
     "business_username_update",
 ];
 
-/// Of the whole business, so their entry may name its id instead of the account's.
-const OF_THE_BUSINESS: &[&str] = &["business_capability_update", "account_alerts"];
+/// Fields of the whole business; their entry may hold the business id instead of the account id.
+const BUSINESS_FIELDS: &[&str] = &["business_capability_update", "account_alerts"];
 
-/// Event of `message_template_status_update`, the alert's code, how bad it is.
+/// Event of `message_template_status_update`, alert code, severity.
 const TEMPLATE_EVENTS: &[(&str, &str, Severity)] = &[
     ("APPROVED", "template_approved", Notice),
     ("REINSTATED", "template_approved", Notice),
@@ -44,7 +44,7 @@ const TEMPLATE_EVENTS: &[(&str, &str, Severity)] = &[
     ("PENDING", "template_changed", Notice),
 ];
 
-/// Event of `account_update`, the alert's code, how bad it is.
+/// Event of `account_update`, alert code, severity.
 const ACCOUNT_EVENTS: &[(&str, &str, Severity)] = &[
     ("ACCOUNT_DELETED", "account_disabled", Critical),
     ("ACCOUNT_VIOLATION", "account_violation", Critical),
@@ -65,7 +65,7 @@ const ACCOUNT_EVENTS: &[(&str, &str, Severity)] = &[
     ("VERIFIED_ACCOUNT", "account_changed", Notice),
 ];
 
-/// `APPROVED` is good news, everything else a thing to look at.
+/// Anything but `APPROVED` needs attention.
 fn decision(value: &Value) -> Severity {
     if value["decision"] == "APPROVED" { Notice } else { Warning }
 }
@@ -79,30 +79,30 @@ impl Sorted<'_> {
         at: Option<Timestamp>,
     ) {
         let named = account.get();
-        let owner = self.owners().of_account(named);
+        let owner = self.owners().for_account(named);
         if owner.is_err() && is_sample(None, named) {
             return self.own.take_sample(field);
         }
-        if LEFT_ALONE.contains(&field) {
+        if IGNORED_FIELDS.contains(&field) {
             return;
         }
         let owner = owner.or_else(|stray| match account_within(value) {
-            Some(account) => self.owners().of_account(Some(&account)),
+            Some(account) => self.owners().for_account(Some(&account)),
             None => Err(stray),
         });
-        // Of the whole business: whichever channel's secret signed.
-        let owner = owner.or_else(|stray| match OF_THE_BUSINESS.contains(&field) {
-            true => self.owners().of_account(None),
+        // Updates of the whole business go to any channel whose secret signed.
+        let owner = owner.or_else(|stray| match BUSINESS_FIELDS.contains(&field) {
+            true => self.owners().for_account(None),
             false => Err(stray),
         });
         match owner {
             Ok(owner) => self.of(owner).take_account(field, value, at),
-            Err(reason) => self.own.leave_alone(named, reason, 1),
+            Err(reason) => self.own.ignore(named, reason, 1),
         }
     }
 }
 
-/// Of what happens between accounts and partners the entry names the business and the value the account.
+/// The account id in the value: for events between accounts and partners, the entry holds the business id.
 fn account_within(value: &RawValue) -> Option<String> {
     wire::word(read_leniently::<Value>(value)?.pointer("/waba_info/waba_id")?)
 }
@@ -115,7 +115,7 @@ impl Delivery {
         };
         match self.alert(field, &value) {
             Some(alert) => {
-                // The time tells the same event of another day from a repeated delivery.
+                // Distinguishes the same event on another day from a redelivery.
                 let told_at = at.map(|at| at.as_millis().to_string()).unwrap_or_default();
                 let fingerprint = Some(fingerprint(&[field, raw, &told_at]));
                 self.alerts.push(Alert { at, fingerprint, ..alert });
@@ -127,11 +127,13 @@ impl Delivery {
         }
     }
 
-    /// Meta's dashboard sends samples on request: that one arrived is all that it says.
+    /// Records a sample webhook, sent from Meta's dashboard on request. Only its arrival matters.
     pub(super) fn take_sample(&mut self, field: &str) {
         let subject = scrub::token(field);
         let named = subject.as_deref().unwrap_or("unknown");
-        let title = format!("a test of the field {named} arrived from Meta's dashboard, rightly signed");
+        let title = format!(
+            "a test webhook for the field {named} arrived from Meta's dashboard with a valid signature"
+        );
         self.alerts.push(alert("webhook_test", Notice, subject, title));
     }
 
@@ -139,7 +141,7 @@ impl Delivery {
     fn alert(&mut self, field: &str, value: &Value) -> Option<Alert> {
         let number = || value["display_phone_number"].as_str().map(last_digits);
         Some(match field {
-            // Meta's own sample files a quality score under the status field, so its key decides.
+            // Identified by its key, because Meta's own sample sends a quality score under the status field.
             _ if value.get("new_quality_score").is_some() => template_quality(value),
             "message_template_status_update" => {
                 let (code, severity) = self.event(value, TEMPLATE_EVENTS, "template_changed");
@@ -149,7 +151,7 @@ impl Delivery {
                 alert("template_category", Warning, template(value), words(value, CATEGORY_WORDS))
             }
             "message_template_components_update" => {
-                alert("template_changed", Notice, template(value), "its contents were changed".to_owned())
+                alert("template_changed", Notice, template(value), "its content was changed".to_owned())
             }
             "account_update" => self.account_update(value),
             "account_review_update" => {
@@ -181,7 +183,7 @@ impl Delivery {
         alert(code, severity, None, words(value, ACCOUNT_WORDS))
     }
 
-    /// The row of an event; an unknown one is counted and worth a warning.
+    /// The code and severity of an event. An unknown event is counted and treated as a warning.
     fn event(
         &mut self,
         value: &Value,
@@ -253,7 +255,7 @@ fn account_alert(value: &Value) -> Alert {
     )
 }
 
-/// `login_code (en_US)`
+/// Such as `login_code (en_US)`.
 fn template(value: &Value) -> Option<String> {
     let name = word(value.get("message_template_name")?)?;
     Some(match value.get("message_template_language").and_then(word) {
@@ -262,7 +264,7 @@ fn template(value: &Value) -> Option<String> {
     })
 }
 
-/// What stands at `pointers`, one after the other.
+/// The values at `pointers`, joined.
 fn words(value: &Value, pointers: &[&str]) -> String {
     let found: Vec<String> = pointers.iter().filter_map(|pointer| word(value.pointer(pointer)?)).collect();
     scrub::cut(&found.join(" · "), scrub::MAX_TITLE_CHARS)
@@ -273,7 +275,7 @@ fn capabilities(value: &Value) -> String {
     limits.collect::<Vec<_>>().join(" · ")
 }
 
-/// Meta writes limits now as words (`TIER_2000`), now as numbers.
+/// Meta sends limits as words (`TIER_2000`) or as numbers.
 fn word(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => scrub::dated_token(text),

@@ -1,4 +1,4 @@
-//! What people write to the business number.
+//! Parses messages from people to the business number.
 
 use std::collections::HashMap;
 
@@ -11,13 +11,13 @@ use crate::channel::{Delivery, Inbound, Intent, Unknown, scrub};
 use crate::excerpt;
 use crate::verification::values::{Alias, ProviderRef};
 
-/// The type of an interactive message that is no choice among texts: its answer is only told with this word.
+/// An interactive message that carries a decision instead of a chosen text; the decision is shown after this word.
 const CALL_PERMISSION: &str = "call_permission_reply";
 
-/// The payload of Meta's button "I didn't request a code"; its text is in the person's language.
+/// The payload of Meta's button "I didn't request a code"; the button's text is localized.
 const DID_NOT_REQUEST_CODE: &str = "DID_NOT_REQUEST_CODE";
 
-/// Parts whose form depends on the type stay raw, so that a broken one does not cost the message.
+/// Parts whose structure depends on the type stay raw, so that a broken one does not fail the message.
 #[derive(Deserialize)]
 pub(super) struct Message<'a> {
     #[serde(borrow, default)]
@@ -62,11 +62,11 @@ pub(super) struct Message<'a> {
     revoke: Option<&'a RawValue>,
 }
 
-/// What a message says, whatever its type.
+/// The content of a message of any type.
 #[derive(Default)]
-struct Said {
+struct MessageContent {
     text: Option<String>,
-    /// The message it is about, where the type names one itself.
+    /// The message that this one refers to, for types with a field for it.
     about: Option<ProviderRef>,
     disowns: bool,
 }
@@ -88,10 +88,10 @@ impl Delivery {
 
     fn take_message(&mut self, message: &Message<'_>, provider_ref: ProviderRef, people: &People<'_>) {
         let kind = message.kind.get().unwrap_or("unknown");
-        let said = said(message, kind).unwrap_or_else(|| {
+        let content = content(message, kind).unwrap_or_else(|| {
             tracing::debug!(kind = scrub::unknown_word(kind), "unknown type of message");
             self.count(Unknown::MessageType);
-            Said::default()
+            MessageContent::default()
         });
         let (from, hidden_in_from) = sender(&message.from);
         let user_id = message.from_user_id.get().map(str::to_owned).or(hidden_in_from);
@@ -105,15 +105,15 @@ impl Delivery {
             profile_name: contact.and_then(Contact::name),
             at: message.timestamp.unix_seconds(),
             kind: scrub::token(kind).unwrap_or_else(|| "unknown".to_owned()),
-            text: said.text.map(|text| excerpt::of_chars(&text, Inbound::MAX_TEXT_CHARS)),
-            in_reply_to: said.about.or_else(|| context_id(message)),
-            intent: if said.disowns { Intent::CodeDisowned } else { Intent::Reply },
+            text: content.text.map(|text| excerpt::of_chars(&text, Inbound::MAX_TEXT_CHARS)),
+            in_reply_to: content.about.or_else(|| context_id(message)),
+            intent: if content.disowns { Intent::CodeDisowned } else { Intent::Reply },
         });
     }
 }
 
-/// `None` for a type that this version does not know.
-fn said(message: &Message<'_>, kind: &str) -> Option<Said> {
+/// `None` for an unknown type.
+fn content(message: &Message<'_>, kind: &str) -> Option<MessageContent> {
     let words = |raw: Option<&RawValue>, field: &str| raw.and_then(|raw| string(raw, &[field]));
     let text = match kind {
         "text" => words(message.text, "body"),
@@ -121,15 +121,15 @@ fn said(message: &Message<'_>, kind: &str) -> Option<Said> {
         "interactive" => message.interactive.and_then(chosen),
         "reaction" => {
             let about = message.reaction.and_then(|raw| reference(raw, "message_id"));
-            return Some(Said { text: words(message.reaction, "emoji"), about, disowns: false });
+            return Some(MessageContent { text: words(message.reaction, "emoji"), about, disowns: false });
         }
         "edit" => {
             let about = message.edit.and_then(|raw| reference(raw, "original_message_id"));
-            return Some(Said { text: message.edit.and_then(edited), about, disowns: false });
+            return Some(MessageContent { text: message.edit.and_then(edited), about, disowns: false });
         }
         "revoke" => {
             let about = message.revoke.and_then(|raw| reference(raw, "original_message_id"));
-            return Some(Said { about, ..Said::default() });
+            return Some(MessageContent { about, ..MessageContent::default() });
         }
         "image" => words(message.image, "caption"),
         "video" => words(message.video, "caption"),
@@ -142,27 +142,27 @@ fn said(message: &Message<'_>, kind: &str) -> Option<Said> {
         "sticker" | "unsupported" | "request_welcome" => None,
         _ => return None,
     };
-    Some(Said { text, ..Said::default() })
+    Some(MessageContent { text, ..MessageContent::default() })
 }
 
-fn pressed(button: Option<&RawValue>) -> Said {
-    let Some(button) = button else { return Said::default() };
-    Said {
+fn pressed(button: Option<&RawValue>) -> MessageContent {
+    let Some(button) = button else { return MessageContent::default() };
+    MessageContent {
         text: string(button, &["text"]),
         about: None,
         disowns: string(button, &["payload"]).as_deref() == Some(DID_NOT_REQUEST_CODE),
     }
 }
 
-/// The message as it is after it was edited: its text, or the new caption of what it shows.
+/// The edited message: its new text or caption.
 fn edited(edit: &RawValue) -> Option<String> {
     let message: Message<'_> = read(member(edit, "message")?)?;
     let kind = message.kind.get().unwrap_or("text");
-    // An edit in an edit would go on without end.
-    (kind != "edit").then(|| said(&message, kind)).flatten()?.text
+    // Nested edits would recurse without bound.
+    (kind != "edit").then(|| content(&message, kind)).flatten()?.text
 }
 
-/// Name and address; of a bare one where it is.
+/// The name or address of a location, else its coordinates.
 fn place(location: &RawValue) -> Option<String> {
     let name = string(location, &["name"]).filter(|name| !name.trim().is_empty());
     let address = string(location, &["address"]).filter(|address| !address.trim().is_empty());
@@ -170,13 +170,13 @@ fn place(location: &RawValue) -> Option<String> {
     name.or(address).or_else(degrees).or_else(|| string(location, &["url"]))
 }
 
-/// A number as it was written, so that no digit is lost.
+/// A number exactly as written, so that no digit is lost.
 fn number(object: &RawValue, field: &str) -> Option<String> {
     let raw = member(object, field)?.get().trim().trim_matches('"');
     raw.parse::<f64>().ok().filter(|number| number.is_finite()).map(|_| raw.to_owned())
 }
 
-/// What somebody wrote with an order, else how many of what.
+/// The text sent with an order, else a list of its items.
 fn ordered(order: &RawValue) -> Option<String> {
     if let Some(text) = string(order, &["text"]).filter(|text| !text.trim().is_empty()) {
         return Some(text);
@@ -190,7 +190,7 @@ fn ordered(order: &RawValue) -> Option<String> {
     listed(items.iter().filter_map(item))
 }
 
-/// The names of shared contacts; of one without a name its company, else a number.
+/// The names of shared contacts; for one without a name its company, else a phone number.
 fn shared(contacts: &RawValue) -> Option<String> {
     let contacts: Vec<&RawValue> = read(contacts)?;
     let name = |contact: &&RawValue| {
@@ -208,17 +208,17 @@ fn shared(contacts: &RawValue) -> Option<String> {
     listed(contacts.iter().filter_map(name))
 }
 
-/// With commas; of a long list the beginning.
+/// A comma-separated list, truncated after 10 items.
 fn listed(items: impl Iterator<Item = String>) -> Option<String> {
-    const MOST: usize = 10;
-    let mut items: Vec<_> = items.take(MOST + 1).collect();
-    if items.len() > MOST {
-        items[MOST] = "…".to_owned();
+    const MAX: usize = 10;
+    let mut items: Vec<_> = items.take(MAX + 1).collect();
+    if items.len() > MAX {
+        items[MAX] = "…".to_owned();
     }
     Some(items.join(", ")).filter(|text| !text.is_empty())
 }
 
-/// The title of a reply button or list row, the text of a flow's answer, or whether calls are allowed.
+/// The title of a chosen button or list row, the text of a flow's response, or the decision on a call permission.
 fn chosen(interactive: &RawValue) -> Option<String> {
     let kind = string(interactive, &["type"])?;
     match kind.as_str() {
@@ -229,7 +229,7 @@ fn chosen(interactive: &RawValue) -> Option<String> {
         CALL_PERMISSION => {
             string(interactive, &[&kind, "response"]).map(|response| format!("{kind}: {response}"))
         }
-        // Those to come mostly have one of these.
+        // Future types will probably have one of these fields.
         _ => ["title", "body", "text"].into_iter().find_map(|field| string(interactive, &[&kind, field])),
     }
 }
@@ -243,7 +243,7 @@ fn reference(object: &RawValue, field: &str) -> Option<ProviderRef> {
     id.provider_ref()
 }
 
-/// The string that `path` leads to.
+/// The string at `path`.
 fn string(object: &RawValue, path: &[&str]) -> Option<String> {
     let value = path.iter().try_fold(object, |object, field| member(object, field))?;
     read::<LossyText>(value).map(|words| words.0)
@@ -254,7 +254,7 @@ fn member<'a>(object: &'a RawValue, field: &str) -> Option<&'a RawValue> {
     members.into_iter().find(|(name, _)| name.is(field)).map(|(_, value)| value)
 }
 
-/// The phone number of `from`, or the user id that some deliveries put in its place.
+/// The phone number in `from`, or the user id that some deliveries hold there instead.
 fn sender(from: &Text<'_>) -> (Option<String>, Option<String>) {
     let Some(from) = from.get() else { return (None, None) };
     match Alias::number(from) {
@@ -280,8 +280,8 @@ impl Contact<'_> {
     }
 }
 
-/// The contacts of a change, by phone number and by user id: looking through a list for each message would take
-/// time by their product.
+/// The contacts of a change, indexed by phone number and user id: a linear search for each message would take quadratic
+/// time.
 struct People<'a> {
     contacts: Vec<Contact<'a>>,
     by_id: HashMap<String, usize>,

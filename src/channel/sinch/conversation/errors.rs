@@ -1,4 +1,4 @@
-//! Why a message failed, in Sinch's words: the reason codes of its SDKs (Node.js 1.5.0, Java of July 2026).
+//! Sinch's reason codes for failed messages (SDKs for Node.js 1.5.0 and for Java of July 2026).
 
 use serde::Deserialize;
 
@@ -7,7 +7,7 @@ use crate::channel::wire::Text;
 use crate::channel::{scrub, status};
 use crate::verification::values::{DeliveryError, ErrorClass};
 
-/// `reason` of a report.
+/// The `reason` of a report.
 #[derive(Default, Deserialize)]
 pub(super) struct Reason<'a> {
     #[serde(borrow, default)]
@@ -16,15 +16,15 @@ pub(super) struct Reason<'a> {
     description: Text<'a>,
     #[serde(borrow, default)]
     sub_code: Text<'a>,
-    /// The channel's own code: on WhatsApp it is Meta's.
+    /// The underlying channel's code; on WhatsApp it is Meta's.
     #[serde(borrow, default)]
     channel_code: Text<'a>,
 }
 
 impl Reason<'_> {
-    /// `word` is the status that came with it.
+    /// `word` is the status of the report.
     pub(super) fn into_error(self, on_whatsapp: bool, word: &str) -> DeliveryError {
-        let title = self.description.get().map(scrub::title).and_then(scrub::legible);
+        let title = self.description.get().map(scrub::title).and_then(scrub::non_empty);
         let metas = self.channel_code.get().filter(|_| on_whatsapp).and_then(meta);
         let (code, class) = match (metas, self.code.get()) {
             (Some((code, class)), _) => (Some(code), class),
@@ -32,14 +32,14 @@ impl Reason<'_> {
             (None, None) => (None, ErrorClass::Fallback),
         };
         DeliveryError {
-            title: title.or_else(|| code.clone()).unwrap_or_else(|| status::unexplained("Sinch", word)),
+            title: title.or_else(|| code.clone()).unwrap_or_else(|| status::no_reason("Sinch", word)),
             code: code.unwrap_or_else(|| "no_reason".to_owned()),
             class,
         }
     }
 }
 
-/// `None` for a number that Meta does not document: then Sinch's own code says more.
+/// `None` for codes that Meta does not document; then Sinch's own code is more useful.
 fn meta(code: &str) -> Option<(String, ErrorClass)> {
     let number = code.trim().parse().ok()?;
     Some((u32::to_string(&number), class_of_code(number)?))
@@ -65,7 +65,7 @@ fn class_of(code: &str, sub_code: Option<&str>) -> ErrorClass {
         | "DELIVERY_REJECTED_DUE_TO_POLICY"
         | "UNSUPPORTED_OPERATION" => ErrorClass::Configuration,
         template if template.starts_with("TEMPLATE_") => ErrorClass::Configuration,
-        // Among them RECIPIENT_NOT_OPTED_IN, CHANNEL_FAILURE, CHANNEL_REJECT, DELIVERY_TIMED_OUT, MESSAGE_EXPIRED.
+        // Includes RECIPIENT_NOT_OPTED_IN, CHANNEL_FAILURE, CHANNEL_REJECT, DELIVERY_TIMED_OUT, MESSAGE_EXPIRED.
         _ => ErrorClass::Fallback,
     }
 }

@@ -1,4 +1,4 @@
-//! What Sinch tells us: the first of the known keys of a webhook says what it is about.
+//! Parses webhooks of the Conversation API. The first known key of the object names its subject.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -6,15 +6,15 @@ use serde_json::Value;
 use super::errors::Reason;
 use crate::channel::status;
 use crate::channel::wire::{self, Text};
-use crate::channel::{Consent, Delivery, Inbound, Intent, Stray, Unknown, lenient, scrub};
+use crate::channel::{Consent, Delivery, IgnoreReason, Inbound, Intent, Unknown, lenient, scrub};
 use crate::excerpt;
 use crate::verification::values::{Alias, MessageId, ProviderRef, Report, ReportStatus, Timestamp};
 
-/// Around the subject.
+/// Keys that accompany the subject.
 const ENVELOPE: [&str; 6] =
     ["app_id", "accepted_time", "event_time", "project_id", "message_metadata", "correlation_id"];
-/// Subjects that are nothing to us.
-const LEFT_ALONE: [&str; 15] = [
+/// Subjects that do not matter here.
+const IGNORED_SUBJECTS: [&str; 15] = [
     "event",
     "capability_notification",
     "channel_event_notification",
@@ -31,18 +31,18 @@ const LEFT_ALONE: [&str; 15] = [
     "smart_conversation_notification",
     "unsupported_callback",
 ];
-/// What the button "I didn't request a code" of an authentication template sends, at Meta.
+/// The payload of the button "I didn't request a code" of Meta's authentication templates.
 const DID_NOT_REQUEST_CODE: &str = "DID_NOT_REQUEST_CODE";
 
 pub(super) fn parse(body: &[u8], app_id: &str) -> Delivery {
-    let text = lenient::mended(body).unwrap_or_default();
+    let text = lenient::repaired(body).unwrap_or_default();
     match serde_json::from_str::<Value>(&text) {
         Ok(json) if json.is_object() => delivery(&json, app_id),
         Ok(_) | Err(_) => Delivery::unreadable("it is not a JSON object"),
     }
 }
 
-/// What stands beside the subject.
+/// The fields that accompany the subject.
 struct Envelope {
     at: Option<Timestamp>,
     reference: Option<MessageId>,
@@ -52,7 +52,7 @@ fn delivery(json: &Value, app_id: &str) -> Delivery {
     let mut delivery = Delivery::default();
     let word = |name: &str| json.get(name).and_then(wire::word);
     if let Some(other) = word("app_id").filter(|named| named != app_id) {
-        delivery.leave_alone(Some(&other), Stray::Unknown, 1);
+        delivery.ignore(Some(&other), IgnoreReason::Unknown, 1);
         return delivery;
     }
     let envelope = Envelope {
@@ -70,17 +70,17 @@ fn delivery(json: &Value, app_id: &str) -> Delivery {
         delivery.take_consent(notice, Consent::Given);
     } else if let Some(notice) = subject("opt_out_notification") {
         delivery.take_consent(notice, Consent::Withdrawn);
-    } else if LEFT_ALONE.iter().any(|name| subject(name).is_some()) {
+    } else if IGNORED_SUBJECTS.iter().any(|name| subject(name).is_some()) {
         delivery.count(Unknown::Event);
     } else if json.as_object().is_some_and(|fields| fields.keys().any(|key| !ENVELOPE.contains(&&**key))) {
         delivery.count(Unknown::Field);
     } else {
-        return Delivery::unreadable("it says nothing beside its time and its app");
+        return Delivery::unreadable("it has no content besides its time and its app");
     }
     delivery
 }
 
-/// Some systems change the case of what they give back.
+/// Lenient about case, because some systems change it.
 fn message_id(text: &str) -> Option<MessageId> {
     text.trim().to_ascii_lowercase().parse().ok()
 }
@@ -122,7 +122,7 @@ impl Delivery {
         }
     }
 
-    /// The message went on to the channel.
+    /// Sinch has submitted the message to the channel.
     fn take_submit(&mut self, item: &Value, envelope: &Envelope) {
         self.report(item, envelope, &Identity::of(item), ReportStatus::Sent);
     }
@@ -181,7 +181,7 @@ impl Delivery {
         });
     }
 
-    /// One that Sinch could not carry out has changed nothing.
+    /// Counts an opt-in or opt-out unless Sinch failed to apply it.
     fn take_consent(&mut self, item: &Value, consent: Consent) {
         match item.get("status").and_then(Value::as_str) {
             Some(status) if status.ends_with("_SUCCEEDED") => {

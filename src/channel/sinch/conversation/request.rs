@@ -1,19 +1,19 @@
-//! What we send.
+//! The request body of a message.
 
 use serde_json::{Value, json};
 
 use super::{Conversation, Via};
 use crate::channel::{Content, Submission};
 
-/// Sinch's least `ttl`.
-const LEAST_SECONDS: u64 = 3;
+/// The minimum `ttl` that Sinch accepts.
+const MIN_SECONDS: u64 = 3;
 
 impl Conversation {
-    /// `None` where the step's content is not the channel's.
+    /// `None` if this channel cannot send the step's content.
     pub(super) fn body(&self, submission: &Submission<'_>) -> Option<Value> {
         let message = match (self.via, &submission.content) {
             (Via::Whatsapp, Content::Template { name, language }) => {
-                // Meta keeps every button of an authentication template as a URL button.
+                // Meta stores every button of an authentication template as a URL button.
                 let parameters =
                     json!({"body[1]text": submission.code, "button[0]url[1]text": submission.code});
                 let template =
@@ -28,7 +28,7 @@ impl Conversation {
         };
         let channel = self.via.as_str();
         let identity = submission.to.trim_start_matches('+');
-        let seconds = submission.of_use.as_secs().max(LEAST_SECONDS);
+        let seconds = submission.valid_for.as_secs().max(MIN_SECONDS);
         let mut body = json!({
             "app_id": self.app_id,
             "processing_strategy": "DISPATCH_ONLY",

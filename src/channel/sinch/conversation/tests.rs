@@ -10,10 +10,10 @@ use crate::channel::testing::{basis, post};
 
 pub const REFERENCE: &str = "msg_01m81zrq00fay80j6hb7h45br1";
 pub const SECRET: &str = "the secret of the hooks";
-/// Of [`post`].
+/// The time used by [`post`].
 const NOW: &str = "1795363200";
 
-/// As the fixtures know it.
+/// The channel of the fixtures.
 pub fn conversation(base_url: &str, auth_url: &str, via: Via, timeout: Duration) -> Conversation {
     let settings = Settings {
         base_url: base_url.to_owned(),
@@ -39,7 +39,7 @@ pub fn submission(via: Via) -> Submission<'static> {
             Via::Whatsapp => Content::Template { name: "login_code", language: "de" },
             Via::Sms | Via::Rcs => Content::Text("483920 ist Ihr Code."),
         },
-        of_use: Duration::from_secs(30),
+        valid_for: Duration::from_secs(30),
     }
 }
 
@@ -48,8 +48,8 @@ pub fn fixture(path: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// What a delivery says that `secret` signed.
-pub fn delivered(secret: &str, nonce: &str, body: &[u8]) -> Result<Told, NotHeard> {
+/// Delivers `body` signed with `secret`.
+pub fn delivered(secret: &str, nonce: &str, body: &[u8]) -> Result<SignedDelivery, WebhookError> {
     let channel =
         conversation("http://127.0.0.1:9", "http://127.0.0.1:9", Via::Whatsapp, Duration::from_secs(1));
     let signature = sign(secret, body, nonce, NOW);
@@ -59,7 +59,7 @@ pub fn delivered(secret: &str, nonce: &str, body: &[u8]) -> Result<Told, NotHear
         ("x-sinch-webhook-timestamp", NOW.as_bytes()),
     ];
     match post(&channel, &headers, body)? {
-        Heard::Told(told) => Ok(told),
-        Heard::Asked(reply) => panic!("{reply:?}"),
+        Incoming::Delivery(told) => Ok(told),
+        Incoming::Challenge(reply) => panic!("{reply:?}"),
     }
 }

@@ -1,4 +1,4 @@
-//! What the SMS API tells us, by the `type` of the object.
+//! Parses webhooks of the SMS API, by the `type` of the object.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::excerpt;
 use crate::verification::values::{Alias, DeliveryError, ErrorClass, Report};
 
 pub(super) fn parse(body: &[u8]) -> Delivery {
-    let text = lenient::mended(body).unwrap_or_default();
+    let text = lenient::repaired(body).unwrap_or_default();
     let Some(json) = serde_json::from_str::<Value>(&text).ok().filter(Value::is_object) else {
         return Delivery::unreadable("it is not a JSON object");
     };
@@ -18,7 +18,7 @@ pub(super) fn parse(body: &[u8]) -> Delivery {
         Some("recipient_delivery_report_sms") => delivery.take_recipient(&json),
         Some("mo_text") => delivery.take_text(&json, "text"),
         Some("mo_binary") => delivery.take_text(&json, "binary"),
-        // Summaries of batches, which say nothing of a person, and MMS.
+        // Batch summaries, which name no recipient, and MMS.
         Some(_) => delivery.count(Unknown::Event),
         None => return Delivery::unreadable("it has no `type`"),
     }
@@ -73,7 +73,7 @@ impl Delivery {
     }
 }
 
-/// A report has no words, so these are ours.
+/// Reports carry no error text, so the titles are ours.
 fn failure(code: Option<String>, word: &str) -> DeliveryError {
     use ErrorClass::{Configuration, Fallback, Retry, Sender};
     let code = code.filter(|code| code.len() <= 3 && code.bytes().all(|byte| byte.is_ascii_digit()));
@@ -93,6 +93,6 @@ fn failure(code: Option<String>, word: &str) -> DeliveryError {
         Some("413") => (Sender, "the service plan is blocked or out of credit"),
         Some(_) | None => (Fallback, ""),
     };
-    let title = if title.is_empty() { status::unexplained("Sinch", word) } else { title.to_owned() };
+    let title = if title.is_empty() { status::no_reason("Sinch", word) } else { title.to_owned() };
     DeliveryError { code: code.unwrap_or_else(|| "no_reason".to_owned()), title, class }
 }

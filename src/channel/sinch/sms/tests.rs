@@ -6,7 +6,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use super::*;
 use crate::channel::signature::BadSignature;
 use crate::channel::sinch::proof::tests::sign;
-use crate::channel::testing::{Played, basis, post, raw_server};
+use crate::channel::testing::{Behaviour, basis, post, raw_server};
 use crate::channel::{Delivery, Readable, Unknown};
 use crate::verification::values::{Alias, ErrorClass, ProviderRef, ReportStatus};
 
@@ -32,7 +32,7 @@ fn submission() -> Submission<'static> {
         to: "+491713920011",
         code: "483920",
         content: Content::Text("483920 ist Ihr Code."),
-        of_use: Duration::from_secs(90),
+        valid_for: Duration::from_secs(90),
     }
 }
 
@@ -68,7 +68,7 @@ fn a_batch_of_one_in_the_documented_form() {
 }
 
 #[tokio::test]
-async fn the_body_is_sent_as_it_is_made_and_expires_from_now_on() {
+async fn the_body_is_sent_unchanged_and_expires_relative_to_now() {
     let server = MockServer::start().await;
     Mock::given(method("POST")).respond_with(ResponseTemplate::new(201)).expect(1).mount(&server).await;
     sms(&server.uri(), PATIENT).send(&submission()).await;
@@ -119,7 +119,7 @@ async fn every_answer_has_its_outcome() {
             assert!(!shown.contains(secret), "{shown}");
         }
     }
-    for played in [Played::Reset, Played::Silence] {
+    for played in [Behaviour::Reset, Behaviour::Silence] {
         let url = raw_server(played.clone()).await;
         let outcome = sms(&url, Duration::from_millis(500)).send(&submission()).await.outcome;
         assert_eq!(class(&outcome), Some((InDoubt, "no_answer")), "{played:?}");
@@ -163,7 +163,7 @@ fn every_status_and_code_of_a_report() {
         ("Failed", json!(411), "411", Configuration),
         ("Failed", json!(412), "412", Configuration),
         ("Failed", json!(413), "413", Sender),
-        // Also where the person opted out.
+        // Also sent after an opt-out.
         ("Deleted", json!(null), "no_reason", Fallback),
         ("Failed", json!(499), "499", Fallback),
         ("Failed", json!("+491713920011"), "no_reason", Fallback),
@@ -177,7 +177,7 @@ fn every_status_and_code_of_a_report() {
 }
 
 #[test]
-fn what_people_write_is_kept_and_the_rest_is_counted() {
+fn inbound_messages_are_parsed_and_other_types_counted() {
     let text = json!({"type": "mo_text", "id": "01IN", "from": "491713920011", "to": "491720000000", "body": "STOP",
         "received_at": "2026-11-22T17:00:00Z"});
     let inbound = report::parse(text.to_string().as_bytes()).inbound.remove(0);
@@ -212,10 +212,10 @@ fn reports_are_signed() {
             ("x-sinch-webhook-timestamp", b"1795363200"),
         ];
         match post(&channel, &headers, body) {
-            Ok(Heard::Told(told)) => assert!(told.receipt.is_some() && told.own.reports.len() == 1),
-            Ok(Heard::Asked(reply)) => panic!("{reply:?}"),
-            Err(not_heard) => assert_eq!(Some(not_heard), refused.map(NotHeard::Signature)),
+            Ok(Incoming::Delivery(told)) => assert!(told.receipt.is_some() && told.own.reports.len() == 1),
+            Ok(Incoming::Challenge(reply)) => panic!("{reply:?}"),
+            Err(not_heard) => assert_eq!(Some(not_heard), refused.map(WebhookError::Signature)),
         }
     }
-    assert_eq!(post(&channel, &[], body).err(), Some(NotHeard::Signature(BadSignature::Missing)));
+    assert_eq!(post(&channel, &[], body).err(), Some(WebhookError::Signature(BadSignature::Missing)));
 }

@@ -1,4 +1,4 @@
-//! `[channels.NAME.report]`: how a carrier proves its reports, and what stands where in them.
+//! `[channels.NAME.report]`: authentication and format of a carrier's reports.
 
 use std::time::Duration;
 
@@ -7,8 +7,9 @@ use secrecy::SecretString;
 
 use super::{is_json_pointer, or, unknown_placeholder, user_and_password};
 use crate::channel::http_sms::{
-    Encoding, FieldPath, Fields, Format, Hash, Prefix, Proof, Reading, SIGNATURE_HEADER, SIGNED_PLACEHOLDERS,
-    Signature, Signed, StatusWords, TOLERANCE, TimestampHeader, derived_path_secret,
+    Encoding, FieldPath, Fields, Format, Hash, Prefix, Proof, ReportFormat, SIGNATURE_HEADER,
+    SIGNED_PLACEHOLDERS, Signature, SignedContent, StatusWords, TOLERANCE, TimestampHeader,
+    derived_path_secret,
 };
 use crate::channel::status;
 use crate::config::reader::{Section, Slot};
@@ -27,19 +28,22 @@ enum Scheme {
 const SCHEMES: [(&str, Scheme); 3] =
     [("hmac", Scheme::Hmac), ("basic", Scheme::Basic), ("path-secret", Scheme::PathSecret)];
 
-/// `credential` is what the carrier knows from our requests.
-pub(super) fn read(channel: &mut Section<'_>, credential: Option<SecretString>) -> Option<(Proof, Reading)> {
+/// `credential` is a secret that the carrier knows from our requests.
+pub(super) fn read(
+    channel: &mut Section<'_>,
+    credential: Option<SecretString>,
+) -> Option<(Proof, ReportFormat)> {
     let secret_slot = channel.optional("report_secret");
     let report_slot = channel.optional("report");
     if !report_slot.is_set() {
         let secret = signing_secret(&secret_slot)?;
-        return Some((Proof::Hmac(Signature::documented(secret)), Reading::default()));
+        return Some((Proof::Hmac(Signature::documented(secret)), ReportFormat::default()));
     }
     let mut section = report_slot.table("a table: [channels.NAME.report]")?;
     let scheme = or(&section.optional("scheme"), Scheme::Hmac, |slot| slot.choice(&SCHEMES));
     let inner = section.optional("report_secret");
     if inner.is_set() && secret_slot.is_set() {
-        inner.problem("stands in [channels.NAME] too; one of them is enough");
+        inner.problem("is in [channels.NAME] too; set only one of them");
     }
     let secret_slot = if inner.is_set() { inner } else { secret_slot };
     let form = signature_form(&mut section, scheme);
@@ -50,7 +54,7 @@ pub(super) fn read(channel: &mut Section<'_>, credential: Option<SecretString>) 
         }
         Some(Scheme::Basic) => {
             if secret_slot.is_set() {
-                secret_slot.warning("is not used where the scheme of the reports is \"basic\"");
+                secret_slot.warning("is not used if the scheme of the reports is \"basic\"");
             }
             let (user, password) = user_and_password(&mut section);
             user.and_then(|user| Some(Proof::Basic { user, password: password? }))
@@ -81,28 +85,28 @@ fn path_secret(slot: &Slot<'_>, credential: Option<SecretString>) -> Option<Secr
         return slot.secret(SecretRule::SIGNING);
     }
     if credential.is_none() {
-        slot.problem("missing; without bearer or basic, from which one could be made, the address of the reports needs a secret of at least 16 bytes");
+        slot.problem("missing; must be a secret of at least 16 bytes for the address of the reports, because there is no bearer or basic to derive it from");
     }
     credential.as_ref().map(derived_path_secret)
 }
 
-/// Reports keys that another scheme has.
+/// Rejects keys of another scheme.
 fn only_for(section: &mut Section<'_>, keys: &[&'static str], scheme: &str, chosen: Option<Scheme>) {
     for key in keys {
         let slot = section.optional(key);
         if chosen.is_some() && slot.is_set() {
-            slot.problem(format!("is for scheme = \"{scheme}\" alone"));
+            slot.problem(format!("is only for scheme = \"{scheme}\""));
         }
     }
 }
 
-/// A signature less its secret.
+/// A signature without its secret.
 struct SignatureForm {
     header: String,
     hash: Hash,
     encoding: Encoding,
     prefix: Prefix,
-    signed: Signed,
+    signed: SignedContent,
     timestamp: Option<TimestampHeader>,
 }
 
@@ -133,13 +137,13 @@ fn signature_form(section: &mut Section<'_>, scheme: Option<Scheme>) -> Option<S
     let usual = format!("{}=", hash.unwrap_or(Hash::Sha256).as_str());
     let usual = if is_own { Prefix::Maybe(usual) } else { Prefix::Always(usual) };
     let prefix = or(&prefix_slot, usual, |slot| {
-        slot.text("up to 32 visible ASCII characters and blanks; \"\" for none", |text| {
+        slot.text("up to 32 visible ASCII characters and spaces; \"\" for none", |text| {
             let fits = text.len() <= 32 && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
             fits.then(|| Prefix::Always(text.to_owned()))
         })
     });
     let signed_slot = section.optional("signed");
-    let signed = or(&signed_slot, Signed::body(), signed);
+    let signed = or(&signed_slot, SignedContent::body(), signed);
     let timestamp_slot = section.optional("timestamp_header");
     let timestamp_header = or(&timestamp_slot, None, |slot| header_name(slot).map(Some));
     let tolerance_slot = section.optional("tolerance");
@@ -147,17 +151,17 @@ fn signature_form(section: &mut Section<'_>, scheme: Option<Scheme>) -> Option<S
     if let Some(signed) = &signed {
         match (signed.has_timestamp(), timestamp_slot.is_set()) {
             (true, false) => {
-                timestamp_slot.problem("missing; {timestamp} of signed stands in this header");
+                timestamp_slot.problem("missing; {timestamp} in signed comes from this header");
                 return None;
             }
             (false, true) => timestamp_slot.warning(
-                "proves nothing as long as signed has no {timestamp}: whoever replays a report can set the header",
+                "has no effect without {timestamp} in signed: a replayed report could have any time",
             ),
             (true, true) | (false, false) => {}
         }
     }
     if tolerance_slot.is_set() && !timestamp_slot.is_set() {
-        tolerance_slot.problem("needs timestamp_header: only a time can be too old");
+        tolerance_slot.problem("requires timestamp_header");
     }
     let timestamp =
         timestamp_header?.zip(tolerance).map(|(header, tolerance)| TimestampHeader { header, tolerance });
@@ -178,10 +182,10 @@ fn header_name(slot: &Slot<'_>) -> Option<String> {
     })
 }
 
-fn signed(slot: &Slot<'_>) -> Option<Signed> {
+fn signed(slot: &Slot<'_>) -> Option<SignedContent> {
     const ALLOWED: &str = "text with {body} in it, such as \"{timestamp}.{body}\"";
     let text = slot.raw_text(ALLOWED)?;
-    match Signed::parse(text) {
+    match SignedContent::parse(text) {
         Ok(signed) if signed.has_body() => {
             slot.show(text.into());
             Some(signed)
@@ -197,7 +201,7 @@ fn signed(slot: &Slot<'_>) -> Option<Signed> {
     }
 }
 
-fn reading(section: &mut Section<'_>) -> Option<Reading> {
+fn reading(section: &mut Section<'_>) -> Option<ReportFormat> {
     let formats = [("json", Format::Json), ("form", Format::Form), ("query", Format::Query)];
     let format = or(&section.optional("format"), Format::Json, |slot| slot.choice(&formats));
     let usual = Fields::default();
@@ -209,28 +213,26 @@ fn reading(section: &mut Section<'_>) -> Option<Reading> {
     let error_code = or(&section.optional("error_code"), usual.error_code, in_format);
     let at = or(&section.optional("at"), usual.at, in_format);
     if matches!(status, Some(None)) {
-        status_slot.problem("must not be empty: a report without a status says nothing");
+        status_slot.problem("must not be empty: every report must have a status");
         return None;
     }
     let words = or(&section.optional("words"), StatusWords::default(), words);
-    Some(Reading {
+    Some(ReportFormat {
         format: format?,
         fields: Fields { id: id?, reference: reference?, status: status??, error_code: error_code?, at: at? },
         words: words?,
     })
 }
 
-/// `Some(None)` where the carrier tells no such thing.
+/// `Some(None)` if the carrier does not report this.
 fn place(slot: &Slot<'_>, format: Format) -> Option<Option<FieldPath>> {
     let allowed = match format {
-        Format::Json => {
-            "a JSON pointer, such as \"/message/id\", or the name of a field; \"\" where there is none"
-        }
-        Format::Form | Format::Query => "the name of a field; \"\" where there is none",
+        Format::Json => "a JSON pointer, such as \"/message/id\", or a field name; \"\" for none",
+        Format::Form | Format::Query => "a field name; \"\" for none",
     };
     slot.text(allowed, |text| match text {
         "" => Some(None),
-        // Of a form its only part is the name.
+        // For a form, the name is the only part.
         pointer if pointer.starts_with('/') => is_json_pointer(pointer).then(|| Some(FieldPath::at(pointer))),
         name => (name.len() <= 256).then(|| Some(FieldPath::named(name))),
     })
@@ -248,7 +250,7 @@ fn words(slot: &Slot<'_>) -> Option<StatusWords> {
     for (word, slot) in slot.table("a table, such as { DELIVRD = \"delivered\" }")?.entries() {
         match slot.choice(&meanings) {
             Some(meaning) if words.add(&word, meaning.clone()).is_err() => {
-                slot.problem("contradicts another of the words, which differs only in case or separators");
+                slot.problem("conflicts with another word that differs only in case or separators");
                 complete = false;
             }
             Some(_) => {}

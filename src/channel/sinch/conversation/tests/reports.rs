@@ -87,9 +87,9 @@ fn every_reason_has_its_class() {
     }
 }
 
-/// On WhatsApp what Meta said counts, where it is known.
+/// On WhatsApp, Meta's code takes precedence if it is known.
 #[test]
-fn the_channels_own_code_is_metas_on_whatsapp_alone() {
+fn the_channel_code_is_metas_only_on_whatsapp() {
     use ErrorClass::{Configuration, Fallback, Recipient};
     for (channel, code, channel_code, expected) in [
         ("WHATSAPP", "CHANNEL_FAILURE", json!("131026"), ("131026", Recipient)),
@@ -113,7 +113,7 @@ fn the_channels_own_code_is_metas_on_whatsapp_alone() {
 }
 
 #[test]
-fn a_failure_without_a_whole_reason_is_still_one() {
+fn a_failure_without_a_complete_reason_counts() {
     for (reason, code, title) in [
         (json!(null), "no_reason", "Sinch gave no reason"),
         (json!("text"), "no_reason", "Sinch gave no reason"),
@@ -137,7 +137,7 @@ fn a_failure_without_a_whole_reason_is_still_one() {
 }
 
 #[test]
-fn a_report_is_known_by_either_id() {
+fn a_report_is_matched_by_either_id() {
     let upper = REFERENCE.to_uppercase();
     for (report, envelope, id, ours) in [
         (json!({"message_id": "m", "status": "DELIVERED"}), "", Some("m"), false),
@@ -155,7 +155,7 @@ fn a_report_is_known_by_either_id() {
 }
 
 #[test]
-fn messages_from_people_are_kept() {
+fn inbound_messages_are_parsed() {
     let one = |name: &str| -> Inbound {
         let mut delivery = of(name);
         assert_eq!(delivery.inbound.len(), 1, "{name}");
@@ -181,7 +181,7 @@ fn messages_from_people_are_kept() {
 }
 
 #[test]
-fn consent_is_counted_where_it_came_about() {
+fn successful_opt_ins_and_opt_outs_are_counted() {
     for (name, consent) in
         [("opt_in", Some(Consent::Given)), ("opt_out", Some(Consent::Withdrawn)), ("opt_out_failed", None)]
     {
@@ -193,7 +193,7 @@ fn consent_is_counted_where_it_came_about() {
 }
 
 #[test]
-fn what_is_nothing_to_us_is_counted_and_what_is_broken_is_kept() {
+fn irrelevant_and_malformed_subjects_are_counted() {
     for (body, unknown) in [
         (json!({"event": {}}), Unknown::Event),
         (json!({"app_id": "01LAMPENAPP", "contact_create_notification": {}}), Unknown::Event),
@@ -215,19 +215,19 @@ fn what_is_nothing_to_us_is_counted_and_what_is_broken_is_kept() {
     for body in ["", "OK", "[]", "7", "{}", r#"{"app_id":"01LAMPENAPP"}"#, r#"{"message":"#] {
         assert!(matches!(parse(body.as_bytes()).readable, Readable::No(_)), "{body}");
     }
-    let foreign =
+    let ignored =
         json!({"app_id": "01ANOTHER", "message_delivery_report": {"message_id": "m", "status": "READ"}});
-    let foreign = parse(foreign.to_string().as_bytes());
-    assert_eq!((foreign.foreign_items(), foreign.reports.len()), (1, 0), "of an app that is not ours");
+    let ignored = parse(ignored.to_string().as_bytes());
+    assert_eq!((ignored.ignored_items(), ignored.reports.len()), (1, 0), "of an app that is not ours");
 }
 
 #[test]
-fn either_secret_may_have_signed_and_the_receipt_is_the_nonces() {
+fn either_secret_may_sign_and_the_receipt_names_the_nonce() {
     let body = fixture("webhooks/delivered");
     let receipt = |secret, nonce| delivered(secret, nonce, &body).unwrap().receipt.unwrap();
     assert_eq!(receipt(SECRET, "n1"), receipt("the secret of callbacks", "n1"));
     assert_ne!(receipt(SECRET, "n1"), receipt(SECRET, "n2"));
     let refused = delivered("a secret of long ago", "n1", &body).unwrap_err();
-    assert_eq!(refused, NotHeard::Signature(BadSignature::Wrong));
+    assert_eq!(refused, WebhookError::Signature(BadSignature::Wrong));
     assert_eq!(delivered(SECRET, "n1", &body).unwrap().own.reports.len(), 1);
 }

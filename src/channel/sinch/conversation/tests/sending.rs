@@ -3,7 +3,7 @@ use wiremock::matchers::{body_json, body_string, header, method, path};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::*;
-use crate::channel::testing::{Played, raw_server};
+use crate::channel::testing::{Behaviour, raw_server};
 use crate::verification::values::{DeliveryError, ProviderRef};
 
 const SEND: &str = "/v1/projects/7c1f0d52-lampen/messages:send";
@@ -15,7 +15,7 @@ fn token(word: &str, expires_in: u64) -> ResponseTemplate {
         .set_body_json(json!({"access_token": word, "token_type": "bearer", "expires_in": expires_in}))
 }
 
-/// What asks for a token, once for each `times`.
+/// A token endpoint that expects `times` requests.
 async fn auth(answer: ResponseTemplate, times: u64) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(method("POST")).and(path(TOKEN)).respond_with(answer).expect(times).mount(&server).await;
@@ -40,7 +40,7 @@ fn class(outcome: &Outcome) -> Option<(ErrorClass, &str)> {
 }
 
 #[tokio::test]
-async fn each_way_is_asked_for_in_the_documented_form_with_one_token_for_all() {
+async fn each_sinch_channel_is_requested_as_documented_with_one_token() {
     for (via, name) in [(Via::Whatsapp, "whatsapp"), (Via::Sms, "sms"), (Via::Rcs, "rcs")] {
         let (auth, server) = (MockServer::start().await, MockServer::start().await);
         Mock::given(method("POST"))
@@ -77,7 +77,7 @@ async fn each_way_is_asked_for_in_the_documented_form_with_one_token_for_all() {
 }
 
 #[tokio::test]
-async fn messages_at_the_same_time_wait_for_one_token() {
+async fn concurrent_messages_share_one_token_request() {
     let auth = auth(token("first", 3600).set_delay(Duration::from_millis(200)), 1).await;
     let server = MockServer::start().await;
     let answer = ResponseTemplate::new(200).set_body_json(json!({"message_id": "m"}));
@@ -89,7 +89,7 @@ async fn messages_at_the_same_time_wait_for_one_token() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_about_to_end_is_not_shown() {
+async fn an_expiring_token_is_not_used() {
     let auth = auth(token("short", 60), 2).await;
     let server = MockServer::start().await;
     let answer = ResponseTemplate::new(200).set_body_json(json!({"message_id": "m"}));
@@ -100,7 +100,7 @@ async fn a_token_that_is_about_to_end_is_not_shown() {
     }
 }
 
-/// Takes the newest token only, and counts nothing else.
+/// Accepts only the newest token.
 struct Newest;
 
 impl Respond for Newest {
@@ -112,7 +112,7 @@ impl Respond for Newest {
     }
 }
 
-/// Gives each caller another token.
+/// Issues a different token to each caller.
 struct Counting(std::sync::atomic::AtomicUsize);
 
 impl Respond for Counting {
@@ -141,7 +141,7 @@ async fn a_refused_token_is_replaced_once() {
     assert_eq!(class(&outcome), Some((ErrorClass::Configuration, "http_401")));
 }
 
-/// Nothing but a 401 is followed by a second request, and without a token there is not even a first one.
+/// Only a 401 leads to a second request, and without a token there is no request at all.
 #[tokio::test]
 async fn nothing_is_sent_without_a_token() {
     use ErrorClass::{Configuration, Retry};
@@ -170,7 +170,7 @@ async fn nothing_is_sent_without_a_token() {
         assert!(crate::explain::explain(expected.1).is_some(), "{}", expected.1);
     }
     let quick = Duration::from_millis(900);
-    for played in [Played::Reset, Played::Silence] {
+    for played in [Behaviour::Reset, Behaviour::Silence] {
         let auth = raw_server(played.clone()).await;
         let channel = conversation("http://127.0.0.1:9", &auth, Via::Sms, quick);
         let outcome = channel.send(&submission(Via::Sms)).await.outcome;
@@ -183,7 +183,7 @@ async fn nothing_is_sent_without_a_token() {
 }
 
 #[tokio::test]
-async fn a_busy_provider_may_say_when_to_come_again() {
+async fn retry_after_of_an_overloaded_provider_is_kept() {
     let wish = Some(Duration::from_secs(12));
     let busy = || ResponseTemplate::new(429).insert_header("retry-after", "12");
     let outcome = answered(Via::Sms, busy()).await;
@@ -195,7 +195,7 @@ async fn a_busy_provider_may_say_when_to_come_again() {
 }
 
 #[tokio::test]
-async fn every_2xx_is_accepted_with_the_id_where_it_can_be_seen() {
+async fn every_2xx_is_accepted_with_any_readable_id() {
     for (status, body, id) in [
         (200, r#"{"message_id":"01A","accepted_time":"x"}"#, Some("01A")),
         (202, "\u{feff}{\"message_id\":7}", Some("7")),
@@ -211,7 +211,7 @@ async fn every_2xx_is_accepted_with_the_id_where_it_can_be_seen() {
 }
 
 #[tokio::test]
-async fn every_other_answer_has_its_class_and_shows_nothing_that_was_sent() {
+async fn every_other_response_has_its_class_and_shows_no_sent_data() {
     use ErrorClass::{Configuration, Fallback, InDoubt, Retry};
     for (status, expected) in [
         (302, (Configuration, "redirected")),
@@ -236,9 +236,9 @@ async fn every_other_answer_has_its_class_and_shows_nothing_that_was_sent() {
 }
 
 #[tokio::test]
-async fn lost_is_in_doubt_and_not_reached_may_be_tried_again() {
+async fn a_lost_response_is_in_doubt_and_a_failed_connection_is_retried() {
     let timeout = Duration::from_millis(900);
-    for played in [Played::Reset, Played::Silence] {
+    for played in [Behaviour::Reset, Behaviour::Silence] {
         let auth = auth(token("first", 3600), 1).await;
         let url = raw_server(played.clone()).await;
         let outcome =
@@ -253,7 +253,7 @@ async fn lost_is_in_doubt_and_not_reached_may_be_tried_again() {
 }
 
 #[tokio::test]
-async fn the_other_content_is_not_sent() {
+async fn other_content_is_refused() {
     for (via, other) in [(Via::Whatsapp, Via::Sms), (Via::Sms, Via::Whatsapp), (Via::Rcs, Via::Whatsapp)] {
         let channel = conversation("http://127.0.0.1:9", "http://127.0.0.1:9", via, PATIENT);
         let Outcome::Refused { error: DeliveryError { code, class, .. }, .. } =
@@ -266,10 +266,10 @@ async fn the_other_content_is_not_sent() {
 }
 
 #[test]
-fn a_message_is_of_use_for_as_long_as_sinch_can_say() {
+fn the_ttl_is_within_sinchs_range() {
     let channel = conversation("http://127.0.0.1:9", "http://127.0.0.1:9", Via::Sms, PATIENT);
     for (millis, ttl) in [(0, "3s"), (999, "3s"), (30_000, "30s"), (600_999, "600s")] {
-        let submission = Submission { of_use: Duration::from_millis(millis), ..submission(Via::Sms) };
+        let submission = Submission { valid_for: Duration::from_millis(millis), ..submission(Via::Sms) };
         assert_eq!(channel.body(&submission).unwrap()["ttl"], ttl, "{millis}");
     }
 }
