@@ -15,7 +15,7 @@ pub struct App {
     pub api_keys: Vec<SecretString>,
 }
 
-/// Whether an app may bring its own code.
+/// Whether an app may supply its own code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CustomCode {
     Allowed,
@@ -27,20 +27,20 @@ pub enum CustomCode {
 pub struct User {
     pub name: UserName,
     pub role: Role,
-    /// A whole argon2id hash as a PHC string.
+    /// An argon2id hash as a PHC string.
     pub password_hash: SecretString,
-    /// Unless the user chooses another.
+    /// Default language of the user.
     pub language: Option<Language>,
-    /// The only apps whose verifications the user sees; `None`: all.
+    /// The apps whose verifications the user may see; `None`: all.
     pub apps: Option<BTreeSet<AppName>>,
 }
 
-/// What a console user may do.
+/// Permissions of a console user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Reads pages with masked numbers.
     Viewer,
-    /// Also reveals, resends, cancels and exports.
+    /// Also reveals numbers, resends, cancels and exports.
     Support,
     /// Also reads alerts and the audit log.
     Operator,

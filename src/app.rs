@@ -1,21 +1,21 @@
-//! The composition root: everything that runs is put together here, for `serve`, for `demo` and for every test.
+//! The composition root: builds and starts all parts, for `serve`, `demo` and every test.
 //!
-//! A stop loses nothing: readiness fails first, the store starts nothing more, nothing new is accepted, waiting readers
-//! are sent home, requests under way are answered, outcomes of sends under way are recorded, and at last the store is
-//! closed. Within [`STOP_LIMIT`].
+//! A stop loses nothing. In this order, within [`STOP_LIMIT`]: readiness fails, the store starts no more sends, the
+//! listeners accept no new requests, long polls and streams end, requests and sends under way finish and record their
+//! outcomes, the store closes.
 
-mod asked;
 mod custody;
 pub mod demo;
 mod descriptors;
 mod doctor;
-mod door;
 mod erase;
 mod folder;
 mod lost;
 mod master_key;
 pub mod metrics;
 mod offline;
+mod operator;
+mod operator_client;
 mod reload;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,33 +64,34 @@ pub use master_key::KeyError;
 pub use offline::{OfflineError, dump, erase_person, import, reindex, verify, verify_audit};
 pub use reload::{Reloaded, Reloader};
 
-/// Of a whole stop. systemd and container runtimes kill after 10 s or later unless told otherwise.
+/// Upper bound of a whole stop. systemd and container runtimes kill after 10 s by default.
 pub const STOP_LIMIT: Duration = Duration::from_secs(10);
-/// For requests under way: none waits for a provider, so only slow readers are cut off.
+/// Upper bound for open requests. None waits for a provider, so only slow readers are cut off.
 const REQUESTS_LIMIT: Duration = Duration::from_secs(3);
-/// For sends under way, before the requests. A provider that takes longer leaves its send in doubt.
+/// Upper bound for sends under way, before the requests. A slower provider leaves its send in doubt.
 const SENDS_LIMIT: Duration = Duration::from_secs(6);
-/// For the sweeps; each is short.
+/// Upper bound for the sweeps; each is short.
 const SWEEPS_LIMIT: Duration = Duration::from_secs(1);
-/// What the kernel holds of an answer that is not read yet. It would grow to megabytes by itself, for each connection.
+/// Kernel buffer for unread answers. Autotuning would grow it to megabytes per connection.
 const SEND_BUFFER_BYTES: u32 = 128 * 1024;
-/// For a peer to take what is sent to it. The web server waits for ever, so whoever asks and does not read could keep
-/// its connection with all its buffers; the kernel then resets it. As long as a head or a body may take.
+/// How long a peer may leave sent data unacknowledged before the kernel resets the connection. The web server has no
+/// such limit, so a client that does not read could hold its connection and buffers forever. Equal to the limits for
+/// reading a head or a body.
 #[cfg(target_os = "linux")]
-const NOBODY_READS_LIMIT_MS: u32 = 10_000;
-/// Connections that may wait to be accepted.
+const TCP_USER_TIMEOUT_MS: u32 = 10_000;
+/// Connections waiting to be accepted.
 const BACKLOG: u32 = 1024;
-/// The folder in the data folder that holds the keys of days and minutes.
+/// Subfolder of the data folder with the day and minute keys.
 const KEYS: &str = "keys";
 
-/// The sockets of both listeners, bound before anything else so that a port that is taken costs nothing.
+/// The sockets of both listeners. They are bound first, so that a port in use is reported before anything else happens.
 pub struct Listeners {
     public: TcpListener,
     admin: TcpListener,
 }
 
 impl Listeners {
-    /// Port 0 takes any free one. Needs a runtime.
+    /// Binds both; port 0 picks a free one. Needs a runtime.
     pub fn bind(server: &config::Server) -> Result<Self, StartError> {
         let bind = |key, addr| listen(addr).map_err(|source| StartError::Listen { key, addr, source });
         Ok(Self {
@@ -99,7 +100,7 @@ impl Listeners {
         })
     }
 
-    /// `http://127.0.0.1:8080`, with the port that was taken.
+    /// URL of the API, such as `http://127.0.0.1:8080`, with the port that was bound.
     fn public_url(&self) -> io::Result<String> {
         Ok(format!("http://{}", self.public.local_addr()?))
     }
@@ -112,10 +113,10 @@ impl Listeners {
 fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
-    // Every connection that is accepted has what is set here.
+    // Accepted connections inherit these options.
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     #[cfg(target_os = "linux")]
-    rustix::net::sockopt::set_tcp_user_timeout(&socket, NOBODY_READS_LIMIT_MS)?;
+    rustix::net::sockopt::set_tcp_user_timeout(&socket, TCP_USER_TIMEOUT_MS)?;
     socket.bind(addr)?;
     socket.listen(BACKLOG)?.into_std()
 }
@@ -133,37 +134,41 @@ pub enum StartError {
     Keys(#[from] KeysError),
     #[error(transparent)]
     LostKeys(LostKeys),
-    #[error("the loss of keys cannot be noted: {0}")]
+    #[error("cannot record the loss of keys: {0}")]
     KeyLossNotNoted(io::Error),
     #[error(transparent)]
     Store(#[from] OpenError),
     #[error(transparent)]
     Channel(#[from] ChannelError),
-    #[error("the metrics cannot be set up: {0}")]
+    #[error("cannot set up the metrics: {0}")]
     Metrics(#[from] BuildError),
-    #[error("the sweeps cannot be set up: {0}")]
+    #[error("cannot set up the sweeps: {0}")]
     Sweeps(#[from] JobSchedulerError),
-    #[error("the HTTP server cannot be set up: {0}")]
+    #[error("cannot set up the HTTP server: {0}")]
     Http(io::Error),
-    #[error("the file `{}` for commands to a running server cannot be written: {source}", path.display())]
-    Door { path: PathBuf, source: io::Error },
-    #[error("a part of the start panicked: {0}")]
+    #[error("cannot write the file `{}`, by which commands reach a running server: {source}", path.display())]
+    OperatorFile { path: PathBuf, source: io::Error },
+    #[error("panic during the start: {0}")]
     Panicked(tokio::task::JoinError),
 }
 
 fn listen_trouble(key: &str, addr: SocketAddr, source: &io::Error) -> String {
     match source.kind() {
         io::ErrorKind::AddrInUse => {
-            format!("{key}: port {} is taken on {}; stop what uses it or set another", addr.port(), addr.ip())
+            format!(
+                "{key}: port {} is taken on {}; stop the program that uses it or set another port",
+                addr.port(),
+                addr.ip()
+            )
         }
         io::ErrorKind::PermissionDenied => {
-            format!("{key}: not allowed to listen on {addr}; ports below 1024 need a privilege")
+            format!("{key}: not allowed to listen on {addr}; ports below 1024 require privileges")
         }
         _ => format!("{key}: cannot listen on {addr}: {source}"),
     }
 }
 
-/// A server that runs.
+/// A running server.
 pub struct App {
     addr: SocketAddr,
     admin_addr: SocketAddr,
@@ -174,12 +179,12 @@ pub struct App {
     courier: Courier,
     sending: JoinHandle<()>,
     sweeps: sweeps::Running,
-    /// Tells the command line where the server is.
-    notice: door::Notice,
+    /// Tells commands on this machine how to reach the server.
+    endpoint_file: operator::EndpointFile,
     changeable: Changeable,
 }
 
-/// Opens the store, starts every part and takes requests from then on. Needs a runtime with several threads.
+/// Opens the store, starts all parts and serves requests. Needs a multi-threaded runtime.
 pub async fn build(
     config: &Config,
     clock: Clock,
@@ -207,7 +212,8 @@ pub async fn build(
     )))
     .await?;
 
-    let counting = lost::tell(Arc::clone(&store), Arc::clone(&vault), clock.now(), config.retention.personal);
+    let counting =
+        lost::report(Arc::clone(&store), Arc::clone(&vault), clock.now(), config.retention.personal);
     tokio::spawn(counting);
 
     let (lifecycle, serving) = watch::channel(Lifecycle::Serving);
@@ -236,10 +242,10 @@ pub async fn build(
     let admin_addr = listeners.admin.local_addr().map_err(StartError::Http)?;
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let public = http::serve_public(listeners.public, &shared, workers).map_err(StartError::Http)?;
-    let (door, notice) = door::open(&config.store.path, admin_addr, rows, vault, clock)?;
+    let (operator_api, endpoint_file) = operator::open(&config.store.path, admin_addr, rows, vault, clock)?;
     let pages = move |pages: &mut ServiceConfig| {
         pages.route("/", web::get().to(to_console));
-        door::configure(pages, &door);
+        operator::configure(pages, &operator_api);
         console::configure(pages, &pages_console);
     };
     let admin =
@@ -256,7 +262,7 @@ pub async fn build(
         channels = config.channels.len(),
         profiles = config.profiles.len(),
         took_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "twotick is up"
+        "twotick started"
     );
     let changeable = Changeable { http: shared, console, channels };
     Ok(App {
@@ -269,7 +275,7 @@ pub async fn build(
         courier,
         sending,
         sweeps,
-        notice,
+        endpoint_file,
         changeable,
     })
 }
@@ -279,7 +285,7 @@ fn key_files(data: &Path) -> Arc<KeyFiles> {
     Arc::new(KeyFiles::in_folder(&data.join(KEYS)))
 }
 
-/// Key and store, both from the disk.
+/// Opens the vault and the store.
 async fn open(
     config: &Config,
     clock: Clock,
@@ -306,12 +312,12 @@ async fn open(
 }
 
 impl App {
-    /// Where the API and the providers' webhooks are taken.
+    /// Address of the API and the webhooks.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Where metrics and the API's documents are.
+    /// Address of the admin listener.
     pub fn admin_addr(&self) -> SocketAddr {
         self.admin_addr
     }
@@ -320,12 +326,12 @@ impl App {
         &self.store
     }
 
-    /// What follows changes of the configuration that this was built of.
+    /// Applies later versions of the configuration to this server; `loaded` is the current one.
     pub fn reloader(&self, loaded: Loaded) -> Reloader {
         Reloader::new(self.changeable.clone(), loaded)
     }
 
-    /// Runs until `shutdown` is ready, and then stops in order. Tells systemd of both, where it asks.
+    /// Runs until `shutdown` completes, then stops. Notifies systemd of both, if it supervises the process.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
         notify(&[NotifyState::Ready]);
         let watchdog = tokio::spawn(feed_watchdog(Arc::clone(&self.store)));
@@ -339,44 +345,44 @@ impl App {
         ended
     }
 
-    /// Stops in order, within [`STOP_LIMIT`], and loses nothing that was answered.
+    /// Stops within [`STOP_LIMIT`] without losing anything that was answered.
     pub async fn stop(self) {
         let watch = Stopwatch::start();
-        tracing::info!("stopping: nothing new is taken, what is under way is finished");
+        tracing::info!("stopping: finishing requests and sends under way");
         self.lifecycle.send_replace(Lifecycle::Draining);
         if let Err(error) = self.store.rest().await {
-            tracing::warn!(%error, "the store could not be asked to rest");
+            tracing::warn!(%error, "the store did not stop sending");
         }
-        // Until the sends are settled who asks is told to go elsewhere, and what providers tell is still taken.
+        // While sends finish, new API requests get 503 and webhooks are still accepted.
         let (finished, ()) = tokio::join!(self.courier.finish(SENDS_LIMIT), self.sweeps.stop(SWEEPS_LIMIT));
         if !finished {
-            tracing::warn!(
-                "providers had not answered every send; those are in doubt until a report settles them"
-            );
+            tracing::warn!("some sends were unanswered; they are in doubt until a report settles them");
         }
         let [public, admin] = &self.handles;
         let requests = async { tokio::join!(public.stop(true), admin.stop(true)) };
         if tokio::time::timeout(REQUESTS_LIMIT, requests).await.is_err() {
-            tracing::warn!("requests were still open and are cut off");
+            tracing::warn!("cut off requests that were still open");
         }
         let left = STOP_LIMIT.saturating_sub(watch.elapsed());
         match tokio::time::timeout(left, self.store.close()).await {
             Ok(Ok(()) | Err(StoreError::Closed)) => {}
             Ok(Err(error)) => tracing::error!(%error, "the store did not close"),
             Err(_) => {
-                tracing::error!("the store did not close in time; what was answered is durable all the same")
+                tracing::error!(
+                    "the store did not close in time; everything that was answered is durable nevertheless"
+                )
             }
         }
         self.sending.abort();
-        drop(self.notice);
+        drop(self.endpoint_file);
         let took_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(took_ms, "stopped");
     }
 }
 
-/// A listener ended by itself.
+/// A listener stopped unexpectedly.
 #[derive(Debug, thiserror::Error)]
-#[error("a listener ended: {0}")]
+#[error("a listener stopped: {0}")]
 pub struct RunError(String);
 
 fn trouble(ended: Option<Result<io::Result<()>, tokio::task::JoinError>>) -> String {
@@ -387,14 +393,14 @@ fn trouble(ended: Option<Result<io::Result<()>, tokio::task::JoinError>>) -> Str
     }
 }
 
-/// Nothing where systemd did not start us.
+/// Does nothing unless systemd started this process.
 fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(%error, "systemd cannot be told");
+        tracing::warn!(%error, "cannot notify systemd");
     }
 }
 
-/// systemd restarts a server that goes silent; one whose store is stuck does.
+/// Feeds systemd's watchdog while the store responds, so that a stuck store leads to a restart.
 async fn feed_watchdog(store: Arc<dyn Store>) {
     let Some(limit) = sd_notify::watchdog_enabled() else { return };
     let mut beat = tokio::time::interval((limit / 3).max(Duration::from_millis(10)));
@@ -440,7 +446,7 @@ fn console_services(
         monitor: Arc::clone(monitor),
         lifecycle: lifecycle.clone(),
         users: Changing::new(config.console.users.clone()),
-        // Its name was checked.
+        // The configuration has validated the name.
         time_zone: TimeZone::get(&config.console.time_zone).unwrap_or(TimeZone::UTC),
         home_country: config.console.home_country,
         public_url: config.console.public_url.clone(),
@@ -454,12 +460,12 @@ fn app_names(config: &Config) -> Vec<AppName> {
     config.apps.iter().map(|app| app.name.clone()).collect()
 }
 
-/// As the HTTP side looks them up.
+/// Channels by the name in webhook addresses.
 fn by_text(channels: &Channels) -> BTreeMap<String, Arc<Channel>> {
     channels.iter().map(|(name, channel)| (name.to_string(), Arc::clone(channel))).collect()
 }
 
-/// Under which names the admin listener is called.
+/// Host names by which the admin listener may be called.
 fn hosts(config: &Config) -> Hosts {
     let of_console = reqwest::Url::parse(&config.console.public_url).ok();
     let of_console =
@@ -469,7 +475,7 @@ fn hosts(config: &Config) -> Hosts {
     Hosts::new(config.server.admin_hosts.iter().cloned().chain(of_console).chain(own))
 }
 
-/// The front page of the admin listener.
+/// Redirects `/` of the admin listener to the console.
 async fn to_console() -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, "/console")).finish()
 }
@@ -496,7 +502,7 @@ fn needed_templates(config: &Config) -> Vec<NeededTemplate> {
     needed.into_iter().collect()
 }
 
-/// How a listener is reached from the same machine.
+/// A loopback address of the listener.
 fn local(listen: SocketAddr) -> SocketAddr {
     match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), listen.port()),
@@ -513,7 +519,7 @@ fn warn_of_stand_ins(config: &Config) {
                 channel = name,
                 kind = channel.kind.kind().as_str(),
                 address,
-                "this channel does not send by its provider but by a stand-in: nobody's phone rings"
+                "this channel uses a stand-in instead of its provider: no phone receives anything"
             );
         }
     }

@@ -1,8 +1,8 @@
-//! A part of the configuration that a reload replaces while the server runs.
+//! Configuration that a reload replaces while the server runs.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Readers hold on to what they got: work that has begun ends with what it began with.
+/// Readers keep the value that they got: an operation ends with the configuration that it began with.
 #[derive(Debug, Default)]
 pub struct Changing<T>(RwLock<Arc<T>>);
 
@@ -11,12 +11,12 @@ impl<T> Changing<T> {
         Self(RwLock::new(Arc::new(value)))
     }
 
-    /// What counts now.
+    /// The current value.
     pub fn now(&self) -> Arc<T> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What counts for everything that begins from here on.
+    /// Replaces the value for later readers.
     pub fn change_to(&self, value: T) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(value);
     }
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_begun_keeps_what_it_began_with() {
+    fn a_reader_keeps_its_value() {
         let word = Changing::new("old");
         let begun = word.now();
         word.change_to("new");

@@ -1,4 +1,4 @@
-//! The command line: what can be typed, and how a command ends. One file a command.
+//! The command line: arguments, dispatch and exit codes. One file per command.
 
 mod audit;
 mod check;
@@ -36,8 +36,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{Config, Environment, Loaded, Needs, Problem, Problems, Source, secrets};
 
-/// Sends one-time passcodes by WhatsApp, falls back to SMS when a code is not delivered in time, and records
-/// what happened to each.
+/// Sends one-time passcodes by WhatsApp, falls back to SMS when a code is not delivered in time, and records every
+/// step.
 #[derive(Debug, Parser)]
 #[command(name = "twotick", version, after_help = ABOUT_ALL)]
 pub struct Cli {
@@ -45,8 +45,8 @@ pub struct Cli {
     #[arg(long, global = true, value_name = "PATH")]
     config: Option<PathBuf>,
 
-    /// Set a key, such as --set server.listen=127.0.0.1:9000. It wins over file and environment. Other users of
-    /// this machine can read it, so set no secret this way
+    /// Set a configuration key, such as --set server.listen=127.0.0.1:9000. Overrides file and environment. Do not set
+    /// secrets this way: other users of this machine can read them
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     set: Vec<String>,
 
@@ -54,7 +54,7 @@ pub struct Cli {
     command: Option<Command>,
 }
 
-/// What holds for every command.
+/// Shown below the help of every command.
 const ABOUT_ALL: &str = "\
 Exit codes:
   0  done
@@ -75,9 +75,9 @@ Results go to stdout, logs and progress to stderr.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the server. The default command
+    /// Run the server (the default command)
     Serve(serve::Args),
-    /// Show twotick at work: server, stand-in providers and phones in one process. Sends nothing to the outside
+    /// Try twotick: server, stand-in providers and phones in one process. Sends nothing to the outside
     Demo(demo::Args),
     /// Run only the stand-ins for Meta, the SMS carrier and the phones, for tests
     Sandbox(sandbox::Args),
@@ -86,48 +86,48 @@ enum Command {
     Config(config::Command),
     /// Send a code to a number
     Send(send::Args),
-    /// Check a code. Exit code 0 only if it is right
+    /// Check a code. Exit code 0 only if the code is accepted
     Check(check::Args),
     /// Show the state of a verification
     Status(status::Args),
     /// Show everything that happened to a verification
     Timeline(timeline::Args),
-    /// Print what happens to all verifications of the app, until ctrl-c
+    /// Print all events of the app's verifications as they happen, until Ctrl-C
     Tail(tail::Args),
-    /// Make password hashes for users of the console
+    /// Create password hashes for console users
     #[command(subcommand)]
     User(user::Command),
     /// Explain an error code: what it means, who has to act, how to fix it. Without a code, list all codes
     Explain(explain::Args),
-    /// Rebuild the index of the store. The server must be stopped
+    /// Rebuild the search indexes of the store. The server must be stopped
     Reindex,
-    /// Check configuration, keys, clock, store, channels, templates and alarms. Exit code 1 if anything is wrong
+    /// Check configuration, keys, clock, store, channels, templates and alarms. Exit code 1 if a check fails
     Doctor(doctor::Args),
-    /// Forget everything about a number, whether the server runs or not
+    /// Erase all personal data of a number, whether or not the server is running
     Erase(erase::Args),
-    /// Write the whole store as lines of JSON, without keys, whether the server runs or not
+    /// Export the whole store as lines of JSON, without keys, whether or not the server is running
     Export(dump::ExportArgs),
-    /// Read an export or a backup into an empty data folder, or resume an import that stopped. Sends nothing
+    /// Import an export or a backup into an empty data folder, or resume an interrupted import. Sends nothing
     Import(dump::ImportArgs),
-    /// Write an export compressed with zstd, and check it, whether the server runs or not
+    /// Back up the store to a compressed file, without keys, whether or not the server is running
     Backup(dump::BackupArgs),
-    /// Read a backup or an export into an empty data folder, or resume a restore that stopped. Sends nothing
+    /// Restore a backup or an export into an empty data folder, or resume an interrupted restore. Sends nothing
     Restore(dump::ImportArgs),
     /// Check that a store, a backup or an export is complete and unchanged
     Verify(verify::Args),
-    /// Check the audit log of what staff did
+    /// Check the audit log of staff actions
     #[command(subcommand)]
     Audit(audit::Command),
-    /// Print the completions for a shell
+    /// Print the completion script of a shell
     Completions(completions::Args),
-    /// Print the manual page, or write one for each command
+    /// Print the manual page, or write one page per command
     Man(man::Args),
     /// Report whether the server is alive, for a container's health check
     #[command(hide = true)]
     Healthcheck(healthcheck::Args),
 }
 
-/// How a command ended.
+/// Exit code of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
@@ -145,7 +145,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Carries out the command.
+/// Runs the command.
 pub fn run(cli: &Cli) -> Exit {
     match &cli.command {
         None => serve::run(cli, &serve::Args::default()),
@@ -175,16 +175,16 @@ pub fn run(cli: &Cli) -> Exit {
     }
 }
 
-/// The secret that every command on the data uses.
+/// The only secret that the commands on stored data need.
 const MASTER_KEY: &str = "keys.master";
 
-/// The configuration that the flags, the environment and the file make, with every secret. Without one, says on stderr
-/// what is wrong and how the command ends.
+/// Loads the configuration from flags, environment and file, with all secrets. Prints the problems to stderr if it
+/// cannot.
 fn load_config(cli: &Cli) -> Result<Loaded, Exit> {
     load(cli, Needs::Every)
 }
 
-/// The same for a command that uses only these secrets: others may be missing.
+/// As [`load_config`], for a command that uses only `secrets`; other secrets may be missing.
 fn load_config_for(cli: &Cli, secrets: &'static [&'static str]) -> Result<Loaded, Exit> {
     load(cli, Needs::Only(secrets))
 }
@@ -205,7 +205,7 @@ fn load(cli: &Cli, needs: Needs) -> Result<Loaded, Exit> {
     })
 }
 
-/// Where a configuration is read from, as often as it is asked for.
+/// The sources of the configuration. They can be read again, for a reload.
 #[derive(Clone)]
 struct ConfigPlace {
     file: Option<PathBuf>,
@@ -225,7 +225,7 @@ impl ConfigPlace {
         Ok(Self { file: cli.config.clone(), overrides })
     }
 
-    /// The same, with the file that was found where none was named.
+    /// Pins the configuration file: `found` is used if `--config` names none.
     fn staying_with(self, found: Option<PathBuf>) -> Self {
         Self { file: self.file.or(found), ..self }
     }
@@ -237,7 +237,7 @@ impl ConfigPlace {
     }
 }
 
-/// A secret from the command line or its variable, which `name` is; says on stderr what is wrong with it.
+/// Trims a secret from the command line or the environment. `name` is the flag or variable in the error on stderr.
 fn secret(name: &str, given: &SecretString) -> Result<SecretString, Exit> {
     secrets::trimmed(given.expose_secret()).map(SecretString::from).map_err(|blank| {
         eprintln!("{name} {blank}");
@@ -245,7 +245,7 @@ fn secret(name: &str, given: &SecretString) -> Result<SecretString, Exit> {
     })
 }
 
-/// Writes a result to stdout. That nobody reads it to its end, as in `… | head`, is no failure.
+/// Writes a result to stdout. A closed pipe, as in `… | head`, is not a failure.
 fn print(text: &str) -> Exit {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

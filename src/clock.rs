@@ -1,4 +1,4 @@
-//! Where time comes from: the machine's clock, or one that tests move by hand.
+//! The source of time: the system clock, or a virtual clock for tests.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -8,7 +8,7 @@ use crate::verification::values::Timestamp;
 
 #[derive(Clone)]
 pub enum Clock {
-    /// The machine's, as this process keeps it: see `Kept`.
+    /// The system clock, as `Kept` smooths it.
     System,
     Manual(Arc<ManualClock>),
 }
@@ -21,7 +21,7 @@ impl Clock {
         }
     }
 
-    /// How long to sleep for `at`. `None`: no sleep ends by itself, [`ManualClock::advance`] wakes who waits.
+    /// How long to sleep until `at`. `None` for a virtual clock: [`ManualClock::advance`] wakes the sleepers.
     pub fn until(&self, at: Timestamp) -> Option<Duration> {
         match self {
             Self::System => Some(at.since(self.now())),
@@ -29,7 +29,7 @@ impl Clock {
         }
     }
 
-    /// `wake` is called whenever a manual clock was moved; the machine's clock needs no waking.
+    /// Registers `wake`, called when a virtual clock moves; the system clock does not need it.
     pub fn on_advance(&self, wake: impl Fn() + Send + Sync + 'static) {
         if let Self::Manual(clock) = self {
             clock.sleepers.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(wake));
@@ -37,28 +37,28 @@ impl Clock {
     }
 }
 
-/// The time of day, taken from the machine once and carried on by the clock that nobody can set.
+/// Wall-clock time: the system clock's value at the start, carried on by the monotonic clock.
 ///
-/// Somebody may set the machine's clock while codes live and deadlines run: by an hour, because a time zone was taken
-/// for the time, or by years, because a battery was empty. Read at every turn it would then send every SMS at once,
-/// or none, and let codes live longer than they may. So where the two differ, the kept time only drifts towards the
-/// machine's, so slowly that no deadline notices. A start takes over the machine's time as it is.
+/// Somebody may set the system clock while verifications are live: by an hour, after confusing a time zone, or by
+/// years, after a battery failure. Using it directly would then send every SMS at once, or none, and let codes live too
+/// long. So the kept time drifts slowly towards the system clock, too slowly to affect a deadline. A restart takes over
+/// the system clock.
 struct Kept {
     origin: Instant,
     origin_micros: i64,
-    /// Microseconds by which it has drifted towards the machine's since `origin`.
+    /// Microseconds drifted towards the system clock since `origin`.
     drifted: AtomicI64,
-    /// When it last did, in microseconds since `origin`.
+    /// Time of the last drift, in microseconds since `origin`.
     drifted_at: AtomicU64,
     is_set_off: AtomicBool,
 }
 
-/// One in so many: the 500 ppm by which the kernel and NTP, too, correct a clock that may not jump (RFC 5905, 11.3).
+/// Inverse drift rate: 500 ppm, as the kernel and NTP correct a clock that must not jump (RFC 5905, 11.3).
 const SLOWNESS: i64 = 2_000;
 const DRIFTS_EVERY: Duration = Duration::from_secs(1);
-/// After a silence it drifts by no more than this allows, so that nothing that wakes up then finds a leap.
+/// A pause counts at most this much drift, so that time does not jump after it.
 const LONGEST_SILENCE: Duration = Duration::from_secs(10);
-/// NTP's own corrections are smaller. Somebody should know of what takes longer than three hours to make good.
+/// Difference that is logged: NTP's own corrections are smaller, and this one takes three hours to drift away.
 const SET_OFF: Duration = Duration::from_secs(5);
 
 impl Kept {
@@ -85,7 +85,7 @@ impl Kept {
             .saturating_add(self.drifted.load(Ordering::Relaxed))
     }
 
-    /// Once a second, by whoever asks first.
+    /// Drifts at most once a second.
     fn drift(&self, elapsed: Duration, machine_micros: impl FnOnce() -> i64) {
         let (last, now) = (self.drifted_at.load(Ordering::Relaxed), micros(elapsed).unsigned_abs());
         let passed = Duration::from_micros(now.saturating_sub(last));
@@ -96,20 +96,20 @@ impl Kept {
         let gap = machine_micros().saturating_sub(self.micros_after(elapsed));
         let most = micros(passed.min(LONGEST_SILENCE)) / SLOWNESS;
         self.drifted.fetch_add(gap.clamp(-most, most), Ordering::Relaxed);
-        self.tell(gap);
+        self.log_gap(gap);
     }
 
-    fn tell(&self, gap: i64) {
+    fn log_gap(&self, gap: i64) {
         metrics::gauge!("twotick_clock_set_off_seconds").set(gap as f64 / 1e6);
         let is_set_off = gap.unsigned_abs() > micros(SET_OFF).unsigned_abs();
         if is_set_off && !self.is_set_off.swap(is_set_off, Ordering::Relaxed) {
             tracing::error!(
                 seconds = gap / 1_000_000,
-                "the machine's clock was set while twotick runs; twotick goes on by its own time, and takes over the \
-                 machine's when it is started again"
+                "the system clock was set while twotick is running; twotick keeps its own time, and takes over the \
+                 system clock at the next start"
             );
         } else if !is_set_off && self.is_set_off.swap(false, Ordering::Relaxed) {
-            tracing::info!("the machine's clock and twotick's agree again");
+            tracing::info!("the system clock and twotick's time agree again");
         }
     }
 }
@@ -118,7 +118,7 @@ fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// Microseconds since 1970 by the machine's clock.
+/// Unix time by the system clock, in microseconds.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 fn machine_micros() -> i64 {
     micros(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
@@ -139,7 +139,7 @@ impl ManualClock {
         Timestamp::from_millis(self.millis.load(Ordering::SeqCst))
     }
 
-    /// Moves time on and wakes everybody who waits for it.
+    /// Advances time and wakes the sleepers.
     pub fn advance(&self, by: Duration) {
         let later = self.now() + by;
         self.millis.store(later.as_millis(), Ordering::SeqCst);
@@ -149,7 +149,7 @@ impl ManualClock {
     }
 }
 
-/// Measures how long something takes, untouched by changes of the clock.
+/// Measures durations on the monotonic clock.
 #[derive(Clone, Copy)]
 pub struct Stopwatch(Instant);
 
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_whose_clock_is_set_moves_the_kept_time_by_nothing_that_a_deadline_notices() {
+    fn setting_the_system_clock_hardly_moves_the_kept_time() {
         for jump in [HOUR, -HOUR, 10 * 365 * 24 * HOUR] {
             let kept = kept();
             for second in 1..=600 {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_difference_is_made_good_and_then_stays_so() {
+    fn a_small_difference_drifts_away() {
         let kept = kept();
         for second in 1..=100 {
             let elapsed = Duration::from_secs(second);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn within_a_second_it_does_not_look_at_the_machine_again() {
+    fn the_system_clock_is_read_once_a_second() {
         let kept = kept();
         kept.drift(Duration::from_millis(999), || panic!("it looked"));
         kept.drift(Duration::from_millis(1_000), || 1_000 * HOUR);

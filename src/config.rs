@@ -1,20 +1,18 @@
-//! The configuration: what it holds, and how it is put together and checked.
+//! The configuration: its types, and how it is assembled and validated.
 //!
-//! Four layers, each over the one before: the built-in default, the file, `TWOTICK__…` variables, flags. They
-//! become one tree of values that know their origin (`tree`); the tree is read key by key into the structs
-//! below while every problem is collected (`reader`, `values`, `sections`, `channels`, `profiles`), so that a user sees
-//! all of them at once. This module is the only reader of files and environment; a server that has a
-//! [`Config`] needs to check nothing again.
+//! Four layers, each overriding the previous one: the built-in default, the file, `TWOTICK__…` variables, flags. They
+//! become one tree of values with their origins (`tree`), which is read key by key into the structs below while all
+//! problems are collected (`reader`, `values`, `sections`, `channels`, `profiles`), so that a user sees them all at
+//! once. Only this module reads the configuration's files and the environment; the values of a [`Config`] need no
+//! further validation.
 //!
-//! The built-in default *is* the commented `config.toml` at the root of the repository. Its `[server]`,
-//! `[store]`, `[keys]`, `[retention]` and `[console]`, and the optional keys of its channels and its profile, stand in for
-//! keys that a file leaves out; what it says about apps, channels, profiles, templates and texts counts only
-//! when there is no file at all.
+//! The built-in default *is* the commented `config.toml` at the root of the repository. Its `[server]`, `[store]`,
+//! `[keys]`, `[retention]` and `[console]`, and the optional keys of its channels and its profile, are the defaults of
+//! keys that a file leaves out. Its apps, channels, profiles, templates and texts apply only if there is no file.
 
 mod channels;
 mod console;
 mod differences;
-mod doubts;
 mod environment;
 mod policies;
 mod problem;
@@ -25,6 +23,7 @@ pub mod secrets;
 mod sections;
 mod tree;
 mod values;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -54,10 +53,10 @@ use environment::Unusable;
 use reader::{Findings, Section};
 use tree::Table;
 
-/// The commented default, as `twotick config init` writes it.
+/// The commented default, which `twotick config init` writes.
 pub const DEFAULT_FILE: &str = include_str!("../config.toml");
 
-/// A complete and checked configuration. `Debug` shows no secret.
+/// A complete and valid configuration. `Debug` shows no secret.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub server: Server,
@@ -65,7 +64,7 @@ pub struct Config {
     pub keys: Keys,
     pub retention: Retention,
     pub console: Console,
-    /// At least one; names and API keys differ between apps.
+    /// At least one; names and API keys are unique.
     pub apps: Vec<App>,
     /// By name, `[a-z0-9_-]{1,32}`. At least one.
     pub channels: BTreeMap<String, Channel>,
@@ -79,17 +78,17 @@ pub struct Config {
 
 #[derive(Debug, Clone)]
 pub struct Server {
-    /// API and provider webhooks. Port 0 takes any free one.
+    /// API and provider webhooks. Port 0 picks a free one.
     pub listen: SocketAddr,
     /// Console, metrics, API docs.
     pub admin_listen: SocketAddr,
-    /// How providers reach us; https unless it is loopback; no slash at its end.
+    /// How providers reach this server: https unless it is loopback, without a trailing slash.
     pub public_url: String,
-    /// Of the public listener, 100 to 1,000,000.
+    /// Limit of the public listener, 100 to 1,000,000.
     pub max_connections: u32,
-    /// Long polls and streams of one app, 1 to 1,000,000.
+    /// Limit of open long polls and streams per app, 1 to 1,000,000.
     pub max_waiting_per_app: u32,
-    /// Names, besides those of loopback and of `console.public_url`, under which the admin listener is called; lower
+    /// Further host names of the admin listener, besides loopback names and the host of `console.public_url`; lower
     /// case, without a port.
     pub admin_hosts: Vec<String>,
 }
@@ -99,7 +98,7 @@ pub struct Store {
     pub backend: Backend,
     /// The data folder.
     pub path: PathBuf,
-    /// Bytes of data from which on somebody should know.
+    /// Size of the data, in bytes, that raises an alarm.
     pub alarm_bytes: u64,
 }
 
@@ -113,17 +112,16 @@ pub struct Keys {
     pub master: MasterKey,
 }
 
-/// 32 bytes in base64, checked wherever it was present when the configuration was read.
+/// 32 bytes in base64, validated if it was present when the configuration was loaded.
 #[derive(Debug, Clone)]
 pub enum MasterKey {
     Inline(SecretString),
-    /// The file is created on first start if it is missing; a newline at its end does not count.
+    /// Created on the first start if it is missing; a trailing newline is ignored.
     File(PathBuf),
 }
 
 impl MasterKey {
-    /// The bytes of a key as it is written: base64, perhaps with a newline after it. `None` if it is not 32
-    /// bytes in base64.
+    /// Decodes a key in base64, with an optional trailing newline. `None` unless it has 32 bytes.
     pub fn decode(text: &str) -> Option<Zeroizing<[u8; 32]>> {
         let bytes = Zeroizing::new(BASE64_STANDARD.decode(text.trim_end_matches(['\r', '\n'])).ok()?);
         bytes.as_slice().try_into().map(Zeroizing::new).ok()
@@ -133,53 +131,53 @@ impl MasterKey {
 /// The pages for support staff, on the admin listener.
 #[derive(Debug, Clone)]
 pub struct Console {
-    /// How staff reach it; https unless it is loopback; no slash at its end.
+    /// How staff reach the console: https unless it is loopback, without a trailing slash.
     pub public_url: String,
-    /// IANA name of the zone that times are shown in unless a user chooses another.
+    /// IANA name of the default time zone.
     pub time_zone: String,
-    /// In which country's notation staff may write numbers without a country code.
+    /// Country in whose notation staff may write numbers without a country code.
     pub home_country: Option<HomeCountry>,
-    /// Without any the console shows nothing but how to make one. Names differ.
+    /// Unique names. Without users, the console only explains how to add one.
     pub users: Vec<User>,
 }
 
 #[derive(Debug, Clone)]
 pub struct Channel {
-    /// 1 to 1000; `None`: as many as the provider answers.
+    /// 1 to 1000; `None`: unlimited.
     pub messages_per_second: Option<u32>,
     /// Each 100 ms to 60 s.
     pub timeouts: Timeouts,
-    /// How long the last step waits for a report that settles a doubt, 0 to 5 minutes.
+    /// How long the last step waits for a report that resolves a doubt, 0 to 5 minutes.
     pub in_doubt_wait: Duration,
-    /// What the last step does when no report has settled a doubt.
+    /// What the last step does if no report resolves a doubt.
     pub on_doubt: OnDoubt,
     pub kind: channel::Settings,
 }
 
-/// The named policy under which a verification starts.
+/// The policy under which a verification starts.
 #[derive(Debug, Clone)]
 pub struct Profile {
     /// 1 to 64 characters.
     pub brand: String,
-    /// Digits, 6 to 10.
+    /// Number of digits, 6 to 10.
     pub code_length: u8,
     /// 30 s to 10 minutes.
     pub code_ttl: Duration,
-    /// Wrong codes before the verification is exhausted, 1 to 10.
+    /// Wrong codes until the verification is exhausted, 1 to 10.
     pub max_checks: u8,
-    /// The wait before the n-th resend; 0 to 10 entries of 0 to 10 minutes.
+    /// Wait before the n-th resend; 0 to 10 entries of 0 to 10 minutes.
     pub resend_after: Vec<Duration>,
-    /// Every template and text of the steps has it.
+    /// All templates and texts of the steps have this locale.
     pub default_locale: String,
     pub custom_code: CustomCode,
-    /// The last line of its text messages, by which a phone fills the code in.
+    /// Last line of text messages, from which phones fill in the code.
     pub autofill: Option<Autofill>,
-    /// 1 to 8, in order. Their deadlines together fit into `code_ttl`.
+    /// 1 to 8, in order. The sum of their deadlines is at most `code_ttl`.
     pub steps: Vec<ProfileStep>,
 }
 
 impl Profile {
-    /// What an SMS of `text` costs in each of its locales, at the longest that this profile makes it.
+    /// Cost of `text` as an SMS in each locale, at its longest under this profile.
     pub fn costs<'t>(&self, text: &'t Text) -> impl Iterator<Item = (&'t str, Cost)> {
         text.locales.iter().map(|(locale, wording)| {
             let code = "0".repeat(usize::from(self.code_length));
@@ -190,7 +188,7 @@ impl Profile {
         })
     }
 
-    /// A wording with the line by which a phone fills the code in.
+    /// A text with the autofill line.
     pub fn whole_text(&self, wording: &str) -> String {
         match &self.autofill {
             Some(autofill) => format!("{wording}\n\n{}", autofill.line()),
@@ -199,17 +197,17 @@ impl Profile {
     }
 }
 
-/// What the last line of a text message tells a phone. Both kinds want the last place, so a profile has one at most.
+/// The autofill line of text messages. Both kinds must be the last line, so a profile has at most one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Autofill {
-    /// The domain of the page that asks for the code (WebOTP): `@example.com #493817`.
+    /// Domain of the page that asks for the code (WebOTP): `@example.com #493817`.
     WebOtp(String),
-    /// The 11 characters that name an Android app to the SMS Retriever.
+    /// The 11-character app hash of Android's SMS Retriever.
     SmsRetriever(String),
 }
 
 impl Autofill {
-    /// The line, with the placeholder `{code}` where the code belongs.
+    /// The line, with the placeholder `{code}`.
     pub fn line(&self) -> String {
         match self {
             Self::WebOtp(domain) => format!("@{domain} #{{code}}"),
@@ -220,21 +218,21 @@ impl Autofill {
 
 #[derive(Debug, Clone)]
 pub struct ProfileStep {
-    /// The name of one of [`Config::channels`].
+    /// Key in [`Config::channels`].
     pub channel: String,
     pub content: StepContent,
-    /// `None` on the last step and on no other; at least 100 ms.
+    /// `None` on the last step only; at least 100 ms.
     pub deliver_within: Option<Duration>,
 }
 
-/// What the step's channel carries.
+/// What the step sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepContent {
-    /// The name of one of [`Config::templates`].
+    /// Key in [`Config::templates`].
     Template(String),
-    /// The name of one of [`Config::texts`].
+    /// Key in [`Config::texts`].
     Text(String),
-    /// What the channel itself names ([`channel::Settings::contents`]).
+    /// The channel has its own content ([`channel::Settings::contents`]).
     ById,
 }
 
@@ -253,55 +251,55 @@ pub enum Button {
     ZeroTap,
 }
 
-/// The wording of a text message.
+/// A text message.
 #[derive(Debug, Clone)]
 pub struct Text {
-    /// Locale → wording with `{code}` and perhaps `{brand}` and `{minutes}`.
+    /// Locale → text with `{code}` and optionally `{brand}` and `{minutes}`.
     pub locales: BTreeMap<String, String>,
 }
 
-/// Where to take a configuration from.
+/// Sources of the configuration.
 #[derive(Debug, Clone)]
 pub struct Source<'e> {
-    /// `--config`. Without it `TWOTICK_CONFIG`, `./config.toml`, `/etc/twotick/config.toml`, and at last the
-    /// built-in default alone.
+    /// `--config`. Otherwise `TWOTICK_CONFIG`, `./config.toml`, `/etc/twotick/config.toml`, or the built-in default
+    /// alone.
     pub file: Option<PathBuf>,
-    /// Flags, as dotted key and value; they win over everything.
+    /// Flags, as dotted key and value; they override all other layers.
     pub overrides: Vec<(String, String)>,
     pub environment: &'e Environment,
 }
 
-/// Which secrets must be there.
+/// Which secrets must be present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
-    /// For a server, and to check a configuration.
+    /// All: for a server, and to check a configuration.
     Every,
-    /// Only those with these keys, such as `keys.master`: the others may be missing or wrong, and are empty then.
+    /// Only these keys, such as `keys.master`; others may be missing or invalid, and are empty then.
     Only(&'static [&'static str]),
 }
 
-/// A configuration that may be used, and what there is to say about it.
+/// A valid configuration with its warnings.
 #[derive(Debug)]
 pub struct Loaded {
     pub config: Config,
-    /// What is wrong with secrets that are not needed.
+    /// Problems of secrets that were not needed.
     pub unresolved: Vec<Problem>,
     fingerprints: Fingerprints,
-    /// Lawful but doubtful settings.
+    /// Valid but doubtful settings.
     pub warnings: Vec<Problem>,
-    /// The file that was read; `None` when there is none and the built-in default was taken.
+    /// The file that was read; `None` if only the built-in default was used.
     pub file: Option<PathBuf>,
-    /// Every effective value, in the order of the structs.
+    /// All effective values, in the order of the structs.
     pub effective: Vec<Shown>,
 }
 
 impl Config {
-    /// Finds, reads and checks a configuration. `Err` holds everything that is wrong with it.
+    /// Finds, reads and validates a configuration. `Err` contains all problems.
     pub fn load(source: &Source<'_>) -> Result<Loaded, Problems> {
         Self::load_for(source, Needs::Every)
     }
 
-    /// As [`Config::load`], for a command that uses only some of the secrets.
+    /// As [`Config::load`], for a command that uses only some secrets.
     pub fn load_for(source: &Source<'_>, needs: Needs) -> Result<Loaded, Problems> {
         let Some(path) = source.find() else {
             return load(DEFAULT_FILE, &Document::BuiltIn, source, needs);
@@ -312,7 +310,7 @@ impl Config {
         Ok(Loaded { file: Some(path), ..loaded })
     }
 
-    /// As [`Config::load`], with `text` in place of a file.
+    /// As [`Config::load`], with `text` instead of a file.
     pub fn parse(text: &str, environment: &Environment) -> Result<Config, Problems> {
         let document = Document::File(Arc::from(Path::new("config.toml")));
         let source = Source { file: None, overrides: Vec::new(), environment };
@@ -331,7 +329,7 @@ impl Source<'_> {
     }
 }
 
-/// Which text is being read, for the origin of its lines.
+/// The text being read, for the origin of its lines.
 enum Document {
     BuiltIn,
     File(Arc<Path>),
@@ -354,7 +352,7 @@ impl Document {
 }
 
 fn read_file(path: &Path, document: &Document) -> Result<String, Problems> {
-    // A thousand apps fit into a quarter of this; a device or a mistaken file must not fill the memory.
+    // A thousand apps fit into a quarter of this; bounds the memory that a device or a mistaken file takes.
     const LARGEST: u64 = 1024 * 1024;
     let problem = |origin: Origin, text: String| Problems::from(Problem { origin, key: String::new(), text });
     let unreadable = |error: io::Error| problem(document.whole(), format!("cannot be read: {error}"));
@@ -374,7 +372,7 @@ fn read_file(path: &Path, document: &Document) -> Result<String, Problems> {
 fn load(text: &str, document: &Document, source: &Source<'_>, needs: Needs) -> Result<Loaded, Problems> {
     let (mut tree, mut problems) = Table::parse(text, |line| document.line(line));
     if problems.iter().any(|problem| problem.key.is_empty()) {
-        // What is left of a broken text would only bring up problems that are none.
+        // Reading on after a syntax error would report false problems.
         return Err(problems.into());
     }
     let (built_in, _) = Table::parse(DEFAULT_FILE, |line| Origin::BuiltIn { line });
@@ -386,7 +384,7 @@ fn load(text: &str, document: &Document, source: &Source<'_>, needs: Needs) -> R
     problems.append(&mut findings.problems.take());
     match config {
         Some(config) if problems.is_empty() => {
-            doubts::look_for(&config, &findings, source);
+            warnings::find(&config, &findings, source);
             Ok(Loaded {
                 config,
                 unresolved: findings.unresolved.take(),
@@ -403,7 +401,7 @@ fn load(text: &str, document: &Document, source: &Source<'_>, needs: Needs) -> R
     }
 }
 
-/// Puts the variables and, over them, the flags into the tree.
+/// Applies the variables and then the flags to the tree.
 fn overlay(tree: &mut Table, source: &Source<'_>) -> Vec<Problem> {
     const PREFIX: &str = "TWOTICK__";
     let mut problems = Vec::new();

@@ -1,6 +1,6 @@
-//! Carries out attempts. The store hands out an [`Errand`] once its intent is durable; the courier makes the one
-//! request, and what became of it goes back as a command. It decides nothing and tries nothing again: that is the
-//! machine's. Only the outcome itself is offered to the store until it is taken, because it must not be lost.
+//! Carries out send attempts. The store emits an [`Errand`] once its intent is durable; the courier makes the one
+//! request and returns the outcome as a command. It decides nothing and retries nothing: the state machine does. Only
+//! recording the outcome is retried until it succeeds, because it must not be lost.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -27,12 +27,12 @@ use crate::verification::{Command, Policy};
 /// The configured channels by name.
 pub type Channels = BTreeMap<ChannelName, Arc<Channel>>;
 
-/// An outcome that the store cannot take now (its queue or the disk is full) is offered again after this long, …
+/// First delay before an outcome that the store could not accept (queue or disk full) is submitted again; …
 const FIRST_WAIT: Duration = Duration::from_millis(20);
-/// … then after twice as long each time, up to this.
+/// … it doubles up to this.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// Shares what it needs; cheap to clone.
+/// Cheap to clone: all fields are shared.
 #[derive(Clone)]
 pub struct Courier {
     store: Arc<dyn Store>,
@@ -52,8 +52,8 @@ impl Courier {
         Self { store, channels, vault, clock, open: TaskTracker::new() }
     }
 
-    /// Carries out every errand, each in a task of its own, until the store hands out no more. How many are open at
-    /// once is the store's business: it asks the channel's rate before it hands one out.
+    /// Carries out errands, each in its own task, until the store emits no more. The store bounds their number: it
+    /// applies the channel's rate before it emits one.
     pub async fn run(self, mut errands: UnboundedReceiver<Errand>) {
         while let Some(errand) = errands.recv().await {
             let courier = self.clone();
@@ -63,21 +63,21 @@ impl Courier {
         self.open.wait().await;
     }
 
-    /// One attempt: one request, and its outcome in the store. Returns when that is durable.
+    /// Makes one attempt: one request, and its outcome recorded. Returns once that is durable.
     pub async fn carry_out(&self, errand: &Errand) {
-        // After a panic nobody knows whether the request had left.
+        // After a panic it is unknown whether the request was sent.
         let attempt = AssertUnwindSafe(self.attempt(errand)).catch_unwind().await;
         let sent = attempt.unwrap_or_else(|_| {
             let message_id = message_id(errand);
-            tracing::error!(%message_id, attempt = errand.attempt, "the attempt panicked; its outcome is in doubt");
+            tracing::error!(%message_id, attempt = errand.attempt, "panic during the attempt; its outcome is in doubt");
             metrics::counter!("twotick_panics_total", "part" => "courier").increment(1);
             in_doubt("internal", "twotick failed while the request was under way").into()
         });
         self.hand_back(errand, sent).await;
     }
 
-    /// Waits until every outcome is recorded, at most `patience`: what is open then is in doubt after the next start.
-    /// True if nothing is. The store rests meanwhile, so that nothing is begun.
+    /// Waits until all outcomes are recorded, at most `patience`; attempts still open are in doubt after the next
+    /// start. Returns whether all were recorded. The store must not start sends meanwhile.
     pub async fn finish(&self, patience: Duration) -> bool {
         self.open.close();
         tokio::time::timeout(patience, self.open.wait()).await.is_ok()
@@ -117,19 +117,19 @@ impl Courier {
         sent
     }
 
-    /// Everything that the request is made of. `Err` where it cannot or may not be made.
+    /// Assembles the request. `Err` if it cannot be made or must not be sent.
     fn letter<'a>(&'a self, errand: &'a Errand) -> Result<Letter<'a>, Outcome> {
         let verification = &errand.snapshot.verification;
         let policy = &*errand.snapshot.policy;
         let now = self.clock.now();
         if now >= verification.expires_at {
-            let title = "the code had expired before it could be sent";
+            let title = "the code expired before it could be sent";
             return Err(refused("expired_before_send", title, ErrorClass::Fallback));
         }
         let request = &*verification.request;
         let (channel, step) = self.step(errand)?;
         let unreadable = |_| {
-            let title = "the number or the code cannot be opened: another master key, or damaged";
+            let title = "the number or the code cannot be decrypted: wrong master key or damaged data";
             refused("record_damaged", title, ErrorClass::Configuration)
         };
         let person = self.vault.person(verification).map_err(unreadable)?;
@@ -146,12 +146,12 @@ impl Courier {
         let step = message.and_then(|message| errand.snapshot.policy.steps.get(usize::from(message.step)));
         let channel = step.and_then(|step| self.channels.now().get(&step.channel).cloned());
         channel.zip(step).ok_or_else(|| {
-            let title = "the channel of this step is not configured any more";
+            let title = "the channel of this step is no longer configured";
             refused("unknown_channel", title, ErrorClass::Configuration)
         })
     }
 
-    /// What the provider calls the message may name the person.
+    /// Hashes a provider id that may reveal the person.
     fn hidden(&self, errand: &Errand, reference: ProviderRef) -> ProviderRef {
         let (request, now) = (&errand.snapshot.verification.request, self.clock.now());
         self.vault.sealed_ref(request.id, request.number, now, reference.clone()).unwrap_or_else(|error| {
@@ -160,8 +160,8 @@ impl Courier {
         })
     }
 
-    /// Offers the outcome until the store takes it. A store that is closed takes nothing more: the attempt is found
-    /// open at the next start, and is in doubt.
+    /// Submits the outcome until the store accepts it. If the store is closed, the attempt is found open at the next
+    /// start and is in doubt.
     async fn hand_back(&self, errand: &Errand, sent: Sent) {
         let id = errand.snapshot.verification.id();
         let aliases = sent.aliases.iter().map(|alias| self.vault.known_as(alias)).collect();
@@ -197,7 +197,7 @@ impl Courier {
                 }
                 Err(error @ (StoreError::Closed | StoreError::TooLarge | StoreError::Damaged { .. })) => {
                     let message_id = message_id(errand);
-                    tracing::error!(%message_id, attempt = errand.attempt, %error, "the outcome was not recorded");
+                    tracing::error!(%message_id, attempt = errand.attempt, %error, "outcome not recorded");
                     return;
                 }
             }
@@ -205,7 +205,7 @@ impl Courier {
     }
 }
 
-/// Everything that one request is made of. Without `Debug`, because it holds a number and a code.
+/// Content of one request. No `Debug`, because it holds a number and a code.
 struct Letter<'a> {
     channel: Arc<Channel>,
     to: SecretString,
@@ -238,7 +238,7 @@ fn content<'a>(
     minutes: u64,
 ) -> Result<Rendered<'a>, Outcome> {
     let (_, wording) = step.content.in_locale(locale, &policy.default_locale).ok_or_else(|| {
-        let title = "the step has no wording for the profile's default locale";
+        let title = "the step has no text for the profile's default locale";
         refused("no_wording", title, ErrorClass::Configuration)
     })?;
     Ok(match &step.content {
@@ -248,12 +248,12 @@ fn content<'a>(
     })
 }
 
-/// Fills in `{code}`, `{brand}` and `{minutes}` in one pass, so that a brand which looks like a placeholder stays
-/// as it is.
+/// Replaces `{code}`, `{brand}` and `{minutes}` in one pass, so that a brand that looks like a placeholder stays
+/// unchanged.
 fn render(wording: &str, code: &SecretString, brand: &str, minutes: u64) -> SecretString {
     let minutes = minutes.to_string();
     let fillings = [("{code}", code.expose_secret()), ("{brand}", brand), ("{minutes}", minutes.as_str())];
-    // Large enough from the start, so that no half-written copy with the code in it is left behind by growing.
+    // Allocated large enough, so that growing leaves no copy of the code in freed memory.
     let longest = fillings.iter().map(|(_, filling)| filling.len()).max().unwrap_or_default();
     let mut text = String::with_capacity(wording.len() + wording.matches('{').count() * longest);
     let mut rest = wording;
@@ -290,7 +290,7 @@ fn in_doubt(code: &str, title: &str) -> Outcome {
     Outcome::InDoubt { error: error(code, title, ErrorClass::InDoubt) }
 }
 
-/// Why it was refused: a single recipient's trouble says nothing about the channel.
+/// Error class of a refusal, for metrics.
 fn class(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Refused { error, .. } => error.class.as_str(),
@@ -307,22 +307,22 @@ fn word(outcome: &Outcome) -> &'static str {
     }
 }
 
-/// How long the request took. What it led to is logged by the store once it is durable.
+/// Logs the duration of the request. The store logs the resulting events once they are durable.
 fn log(errand: &Errand, channel: &str, outcome: &Outcome, took: Duration) {
-    // Without the provider's id: a wamid holds the number under its base 64.
+    // Without the provider's id: a wamid contains the number in base64.
     tracing::debug!(
         message_id = %message_id(errand),
         attempt = errand.attempt,
         channel,
         outcome = word(outcome),
         duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        "request to the provider ended"
+        "request to the provider finished"
     );
 }
 
-/// The machine takes every outcome of an attempt that it started; if it ever does not, somebody should know.
+/// The state machine accepts every outcome of an attempt that it started; anything else is a bug.
 fn note_rejection(id: VerificationId, answers: &[Answer]) {
     if let Some(Answer::Rejected { rejection, .. }) = answers.first() {
-        tracing::error!(verification = %id, %rejection, "the outcome of an attempt was refused");
+        tracing::error!(verification = %id, %rejection, "the state machine rejected the outcome of an attempt");
     }
 }

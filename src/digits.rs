@@ -1,13 +1,13 @@
-//! Digits as people type and paste them: in any script, with blanks, dashes, dots and invisible marks between them.
-//! Unicode says which characters are which, so no script is listed here.
+//! Digits as people type and paste them: in any script, with spaces, dashes, dots and invisible characters between
+//! them. Derived from Unicode properties, without a list of scripts.
 
 use icu_properties::props::{Dash, DefaultIgnorableCodePoint, GeneralCategory, WhiteSpace};
 use icu_properties::{CodePointMapData, CodePointSetData};
 
-/// The ASCII digit that a decimal digit of any script stands for; `None` for everything else.
+/// The ASCII digit for a decimal digit of any script, else `None`.
 ///
 /// Unicode encodes the decimal digits of a script in one ascending run of ten (stability policy, "Numeric_Type
-/// stability"), so a digit's value follows from its place in an unbroken run of them.
+/// stability"), so a digit's value follows from its position in an unbroken run.
 pub fn decimal(letter: char) -> Option<char> {
     if letter.is_ascii_digit() {
         return Some(letter);
@@ -23,8 +23,8 @@ pub fn decimal(letter: char) -> Option<char> {
     u32::try_from(before % 10).ok().and_then(|value| char::from_digit(value, 10))
 }
 
-/// The digit that a person reads in a letter which is none: superscripts, subscripts, circled and parenthesized digits,
-/// and the numerals of Chinese and Japanese. `None` for digits and for everything else.
+/// The digit that a non-digit character depicts: superscripts, subscripts, circled and parenthesized digits, and
+/// Chinese and Japanese numerals. `None` for digits and everything else.
 pub fn pictured(letter: char) -> Option<char> {
     const HAN: &str = "〇一二三四五六七八九";
     let one_of = |first: char, last: char, value: u32| {
@@ -54,27 +54,27 @@ pub fn pictured(letter: char) -> Option<char> {
     }
 }
 
-/// Whether a character only separates digits for the eye: a blank, a dash, a dot, or nothing that is seen.
+/// Whether a character merely separates digits: a space, a dash, a dot, or an invisible character.
 pub fn is_separator(letter: char) -> bool {
     is_blank(letter) || CodePointSetData::new::<Dash>().contains(letter) || LOOKS_LIKE_ONE.contains(&letter)
 }
 
-/// Whether nothing is seen of a character: blanks of every width, zero included, and format characters.
+/// Whether a character is invisible: spaces of any width, zero included, and format characters.
 pub fn is_blank(letter: char) -> bool {
     CodePointSetData::new::<WhiteSpace>().contains(letter) || is_invisible(letter) || letter == BRAILLE_BLANK
 }
 
-/// Whether a character takes no room: marks that turn the direction of writing, soft hyphens, joiners, byte order marks
-/// and the like, which are copied along unseen.
+/// Whether a character has no width: direction marks, soft hyphens, joiners, byte order marks and the like, which are
+/// copied along unseen.
 pub fn is_invisible(letter: char) -> bool {
     CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(letter)
         || CodePointMapData::<GeneralCategory>::new().get(letter) == GeneralCategory::Format
 }
 
-/// A symbol by its category, and empty.
+/// A symbol by category, but empty.
 const BRAILLE_BLANK: char = '\u{2800}';
 
-/// Dots have no property of their own; and characters that keyboards give for a dash, without being one.
+/// Dots, which share no Unicode property, and characters that keyboards produce for a dash.
 const LOOKS_LIKE_ONE: [char; 24] = [
     '.', '\u{b7}',   // middle dot
     '\u{387}',  // Greek ano teleia
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_of_digits_are_read_and_are_no_digits() {
+    fn depicted_digits_are_not_decimal_digits() {
         for written in ["⁰¹²³⁴⁵⁶⁷⁸⁹", "₀₁₂₃₄₅₆₇₈₉", "⓪①②③④⑤⑥⑦⑧⑨", "〇一二三四五六七八九"]
         {
             assert_eq!(written.chars().filter_map(pictured).collect::<String>(), "0123456789", "{written}");
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_separates_is_dropped() {
+    fn separators_are_dropped() {
         for separated in [
             "387 667",
             "387-667",

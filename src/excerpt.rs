@@ -1,15 +1,15 @@
-//! The beginning of what a person wrote, where the whole has no room.
+//! Excerpts of texts that are too long.
 
 use unicode_segmentation::GraphemeCursor;
 
-/// What stands for the rest.
+/// Replaces the rest of a text.
 pub const MARK: char = '…';
-/// A letter with all that belongs to it, such as a family of four with its joiners, takes at most about this. What is
-/// longer, a heap of accents, is cut within.
+/// Longest grapheme that is kept whole, in characters: a family emoji with joiners fits. Longer ones, such as stacked
+/// accents, may be cut.
 const LONGEST_LETTER: usize = 64;
 
-/// `text` where `fits` says so of it; else its longest beginning that fits together with `…`. No letter loses a part of
-/// itself. `fits` holds of every beginning of what it holds of.
+/// `text` if it `fits`, else its longest beginning that fits including `…`. Does not cut within a grapheme. `fits` must
+/// hold for every prefix of a text for which it holds.
 pub fn beginning(text: &str, fits: impl Fn(&str) -> bool) -> String {
     if fits(text) {
         return text.to_owned();
@@ -23,7 +23,7 @@ pub fn beginning(text: &str, fits: impl Fn(&str) -> bool) -> String {
 
 /// At most `most` characters of `text`.
 pub fn of_chars(text: &str, most: usize) -> String {
-    // Of megabytes no more is looked at than what shows where the last letter ends.
+    // Limits the scan of a very long text to what determines the last grapheme.
     let looked_at = text.char_indices().nth(most + LONGEST_LETTER).map_or(text.len(), |(end, _)| end);
     beginning(&text[..looked_at], |text| text.chars().nth(most).is_none())
 }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_beginning_that_fits_is_kept_with_a_mark() {
+    fn the_longest_fitting_beginning_is_kept_with_an_ellipsis() {
         for (text, most, kept) in [
             ("", 0, ""),
             ("hello", 5, "hello"),
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_heap_of_accents_is_cut_within() {
+    fn stacked_accents_are_cut() {
         let heap = format!("e{}", "\u{301}".repeat(500));
         assert_eq!(of_chars(&heap, 101).chars().count(), 101);
     }

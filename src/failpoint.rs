@@ -1,21 +1,20 @@
-//! Named points at which a test has the process end, as by SIGKILL. Only a build with debug assertions has them: in a
-//! release they are nothing, not even their names, which `tests/crash/points.rs` looks after.
+//! Named points at which a test can end the process as SIGKILL does. They exist only in builds with debug assertions;
+//! `tests/crash/points.rs` checks that a release build does not contain them.
 //!
-//! `TWOTICK_FAILPOINT=NAME:N` ends the process when it comes to NAME for the N-th time. The names are found by reading
-//! the source, so one that is written here and there is tested from then on.
+//! `TWOTICK_FAILPOINT=NAME:N` ends the process when it reaches NAME for the N-th time. The tests find the names in the
+//! source, so that each new one is tested.
 //!
-//! With `TWOTICK_SHORT_LOG` the store shortens its log every few turns instead of every few hundred megabytes, so that
-//! a test can meet it at that.
+//! With `TWOTICK_SHORT_LOG` the store shortens its log every few turns instead of every few hundred megabytes.
 
 #[cfg(debug_assertions)]
 pub use armed::{log_is_short, reach};
 
-/// Nothing.
+/// Does nothing in a release build.
 #[cfg(not(debug_assertions))]
 #[inline(always)]
 pub const fn reach(_name: &'static str) {}
 
-/// Never.
+/// False in a release build.
 #[cfg(not(debug_assertions))]
 #[inline(always)]
 pub const fn log_is_short() -> bool {
@@ -41,12 +40,12 @@ mod armed {
         *SHORT.get_or_init(|| std::env::var_os("TWOTICK_SHORT_LOG").is_some())
     }
 
-    /// Ends the process if a test asked for that here.
+    /// Ends the process if a test asked for it at this point.
     pub fn reach(name: &'static str) {
         static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
         let Some(armed) = ARMED.get_or_init(asked_for) else { return };
         if armed.name == name && armed.left.fetch_sub(1, Ordering::Relaxed) == 1 {
-            // A process may always kill itself; where not, the test that waits for its end says so.
+            // A process may always kill itself; if not, the waiting test fails.
             let _ = kill_process(getpid(), Signal::KILL);
         }
     }

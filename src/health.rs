@@ -1,5 +1,5 @@
-//! How twotick itself is: its own metrics, sampled every 10 s and kept for 5 minutes, and the alarms that follow from
-//! them ([`Alarm`]). The console, `/alerts` and `twotick doctor` show these alarms and have no rules of their own.
+//! The server's health: its own metrics, sampled every 10 s and kept for 5 minutes, and the alarms derived from them
+//! ([`Alarm`]). The console, `/alerts` and `twotick doctor` show these alarms.
 
 mod alarm;
 mod sample;
@@ -18,14 +18,14 @@ pub use alarm::Alarm;
 pub use sample::Breaker;
 use sample::{ChannelSample, Sample};
 
-/// Between two samples.
+/// Interval between samples.
 const BEAT: Duration = Duration::from_secs(10);
-/// What rates and percentiles are about.
+/// Period of rates and percentiles.
 pub const WINDOW: Duration = Duration::from_secs(5 * 60);
-/// One more than fit between the window's ends.
+/// One more than intervals in the window.
 const SAMPLES: usize = (WINDOW.as_secs() / BEAT.as_secs()) as usize + 1;
 
-/// Samples the metrics and says how things are.
+/// Samples the metrics and evaluates the alarms.
 pub struct Monitor {
     metrics: PrometheusHandle,
     store: Arc<dyn Store>,
@@ -34,7 +34,7 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// `channels`: all that are configured, so that a silent one shows too.
+    /// `channels`: all configured channels, so that a silent one is shown too.
     pub fn new(
         metrics: PrometheusHandle,
         store: Arc<dyn Store>,
@@ -45,7 +45,7 @@ impl Monitor {
         Self { metrics, store, clock, seen: Mutex::new(Seen::of(channels)) }
     }
 
-    /// Samples every 10 s until `stop` is ready.
+    /// Samples every 10 s until `stop` completes.
     pub async fn run(self: Arc<Self>, stop: impl Future<Output = ()>) {
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -58,12 +58,12 @@ impl Monitor {
         }
     }
 
-    /// Takes the next sample of the regular row.
+    /// Takes the next regular sample.
     pub fn sample(&self) {
         self.take(Cadence::OnBeat);
     }
 
-    /// The alarms of this moment, each with the instant at which it began, the worst first.
+    /// Current alarms with the time at which each began, the worst first.
     pub fn ongoing(&self) -> Vec<(Alarm, Timestamp)> {
         self.take(Cadence::Between);
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -79,29 +79,29 @@ impl Monitor {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).take(sample, place, health);
     }
 
-    /// How things were at the last sample.
+    /// State at the last sample.
     pub fn vitals(&self) -> Vitals {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.vitals(self.clock.now(), self.store.health())
     }
 }
 
-/// How things are.
+/// State of the server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vitals {
     pub channels: Vec<ChannelVitals>,
     pub store: store::Health,
-    /// Verifications under way.
+    /// Live verifications.
     pub live: Option<u64>,
-    /// Messages that wait for the rate of their channel.
+    /// Messages waiting for their channel's rate limit.
     pub waiting: u64,
-    /// 99 of 100 deadlines were not later than so many seconds, infinite included; `None` where there was none.
+    /// The 99th percentile of deadline lateness in seconds, possibly infinite; `None` without deadlines.
     pub lateness_p99: Option<f64>,
     /// Bytes.
     pub disk_free: Option<u64>,
-    /// By how many seconds our clock is ahead, by the provider that agrees with it most.
+    /// Seconds that the clock is ahead, by the provider that agrees with it most.
     pub clock_ahead: Option<f64>,
-    /// What somebody should look at, the worst first.
+    /// The worst first.
     pub alarms: Vec<Alarm>,
 }
 
@@ -109,40 +109,40 @@ pub struct Vitals {
 pub struct ChannelVitals {
     pub name: ChannelName,
     pub last_webhook: Option<Timestamp>,
-    /// Rightly signed ones within the window.
+    /// Valid webhooks within the window.
     pub webhooks: u64,
     /// Within the window.
     pub signatures_refused: u64,
     pub breaker: Breaker,
-    /// Requests with an outcome within the window, but for those refused because of a single recipient.
+    /// Requests with an outcome within the window, except those refused because of the recipient.
     pub sends: u64,
-    /// How many of them were refused or are in doubt.
+    /// Requests among `sends` that were refused or are in doubt.
     pub failed: u64,
-    /// Refused because of a single recipient.
+    /// Requests refused because of the recipient.
     pub unreached: u64,
-    /// Which share of `sends` failed; `None` where there was none.
+    /// Share of `sends` that failed; `None` if there were none.
     pub error_rate: Option<f64>,
 }
 
-/// Whether a sample belongs to the regular row, or was taken because somebody asked.
+/// Kind of a sample.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Cadence {
     OnBeat,
-    /// The next sample takes its place, so that the row still covers the window.
+    /// Taken on request; the next sample replaces it, so that regular samples still cover the window.
     Between,
 }
 
-/// What the samples have shown so far.
+/// History of the samples.
 struct Seen {
     samples: VecDeque<Sample>,
-    /// Of the newest sample.
+    /// Kind of the newest sample.
     newest: Cadence,
     channels: BTreeMap<ChannelName, Unheard>,
-    /// When each alarm that goes on began.
+    /// Start of each active alarm.
     began: BTreeMap<(&'static str, Option<ChannelName>), Timestamp>,
 }
 
-/// What was accepted since the last webhook; it may be longer ago than the window.
+/// Messages accepted since the last webhook, which may be before the window.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Unheard {
     sends: u64,
@@ -211,7 +211,7 @@ impl Seen {
 }
 
 impl Unheard {
-    /// A webhook ends the silence, whatever went out since the sample before.
+    /// A webhook ends the silence, whatever was sent since the previous sample.
     fn take(&mut self, before: &ChannelSample, now: &ChannelSample, at: Timestamp) {
         if now.webhooks > before.webhooks {
             *self = Self::default();
@@ -243,7 +243,7 @@ impl ChannelVitals {
     }
 }
 
-/// The bound that 99 of 100 of what came between two samples stayed within.
+/// Upper bound of the 99th percentile between two samples.
 fn p99(oldest: &[(f64, u64)], newest: &[(f64, u64)]) -> Option<f64> {
     let before = |bound: f64| oldest.iter().find(|(known, _)| *known == bound).map_or(0, |&(_, count)| count);
     let since: Vec<_> =

@@ -1,11 +1,12 @@
-//! The HTTP side: the public listener (API for apps, webhooks of providers) and the admin listener (metrics, docs).
-//! A handler reads the store or hands it orders, and answers when they are durable. It never calls a provider.
+//! The HTTP layer: the public listener (API and provider webhooks) and the admin listener (metrics, API docs).
+//!
+//! A handler reads the store or submits orders to it, and answers once they are durable. It never calls a provider.
 
 mod admin;
 mod api;
 mod auth;
+mod capacity;
 mod conditional;
-mod crowd;
 mod docs;
 mod error;
 mod input;
@@ -43,14 +44,14 @@ use crate::lifecycle::Lifecycle;
 use crate::store::Store;
 use crate::vault::Vault;
 use crate::verification::Policy;
-use crowd::Crowd;
+use capacity::Capacity;
 use meters::{ChannelMeters, Listener};
 
 pub use admin::Hosts;
 pub use docs::document;
 
-/// All routes of the public listener. A route is registered together with its description, so the OpenAPI document
-/// has exactly these; webhooks come first, because they are the most.
+/// All routes of the public listener. A route is registered together with its description, so the OpenAPI document is
+/// complete. Webhooks come first, because they are the most frequent.
 fn public_routes<R: Routing>(routing: &mut R) {
     routing
         .add(webhooks::receive)
@@ -82,8 +83,8 @@ fn admin_routes<R: Routing>(routing: &mut R) {
         .add(docs::file);
 }
 
-/// Where routes go: into a worker, or with their descriptions into the OpenAPI document. The document takes some
-/// megabytes to make, so not every worker makes it.
+/// Registers routes in a worker, or with their descriptions in the OpenAPI document. The document takes megabytes to
+/// build, so the workers share one.
 trait Routing {
     fn add<F: HttpServiceFactory + OpenApiFactory + 'static>(&mut self, handler: F) -> &mut Self;
 }
@@ -100,30 +101,30 @@ impl Routing for DescribedConfig<'_> {
     }
 }
 
-/// What the handlers work with. The composition root fills it.
+/// Dependencies of the handlers, filled by the composition root.
 pub struct Services {
     pub store: Arc<dyn Store>,
     pub vault: Arc<Vault>,
     pub clock: Clock,
     pub apps: Vec<App>,
-    /// By the profile's name.
+    /// By profile name.
     pub profiles: Changing<BTreeMap<String, Profile>>,
-    /// By the channel's name. Their names never change.
+    /// By channel name. The names never change.
     pub channels: Changing<BTreeMap<String, Arc<Channel>>>,
     pub lifecycle: watch::Receiver<Lifecycle>,
     pub limits: Limits,
-    /// Rendered at `/metrics`. Whoever made it also runs its upkeep.
+    /// Rendered at `/metrics`. Its creator also runs its upkeep.
     pub metrics: PrometheusHandle,
-    /// How twotick itself is; its alarms stand in `/alerts`.
+    /// Evaluates the alarms that `/alerts` lists first.
     pub monitor: Arc<Monitor>,
 }
 
-/// How many may use the public listener at once.
+/// Limits of the public listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections beyond these wait until one of them ends.
+    /// Open connections; more wait to be accepted.
     pub connections: usize,
-    /// Long polls and streams of one app.
+    /// Open long polls and streams of one app.
     pub waiting_per_app: usize,
 }
 
@@ -132,16 +133,16 @@ pub struct Profile {
     pub custom_code: CustomCode,
 }
 
-/// [`Services`] with what the handlers of all workers share besides. One for both listeners.
+/// [`Services`] and the state that all workers of both listeners share.
 pub struct Shared {
     services: Services,
     keys: Changing<auth::KeyRing>,
     public: web::Data<Listener>,
     admin: web::Data<Listener>,
-    /// By the channel's name.
+    /// By channel name.
     webhooks: meters::Channels,
-    waiting: crowd::Waiting,
-    /// Idempotency keys whose first request is under way.
+    waiting: capacity::Waiting,
+    /// Idempotency keys whose first request is not answered yet.
     creating: Mutex<HashSet<[u8; 16]>>,
 }
 
@@ -154,69 +155,68 @@ pub fn share(services: Services) -> web::Data<Shared> {
     let Limits { connections, waiting_per_app } = services.limits;
     let [public, admin] = [(&*routes::PUBLIC, connections), (&*routes::ADMIN, ADMIN_CONNECTIONS)]
         .map(|(routes, connections)| web::Data::new(Listener::new(routes, connections)));
-    let waiting = crowd::Waiting::new(connections, waiting_per_app);
+    let waiting = capacity::Waiting::new(connections, waiting_per_app);
     web::Data::new(Shared { services, keys, public, admin, webhooks, waiting, creating: Mutex::default() })
 }
 
-/// Registers the public listener's routes; [`serve_public`] adds what surrounds them.
+/// Registers the routes of the public listener; [`serve_public`] adds the middleware.
 pub fn public(config: &mut ServiceConfig, shared: &web::Data<Shared>) {
     config.app_data(shared.clone()).app_data(shared.public.clone());
     config.default_service(web::to(routes::unrouted));
     public_routes(config);
-    config.service(webhooks::behind_a_secret());
+    config.service(webhooks::secret_addresses());
 }
 
-/// Registers the admin listener's routes; [`serve_admin`] adds what surrounds them.
+/// Registers the routes of the admin listener; [`serve_admin`] adds the middleware.
 pub fn admin(config: &mut ServiceConfig, shared: &web::Data<Shared>) {
     config.app_data(shared.clone()).app_data(shared.admin.clone());
     config.default_service(web::to(routes::unrouted));
     admin_routes(config);
 }
 
-/// To read the head of a request; a body has as long again ([`input::BODY_TIMEOUT`]).
+/// Time for the head of a request; the body has as long again ([`input::BODY_TIMEOUT`]).
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Between two requests of one connection; longer than the 60 s that a long poll may take.
+/// Idle time between two requests of a connection; longer than the longest long poll (60 s).
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// For whoever was refused before its body ended to hear of it, before the connection is closed. The web server reckons by
-/// a clock that it reads twice a second, and forgets a connection whose time was over before it began to wait: so this is
-/// longer than any pause of a worker should be.
-const LAST_WORD_TIMEOUT: Duration = Duration::from_secs(3);
-/// What a stopping server waits for open requests; the whole stop has 10 s.
+/// Time for a client whose request was refused before its body ended to read the answer. The web server's clock ticks
+/// twice a second, and it drops a connection whose time is over before it starts to wait: so this must exceed any pause
+/// of a worker.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Time for open requests during a stop; the whole stop has 10 s.
 const SHUTDOWN_SECONDS: u64 = 5;
-/// The admin listener has a handful of callers.
+/// The admin listener has few clients.
 const ADMIN_WORKERS: usize = 1;
-/// Each costs some 10 KiB, so that a flood of them stays below 50 MiB.
+/// A connection costs some 10 KiB, so a flood of them stays below 50 MiB.
 const ADMIN_CONNECTIONS: usize = 4_096;
 
-/// Serves the public listener with so many `workers` until it is stopped through the server's handle.
+/// Serves the public listener with `workers` threads until the server handle stops it.
 pub fn serve_public(
     listener: TcpListener,
     shared: &web::Data<Shared>,
     workers: usize,
 ) -> std::io::Result<Server> {
-    let (crowd, shared) = (Arc::clone(&shared.public.crowd), shared.clone());
+    let (capacity, shared) = (Arc::clone(&shared.public.capacity), shared.clone());
     let a_worker = shared.limits.connections.div_ceil(workers);
-    serve(listener, workers, a_worker, crowd, Side::Public, move |config| public(config, &shared))
+    serve(listener, workers, a_worker, capacity, Side::Public, move |config| public(config, &shared))
 }
 
-/// Serves the admin listener until it is stopped through the server's handle. `pages` registers what stands beside
-/// the routes described here: the console.
+/// Serves the admin listener until the server handle stops it. `pages` registers further routes: the console.
 pub fn serve_admin(
     listener: TcpListener,
     shared: &web::Data<Shared>,
     hosts: Hosts,
     pages: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
-    let (crowd, shared) = (Arc::clone(&shared.admin.crowd), shared.clone());
+    let (capacity, shared) = (Arc::clone(&shared.admin.capacity), shared.clone());
     let hosts = web::Data::new(hosts);
-    serve(listener, ADMIN_WORKERS, ADMIN_CONNECTIONS, crowd, Side::Admin, move |config| {
+    serve(listener, ADMIN_WORKERS, ADMIN_CONNECTIONS, capacity, Side::Admin, move |config| {
         config.app_data(hosts.clone());
         pages(config);
         admin(config, &shared);
     })
 }
 
-/// Which of the two listeners.
+/// One of the two listeners.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     Public,
@@ -227,7 +227,7 @@ fn serve(
     listener: TcpListener,
     workers: usize,
     connections_a_worker: usize,
-    crowd: Arc<Crowd>,
+    capacity: Arc<Capacity>,
     side: Side,
     configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
@@ -245,8 +245,8 @@ fn serve(
         .max_connections(connections_a_worker)
         .client_request_timeout(HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
-        .on_connect(move |_socket, connection| drop(connection.insert(crowd.enter())))
-        .client_disconnect_timeout(LAST_WORD_TIMEOUT)
+        .on_connect(move |_socket, connection| drop(connection.insert(capacity.enter())))
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .disable_signals()
         .listen(listener)?
@@ -255,7 +255,7 @@ fn serve(
 }
 
 impl Shared {
-    /// From the next request on only these apps are let in, with these keys.
+    /// Replaces apps and API keys, from the next request on.
     pub fn admit(&self, apps: &[App]) {
         self.keys.change_to(auth::KeyRing::new(&self.vault, apps));
     }

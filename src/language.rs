@@ -15,7 +15,7 @@ pub enum Language {
 
 /// The text is not the code of a supported language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a language is `en` or `de`")]
+#[error("unknown language; allowed: `en`, `de`")]
 pub struct UnknownLanguage;
 
 impl Language {
@@ -61,7 +61,7 @@ impl Language {
         }
     }
 
-    /// `de` for `de`, `DE-at` and `de-Latn-CH`.
+    /// Matches `de`, `DE-at` and `de-Latn-CH`, all as `de`.
     fn of_range(range: &str) -> Option<Self> {
         let primary = range.split('-').next().unwrap_or_default();
         Self::ALL.into_iter().find(|language| primary.eq_ignore_ascii_case(language.as_str()))
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_gets_the_language_that_is_liked_best() {
+    fn the_preferred_language_is_chosen() {
         for (header, language) in [
             ("de", Language::German),
             ("de-AT, en;q=0.8", Language::German),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_language_is_named_as_it_is_set() {
+    fn a_language_parses_from_its_name() {
         for language in Language::ALL {
             assert_eq!(language.as_str().parse(), Ok(language));
             assert_eq!(serde_json::to_value(language).unwrap(), language.as_str());

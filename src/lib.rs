@@ -1,16 +1,18 @@
-//! twotick gets a one-time passcode to a person and knows what became of it.
+//! twotick delivers one-time passcodes and records what happens to each.
 //!
-//! The walk of a code through the house, in reading order:
+//! The path of a code through the modules, in reading order:
 //!
-//! 1. An app asks for a verification ([`http`]: `http/api`). The request becomes a command; nothing is sent inside it.
-//! 2. The [`store`] runs the machine ([`verification`]): from a state and a command come events, which are made
-//!    durable before anybody is answered. One of them says that a message starts.
-//! 3. The [`courier`] carries that one attempt out over a [`channel`] and reports what became of it, as a command.
-//! 4. Providers tell later (`http/webhooks`): signature over the raw bytes, then reports, then commands.
-//! 5. What is not delivered in time is due: the store's own timer ticks the machine, and the next step starts.
+//! 1. An app requests a verification ([`http`]: `http/api`). The request becomes a command; a handler sends nothing
+//!    itself.
+//! 2. The [`store`] runs the state machine ([`verification`]): a state and a command give events, which are made
+//!    durable before the request is answered. One of them starts a message.
+//! 3. The [`courier`] carries out the send attempt over a [`channel`] and reports the outcome as a command.
+//! 4. Providers report later (`http/webhooks`): the signature of the raw bytes is verified, then reports become
+//!    commands.
+//! 5. If a message is not delivered in time, the store's timer ticks the state machine, and the next step starts.
 //!
-//! `ARCHITECTURE.md` has the map, the invariants, and where to change what. The fuzz targets (`fuzz/`) are built of the
-//! rooms that read what strangers write, without those that serve.
+//! `ARCHITECTURE.md` has the module map, the invariants, and where to change what. The fuzz targets (`fuzz/`) compile
+//! only the modules that parse untrusted input.
 
 pub mod access;
 #[cfg(not(fuzzing))]

@@ -3,8 +3,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use twotick::cli::{self, Cli};
 
-/// Under sled's load the system's allocator keeps several times the memory that is in use. Without huge pages (feature
-/// `no_thp`), because of 2 MiB each most would lie idle: 92 MB instead of 37.
+/// The system allocator keeps several times the memory in use under sled's load. Without transparent huge pages
+/// (feature `no_thp`), of whose 2 MiB most would be idle: 37 MB instead of 92.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,4 +1,4 @@
-//! Phone numbers: E.164 with `+`, canonical, possible. Nothing here prints one in full by accident.
+//! Phone numbers: E.164 with `+`, canonical, possible. `Debug` shows no digits.
 
 use std::fmt;
 
@@ -11,22 +11,22 @@ mod reading;
 
 pub use reading::HomeCountry;
 
-/// A number in its one canonical spelling, `+` and at most 15 digits.
+/// A number in canonical form: `+` and at most 15 digits.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Phone {
     e164: String,
     country: Option<String>,
 }
 
-/// `+` and 15 digits, the longest that E.164 allows.
+/// `+` and 15 digits, the maximum of E.164.
 const MAX_LENGTH: usize = 16;
 
 impl Phone {
-    /// Takes exactly what E.164 allows. Without `+` a number would be read in the country of the business number
-    /// and reach a stranger (Meta, "Send messages", phone number formats, November 2025).
+    /// Accepts strict E.164 only. Without `+`, Meta would read a number in the country of the business number and reach
+    /// a stranger (Meta, "Send messages", phone number formats, November 2025).
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
         const FORM: InvalidValue = InvalidValue(
-            "a number is written in E.164: `+`, country code, number, digits only, such as +4915228817386",
+            "a number must be in E.164: `+`, country code, number, digits only, such as +4915228817386",
         );
         let digits = text.strip_prefix('+').ok_or(FORM)?;
         if text.len() > MAX_LENGTH || digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -44,15 +44,15 @@ impl Phone {
                 "the number is not in its canonical form: leave out the national prefix after the country code",
             ));
         }
-        // `001` stands for the numbers of no country, such as those of satellites.
+        // `001` is the region of non-geographic numbers, such as satellite phones.
         let region =
             PHONE_NUMBER_UTIL.get_region_for_number(&number).map(|region| region.as_region_str().to_string());
         let country = region.filter(|region| region.len() == 2);
         Ok(Self { e164: text.to_owned(), country })
     }
 
-    /// A number as a provider writes it, and as it is asked for in a list: `+` or nothing, then 7 to 15 digits. The
-    /// tables of numbers refuse some that WhatsApp uses, such as +52 1 … in Mexico, and those are somebody's too.
+    /// Accepts a number as providers write it and lists are searched by: an optional `+`, then 7 to 15 digits. The
+    /// metadata rejects some numbers that WhatsApp uses, such as +52 1 … in Mexico.
     pub fn reported(text: &str) -> Option<Self> {
         match Alias::number(text)? {
             Alias::Number(e164) => {
@@ -62,7 +62,7 @@ impl Phone {
         }
     }
 
-    /// What of it the tables know is its country code at best.
+    /// A number that the metadata rejects; at most its country code is known.
     fn beside_the_tables(e164: &str) -> Self {
         let number = PHONE_NUMBER_UTIL.parse(e164, None).ok();
         let region =
@@ -71,13 +71,13 @@ impl Phone {
         Self { e164: e164.to_owned(), country: country.filter(|region| region.len() == 2) }
     }
 
-    /// In full: for the provider, the owner's app and the vault, never for a log.
+    /// In full: for the provider, the owning app and the vault, never for logs.
     pub fn as_e164(&self) -> &str {
         &self.e164
     }
 
-    /// For people who need not know it: `+49 151 ••••• 5386`. Country code and the last four digits, by which the console
-    /// finds it; of a long number the three after the country code too, so that three or more always stay hidden.
+    /// Masked for display: `+49 151 ••••• 5386`. Shows the country code and the last four digits, by which the console
+    /// searches; of a long number also the first three national digits, so that at least three stay hidden.
     pub fn masked(&self) -> String {
         let code = PHONE_NUMBER_UTIL.parse(&self.e164, None).map(|number| number.country_code.to_string());
         let code = code.unwrap_or_default();
@@ -90,13 +90,13 @@ impl Phone {
         }
     }
 
-    /// By which support finds it when a caller tells no more.
+    /// For searches by staff who only know the end of a number.
     pub fn last_four(&self) -> &str {
-        // All are ASCII, and the shortest that can exist have more.
+        // All characters are ASCII, and every possible number is longer.
         &self.e164[self.e164.len().saturating_sub(4)..]
     }
 
-    /// ISO 3166 code of the country that it belongs to, where it is known.
+    /// ISO 3166 code of the country, if known.
     pub fn country(&self) -> Option<&str> {
         self.country.as_deref()
     }
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn canonical_numbers_are_taken_with_their_country() {
+    fn canonical_numbers_are_accepted_with_their_country() {
         for (number, country) in [
             ("+12025550100", Some("US")),
             ("+4915228817386", Some("DE")),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_refused_and_never_repeated() {
+    fn other_input_is_rejected_and_never_quoted() {
         let long = format!("+{}", "4".repeat(10_000));
         for wrong in [
             "",
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_provider_calls_a_person_is_a_number_whatever_the_tables_say() {
+    fn a_providers_number_is_accepted_whatever_the_metadata_says() {
         for (text, e164, country) in [
             ("5215512340123", "+5215512340123", Some("MX")),
             ("+551187654321", "+551187654321", Some("BR")),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_masked_number_keeps_the_ends_alone() {
+    fn a_masked_number_shows_only_its_ends() {
         for (number, masked) in [
             ("+4915112345386", "+49 151 ••••• 5386"),
             ("+12025550100", "+1 202 ••••• 0100"),

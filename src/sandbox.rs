@@ -1,5 +1,5 @@
-//! A stand-in for everything outside: Meta's Graph API, Twilio, an SMS carrier with an HTTP interface, and the phones
-//! they reach. Nothing it is given leaves this machine but the webhooks it posts to the configured addresses.
+//! Stand-ins for all external systems: Meta's Graph API, Twilio, Sinch, an SMS carrier with an HTTP interface, and the
+//! phones. Nothing leaves this machine except webhooks to the configured addresses.
 //!
 //! ```text
 //! POST /{version}/{phone_number_id}/messages ─► graph    ┐            ┌─► handsets   what a person would see
@@ -8,7 +8,8 @@
 //! POST /v1/projects/{project}/messages:send  ─► sinch    ┤            │
 //!                                               journal  ┘            └─► webhooks   what the provider reports
 //! ```
-//! Which scenario a number plays stands in [`scenario`], by the number's last two digits.
+//!
+//! The last two digits of a number select its [`scenario`].
 
 mod carrier;
 mod graph;
@@ -41,40 +42,39 @@ pub use journal::{Outcome, Request};
 use player::Player;
 pub use sinch::WEBHOOK_SECRET as SINCH_WEBHOOK_SECRET;
 
-/// Between two reports of one message, unless [`Options::pace`] says otherwise.
+/// Default of [`Options::pace`].
 pub const DEFAULT_PACE: Duration = Duration::from_millis(300);
-/// When scenario 06 delivers if no SMS has told earlier that the deadline is over: after the 30 s that most
-/// profiles wait for WhatsApp.
+/// Default of [`Options::late_after`]: more than the 30 s that most profiles wait for WhatsApp.
 pub const DEFAULT_LATE_AFTER: Duration = Duration::from_secs(35);
 
-/// A request is a code and a number; more than this is not meant for us.
+/// A request contains a code and a number; anything larger is not for the sandbox.
 const BODY_LIMIT: usize = 64 * 1024;
-/// A body that takes longer than this to arrive is given up.
+/// Time for a body to arrive.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
-/// How long a stop waits for open requests, in seconds.
+/// Time for open requests during a stop, in seconds.
 const SHUTDOWN_SECONDS: u64 = 2;
 
-/// Where the sandbox listens, whom it reports to and how fast.
+/// Addresses, secrets and timing.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Port 0 takes a free one; [`Sandbox::addr`] tells which.
+    /// Port 0 picks a free one, see [`Sandbox::addr`].
     pub listen: SocketAddr,
-    /// Takes Meta's webhooks, as `http://127.0.0.1:8080/webhooks/whatsapp`.
+    /// Receives Meta's webhooks, such as `http://127.0.0.1:8080/webhooks/whatsapp`.
     pub webhook_url: String,
-    /// Signs them (`X-Hub-Signature-256`).
+    /// Signs Meta's webhooks (`X-Hub-Signature-256`).
     pub app_secret: SecretString,
-    /// Takes the carrier's delivery reports, as `http://127.0.0.1:8080/webhooks/sms`.
+    /// Receives the carrier's delivery reports, such as `http://127.0.0.1:8080/webhooks/sms`.
     pub report_url: String,
-    /// Signs those (`X-Signature-256`).
+    /// Signs the delivery reports (`X-Signature-256`).
     pub report_secret: SecretString,
-    /// Between two reports of one message; [`DEFAULT_PACE`].
+    /// Interval between two reports of a message; default [`DEFAULT_PACE`].
     pub pace: Duration,
-    /// When scenario 06 is delivered at the latest, counted from `sent`, and else soon after an SMS went to the
-    /// same number; [`DEFAULT_LATE_AFTER`].
+    /// When scenario 06 delivers: soon after an SMS to the same number, at the latest this long after `sent`; default
+    /// [`DEFAULT_LATE_AFTER`].
     pub late_after: Duration,
 }
 
-/// A running sandbox. Dropping it stops it at once; [`Sandbox::stop`] also waits until it has stopped.
+/// A running sandbox. Dropping it stops it at once; [`Sandbox::stop`] waits for the end.
 #[derive(Debug)]
 pub struct Sandbox {
     addr: SocketAddr,
@@ -83,10 +83,11 @@ pub struct Sandbox {
     server: JoinHandle<io::Result<()>>,
 }
 
-/// Starts the sandbox beside whatever else the process does.
+/// Starts the sandbox.
 ///
 /// # Errors
-/// When the address cannot be bound, or a URL is not one that can be posted to.
+///
+/// If the address cannot be bound, or a URL is not an http or https URL.
 pub async fn start(options: Options) -> io::Result<Sandbox> {
     let listener = TcpListener::bind(options.listen)?;
     let addr = listener.local_addr()?;
@@ -105,7 +106,7 @@ pub async fn start(options: Options) -> io::Result<Sandbox> {
     .listen(listener)?
     .run();
     let handle = server.handle();
-    tracing::info!(%addr, "sandbox: a stand-in for Meta, the SMS carrier and the phones; no message leaves this machine");
+    tracing::info!(%addr, "sandbox: stand-in for Meta, the SMS carrier and the phones; no message leaves this machine");
     Ok(Sandbox { addr, player, handle, server: tokio::spawn(server) })
 }
 
@@ -114,27 +115,27 @@ impl Sandbox {
         self.addr
     }
 
-    /// The base of every URL here, without a slash at its end: `http://127.0.0.1:8082`.
+    /// Base URL without a trailing slash: `http://127.0.0.1:8082`.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// What the person with this number sees, oldest first; nothing for a number never written to.
+    /// Messages on this phone, oldest first; empty for an unknown number.
     pub fn handset(&self, number: &str) -> Vec<HandsetEntry> {
         self.player.handsets.entries(number)
     }
 
-    /// Every provider request received, oldest first; the last 10,000.
+    /// The last 10,000 provider requests, oldest first.
     pub fn journal(&self) -> Vec<Request> {
         self.player.journal.requests()
     }
 
-    /// Ends the scenarios under way, the live pages and the server.
+    /// Stops running scenarios, live pages and the server.
     pub async fn stop(mut self) {
         self.player.stop().await;
         self.handle.stop(true).await;
         if let Err(error) = (&mut self.server).await {
-            tracing::warn!(%error, "sandbox: the server did not end cleanly");
+            tracing::warn!(%error, "sandbox: the server did not stop cleanly");
         }
     }
 }
@@ -142,7 +143,7 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         self.player.cancel();
-        // The command is sent by the call; only waiting for its end is left out.
+        // The call itself sends the command; only its completion is not awaited.
         drop(self.handle.stop(false));
     }
 }
@@ -169,7 +170,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .default_service(web::to(graph::unknown_path));
 }
 
-/// Bounds every request in time and gives every answer the headers a page with codes on it needs.
+/// Limits the time of requests and sets headers for pages that show codes.
 async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -194,7 +195,7 @@ const PAGE_HEADERS: [(HeaderName, &str); 4] = [
     (header::REFERRER_POLICY, "no-referrer"),
 ];
 
-/// The machine's time: the sandbox plays the outside, whose clock no test moves.
+/// System time: the sandbox plays external systems, whose clocks tests do not control.
 fn now() -> jiff::Timestamp {
     jiff::Timestamp::from_millisecond(Clock::System.now().as_millis()).unwrap_or_default()
 }

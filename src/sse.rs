@@ -25,9 +25,9 @@ pub trait Follower: Sized + 'static {
 pub fn respond(follower: impl Follower) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/event-stream")
-        // A proxy that compresses would collect the events.
+        // A compressing proxy would buffer the events.
         .insert_header((header::CACHE_CONTROL, "no-store, no-transform"))
-        // nginx would, too.
+        // nginx would buffer them too.
         .insert_header(("X-Accel-Buffering", "no"))
         .streaming(unfold(Some(follower), |follower| async move {
             let (text, follower) = follower?.next().await;

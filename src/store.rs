@@ -1,8 +1,7 @@
-//! Where verifications live. A backend runs the machine and answers when the answer would survive the loss of power.
+//! The store: orders in, answers out once they would survive the loss of power.
 //!
-//! One *turn*: take what is waiting and what is due; for each stream state → decide → events → evolve → due; make all
-//! of it durable at once; then publish the new states, release every answer and hand out the effects.
-//! A reader sees only durable states.
+//! A *turn* takes what waits and what is due, decides it ([`engine`]), makes all of it durable as one, and only then
+//! publishes the new states, answers and hands out errands. A reader sees durable states only.
 
 mod audit;
 mod by_id;
@@ -35,7 +34,7 @@ pub use audit::{Audit, AuditAction, AuditLink, AuditRecord, ChainHash};
 pub use filter::{DeliveryState, Facets, Filter, Status};
 pub use person::{Link, Person};
 
-/// A verification as it durably is, with the policy that was applied to it.
+/// A durable state of a verification, with the policy that was applied to it.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     pub verification: Verification,
@@ -43,37 +42,36 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The locale in which the message queued last is sent.
+    /// The locale of the message that was queued last.
     pub fn locale(&self) -> &str {
         let step = self.verification.current().map_or(0, |message| message.step);
         self.policy.locale_of(step, self.verification.request.locale.as_deref())
     }
 }
 
-/// What can be asked of a store. All answers of one call come together, when all of them are durable.
+/// A request to change the store. All answers of one call come together, when all are durable.
 #[derive(Clone, Debug)]
 pub enum Order {
-    /// A new verification; or, while one is pending for the same app, profile and number, a resend of that.
+    /// Creates a verification; while one is pending for the same app, profile and person, sends its code again instead.
     Create { request: Arc<Request>, policy: Arc<Policy>, idempotency: Option<Idempotency> },
-    /// A command to one verification. An app reaches only its own. What a person of the staff does is audited with it,
-    /// as one.
+    /// A command to one verification. An app reaches only its own. An action of the staff is audited in the same turn.
     Command { id: VerificationId, app: Option<AppName>, command: Command },
-    /// What a provider told. Matched by the provider's id, else by ours; parked where it matches nothing yet.
+    /// A provider's report. Matched by the provider's id, else by ours; parked if it matches nothing yet.
     Report { channel: ChannelName, report: Report },
-    /// What a person wrote. One that came before changes nothing.
+    /// A message that a person wrote. A repeated one changes nothing.
     Inbound(Arc<Inbound>),
-    /// What an operator should know.
+    /// Something that an operator has to look at.
     Alert(Alert),
-    /// What a person of the staff did beside commands.
+    /// An action of the staff that is no command.
     Audit(Audit),
-    /// Forgets the person of this name: the verifications of each of their names, as [`Command::Erase`] does, and their
-    /// inbound messages. A bounded share, to be repeated until nothing is left.
+    /// Forgets the person with this name: erases the verifications of each of their names and removes their inbound
+    /// messages. A bounded share; repeat it until nothing is left.
     Forget(NumberIndex),
 }
 
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// The command was carried out; no events where it was already so.
+    /// The command was carried out; no events if it was so already.
     Done {
         snapshot: Arc<Snapshot>,
         events: Vec<Event>,
@@ -92,24 +90,24 @@ pub enum Answer {
     Reported(Match),
     /// Inbound messages, alerts and audit entries.
     Kept,
-    /// How many verifications and inbound messages were forgotten this time; none: nothing is left.
+    /// Number of verifications and inbound messages that were forgotten this time; 0 if nothing is left.
     Forgotten(usize),
 }
 
-/// Where a report went.
+/// What a report was matched to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Match {
-    /// It moved its message on.
+    /// It changed the state of its message.
     Applied,
-    /// It is known already, or older than what is known.
+    /// It repeats, or is older than, what is known.
     Stale,
-    /// Nothing of ours is known by its ids yet; it waits for the send to be recorded.
+    /// Its ids match no message yet; it waits until the send is recorded.
     Parked,
-    /// It names a message that we do not have, and nothing by which it could be matched later.
+    /// It names no message of ours, and nothing by which it could be matched later.
     Unmatched,
 }
 
-/// The memory of one `Idempotency-Key`, kept for 24 h.
+/// The record of one `Idempotency-Key`, kept for 24 h.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Idempotency {
     /// A keyed hash of app and key.
@@ -138,7 +136,7 @@ pub enum FirstOccasion {
 /// A message that a person wrote to the business number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inbound {
-    /// What the provider calls it; one that came before is recognised by it.
+    /// The provider's id; a repeated message is recognised by it.
     pub provider_ref: String,
     pub channel: ChannelName,
     pub received_at: Timestamp,
@@ -146,29 +144,29 @@ pub struct Inbound {
     pub at: Timestamp,
     /// `text`, `button`, `image`, as the provider calls it.
     pub kind: String,
-    /// Its place among those that came in the same millisecond. Set by the store.
+    /// Its place among the messages that arrived in the same millisecond. Set by the store.
     #[serde(default)]
     pub arrival: u32,
-    /// The blind index of the writer's number, where the provider tells it, and how it ends.
+    /// The blind index of the writer's number, if the provider gives it, and its last digits.
     pub number: Option<NumberIndex>,
     #[serde(default)]
     pub tail: Option<NumberTail>,
     /// The blind index of the provider's own id of the writer.
     #[serde(default)]
     pub user: Option<NumberIndex>,
-    /// The message of ours that it answers, as the provider calls it.
+    /// The provider's id of the message of ours that it answers.
     pub in_reply_to: Option<String>,
     pub intent: Intent,
     /// Number, name and text.
     pub content: Sealed,
     /// The verification that it answers. Set by the store.
     pub verification: Option<VerificationId>,
-    /// Whose verification that is. Set by the store.
+    /// The app of that verification. Set by the store.
     pub app: Option<AppName>,
 }
 
 impl Inbound {
-    /// By what the writer is known: the number where the provider tells it, else the provider's own id.
+    /// The name by which the writer is known: the number if the provider gives it, else the provider's own id.
     pub fn writer(&self) -> Option<NumberIndex> {
         self.number.or(self.user)
     }
@@ -187,32 +185,32 @@ pub enum Intent {
 pub struct Alert {
     pub at: Timestamp,
     pub channel: ChannelName,
-    /// What `twotick explain` knows it by.
+    /// The code that `twotick explain` explains.
     pub code: String,
     pub title: String,
-    /// The template, number or message that it is about.
+    /// The template, number or message concerned.
     pub subject: Option<String>,
-    /// An unreadable delivery, sealed, the first 8 KiB of it.
+    /// The first 8 KiB of an unreadable delivery, sealed.
     pub evidence: Option<Sealed>,
-    /// Tells what a provider says twice from two things that look alike. Without it they are told apart by what is shown.
+    /// Distinguishes a repeated alert from another one that looks alike. Without it the visible fields decide.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
 }
 
-/// `next` is where the next page begins. A list does a bounded share of work a call: it may stop and say where, having
-/// found fewer than were asked for, or none.
+/// A page of a list. A call does a bounded share of work: it may return fewer items than asked for, or none, and still
+/// have a next page.
 #[derive(Clone, Debug)]
 pub struct Page<T, C> {
     pub items: Vec<T>,
-    /// `None` where there is nothing more.
+    /// Where the next page begins; `None` if there is none.
     pub next: Option<C>,
 }
 
-/// Where an inbound message or an alert stands, in order of time: of a message its time, when it came, and its place
-/// among those that came then; of an alert its time and a hash.
+/// The position of an inbound message or an alert in order of time. For a message: when it was written, when it arrived
+/// and its place among those that arrived then; for an alert: its time and a hash.
 pub type LogPosition = [u8; 16];
 
-/// An attempt that must be carried out, because its intent is durable.
+/// An attempt to carry out: its intent is durable.
 #[derive(Clone, Debug)]
 pub struct Errand {
     pub snapshot: Arc<Snapshot>,
@@ -222,18 +220,18 @@ pub struct Errand {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Too many calls wait. Nothing was done.
+    /// Too many calls wait, or sled is being opened again. Nothing was done: retry.
     #[error("too many requests are waiting for the store")]
     Busy,
-    /// No room on the disk. What was asked must be asked again; the store takes writes once there is room.
+    /// No room on the disk. Retry: the store takes writes once there is room.
     #[error("the disk is full")]
     Full,
     #[error("the store is shutting down")]
     Closed,
-    /// More than a record of 16 KiB holds.
+    /// The request is larger than a backend has to take: 9,000 sealed bytes, 1,024 of a reason.
     #[error("the request is larger than a record may be")]
     TooLarge,
-    /// A record does not match its checksum or cannot be read. `key` is in hexadecimal.
+    /// A record does not match its checksum or cannot be read. `key` says which, as the backend names it.
     #[error("the record {key} is damaged: {reason}")]
     Damaged { key: String, reason: String },
 }
@@ -241,30 +239,30 @@ pub enum StoreError {
 pub type Reply<T> = BoxFuture<'static, Result<T, StoreError>>;
 
 pub trait Store: Send + Sync {
-    /// Carries out `orders` in their order; the answers come in the same order, when all are durable.
+    /// Carries out `orders` in order. The answers come in the same order, when all are durable.
     fn execute(&self, orders: Vec<Order>) -> Reply<Vec<Answer>>;
     fn read(&self, id: VerificationId) -> Reply<Option<Arc<Snapshot>>>;
-    /// The version of a verification of this app. While it is live it costs less than [`Store::read`].
+    /// The version of a verification of this app. For a live one it costs less than [`Store::read`].
     fn version(&self, id: VerificationId, app: &AppName) -> Reply<Option<u32>>;
     /// The verification as it was when it had `version` events.
     fn read_at(&self, id: VerificationId, version: u32) -> Reply<Option<Arc<Snapshot>>>;
-    /// Everything that happened to it, in order; empty where there is no such verification.
+    /// All events of a verification, in order; empty if there is none.
     fn timeline(&self, id: VerificationId) -> Reply<Vec<Event>>;
-    /// Which message a provider calls so.
+    /// The message with this provider's id.
     fn find(&self, channel: ChannelName, provider_ref: String) -> Reply<Option<MessageId>>;
-    /// At most `limit`, made before `before`, newest first.
+    /// At most `limit` verifications created before `before`, newest first.
     fn list(
         &self,
         filter: Filter,
         limit: usize,
         before: Option<VerificationId>,
     ) -> Reply<Page<Arc<Snapshot>, VerificationId>>;
-    /// The memory of an idempotency key, if it is younger than 24 h.
+    /// The record of an idempotency key, if it is younger than 24 h.
     fn idempotency(&self, key: [u8; 16]) -> Reply<Option<Idempotency>>;
-    /// Whose name this is, and their other names.
+    /// The person with this name, and their other names.
     fn person(&self, name: NumberIndex) -> Reply<Person>;
-    /// Inbound messages, newest first; of one person by any of their names. An app sees those that answer nothing and
-    /// those that answer a verification of its own.
+    /// Inbound messages, newest first; `from` selects a person by any of their names. An app sees those that answer no
+    /// verification or one of its own.
     fn inbound(
         &self,
         app: Option<AppName>,
@@ -276,36 +274,38 @@ pub trait Store: Send + Sync {
     fn alerts(&self, limit: usize, before: Option<LogPosition>) -> Reply<Page<Alert, LogPosition>>;
     /// The audit log, newest first: at most `limit`, before the one with the number `before`.
     fn audit(&self, limit: usize, before: Option<u64>) -> Reply<Page<AuditRecord, u64>>;
-    /// Changes to its version. The receiver holds the version that is durable now, 0 where there is none.
+    /// Changes of the version of a verification. The receiver holds the durable version, 0 if there is none.
     fn watch(&self, id: VerificationId) -> watch::Receiver<u32>;
-    /// The safety net of the agenda: does what was due more than a second ago and was missed. How many there were.
+    /// The safety net of the agenda: serves what was due more than a second ago and was missed. Returns how many.
     fn sweep_missed(&self) -> Reply<usize>;
-    /// Forgets what is older than `before`, a bounded share a call. How many verifications went, and whether more wait.
+    /// Removes what is older than `before`, a bounded share a call.
     fn sweep_old(&self, before: Retention) -> Reply<Swept>;
-    /// Whether writes are taken now.
+    /// Whether the store takes writes now.
     fn health(&self) -> Health;
     /// Bytes that the data take on the disk, as of the last turn.
     fn size(&self) -> u64;
-    /// Starts nothing more that is due; commands and reads go on. Before a close, so that no attempt begins whose
-    /// outcome could not be recorded.
+    /// Stops serving what is due; commands and reads go on. Called before a close, so that no attempt starts whose outcome
+    /// could not be recorded.
     fn rest(&self) -> Reply<()>;
-    /// Finishes what waits, then takes nothing more. Nothing that is due is started any more.
+    /// Finishes what waits, then takes no more. Nothing that is due is started.
     fn close(&self) -> Reply<()>;
 }
 
-/// What is older than these instants may go.
+/// Records that are older than these instants are removed.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
     pub verifications: Timestamp,
     /// Inbound messages and alerts.
     pub inbound: Timestamp,
-    /// Entries of the audit log. The newest of them stays known by its hash, so that the rest can be checked.
+    /// Entries of the audit log. The hash of the last removed one is kept, so that the rest can be verified.
     pub audit: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
+    /// Verifications that were removed.
     pub removed: usize,
+    /// Whether more records are older than that.
     pub more: bool,
 }
 
@@ -319,8 +319,7 @@ pub enum Health {
     Closed,
 }
 
-/// The part of a turn that is the same for every backend: what `command` makes of `state`, and why. A rejection
-/// leaves the state as it was.
+/// Applies `command` to `state`. A rejection leaves the state unchanged.
 pub fn step(
     state: &mut State,
     policy: &Policy,

@@ -1,8 +1,8 @@
-//! What runs by the clock beside the agenda. No deadline hangs on a sweep: they find what was missed, forget what
-//! is old, ask Meta about the templates and measure.
+//! Scheduled jobs. No deadline depends on them: they catch missed deadlines, apply retention, ask Meta about templates
+//! and update gauges.
 //!
-//! The scheduler (tokio-cron-scheduler 0.15) fires a job again while it still runs, forgets a panic and does not
-//! wait for jobs when it stops. So every job is guarded against overlap, caught, and tracked.
+//! The scheduler (tokio-cron-scheduler 0.15) starts a job while its last run is still active, swallows panics and does
+//! not wait for jobs when it stops. So every job is guarded against overlap, caught, and tracked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -30,39 +30,37 @@ use crate::verification::values::{ChannelName, Timestamp};
 const EVERY_SECOND: &str = "* * * * * *";
 const EVERY_15_SECONDS: &str = "0/15 * * * * *";
 const EVERY_MINUTE: &str = "30 * * * * *";
-/// Not at the full hour, when everybody asks.
+/// Off the full hour, when load is highest.
 const EVERY_HOUR: &str = "10 7 * * * *";
 
-/// How often keys are made and destroyed. By a timer and not by a cron expression: the scheduler goes by the machine's
-/// clock, and where somebody sets that back it does nothing until the time is reached again.
+/// How often keys are created and destroyed. A timer instead of a cron expression: the scheduler follows the system
+/// clock, and if that is set back, it does nothing until the old time is reached again.
 const KEYS_EVERY: Duration = Duration::from_secs(15);
-/// How long one run of the retention goes on. The store takes its visits when it has nothing else to do; what is left
-/// waits for the next minute.
+/// Duration of one retention run. The store serves it when idle; the rest waits for the next minute.
 const RETENTION_RUN: Duration = Duration::from_secs(50);
 
-/// What the jobs work with. All of them only look at the state, never at "my turn", so a turn that was lost or
-/// came twice changes nothing.
+/// Dependencies of the jobs. Jobs depend only on the current state, so a skipped or repeated run does no harm.
 pub struct Sweeps {
     pub store: Arc<dyn Store>,
     pub channels: Arc<Changing<BTreeMap<ChannelName, Arc<Channel>>>>,
     pub clock: Clock,
-    /// Holds the keys that are destroyed in time.
+    /// Owner of the keys that retention destroys.
     pub vault: Arc<Vault>,
     pub keep: Keep,
-    /// Templates that the steps of profiles need.
+    /// Templates that profiles need.
     pub templates: Vec<NeededTemplate>,
     pub metrics: PrometheusHandle,
     complaints: Mutex<BTreeSet<(ChannelName, String, String)>>,
-    /// Until then only keys of codes are destroyed, in case the clock is wrong.
-    retention_paused_until: Timestamp,
+    /// Until then retention destroys only the keys of codes, in case the clock is wrong.
+    retention_waits_until: Timestamp,
     stopping: AtomicBool,
 }
 
-/// How long data are kept, and how many are too many.
+/// Retention periods, and the size of the data that raises an alarm.
 #[derive(Clone, Copy, Debug)]
 pub struct Keep {
     pub retention: Retention,
-    /// Bytes of data from which on somebody should know.
+    /// Size of the data, in bytes, that raises an alarm.
     pub alarm_bytes: u64,
 }
 
@@ -71,7 +69,7 @@ pub struct Keep {
 pub struct NeededTemplate {
     pub channel: ChannelName,
     pub name: String,
-    /// Meta's, such as `en_US`.
+    /// Meta's language code, such as `en_US`.
     pub language: String,
 }
 
@@ -85,7 +83,7 @@ impl Sweeps {
         templates: Vec<NeededTemplate>,
         metrics: PrometheusHandle,
     ) -> Self {
-        let retention_paused_until = retention_pause(&vault, clock.now());
+        let retention_waits_until = retention_wait(&vault, clock.now());
         let (complaints, stopping) = (Mutex::default(), AtomicBool::new(false));
         Self {
             store,
@@ -96,32 +94,32 @@ impl Sweeps {
             templates,
             metrics,
             complaints,
-            retention_paused_until,
+            retention_waits_until,
             stopping,
         }
     }
 
-    /// The safety net of the agenda: carries out what was due and missed. How many there were.
+    /// Safety net of the agenda: carries out missed deadlines and returns their number.
     pub async fn missed_dues(&self) -> Result<usize, StoreError> {
         let missed = self.store.sweep_missed().await?;
         if missed > 0 {
-            tracing::error!(missed, "dues were missed by the agenda; the sweep has carried them out");
+            tracing::error!(missed, "the timer missed deadlines; the sweep has carried them out");
             metrics::counter!("twotick_missed_dues_total").increment(missed as u64);
         }
         Ok(missed)
     }
 
-    /// Makes keys that will soon be needed, and destroys those whose time is over. How many went. Codes are good for
-    /// minutes, and whatever clock is right has ended them: their keys never wait.
+    /// Creates keys that will be needed soon, and destroys those past retention; returns the number destroyed. Keys of
+    /// codes are never delayed: codes live for minutes, so they have ended by any plausible clock.
     pub async fn keys(&self) -> io::Result<usize> {
         let (vault, now, keep) = (Arc::clone(&self.vault), self.clock.now(), self.keep.retention.personal);
-        let is_paused = now < self.retention_paused_until;
+        let is_paused = now < self.retention_waits_until;
         let work = move || -> io::Result<usize> {
             if let Err(error) = vault.prepare(now) {
                 tracing::error!("{error}");
             }
             if let Err(error) = vault.note_use(now) {
-                tracing::warn!(%error, "it cannot be noted that the keys are in use");
+                tracing::warn!(%error, "cannot record that the keys are in use");
             }
             let codes = vault.forget_codes(now)?;
             if is_paused {
@@ -129,7 +127,7 @@ impl Sweeps {
             }
             let days = vault.forget_days(now - keep)?;
             if days > 0 {
-                tracing::info!(days, "keys of days past their retention were destroyed");
+                tracing::info!(days, "destroyed day keys past retention");
                 metrics::counter!("twotick_day_keys_destroyed_total").increment(days as u64);
             }
             Ok(days + codes)
@@ -139,10 +137,10 @@ impl Sweeps {
         Ok(gone)
     }
 
-    /// Forgets what is older than it is to be kept. How many verifications went.
+    /// Removes data past retention; returns the number of verifications removed.
     pub async fn retention(&self) -> Result<usize, StoreError> {
         let now = self.clock.now();
-        if now < self.retention_paused_until {
+        if now < self.retention_waits_until {
             return Ok(0);
         }
         let Retention { personal, timelines, audit } = self.keep.retention;
@@ -158,13 +156,13 @@ impl Sweeps {
             }
         }
         if removed > 0 {
-            tracing::info!(removed, "verifications past their retention were removed");
+            tracing::info!(removed, "removed verifications past retention");
         }
         Ok(removed)
     }
 
-    /// Asks Meta whether every template that a profile needs is there and approved. What is not is alerted of once,
-    /// until it changes. How many are not; `None` where Meta did not say.
+    /// Asks Meta whether all templates in use exist and are approved. Alerts once per change of state. Returns the
+    /// number that are not approved; `None` if Meta did not answer.
     pub async fn templates(&self) -> Option<usize> {
         let mut found = BTreeSet::new();
         let names: BTreeSet<_> =
@@ -189,7 +187,7 @@ impl Sweeps {
         Some(wanting)
     }
 
-    /// What monitoring wants to see even when nothing happens.
+    /// Updates gauges that change without events.
     pub async fn gauges(&self) {
         let health = self.store.health();
         for (state, name) in [
@@ -207,14 +205,14 @@ impl Sweeps {
         self.metrics.run_upkeep();
     }
 
-    /// Says so when the data have grown larger than somebody expected.
+    /// Logs an error if the data exceeds `alarm_gib`.
     pub fn size(&self) {
         let size = self.store.size();
         if size > self.keep.alarm_bytes {
             tracing::error!(
                 bytes = size,
                 alarm_bytes = self.keep.alarm_bytes,
-                "the data take more room than `store.alarm_gib`: keep them for less long, or import an export into an \
+                "the data exceeds `store.alarm_gib`: shorten the retention, or import an export into an \
                  empty folder"
             );
         }
@@ -229,7 +227,7 @@ impl Sweeps {
         let there = match there {
             Ok(there) => there,
             Err(error) => {
-                tracing::warn!(%channel, template = name, %error, "Meta did not say whether the template is approved");
+                tracing::warn!(%channel, template = name, %error, "cannot ask Meta whether the template is approved");
                 metrics::counter!("twotick_template_checks_failed_total").increment(1);
                 return None;
             }
@@ -250,7 +248,7 @@ impl Sweeps {
         } else {
             ("template_not_approved", format!("the template {subject} is {status} at Meta, not {APPROVED}"))
         };
-        tracing::warn!(%channel, code, "{title}: its messages will be refused");
+        tracing::warn!(%channel, code, "{title}: messages with it will be refused");
         let at = self.clock.now();
         let alert = Alert {
             at,
@@ -262,26 +260,26 @@ impl Sweeps {
             fingerprint: None,
         };
         if let Err(error) = self.store.execute(vec![Order::Alert(alert)]).await {
-            tracing::warn!(%error, "the alert could not be kept");
+            tracing::warn!(%error, "cannot store the alert");
         }
     }
 }
 
 const APPROVED: &str = "APPROVED";
-/// Not a word of Meta's.
+/// Our own status, not Meta's.
 const MISSING: &str = "MISSING";
 
-/// What is forgotten does not come back, and a machine may start with a clock that is years ahead. So where the server
-/// seems to have been away for long, somebody has a day to notice. A server that ran all the time and had nothing to do
-/// was not away.
-fn retention_pause(vault: &Vault, now: Timestamp) -> Timestamp {
+/// When retention may start. It cannot be undone, and a machine may boot with a clock that is years ahead. So if the
+/// server seems to have been off for over a week, retention waits a day, to give an operator time to notice. A server
+/// that was up but idle was not off.
+fn retention_wait(vault: &Vault, now: Timestamp) -> Timestamp {
     const LONG: Duration = Duration::from_secs(7 * 24 * 60 * 60);
     const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
     match vault.last_use() {
         Some(last) if last + LONG < now => {
             tracing::warn!(
                 last_used = %last, %now,
-                "by the clock this server was not used for long; nothing is forgotten for 24 h, in case the clock is wrong"
+                "by the clock this server was off for over a week; retention waits 24 h, in case the clock is wrong"
             );
             now + A_DAY
         }
@@ -289,7 +287,7 @@ fn retention_pause(vault: &Vault, now: Timestamp) -> Timestamp {
     }
 }
 
-/// The jobs at work.
+/// The running jobs.
 pub struct Running {
     scheduler: JobScheduler,
     jobs: TaskTracker,
@@ -297,7 +295,7 @@ pub struct Running {
     sweeps: Arc<Sweeps>,
 }
 
-/// Starts every job. Needs a runtime with several threads, or the scheduler hangs.
+/// Starts all jobs. Needs a multi-threaded runtime, or the scheduler hangs.
 pub async fn start(sweeps: Arc<Sweeps>) -> Result<Running, JobSchedulerError> {
     let scheduler = JobScheduler::new().await?;
     let jobs = TaskTracker::new();
@@ -326,7 +324,7 @@ pub async fn start(sweeps: Arc<Sweeps>) -> Result<Running, JobSchedulerError> {
     Ok(Running { scheduler, jobs, keys, sweeps })
 }
 
-/// At once, and then for ever.
+/// Runs at once, then periodically.
 async fn keep_keys(sweeps: Arc<Sweeps>) {
     let mut beat = tokio::time::interval(KEYS_EVERY);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -335,7 +333,7 @@ async fn keep_keys(sweeps: Arc<Sweeps>) {
         beat.tick().await;
         let work = || async {
             if let Err(error) = sweeps.keys().await {
-                tracing::error!(%error, "keys whose time is over could not be destroyed");
+                tracing::error!(%error, "cannot destroy keys past retention");
             }
         };
         once("keys", Arc::clone(&busy), work).await;
@@ -343,9 +341,9 @@ async fn keep_keys(sweeps: Arc<Sweeps>) {
 }
 
 impl Running {
-    /// Starts no job any more, and waits for those at work, at most `patience`.
+    /// Stops scheduling and waits for running jobs, at most `patience`.
     pub async fn stop(mut self, patience: Duration) {
-        // What it has begun on the disk it finishes.
+        // A disk operation that has begun still completes.
         self.keys.abort();
         self.sweeps.stopping.store(true, Ordering::Relaxed);
         if let Err(error) = self.scheduler.shutdown().await {
@@ -381,14 +379,14 @@ impl Timetable {
     }
 }
 
-/// Runs the job unless it still runs; a panic is counted and ends only this run.
+/// Runs the job unless it is still running; a panic is counted and ends only this run.
 async fn once<W: Future<Output = ()>>(name: &'static str, busy: Arc<AtomicBool>, work: impl FnOnce() -> W) {
     if busy.swap(true, Ordering::AcqRel) {
         metrics::counter!("twotick_sweeps_skipped_total", "sweep" => name).increment(1);
         return;
     }
     if AssertUnwindSafe(async { work().await }).catch_unwind().await.is_err() {
-        tracing::error!(sweep = name, "the sweep panicked; it runs again at its next time");
+        tracing::error!(sweep = name, "the sweep panicked; it runs again as scheduled");
         metrics::counter!("twotick_panics_total", "part" => "sweeps").increment(1);
     }
     busy.store(false, Ordering::Release);
@@ -398,7 +396,7 @@ fn log<T>(result: Result<T, StoreError>) {
     match result {
         Ok(_) | Err(StoreError::Closed | StoreError::Busy) => {}
         Err(error @ (StoreError::Full | StoreError::TooLarge | StoreError::Damaged { .. })) => {
-            tracing::warn!(%error, "the sweep could not do its work");
+            tracing::warn!(%error, "the sweep failed");
         }
     }
 }
@@ -412,7 +410,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_job_that_still_runs_is_not_started_again_and_one_that_panicked_is() {
+    async fn a_running_job_is_not_started_again_and_a_panicked_one_is() {
         let (busy, runs, end) = (Arc::new(AtomicBool::new(false)), AtomicUsize::new(0), Notify::new());
         let slow = || async {
             runs.fetch_add(1, Ordering::Relaxed);

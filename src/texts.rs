@@ -1,21 +1,21 @@
-//! The words of text messages: what an SMS of them costs, and the built-in wording of a code.
+//! Text messages: their cost as SMS, and the built-in text of a code.
 
 pub mod gsm7;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-/// The text that a step may name although the configuration has none of this name.
+/// Name of the built-in text, used unless the configuration defines it.
 pub const BUILT_IN: &str = "otp";
 
-/// Locale → wording of the built-in text, in the 30 languages that businesses use most on WhatsApp.
+/// Locale → built-in text, in the 30 languages that businesses use most on WhatsApp.
 pub fn built_in() -> &'static BTreeMap<String, String> {
     static TEXTS: LazyLock<BTreeMap<String, String>> =
         LazyLock::new(|| languages().map(|(locale, row)| (locale, row.text)).collect());
     &TEXTS
 }
 
-/// Locale → language code at Meta of the same languages.
+/// Locale → Meta's language code, for the same languages.
 pub fn meta_languages() -> BTreeMap<String, String> {
     languages().map(|(locale, row)| (locale, row.meta)).collect()
 }
@@ -32,20 +32,20 @@ fn languages() -> impl Iterator<Item = (String, Language)> {
     rows.into_iter()
 }
 
-/// Characters of an SMS as carriers count them (3GPP TS 23.038, 23.040).
+/// Cost of an SMS as carriers count it (3GPP TS 23.038, 23.040).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cost {
     pub encoding: Encoding,
     /// Septets of GSM-7, or 16-bit units of UCS-2.
     pub units: usize,
-    /// What a carrier charges for.
+    /// Number of SMS segments, which carriers charge for.
     pub segments: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Encoding {
     Gsm7,
-    /// `because`: the characters that GSM-7 lacks, each once, in order of appearance.
+    /// `because`: the characters that GSM-7 lacks, without duplicates, in order of appearance.
     Ucs2 {
         because: Vec<char>,
     },
@@ -60,7 +60,7 @@ impl Encoding {
     }
 }
 
-/// Units of a message of one segment, and of each segment of a longer one, which carries a header of six bytes.
+/// Units of a single-segment message, and of each segment of a longer one, which has a header of six bytes.
 struct Room {
     single: usize,
     part: usize,
@@ -69,7 +69,7 @@ struct Room {
 const GSM7_ROOM: Room = Room { single: 160, part: 153 };
 const UCS2_ROOM: Room = Room { single: 70, part: 67 };
 
-/// What a text costs as an SMS.
+/// Cost of a text as an SMS.
 pub fn cost(text: &str) -> Cost {
     let mut because = Vec::new();
     for letter in text.chars() {
@@ -87,7 +87,7 @@ pub fn cost(text: &str) -> Cost {
     }
 }
 
-/// All units, and the segments that hold them. A character of two units is never split.
+/// Total units, and the segments that they fill. A character of two units is never split.
 fn segments(lengths: impl Iterator<Item = usize>, room: &Room) -> (usize, usize) {
     let (mut units, mut parts, mut used) = (0, 1, 0);
     for length in lengths {
@@ -121,7 +121,7 @@ mod tests {
             (text("ş", 135), 3),
             (text("a", 69) + "😀", 2),
             (text("a", 68) + "😀", 1),
-            // The escape of the 153rd place moves to the next segment as a whole.
+            // The escape in the 153rd place moves to the next segment with its character.
             (text("a", 152) + "€" + &text("a", 152), 3),
             (String::new(), 1),
         ] {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_forces_ucs2_is_named_once_each() {
+    fn characters_that_require_ucs2_are_listed_once() {
         assert_eq!(cost("äöüß èéùìò € {}").encoding, Encoding::Gsm7);
         let Encoding::Ucs2 { because } = cost("código, código — şş").encoding else { panic!("UCS-2") };
         assert_eq!(because, ['ó', '—', 'ş']);

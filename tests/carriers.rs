@@ -1,5 +1,6 @@
-//! Twelve fictional carriers with habits of real ones, as channels of one real server that differ only in their
-//! configuration. Each receives a code, responds and reports in its own way; an unauthenticated report changes nothing.
+//! Twelve fictional carriers with protocols as found in practice, as channels of one real server that differ only in
+//! their configuration. Each receives a code, answers and reports in its own way. An unauthenticated report changes
+//! nothing.
 
 mod support;
 
@@ -21,19 +22,19 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Carrier {
     name: &'static str,
-    /// Its settings besides `kind` and `url`.
+    /// Keys other than `kind` and `url`.
     keys: &'static str,
-    /// The query appended to its URL.
+    /// Appended to the URL.
     query: &'static str,
-    /// Its responses; the last one is repeated.
+    /// Its answers; the last one repeats.
     answers: &'static [(u16, &'static [u8])],
     asked: fn(&Request, &Asked),
-    /// The state of the message after the response, and the carrier's id.
+    /// State of the message after its answer, and the carrier's id.
     accepted_as: (&'static str, Option<&'static str>),
     reports: &'static [Report],
 }
 
-/// The expected content of a request.
+/// Required content of a request.
 struct Asked {
     reference: String,
     text: String,
@@ -45,7 +46,7 @@ struct Report {
     query: &'static str,
     body: &'static [u8],
     proof: Proof,
-    /// The resulting state of the message.
+    /// State of the message after the report.
     state: &'static str,
 }
 
@@ -55,10 +56,10 @@ enum Proof {
     Sha256(&'static str, &'static str),
     Sha1(&'static str),
     Sha512Base64(&'static str),
-    /// Signed over time, dot and body.
+    /// Over time, a dot and the body.
     Timed,
     Basic,
-    /// The secret in the callback URL.
+    /// Knowing the callback address.
     Callback,
 }
 
@@ -96,7 +97,7 @@ const CARRIERS: [Carrier; 12] = [
             Report { method: POST, query: "", body: br#"{"reference":"{ref}","status":"delivered"}"#, proof: DOCUMENTED, state: "delivered" },
         ],
     },
-    // Sends a form, responds with a line of text, reports as forms with SMPP's words.
+    // Form request, text answer, form reports with SMPP words.
     Carrier {
         name: "form-text",
         keys: "from = \"L\u{e4}den & Co\"\nbasic = { user = \"acme\", password = \"pass:word\" }\nbody_type = \"form\"\n\
@@ -122,7 +123,7 @@ const CARRIERS: [Carrier; 12] = [
             Report { method: POST, query: "", body: b"ID={id}&stat=DELIVRD&err=000", proof: Proof::Basic, state: "delivered" },
         ],
     },
-    // GET only, a key in the query, the response `OK` without an id, reports via GET with numeric statuses.
+    // GET only, key in the URL, `OK` without an id, reports by GET with numeric statuses.
     Carrier {
         name: "all-by-get",
         keys: "from = \"Acme\"\nbody_type = \"query\"\n[channels.all-by-get.report]\nscheme = \"path-secret\"\n\
@@ -142,7 +143,7 @@ const CARRIERS: [Carrier; 12] = [
             Report { method: GET, query: "&dlr=1", body: b"", proof: Proof::Callback, state: "delivered" },
         ],
     },
-    // A key in a header, 204 without a body, signatures in base64.
+    // Key in a header, 204 without a body, base64 signatures.
     Carrier {
         name: "no-content",
         keys: "from = \"Acme\"\nmethod = \"PUT\"\nheaders = { X-Api-Key = \"key of Acme\", Accept = \"*/*\" }\n\
@@ -164,7 +165,7 @@ const CARRIERS: [Carrier; 12] = [
             state: "delivered",
         }],
     },
-    // Responds with XML, reports as forms signed with SHA-1 and no prefix.
+    // XML answer, form reports signed with SHA-1 without a prefix.
     Carrier {
         name: "xml",
         keys: "from = \"Acme\"\nbearer = \"token\"\nbody_type = \"form\"\nid_pointer = \"/response/messageId\"\n\
@@ -255,7 +256,7 @@ const CARRIERS: [Carrier; 12] = [
             state: "failed",
         }],
     },
-    // Overloaded for a moment, with a status of its own.
+    // Temporarily busy, with its own status.
     Carrier {
         name: "busy",
         keys: "from = \"Acme\"\nbearer = \"token\"\nretry = [\"420\"]\nreport_secret = \"{secret}\"",
@@ -265,7 +266,7 @@ const CARRIERS: [Carrier; 12] = [
         accepted_as: ("accepted", Some("b-1")),
         reports: &[Report { method: POST, query: "", body: br#"{"id":"{id}","status":"read"}"#, proof: DOCUMENTED, state: "read" }],
     },
-    // Responds with a page, reports via GET with a password.
+    // HTML answer, reports by GET with a password.
     Carrier {
         name: "page",
         keys: "from = \"Acme\"\nbearer = \"token\"\n[channels.page.report]\nscheme = \"basic\"\nuser = \"carrier\"\n\
@@ -276,7 +277,7 @@ const CARRIERS: [Carrier; 12] = [
         accepted_as: ("accepted", None),
         reports: &[Report { method: GET, query: "&ref={ref}&status=REJECTD", body: b"", proof: Proof::Basic, state: "failed" }],
     },
-    // Responds with key-value pairs, reports an unknown word and then a common one.
+    // Key-value answer, an unknown status word, then a known one.
     Carrier {
         name: "pairs",
         keys: "from = \"Acme\"\nbearer = \"token\"\nid_pointer = \"/msgid\"\nerror_pointer = \"/status\"\nreport_secret = \"{secret}\"",
@@ -370,7 +371,7 @@ impl World {
         requests.into_iter().filter(|one| one.url.path() == format!("/{carrier}/send")).collect()
     }
 
-    /// Posts a report; `proved` selects valid or invalid credentials.
+    /// Posts a report; `proved` tells whether it is authenticated.
     async fn report(
         &self,
         carrier: &str,
@@ -457,7 +458,7 @@ fn headers(proof: Proof, secret: &str, body: &[u8]) -> Vec<(&'static str, String
     }
 }
 
-/// Extracts the code from a request in any format.
+/// The code anywhere in a request.
 fn code(request: &Request) -> String {
     let all = format!("{}\n{}", request.url, String::from_utf8_lossy(&request.body));
     let plain = percent_encoding::percent_decode_str(&all).decode_utf8_lossy().into_owned();
@@ -466,7 +467,7 @@ fn code(request: &Request) -> String {
     codes.next().expect("a code").to_owned()
 }
 
-/// Extracts the callback URL from a request in any format.
+/// The callback address anywhere in a request.
 fn callback(request: &Request) -> String {
     let in_query =
         request.url.query_pairs().find(|(name, _)| name == "dlr-url").map(|(_, url)| url.into_owned());
@@ -474,7 +475,7 @@ fn callback(request: &Request) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_carrier_works_with_its_own_configuration() {
+async fn each_carriers_protocol_is_followed() {
     let world = World::new().await;
     for carrier in &CARRIERS {
         let name = carrier.name;
@@ -497,7 +498,7 @@ async fn each_carrier_works_with_its_own_configuration() {
                 assert_eq!(status, StatusCode::UNAUTHORIZED, "{name}");
                 assert_eq!(world.get(&id, None).await["messages"][0]["state"], state, "{name}");
             }
-            // A replay is authentic too, and changes nothing.
+            // A replay is authenticated too, and changes nothing.
             for _ in 0..2 {
                 let status = world.report(name, report, &message, &callback, Proved::Rightly).await;
                 assert_eq!(status, StatusCode::OK, "{name}");
@@ -513,9 +514,9 @@ async fn each_carrier_works_with_its_own_configuration() {
     }
 }
 
-/// Errors and unknown words appear in the carrier's terms.
+/// Errors and unknown words are shown in the carrier's terms.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_carriers_error_appears_in_the_timeline() {
+async fn a_carriers_failure_reason_is_in_the_timeline() {
     let world = World::new().await;
     for (name, code, title) in [
         ("error-in-200", "E12", "Unknown destination (E12)"),

@@ -1,4 +1,4 @@
-//! A start with other keys or another configuration than the one before: what is pending has a defined outcome.
+//! Starts with other keys or another configuration than before: pending verifications have a defined outcome.
 
 mod support;
 
@@ -12,7 +12,7 @@ use twotick::channel::signature::sign;
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-/// A Meta that accepts everything and reports nothing, and a carrier that does the same.
+/// Meta and a carrier that accept everything and report nothing.
 async fn providers() -> MockServer {
     let providers = MockServer::start().await;
     let accepted = json!({
@@ -67,7 +67,7 @@ impl Client {
         created["id"].as_str().unwrap().to_owned()
     }
 
-    /// The first answer about `id` of which `is_so` holds.
+    /// Polls until `is_so`; the matching answer.
     async fn once(&self, id: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         for _ in 0..600 {
             let (_, verification) = self.get(id).await;
@@ -79,7 +79,7 @@ impl Client {
         panic!("it did not come within 12 s: {:?}", self.timeline(id).await);
     }
 
-    /// Type and data of each event, oldest first.
+    /// Type and data of the events, oldest first.
     async fn timeline(&self, id: &str) -> Vec<(String, Value)> {
         let (_, timeline) = self.get(&format!("{id}/timeline")).await;
         let events = timeline["events"].as_array().unwrap().iter();
@@ -96,7 +96,7 @@ fn is_accepted(verification: &Value) -> bool {
     verification["messages"][0]["state"] == "accepted"
 }
 
-/// Of a server that does not come up.
+/// Log of a server that refuses to start.
 fn refusal(folder: &Path, text: &str) -> String {
     let file = folder.join("config.toml");
     fs::write(&file, text).unwrap();
@@ -106,7 +106,7 @@ fn refusal(folder: &Path, text: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_key_ring_is_refused_until_its_loss_is_accepted() {
+async fn lost_keys_prevent_a_start_until_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let providers = providers().await;
     let text = config("127.0.0.1:0".parse().unwrap(), &providers.uri(), folder.path());
@@ -121,12 +121,12 @@ async fn a_lost_key_ring_is_refused_until_its_loss_is_accepted() {
     let (keys, aside) = (folder.path().join("data/keys"), folder.path().join("aside"));
     fs::rename(&keys, &aside).unwrap();
     let told = refusal(folder.path(), &text);
-    for part in ["data/keys lacks keys", "2 verifications", "1 pending", "twotick serve --accept-lost-keys"] {
+    for part in ["keys are missing in", "2 verifications", "1 pending", "twotick serve --accept-lost-keys"] {
         assert!(told.contains(part), "{part} is missing in {told}");
     }
     assert!(!keys.exists(), "a start that is refused makes no keys");
 
-    // A copy that is older than the newest key is no better than none.
+    // A copy without the newest key does not help.
     fs::create_dir(&keys).unwrap();
     fs::copy(aside.join("days"), keys.join("days")).unwrap();
     let told = refusal(folder.path(), &text);
@@ -136,7 +136,7 @@ async fn a_lost_key_ring_is_refused_until_its_loss_is_accepted() {
     let server = Server::start_args(&text, folder.path(), &["--accept-lost-keys"]);
     let client = Client::of(&server);
     let log = server.log.lock().unwrap().clone();
-    assert!(log.contains("the loss of keys is accepted") && log.contains("\"verifications\":2"), "{log}");
+    assert!(log.contains("loss of keys accepted") && log.contains("\"verifications\":2"), "{log}");
     let verification = client.once(&pending, |known| known["status"] == "canceled").await;
     assert_eq!(verification["to"], Value::Null);
     let timeline = client.timeline(&pending).await;
@@ -144,7 +144,7 @@ async fn a_lost_key_ring_is_refused_until_its_loss_is_accepted() {
     assert_eq!(client.get(&ended).await.1["status"], "canceled");
     stopped(server);
 
-    // What was accepted once is not asked again, whether something new was sealed or not.
+    // Accepted once, the loss is not reported again, whether or not new data was encrypted since.
     let server = Server::start(&text, folder.path());
     let client = Client::of(&server);
     let new = client.create("+12025550103").await;
@@ -156,10 +156,10 @@ async fn a_lost_key_ring_is_refused_until_its_loss_is_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_step_whose_channel_was_removed_is_refused_and_the_next_one_goes_out() {
+async fn a_step_with_a_removed_channel_falls_back() {
     let folder = tempfile::tempdir().unwrap();
     let providers = providers().await;
-    // Ten messages a minute would wait; here the channel refuses for now, so that its message is queued again.
+    // The channel refuses for now, so that its message is queued again.
     let text = config("127.0.0.1:0".parse().unwrap(), &providers.uri(), folder.path());
     let busy = MockServer::start().await;
     let for_now = ResponseTemplate::new(429).insert_header("retry-after", "5").set_body_json(json!({
@@ -172,7 +172,7 @@ async fn a_step_whose_channel_was_removed_is_refused_and_the_next_one_goes_out()
     client.once(&id, |known| known["messages"][0]["state"] == "queued" && known["version"] == 4).await;
     stopped(server);
 
-    // Renamed: gone under its old name, and a new one that nothing pending knows.
+    // Renamed: the old name is gone, and no pending verification knows the new one.
     let renamed = text.replace("[channels.whatsapp]", "[channels.meta]");
     let renamed = renamed.replace("channel = \"whatsapp\"", "channel = \"meta\"");
     let server = Server::start(&renamed, folder.path());
@@ -228,7 +228,7 @@ async fn a_verification_keeps_the_profile_with_which_it_began() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_pending_of_an_app_that_was_removed_ends_and_sends_nothing_more() {
+async fn verifications_of_a_removed_app_are_canceled() {
     let folder = tempfile::tempdir().unwrap();
     let providers = providers().await;
     let text = config("127.0.0.1:0".parse().unwrap(), &providers.uri(), folder.path())

@@ -1,4 +1,4 @@
-//! The real binary: what it prints where, and how it ends.
+//! The command line of the real binary: output and exit codes.
 
 mod support;
 
@@ -14,7 +14,7 @@ const DONE: Option<i32> = Some(0);
 const FAILED: Option<i32> = Some(1);
 const USAGE: Option<i32> = Some(2);
 const UNREACHABLE: Option<i32> = Some(3);
-/// For what comes by itself, on a machine under load.
+/// Upper bound for events, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 const UNKNOWN_ID: &str = "ver_01m8289whhenmbm21m17khh1w0";
 
@@ -75,7 +75,7 @@ async fn a_code_is_sent_followed_and_checked_from_the_shell() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_api_refuses_is_told_in_words_and_fails() {
+async fn a_refusal_by_the_api_is_explained_and_fails() {
     let house = House::new().await;
     let refused = house.run(&["send", "49152"]);
     assert_eq!((refused.status.code(), stdout(&refused).as_str()), (FAILED, ""));
@@ -104,7 +104,7 @@ async fn address_and_key_come_from_the_configuration_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tail_shows_what_happens_until_it_is_interrupted() {
+async fn tail_prints_events_until_interrupted() {
     let house = House::new().await;
     let url = house.server.url();
     let mut tail = twotick()
@@ -124,9 +124,9 @@ async fn tail_shows_what_happens_until_it_is_interrupted() {
     assert_eq!(tail.wait().unwrap().code(), DONE);
 }
 
-/// The lines of several verifications are mixed, so each says whose it is.
+/// Lines of several verifications are mixed, so each names its verification.
 #[tokio::test(flavor = "multi_thread")]
-async fn tail_says_in_json_whose_event_it_is() {
+async fn tails_json_names_the_verification() {
     let house = House::new().await;
     let url = house.server.url();
     let mut tail = twotick()
@@ -145,7 +145,7 @@ async fn tail_says_in_json_whose_event_it_is() {
     tail.wait().unwrap();
 }
 
-/// Everything that `tail --json` printed so far: whose event, and its number.
+/// Parsed output of `tail --json`: verification and sequence number of each event.
 struct Tail {
     child: std::process::Child,
     lines: std::sync::mpsc::Receiver<(String, u64, String)>,
@@ -184,7 +184,7 @@ impl Tail {
         while !self.told.recv_timeout(PATIENCE).expect("it is told in time").contains(wanted) {}
     }
 
-    /// Reads until so many events of this type have come.
+    /// Reads until `count` events of this type were printed.
     fn read(&self, kind: &str, count: usize) -> Vec<(String, u64)> {
         let (mut seen, mut events) = (0, Vec::new());
         while seen < count {
@@ -203,7 +203,7 @@ impl Drop for Tail {
     }
 }
 
-/// More than a page of the list holds, within half a second, while each verification goes on.
+/// More verifications than one page of the list, within half a second, while each of them progresses.
 #[tokio::test(flavor = "multi_thread")]
 async fn tail_prints_every_event_once() {
     const MANY: usize = 250;
@@ -217,7 +217,7 @@ async fn tail_prints_every_event_once() {
     };
     let created = futures_util::future::join_all((0..MANY).map(create)).await;
     assert!(created.into_iter().all(|answer| answer.unwrap().status() == reqwest::StatusCode::CREATED));
-    // Each ends by being read, and nothing comes after that.
+    // `status_read` is the last event of each.
     let mut printed = tail.read("status_read", MANY);
     let mut expected = Vec::new();
     let mut ids: Vec<_> = printed.iter().map(|(id, _)| id.clone()).collect();
@@ -238,7 +238,7 @@ async fn tail_prints_every_event_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tail_goes_on_when_the_server_is_back() {
+async fn tail_continues_after_a_restart() {
     let mut house = House::new().await;
     let tail = Tail::start(&house.server.url());
     house.json(&["send", "+12025550100"]);
@@ -246,16 +246,16 @@ async fn tail_goes_on_when_the_server_is_back() {
     let text = std::fs::read_to_string(house.folder.path().join("config.toml")).unwrap();
     house.server.signal("-TERM");
     house.server.ended();
-    tail.tells("trying again");
+    tail.tells("retrying");
     house.server = Server::start(&text, house.folder.path());
-    tail.tells("answers again");
+    tail.tells("the server is back");
     let id = house.json(&["send", "+12025560100"])["id"].as_str().unwrap().to_owned();
     let after = tail.read("status_read", 1);
     assert!(after.iter().all(|(other, _)| *other == id), "{after:?} repeats {before:?}");
 }
 
 #[test]
-fn tail_ends_when_nobody_reads_it() {
+fn tail_ends_with_its_pipe() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let house = runtime.block_on(House::new());
     let url = house.server.url();
@@ -273,7 +273,7 @@ fn tail_ends_when_nobody_reads_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn waiting_for_what_is_not_delivered_fails() {
+async fn waiting_without_delivery_fails() {
     let house = House::new().await;
     let sent = house.run(&["send", "+12025550109", "--wait"]);
     assert_eq!(sent.status.code(), FAILED, "{}", stderr(&sent));
@@ -282,17 +282,17 @@ async fn waiting_for_what_is_not_delivered_fails() {
     assert_eq!(sent.status.code(), FAILED, "{}", stderr(&sent));
     let view: Value = serde_json::from_str(&stdout(&sent)).unwrap();
     assert_eq!(view["delivery"]["state"], "undelivered");
-    // Sent and never delivered: within the deadline of 30 s there is nothing to tell.
+    // Sent, never delivered: nothing changes within the deadline of 30 s.
     let sent = house.run(&["send", "+12025550101", "--wait", "--timeout", "2"]);
     assert_eq!(sent.status.code(), FAILED, "{}", stderr(&sent));
-    assert!(stderr(&sent).contains("gave up after 2 s"), "{}", stderr(&sent));
+    assert!(stderr(&sent).contains("stopped waiting after 2 s"), "{}", stderr(&sent));
     assert!(!stderr(&sent).contains("no webhook"), "a webhook said that it was sent: {}", stderr(&sent));
     assert_eq!(house.run(&["send", "+12025550100", "--timeout", "2"]).status.code(), USAGE);
 }
 
-/// The most common mistake of all: the app secret is another app's.
+/// The most common mistake: the secret of another app.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_app_secret_is_seen_from_everywhere() {
+async fn a_wrong_app_secret_shows_in_every_tool() {
     let folder = tempfile::tempdir().unwrap();
     let address = free_address();
     let sandbox = sandbox_of::start(Options {
@@ -350,9 +350,9 @@ async fn a_wrong_app_secret_is_seen_from_everywhere() {
     assert!(alarm["text"].as_str().unwrap().contains("wrong signature"), "{alarm}");
 }
 
-/// One command each, and nothing to set but what the sandbox prints. The ports are others, because many tests run.
+/// One command each, and only the environment that the sandbox prints. Free ports, because tests run in parallel.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_file_for_the_sandbox_runs_against_it() {
+async fn the_sandbox_configuration_works() {
     let folder = tempfile::tempdir().unwrap();
     let written =
         twotick().args(["config", "init", "--sandbox"]).current_dir(folder.path()).output().unwrap();
@@ -415,7 +415,7 @@ async fn the_file_for_the_sandbox_runs_against_it() {
     sandbox.wait().unwrap();
 }
 
-/// The README's section "In your tests", as a shell runs it. The ports are others, because many tests run.
+/// The README's section "In your tests" in a shell. Free ports, because tests run in parallel.
 #[test]
 fn the_readmes_ten_lines_work() {
     let readme = std::fs::read_to_string("README.md").unwrap();
@@ -517,7 +517,7 @@ fn codes_are_explained() {
     let unknown = run(&["explain", "resend_to_early"]);
     assert_eq!((unknown.status.code(), stdout(&unknown).as_str()), (FAILED, ""));
     assert!(stderr(&unknown).contains("resend_too_early"), "{}", stderr(&unknown));
-    // Every code that an attempt can end with here has its explanation.
+    // Every code that can end an attempt has an explanation.
     for code in [
         "expired_before_send",
         "record_damaged",
@@ -531,7 +531,7 @@ fn codes_are_explained() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_told_before_anything_is_written() {
+fn a_port_in_use_is_reported_before_anything_is_written() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let folder = tempfile::tempdir().unwrap();

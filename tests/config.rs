@@ -1,4 +1,4 @@
-//! The configuration as a user meets it: the real binary, real files, its own environment.
+//! The configuration as users meet it: the real binary, real files, a separate environment.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -12,7 +12,7 @@ use twotick::channel::{Settings, http_sms, twilio};
 use twotick::config::{Config, DEFAULT_FILE, Environment, MasterKey, Origin, Source, StepContent};
 use twotick::verification::values::AppName;
 
-/// Small, complete and right. The table below breaks it in one place a row.
+/// Small, complete and valid. Each row of the table below breaks it in one place.
 const GOOD: &str = r#"[server]
 listen = "127.0.0.1:8080"
 public_url = "https://otp.example.com"
@@ -79,10 +79,10 @@ en = "{code} is your {brand} code. It expires in {minutes} minutes."
 de = "{code} ist Ihr Code."
 "#;
 
-/// 32 zero bytes; everything else holds the canary that no output may show.
+/// 32 zero bytes; all other secrets are canaries that must not be printed.
 const MASTER: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// Of no password that anybody knows.
+/// Hash of an unknown password.
 const HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$CANARYCANARYCANARYCANARY$CANARYCANARYCANARYCANARYCANARYCANARYCANARYA";
 
@@ -99,7 +99,7 @@ const SECRETS: [(&str, &str); 10] = [
     ("UNUSED", "CANARY-unused"),
 ];
 
-/// A folder to run the binary in, with the file that holds the carrier's token.
+/// A working directory for the binary, with the file that has the carrier's token.
 struct Place {
     folder: tempfile::TempDir,
     variables: BTreeMap<String, String>,
@@ -142,7 +142,7 @@ impl Place {
             .unwrap()
     }
 
-    /// What `show` says of one key.
+    /// Output of `config show` for one key.
     fn shown(&self, key: &str, arguments: &[&str]) -> String {
         let output = self.run(&[&["config", "show"], arguments].concat());
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -161,7 +161,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// Where a problem must be reported.
+/// Expected location of a problem.
 enum At {
     /// The line of `config.toml` that contains this.
     Line(&'static str),
@@ -171,7 +171,7 @@ enum At {
 
 use At::{Flag, Line, Variable};
 
-/// One wrong configuration: `GOOD` with `from` replaced by `to`, and with more variables.
+/// An invalid configuration: `GOOD` with `from` replaced by `to`, and additional variables.
 struct Wrong {
     from: &'static str,
     to: &'static str,
@@ -207,7 +207,7 @@ const fn flag(flags: &'static [&'static str], key: &'static str, says: &'static 
 
 #[rustfmt::skip]
 const WRONG: &[Wrong] = &[
-    // Unknown keys, with the nearest one.
+    // Unknown keys, with the nearest known one.
     file("listen =", "listn =", "listn =", "server.listn", &["unknown key; allowed here: listen, admin_listen, public_url", "did you mean \"listen\"?"]),
     file("[server]", "[sever]", "[sever]", "sever", &["unknown key", "server, store, keys, retention, console, apps, channels, profiles, templates, texts", "did you mean \"server\"?"]),
     file("[server]", "colour = \"CANARY\"\n[server]", "colour =", "colour", &["unknown key"]),
@@ -244,10 +244,10 @@ const WRONG: &[Wrong] = &[
     file("[keys]\nmaster = { env = \"MASTER\" }", "[keys]\nmaster = 123", "master = 123", "keys.master", &["a secret", "not a number"]),
     file("\"106540352242922\"", "106540352242922", "phone_number_id", "channels.whatsapp.phone_number_id", &["digits", "in quotes", "not a number"]),
 
-    // Out of range, or not what it should be.
+    // Out of range or malformed.
     file("\"127.0.0.1:8080\"", "\"localhost\"", "listen", "server.listen", &["\"127.0.0.1:8080\""]),
-    file("listen = \"127.0.0.1:8080\"", "listen = \"127.0.0.1:8080\"\nadmin_listen = \"127.0.0.1:8080\"", "admin_listen", "server.admin_listen", &["another address or port than listen"]),
-    file("listen = \"127.0.0.1:8080\"", "listen = \"0.0.0.0:8081\"", "[server]", "server.admin_listen", &["another address or port than listen"]),
+    file("listen = \"127.0.0.1:8080\"", "listen = \"127.0.0.1:8080\"\nadmin_listen = \"127.0.0.1:8080\"", "admin_listen", "server.admin_listen", &["must differ from listen"]),
+    file("listen = \"127.0.0.1:8080\"", "listen = \"0.0.0.0:8081\"", "[server]", "server.admin_listen", &["must differ from listen"]),
     file("https://otp.example.com", "http://otp.example.com", "public_url", "server.public_url", &["https", "loopback"]),
     file("https://otp.example.com", "https://user:CANARY@otp.example.com", "public_url", "server.public_url", &["without user, password"]),
     file("https://otp.example.com", "otp.example.com", "public_url", "server.public_url", &["an https address"]),
@@ -300,7 +300,7 @@ const WRONG: &[Wrong] = &[
     file("{ env = \"MASTER\" }", "\"CANARYCANARYCANARY\"", "master", "keys.master", &["32 bytes in base64"]),
     file("{ env = \"MASTER\" }", "{ file = \"sms.token\" }", "master", "keys.master", &["file sms.token must be 32 bytes in base64"]),
     variable(&[("WHATSAPP_ACCESS_TOKEN", "")], Line("access_token"), "channels.whatsapp.access_token", &["not empty", "environment variable WHATSAPP_ACCESS_TOKEN is not"]),
-    // One rule for every secret, however it is given.
+    // The same rules for every source of a secret.
     file("sms.token", "blank.token", "blank.token", "channels.sms.bearer", &["of file blank.token begins or ends with a blank"]),
     file("\"CANARY-bank-key-1234\"", "\"CANARY-bank-key-1234 \"", "1234 ", "apps[1].api_keys[1]", &["the secret begins or ends with a blank"]),
     variable(&[("META_APP_SECRET", " CANARY-app-secret-1234")], Line("app_secrets"), "channels.whatsapp.app_secrets[0]", &["of env META_APP_SECRET begins or ends with a blank"]),
@@ -344,7 +344,7 @@ const WRONG: &[Wrong] = &[
     file("template = \"login_code\", ", "", "deliver_within", "profiles.login.steps[0]", &["template is missing"]),
     file(", deliver_within = \"30s\"", "", "login_code\" }", "profiles.login.steps[0].deliver_within", &["missing", "only the last step"]),
     file("text = \"otp\" }", "text = \"otp\", deliver_within = \"9s\" }", "9s", "profiles.login.steps[1].deliver_within", &["not allowed on the last step"]),
-    file("deliver_within = \"30s\" },", "deliver_within = \"6m\" },\n  { channel = \"sms\", text = \"otp\", deliver_within = \"5m\" },", "steps = [", "profiles.login.steps", &["add up to 11m", "fit into code_ttl, 10m"]),
+    file("deliver_within = \"30s\" },", "deliver_within = \"6m\" },\n  { channel = \"sms\", text = \"otp\", deliver_within = \"5m\" },", "steps = [", "profiles.login.steps", &["add up to 11m", "must not exceed code_ttl, 10m"]),
     file("en = \"en_US\"", "DE = \"de\", en = \"en_US\"", "DE =", "templates.login_code.locales.de", &["same locale as DE"]),
     file("{ en = \"en_US\"", "{ nl = \"nl\"", "default_locale", "profiles.login.default_locale", &["template \"login_code\" has too: de, nl"]),
     file("en = \"{code} is", "nl = \"{code} is", "default_locale", "profiles.login.default_locale", &["text \"otp\" has too: de, nl"]),
@@ -352,13 +352,13 @@ const WRONG: &[Wrong] = &[
     file("{code} ist Ihr Code.", "{code} ist Ihr {Brand}-Code.", "{Brand}", "texts.otp.de", &["unknown placeholder {Brand}", "{code}, {brand}, {minutes}", "did you mean \"{brand}\"?"]),
     file("{code} ist Ihr Code.", "{code} ist {Ihr Code.", "{Ihr", "texts.otp.de", &["a single brace"]),
 
-    // Broken TOML: a line, a reason, and never a word of the line itself.
+    // Invalid TOML: line and reason, without quoting the line.
     file("{ env = \"WHATSAPP_ACCESS_TOKEN\" }", "CANARY-unquoted", "access_token", "", &["not valid TOML"]),
     file("{ env = \"WHATSAPP_ACCESS_TOKEN\" }", "\"CANARY-unclosed", "access_token", "", &["not valid TOML"]),
     file("brand = \"Acme\"", "brand = \"Acme\"\nbrand = \"CANARY\"", "\"CANARY\"", "brand", &["duplicate key"]),
     file("[templates.login_code]", "[profiles.login]\n[templates.login_code]", "[profiles.login]\n[templates", "login", &["duplicate key"]),
 
-    // The environment and the flags.
+    // Environment and flags.
     variable(&[("TWOTICK__SERVER__LISTN", "CANARY")], Variable("TWOTICK__SERVER__LISTN"), "server.listn", &["unknown key", "did you mean \"listen\"?"]),
     variable(&[("TWOTICK__CHANNELS__WHATSAPP__TIMEOUT", "5")], Variable("TWOTICK__CHANNELS__WHATSAPP__TIMEOUT"), "channels.whatsapp.timeout", &["a duration"]),
     variable(&[("TWOTICK__PROFILES__LOGIN__CODE_LENGTH", "many")], Variable("TWOTICK__PROFILES__LOGIN__CODE_LENGTH"), "profiles.login.code_length", &["6 to 10"]),
@@ -371,7 +371,7 @@ const WRONG: &[Wrong] = &[
 ];
 
 #[test]
-fn each_wrong_configuration_is_refused_at_its_place_and_without_its_secrets() {
+fn each_invalid_configuration_is_reported_with_location_and_without_secrets() {
     let mut failures = Vec::new();
     for (row, wrong) in WRONG.iter().enumerate() {
         assert!(GOOD.contains(wrong.from), "row {row}: {} is not in the good file", wrong.from);
@@ -416,7 +416,7 @@ fn refused(wrong: &Wrong, text: &str, output: &Output) -> Result<(), String> {
     }
 }
 
-/// `lines()` of the text before an offset counts its line unless the offset starts one.
+/// `lines()` of the text before an offset includes its line unless the offset starts one.
 fn starts_line(text: &str, offset: usize) -> usize {
     usize::from(offset > 0 && text.as_bytes()[offset - 1] == b'\n')
 }
@@ -470,7 +470,7 @@ fn a_file_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn an_empty_file_is_told_what_it_needs() {
+fn an_empty_file_is_reported_with_all_required_keys() {
     let output = Place::with("").run(&["config", "check"]);
     assert_eq!(output.status.code(), Some(2));
     let stderr = stderr(&output);
@@ -481,7 +481,7 @@ fn an_empty_file_is_told_what_it_needs() {
 }
 
 #[test]
-fn hostile_text_neither_panics_nor_controls_the_terminal() {
+fn hostile_text_does_not_panic_or_control_the_terminal() {
     let place = Place::new();
     let deep = format!("a = {}", "[".repeat(100_000));
     let key = format!("\"{}\\u001b[31m\" = 1\n", "k".repeat(50));
@@ -501,7 +501,7 @@ fn hostile_text_neither_panics_nor_controls_the_terminal() {
 }
 
 #[test]
-fn the_good_file_is_good_and_nothing_shows_its_secrets() {
+fn a_valid_file_passes_and_its_secrets_are_not_shown() {
     let place = Place::with(GOOD);
     for arguments in [&["config", "check"][..], &["config", "show"], &["config", "show", "--json"]] {
         let output = place.run(arguments);
@@ -533,7 +533,7 @@ fn report_secret(http: &http_sms::Settings) -> &SecretString {
 }
 
 #[test]
-fn a_console_has_the_users_that_it_was_given_and_none_by_itself() {
+fn a_console_has_only_configured_users() {
     let environment: Environment = SECRETS.into_iter().collect();
     let good = GOOD.replace("{ file = \"sms.token\" }", "\"CANARY-inline\"");
     let text = good.replace("language = \"de\"", "apps = [\"bank\"]");
@@ -552,7 +552,7 @@ fn a_console_has_the_users_that_it_was_given_and_none_by_itself() {
     assert!(console.users.is_empty());
 }
 
-/// By BCP 47 look-up, as what an app asks for.
+/// By BCP 47 look-up, like a requested locale.
 #[test]
 fn a_default_locale_is_looked_up_among_the_texts() {
     for locale in ["EN", "en-GB", "en_gb", "DE-at"] {
@@ -563,7 +563,7 @@ fn a_default_locale_is_looked_up_among_the_texts() {
 }
 
 #[test]
-fn the_hash_that_the_command_makes_is_taken() {
+fn the_commands_hash_is_accepted() {
     let place = Place::new();
     let hash = |password: &[u8]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_twotick"));
@@ -586,7 +586,7 @@ fn the_hash_that_the_command_makes_is_taken() {
 }
 
 #[test]
-fn each_layer_wins_over_the_one_before_and_show_names_it() {
+fn each_layer_overrides_the_previous_and_show_names_it() {
     let key = "channels.whatsapp.timeout";
     let mut place = Place::with(&GOOD.replace("timeout = \"10s\"\n", ""));
     assert_eq!(place.shown(key, &[]), "\"10s\"   # default");
@@ -603,7 +603,7 @@ fn each_layer_wins_over_the_one_before_and_show_names_it() {
 }
 
 #[test]
-fn a_variable_sets_any_type_and_tables_that_the_file_lacks() {
+fn a_variable_sets_any_type_and_missing_tables() {
     let mut place = Place::with(GOOD);
     place
         .set("TWOTICK__PROFILES__LOGIN__MAX_CHECKS", "3")
@@ -631,7 +631,7 @@ fn a_variable_sets_any_type_and_tables_that_the_file_lacks() {
 }
 
 #[test]
-fn show_says_where_secrets_come_from() {
+fn show_names_the_origin_of_secrets() {
     let place = Place::with(GOOD);
     let line = |part: &str| 1 + GOOD.lines().position(|line| line.contains(part)).unwrap();
     let (bearer, token, key) = (line("sms.token"), line("access_token"), line("BANK_KEY"));
@@ -668,7 +668,7 @@ fn the_file_is_found_by_flag_then_variable_then_folder() {
     assert!(place.shown("apps[0].name", &["--config", "flag.toml"]).starts_with("\"flag\""));
 }
 
-/// The variables that the built-in file names.
+/// The variables that the built-in file refers to.
 const DEFAULT_VARIABLES: [(&str, &str); 6] = [
     ("TWOTICK_SHOP_KEY", "CANARY-shop-key-1234"),
     ("WHATSAPP_ACCESS_TOKEN", "CANARY-access-token"),
@@ -698,7 +698,7 @@ fn the_built_in_file_is_complete() {
 }
 
 #[test]
-fn without_a_file_the_built_in_one_is_the_file() {
+fn without_a_file_the_built_in_one_applies() {
     let mut place = Place::new();
     place.variables = DEFAULT_VARIABLES.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     assert_eq!(place.shown("apps[0].name", &[]), "\"shop\"   # default");
@@ -714,7 +714,7 @@ fn without_a_file_the_built_in_one_is_the_file() {
 }
 
 #[test]
-fn the_file_of_the_master_key_may_be_missing_and_is_checked_when_it_is_there() {
+fn the_master_key_file_may_be_missing_and_is_checked_if_present() {
     let place = Place::with(&GOOD.replace("{ env = \"MASTER\" }", "{ file = \"master.key\" }"));
     assert!(place.shown("keys.master", &[]).ends_with("(file master.key)"));
     place.write("master.key", format!("{MASTER}\n"));
@@ -731,7 +731,7 @@ fn the_file_of_the_master_key_may_be_missing_and_is_checked_when_it_is_there() {
 }
 
 #[test]
-fn a_file_of_ones_own_is_asked_only_for_what_it_names() {
+fn a_file_needs_only_the_secrets_it_refers_to() {
     let text = r#"
         [[apps]]
         name = "shop"
@@ -756,7 +756,7 @@ fn a_file_of_ones_own_is_asked_only_for_what_it_names() {
     assert_eq!(carrier.in_doubt_wait, Duration::from_secs(15));
     let Settings::Http(http) = &carrier.kind else { panic!("kind http") };
     assert_eq!(http.id_pointer, "/id");
-    // The default of 2 s gives way to the shorter whole.
+    // The default of 2 s is lowered to the shorter total.
     assert_eq!(
         (carrier.timeouts.connect, carrier.timeouts.whole),
         (Duration::from_secs(1), Duration::from_secs(1))
@@ -789,7 +789,7 @@ const TWILIO: &str = r#"
 const BY_ID: &str = "via = \"whatsapp\"\n content_sids = { en = \"HX01\", de = \"HX02\" }";
 
 #[test]
-fn twilio_is_read_with_what_it_shares_with_every_kind() {
+fn twilio_has_its_own_and_the_common_keys() {
     let read = |text: &str| {
         let config = Config::parse(text, &Environment::default());
         let config = config.unwrap_or_else(|problems| panic!("{problems}"));
@@ -825,7 +825,7 @@ fn twilio_is_read_with_what_it_shares_with_every_kind() {
 }
 
 #[test]
-fn what_twilio_cannot_do_is_refused_with_its_key() {
+fn unsupported_twilio_settings_are_refused() {
     let by_id = |step: &str| {
         TWILIO
             .replace("via = \"sms\"", BY_ID)
@@ -845,7 +845,7 @@ fn what_twilio_cannot_do_is_refused_with_its_key() {
         (
             TWILIO.replace("# more", "messaging_service_sid = \"MG00\""),
             "channels.carrier.messaging_service_sid",
-            "beside from",
+            "together with from",
         ),
         (
             TWILIO
@@ -870,7 +870,7 @@ fn what_twilio_cannot_do_is_refused_with_its_key() {
             "channels.carrier.content_sids",
             "whatsapp",
         ),
-        (by_id(&steps(", text = \"otp\"")), "profiles.signup.steps[0].text", "names its own content"),
+        (by_id(&steps(", text = \"otp\"")), "profiles.signup.steps[0].text", "has its own content"),
         (
             by_id(&steps("")).replace("en = \"HX01\", ", ""),
             "profiles.signup.default_locale",
@@ -886,7 +886,7 @@ fn what_twilio_cannot_do_is_refused_with_its_key() {
 }
 
 #[test]
-fn doubtful_settings_are_warned_about_and_allowed() {
+fn doubtful_settings_are_allowed_with_a_warning() {
     let warned = |text: &str| {
         let output = Place::with(text).run(&["config", "check"]);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -906,7 +906,7 @@ fn doubtful_settings_are_warned_about_and_allowed() {
 
     let limits = "[server]\nmax_connections = 800\nmax_waiting_per_app = 701";
     let warnings = warned(&GOOD.replace("[server]", limits));
-    assert!(warnings.len() == 1 && warnings[0].contains("no more than 700 count"), "{warnings:?}");
+    assert!(warnings.len() == 1 && warnings[0].contains("the effective limit is 700"), "{warnings:?}");
     assert!(warned(&GOOD.replace("[server]", &limits.replace("701", "700"))).is_empty());
 
     let warnings = warned(&GOOD.replace("https://sms.", "http://sms."));
@@ -923,7 +923,7 @@ fn doubtful_settings_are_warned_about_and_allowed() {
 }
 
 #[test]
-fn a_final_newline_is_no_part_of_a_secret_however_it_is_given() {
+fn a_final_newline_is_not_part_of_a_secret() {
     let environment: Environment =
         DEFAULT_VARIABLES.into_iter().map(|(name, secret)| (name, format!("{secret}\r\n"))).collect();
     let text = DEFAULT_FILE.replace("{ env = \"META_VERIFY_TOKEN\" }", "\"CANARY-verify\\n\"");
@@ -943,7 +943,7 @@ fn a_final_newline_is_no_part_of_a_secret_however_it_is_given() {
 }
 
 #[test]
-fn weak_secrets_are_warned_about_by_their_key_and_not_shown() {
+fn weak_secrets_are_warned_about_and_not_shown() {
     for (name, value, key) in [
         ("META_APP_SECRET", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "channels.whatsapp.app_secrets[0]"),
         ("SMS_REPORT_SECRET", "abababababababababab", "channels.sms.report_secret"),
@@ -967,7 +967,7 @@ fn weak_secrets_are_warned_about_by_their_key_and_not_shown() {
 }
 
 #[test]
-fn what_is_probably_not_meant_is_warned_about() {
+fn probable_mistakes_are_warned_about() {
     let warned = |place: &Place| {
         let output = place.run(&["config", "check"]);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -1028,13 +1028,13 @@ fn what_is_probably_not_meant_is_warned_about() {
     let warnings = with("[profiles.login]", more);
     assert_eq!(warnings.len(), 3, "{warnings:?}");
     for key in ["channels.old", "templates.old", "texts.old"] {
-        let told = format!("{key}: is used by no step");
+        let told = format!("{key}: is not used by any profile");
         assert!(warnings.iter().any(|warning| warning.contains(&told)), "{key}: {warnings:?}");
     }
 }
 
 #[test]
-fn variables_that_are_nearly_ours_are_pointed_out() {
+fn misspelt_variables_are_reported() {
     let warned = |name: &str, value: &str| {
         let mut place = Place::with(GOOD);
         let output = place.set(name, value).run(&["config", "check"]);
@@ -1059,10 +1059,10 @@ fn variables_that_are_nearly_ours_are_pointed_out() {
         ("TWOTICK_APIKEY", "TWOTICK_API_KEY"),
     ] {
         let warnings = warned(name, "CANARY");
-        let told = format!("warning  environment variable {name}: is not read; {meant} would be");
+        let told = format!("warning  environment variable {name}: has no effect; did you mean {meant}?");
         assert_eq!(warnings, [told], "{name}");
     }
-    // What others set, and what is read.
+    // Unrelated variables, and valid ones.
     for name in [
         "TWOTICK_SERVICE_HOST",
         "TWOTICK_PORT_8080_TCP_ADDR",
@@ -1080,7 +1080,7 @@ fn variables_that_are_nearly_ours_are_pointed_out() {
 }
 
 #[test]
-fn names_of_the_admin_listener_are_names() {
+fn admin_hosts_must_be_host_names() {
     let with = |hosts: &str| {
         let text = GOOD.replace("[keys]", &format!("admin_hosts = {hosts}\n[keys]"));
         Config::parse(&text, &SECRETS.into_iter().collect())
@@ -1119,7 +1119,7 @@ fn the_effective_values_name_their_origin_in_the_library_too() {
 }
 
 #[test]
-fn init_writes_the_commented_default_and_replaces_nothing_unasked() {
+fn init_writes_the_commented_default_and_overwrites_nothing() {
     let place = Place::new();
     assert_eq!(place.run(&["config", "init"]).status.code(), Some(0));
     let written = || std::fs::read_to_string(place.path().join("config.toml")).unwrap();
@@ -1151,7 +1151,7 @@ fn wrong_usage_ends_with_2() {
 }
 
 #[test]
-fn texts_are_priced_and_what_makes_them_dear_is_named() {
+fn the_cost_of_texts_is_shown_with_its_cause() {
     let checked = |text: &str| {
         let output = Place::with(text).run(&["config", "check"]);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -1211,7 +1211,7 @@ fn a_profile_can_end_its_texts_with_a_line_for_the_phone() {
     }
 }
 
-/// A channel of a kind that `config.toml` has no example of.
+/// A channel of a kind without an example in `config.toml`.
 fn with_channel(channel: &str, step: &str) -> String {
     format!(
         r#"
@@ -1247,7 +1247,7 @@ const SINCH_SMS: &str = r#"kind = "sinch-sms"
         region = "ca""#;
 
 #[test]
-fn sinchs_kinds_need_no_more_than_their_own_keys() {
+fn sinch_channels_need_only_their_own_keys() {
     let environment = Environment::default();
     let parsed = |text: &str| Config::parse(text, &environment).map_err(|problems| problems.to_string());
     for (via, step) in

@@ -27,7 +27,7 @@ use wiremock::matchers::{body_partial_json, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 const START: Timestamp = Timestamp::from_millis(1_795_000_000_000);
-/// Shorter than the store's limit for an outcome, so that advancing to the expiry leaves the attempt open.
+/// Shorter than the store's limit for an outcome, so that the attempt is still open at the expiry.
 const TTL: Duration = Duration::from_secs(90);
 
 struct House {
@@ -67,7 +67,7 @@ impl House {
         )
     }
 
-    /// Creates a verification and returns the resulting errand.
+    /// Requests a code and takes the resulting errand.
     async fn errand(&mut self, locale: &str, steps: Vec<Step>) -> Errand {
         let phone = Phone::parse("+4915228817386").unwrap();
         let number = self.vault.number_index(&phone);
@@ -145,7 +145,7 @@ fn channels(uri: &str) -> Channels {
     channel::all([(basis("whatsapp"), whatsapp), (basis("sms"), sms), (basis("by_id"), by_id)]).unwrap()
 }
 
-/// Approved content at the provider, by locale.
+/// Content ids of a provider, by locale.
 const CONTENTS: [(&str, &str); 2] = [("en", "HX01"), ("de", "HX02")];
 
 fn by_sms(deliver_within: Option<Duration>) -> Step {
@@ -177,7 +177,7 @@ async fn carrier_accepts(house: &House) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_is_filled_in_once_with_the_remaining_minutes() {
+async fn a_text_is_rendered_in_the_apps_language_with_the_minutes_left() {
     let mut house = House::new().await;
     carrier_accepts(&house).await;
     let errand = house.errand("de-AT", vec![by_sms(None)]).await;
@@ -194,7 +194,7 @@ async fn a_text_is_filled_in_once_with_the_remaining_minutes() {
     let facts = house.facts(&errand).await;
     assert!(matches!(facts.last(), Some(Fact::SendAccepted { attempt: 1, .. })), "{facts:?}");
 
-    // Unknown placeholders stay, and a missing language falls back to the default.
+    // Non-placeholders stay unchanged, and an unknown language falls back to the default.
     let mut house = House::new().await;
     carrier_accepts(&house).await;
     let errand = house.errand("fr", vec![by_sms(None)]).await;
@@ -204,7 +204,7 @@ async fn a_text_is_filled_in_once_with_the_remaining_minutes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_response_without_an_id_is_accepted_and_nothing_is_sent_twice() {
+async fn an_answer_without_an_id_is_accepted_and_nothing_is_sent_twice() {
     for answer in [ResponseTemplate::new(204), ResponseTemplate::new(200).set_body_string("OK")] {
         let mut house = House::new().await;
         Mock::given(method("POST")).and(path("/sms")).respond_with(answer).mount(&house.provider).await;
@@ -212,7 +212,7 @@ async fn a_response_without_an_id_is_accepted_and_nothing_is_sent_twice() {
         house.courier().carry_out(&errand).await;
         let facts = house.facts(&errand).await;
         assert!(matches!(facts.last(), Some(Fact::SendAccepted { provider_ref: None, .. })), "{facts:?}");
-        // Longer than the last step waits when in doubt.
+        // Longer than the last step waits in doubt.
         house.clock.advance(Duration::from_secs(60));
         assert_eq!(house.store.sweep_missed().await, Ok(0));
         assert!(house.errands.try_recv().is_err());
@@ -238,7 +238,7 @@ async fn nothing_is_sent_once_the_code_has_expired() {
     let mut house = House::new().await;
     carrier_accepts(&house).await;
     let errand = house.errand("en", vec![by_sms(None)]).await;
-    // Otherwise the store would be faster than the courier and declare the attempt in doubt.
+    // Otherwise the store would declare the attempt in doubt before the courier runs.
     house.store.rest().await.unwrap();
     house.clock.advance(TTL);
     house.courier().carry_out(&errand).await;
@@ -248,7 +248,7 @@ async fn nothing_is_sent_once_the_code_has_expired() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unreadable_data_is_not_sent_and_falls_back() {
+async fn undecryptable_data_is_not_sent_and_falls_back() {
     let mut house = House::new().await;
     carrier_accepts(&house).await;
     let errand = house.errand("en", vec![by_sms(Some(TTL / 2)), by_sms(None)]).await;
@@ -295,7 +295,7 @@ fn refusals(facts: &[Fact]) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outcome_is_offered_until_the_store_accepts_it() {
+async fn an_outcome_is_submitted_until_accepted_without_resending() {
     for error in [StoreError::Busy, StoreError::Full] {
         let mut house = House::new().await;
         carrier_accepts(&house).await;
@@ -310,7 +310,7 @@ async fn an_outcome_is_offered_until_the_store_accepts_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_resting_store_starts_nothing_and_still_takes_outcomes() {
+async fn a_resting_store_starts_nothing_and_accepts_outcomes() {
     let mut house = House::new().await;
     carrier_accepts(&house).await;
     let errand = house.errand("en", vec![by_sms(Some(TTL / 2)), by_sms(None)]).await;
@@ -320,7 +320,7 @@ async fn a_resting_store_starts_nothing_and_still_takes_outcomes() {
     assert!(matches!(facts.last(), Some(Fact::SendAccepted { .. })), "{facts:?}");
 
     house.clock.advance(TTL / 2);
-    // Once the store responds, it has processed its agenda.
+    // By the time it answers, the store has processed its agenda.
     let snapshot = house.store.read(errand.snapshot.verification.id()).await.unwrap().unwrap();
     assert_eq!(house.store.sweep_missed().await, Ok(0));
     assert_eq!(snapshot.verification.messages.len(), 1);

@@ -1,4 +1,4 @@
-//! `twotick demo`, as someone who has just cloned it runs it: once, on a terminal, and with its output in a file.
+//! `twotick demo` as a newcomer runs it: once, on a terminal, and with its output in a file.
 
 mod support;
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 use support::{stderr, stdout, twotick};
 use twotick::clock::Stopwatch;
 
-/// Until something is shown, on a machine under load.
+/// Upper bound for output, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
@@ -20,13 +20,13 @@ fn the_demo_plays_every_scenario_to_its_end() {
     let output = twotick().args(["demo", "--once"]).env("TMPDIR", place.path()).output().unwrap();
     let shown = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{shown}\n{}", stderr(&output));
-    assert!(shown.contains("12 of 12 scenarios ended as they should."), "{shown}");
+    assert!(shown.contains("12 of 12 scenarios ended as expected."), "{shown}");
     assert_eq!(shown.matches("\n+120255501").count(), 24, "a timeline and a verdict for each: {shown}");
-    // About 7 s by itself; other tests run beside it.
+    // It takes about 7 s; other tests run in parallel.
     assert!(start.elapsed() < Duration::from_secs(40), "it took {:?}", start.elapsed());
     let left: Vec<_> = std::fs::read_dir(place.path()).unwrap().collect();
     assert!(left.is_empty(), "the demo cleans up after itself: {left:?}");
-    // Six digits in a row would be a code; the numbers of people have eleven.
+    // Six digits in a row would be a code; phone numbers have eleven.
     let codes = shown.split(|letter: char| !letter.is_ascii_digit()).filter(|digits| digits.len() == 6);
     let codes: Vec<_> = codes.filter(|digits| !digits.starts_with("1310")).collect();
     assert!(codes.is_empty(), "no code stands in a timeline: {codes:?}");
@@ -35,13 +35,12 @@ fn the_demo_plays_every_scenario_to_its_end() {
     }
 }
 
-/// Short lines of the demo.
+/// Short lines of the output.
 const HEADINGS: [&str; 2] = ["Open this", "Try this"];
 
-/// On a terminal of 80 columns: twelve rows that are filled in place, and then what becomes of a code that somebody
-/// sends.
+/// On a terminal of 80 columns: twelve rows updated in place, then the timeline of a code that the user sends.
 #[test]
-fn on_a_terminal_the_demo_fills_twelve_rows_in_place() {
+fn on_a_terminal_the_demo_updates_twelve_rows() {
     let place = tempfile::tempdir().unwrap();
     let binary = env!("CARGO_BIN_EXE_twotick");
     let shell = format!("stty cols 80 rows 60; exec '{binary}' demo --listen 127.0.0.1:0");
@@ -49,9 +48,9 @@ fn on_a_terminal_the_demo_fills_twelve_rows_in_place() {
     command.args(["--quiet", "--flush", "--return", "--command", &shell, "/dev/null"]);
     command.env("TMPDIR", place.path()).env("TERM", "xterm-256color").env_remove("NO_COLOR");
     let mut demo = Demo::start(&mut command);
-    let shown = demo.shows("until ctrl-c");
+    let shown = demo.shows("until Ctrl-C");
     let screen = Screen::of(&shown);
-    // A line that is wider than the terminal would go on in the next row, and begin there as no line does.
+    // A line wider than the terminal would continue in the next row, and begin there as no line does.
     let goes_on = |row: &&String| !row.is_empty() && !row.starts_with([' ', '✓']) && row.len() < 20;
     let broken: Vec<_> =
         screen.rows.iter().filter(goes_on).filter(|row| !HEADINGS.contains(&row.as_str())).collect();
@@ -63,7 +62,7 @@ fn on_a_terminal_the_demo_fills_twelve_rows_in_place() {
     }
     assert!(rows[1].contains("delivered by sms") && rows[9].contains("undelivered"), "{screen}");
     assert!(rows[10].contains("canceled") && rows[11].contains("approved"), "{screen}");
-    assert!(screen.text().contains("12 of 12 scenarios ended as they should."), "{screen}");
+    assert!(screen.text().contains("12 of 12 scenarios ended as expected."), "{screen}");
     assert!(!screen.text().contains("whatsapp accepted the message"), "no line for each event: {screen}");
     // Welcome, rows, total, farewell.
     assert!(screen.rows.len() < 60, "{} rows: {screen}", screen.rows.len());
@@ -80,7 +79,7 @@ fn in_a_file_the_demo_prints_finished_timelines() {
     let mut command = twotick();
     command.args(["demo", "--listen", "127.0.0.1:0"]).env("TMPDIR", place.path());
     let mut demo = Demo::start(&mut command);
-    let shown = demo.shows("until ctrl-c");
+    let shown = demo.shows("until Ctrl-C");
     assert!(!shown.contains('\x1b') && !shown.contains('\r'), "{shown}");
     assert_eq!(shown.matches("\n+120255501").count(), 24, "a timeline and a verdict for each: {shown}");
     let first = shown.find("+12025550100 ·").unwrap();
@@ -95,7 +94,7 @@ fn in_a_file_the_demo_prints_finished_timelines() {
     assert_eq!(demo.ended(), Some(0));
 }
 
-/// A demo that runs; killed when dropped.
+/// A running demo; killed on drop.
 struct Demo {
     child: std::process::Child,
     input: Option<std::process::ChildStdin>,
@@ -118,12 +117,12 @@ impl Demo {
         Self { child, input, output }
     }
 
-    /// What has been shown, once `wanted` is in it.
+    /// The output, once it contains `wanted`.
     fn shows(&self, wanted: &str) -> String {
         self.shows_after("", wanted)
     }
 
-    /// The same, where it must stand after something else.
+    /// As `shows`, with `wanted` after `before`.
     fn shows_after(&self, before: &str, wanted: &str) -> String {
         let start = Stopwatch::start();
         loop {
@@ -136,7 +135,7 @@ impl Demo {
         }
     }
 
-    /// Sends a code as the farewell says; the screen once it was read.
+    /// Sends a code as the farewell text says; returns the screen once it was read.
     fn follows_a_code(&self, farewell: &str) -> String {
         let word = |before: &str| {
             let from = farewell.find(before).unwrap_or_else(|| panic!("{before}: {farewell}")) + before.len();
@@ -149,9 +148,9 @@ impl Demo {
         let asked = asked.body(format!("{{\"to\": \"{number}\"}}")).send();
         let answer = tokio::runtime::Runtime::new().unwrap().block_on(asked).unwrap();
         assert_eq!(answer.status(), 201);
-        let shown = self.shows_after("until ctrl-c.", "reported that the message was read");
+        let shown = self.shows_after("until Ctrl-C.", "reported that the message was read");
         let screen = Screen::of(&shown).text();
-        let (_, after) = screen.split_once("until ctrl-c.").unwrap();
+        let (_, after) = screen.split_once("until Ctrl-C.").unwrap();
         assert!(after.trim_start().starts_with(&format!("{number} · ver_")), "{after}");
         assert!(after.contains("The app requested a code"), "{after}");
         screen
@@ -176,10 +175,10 @@ impl Drop for Demo {
     }
 }
 
-/// Of the terminal.
+/// Width of the terminal.
 const COLUMNS: usize = 80;
 
-/// What a terminal shows, with all that was scrolled away: as much of one as the demo needs.
+/// The content of a terminal including scrollback, as far as the demo needs it.
 #[derive(Default)]
 struct Screen {
     rows: Vec<String>,

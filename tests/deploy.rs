@@ -1,5 +1,5 @@
-//! What an operator takes from `deploy/`, checked by the programs that it is for: units, proxies, backup, alert rules,
-//! dashboard and package.
+//! The files in `deploy/`, checked by the programs that use them: units, proxies, backup, alert rules, dashboard and
+//! package.
 
 mod support;
 
@@ -13,10 +13,10 @@ use serde_json::Value;
 use support::{KEY, Server, config, free_address, sandbox, stderr, stdout, twotick};
 use twotick::clock::Stopwatch;
 
-/// Until a program answers, on a machine under load.
+/// Upper bound for a program's answer, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Runs one of the programs that `tests/run` installs.
+/// Runs a program that `tests/run` installs.
 fn program(name: &str, args: &[&str]) -> Output {
     let output = Command::new(name).args(args).stdin(Stdio::null()).output();
     output.unwrap_or_else(|error| panic!("{name}: {error}; tests/run installs what is needed"))
@@ -45,9 +45,9 @@ fn the_alert_rules_are_valid_and_fire_when_they_should() {
     }
 }
 
-/// What rules and dashboard ask for is described where it is counted, with the labels that they use.
+/// The code describes all metrics in rules and dashboard, with the labels that they use.
 #[test]
-fn every_metric_of_rules_and_dashboard_is_described_in_the_code() {
+fn every_metric_in_rules_and_dashboard_is_described() {
     let code = sources("src");
     let mut asked = BTreeSet::new();
     for file in ["deploy/prometheus/twotick.rules.yml", "deploy/grafana/twotick.json"] {
@@ -62,7 +62,7 @@ fn every_metric_of_rules_and_dashboard_is_described_in_the_code() {
     assert!(asked.len() > 20, "{asked:?}");
     for metric in asked {
         let named = format!("\"{metric}\"");
-        // By its name, or by a constant that stands for it.
+        // By its name, or by a constant.
         let constant = code.lines().find(|line| line.contains("const ") && line.contains(&named));
         let constant = constant.and_then(|line| line.split("const ").nth(1)?.split(':').next());
         let is_described = code.split("describe_").skip(1).any(|call| {
@@ -88,14 +88,14 @@ fn sources(folder: &str) -> String {
 }
 
 #[test]
-fn the_dashboard_is_one() {
+fn the_dashboard_is_valid() {
     let dashboard: Value = serde_json::from_str(&read("deploy/grafana/twotick.json")).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
     let mut ids: Vec<_> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), panels.len());
-    // Every query is one that Prometheus takes, once the variables are filled in.
+    // Prometheus accepts all queries once the variables are filled in.
     let folder = tempfile::tempdir().unwrap();
     let mut rules = "groups:\n  - name: dashboard\n    rules:\n".to_owned();
     let mut queries = 0;
@@ -113,9 +113,9 @@ fn the_dashboard_is_one() {
     assert!(checked.status.success(), "{}{}", stdout(&checked), stderr(&checked));
 }
 
-/// systemd reads the units without a complaint. What they start is put where it looks.
+/// systemd accepts the units without warnings. The programs that they start are put in place.
 #[test]
-fn the_units_are_what_systemd_takes() {
+fn systemd_accepts_the_units() {
     let folder = tempfile::tempdir().unwrap();
     let units: Vec<_> = fs::read_dir("deploy")
         .unwrap()
@@ -148,9 +148,9 @@ fn the_units_are_what_systemd_takes() {
     assert!(verified.status.success() && complaints.trim().is_empty(), "{complaints}");
 }
 
-/// Every file that the package holds is there, and every file of `deploy/` that a machine needs is in the package.
+/// All files in the package exist, and all files of `deploy/` that a machine needs are in the package.
 #[test]
-fn the_package_holds_what_is_there() {
+fn the_package_is_complete() {
     let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
     let package = &manifest["package"];
     assert_eq!(package["license"].as_str(), Some("MIT OR Apache-2.0"));
@@ -174,7 +174,7 @@ fn the_package_holds_what_is_there() {
     for file in ["LICENSE-MIT", "LICENSE-APACHE", "CHANGELOG.md", "docs/UPGRADING.md", ".dockerignore"] {
         assert!(read(file).len() > 100, "{file}");
     }
-    // What the image is built from is not left out of it.
+    // The sources of the image are not ignored.
     let ignored = read(".dockerignore");
     for needed in ["src", "Cargo.toml", "Cargo.lock", "config.toml", "askama.toml", "benches"] {
         assert!(!ignored.lines().any(|line| line.trim() == needed), "{needed}");
@@ -182,9 +182,9 @@ fn the_package_holds_what_is_there() {
     assert!(ignored.lines().any(|line| line == "target") && ignored.lines().any(|line| line == "data"));
 }
 
-/// The script copies a server that runs, and what it copied can be read elsewhere; of the keys one copy is left.
+/// The script backs up a running server; the backup can be restored elsewhere, and one copy of the keys remains.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_backup_brings_its_keys_along() {
+async fn the_backup_includes_the_keys() {
     let folder = tempfile::tempdir().unwrap();
     let address = free_address();
     let sandbox = sandbox(address).await;
@@ -223,7 +223,7 @@ async fn the_backup_brings_its_keys_along() {
         names(folder.path()).into_iter().filter(|name| name.starts_with("keys-copy")).collect();
     assert_eq!(beside, ["keys-copy"], "an older copy of the keys would undo what was forgotten");
 
-    // Elsewhere: both keys in their places, then the store.
+    // Elsewhere: both keys in place, then the store.
     let elsewhere = tempfile::tempdir().unwrap();
     let data = elsewhere.path().join("data");
     fs::create_dir(&data).unwrap();
@@ -249,7 +249,7 @@ async fn the_backup_brings_its_keys_along() {
     assert_eq!(list["data"][0]["to"], "+12025550100", "the keys open what the store holds: {list}");
 }
 
-/// A proxy that was started for a test; killed when dropped.
+/// A proxy; killed on drop.
 struct Proxy(Child);
 
 impl Drop for Proxy {
@@ -259,7 +259,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Waits until somebody takes connections there.
+/// Waits until the address accepts connections.
 async fn listens(address: std::net::SocketAddr) {
     let start = Stopwatch::start();
     while tokio::net::TcpStream::connect(address).await.is_err() {
@@ -269,7 +269,7 @@ async fn listens(address: std::net::SocketAddr) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn behind_nginx_events_leave_at_once_and_the_host_is_kept() {
+async fn nginx_does_not_buffer_events_and_preserves_the_host() {
     let folder = tempfile::tempdir().unwrap();
     let house = House::new(folder.path()).await;
     let [api, console, plain, outside] = [(); 4].map(|()| free_address());
@@ -309,7 +309,7 @@ async fn behind_nginx_events_leave_at_once_and_the_host_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn behind_caddy_events_leave_at_once_and_the_host_is_kept() {
+async fn caddy_does_not_buffer_events_and_preserves_the_host() {
     let folder = tempfile::tempdir().unwrap();
     let sample = fs::canonicalize("deploy/Caddyfile").unwrap();
     let validated = Command::new("caddy")
@@ -320,7 +320,7 @@ async fn behind_caddy_events_leave_at_once_and_the_host_is_kept() {
     assert!(validated.status.success(), "{}", stderr(&validated));
     let house = House::new(folder.path()).await;
     let [api, console, outside] = [(); 3].map(|()| free_address());
-    // Without certificates, which Caddy would ask the internet for.
+    // Without certificates, which Caddy would request from the internet.
     let sample = read(sample)
         .replace("codes.example.com {", &format!("http://{api} {{\n\tbind {}", api.ip()))
         .replace("console.example.com {", &format!("http://{console} {{\n\tbind {}", console.ip()));
@@ -340,7 +340,7 @@ async fn behind_caddy_events_leave_at_once_and_the_host_is_kept() {
     house.proves(&api, &console, &outside).await;
 }
 
-/// A server with the sandbox, and in place of its admin listener one that notes how it is asked.
+/// A server with the sandbox, and a recorder of requests instead of the admin listener.
 struct House {
     server: Server,
     admin: std::net::TcpListener,
@@ -355,7 +355,7 @@ impl House {
         Self { server, admin: std::net::TcpListener::bind("127.0.0.1:0").unwrap(), _sandbox: sandbox }
     }
 
-    /// The sample, and the console once more on another port, where we are outside of what is allowed.
+    /// The sample, with the console on another port, where clients count as outside the allowed networks.
     fn seen_from_outside(
         sample: &str,
         console: std::net::SocketAddr,
@@ -367,15 +367,15 @@ impl House {
         format!("{sample}\n# {}", block.replace("127.0.0.0/8", "192.0.2.0/24"))
     }
 
-    /// The sample with our addresses in place of the usual ones.
+    /// The sample with the test's addresses.
     fn upstreams(&self, sample: &str) -> String {
         let sample = sample.replace("127.0.0.1:8080", &self.server.addr.to_string());
         sample.replace("127.0.0.1:8081", &self.admin.local_addr().unwrap().to_string())
     }
 
-    /// The API with its streams and long polls, the console, and that nothing else of the admin listener is there.
+    /// API with streams and long polls, and console work; nothing else of the admin listener is exposed.
     async fn proves(&self, api: &str, console: &str, outside: &str) {
-        // Installs what TLS needs.
+        // Installs the TLS provider.
         support::http_client();
         let client = reqwest::Client::builder()
             .no_proxy()
@@ -403,7 +403,7 @@ impl House {
             .await
             .unwrap();
         assert_eq!(stream.headers()["content-type"], "text/event-stream");
-        // The verification waits for its deadline now, so nothing follows that could push an event out of a buffer.
+        // The verification waits for its deadline, so no later event pushes this one out of a buffer.
         let mut text = String::new();
         let first = async {
             while !text.contains("event: verification") {
@@ -436,7 +436,7 @@ impl House {
     }
 }
 
-/// Answers one request with nothing; the head of it.
+/// Answers one request with an empty body; returns its head.
 fn head_of_one(listener: &std::net::TcpListener) -> String {
     use std::io::{Read, Write};
 

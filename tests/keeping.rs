@@ -1,4 +1,4 @@
-//! What is kept, for how long, and who can read it: by the real binary, over real files.
+//! Retention and access to stored data: the real binary on real files.
 
 #[path = "support/proof.rs"]
 mod proof;
@@ -18,12 +18,12 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use support::{KEY, Server, config, free_address, http_client, run, sandbox, stderr, stdout, twotick};
 use twotick::clock::Clock;
-use twotick::vault::{CannotOpen, Vault};
+use twotick::vault::{CannotOpen, KeyFiles, Vault};
 use twotick::verification::Request;
 
 const DONE: Option<i32> = Some(0);
 const FAILED: Option<i32> = Some(1);
-/// Of the stand-in Meta, as `support` configures it.
+/// App secret of the stand-in for Meta, as `support` configures it.
 const APP_SECRET: &str = "test-app-secret-0123";
 const PHONE_NUMBER_ID: &str = "106540352242922";
 const PASSWORD: &str = "a long password of a test";
@@ -59,13 +59,13 @@ async fn until<T>(mut found: impl AsyncFnMut() -> Option<T>) -> T {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_moved_is_there_again_and_nothing_is_sent() {
+async fn an_import_restores_everything_and_sends_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let address = free_address();
     let phones = sandbox(address).await;
     let text = config(address, &phones.url(), folder.path());
     let mut server = Server::start(&text, folder.path());
-    // One is delivered, the other waits for 30 s for a delivery that never comes.
+    // One is delivered, the other waits 30 s for a delivery that never comes.
     let (delivered, waiting) = (send(&server, "+12025550100"), send(&server, "+12025550101"));
     until(async || (status(&server, &delivered)["delivery"]["state"] == "read").then_some(())).await;
     until(async || (status(&server, &waiting)["delivery"]["state"] == "sent").then_some(())).await;
@@ -114,7 +114,7 @@ async fn what_was_moved_is_there_again_and_nothing_is_sent() {
         let there = status(&server, &delivered);
         assert_eq!((&there["to"], &there["delivery"]["state"]), (&"+12025550100".into(), &"read".into()));
         assert_eq!(status(&server, &waiting)["status"], "canceled");
-        // Longer than anything that is due at once takes.
+        // Longer than anything due at once takes.
         tokio::time::sleep(Duration::from_millis(700)).await;
         for number in ["+12025550100", "+12025550101"] {
             assert_eq!(phones.handset(number).len(), 0, "{command}: sent 0");
@@ -128,7 +128,7 @@ async fn what_was_moved_is_there_again_and_nothing_is_sent() {
     let stranger = tempfile::tempdir().unwrap();
     let text = config(address, "http://127.0.0.1:9", stranger.path());
     fs::write(stranger.path().join("config.toml"), &text).unwrap();
-    // A copy first, for the mode that a key must have.
+    // A copy, to keep the mode that a key must have.
     fs::copy(folder.path().join("master.key"), stranger.path().join("master.key")).unwrap();
     fs::write(stranger.path().join("master.key"), STANDARD.encode([7; 32])).unwrap();
     for (command, file) in [("import", &export), ("restore", &backup)] {
@@ -193,9 +193,9 @@ async fn an_export_of_a_server_under_load_is_of_one_moment() {
     phones.stop().await;
 }
 
-/// WhatsApp's number for her is not the one that the app gave, and no table of numbers knows it.
+/// WhatsApp's number of this person differs from the app's, and is invalid by the metadata.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_is_erased_by_the_number_of_the_app_and_by_that_of_whatsapp() {
+async fn a_person_is_erased_by_the_apps_number_and_by_whatsapps() {
     let folder = tempfile::tempdir().unwrap();
     let address = free_address();
     let phones = sandbox(address).await;
@@ -241,7 +241,7 @@ async fn a_person_is_erased_by_the_number_of_the_app_and_by_that_of_whatsapp() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_is_erased_while_the_server_runs_and_while_it_does_not() {
+async fn a_number_is_erased_with_and_without_a_running_server() {
     let folder = tempfile::tempdir().unwrap();
     let address = free_address();
     let phones = sandbox(address).await;
@@ -285,7 +285,7 @@ async fn a_number_is_erased_while_the_server_runs_and_while_it_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_doctor_says_what_is_wrong_and_what_is_not() {
+async fn the_doctor_reports_good_and_bad() {
     let folder = tempfile::tempdir().unwrap();
     let address = free_address();
     let phones = sandbox(address).await;
@@ -317,7 +317,7 @@ async fn a_doctor_says_what_is_wrong_and_what_is_not() {
     assert_eq!(health["template login_code/en_US"], "wrong");
     let lines = stdout(&offline(folder.path(), &["doctor"]));
     assert!(
-        lines.contains("wrong  channel sms: ") && lines.contains("ok     store: a server runs"),
+        lines.contains("wrong  channel sms: ") && lines.contains("ok     store: a server is running"),
         "{lines}"
     );
     drop(server);
@@ -329,7 +329,7 @@ async fn a_doctor_says_what_is_wrong_and_what_is_not() {
     assert_eq!((is_well, &*health["config"]), (false, "wrong"), "that is a finding too");
 }
 
-/// What must stand nowhere.
+/// Strings that must not occur anywhere.
 const CANARIES: [&str; 9] = [
     "+12025550100",
     "12025550100",
@@ -343,7 +343,7 @@ const CANARIES: [&str; 9] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_number_code_or_text_stands_in_any_file_log_or_metric_and_dead_keys_open_nothing() {
+async fn personal_data_is_nowhere_in_clear_and_destroyed_keys_decrypt_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let address = free_address();
     let phones = sandbox(address).await;
@@ -398,18 +398,21 @@ async fn no_number_code_or_text_stands_in_any_file_log_or_metric_and_dead_keys_o
     let (_, form) = &forms(CANARIES[0])[4];
     assert!(holds(&planted, form) || forms(CANARIES[0]).iter().any(|(_, form)| holds(&planted, form)));
 
-    // Who has the master key and every file, an old export among them, opens nothing once the day's key is gone.
+    // With the master key and all files, including an old export, nothing can be decrypted once the day's key is
+    // destroyed.
     let master =
         STANDARD.decode(fs::read_to_string(folder.path().join("master.key")).unwrap().trim()).unwrap();
     let master: [u8; 32] = master.try_into().unwrap();
-    let vault = Vault::with_keys(&master, &folder.path().join("data/keys")).unwrap();
+    let vault =
+        Vault::with_keys(&master, Arc::new(KeyFiles::in_folder(&folder.path().join("data/keys")))).unwrap();
     let requests = requests(&export);
     assert_eq!(requests.len(), 2);
     assert!(requests.iter().all(|request| vault.open_person(request).is_ok()));
     let now = Clock::System.now();
     assert_eq!(vault.forget_days(now + Duration::from_secs(2 * 86_400)).unwrap(), 1);
     assert!(vault.forget_codes(now + Duration::from_secs(3_600)).unwrap() > 0);
-    let later = Vault::with_keys(&master, &folder.path().join("data/keys")).unwrap();
+    let later =
+        Vault::with_keys(&master, Arc::new(KeyFiles::in_folder(&folder.path().join("data/keys")))).unwrap();
     for request in &requests {
         assert_eq!(later.open_person(request).err(), Some(CannotOpen::Removed));
         assert_eq!(later.code(request, 6).err(), Some(CannotOpen::Removed));
@@ -418,7 +421,7 @@ async fn no_number_code_or_text_stands_in_any_file_log_or_metric_and_dead_keys_o
         "keeping.dead_keys",
         &[("opened", "0".to_owned()), ("of", (2 * requests.len()).to_string())],
     );
-    assert!(done(&offline(folder.path(), &["audit", "verify"])).starts_with("whole: "));
+    assert!(done(&offline(folder.path(), &["audit", "verify"])).starts_with("intact: "));
     let server = Server::start(&text, folder.path());
     let shown = status(&server, &id);
     assert_eq!(
@@ -439,7 +442,7 @@ async fn no_number_code_or_text_stands_in_any_file_log_or_metric_and_dead_keys_o
     phones.stop().await;
 }
 
-/// One of everything that is personal; the id of the verification.
+/// Creates one of each kind of personal data; returns the verification's id.
 async fn live_through(server: &Server) -> String {
     let client = http_client();
     let api = format!("http://{}/v1/verifications", server.addr);
@@ -460,7 +463,7 @@ async fn live_through(server: &Server) -> String {
     let checked = check.body(json!({ "code": "CNRY471143" }).to_string()).send().await.unwrap();
     assert!(checked.status().is_success());
 
-    // Two names of hers, which are kept as keyed hashes alone.
+    // Two more identifiers of the person, stored only as keyed hashes.
     let written = change(json!({
         "contacts": [{ "wa_id": CANARIES[1], "user_id": CANARIES[2], "profile": { "name": CANARIES[6] } }],
         "messages": [{ "from": CANARIES[1], "from_user_id": CANARIES[2], "id": wamid(),
@@ -474,7 +477,7 @@ async fn live_through(server: &Server) -> String {
     id
 }
 
-/// As Meta tells it.
+/// Sends a webhook as Meta does.
 async fn tell(server: &Server, body: &str) {
     let mut tag = Hmac::<sha2::Sha256>::new_from_slice(APP_SECRET.as_bytes()).unwrap();
     tag.update(body.as_bytes());
@@ -500,7 +503,7 @@ fn now_in_seconds() -> String {
     (Clock::System.now().as_millis() / 1_000).to_string()
 }
 
-/// Somebody of the staff with a browser that keeps cookies.
+/// A staff member with a browser that keeps cookies.
 struct Staff {
     client: reqwest::Client,
     admin: String,
@@ -537,7 +540,7 @@ impl Staff {
         asked.header("accept", "text/html").send().await.unwrap().text().await.unwrap()
     }
 
-    /// The form on `page`, sent to `path`.
+    /// Submits the form on `page` to `path`.
     async fn post(&self, path: &str, page: &str, fields: &[(&str, &str)]) {
         let csrf = csrf(&self.get(page).await);
         let fields = [&[("csrf", csrf.as_str())], fields].concat();
@@ -560,7 +563,7 @@ fn csrf(page: &str) -> String {
     after.split('"').next().unwrap().to_owned()
 }
 
-/// Of [`PASSWORD`], as an operator makes it.
+/// Hash of [`PASSWORD`].
 fn hash() -> String {
     let mut child =
         twotick().args(["user", "hash"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -594,7 +597,7 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// How a canary could be written: plainly, in hexadecimal, in UTF-16, and in base 64 from each of its three starts.
+/// Encodings of a canary: plain, hexadecimal, UTF-16, and base64 at each of its three offsets.
 fn forms(canary: &'static str) -> Vec<(&'static str, Vec<u8>)> {
     let bytes = canary.as_bytes();
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -608,7 +611,7 @@ fn forms(canary: &'static str) -> Vec<(&'static str, Vec<u8>)> {
     ];
     for before in 0..3 {
         let encoded = STANDARD_NO_PAD.encode([&vec![0; before][..], bytes].concat());
-        // The letters at both ends depend on what stands beside.
+        // The characters at both ends depend on the neighbours.
         let (start, end) = ((before * 8).div_ceil(6), (before + bytes.len()) * 8 / 6);
         let form = encoded[start..end].to_owned();
         forms.push(form.replace('+', "-").replace('/', "_").into_bytes());

@@ -1,5 +1,5 @@
-//! The log of a real server as a machine reads it: every line is JSON with unique keys, each change of state is one line,
-//! and reads are none.
+//! The log of a real server as a machine reads it: every line is JSON with unique keys, each state change is one line,
+//! reads are not logged.
 
 mod support;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use support::{KEY, Server, config, free_address, http_client, sandbox};
 use twotick::clock::Stopwatch;
 
-/// A JSON value whose objects name each key once.
+/// A JSON value whose objects have unique keys.
 struct Unique;
 
 impl<'de> Deserialize<'de> for Unique {
@@ -70,7 +70,7 @@ async fn send(server: &Server, method: reqwest::Method, path: &str, body: Option
     serde_json::from_str(&request.send().await.unwrap().text().await.unwrap()).unwrap()
 }
 
-/// The lines of the log that name `id`, once there are some for each of `events`.
+/// Log lines that contain `id`, once there is one per entry of `events`.
 async fn lines_of(server: &Server, id: &str, events: &[&str]) -> Vec<Value> {
     let watch = Stopwatch::start();
     loop {

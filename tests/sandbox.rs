@@ -1,4 +1,4 @@
-//! The sandbox over real HTTP: what it answers, what it reports and what a person sees.
+//! The sandbox over real HTTP: answers, reports and handsets.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ use twotick::verification::values::{ChannelName, Outcome as SendOutcome, ReportS
 const APP_SECRET: &str = "the app secret of this test";
 const REPORT_SECRET: &str = "the report secret of this test";
 const PACE: Duration = Duration::from_millis(5);
-/// Anything awaited comes in milliseconds; this only ends a test that would hang.
+/// Events arrive within milliseconds; this bound only ends a hanging test.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 // ── scenarios ─────────────────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test]
-async fn each_number_plays_its_row_of_the_table() {
+async fn each_number_plays_its_scenario() {
     let mut world = World::start().await;
     let rows: [(&str, &[&str]); 11] = [
         ("00", &["sent", "delivered", "read"]),
@@ -58,7 +58,7 @@ async fn each_number_plays_its_row_of_the_table() {
 }
 
 #[tokio::test]
-async fn a_refused_number_gets_metas_error_and_no_webhook() {
+async fn a_refused_number_gets_metas_error_without_a_webhook() {
     let mut world = World::start().await;
     let answer = world.send(&template("+12025550103", "493817", "msg_a")).await;
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
@@ -72,7 +72,7 @@ async fn a_refused_number_gets_metas_error_and_no_webhook() {
 }
 
 #[tokio::test]
-async fn two_outages_and_then_it_works_and_starts_over() {
+async fn two_outages_precede_success_repeatedly() {
     let mut world = World::start().await;
     for round in 0..2 {
         for _ in 0..2 {
@@ -91,7 +91,7 @@ async fn two_outages_and_then_it_works_and_starts_over() {
 }
 
 #[tokio::test]
-async fn a_cut_answer_cannot_be_read_but_its_statuses_arrive_with_our_id() {
+async fn a_truncated_answer_is_followed_by_statuses_with_our_id() {
     let mut world = World::start().await;
     let request = world.post("/v25.0/1063/messages", template("+12025550108", "493817", "msg_cut"));
     let heard = match request.send().await {
@@ -111,7 +111,7 @@ async fn a_cut_answer_cannot_be_read_but_its_statuses_arrive_with_our_id() {
     assert_eq!(journal[0].reference.as_deref(), Some("msg_cut"));
 }
 
-/// The sandbox speaks Twilio's API so well that our own channel sends by it and believes its reports.
+/// Our own channel sends by the sandbox's Twilio API and accepts its reports.
 #[tokio::test]
 async fn twilio_sends_and_reports_to_the_address_of_the_message() {
     let mut world = World::start().await;
@@ -174,7 +174,7 @@ fn of_twilio(url: &str, via: twilio::Via) -> std::sync::Arc<channel::Channel> {
 }
 
 #[tokio::test]
-async fn twilio_refuses_what_it_cannot_send() {
+async fn twilio_refuses_invalid_messages() {
     let world = World::start().await;
     let post = |body: &'static str| {
         let request = world.client.post(world.url("/2010-04-01/Accounts/AC00/Messages.json"));
@@ -238,9 +238,9 @@ async fn webhooks_look_like_metas() {
     assert!(failed.status().get("recipient_user_id").is_none() && failed.value().get("contacts").is_none());
 }
 
-/// Else whoever waits another time than the sandbox's for WhatsApp would never see it late.
+/// Otherwise a client with another WhatsApp deadline than the sandbox's would never see a late delivery.
 #[tokio::test]
-async fn an_sms_tells_that_the_deadline_is_over() {
+async fn an_sms_triggers_the_late_delivery() {
     let mut world = World::start_late(PATIENCE * 10).await;
     world.send(&template("+12025550106", "493817", "msg_a")).await;
     assert_eq!(world.webhook().await.kind(), "sent");
@@ -275,7 +275,7 @@ async fn disowning_answers_our_message() {
 }
 
 #[tokio::test]
-async fn a_webhook_is_sent_again_until_it_is_taken() {
+async fn a_webhook_is_retried_until_accepted() {
     let mut world = World::start().await;
     world.hook.refuse_next(2);
     world.send(&template("+12025550105", "493817", "msg_a")).await;
@@ -286,7 +286,7 @@ async fn a_webhook_is_sent_again_until_it_is_taken() {
 // ── the carrier ───────────────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test]
-async fn the_carrier_takes_an_sms_and_reports_on_it() {
+async fn the_carrier_accepts_and_reports_an_sms() {
     let mut world = World::start().await;
     for (to, end) in [("+12025550101", "delivered"), ("+12025550109", "failed")] {
         let text = "493817 is your Acme code. It expires in 10 minutes.";
@@ -315,7 +315,7 @@ async fn the_carrier_takes_an_sms_and_reports_on_it() {
 }
 
 #[tokio::test]
-async fn the_carrier_refuses_what_it_cannot_read() {
+async fn the_carrier_refuses_malformed_requests() {
     let world = World::start().await;
     let ok = json!({"to": "+12025550101", "from": "Acme", "text": "493817", "reference": "m"}).to_string();
     let bare = world.client.post(world.url("/sms/send")).body(ok).send().await.expect("an answer");
@@ -339,10 +339,10 @@ async fn the_carrier_refuses_what_it_cannot_read() {
     assert!(world.sandbox.journal().is_empty());
 }
 
-// ── what a send must look like ────────────────────────────────────────────────────────────────────────────
+// ── validation of a send ──────────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test]
-async fn a_wrong_send_gets_the_error_object_that_meta_gives() {
+async fn an_invalid_send_gets_metas_error_object() {
     let world = World::start().await;
     let code_of = |pointer: &'static str, value: Value| (pointer, Some(value));
     let cases = [
@@ -388,7 +388,7 @@ async fn a_wrong_send_gets_the_error_object_that_meta_gives() {
 }
 
 #[tokio::test]
-async fn what_meta_tolerates_is_tolerated() {
+async fn inputs_that_meta_tolerates_are_accepted() {
     let mut world = World::start().await;
     let plain = template("+12025550105", "J$FpnYnP", &"x".repeat(512));
     let int = changed(&plain, "/template/components/1/index", Some(json!(0)));
@@ -424,7 +424,7 @@ async fn a_request_needs_a_token_a_version_and_a_number_id() {
 }
 
 #[tokio::test]
-async fn any_template_asked_for_is_approved() {
+async fn every_requested_template_is_approved() {
     let world = World::start().await;
     let path = "/v25.0/102290129340398/message_templates?fields=name,status&name=login_code&limit=10";
     let bare = world.client.get(world.url(path)).send().await.expect("an answer");
@@ -436,10 +436,10 @@ async fn any_template_asked_for_is_approved() {
     assert!(data.iter().all(|template| template["name"] == "login_code" && template["status"] == "APPROVED"));
 }
 
-// ── what people and tests look at ─────────────────────────────────────────────────────────────────────────
+// ── pages and JSON ──────────────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test]
-async fn a_handset_shows_what_arrived_however_the_number_is_written() {
+async fn a_handset_is_found_in_any_notation() {
     let mut world = World::start().await;
     world.send(&template("+12025550100", "493817", "m")).await;
     for _ in 0..3 {
@@ -470,7 +470,7 @@ async fn a_handset_shows_what_arrived_however_the_number_is_written() {
 }
 
 #[tokio::test]
-async fn the_page_brings_everything_itself_and_may_run_nothing_else() {
+async fn the_page_is_self_contained_and_runs_nothing_else() {
     let world = World::start().await;
     for (path, kind) in
         [("/", "text/html"), ("/assets/handset.css", "text/css"), ("/assets/handset.js", "text/javascript")]
@@ -507,7 +507,7 @@ async fn the_live_stream_names_the_phone_that_changed() {
 }
 
 #[tokio::test]
-async fn an_address_that_cannot_be_posted_to_is_refused() {
+async fn an_invalid_webhook_address_is_refused() {
     for url in ["", "localhost", "ftp://x/", "javascript:0"] {
         let options = Options { webhook_url: url.to_owned(), ..options("http://127.0.0.1:9") };
         let error = sandbox::start(options).await.expect_err(url);
@@ -515,7 +515,7 @@ async fn an_address_that_cannot_be_posted_to_is_refused() {
     }
 }
 
-// ── the world around it ───────────────────────────────────────────────────────────────────────────────────
+// ── helpers ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 struct World {
     sandbox: Sandbox,
@@ -573,7 +573,7 @@ impl World {
         report.json
     }
 
-    /// Nothing more has come so far; anything later would be the next awaited webhook and fail there.
+    /// Nothing arrived so far; a later webhook would fail the next wait.
     fn is_quiet(&mut self, context: &str) {
         let more = self.hook.received.try_recv().map(|webhook| webhook.body);
         assert!(more.is_err(), "{context}: unexpected {more:?}");
@@ -609,7 +609,7 @@ fn template(to: &str, code: &str, callback: &str) -> String {
     .to_string()
 }
 
-/// The body with one value put in or, with `None`, taken out.
+/// The body with one value replaced or, with `None`, removed.
 fn changed(body: &str, pointer: &str, value: Option<Value>) -> String {
     let mut body: Value = serde_json::from_str(body).expect("JSON");
     let (parent, name) = pointer.rsplit_once('/').expect("a pointer");
@@ -623,7 +623,7 @@ fn changed(body: &str, pointer: &str, value: Option<Value>) -> String {
     body.to_string()
 }
 
-/// The server under test, as far as the sandbox knows it: takes what is posted and keeps it in order.
+/// The server under test from the sandbox's view: records requests in order.
 struct Hook {
     url: String,
     received: mpsc::UnboundedReceiver<Webhook>,
@@ -707,7 +707,7 @@ impl Webhook {
         }
     }
 
-    /// The message of ours it is about.
+    /// Our message id in the webhook.
     fn message_id(&self) -> String {
         let answered = self.value()["messages"][0]["context"]["id"].as_str();
         answered.or(self.status()["id"].as_str()).expect("an id").to_owned()
@@ -716,7 +716,7 @@ impl Webhook {
 
 // ── Sinch ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// Hands every request on to the test.
+/// Forwards every request to the test.
 struct Listener(mpsc::UnboundedSender<wiremock::Request>);
 
 impl wiremock::Respond for Listener {
@@ -726,7 +726,7 @@ impl wiremock::Respond for Listener {
     }
 }
 
-/// A channel that sends to the sandbox, and what the sandbox posts to the channel's address.
+/// A channel that sends to the sandbox, and the webhooks that the sandbox posts to it.
 struct Provider {
     channel: std::sync::Arc<twotick::channel::Channel>,
     posted: mpsc::UnboundedReceiver<wiremock::Request>,
@@ -742,7 +742,7 @@ impl Provider {
         let sandbox = sandbox::start(options(&hook.uri())).await.expect("a sandbox");
         let name = twotick::verification::values::ChannelName::new("sinch");
         let timeouts = twotick::channel::Timeouts { connect: PATIENCE, whole: PATIENCE };
-        // Whatever the host is, reports stay on the machine.
+        // Reports stay on this machine, whatever the host is.
         let callback = twotick::channel::webhook::Callback::new("https://otp.example.com", &name);
         let basis = twotick::channel::Basis { name: name.clone(), timeouts, callback };
         let mut channels = twotick::channel::all([(basis, settings(sandbox.url()))]).expect("right settings");
@@ -764,7 +764,7 @@ impl Provider {
         self.channel.send(&submission).await.outcome
     }
 
-    /// What the next report says. It must be signed, and count once.
+    /// Content of the next report, which must be signed and accepted once.
     async fn said(&mut self) -> String {
         let request = tokio::time::timeout(PATIENCE, self.posted.recv()).await.expect("a report in time");
         let request = request.expect("the receiver runs");
@@ -806,7 +806,7 @@ impl Provider {
 const SINCH_REFERENCE: &str = "msg_01m81zrq00fay80j6hb7h45br1";
 
 #[tokio::test]
-async fn sinchs_conversations_are_played_by_the_table() {
+async fn sinch_conversation_plays_the_scenarios() {
     use twotick::channel::sinch::conversation::{Region, Settings, Via};
     use twotick::channel::{Content, Settings as Kinds};
     let settings = |via: Via| {
@@ -846,7 +846,7 @@ async fn sinchs_conversations_are_played_by_the_table() {
             assert_eq!(whatsapp.said().await, *report, "{ending}");
         }
     }
-    // Twice asked to come again, then accepted.
+    // Refused for now twice, then accepted.
     for _ in 0..2 {
         let outcome = whatsapp.send("+12025550107", template()).await;
         assert!(
@@ -857,7 +857,7 @@ async fn sinchs_conversations_are_played_by_the_table() {
     }
     whatsapp.send("+12025550107", template()).await;
     assert_eq!([whatsapp.said().await, whatsapp.said().await], ["sent", "delivered"]);
-    // Taken although its answer broke off: a 2xx is accepted, and the report brings the id.
+    // Accepted despite the truncated answer: a 2xx is accepted, and the report has the id.
     let outcome = whatsapp.send("+12025550108", template()).await;
     assert_eq!(outcome, twotick::verification::values::Outcome::Accepted { provider_ref: None });
     assert_eq!([whatsapp.said().await, whatsapp.said().await], ["sent", "delivered"]);
@@ -876,7 +876,7 @@ async fn sinchs_conversations_are_played_by_the_table() {
 }
 
 #[tokio::test]
-async fn sinchs_sms_are_played_by_the_table() {
+async fn sinch_sms_plays_the_scenarios() {
     use twotick::channel::sinch::sms::{Region, Settings};
     use twotick::channel::{Content, Settings as Kinds};
     let mut sms = Provider::start(|base_url| {

@@ -1,4 +1,4 @@
-//! A stop loses nothing that was answered and leaves no send in doubt; a second signal ends at once.
+//! A stop loses nothing that was answered and leaves no send in doubt; a second signal exits at once.
 
 mod support;
 
@@ -17,7 +17,7 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 const LIMIT: Duration = Duration::from_secs(10);
 const CALLERS: usize = 8;
-/// What the provider takes to answer, so that many sends are under way at any time.
+/// Answer time of the provider, so that many sends are always under way.
 const ANSWER_TIME: Duration = Duration::from_millis(300);
 
 async fn create(client: &reqwest::Client, url: &str, number: &str) -> Option<String> {
@@ -38,7 +38,7 @@ async fn read(client: &reqwest::Client, url: &str, path: &str) -> Value {
     serde_json::from_str(&answer.text().await.unwrap()).unwrap()
 }
 
-/// A Meta that accepts everything after a while.
+/// Meta, accepting everything with a delay.
 async fn slow_provider() -> MockServer {
     let provider = MockServer::start().await;
     let ids = AtomicU32::new(0);
@@ -78,7 +78,7 @@ async fn a_stop_under_load_loses_nothing_that_was_answered() {
     while next.load(Ordering::Relaxed) < 100 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    // A long poll and a stream are open as well: they must not hold the stop up.
+    // An open long poll and an open stream must not delay the stop.
     let client = http_client();
     let list = read(&client, &url, "/verifications?limit=1").await;
     let id = list["data"][0]["id"].as_str().unwrap().to_owned();
@@ -127,7 +127,7 @@ async fn a_stop_under_load_loses_nothing_that_was_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_provider_that_never_answers_does_not_hold_the_stop_up() {
+async fn a_silent_provider_does_not_delay_the_stop() {
     let (folder, silent, mut server, config, id) = with_a_silent_provider().await;
     let (_held, _) = silent.accept().await.unwrap();
     server.signal("-TERM");
@@ -140,11 +140,11 @@ async fn a_provider_that_never_answers_does_not_hold_the_stop_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_signal_ends_at_once() {
+async fn a_second_signal_exits_at_once() {
     let (_folder, silent, mut server, _, _) = with_a_silent_provider().await;
     let (_held, _) = silent.accept().await.unwrap();
     server.signal("-TERM");
-    // Two signals that come at once are one.
+    // Two simultaneous signals count as one.
     let ready = format!("{}/readyz", server.url());
     let client = http_client();
     while client.get(&ready).send().await.is_ok_and(|answer| answer.status() == 200) {}
@@ -154,7 +154,7 @@ async fn a_second_signal_ends_at_once() {
     assert!(took < Duration::from_secs(2), "the second signal took {took:?}");
 }
 
-/// A server with one send under way to a provider that takes connections and says nothing.
+/// A server with one send under way to a provider that accepts connections and never answers.
 async fn with_a_silent_provider() -> (tempfile::TempDir, tokio::net::TcpListener, Server, String, String) {
     let folder = tempfile::tempdir().unwrap();
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -166,7 +166,7 @@ async fn with_a_silent_provider() -> (tempfile::TempDir, tokio::net::TcpListener
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn systemd_is_told_when_the_server_is_up_that_it_lives_and_when_it_stops() {
+async fn systemd_is_notified_of_start_watchdog_and_stop() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let systemd = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
@@ -186,7 +186,7 @@ async fn systemd_is_told_when_the_server_is_up_that_it_lives_and_when_it_stops()
     assert_eq!(server.ended().0.code(), Some(0));
 }
 
-/// Waits until the log has a line with all of these.
+/// Waits for a log line that contains all of these.
 fn logged(server: &Server, words: &[&str]) -> String {
     for _ in 0..400 {
         let log = server.log.lock().unwrap().clone();
@@ -199,7 +199,7 @@ fn logged(server: &Server, words: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reload_changes_what_it_can_and_says_what_waits() {
+async fn a_reload_applies_what_it_can_and_reports_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let provider = slow_provider().await;
     let old = config("127.0.0.1:0".parse().unwrap(), &provider.uri(), folder.path());
@@ -226,7 +226,7 @@ async fn a_reload_changes_what_it_can_and_says_what_waits() {
         client.get(format!("{url}/v1/verifications/{id}/stream")).bearer_auth(KEY).send().await.unwrap();
     assert_eq!((status(KEY).await, status("new-key-0123456789").await), (200, 401));
 
-    // What is wrong changes nothing.
+    // An invalid file changes nothing.
     for (broken, told) in [
         (old.replace("[store]", "[sotre]"), "did you mean"),
         (old.replace(&format!("\"{KEY}\""), "\"short\""), "at least 16"),
@@ -234,7 +234,7 @@ async fn a_reload_changes_what_it_can_and_says_what_waits() {
     ] {
         std::fs::write(&path, broken).unwrap();
         server.signal("-HUP");
-        let line = logged(&server, &["the configuration is wrong; the one before stays", told]);
+        let line = logged(&server, &["invalid configuration; keeping the running one", told]);
         assert!(line.contains("\"ERROR\"") && !line.contains("short\""), "{line}");
     }
     assert_eq!((status(KEY).await, signed("test-app-secret-0123").await), (200, 200));
@@ -252,7 +252,7 @@ async fn a_reload_changes_what_it_can_and_says_what_waits() {
         .replace("code_ttl = \"10m\"", "code_ttl = \"9m\"");
     std::fs::write(&path, &new).unwrap();
     server.signal("-HUP");
-    let done = logged(&server, &["the configuration was reloaded", "apps.shop"]);
+    let done = logged(&server, &["configuration reloaded", "apps.shop"]);
     for name in [
         "apps.bank (new)",
         "channels.whatsapp.app_secrets",
@@ -270,7 +270,7 @@ async fn a_reload_changes_what_it_can_and_says_what_waits() {
         (401, 200, 200)
     );
     assert_eq!((signed("test-app-secret-0123").await, signed("new-app-secret-0123").await), (401, 200));
-    // What was open goes on.
+    // Open connections continue.
     assert_eq!(stream.status(), 200);
     let cancel = client
         .post(format!("{url}/v1/verifications/{id}/cancel"))
@@ -285,7 +285,7 @@ async fn a_reload_changes_what_it_can_and_says_what_waits() {
         }
     });
     events.await.expect("the stream that was open goes on");
-    // A text that a profile cannot do without stays.
+    // A text that a profile needs is kept.
     std::fs::write(
         &path,
         new.replace("en = \"{brand}", "de = \"{brand}")
@@ -306,7 +306,7 @@ async fn a_reload_changes_what_it_can_and_says_what_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn systemd_is_told_when_a_reload_begins_and_when_it_is_done() {
+async fn systemd_is_notified_of_a_reload() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let systemd = std::os::unix::net::UnixDatagram::bind(&path).unwrap();

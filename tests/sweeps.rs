@@ -1,4 +1,4 @@
-//! The sweeps' bodies, over a real store and a Meta that answers over HTTP.
+//! The scheduled jobs on a real store, with Meta as an HTTP server.
 
 #[path = "support/spy.rs"]
 mod spy;
@@ -80,7 +80,7 @@ impl House {
         )
     }
 
-    /// What Meta says from now on.
+    /// Sets the templates at Meta.
     async fn meta_has(&self, templates: serde_json::Value) {
         self.meta.reset().await;
         let route = Mock::given(method("GET"))
@@ -102,7 +102,7 @@ impl House {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn templates_that_may_not_be_sent_are_alerted_of_once_until_that_changes() {
+async fn an_unapproved_template_raises_one_alert_per_change() {
     let house = House::new().await;
     let sweeps = house.sweeps(&["en_US", "de", "fr"]);
     let template = |name: &str, language: &str, status: &str| json!({ "name": name, "language": language, "status": status });
@@ -132,7 +132,7 @@ async fn templates_that_may_not_be_sent_are_alerted_of_once_until_that_changes()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_meta_that_does_not_say_raises_no_alert() {
+async fn an_unreachable_meta_raises_no_alert() {
     let house = House::new().await;
     let sweeps = house.sweeps(&["en_US"]);
     for answer in [
@@ -149,7 +149,7 @@ async fn a_meta_that_does_not_say_raises_no_alert() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_old_is_forgotten() {
+async fn old_data_is_removed() {
     let house = House::new().await;
     let sweeps = house.sweeps(&[]);
     let alert = Alert {
@@ -171,7 +171,7 @@ async fn what_is_old_is_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn monitoring_sees_how_far_retention_is_behind() {
+async fn the_backlog_of_retention_is_a_metric() {
     let house = House::new().await;
     let metrics = twotick::app::metrics::recorder().unwrap();
     let behind = || {
@@ -222,7 +222,7 @@ async fn missed_dues_are_swept_every_second_until_the_sweeps_stop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_die_in_time_and_a_clock_that_is_far_ahead_is_not_believed_at_once() {
+async fn keys_are_destroyed_on_time_unless_the_clock_jumped_far_ahead() {
     let house = House::new().await;
     let sweeps = house.sweeps(&[]);
     let id = VerificationId::new(house.clock.now(), Bucket::new(1), 7);
@@ -238,7 +238,7 @@ async fn keys_die_in_time_and_a_clock_that_is_far_ahead_is_not_believed_at_once(
     assert_eq!(sweeps.keys().await.unwrap(), 1, "a day after the end of its day");
     assert!(house.vault.open_reason(id, &reason).is_err() && house.vault.open_reason(id, &young).is_ok());
 
-    // A server that starts with a clock that is years ahead forgets nothing for a day.
+    // A server that starts with a clock that is years ahead applies no retention for a day.
     house.clock.advance(3650 * DAY);
     let sweeps = house.sweeps(&[]);
     house.clock.advance(Duration::from_secs(23 * 3_600));
@@ -250,7 +250,7 @@ async fn keys_die_in_time_and_a_clock_that_is_far_ahead_is_not_believed_at_once(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_of_codes_die_in_time_however_long_nothing_came() {
+async fn keys_of_codes_are_destroyed_on_time_when_idle() {
     let mut house = House::new().await;
     let keys = tempfile::tempdir().unwrap();
     house.vault = Arc::new(Vault::with_keys(&[7; 32], Arc::new(KeyFiles::in_folder(keys.path()))).unwrap());
@@ -261,14 +261,14 @@ async fn keys_of_codes_die_in_time_however_long_nothing_came() {
     house.vault.new_code(id).unwrap();
     assert_eq!(sweeps.keys().await.unwrap(), 0);
 
-    // The server is away for ten days. Days are not forgotten at once, because the clock may be wrong.
+    // The server is off for ten days. Retention waits, because the clock may be wrong.
     house.clock.advance(10 * DAY);
     let sweeps = house.sweeps(&[]);
     assert!(sweeps.keys().await.unwrap() > 0, "what codes came from ten days ago");
     assert_eq!(house.vault.forget_codes(house.clock.now()).unwrap(), 0);
     assert_eq!(house.vault.open_reason(id, &reason).as_deref(), Ok("she called"));
 
-    // It runs for ten days and has nothing to do: it was not away, and nothing waits after the next start.
+    // The server is up but idle for ten days: that is no absence, and retention does not wait after the next start.
     for _ in 0..10 {
         house.clock.advance(DAY);
         sweeps.keys().await.unwrap();
@@ -283,7 +283,7 @@ async fn keys_of_codes_die_in_time_however_long_nothing_came() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_are_minded_as_soon_as_the_sweeps_start() {
+async fn keys_are_maintained_as_soon_as_the_sweeps_start() {
     let house = House::new().await;
     house.vault.new_code(VerificationId::new(house.clock.now(), Bucket::new(1), 7)).unwrap();
     house.clock.advance(Duration::from_secs(13 * 60));

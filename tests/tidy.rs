@@ -1,11 +1,11 @@
-//! What drifts when nobody looks: the arrows between modules, and documents that must say what the code says.
+//! Rules that no compiler checks: dependencies between modules, and documents that must match the code.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Who may use whom. `cli`, `app` and `main` put things together and may use everything; nobody may use them but each
-/// other. A module may always use itself.
+/// Allowed dependencies of modules. `cli`, `app` and `main` compose the program and may use everything; only they may
+/// use each other. A module may always use itself.
 const MAY_USE: [(&str, &[&str]); 29] = [
     ("verification", &[]),
     ("clock", &["verification"]),
@@ -79,11 +79,11 @@ const MAY_USE: [(&str, &[&str]); 29] = [
 ];
 const EVERYTHING: &[&str] = &["*"];
 
-/// A file that long holds more than one thing, unless it is listed with its reason.
+/// A longer file contains more than one thing, unless it is listed with a reason.
 const LONGEST_FILE: usize = 800;
 const LONGER: [(&str, &str); 1] = [("src/store/contract.rs", "the suite of tests that every backend passes")];
 
-/// Compiled for tests only, and so free to use what a test needs.
+/// Compiled for tests only, with the dependencies that tests need.
 const TEST_ROOMS: [&str; 7] = [
     "src/channel/testing.rs",
     "src/store/contract.rs",
@@ -94,14 +94,14 @@ const TEST_ROOMS: [&str; 7] = [
     "src/store/sled/rebuilt.rs",
 ];
 
-/// A file or folder called `tests`, or one of [`TEST_ROOMS`].
+/// Whether this is a file or folder called `tests`, or one of [`TEST_ROOMS`].
 fn is_for_tests(file: &Path) -> bool {
     let is_named_so = file.with_extension("").components().any(|part| part.as_os_str() == "tests");
     is_named_so || TEST_ROOMS.iter().any(|room| file.starts_with(room))
 }
 
 #[test]
-fn modules_use_only_what_the_design_allows() {
+fn modules_have_only_allowed_dependencies() {
     let mut wrong = Vec::new();
     for file in files("src", "rs") {
         let module = module_of(&file);
@@ -171,7 +171,7 @@ fn the_readme_names_every_table_of_the_configuration() {
 }
 
 #[test]
-fn every_file_the_readme_and_the_architecture_name_is_there() {
+fn every_file_named_in_readme_and_architecture_exists() {
     for document in ["README.md", "ARCHITECTURE.md"] {
         for name in read(document).split('`').skip(1).step_by(2) {
             let is_path = name.contains('/') && !name.contains([' ', '{', '<', '…', '=', ':', '*']);
@@ -199,8 +199,8 @@ fn no_file_holds_more_than_one_thing() {
 }
 
 #[test]
-fn nothing_names_the_machine_it_was_written_on() {
-    // Put together here, so that this file does not name them.
+fn no_file_names_a_development_machine() {
+    // Assembled here, so that this file does not contain the names.
     let places =
         [["/wo", "rk/"], ["/tmp", "/wt"], ["/ro", "ot/"], ["/ho", "me/"]].map(|parts| parts.concat());
     let mut texts =
@@ -242,7 +242,7 @@ fn module_of(file: &Path) -> String {
     Path::new(first).file_stem().expect("a file has a name").to_string_lossy().into_owned()
 }
 
-/// Tests stand at the end of their file, and may use what they like.
+/// Tests are at the end of a file, and may use anything.
 fn without_tests(text: &str) -> String {
     text.split("#[cfg(test)]\nmod ").next().unwrap_or_default().to_owned()
 }

@@ -1,4 +1,4 @@
-//! Whether what the store holds can still be used with the keys and the configuration that there are.
+//! Checks at the start that stored data can still be used with the present keys and configuration.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,24 +11,24 @@ use crate::verification::event::AbandonReason;
 use crate::verification::values::{AppName, Timestamp};
 use crate::verification::{Request, Verification};
 
-/// What a start does where keys are missing before their time was over.
+/// What to do about keys that are missing before their retention is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyLoss {
     Refused,
-    /// An operator knows, and has no copy.
+    /// The operator has no copy of the keys and accepts the loss.
     Accepted,
 }
 
-/// Keys are missing that sealed something in the store, and their time was not over.
+/// Keys are missing that encrypted stored data and are still within retention.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LostKeys {
-    /// Verifications that cannot be read without them, ended or not.
+    /// Verifications, live or settled, that are unreadable without them.
     pub verifications: u64,
-    /// Those of them that are pending: their codes can neither be sent nor checked.
+    /// The pending ones among these: their codes can be neither sent nor checked.
     pub pending: u64,
-    /// The newest thing that they sealed.
+    /// Creation of the newest affected verification.
     pub newest: Option<Timestamp>,
-    /// Where they should be.
+    /// The key folder.
     pub folder: String,
 }
 
@@ -36,22 +36,22 @@ impl std::error::Error for LostKeys {}
 
 impl fmt::Display for LostKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} lacks keys that sealed data in the store", self.folder)?;
+        write!(f, "keys are missing in {} that encrypted stored data", self.folder)?;
         if let Some(newest) = self.newest {
-            write!(f, ", the newest of them at {newest}")?;
+            write!(f, ", the newest data is of {newest}")?;
         }
         write!(
             f,
             ". Without them the numbers and texts of {} verifications are unreadable, and {} pending verifications \
-             cannot go on. Put back the newest copy of this folder. If there is none, start once with `twotick serve \
-             --accept-lost-keys`: what they sealed stays unreadable, and those pending verifications are canceled",
+             cannot continue. Restore the newest copy of this folder. If there is none, start once with `twotick serve \
+             --accept-lost-keys`: that data stays unreadable, and those pending verifications are canceled",
             self.verifications, self.pending
         )
     }
 }
 
-/// Which keys are missing that nobody knows of; `None`: none. Looks at what is newest and at what is pending, so it is
-/// quick where nothing is missing.
+/// Finds missing keys whose loss was not accepted before. Looks at the newest and at pending verifications only, so it
+/// is fast if nothing is missing.
 pub fn lost_keys(vault: &Vault, loaded: &Loaded, folder: &Path) -> Result<Option<LostKeys>, OpenError> {
     let is_lost = |request: &Request| vault.whereabouts_of(request).contains(&Whereabouts::Lost);
     let newest = loaded.newest_sealed()?.into_iter();
@@ -70,8 +70,7 @@ pub fn lost_keys(vault: &Vault, loaded: &Loaded, folder: &Path) -> Result<Option
     }))
 }
 
-/// How many verifications are sealed by keys that are missing before their time was over, whether somebody knows or not.
-/// Reads all of them.
+/// Counts verifications whose key is missing within retention, whether accepted or not. Reads all verifications.
 pub fn unreadable(vault: &Vault, loaded: &Loaded) -> Result<u64, OpenError> {
     loaded.count(|request| {
         let person = vault.whereabouts(&request.person, request.id.created_at());
@@ -79,7 +78,7 @@ pub fn unreadable(vault: &Vault, loaded: &Loaded) -> Result<u64, OpenError> {
     })
 }
 
-/// Refuses a start without keys that should be there, unless their loss is accepted, which is noted.
+/// Refuses to start without keys that should exist, unless their loss is accepted; records the acceptance.
 pub fn check(vault: &Vault, loaded: &Loaded, key_loss: KeyLoss) -> Result<(), StartError> {
     let Some(lost) = lost_keys(vault, loaded, &loaded.folder().join(KEYS))? else { return Ok(()) };
     match key_loss {
@@ -92,7 +91,7 @@ pub fn check(vault: &Vault, loaded: &Loaded, key_loss: KeyLoss) -> Result<(), St
                 verifications = lost.verifications,
                 pending = lost.pending,
                 keys = lost.folder,
-                "the loss of keys is accepted: what they sealed stays unreadable, and pending verifications that need \
+                "loss of keys accepted: data encrypted with them stays unreadable, and pending verifications that need \
                  them are canceled"
             );
             Ok(())
@@ -100,9 +99,8 @@ pub fn check(vault: &Vault, loaded: &Loaded, key_loss: KeyLoss) -> Result<(), St
     }
 }
 
-/// Why twotick cannot go on with a pending verification; `None`: it can. What of its channels and its profile is not
-/// configured any more does not matter here: it keeps the policy with which it began, and a step whose channel is gone
-/// is refused and falls back.
+/// Why a pending verification cannot continue; `None` if it can. Removed channels and profiles do not matter: a
+/// verification keeps the policy under which it began, and a step whose channel is gone is refused and falls back.
 pub fn fate(vault: &Vault, apps: &BTreeSet<AppName>, verification: &Verification) -> Option<AbandonReason> {
     let is_there = |whereabouts| whereabouts == Whereabouts::There;
     if !vault.whereabouts_of(&verification.request).into_iter().all(is_there) {

@@ -1,4 +1,4 @@
-//! Server and sandbox in one process on a throw-away folder: the demo, and a whole twotick for tests.
+//! Server and sandbox in one process on a temporary folder: for the demo, and as a complete server for tests.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -18,48 +18,48 @@ use crate::config::{self, Config, Environment, Problems};
 use crate::console::password::{self, HashError};
 use crate::vault;
 
-/// What is tried first, because it is easy to remember; any free port where one is taken.
+/// Addresses tried first, because they are easy to remember; a free port replaces one in use.
 const USUAL: [&str; 3] = ["127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:8090"];
 const ANY: &str = "127.0.0.1:0";
 
-/// Who may use the console of the demo; each is called like its role.
+/// Console users of the demo, each with the role of the same name.
 pub const CONSOLE_USERS: [&str; 3] = ["operator", "support", "viewer"];
 
-/// How long WhatsApp has in the demo before the SMS goes out.
+/// WhatsApp's deadline in the demo.
 pub const DELIVER_WITHIN: Duration = Duration::from_secs(4);
-/// When the sandbox's "delivered after the deadline" comes.
+/// Delay of the sandbox's "delivered after the deadline".
 const LATE_AFTER: Duration = Duration::from_secs(6);
-/// Between two reports of the sandbox.
+/// Interval between two reports of the sandbox.
 const PACE: Duration = Duration::from_millis(300);
 
-/// A twotick that talks only to itself.
+/// A running demo.
 pub struct Demo {
     pub app: App,
     pub sandbox: Sandbox,
-    /// Of its one app.
+    /// API key of the only app.
     pub api_key: SecretString,
-    /// Of each of [`CONSOLE_USERS`].
+    /// Password of all [`CONSOLE_USERS`].
     pub console_password: SecretString,
-    /// Removed when dropped.
+    /// Temporary folder, removed on drop.
     pub folder: Folder,
 }
 
-/// Why it did not start.
+/// Why the demo did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     #[error(transparent)]
     Start(#[from] StartError),
-    #[error("the sandbox cannot start: {0}")]
+    #[error("cannot start the sandbox: {0}")]
     Sandbox(io::Error),
-    #[error("no throw-away folder can be made in {place}: {source}")]
+    #[error("cannot create a temporary folder in {place}: {source}")]
     Folder { place: PathBuf, source: io::Error },
-    #[error("the demo's own configuration is wrong: {0}")]
+    #[error("the demo's built-in configuration is invalid: {0}")]
     Config(#[from] Problems),
-    #[error("the console's password cannot be made: {0}")]
+    #[error("cannot hash the console password: {0}")]
     Password(#[from] HashError),
 }
 
-/// Starts it. The API listens on `listen`, else on port 8080 or any free one.
+/// Starts the demo. The API listens on `listen`, else on port 8080 or a free one.
 pub async fn start(listen: Option<SocketAddr>) -> Result<Demo, DemoError> {
     let folder = Folder::new()?;
     let listeners = listeners(listen)?;
@@ -72,7 +72,7 @@ pub async fn start(listen: Option<SocketAddr>) -> Result<Demo, DemoError> {
 }
 
 impl Demo {
-    /// Runs until `shutdown` is ready; then stops both and removes the folder.
+    /// Runs until `shutdown` completes, then stops both and removes the folder.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
         let ended = self.app.run(shutdown).await;
         self.sandbox.stop().await;
@@ -152,7 +152,7 @@ fn config(
             format!("[[console.users]]\nname = \"{role}\"\nrole = \"{role}\"\npassword_hash = \"{hash}\"\n")
         })
         .collect();
-    // Debug of a path's text is a TOML string of it.
+    // `Debug` of a path's text is a valid TOML string.
     let (data, key) = (folder.join("data"), folder.join("master.key"));
     let (data, key) = (data.to_string_lossy(), key.to_string_lossy());
     let within = DELIVER_WITHIN.as_millis();
@@ -201,7 +201,7 @@ de = "{{code}} ist Ihr {{brand}}-Code. Er läuft in {{minutes}} Minuten ab."
     Ok(Config::parse(&text, &Environment::default())?)
 }
 
-/// A folder of our own, readable by nobody else, removed when dropped.
+/// A temporary folder, readable only by its owner, removed on drop.
 #[derive(Debug)]
 pub struct Folder(PathBuf);
 
@@ -224,7 +224,7 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.0) {
-            tracing::warn!(folder = %self.0.display(), %error, "the demo's folder could not be removed");
+            tracing::warn!(folder = %self.0.display(), %error, "cannot remove the demo's folder");
         }
     }
 }

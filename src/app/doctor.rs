@@ -1,4 +1,4 @@
-//! Whether everything that a server needs is there and answers: a look from outside, that changes nothing.
+//! The checks of `twotick doctor`. They change nothing.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::asked::{AskError, Running};
 use super::folder::{Purpose, as_owner, check_access, data_path};
 use super::offline::{OfflineError, expected, vault_of_data};
+use super::operator_client::{AskError, RunningServer};
 use super::{KEYS, channels, custody, lost, needed_templates};
 use crate::channel::Settings;
 use crate::clock::Clock;
@@ -21,20 +21,20 @@ use crate::sweeps::NeededTemplate;
 use crate::vault::Vault;
 use crate::verification::values::Timestamp;
 
-/// A provider that does not answer a plain request within this is not reachable.
+/// Time-out of a plain request to a provider.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// No twotick was built before: 2026-01-01.
+/// 2026-01-01: no twotick existed before.
 const NOT_BEFORE: Timestamp = Timestamp::from_millis(1_767_225_600_000);
-/// What Meta says of a template that may be sent.
+/// Meta's status of a template that may be sent.
 const APPROVED: &str = "APPROVED";
 
-/// One thing that was looked at.
+/// Result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// `config`, `data folder`, `keys`, `clock`, `store`, `channel sms`, `template login_code/de`.
+    /// Subject: `config`, `data folder`, `keys`, `clock`, `store`, `channel sms`, `template login_code/de`.
     pub what: String,
     pub health: Health,
-    /// One line; never a secret.
+    /// One line without secrets.
     pub text: String,
 }
 
@@ -42,13 +42,13 @@ pub struct Finding {
 #[serde(rename_all = "snake_case")]
 pub enum Health {
     Good,
-    /// It works, but somebody should look.
+    /// Works, but needs attention.
     Doubtful,
     Wrong,
 }
 
-/// Looks at everything beside the configuration, which has been read. Asks the providers, sends nothing, writes nothing.
-/// A secret that is missing closes what needs it, and is not told again.
+/// Checks everything except the configuration, which has been loaded. Asks the providers, sends and writes nothing.
+/// Checks that need a missing secret are skipped, because the missing secret is reported already.
 pub async fn examine(loaded: &Loaded) -> Vec<Finding> {
     let config = &loaded.config;
     let now = Clock::System.now();
@@ -65,10 +65,8 @@ pub async fn examine(loaded: &Loaded) -> Vec<Finding> {
     findings.push(keys(read.as_ref()));
     findings.push(clock(read.as_ref(), now));
     findings.push(match read {
-        None => {
-            doubtful("store", format!("there is no data in {} yet; the first start makes it", path.display()))
-        }
-        Some(Err(_)) => doubtful("store", "not looked at without its keys".to_owned()),
+        None => doubtful("store", format!("no data in {} yet; the first start creates it", path.display())),
+        Some(Err(_)) => doubtful("store", "not checked, because its keys are missing".to_owned()),
         Some(Ok(_)) => store(config).await,
     });
     for (name, settings) in &config.channels {
@@ -86,7 +84,7 @@ pub async fn examine(loaded: &Loaded) -> Vec<Finding> {
     findings
 }
 
-/// The configuration without the channels that lack a secret: their providers would only refuse.
+/// Leaves out channels that lack a secret: their providers would only refuse.
 fn without_incomplete(loaded: &Loaded) -> Config {
     let mut config = loaded.config.clone();
     let lacks = |name: &str| {
@@ -97,13 +95,13 @@ fn without_incomplete(loaded: &Loaded) -> Config {
     config
 }
 
-/// What the keys say of themselves.
+/// What the vault reveals of the keys.
 struct DayKeys {
     days: usize,
     youngest: Option<Timestamp>,
 }
 
-/// `None` where there is no data yet: the key is made by the first start and by nothing else.
+/// `None` if there is no data yet: only the first start creates the key.
 async fn sealed(config: &Config) -> Option<Result<DayKeys, String>> {
     let config = config.clone();
     let looking = tokio::task::spawn_blocking(move || {
@@ -126,9 +124,9 @@ async fn sealed(config: &Config) -> Option<Result<DayKeys, String>> {
 
 fn keys(read: Option<&Result<DayKeys, String>>) -> Finding {
     match read {
-        None => doubtful("keys", "none yet; the first start makes the master key".to_owned()),
+        None => doubtful("keys", "none yet; the first start creates the master key".to_owned()),
         Some(Err(error)) => wrong("keys", error.clone()),
-        Some(Ok(keys)) => good("keys", format!("the master key, and keys of {} days", keys.days)),
+        Some(Ok(keys)) => good("keys", format!("master key; day keys: {}", keys.days)),
     }
 }
 
@@ -136,23 +134,21 @@ fn clock(read: Option<&Result<DayKeys, String>>, now: Timestamp) -> Finding {
     const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let youngest = read.and_then(|keys| keys.as_ref().ok()).and_then(|keys| keys.youngest);
     match youngest {
-        _ if now < NOT_BEFORE => {
-            wrong("clock", format!("it says {now}, which was before there was this program"))
-        }
+        _ if now < NOT_BEFORE => wrong("clock", format!("it shows {now}, before this program existed")),
         Some(youngest) if now + A_DAY < youngest => {
-            wrong("clock", format!("it says {now}, but data were sealed on {youngest}"))
+            wrong("clock", format!("it shows {now}, but there is data of {youngest}"))
         }
         Some(_) | None => good("clock", now.to_string()),
     }
 }
 
-/// By the server that uses it, or by opening a copy of it.
+/// Asks the server that uses the store, or opens a copy of it.
 async fn store(config: &Config) -> Finding {
-    match Running::find(data_path(config)).await {
+    match RunningServer::find(data_path(config)).await {
         Ok(Some(server)) => return serving(config, server.url()).await,
         Ok(None) => {}
         Err(AskError::Store(OpenError::InUse { .. })) => {
-            return doubtful("store", "in use by another process that cannot be asked".to_owned());
+            return doubtful("store", "in use by another process, which cannot be asked".to_owned());
         }
         Err(error) => return wrong("store", error.to_string()),
     }
@@ -166,7 +162,7 @@ async fn store(config: &Config) -> Finding {
     }
 }
 
-/// A store that no server uses: its audit log, and whether a server could open it and read what is in it.
+/// A store without a running server: checks the audit log, and that a server could open and read the store.
 fn closed(config: &Config, path: &Path) -> Finding {
     let vault = match vault_of_data(config, path) {
         Ok(vault) => vault,
@@ -175,18 +171,18 @@ fn closed(config: &Config, path: &Path) -> Finding {
     let records = match sled::verify_audit(path, vault.key_id()) {
         Ok(Chain::Whole { records, .. }) => records,
         Ok(Chain::Broken { seq, reason }) => {
-            return wrong("store", format!("the audit log is broken at number {seq}: {reason}"));
+            return wrong("store", format!("the audit log is broken at record {seq}: {reason}"));
         }
         Err(error) => return wrong("store", error.to_string()),
     };
     match lost_of_closed(config, path, &vault) {
-        Ok(None) => good("store", format!("it opens; no server runs; audit entries, whole: {records}")),
+        Ok(None) => good("store", format!("opens; no server is running; intact audit entries: {records}")),
         Ok(Some(lost)) => wrong("store", lost),
         Err(error) => wrong("store", error.to_string()),
     }
 }
 
-/// What is wrong with the keys of a store, if anything is.
+/// Describes missing keys of a store, if any.
 fn lost_of_closed(config: &Config, path: &Path, vault: &Vault) -> Result<Option<String>, OfflineError> {
     let scratch = sled::Scratch::of(path)?;
     let settings = sled::Settings {
@@ -196,7 +192,7 @@ fn lost_of_closed(config: &Config, path: &Path, vault: &Vault) -> Result<Option<
         limits: sled::Limits::default(),
     };
     let loaded = sled::load(settings).map_err(|error| scratch.told(error))?;
-    // A server would not start.
+    // A server would refuse to start.
     if let Some(lost) = custody::lost_keys(vault, &loaded, &path.join(KEYS))? {
         return Ok(Some(lost.to_string()));
     }
@@ -212,54 +208,54 @@ fn lost_of_closed(config: &Config, path: &Path, vault: &Vault) -> Result<Option<
 
 fn of_lost(lost: u64) -> String {
     format!(
-        "verifications whose number nobody can read, because the key that sealed it is missing: {lost}. Put the newest \
+        "verifications with an unreadable number, because its key is missing: {lost}. Put the newest \
          copy of the folder `{KEYS}` back into the data folder"
     )
 }
 
-/// What a server that runs says of itself.
+/// Asks the running server for its state.
 async fn serving(config: &Config, admin: &str) -> Finding {
     let lost = match text_of(&format!("{admin}/metrics")).await {
         Ok(metrics) => gauge(&metrics, lost::METRIC),
         Err(error) => {
-            return wrong("store", format!("a server runs on it but its metrics do not come: {error}"));
+            return wrong("store", format!("a server is running, but cannot be asked for metrics: {error}"));
         }
     };
     if let Some(lost) = lost.filter(|lost| *lost > 0) {
         return wrong("store", of_lost(lost));
     }
     if config.server.listen.port() == 0 {
-        return good("store", "a server runs on it".to_owned());
+        return good("store", "a server is running".to_owned());
     }
     let ready = get(&format!("http://{}/readyz", super::local(config.server.listen))).await;
     match ready {
-        Ok(200) => good("store", "a server runs on it and takes work".to_owned()),
-        Ok(status) => wrong("store", format!("a server runs on it but takes no work: /readyz says {status}")),
-        Err(error) => wrong("store", format!("a server runs on it but does not answer: {error}")),
+        Ok(200) => good("store", "a server is running and ready".to_owned()),
+        Ok(status) => wrong("store", format!("a server is running, but not ready: /readyz answers {status}")),
+        Err(error) => wrong("store", format!("a server is running, but does not answer: {error}")),
     }
 }
 
-/// The value of a gauge without labels.
+/// Value of a gauge without labels.
 fn gauge(metrics: &str, name: &str) -> Option<u64> {
     let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
     value.trim().parse::<f64>().ok().map(|value| value as u64)
 }
 
-/// What a running server says of itself: each alarm that goes on now, and whether there were alerts of late.
+/// Current alarms and recent alerts of a running server.
 async fn alarms(data: &Path) -> Vec<Finding> {
-    // Where none runs that can be asked, the finding about the store says so.
-    let Ok(Some(server)) = Running::find(data).await else { return Vec::new() };
+    // If no server can be asked, the finding about the store says so.
+    let Ok(Some(server)) = RunningServer::find(data).await else { return Vec::new() };
     let alerts = match text_of(&format!("{}/alerts?limit=100", server.url())).await {
         Ok(text) => serde_json::from_str::<Alerts>(&text).map_err(|error| error.to_string()),
         Err(error) => Err(error),
     };
     match alerts {
         Ok(alerts) => alerts.findings(Clock::System.now()),
-        Err(error) => vec![doubtful("alarms", format!("the running server does not list them: {error}"))],
+        Err(error) => vec![doubtful("alarms", format!("cannot read them from the running server: {error}"))],
     }
 }
 
-/// `/alerts` of the admin listener, as far as it is needed here.
+/// Body of `/alerts`, as far as needed here.
 #[derive(Deserialize)]
 struct Alerts {
     data: Vec<Listed>,
@@ -277,12 +273,12 @@ struct Listed {
 
 impl Alerts {
     fn findings(&self, now: Timestamp) -> Vec<Finding> {
-        /// An alert that is older was dealt with, or never will be.
+        /// Milliseconds; older alerts are settled or will never be.
         const RECENT: i64 = 24 * 60 * 60 * 1_000;
         let (ongoing, kept): (Vec<_>, Vec<_>) = self.data.iter().partition(|listed| listed.ongoing);
         let mut findings: Vec<_> = ongoing.iter().map(|alarm| alarm.finding()).collect();
         if findings.is_empty() {
-            findings.push(good("alarms", "the running server has none".to_owned()));
+            findings.push(good("alarms", "none on the running server".to_owned()));
         }
         let is_recent = |listed: &&&Listed| {
             let at = listed.at.parse::<jiff::Timestamp>();
@@ -312,12 +308,12 @@ impl Listed {
 
 async fn reachable(name: &str, kind: &Settings) -> Finding {
     let what = format!("channel {name}");
-    // Only its root: whatever it answers, it is there, and nothing is sent by that.
+    // Requests only the root, which sends nothing; any status proves that the provider is reachable.
     let root = reqwest::Url::parse(kind.address()).and_then(|url| url.join("/")).map(|url| url.to_string());
     match root {
         Ok(root) => match get(&root).await {
             Ok(status) => good(&what, format!("{root} answers ({status})")),
-            Err(error) => wrong(&what, format!("{root} cannot be reached: {error}")),
+            Err(error) => wrong(&what, format!("cannot reach {root}: {error}")),
         },
         Err(error) => wrong(&what, error.to_string()),
     }
@@ -336,28 +332,28 @@ async fn templates(channels: &Channels, name: &str, needed: &[NeededTemplate]) -
         let Some(channel) = channels.get(&one.channel) else { continue };
         let Some(there) = channel.templates(name).await else { continue };
         findings.push(match there {
-            Err(error) => wrong(&what, format!("Meta does not say: {error}")),
+            Err(error) => wrong(&what, format!("cannot ask Meta: {error}")),
             Ok(there) => match there.iter().find(|template| template.language == one.language) {
                 Some(template) if template.status == APPROVED => good(&what, "approved".to_owned()),
                 Some(template) => wrong(&what, format!("{} at Meta, not {APPROVED}", template.status)),
-                None => wrong(&what, "it does not exist at Meta".to_owned()),
+                None => wrong(&what, "does not exist at Meta".to_owned()),
             },
         });
     }
     findings
 }
 
-/// The status of an answer, whatever it is.
+/// The status of the answer, whatever it is.
 async fn get(url: &str) -> Result<u16, String> {
     answer(url).await.map(|answer| answer.status().as_u16())
 }
 
-/// The body of an answer that is a success.
+/// The body of a successful answer.
 async fn text_of(url: &str) -> Result<String, String> {
     let answer = answer(url).await?;
     match answer.status() {
         status if status.is_success() => answer.text().await.map_err(|error| error.without_url().to_string()),
-        status => Err(format!("it answers {status}")),
+        status => Err(format!("status {status}")),
     }
 }
 
@@ -383,7 +379,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn alarms_that_go_on_are_findings_and_alerts_of_the_day_are_counted() {
+    fn active_alarms_are_findings_and_recent_alerts_are_counted() {
         let text = r#"{"data": [
             {"at": "2026-11-30T10:00:00Z", "channel": "whatsapp", "code": "signatures_refused", "title": "3 webhooks",
              "ongoing": true, "severe": true, "evidence": null},

@@ -1,4 +1,4 @@
-//! Forgetting a person, on a store that runs or one that was opened for it.
+//! Erasing a person, in the store of a running server or one opened for it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,25 +10,25 @@ use crate::vault::{KeyId, Vault};
 use crate::verification::Fact;
 use crate::verification::values::{NumberIndex, Sealed, UserName};
 
-/// What is read at once of what there is of a number.
+/// Records read per call.
 const PAGE: usize = 50;
 
-/// When what was sealed can no longer be opened.
+/// When data encrypted with the person's keys becomes unreadable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unreadable {
-    /// Now: what of the keys is of this number is destroyed.
+    /// At once: the keys of this number are destroyed.
     Now,
-    /// When the keys of its days are destroyed, by retention.
+    /// When retention destroys the keys of its days.
     InTime,
 }
 
-/// What was forgotten.
+/// What was erased.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Erased {
     /// Verifications and inbound messages.
     pub records: usize,
-    /// Days whose keys had something of the person.
+    /// Days with a key that had encrypted data of the person.
     pub days: usize,
 }
 
@@ -36,12 +36,12 @@ pub struct Erased {
 pub enum EraseError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("the keys could not be written, so nothing was erased: {0}")]
+    #[error("cannot write the keys, so nothing was erased: {0}")]
     Keys(std::io::Error),
 }
 
-/// Forgets everything of the person who has this number, under whatever other names: from here on it is neither shown
-/// nor found. It is written down first, with the blind index; one that stops half-way is finished by calling it again.
+/// Erases everything about the person with this number, including their other identifiers: nothing is shown or found
+/// any more. The intent is recorded first with the blind index; an interrupted erasure is completed by another call.
 pub async fn erase(
     store: &dyn Store,
     vault: &Arc<Vault>,
@@ -52,7 +52,7 @@ pub async fn erase(
     let index = hex::encode(&number.0);
     let entry = Audit {
         at: clock.now(),
-        // Who may use the data folder's secrets has no other name here.
+        // Access to the data folder's secrets is the only identity here.
         by: UserName::parse("operator").map_err(|error| EraseError::Keys(std::io::Error::other(error)))?,
         action: AuditAction::Erased,
         verification: None,
@@ -76,7 +76,7 @@ pub async fn erase(
     }
 }
 
-/// The keys that something of the person is sealed under.
+/// Keys that encrypt data of the person.
 async fn keys_of(store: &dyn Store, number: NumberIndex) -> Result<BTreeSet<KeyId>, StoreError> {
     let mut keys = BTreeSet::new();
     let mut note = |sealed: &Sealed| keys.extend(Vault::day_key_of(sealed));

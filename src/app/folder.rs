@@ -1,9 +1,8 @@
-//! The data folder and the user that it belongs to.
+//! The data folder and its owner.
 //!
-//! The server must be able to open every file in it, so all of them belong to the owner of the folder. A command that an
-//! administrator runs as root takes the identity of that owner before it touches the folder: there is no moment at which
-//! a file of root's stands in it, also where the command is killed, and a link that the owner planted there leads root
-//! nowhere.
+//! The server must be able to open every file in the folder, so all of them belong to the folder's owner. A command
+//! that root runs takes the owner's identity before it touches the folder. So no file of root's ever exists there, even
+//! if the command is killed, and root never follows a symlink that the owner planted.
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;
@@ -16,13 +15,13 @@ use rustix::process::{Gid, Uid, getegid, geteuid, getgroups, umask};
 
 use crate::config::{Backend, Config, MasterKey};
 
-/// Nothing that twotick writes there is for others.
+/// No permissions for group and others.
 const PRIVATE_UMASK: u32 = 0o077;
 const READ: u32 = 0o4;
 const WRITE: u32 = 0o2;
 const ENTER: u32 = 0o1;
 
-/// What is done to the folder.
+/// What is done with the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Only reads.
@@ -30,7 +29,7 @@ pub enum Purpose {
     Write,
 }
 
-/// Why the folder is not touched.
+/// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     #[error(
@@ -38,7 +37,7 @@ pub enum FolderError {
          {wanted} it: {remedy}", path.display()
     )]
     Denied { path: PathBuf, owner: u32, mode: u32, user: u32, wanted: &'static str, remedy: String },
-    #[error("{} cannot be looked at: {source}", path.display())]
+    #[error("cannot inspect {}: {source}", path.display())]
     Unreadable { path: PathBuf, source: io::Error },
     #[error(
         "the files in {} belong to user id {uid}, and root may not take that identity here: {source}. Run it as that \
@@ -79,11 +78,12 @@ impl User {
     }
 }
 
-/// Carries out `work` with the identity of the folder's owner where this process is root's and the folder is not, else
-/// as the user that runs it. What is written is for that user alone. The threads that `work` starts share its identity.
+/// Runs `work` as the owner of the folder if this process is root's and the folder is not, else as the current user.
+/// Files that it creates are private. Threads that `work` starts share the identity.
 ///
 /// # Errors
-/// Where a file of the folder, or the key that the configuration names, may not be used by that user.
+///
+/// If that user may not use a file of the folder or the configured master key.
 pub fn as_owner<T: Send>(
     config: &Config,
     purpose: Purpose,
@@ -113,8 +113,8 @@ pub fn as_owner<T: Send>(
     })
 }
 
-/// Gives up root's identity for that of the folder's owner, for as long as the process runs. Before any other thread is
-/// started. The user id that was taken, if one was.
+/// Drops root's identity for that of the folder's owner, for the rest of the process. Call it before other threads
+/// exist. Returns the user id, if it changed.
 pub fn become_owner(config: &Config) -> Result<Option<u32>, FolderError> {
     let data = data_path(config);
     umask(Mode::from_raw_mode(PRIVATE_UMASK));
@@ -124,7 +124,7 @@ pub fn become_owner(config: &Config) -> Result<Option<u32>, FolderError> {
     Ok(Some(owner.uid))
 }
 
-/// For a server, as the user that it runs as.
+/// Prepares the folder for a server running as the current user.
 pub fn prepare(config: &Config) -> Result<(), FolderError> {
     check_access(config, Purpose::Write)?;
     umask(Mode::from_raw_mode(PRIVATE_UMASK));
@@ -143,14 +143,14 @@ impl Owner {
     }
 }
 
-/// `None` where this process is not root's, or the folder is.
+/// `None` unless this process is root's and the folder is not.
 fn owner_to_become(data: &Path) -> Result<Option<Owner>, FolderError> {
     if !geteuid().is_root() {
         return Ok(None);
     }
     let (path, mut there) = nearest(data)?;
     if there.uid() == 0 && path == data && !data.join("db").exists() {
-        // An administrator has made it to put the keys there. It becomes the server's, like the folder that it is in.
+        // An administrator has created the folder to put keys into it: it is given to the owner of its parent.
         let around = data.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         there = nearest(around)?.1;
     }
@@ -160,13 +160,13 @@ fn owner_to_become(data: &Path) -> Result<Option<Owner>, FolderError> {
     Ok(Some(Owner { uid: there.uid(), gid: there.gid() }))
 }
 
-/// Gives the owner what an administrator has copied there as root: keys before a restore, or files of an older version.
-/// What somebody else owns, or what has a second name elsewhere, is left alone.
+/// Gives the owner what root has copied there: keys before a restore, or files of an older version. Files of other
+/// users and files with several hard links are left alone.
 fn hand_over(config: &Config, owner: &Owner) {
     let data = data_path(config);
     own_files(data).unwrap_or_default().iter().for_each(|path| give(path, owner));
     give(data, owner);
-    // The master key is theirs where the folder that it is in is, which may be the data folder itself.
+    // The master key belongs to the owner if its folder does, which may be the data folder.
     if let MasterKey::File(key) = &config.keys.master
         && key
             .parent()
@@ -182,12 +182,12 @@ fn give(path: &Path, owner: &Owner) {
     let Ok(file) = rustix::fs::open(path, flags, Mode::empty()).map(fs::File::from) else { return };
     let Ok(about) = file.metadata() else { return };
     if about.uid() == 0 && (about.is_dir() || (about.is_file() && about.nlink() == 1)) {
-        // One that stays root's is named by the check that follows.
+        // If this fails, the check that follows names the file.
         let _ = std::os::unix::fs::fchown(&file, Some(owner.uid), Some(owner.gid));
     }
 }
 
-/// The folder, or where it does not exist yet the one that it will be made in.
+/// The folder, or its nearest existing ancestor.
 fn nearest(data: &Path) -> Result<(PathBuf, Metadata), FolderError> {
     let mut path = data;
     loop {
@@ -205,7 +205,7 @@ fn nearest(data: &Path) -> Result<(PathBuf, Metadata), FolderError> {
     }
 }
 
-/// Which folder on the way to `path` this user may not enter.
+/// The folder on the way to `path` that this user may not enter.
 fn closed(path: &Path, source: io::Error) -> FolderError {
     let user = User::current();
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -228,8 +228,8 @@ fn denied(path: &Path, file: &Metadata, user: &User, wanted: &'static str, remed
     FolderError::Denied { path: path.to_owned(), owner: file.uid(), mode, user: user.uid, wanted, remedy }
 }
 
-/// Whether the user that will work on the folder may use every file of the store in it, its keys and the master key:
-/// the folder's owner where this process is root's, else the user that runs it.
+/// Checks that the user who will work on the folder may use its store files, its keys and the master key: the folder's
+/// owner if this process is root's, else the current user.
 pub fn check_access(config: &Config, purpose: Purpose) -> Result<(), FolderError> {
     let data = data_path(config);
     let (path, there) = nearest(data)?;
@@ -254,7 +254,7 @@ pub fn check_access(config: &Config, purpose: Purpose) -> Result<(), FolderError
         Err(denied(path, file, &user, word, remedy))
     };
     if path != data {
-        // Only what is going to be made needs a folder that can be written.
+        // A writable folder is needed only to create files.
         return if purpose == Purpose::Write { check(&path, &there, WRITE | ENTER) } else { Ok(()) };
     }
     check(data, &there, wanted_of(&there))?;
@@ -273,12 +273,12 @@ pub fn check_access(config: &Config, purpose: Purpose) -> Result<(), FolderError
     Ok(())
 }
 
-/// The same of a user who is not root and only asks the server that uses the folder.
+/// As [`check_access`], for a user other than root who only asks the running server.
 pub fn check_reach(config: &Config) -> Result<(), FolderError> {
     if geteuid().is_root() { Ok(()) } else { check_access(config, Purpose::Check) }
 }
 
-/// The files and folders in the data folder that twotick made, in order of their names.
+/// Files and folders that twotick created in the data folder, sorted by name.
 fn own_files(data: &Path) -> Result<Vec<PathBuf>, FolderError> {
     const STORE: [&str; 6] = ["db", "conf", "blobs", "lock", "wal.0", "wal.1"];
     let unreadable = |source| FolderError::Unreadable { path: data.to_owned(), source };
@@ -300,7 +300,7 @@ fn own_files(data: &Path) -> Result<Vec<PathBuf>, FolderError> {
     Ok(files)
 }
 
-/// Closes to others what an earlier umask or a copy left open. What belongs to somebody else is left alone.
+/// Removes permissions of group and others that an earlier umask or a copy left. Files of other users are left alone.
 fn make_private(data: &Path) {
     let files = own_files(data).unwrap_or_default();
     for path in files.iter().map(PathBuf::as_path).chain([data]) {
@@ -312,8 +312,9 @@ fn make_private(data: &Path) {
     }
 }
 
-/// For this thread and those that it starts. It goes on to read what root may read, because the way to the folder may
-/// lead through one that only root can enter, as `/var/lib/private` of systemd's dynamic users; it writes as the owner.
+/// Changes the identity of this thread and of those that it starts. It keeps root's read access, because the path may
+/// lead through a folder that only root can enter, such as `/var/lib/private` of systemd's dynamic users; it writes as
+/// the owner.
 #[cfg(target_os = "linux")]
 fn borrow_identity(owner: &Owner) -> io::Result<()> {
     use rustix::thread::{
@@ -338,7 +339,7 @@ fn take_identity(owner: &Owner) -> io::Result<()> {
     Ok(set_thread_res_uid(uid, uid, uid)?)
 }
 
-/// Elsewhere an identity is the whole process's.
+/// Other systems have one identity per process.
 #[cfg(not(target_os = "linux"))]
 fn borrow_identity(_owner: &Owner) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
@@ -354,7 +355,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_may_what_the_bits_of_its_class_say() {
+    fn permission_bits_apply_by_user_class() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, "").unwrap();
@@ -374,7 +375,7 @@ mod tests {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
             let file = fs::metadata(&path).unwrap();
             let found = [&owner, &member, &other].map(|user| user.may(wanted, &file));
-            // Where root runs the test, the file is root's, and root is a user of its own.
+            // If root runs the test, the file is root's.
             let of_owner = if uid == 0 { found[0] } else { expected[0] };
             assert_eq!([of_owner, found[1], found[2]], [of_owner, expected[1], expected[2]], "{mode:o}");
             assert!(User { uid: 0, gids: Vec::new() }.may(wanted, &file), "root");
@@ -382,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_open_to_others_is_closed_and_nothing_else_is_touched() {
+    fn permissions_of_others_are_removed_and_nothing_else_changes() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         fs::create_dir_all(data.join("keys")).unwrap();

@@ -1,5 +1,5 @@
-//! What was sealed by keys that are not there. A key that retention destroyed is meant to be gone; one that is missing
-//! before its time was lost, and with it every number and text that it sealed.
+//! Counts data whose key is missing. A key that retention destroyed is gone on purpose; a key missing earlier was lost,
+//! and with it every number and text that it encrypted.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,31 +8,31 @@ use crate::store::{Filter, Store, StoreError};
 use crate::vault::{Vault, Whereabouts};
 use crate::verification::values::{Sealed, Timestamp, VerificationId};
 
-/// What a server that runs has counted.
+/// Gauge of a running server.
 pub const METRIC: &str = "twotick_verifications_without_key";
-/// Each day (UTC) has a key of its own.
+/// Every day (UTC) has its own key.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// Verifications that are read at once.
+/// Verifications read per call.
 const PAGE: usize = 200;
 
-/// Which keys should be there.
+/// The keys that should exist.
 #[derive(Clone, Copy)]
 pub struct Expected<'a> {
     pub vault: &'a Vault,
     pub now: Timestamp,
-    /// How long personal data are kept, from the end of their day.
+    /// Retention of personal data, from the end of its day.
     pub personal: Duration,
 }
 
 impl Expected<'_> {
-    /// The beginning of the oldest day whose key retention has not destroyed.
+    /// Start of the oldest day whose key is within retention.
     fn oldest_day(&self) -> Timestamp {
         let day = DAY.as_secs() as i64 * 1_000;
         let kept_from = (self.now - self.personal).as_millis();
         Timestamp::from_millis(kept_from - kept_from % day)
     }
 
-    /// Whether the person of the verification should be readable, and the key is missing.
+    /// Whether the verification's person is within retention and its key is missing.
     pub fn is_lost(&self, id: VerificationId, person: &Sealed) -> bool {
         let whereabouts = self.vault.whereabouts(person, id.created_at());
         let is_missing = matches!(whereabouts, Whereabouts::Lost | Whereabouts::LossAccepted);
@@ -40,7 +40,7 @@ impl Expected<'_> {
     }
 }
 
-/// Counts the verifications of a file whose keys are missing; one may be shown to it several times.
+/// Counts the verifications of a file whose keys are missing; counts each once, even if it is passed repeatedly.
 pub struct Count<'a> {
     expected: Expected<'a>,
     lost: BTreeSet<VerificationId>,
@@ -62,8 +62,8 @@ impl<'a> Count<'a> {
     }
 }
 
-/// How many verifications of the store have a person that nobody can read because the key was lost. Reads one
-/// verification a day, and all of a day whose newest is lost.
+/// Counts verifications in the store whose person is unreadable because of a lost key. Reads one verification per day,
+/// and all of a day if its newest is affected.
 pub async fn in_store(store: &dyn Store, expected: Expected<'_>) -> Result<u64, StoreError> {
     let (mut lost, mut day) = (0, expected.oldest_day());
     while day <= expected.now {
@@ -82,7 +82,7 @@ pub async fn in_store(store: &dyn Store, expected: Expected<'_>) -> Result<u64, 
             if before.is_none() || is_newest_whole {
                 break;
             }
-            // An erased one says nothing about the key: the next may.
+            // An erased person says nothing about the day's key: read the next.
             limit = if lost > 0 || !here.is_empty() { PAGE } else { 1 };
         }
         day = next;
@@ -90,8 +90,8 @@ pub async fn in_store(store: &dyn Store, expected: Expected<'_>) -> Result<u64, 
     Ok(lost)
 }
 
-/// Counts them once for a server that has started, and says so in the log and the metrics.
-pub async fn tell(
+/// Counts once after the start, and reports to log and metrics.
+pub async fn report(
     store: std::sync::Arc<dyn Store>,
     vault: std::sync::Arc<Vault>,
     now: Timestamp,
@@ -107,13 +107,13 @@ pub async fn tell(
             if lost > 0 {
                 tracing::error!(
                     verifications = lost,
-                    "keys are missing in the data folder: nobody can read the numbers of these verifications. Put the \
+                    "keys are missing in the data folder: the numbers of these verifications are unreadable. Put the \
                      newest copy of the folder `keys` back"
                 );
             }
         }
         Err(StoreError::Closed) => {}
-        Err(error) => tracing::warn!(%error, "it was not counted what was sealed by keys that are missing"),
+        Err(error) => tracing::warn!(%error, "cannot count the verifications whose keys are missing"),
     }
 }
 
@@ -128,7 +128,7 @@ mod tests {
     const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
     #[tokio::test]
-    async fn only_what_should_be_readable_and_is_not_is_lost() {
+    async fn only_missing_keys_within_retention_are_lost() {
         let world = World::<Sled>::new();
         let mut ids = Vec::new();
         for day in 0..4 {
@@ -138,14 +138,14 @@ mod tests {
             }
         }
         let now = world.time.now();
-        // The same master key, and none of the keys of days.
+        // Same master key, but no day keys.
         let other = Vault::new(&[7; 32]);
         let count = async |vault: &Vault, personal: Duration| {
             in_store(&*world.store, Expected { vault, now, personal }).await.unwrap()
         };
         assert_eq!(count(&world.vault, MONTH).await, 0);
         assert_eq!(count(&other, MONTH).await, 10);
-        // Retention has destroyed the keys of the days before: nothing is wrong with that.
+        // Retention has destroyed the earlier keys, which is not a loss.
         assert_eq!(count(&other, DAY).await, 4 + 3);
         let number = world.vault.number_index(&Phone::parse("+12025553100").unwrap());
         while let Answer::Forgotten(1..) = world.execute(Order::Forget(number)).await {}
@@ -168,7 +168,7 @@ mod tests {
                 let world = World::<Sled>::new();
                 world.created("+12025550100").await;
                 let (store, now) = (std::sync::Arc::clone(&world.store), world.time.now());
-                tell(store, std::sync::Arc::new(Vault::new(&[7; 32])), now, MONTH).await;
+                report(store, std::sync::Arc::new(Vault::new(&[7; 32])), now, MONTH).await;
             });
         });
         assert!(handle.render().lines().any(|line| line == format!("{METRIC} 1")), "{}", handle.render());

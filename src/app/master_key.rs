@@ -1,4 +1,4 @@
-//! The master key: inline, or in a file that is made on first start.
+//! The master key: inline, or in a file created on first start.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -13,24 +13,24 @@ use zeroize::Zeroizing;
 use crate::config::MasterKey;
 use crate::vault::{MASTER_KEY_BYTES, new_master_key};
 
-/// Readable or writable by everybody on the machine.
+/// Permission bits of others: read and write.
 const OTHERS: u32 = 0o006;
-/// Base 64 of 32 bytes is 44 characters; a mistaken file must not fill the memory.
+/// 32 bytes in base64 take 44 characters; bounds the memory that a mistaken file takes.
 const LARGEST: u64 = 4 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    #[error("the master key {path} cannot be read: {source}")]
+    #[error("cannot read the master key {path}: {source}")]
     Unreadable { path: PathBuf, source: io::Error },
-    #[error("the master key {path} cannot be created: {source}")]
+    #[error("cannot create the master key {path}: {source}")]
     NotCreated { path: PathBuf, source: io::Error },
-    #[error("everybody on this machine can read the master key {path}: chmod 600 it")]
+    #[error("the master key {path} is accessible to all users of this machine: chmod 600 it")]
     OpenToAll { path: PathBuf },
     #[error("the master key {0} must be 32 bytes in base64 (`openssl rand -base64 32`)")]
     Malformed(String),
     #[error(
-        "the master key {key} is missing, but {data} holds data that was sealed with it. Put the key back; \
-         without it nobody can read that data"
+        "the master key {key} is missing, but {data} holds data encrypted with it. Restore the key; \
+         without it that data is unreadable"
     )]
     Missing { key: PathBuf, data: PathBuf },
     #[error(
@@ -39,7 +39,7 @@ pub enum KeyError {
     )]
     NotPutBack {
         key: PathBuf,
-        /// The folder of the keys of days, where that is missing as well.
+        /// The folder of the day keys, if it is missing too.
         keys: Option<PathBuf>,
     },
 }
@@ -47,11 +47,11 @@ pub enum KeyError {
 type MasterKeyBytes = Zeroizing<[u8; MASTER_KEY_BYTES]>;
 
 fn also_missing(keys: Option<&Path>) -> String {
-    keys.map_or_else(String::new, |keys| format!(", and so are the keys of days in {}", keys.display()))
+    keys.map_or_else(String::new, |keys| format!(", and so are the day keys in {}", keys.display()))
 }
 
-/// The key that `master` names. A file that is missing is created, readable by its owner alone, unless `data`
-/// holds something that an earlier key sealed. Blocks on the disk.
+/// Loads the master key. Creates a missing file, readable only by its owner, unless `data` holds data encrypted with an
+/// earlier key. Blocks on the disk.
 pub fn load(master: &MasterKey, data: &Path) -> Result<MasterKeyBytes, KeyError> {
     let path = match existing(master)? {
         Ok(key) => return Ok(key),
@@ -61,11 +61,12 @@ pub fn load(master: &MasterKey, data: &Path) -> Result<MasterKeyBytes, KeyError>
         return Err(KeyError::Missing { key: path.to_owned(), data: data.to_owned() });
     }
     create(path).map_err(|source| KeyError::NotCreated { path: path.to_owned(), source })?;
-    // Read back what is there now: another process may have been first.
+    // Read back: another process may have created it first.
     read(path)
 }
 
-/// The key that data which are brought from elsewhere were sealed with: it must have been put in its place before.
+/// Loads the key for a restore or an import; a missing one is an error, because the data was encrypted with it
+/// elsewhere.
 pub fn put_back(master: &MasterKey, data: &Path) -> Result<MasterKeyBytes, KeyError> {
     existing(master)?.map_err(|missing| {
         let keys = data.join(super::KEYS);
@@ -74,7 +75,7 @@ pub fn put_back(master: &MasterKey, data: &Path) -> Result<MasterKeyBytes, KeyEr
     })
 }
 
-/// The key, or the file that it should be in and is not.
+/// The key, or the path of the missing file.
 fn existing(master: &MasterKey) -> Result<Result<MasterKeyBytes, &Path>, KeyError> {
     let path = match master {
         MasterKey::Inline(text) => return decode(text.expose_secret(), "in the configuration").map(Ok),
@@ -102,7 +103,7 @@ fn decode(text: &str, place: &str) -> Result<MasterKeyBytes, KeyError> {
     MasterKey::decode(text).ok_or_else(|| KeyError::Malformed(place.to_owned()))
 }
 
-/// Whole or not at all: written beside its place, made durable, and then linked there unless something is there.
+/// Atomic: writes a temporary file, syncs it, and links it to its name unless that exists.
 fn create(path: &Path) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -136,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_file_is_made_once_and_only_for_its_owner() {
+    fn a_missing_file_is_created_once_and_private() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys/master.key");
         let master = MasterKey::File(path.clone());
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_missing_beside_data_is_not_made_anew() {
+    fn a_missing_key_is_not_created_if_there_is_data() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("master.key");
         for sealed in ["db", super::super::KEYS] {

@@ -1,18 +1,18 @@
-//! What is done to the data while no server runs, or by one that does. All of it is done as the owner of the data folder
-//! (`folder`), and a check writes nothing.
+//! Commands on the stored data. They work on the closed store, or ask the running server if they can. Everything runs
+//! as the owner of the data folder (`folder`), and checks write nothing.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::asked::{AskError, Running};
 use super::custody::KeyLoss;
-use super::door::EraseRequest;
 use super::erase::{EraseError, Erased, Unreadable, erase};
 use super::folder::{FolderError, Purpose, as_owner, check_reach, data_path};
 use super::lost::{Count, Expected};
 use super::master_key::{self, KeyError};
+use super::operator::EraseRequest;
+use super::operator_client::{AskError, RunningServer};
 use super::{KEYS, key_files};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -25,7 +25,7 @@ use crate::store::{Store, StoreError};
 use crate::vault::{self, KeysError, Vault};
 use crate::verification::values::{Alias, Timestamp};
 
-/// Why the data could not be worked on. Never quotes a secret.
+/// Why a command on the data failed. Never quotes a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum OfflineError {
     #[error(transparent)]
@@ -46,7 +46,7 @@ pub enum OfflineError {
     Dump(#[from] UnreadableDump),
     #[error(transparent)]
     NotWhole(#[from] NotWhole),
-    #[error("no threads can be started: {0}")]
+    #[error("cannot start threads: {0}")]
     Threads(std::io::Error),
     #[error(
         "the keys of {lost} of the verifications in the file are missing in {}{}: without them their numbers and texts \
@@ -57,7 +57,7 @@ pub enum OfflineError {
     LostKeys { lost: u64, keys: std::path::PathBuf },
 }
 
-/// Makes every row again by which verifications and messages are found and listed. Blocks on the disk.
+/// Rebuilds the search indexes. Blocks on the disk.
 pub fn reindex(
     config: &Config,
     progress: &mut (dyn FnMut(Progress) + Send),
@@ -68,7 +68,7 @@ pub fn reindex(
     })?
 }
 
-/// Checks every link of the audit log. Blocks on the disk.
+/// Checks the hash chain of the audit log. Blocks on the disk.
 pub fn verify_audit(config: &Config) -> Result<Chain, OfflineError> {
     as_owner(config, Purpose::Check, |path| {
         let vault = vault_of_data(config, path)?;
@@ -128,7 +128,7 @@ pub fn import<R: Read>(
     })?
 }
 
-/// Checks every row, what follows from others, and the audit log. Blocks on the disk.
+/// Checks every row, derived data, and the audit log. Blocks on the disk.
 pub fn verify(config: &Config, progress: &mut (dyn FnMut(u64) + Send)) -> Result<Verified, OfflineError> {
     as_owner(config, Purpose::Check, |path| {
         let vault = vault_of_data(config, path)?;
@@ -136,7 +136,7 @@ pub fn verify(config: &Config, progress: &mut (dyn FnMut(u64) + Send)) -> Result
     })?
 }
 
-/// Forgets a person, by a number or a user id: by the server where one runs, else here. Blocks.
+/// Erases a person, by number or user id: through the running server, else here. Blocks.
 pub fn erase_person(config: &Config, person: &Alias, unreadable: Unreadable) -> Result<Erased, OfflineError> {
     check_reach(config)?;
     let asked = runtime()?.block_on(async {
@@ -160,9 +160,9 @@ pub fn erase_person(config: &Config, person: &Alias, unreadable: Unreadable) -> 
             limits: sled::Limits::default(),
         };
         let (store, _errands) = sled::open(settings, Clock::System)?;
-        // Its threads have this one's identity.
+        // The threads of this runtime inherit the identity.
         runtime()?.block_on(async {
-            // Nothing is begun here that nobody would carry out.
+            // No sends: nobody would carry them out.
             store.rest().await?;
             let number = vault.known_as(person).index;
             let erased = erase(&store, &vault, &Clock::System, number, unreadable).await;
@@ -172,16 +172,16 @@ pub fn erase_person(config: &Config, person: &Alias, unreadable: Unreadable) -> 
     })?
 }
 
-/// A server that uses the data folder, where there is one and it has data.
-async fn running(config: &Config) -> Result<Option<Running>, AskError> {
-    Running::find(data_path(config)).await
+/// The server that uses the data folder, if there is data and a server.
+async fn running(config: &Config) -> Result<Option<RunningServer>, AskError> {
+    RunningServer::find(data_path(config)).await
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, OfflineError> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(OfflineError::Threads)
 }
 
-/// What should be readable by this vault now.
+/// The keys that this vault should have now.
 pub fn expected<'v>(config: &Config, vault: &'v Vault) -> Expected<'v> {
     Expected { vault, now: Clock::System.now(), personal: config.retention.personal }
 }
@@ -193,7 +193,7 @@ fn refuse_lost(count: &Count<'_>, data: &Path) -> Result<(), OfflineError> {
     }
 }
 
-/// Of a folder that has data. The key is never made here.
+/// Opens the vault of existing data. Never creates the master key.
 pub fn vault_of_data(config: &Config, path: &Path) -> Result<Vault, OfflineError> {
     let io = |source| OpenError::Io { path: path.to_owned(), source };
     if !path.join("db").try_exists().map_err(io)? {
@@ -202,7 +202,7 @@ pub fn vault_of_data(config: &Config, path: &Path) -> Result<Vault, OfflineError
     Ok(Vault::with_keys(&*master_key::load(&config.keys.master, path)?, key_files(path))?)
 }
 
-/// Of data that are brought here: with the keys that were put back before.
+/// Opens the vault for data from elsewhere, with keys that were put in place before.
 fn vault_put_back(config: &Config, path: &Path) -> Result<Vault, OfflineError> {
     Ok(Vault::with_keys(&*master_key::put_back(&config.keys.master, path)?, key_files(path))?)
 }

@@ -1,6 +1,5 @@
-//! A configuration that changes while the server runs. Apps with their keys, channels with their secrets, console users
-//! and texts change at once, for what begins from then on; everything else waits for a restart. A configuration that is
-//! wrong changes nothing.
+//! Reloading the configuration of a running server. Apps with their keys, channels with their secrets, console users
+//! and texts take effect at once for new work; all else needs a restart. An invalid configuration changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +16,7 @@ use crate::console::Console;
 use crate::courier::Channels;
 use crate::http::Shared;
 
-/// What can change.
+/// The parts that can be replaced.
 #[derive(Clone)]
 pub struct Changeable {
     pub http: web::Data<Shared>,
@@ -25,17 +24,17 @@ pub struct Changeable {
     pub channels: Arc<Changing<Channels>>,
 }
 
-/// Follows changes of the configuration of a server that runs.
+/// Applies changed configurations to a running server.
 pub struct Reloader {
     changeable: Changeable,
     running: Mutex<Loaded>,
 }
 
-/// What a reload did. Keys and names, never a value.
+/// Result of a reload: keys and names, never values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reloaded {
     pub changed: Vec<String>,
-    /// Differs from what the server started with, and counts after the next start.
+    /// Keys that differ from the running configuration and need a restart.
     pub waiting: Vec<String>,
 }
 
@@ -44,8 +43,8 @@ impl Reloader {
         Self { changeable, running: Mutex::new(loaded) }
     }
 
-    /// Puts what `read` reads in the place of what counts now, as far as it can change, and tells systemd and the log. Where
-    /// `read` finds nothing usable everything stays as it is. Blocks on the disk.
+    /// Applies the configuration that `read` returns, as far as possible without a restart, and notifies systemd and
+    /// the log. Changes nothing if `read` fails. Blocks on the disk.
     pub fn reload<E: std::fmt::Display>(&self, read: impl FnOnce() -> Result<Loaded, E>) {
         let begun = NotifyState::monotonic_usec_now().map(|now| vec![NotifyState::Reloading, now]);
         notify(&begun.unwrap_or_else(|_| vec![NotifyState::Reloading]));
@@ -55,23 +54,20 @@ impl Reloader {
         };
         match done {
             Ok(Reloaded { changed, waiting }) => {
-                tracing::info!(changed = changed.join(", "), "the configuration was reloaded");
+                tracing::info!(changed = changed.join(", "), "configuration reloaded");
                 if !waiting.is_empty() {
-                    tracing::warn!(
-                        keys = waiting.join(", "),
-                        "these keys have changed too and need a restart"
-                    );
+                    tracing::warn!(keys = waiting.join(", "), "changed keys that need a restart");
                 }
             }
             Err(problems) => {
                 let problems = problems.replace('\n', "; ");
-                tracing::error!(problems, "the configuration is wrong; the one before stays");
+                tracing::error!(problems, "invalid configuration; keeping the running one");
             }
         }
         notify(&[NotifyState::Ready]);
     }
 
-    /// What came of a configuration that is right.
+    /// Applies a valid configuration.
     fn follow(&self, loaded: Loaded) -> Result<Reloaded, StartError> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let (config, reloaded) = merged(&running, &loaded);
@@ -88,7 +84,7 @@ impl Reloader {
         if reloaded.changed.iter().any(|name| name.starts_with("console.users")) {
             console.admit(config.console.users.clone());
         }
-        // What was taken over is not told again; what waits is, as long as it waits.
+        // Keys already applied are not reported again; those that need a restart are, until it happens.
         let waits = |key: &String| reloaded.waiting.contains(key);
         running.take_over(&loaded, |key| !waits(key));
         running.config = config;
@@ -96,7 +92,7 @@ impl Reloader {
     }
 }
 
-/// The configuration that counts from now on, and how it differs from the one before.
+/// The new effective configuration, and its differences from the running one.
 fn merged(running: &Loaded, loaded: &Loaded) -> (Config, Reloaded) {
     let (old, new) = (&running.config, &loaded.config);
     let mut config = old.clone();
@@ -137,7 +133,7 @@ fn merged(running: &Loaded, loaded: &Loaded) -> (Config, Reloaded) {
     (config, told)
 }
 
-/// Names of what was added, removed or is not as before.
+/// Names of added, removed and changed entries.
 fn changes<'c, T: 'c>(
     table: &str,
     old: impl Iterator<Item = (&'c str, &'c T)>,
@@ -155,7 +151,8 @@ fn changes<'c, T: 'c>(
     names.into_iter().filter_map(change).collect()
 }
 
-/// Takes over every channel that is still of the same kind, but for its rate, which the store keeps. Their names.
+/// Takes over the new version of each channel whose kind is unchanged, except its rate, which belongs to the store.
+/// Returns their names.
 fn take_channels(config: &mut Config, new: &Config) -> Vec<String> {
     let mut taken = Vec::new();
     for (name, channel) in &mut config.channels {
@@ -169,8 +166,7 @@ fn take_channels(config: &mut Config, new: &Config) -> Vec<String> {
     taken
 }
 
-/// Whether the steps of profiles, which wait for a restart, still fit: they name a text or template, or leave that to the
-/// channel.
+/// Whether the running steps still fit the new channel: they name a text or a template, or neither.
 fn still_sends(old: &config::Channel, new: &config::Channel) -> bool {
     match (old.kind.contents(), new.kind.contents()) {
         (None, None) => true,
@@ -179,8 +175,7 @@ fn still_sends(old: &config::Channel, new: &config::Channel) -> bool {
     }
 }
 
-/// Takes over the texts; which have changed, and which must stay as they are, because a profile that has not changed
-/// cannot do without them.
+/// Takes over the texts. Returns the changed ones, and those kept because an unchanged profile needs them.
 fn take_texts(config: &mut Config, new: &Config) -> (Vec<String>, Vec<String>) {
     let (mut changed, mut kept) = (Vec::new(), Vec::new());
     let names: BTreeSet<String> = config.texts.keys().chain(new.texts.keys()).cloned().collect();
@@ -245,9 +240,9 @@ mod tests {
         Config::parse(&text, &Environment::default()).unwrap_or_else(|problems| panic!("{problems}"))
     }
 
-    /// Steps change with a restart only, and one whose channel no longer has what it sends would be left out.
+    /// Steps change only with a restart, and a step without content for its channel would be dropped.
     #[test]
-    fn a_channel_is_not_taken_over_where_the_running_steps_could_not_send_by_it() {
+    fn a_channel_that_running_steps_could_not_use_is_not_replaced() {
         let (en, both) = (r#"content_sids = { en = "HX1" }"#, r#"content_sids = { en = "HX2", de = "HX3" }"#);
         let text = r#", text = "otp""#;
         for (old, new, is_taken) in [

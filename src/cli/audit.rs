@@ -1,4 +1,4 @@
-//! `twotick audit verify`: whether the log of what the staff did is as it was written.
+//! `twotick audit verify`: checks the hash chain of the audit log.
 
 use clap::Subcommand;
 
@@ -9,7 +9,8 @@ use crate::store::sled::Chain;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Check every link of the audit log; exit code 1 names the first that is broken. The server must be stopped
+    /// Check every link of the audit log. Exit code 1 if a link is broken; the first broken one is printed. The server
+    /// must be stopped
     Verify,
 }
 
@@ -26,7 +27,7 @@ fn verify(cli: &Cli) -> Exit {
     };
     match app::verify_audit(&loaded.config) {
         Ok(Chain::Whole { records, last }) => print(&whole(records, &last)),
-        Ok(Chain::Broken { seq, reason }) => match print(&format!("broken at number {seq}: {reason}\n")) {
+        Ok(Chain::Broken { seq, reason }) => match print(&format!("broken at record {seq}: {reason}\n")) {
             Exit::Done => Exit::Failed,
             other => other,
         },
@@ -37,12 +38,12 @@ fn verify(cli: &Cli) -> Exit {
     }
 }
 
-/// With the last hash, because only who noted it elsewhere sees that the whole log was replaced.
+/// Includes the last hash: only a copy of it kept elsewhere reveals that the whole log was replaced.
 fn whole(records: u64, last: &[u8; 32]) -> String {
     let hash = hex::encode(last);
     match records {
-        0 => "whole: the audit log is empty\n".to_owned(),
-        1 => format!("whole: 1 record, last hash {hash}\n"),
-        _ => format!("whole: {records} records, last hash {hash}\n"),
+        0 => "intact: the audit log is empty\n".to_owned(),
+        1 => format!("intact: 1 record, last hash {hash}\n"),
+        _ => format!("intact: {records} records, last hash {hash}\n"),
     }
 }

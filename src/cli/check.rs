@@ -7,7 +7,7 @@ use super::{Cli, Exit};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The id of the verification, ver_…
+    /// Verification id, ver_…
     id: String,
     /// The code that the person typed
     code: String,
@@ -15,7 +15,7 @@ pub(super) struct Args {
     server: Server,
 }
 
-/// Done only when the code was right.
+/// Exits with 0 only if the code was accepted.
 pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
     with_api(cli, &args.server, async |api| check(api, args).await)
 }

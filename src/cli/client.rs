@@ -1,4 +1,4 @@
-//! Our own API, called from a shell.
+//! HTTP client of the app API, for the commands that call a server.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -12,22 +12,22 @@ use super::{Cli, Exit, load_config_for, secret};
 use crate::config::Config;
 use crate::http_client;
 
-/// Longer than the longest that the server holds a request (60 s).
+/// Longer than the server's longest long poll (60 s).
 const TIMEOUT: Duration = Duration::from_secs(75);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long one request waits for a change at most, in seconds.
+/// Longest wait of one long poll, in seconds.
 pub(super) const WAIT_SECONDS: u32 = 25;
 
-/// Which server, and as which app.
+/// The server to call, and the API key.
 #[derive(Debug, clap::Args)]
 pub(super) struct Server {
-    /// The server's address [default: `server.listen` of the configuration]
+    /// Server address [default: `server.listen` of the configuration]
     #[arg(long, value_name = "URL", env = "TWOTICK_URL")]
     url: Option<String>,
-    /// The app's API key [default: the first one of the first app of the configuration]
+    /// API key of the app [default: the first key of the first app in the configuration]
     #[arg(long, value_name = "KEY", env = "TWOTICK_API_KEY", hide_env_values = true)]
     key: Option<SecretString>,
-    /// Print exactly what the API answered
+    /// Print the API's answer unchanged
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -38,15 +38,15 @@ pub(super) struct Api {
     key: SecretString,
 }
 
-/// What the API answered.
+/// An answer of the API.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
-    /// As it came.
+    /// The body, unchanged.
     pub(super) text: String,
     pub(super) etag: Option<HeaderValue>,
 }
 
-/// No answer came.
+/// The server did not answer.
 #[derive(Debug, thiserror::Error)]
 #[error("{base} cannot be reached: {reason}")]
 pub(super) struct Unreachable {
@@ -54,7 +54,7 @@ pub(super) struct Unreachable {
     reason: String,
 }
 
-/// Runs `work` with the API, as an app; says on stderr what is wrong where there is none.
+/// Runs `work` with an authenticated client. Prints to stderr why there is none.
 pub(super) fn with_api(
     cli: &Cli,
     server: &Server,
@@ -63,7 +63,7 @@ pub(super) fn with_api(
     with(Api::new(cli, server), work)
 }
 
-/// The same as nobody, for what needs no key.
+/// Runs `work` with a client that sends no API key.
 pub(super) fn with_public_api(
     cli: &Cli,
     server: &Server,
@@ -80,12 +80,12 @@ fn with(api: Result<Api, Exit>, work: impl AsyncFnOnce(&Api) -> Result<Exit, Unr
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("no event loop can be started: {error}");
+            eprintln!("cannot start the event loop: {error}");
             return Exit::Failed;
         }
     };
     runtime.block_on(work(&api)).unwrap_or_else(|unreachable| {
-        eprintln!("{unreachable}; is `twotick serve` running there?");
+        eprintln!("{unreachable}; is `twotick serve` running?");
         Exit::Unreachable
     })
 }
@@ -131,7 +131,7 @@ impl Api {
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TIMEOUT)
             .build()
-            .map_err(|error| format!("no HTTP client can be made: {error}"))?;
+            .map_err(|error| format!("cannot create an HTTP client: {error}"))?;
         Ok(Self { client, base: base.trim_end_matches('/').to_owned(), key })
     }
 
@@ -139,7 +139,7 @@ impl Api {
         self.ask(self.client.get(self.address(path))).await
     }
 
-    /// Waits on the server, at most so many seconds, until there is another version than `known`; 304 when there was none.
+    /// Long poll: waits up to `seconds` for a version other than `known`; the answer is 304 if there is none.
     pub(super) async fn get_changed(
         &self,
         path: &str,
@@ -155,7 +155,7 @@ impl Api {
         self.ask(request.body(body.to_string())).await
     }
 
-    /// Whether the server is alive.
+    /// Asks `/healthz`.
     pub(super) async fn health(&self) -> Result<Answer, Unreachable> {
         self.ask(self.client.get(format!("{}/healthz", self.base))).await
     }
@@ -179,7 +179,7 @@ impl Api {
     }
 }
 
-/// The first key of the first app.
+/// Key path of the first API key of the first app.
 const FIRST_KEY: &str = "apps[0].api_keys[0]";
 
 fn first_key(config: &Config) -> Result<SecretString, Exit> {
@@ -194,7 +194,7 @@ fn address(config: &Config) -> String {
     local_url(config.server.listen, &config.server.public_url)
 }
 
-/// Where a server with this configuration is reached from the same machine.
+/// URL of a server with this configuration, seen from the same machine.
 fn local_url(listen: SocketAddr, public_url: &str) -> String {
     if listen.port() == 0 {
         return public_url.to_owned();
@@ -208,12 +208,12 @@ fn local_url(listen: SocketAddr, public_url: &str) -> String {
 }
 
 impl Answer {
-    /// Null where it is not JSON.
+    /// The body as JSON; null if it is not JSON.
     pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_default()
     }
 
-    /// Prints what came, or `human` of it; a refusal goes to stderr in words.
+    /// Prints the raw body or the text from `human` to stdout; prints a refusal as text to stderr.
     pub(super) fn print(&self, server: &Server, human: impl FnOnce(&Value) -> String) -> Exit {
         let refused = !self.status.is_success();
         if server.json {
@@ -226,14 +226,14 @@ impl Answer {
         super::print(&human(&self.json()))
     }
 
-    /// Says what the API refused, and why.
+    /// Prints the problem document of a refusal to stderr.
     pub(super) fn refuse(&self) -> Exit {
         let problem = self.json();
         let word = |pointer: &str| problem.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let title = word("/title").unwrap_or_else(|| format!("the server answered {}", self.status));
         let code = word("/code").map(|code| format!(" ({code})")).unwrap_or_default();
         let errors = problem["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
-        // Where single fields are wrong, the detail only repeats the first of them.
+        // With field errors, the detail only repeats the first one.
         let detail = word("/detail").filter(|_| errors.is_empty());
         eprintln!("{title}{code}{}", detail.map(|detail| format!(": {detail}")).unwrap_or_default());
         for error in errors {

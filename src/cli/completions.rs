@@ -7,7 +7,7 @@ use super::{Cli, Exit, print};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The shell
+    /// The shell to complete for
     shell: Shell,
 }
 

@@ -16,7 +16,7 @@ use crate::texts::Cost;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Check everything and print all problems. Exit code 2 if there are any
+    /// Check the configuration and print all problems. Exit code 2 if there are any
     Check,
     /// Print every effective value and its origin, with secrets as ***
     Show {
@@ -28,7 +28,7 @@ pub(super) enum Command {
     Init {
         /// The file to write [default: the one of --config, else config.toml]
         path: Option<PathBuf>,
-        /// Write one that runs against `twotick sandbox` as it is
+        /// Write a configuration that works with `twotick sandbox` unchanged
         #[arg(long)]
         sandbox: bool,
         /// Replace an existing file
@@ -93,7 +93,7 @@ fn check(loaded: &Loaded) -> String {
     out
 }
 
-/// The texts that a profile sends, each once.
+/// The texts that a profile sends, without duplicates.
 fn texts_of(profile: &Profile) -> BTreeSet<&str> {
     let texts = profile.steps.iter().filter_map(|step| match &step.content {
         StepContent::Text(name) => Some(name.as_str()),
@@ -149,7 +149,9 @@ fn show_json(loaded: &Loaded) -> String {
 fn file_name(loaded: &Loaded) -> String {
     match &loaded.file {
         Some(path) => path.display().to_string(),
-        None => "no configuration file, so the built-in default; `twotick config init` writes one".to_owned(),
+        None => {
+            "no configuration file, using the built-in default; `twotick config init` writes one".to_owned()
+        }
     }
 }
 
@@ -172,7 +174,7 @@ fn init(path: &Path, existing: Existing, text: &str, next: &str) -> Exit {
             Exit::Failed
         }
         Err(error) => {
-            eprintln!("{} cannot be written: {error}", path.display());
+            eprintln!("cannot write {}: {error}", path.display());
             Exit::Failed
         }
     }

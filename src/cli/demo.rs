@@ -1,4 +1,4 @@
-//! `twotick demo`: everything in one process, for someone who has just cloned it.
+//! `twotick demo`: server, stand-ins and scenarios in one process.
 
 mod play;
 mod rows;
@@ -18,7 +18,7 @@ use super::follow::{Follower, News};
 use super::logging::{self, Stream};
 use super::send::id_of;
 use super::signals::Signals;
-use super::timeline::{Look, Paint, line_within, rendered_within};
+use super::timeline::{Paint, Style, line_within, rendered_within};
 use super::{Exit, print};
 use crate::app::demo::{self, DELIVER_WITHIN, Demo};
 use crate::app::sandbox::scenario::SCENARIOS;
@@ -26,28 +26,28 @@ use crate::config::Environment;
 use play::{Player, Scene};
 use rows::Rows;
 
-/// What a terminal has at least; nothing is printed wider.
+/// Output is never wider than this, the usual least width of a terminal.
 const COLUMNS: usize = 80;
-/// Between two looks at the codes that somebody sends.
-const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// Interval between polls for codes that the user sends.
+const POLL_EVERY: Duration = Duration::from_millis(300);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Print the finished timelines and end. Exit code 0 if every scenario ended as it should, else 1
+    /// Print the finished timelines and exit: with 0 if every scenario ended as expected, else with 1
     #[arg(long)]
     once: bool,
-    /// The address of the API [default: port 8080, or any free one]
+    /// API address [default: port 8080, or any free one]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
 }
 
 pub(super) fn run(args: &Args) -> Exit {
-    // The scenarios are full of trouble, so warnings would only be noise here.
+    // The scenarios provoke errors, so warnings would only be noise.
     logging::start(&Environment::from_process(), "error");
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(demonstrate(args)),
         Err(error) => {
-            eprintln!("no threads can be started: {error}");
+            eprintln!("cannot start threads: {error}");
             Exit::Failed
         }
     }
@@ -57,14 +57,14 @@ async fn demonstrate(args: &Args) -> Exit {
     let signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => {
-            eprintln!("signals cannot be listened for: {error}");
+            eprintln!("cannot listen for signals: {error}");
             return Exit::Failed;
         }
     };
     let demo = match demo::start(args.listen).await {
         Ok(demo) => demo,
         Err(error) => {
-            eprintln!("the demo cannot start: {error}");
+            eprintln!("cannot start the demo: {error}");
             return Exit::Failed;
         }
     };
@@ -76,7 +76,7 @@ async fn demonstrate(args: &Args) -> Exit {
             return Exit::Failed;
         }
     };
-    // Before the first code, so that none that somebody sends is missed.
+    // Starts before the first code, so that no code of the user is missed.
     let follower = Follower::start(&api).await;
     let shown = tokio::select! {
         shown = show(args, &demo, &place, &api) => shown,
@@ -90,7 +90,7 @@ async fn demonstrate(args: &Args) -> Exit {
                 () = follow(&api, follower, scenes) => {}
                 () = signals.stop_asked() => {}
             }
-            eprintln!("stopping; the demo's data is thrown away");
+            eprintln!("stopping; the data of the demo is deleted");
         }
     };
     match demo.run(stop).await {
@@ -102,75 +102,75 @@ async fn demonstrate(args: &Args) -> Exit {
     }
 }
 
-/// Plays all scenarios and says what became of them. An error is how the demo ends.
+/// Plays all scenarios and prints their results. `Err` is the exit code of the demo.
 async fn show(args: &Args, demo: &Demo, place: &Addresses, api: &Api) -> Result<Vec<Scene>, Exit> {
-    let look = Look::of(Stream::Stdout);
+    let style = Style::of(Stream::Stdout);
     let in_place = !args.once && is_screen(&Environment::from_process());
     if !args.once {
-        print(&place.welcome(look));
+        print(&place.welcome(style));
     }
     if !in_place {
         eprintln!("playing {} scenarios; this takes about 8 seconds …", SCENARIOS.len());
     }
-    let scenes = play_all(api, demo, in_place.then(|| Rows::new(look))).await;
+    let scenes = play_all(api, demo, in_place.then(|| Rows::new(style))).await;
     let verdicts: Vec<_> = scenes.iter().map(|scene| verdict::judge(scene, &demo.sandbox)).collect();
     let mut text = String::from("\n");
     if !in_place {
         for scene in &scenes {
-            text.push_str(&look.paint(&scene.heading(), Paint::Strong));
+            text.push_str(&style.paint(&scene.heading(), Paint::Strong));
             text.push('\n');
-            text.push_str(&rendered_within(&scene.timeline, look, COLUMNS));
+            text.push_str(&rendered_within(&scene.timeline, style, COLUMNS));
             text.push('\n');
         }
-        text.push_str(&verdict::table(&scenes, &verdicts, look));
+        text.push_str(&verdict::table(&scenes, &verdicts, style));
     }
     text.push_str(verdict::total(&scenes, &verdicts).trim_start_matches(if in_place { "\n" } else { "" }));
     if !args.once {
-        text.push_str(&place.farewell(look));
+        text.push_str(&place.farewell(style));
     }
     let printed = print(&text);
-    // Without --once the demo goes on even where a scenario ended otherwise; the rows say so.
+    // Without --once the demo continues after an unexpected end; its row shows it.
     if args.once && verdicts.iter().any(|verdict| !verdict.is_empty()) {
         return Err(Exit::Failed);
     }
     if printed == Exit::Done { Ok(scenes) } else { Err(printed) }
 }
 
-/// Whether rows can be filled in place.
+/// Whether the terminal can redraw rows in place.
 fn is_screen(environment: &Environment) -> bool {
     io::stdout().is_terminal() && environment.get("TERM") != Some("dumb")
 }
 
-/// All scenarios at once; the scenes in their order.
+/// Plays all scenarios concurrently; returns the scenes in their order.
 async fn play_all(api: &Api, demo: &Demo, rows: Option<Rows>) -> Vec<Scene> {
     let player = Player { api, sandbox: &demo.sandbox, rows };
     join_all(verdict::programme().map(|(scenario, expected)| player.play(scenario, expected))).await
 }
 
-/// Shows what becomes of the codes that somebody sends, until the demo ends.
+/// Prints the timelines of codes that the user sends, until the demo ends.
 async fn follow(api: &Api, mut follower: Follower, scenes: &[Scene]) {
-    let look = Look::of(Stream::Stdout);
+    let style = Style::of(Stream::Stdout);
     let mut shown: HashSet<String> = scenes.iter().map(|scene| id_of(&scene.verification)).collect();
     let played = shown.clone();
     let mut is_first = true;
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        // A look that fails is repeated; where the server is gone the demo ends anyway.
-        let Ok(news) = follower.look(api).await else { continue };
+        tokio::time::sleep(POLL_EVERY).await;
+        // A failed poll is repeated; if the server has stopped, the demo ends anyway.
+        let Ok(news) = follower.poll(api).await else { continue };
         for News { verification, events, start } in news {
             let id = id_of(&verification);
-            // What was played has been shown already, and its codes expire in ten minutes without anybody caring.
+            // Events of the scenarios were shown already, and their codes expire in ten minutes.
             let is_noise = |event: &&Value| played.contains(&id) && (is_first || event["type"] == "expired");
             let events: Vec<_> = events.iter().filter(|event| !is_noise(event)).collect();
             let mut text = String::new();
             if shown.insert(id.clone()) {
                 let number = verification["to"].as_str().unwrap_or_default();
-                text.push_str(&format!("\n{}\n", look.paint(&format!("{number} · {id}"), Paint::Strong)));
+                text.push_str(&format!("\n{}\n", style.paint(&format!("{number} · {id}"), Paint::Strong)));
             } else if played.contains(&id) && !events.is_empty() {
-                text.push_str(&format!("\n{}\n", look.paint(&id, Paint::Strong)));
+                text.push_str(&format!("\n{}\n", style.paint(&id, Paint::Strong)));
             }
             for event in events {
-                text.push_str(&line_within(event, start, look, COLUMNS));
+                text.push_str(&line_within(event, start, style, COLUMNS));
                 text.push('\n');
             }
             print(&text);
@@ -179,13 +179,13 @@ async fn follow(api: &Api, mut follower: Follower, scenes: &[Scene]) {
     }
 }
 
-/// What a newcomer may open.
+/// The addresses that the demo prints.
 struct Addresses {
     api: String,
     admin: String,
     phones: String,
     key: String,
-    /// Of every user of the console.
+    /// Shared by all console users.
     password: String,
 }
 
@@ -200,14 +200,14 @@ impl Addresses {
         }
     }
 
-    fn welcome(&self, look: Look) -> String {
+    fn welcome(&self, style: Style) -> String {
         let Self { api, admin, phones, key, password } = self;
-        let heading = look.paint(&format!("twotick {} demo", env!("CARGO_PKG_VERSION")), Paint::Strong);
+        let heading = style.paint(&format!("twotick {} demo", env!("CARGO_PKG_VERSION")), Paint::Strong);
         let seconds = DELIVER_WITHIN.as_secs();
         format!(
             "{heading} · nothing leaves this machine\n\n  \
-             Phones    {phones}/\n            what people see: WhatsApp and SMS\n  \
-             Console   {admin}/console\n            what became of each code; sign in as operator, support or viewer\n            \
+             Phones    {phones}/\n            what people receive by WhatsApp and SMS\n  \
+             Console   {admin}/console\n            the timeline of each code; sign in as operator, support or viewer\n            \
              with the password {password}\n  \
              API docs  {admin}/docs\n  \
              API       {api}\n  \
@@ -215,29 +215,29 @@ impl Addresses {
              twotick, a stand-in for Meta and a stand-in for an SMS carrier run in this\n\
              process. Their data is in a folder that is deleted at the end.\n\n\
              Twelve people now ask for a code. Each gets it by WhatsApp, and by SMS if\n\
-             WhatsApp has not delivered it within {seconds} seconds or says that it cannot. The\n\
-             last two digits of a number choose what happens:\n\n"
+             WhatsApp does not deliver it within {seconds} seconds or reports a failure. The\n\
+             last two digits of a number select the scenario:\n\n"
         )
     }
 
-    fn farewell(&self, look: Look) -> String {
+    fn farewell(&self, style: Style) -> String {
         let Self { api, admin, phones, key, password } = self;
         format!(
-            "\n{}\n  {phones}/         the phones, with their codes\n  \
-             {admin}/console  what became of each code\n                                 \
+            "\n{}\n  {phones}/         the phones with their codes\n  \
+             {admin}/console  the timeline of each code\n                                 \
              sign in as operator, password\n                                 {password}\n  \
-             {admin}/docs     the API, each call described\n\n\
+             {admin}/docs     the API reference\n\n\
              {}\n  \
              KEY={key}\n  \
              curl -s {api}/v1/verifications \\\n    \
              -H \"Authorization: Bearer $KEY\" -H 'Content-Type: application/json' \\\n    \
              -d '{{\"to\": \"+4915228817301\"}}'\n\n  \
-             Any number works; its last two digits choose the scenario. What happens is\n  \
-             shown here. Look at the phones, then check the code:\n\n  \
+             Any number works; its last two digits select the scenario. The events are\n  \
+             shown here. Read the code on the phones page, then check it:\n\n  \
              twotick check ID CODE --url {api} --key $KEY\n\n\
-             The demo goes on until ctrl-c.\n",
-            look.paint("Open this", Paint::Strong),
-            look.paint("Try this", Paint::Strong),
+             The demo runs until Ctrl-C.\n",
+            style.paint("Open this", Paint::Strong),
+            style.paint("Try this", Paint::Strong),
         )
     }
 }

@@ -1,4 +1,4 @@
-//! `twotick doctor`: whether everything that a server needs is there and answers.
+//! `twotick doctor`: checks everything that the server depends on.
 
 use std::fmt::Write as _;
 use std::io;
@@ -16,17 +16,17 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// Done only when nothing is wrong. A configuration that is wrong is a finding too, and the only one.
+/// Exits with 0 only if no check failed. An invalid configuration is a finding too, and then the only one.
 pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
     let place = match ConfigPlace::of(cli) {
         Ok(place) => place,
         Err(exit) => return exit,
     };
     let findings = match place.read(Needs::Only(&[])) {
-        Ok(loaded) => match look(&loaded) {
+        Ok(loaded) => match check(&loaded) {
             Ok(findings) => findings,
             Err(error) => {
-                eprintln!("no threads can be started: {error}");
+                eprintln!("cannot start threads: {error}");
                 return Exit::Failed;
             }
         },
@@ -37,12 +37,12 @@ pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
     if is_well { printed } else { Exit::Failed }
 }
 
-fn look(loaded: &Loaded) -> io::Result<Vec<Finding>> {
+fn check(loaded: &Loaded) -> io::Result<Vec<Finding>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let file =
         loaded.file.as_ref().map_or("the built-in default".to_owned(), |path| path.display().to_string());
     let mut findings = vec![Finding { what: "config".to_owned(), health: Health::Good, text: file }];
-    // A server does not start without them.
+    // The server does not start without these secrets.
     findings.extend(loaded.unresolved.iter().map(|problem| of_config(Health::Wrong, problem)));
     findings.extend(loaded.warnings.iter().map(|warning| of_config(Health::Doubtful, warning)));
     findings.extend(runtime.block_on(examine(loaded)));

@@ -1,4 +1,4 @@
-//! `twotick erase NUMBER`: forgets everything of the person who has this number.
+//! `twotick erase NUMBER`: erases everything about the person with this number.
 
 use super::{Cli, Exit, MASTER_KEY, load_config_for, number, print};
 use crate::app::{self, Erased, Unreadable};
@@ -7,11 +7,11 @@ use crate::verification::values::Alias;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// With + and country code, such as +4915228817386, or as it is written in console.home_country; or WhatsApp's
-    /// business-scoped user id of the person
+    /// The number, with + and country code, such as +4915228817386, or in the notation of console.home_country; or the
+    /// person's business-scoped user id at WhatsApp
     number: String,
-    /// Destroy what of the keys is of this number, so that nobody can read it any more in any file or backup; without
-    /// it that comes with the retention of its days
+    /// Also destroy the encryption keys of this number, so that its data is unreadable in every file and backup at
+    /// once. Otherwise it is once the keys of its days are destroyed (retention.personal)
     #[arg(long)]
     now: bool,
 }
@@ -26,7 +26,7 @@ pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
         Ok(meant) => meant,
         Err(exit) => return exit,
     };
-    // WhatsApp's number for a person belongs to them although the tables of numbers may write it otherwise.
+    // WhatsApp's number of a person may not be a valid number by the metadata; it still identifies them.
     let mut phones: Vec<_> = meant.into_iter().collect();
     phones.extend(Phone::as_written(&args.number).filter(|phone| !phones.contains(phone)));
     let people: Vec<_> =

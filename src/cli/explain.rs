@@ -10,12 +10,12 @@ use crate::verification::values::ErrorClass;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A code of twotick, of Meta or of a carrier: resend_too_early, 131026, http_403 [default: list all codes]
+    /// A code of twotick, Meta or a carrier: resend_too_early, 131026, http_403 [default: list all codes]
     code: Option<String>,
     /// Print JSON, in English
     #[arg(long)]
     json: bool,
-    /// The language: en or de
+    /// Language: en or de
     #[arg(long, default_value_t, conflicts_with = "json")]
     lang: Language,
 }
@@ -62,7 +62,7 @@ fn explained(code: &str, format: Format) -> Result<String, UnknownCode> {
     })
 }
 
-/// Every code with its title, for stdout, with its line ending.
+/// All codes with their titles for stdout, with a trailing newline.
 fn listed(format: Format) -> String {
     match format {
         Format::Text(language) => {

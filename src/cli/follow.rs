@@ -1,8 +1,8 @@
-//! Follows what happens to all verifications of an app: for `tail` and for the demo.
+//! Polls the API for new events of all verifications of an app, for `tail` and the demo.
 //!
-//! The API lists verifications, newest first, each with its version. A look reads the pages of the list, and then the
-//! timelines of those whose version is new. Each event has a number in its timeline, so none is handed out twice, and a
-//! look that fails half-way hands out nothing and is repeated.
+//! The API lists verifications newest first, each with its version. A poll reads pages of the list, then the timelines
+//! whose version changed. Events are numbered within their timeline, so each is returned once. A poll that fails
+//! returns nothing and is repeated.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,33 +17,32 @@ use super::send::id_of;
 use super::timeline::{events_of, instant};
 use crate::clock::Stopwatch;
 
-/// The most that one page of the API holds.
+/// Page size; the most that the API allows.
 const PAGE: usize = 100;
-/// A verification is followed for so long after it was made: a code is valid for 10 minutes at most, and the last
-/// reports come a little later.
+/// How long a verification is followed after its creation: a code is valid for at most 10 minutes, and the last reports
+/// come a little later.
 const FOLLOWED: jiff::SignedDuration = jiff::SignedDuration::from_mins(15);
-/// Ids are in the order of their making, but not to the second: a look that only wants new ones reads so far past the
-/// newest that is known.
+/// Ids are ordered by creation only roughly: a poll for new verifications reads this far past the newest known one.
 const OVERLAP: jiff::SignedDuration = jiff::SignedDuration::from_secs(15);
-/// Verifications that are followed at once, about 3 MB. 22 a second for 15 minutes.
+/// Most verifications followed at once, some 3 MB: 22 a second for 15 minutes.
 const MOST: usize = 20_000;
-/// Timelines that are asked for at once.
+/// Concurrent timeline requests.
 const AT_ONCE: usize = 8;
-/// At least so long between two looks at everything that is followed …
+/// Shortest interval between two full polls, which cover everything followed …
 const BETWEEN_WHOLE_LOOKS: Duration = Duration::from_secs(2);
-/// … and so many times as long as one takes, so that a server with many verifications does not spend its time on us.
+/// … and this multiple of a full poll's duration, so that polling does not load a server with many verifications.
 const REST: u32 = 10;
 
-/// What is new of one verification.
+/// New events of one verification.
 pub(super) struct News {
     pub(super) verification: Value,
-    /// In their order; each is handed out once.
+    /// In timeline order.
     pub(super) events: Vec<Value>,
-    /// When its timeline begins.
+    /// Time of the first event of its timeline.
     pub(super) start: Option<Timestamp>,
 }
 
-/// Why a look failed.
+/// Why a poll failed.
 pub(super) enum Failed {
     Unreachable(Unreachable),
     Refused(Answer),
@@ -55,34 +54,34 @@ impl From<Unreachable> for Failed {
     }
 }
 
-/// What is known of the verifications that are followed.
+/// The verifications that are followed, and what was returned of each.
 pub(super) struct Follower {
     known: HashMap<String, Followed>,
-    /// What was made later than this and is not known is new.
+    /// An unknown verification created after this instant is new.
     begin: Option<Timestamp>,
     newest: Option<Timestamp>,
-    /// Since the last look at everything.
+    /// Time since the last full poll.
     since_whole: Stopwatch,
-    /// What that took.
+    /// Duration of the last full poll.
     whole_took: Duration,
     lost: u64,
 }
 
 struct Followed {
     version: u64,
-    /// The number of the last event that was handed out.
+    /// Sequence number of the last event returned.
     handed_out: u64,
     created: Timestamp,
 }
 
-/// How far back a look goes.
+/// How far back a poll goes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reach {
     New,
     Whole,
 }
 
-/// One verification of the list.
+/// One entry of the list.
 struct ListedVerification {
     id: String,
     version: u64,
@@ -91,7 +90,7 @@ struct ListedVerification {
 }
 
 impl Follower {
-    /// From now on: what has happened before is not handed out.
+    /// Starts now: earlier events are not returned.
     pub(super) async fn start(api: &Api) -> Result<Self, Failed> {
         let mut follower = Self {
             known: HashMap::new(),
@@ -110,8 +109,8 @@ impl Follower {
         Ok(follower)
     }
 
-    /// What has happened since the look before, in the order of time.
-    pub(super) async fn look(&mut self, api: &Api) -> Result<Vec<News>, Failed> {
+    /// Returns what happened since the last poll, in time order.
+    pub(super) async fn poll(&mut self, api: &Api) -> Result<Vec<News>, Failed> {
         let rest = BETWEEN_WHOLE_LOOKS.max(self.whole_took * REST);
         let reach = if self.since_whole.elapsed() >= rest { Reach::Whole } else { Reach::New };
         let watch = Stopwatch::start();
@@ -122,7 +121,7 @@ impl Follower {
         let timelines: Vec<_> = timelines.collect().await;
         let timelines = timelines.into_iter().collect::<Result<Vec<_>, _>>()?;
 
-        // From here on nothing fails.
+        // Nothing below fails, so state changes only after a complete poll.
         let mut news = Vec::new();
         for (item, timeline) in timelines {
             let handed_out = self.handed_out(item).unwrap_or_default();
@@ -135,7 +134,7 @@ impl Follower {
                 news.push(News { verification: item.verification.clone(), events: fresh, start });
             }
         }
-        // Those that were made before we came, and are seen for the first time.
+        // Verifications created before the start that are listed for the first time.
         for item in &items {
             if !self.known.contains_key(&item.id) {
                 self.know(item, item.version);
@@ -150,12 +149,12 @@ impl Follower {
         Ok(news)
     }
 
-    /// Verifications that are no longer followed because there are too many; the count since the call before.
+    /// Number of verifications dropped because there were too many, since the last call.
     pub(super) fn lost(&mut self) -> u64 {
         std::mem::take(&mut self.lost)
     }
 
-    /// The pages of the list, newest first, as far back as `reach` says.
+    /// Reads the list, newest first, as far back as `reach` says.
     async fn items(&mut self, api: &Api, reach: Reach) -> Result<Vec<ListedVerification>, Failed> {
         let mut items: Vec<ListedVerification> = Vec::new();
         let mut cursor: Option<String> = None;
@@ -183,7 +182,7 @@ impl Follower {
         }
     }
 
-    /// The number of the last event of it that was handed out; `None` where all of it happened before we came.
+    /// Sequence number of the last event returned; `None` if all events happened before the start.
     fn handed_out(&self, item: &ListedVerification) -> Option<u64> {
         match self.known.get(&item.id) {
             Some(known) => Some(known.handed_out),
@@ -209,8 +208,8 @@ impl Follower {
         self.known.insert(item.id.clone(), Followed { version, handed_out, created: item.created });
     }
 
-    /// Those that are too old, but for those on the first page, which are seen at each look anyway; and the oldest where
-    /// there are too many.
+    /// Drops verifications that are too old, except those on the first page, which every poll reads anyway; and the
+    /// oldest if there are too many.
     fn forget(&mut self, items: &[ListedVerification]) {
         if self.known.len() <= PAGE {
             return;
@@ -241,7 +240,7 @@ impl ListedVerification {
     }
 }
 
-/// One that is gone meanwhile has no events.
+/// A verification removed meanwhile has no events.
 async fn timeline<'a>(
     api: &Api,
     item: &'a ListedVerification,

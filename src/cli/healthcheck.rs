@@ -1,4 +1,4 @@
-//! `twotick healthcheck`: for containers, which have no `curl`.
+//! `twotick healthcheck`, for containers without `curl`.
 
 use super::client::{Api, Server, Unreachable, with_public_api};
 use super::{Cli, Exit};

@@ -1,4 +1,4 @@
-//! Log lines to stderr: for people on a terminal, as JSON for machines.
+//! Logging to stderr: text on a terminal, JSON otherwise.
 
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -15,13 +15,13 @@ use crate::channel::throttle::Throttle;
 use crate::clock::Clock;
 use crate::config::Environment;
 
-/// What `TWOTICK_LOG` stands for when it is not set: everything of ours from `level` on, libraries from `warn` on.
-/// But for sled: the store tells each of its errors itself, once, and as the last line where it ends the server.
+/// The filter if `TWOTICK_LOG` is not set: `level` for our code, `warn` for libraries. Sled is silent: the store logs
+/// each of its errors once, and as the last line if the error ends the server.
 fn default_filter(level: &str) -> String {
     format!("warn,sled=off,twotick={level}")
 }
 
-/// Starts logging from `level` on, or as `TWOTICK_LOG` says (`debug`, `info,twotick::courier=trace`).
+/// Starts logging at `level`, or as `TWOTICK_LOG` says (`debug`, `info,twotick::courier=trace`).
 pub(super) fn start(environment: &Environment, level: &str) {
     let wanted = environment.get("TWOTICK_LOG").map(str::to_owned);
     let (filter, wrong) = match wanted.as_deref().map(filter) {
@@ -40,40 +40,40 @@ pub(super) fn start(environment: &Environment, level: &str) {
         registry.with(lines.with_filter(Garbage::default())).try_init()
     };
     if let Err(error) = started {
-        eprintln!("logging was started already: {error}");
+        eprintln!("logging has already been started: {error}");
     }
     if let Some(error) = wrong {
         tracing::warn!("TWOTICK_LOG is not a filter such as `info` or `warn,twotick=debug`: {error}");
     }
 }
 
-/// A bare word is a level. The library takes any other for the name of a part of the program, and then nothing is logged.
+/// Rejects a bare word that is not a level. `EnvFilter` would take it for a module name, and log nothing.
 fn filter(wanted: &str) -> Result<EnvFilter, String> {
     let directives: Vec<&str> = wanted.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
     let is_bare = |part: &&&str| !part.contains(['=', '[', ':']);
     if let Some(word) = directives.iter().filter(is_bare).find(|word| word.parse::<LevelFilter>().is_err()) {
-        return Err(format!("`{word}` is no level; allowed: off, error, warn, info, debug, trace"));
+        return Err(format!("`{word}` is not a level; allowed: off, error, warn, info, debug, trace"));
     }
     EnvFilter::try_new(directives.join(",")).map_err(|error| error.to_string())
 }
 
-/// The parser of phone numbers writes the numbers it parses, and no level that somebody asks for may show those.
+/// Silences the phone number parser, which logs the numbers that it parses.
 fn without_numbers(filter: EnvFilter) -> EnvFilter {
     filter.add_directive("rlibphonenumber=off".parse().expect("a directive")) // a constant, parsed by a test too
 }
 
-/// The web server writes an error for each connection over which something comes that is no HTTP, and anybody can open
-/// thousands. They are counted, and one line a minute and reason says how many there were.
+/// Throttles the error that the web server logs for each connection that does not speak HTTP; a client can open
+/// thousands. One line per minute and reason reports their number.
 #[derive(Default)]
 struct Garbage(Throttle<String>);
 
-/// How the web server's lines about what a client sent begin.
+/// Prefixes of the web server's messages about client input.
 const OF_CLIENTS: [&str; 3] = ["stream error", "MAX_BUFFER_SIZE", "write zero"];
 
 impl Garbage {
-    /// `None` for a line that says something else.
+    /// `None` for any other message.
     fn reason(event: &Event<'_>) -> Option<String> {
-        // Longer than any reason of the web server.
+        // Longer than any of the web server's messages.
         const LONGEST: usize = 100;
         if !event.metadata().target().starts_with("actix_http") {
             return None;
@@ -94,17 +94,17 @@ impl<S: Subscriber> Filter<S> for Garbage {
         let Some(reason) = Self::reason(event) else { return true };
         metrics::counter!("twotick_http_garbage_total").increment(1);
         let due = self.0.due(reason.clone(), 1, Clock::System.now());
-        // Not from within a line that is just being written.
+        // Runs as a task: this line is still being written.
         if let (Some(times), Ok(runtime)) = (due, Handle::try_current()) {
             runtime.spawn(async move {
-                tracing::warn!(times, reason, "connections were closed over which no proper HTTP came");
+                tracing::warn!(times, reason, "closed connections that did not speak HTTP");
             });
         }
         false
     }
 }
 
-/// The text of a line.
+/// The message of a log event.
 #[derive(Default)]
 struct LineText(String);
 
@@ -122,7 +122,7 @@ pub(super) enum Stream {
     Stderr,
 }
 
-/// Whether to write in colour: only to a terminal, and never against `NO_COLOR` (no-color.org).
+/// Whether to use colour: only on a terminal, and never if `NO_COLOR` is set (no-color.org).
 pub(super) fn colour(environment: &Environment, stream: Stream) -> bool {
     let terminal = match stream {
         Stream::Stdout => io::stdout().is_terminal(),
@@ -143,7 +143,7 @@ mod tests {
     use super::{Garbage, without_numbers};
 
     #[test]
-    fn a_word_that_is_no_level_is_refused() {
+    fn an_unknown_level_is_refused() {
         for good in ["info", "DEBUG ", "warn, twotick=debug", "info,twotick::courier=trace", "off"] {
             assert!(super::filter(good).is_ok(), "{good}");
         }
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn no_level_shows_the_numbers_that_are_parsed() {
+    fn no_level_logs_parsed_numbers() {
         for wanted in ["trace", "rlibphonenumber=trace"] {
             let filter = without_numbers(EnvFilter::new(wanted));
             let lines = tracing_subscriber::registry().with(filter);
@@ -164,7 +164,7 @@ mod tests {
         }
     }
 
-    /// What is written while `act` runs.
+    /// The log output while `act` runs.
     fn written(act: impl AsyncFnOnce()) -> String {
         #[derive(Clone, Default)]
         struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_of_clients_is_one_line_a_reason_and_all_else_is_written() {
+    fn errors_by_clients_are_one_line_per_reason_and_others_are_logged() {
         let text = written(async || {
             for _ in 0..1_000 {
                 tracing::error!(target: "actix_http::h1::dispatcher", "stream error: {}", "request parse error: Invalid Header");
@@ -204,7 +204,7 @@ mod tests {
         for line in ["request parse error", "MAX_BUFFER_SIZE"] {
             let line = text.lines().find(|shown| shown.contains(line)).unwrap();
             assert!(
-                line.contains("WARN") && line.contains("no proper HTTP") && line.contains("times=1 "),
+                line.contains("WARN") && line.contains("did not speak HTTP") && line.contains("times=1 "),
                 "{line}"
             );
         }

@@ -1,4 +1,4 @@
-//! `twotick man`: the manual, made from the command line itself.
+//! `twotick man`: manual pages generated from the command line definition.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use super::{Cli, Exit, print};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Write a page for each command into this folder, instead of the main page to stdout
+    /// Write one page per command into this folder instead of the main page to stdout
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
 }
@@ -21,7 +21,7 @@ pub(super) fn run(args: &Args) -> Exit {
         None => page(),
     };
     written.unwrap_or_else(|error| {
-        eprintln!("the manual cannot be written: {error}");
+        eprintln!("cannot write the manual: {error}");
         Exit::Failed
     })
 }

@@ -1,20 +1,20 @@
-//! Numbers on the command line, as people write them. The API takes E.164 alone.
+//! Phone numbers on the command line, as people write them. The API accepts only E.164.
 
 use super::Exit;
 use crate::phone::digits::may_hold_a_number;
 use crate::phone::{HomeCountry, Phone};
 
-pub(super) const NOT_CLEAR: &str = "the number is not clear: write it with + and its country code, such as +4915228817386, or set console.home_country";
+pub(super) const NOT_CLEAR: &str =
+    "ambiguous number: write it with + and country code, such as +4915228817386, or set console.home_country";
 
-/// The number that is meant, `None` where that would be a guess. `home` is asked where the number does not say its
-/// country.
+/// Parses the number; `None` if it is ambiguous. Calls `home` only if the number has no country code.
 pub(super) fn meant(
     text: &str,
     home: impl FnOnce() -> Result<Option<HomeCountry>, Exit>,
 ) -> Result<Option<Phone>, Exit> {
     match Phone::meant(text, None) {
         Some(phone) => Ok(Some(phone)),
-        // What holds too few digits needs no configuration.
+        // Too few digits for a number: no need to load the configuration.
         None if !may_hold_a_number(text) => Ok(None),
         None => Ok(Phone::meant(text, home()?)),
     }
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_read_as_people_write_it_and_never_guessed() {
+    fn a_number_is_parsed_leniently_and_never_guessed() {
         let germany = || Ok(HomeCountry::parse("DE"));
         let read = |text| meant(text, germany).unwrap().map(|phone| phone.as_e164().to_owned());
         for text in [

@@ -1,4 +1,4 @@
-//! `twotick reindex`: makes anew by what verifications and messages are found.
+//! `twotick reindex`: rebuilds the search indexes.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -6,7 +6,7 @@ use super::{Cli, Exit, MASTER_KEY, load_config_for, print};
 use crate::app;
 use crate::store::sled::Progress;
 
-/// What the bar is at when all verifications are done; it is of the time that the store covers.
+/// Length of the progress bar: thousandths of the time span that the store covers.
 const WHOLE: u64 = 1_000;
 
 pub(super) fn run(cli: &Cli) -> Exit {
@@ -14,7 +14,7 @@ pub(super) fn run(cli: &Cli) -> Exit {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
-    // Hidden where stderr is no terminal.
+    // Hidden unless stderr is a terminal.
     let bar = ProgressBar::new(WHOLE).with_style(style());
     let done = app::reindex(&loaded.config, &mut |progress| show(&bar, progress));
     bar.finish_and_clear();
@@ -33,7 +33,7 @@ pub(super) fn run(cli: &Cli) -> Exit {
 const TEMPLATE: &str = "{bar:40} {percent:>3} %  {msg}  {elapsed}";
 
 fn style() -> ProgressStyle {
-    // A test says that the template is well formed.
+    // A test checks that the template is well formed.
     ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bar_is_drawn_as_it_is_meant() {
+    fn the_progress_bar_is_well_formed() {
         assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
         let bar = ProgressBar::hidden().with_style(style());
         bar.set_length(WHOLE);

@@ -13,20 +13,20 @@ use crate::config::sandbox as known;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The address to listen on. Port 0 takes any free one
+    /// Address to listen on. Port 0 picks a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
     listen: SocketAddr,
-    /// Where Meta's webhooks are sent
+    /// Where to send Meta's webhooks
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/webhooks/whatsapp")]
     webhook_url: String,
-    /// The secret that signs them
+    /// Secret that signs Meta's webhooks
     #[arg(long, value_name = "SECRET", env = "META_APP_SECRET", hide_env_values = true)]
     #[arg(default_value = known::APP_SECRET)]
     app_secret: SecretString,
-    /// Where the carrier's delivery reports are sent
+    /// Where to send the carrier's delivery reports
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/webhooks/sms")]
     report_url: String,
-    /// The secret that signs those
+    /// Secret that signs the delivery reports
     #[arg(long, value_name = "SECRET", env = "SMS_REPORT_SECRET", hide_env_values = true)]
     #[arg(default_value = known::REPORT_SECRET)]
     report_secret: SecretString,
@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args) -> Exit {
     match ended {
         Ok(exit) => exit,
         Err(error) => {
-            eprintln!("the sandbox cannot run on {}: {error}", args.listen);
+            eprintln!("cannot run the sandbox on {}: {error}", args.listen);
             Exit::Failed
         }
     }
@@ -66,7 +66,7 @@ async fn serve(args: &Args, app_secret: SecretString, report_secret: SecretStrin
     })
     .await?;
     let url = sandbox.url();
-    let exit = print(&told(args, &url));
+    let exit = print(&settings(args, &url));
     if exit == Exit::Done {
         signals.stop_asked().await;
     }
@@ -74,15 +74,15 @@ async fn serve(args: &Args, app_secret: SecretString, report_secret: SecretStrin
     Ok(exit)
 }
 
-/// Where everything is, and what a server needs to use it.
-fn told(args: &Args, url: &str) -> String {
+/// The sandbox's addresses, and the settings that a server needs to use it.
+fn settings(args: &Args, url: &str) -> String {
     format!(
         "Phones    {url}/\n\
          Codes     {url}/handsets/+12025550100 (JSON: channel, text, code, at)\n\
          Webhooks  {}\n\
          Reports   {}\n\n\
-         `twotick config init --sandbox` writes a configuration that runs against this as it\n\
-         is. Any other configuration with the channels whatsapp and sms needs this environment:\n\n\
+         `twotick config init --sandbox` writes a configuration for this sandbox. Any other\n\
+         configuration with the channels whatsapp and sms needs this environment:\n\n\
          {}\n",
         args.webhook_url,
         args.report_url,
@@ -90,7 +90,7 @@ fn told(args: &Args, url: &str) -> String {
     )
 }
 
-/// Lines for a shell. A secret that somebody gave is named and not shown: it may be a real one.
+/// Shell lines that set the environment. Shows the default secrets only: a given secret may be a real one.
 fn environment(args: &Args, url: &str) -> String {
     let mut lines = vec![
         export("TWOTICK__CHANNELS__WHATSAPP__GRAPH_URL", url),
@@ -120,13 +120,13 @@ fn environment(args: &Args, url: &str) -> String {
             lines.push(export(name, usual));
         } else {
             lines.push(export(key.0, key.1));
-            lines.push(format!("# and {name}, with what you gave as {flag} or {name}"));
+            lines.push(format!("# and {name}, with the value of {flag} or {name}"));
         }
     }
     lines.join("\n") + "\n"
 }
 
-/// For a POSIX shell.
+/// Quotes for a POSIX shell.
 fn export(name: &str, value: &str) -> String {
     format!("export {name}='{}'", value.replace('\'', "'\\''"))
 }
@@ -151,9 +151,9 @@ mod tests {
         exports.map(|(name, value)| (name.to_owned(), value.trim_matches('\'').to_owned())).collect()
     }
 
-    /// The commented default demands six variables; these are all that it needs.
+    /// The default configuration needs six variables.
     #[test]
-    fn the_lines_are_enough_for_the_default_configuration() {
+    fn the_environment_suffices_for_the_default_configuration() {
         let lines = environment(&args(known::APP_SECRET), known::URL);
         let environment = variables(&lines).into_iter().collect::<Environment>();
         let folder = tempfile::tempdir().unwrap();
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_somebody_gave_is_not_shown() {
+    fn a_given_secret_is_not_shown() {
         let given = "a-real-secret-of-somebody";
         let lines = environment(&args(given), known::URL);
         assert!(!lines.contains(given), "{lines}");
@@ -173,7 +173,7 @@ mod tests {
         assert!(!given.iter().any(|(name, _)| name == "META_APP_SECRET"));
         given.push(("META_APP_SECRET".to_owned(), "a-real-secret-of-somebody".to_owned()));
         let environment = given.into_iter().collect::<Environment>();
-        // The file for the sandbox, whose secret is the usual one, also follows.
+        // The sandbox's configuration file, which has the default secret, works too.
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
         std::fs::write(&file, known::sandbox_file()).unwrap();
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_survives_the_shell() {
+    fn a_value_is_quoted_for_the_shell() {
         assert_eq!(export("A", "it's"), "export A='it'\\''s'");
     }
 }

@@ -11,25 +11,25 @@ use super::client::{Answer, Api, Server, Unreachable, WAIT_SECONDS, with_api};
 use super::{Cli, Exit, load_config, number};
 use crate::clock::Stopwatch;
 
-/// How long to wait for news after the last step's message went out, or after a deadline. Providers report within
-/// seconds; a minute allows for a slow one.
+/// How long to wait for a change after the last step's message was sent or after a deadline. Providers normally report
+/// within seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The number: with + and country code, such as +4915228817386, or as it is written in console.home_country
+    /// The number, with + and country code, such as +4915228817386, or in the notation of console.home_country
     number: String,
-    /// The profile of the configuration [default: the only one]
+    /// Profile in the configuration [default: the only one]
     #[arg(long)]
     profile: Option<String>,
-    /// The language of the message, such as de
+    /// Language of the message, such as de
     #[arg(long)]
     locale: Option<String>,
-    /// Wait until the code is delivered. Exit code 0 only if it is; 1 if it is not, or if there is no news for a
-    /// minute after the last deadline
+    /// Wait until the code is delivered. Exit code 0 only if it is; 1 if it is not, or if nothing changes for a minute
+    /// after the last deadline
     #[arg(long)]
     wait: bool,
-    /// Wait at most so many seconds
+    /// Wait at most this many seconds
     #[arg(long, value_name = "SECONDS", requires = "wait", value_parser = clap::value_parser!(u32).range(1..=3600))]
     timeout: Option<u32>,
     #[command(flatten)]
@@ -39,7 +39,7 @@ pub(super) struct Args {
 pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
     let to = match number::meant(&args.number, || Ok(load_config(cli)?.config.console.home_country)) {
         Ok(Some(to)) => to.as_e164().to_owned(),
-        // The API says what is wrong with it.
+        // The API explains what is wrong with the number.
         Ok(None) => {
             eprintln!("{}", number::NOT_CLEAR);
             args.number.clone()
@@ -62,23 +62,23 @@ async fn send(api: &Api, args: &Args, to: &str) -> Result<Exit, Unreachable> {
     }
     answer = settled(api, answer, args.timeout.map(|seconds| Duration::from_secs(seconds.into()))).await?;
     let printed = answer.print(&args.server, summary);
-    Ok(if Standing::of(&answer.json()) == Standing::Delivered { printed } else { Exit::Failed })
+    Ok(if Delivery::of(&answer.json()) == Delivery::Delivered { printed } else { Exit::Failed })
 }
 
-/// What the wait is for.
+/// Result of the wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum Delivery {
     Delivered,
     UnderWay,
-    /// It failed, or ended before it was delivered.
+    /// Failed, or ended before delivery.
     NotDelivered,
 }
 
-impl Standing {
+impl Delivery {
     fn of(verification: &Value) -> Self {
         let state = verification["delivery"]["state"].as_str().unwrap_or_default();
         match (state, verification["status"].as_str().unwrap_or_default()) {
-            // The right code was typed, whatever the provider reports.
+            // The right code proves delivery, whatever the provider reports.
             ("delivered" | "read", _) | (_, "approved") => Self::Delivered,
             ("undelivered", _) => Self::NotDelivered,
             (_, "pending") => Self::UnderWay,
@@ -87,11 +87,12 @@ impl Standing {
     }
 }
 
-/// Follows the verification until its delivery is settled or nothing more is to be expected. Progress goes to stderr.
+/// Follows the verification until it is delivered, has failed, or no change is to be expected. Prints progress to
+/// stderr.
 async fn settled(api: &Api, answer: Answer, longest: Option<Duration>) -> Result<Answer, Unreachable> {
     let path = format!("/verifications/{}", id_of(&answer.json()));
     let whole = Stopwatch::start();
-    let mut told = String::new();
+    let mut shown = String::new();
     let mut silent = BTreeSet::new();
     let mut latest = api.get(&path).await?;
     let mut changed = Stopwatch::start();
@@ -101,16 +102,16 @@ async fn settled(api: &Api, answer: Answer, longest: Option<Duration>) -> Result
         }
         let verification = latest.json();
         let line = delivery(&verification);
-        if line != told {
+        if line != shown {
             eprintln!("{line}");
-            told = line;
+            shown = line;
         }
         for channel in unheard(&verification, Last::HasTime) {
             if silent.insert(channel.clone()) {
                 eprintln!("{}", no_webhook(&channel));
             }
         }
-        let (Some(etag), Standing::UnderWay) = (latest.etag.clone(), Standing::of(&verification)) else {
+        let (Some(etag), Delivery::UnderWay) = (latest.etag.clone(), Delivery::of(&verification)) else {
             return Ok(latest);
         };
         let left = (until_next_step(&verification) + PATIENCE).saturating_sub(changed.elapsed());
@@ -121,7 +122,7 @@ async fn settled(api: &Api, answer: Answer, longest: Option<Duration>) -> Result
                     eprintln!("{}", no_webhook(&channel));
                 }
             }
-            eprintln!("gave up after {} s: not delivered so far", whole.elapsed().as_secs());
+            eprintln!("stopped waiting after {} s: not delivered yet", whole.elapsed().as_secs());
             return Ok(latest);
         }
         let seconds = u32::try_from(left.as_secs()).unwrap_or(WAIT_SECONDS).clamp(1, WAIT_SECONDS);
@@ -133,7 +134,7 @@ async fn settled(api: &Api, answer: Answer, longest: Option<Duration>) -> Result
     }
 }
 
-/// From the last message to the start of the next step; nothing where there is no next step.
+/// Time from the last message to the next step; zero if there is no next step.
 fn until_next_step(verification: &Value) -> Duration {
     let at = |value: &Value| value.as_str()?.parse::<jiff::Timestamp>().ok();
     let queued = messages(verification).iter().filter_map(|message| at(&message["queued_at"])).max();
@@ -142,14 +143,14 @@ fn until_next_step(verification: &Value) -> Duration {
     between.and_then(|between| Duration::try_from(between).ok()).unwrap_or_default()
 }
 
-/// Whether the time of the last message is over too.
+/// Whether the last message's time has passed too.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Last {
     HasTime,
     IsOver,
 }
 
-/// The channels that accepted a message, had their time, and told nothing by webhook.
+/// Channels that accepted a message whose time has passed, and sent no webhook.
 fn unheard(verification: &Value, last: Last) -> BTreeSet<String> {
     let messages = messages(verification);
     let over = match last {
@@ -171,7 +172,7 @@ fn no_webhook(channel: &str) -> String {
          provider's\n  \
          - the URL: the provider must call server.public_url + /webhooks/{channel}, reachable from outside\n  \
          - the subscription: at Meta the webhook field `messages` must be subscribed\n  \
-         `twotick doctor` beside the server shows its alarms, such as wrong signatures"
+         `twotick doctor` on the server's machine shows its alarms, such as wrong signatures"
     )
 }
 
@@ -206,26 +207,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_delivered_counts_as_delivered() {
+    fn only_delivered_and_approved_count_as_delivered() {
         let states =
             ["queued", "sending", "accepted", "sent", "in_doubt", "delivered", "read", "undelivered"];
         for status in ["pending", "approved", "expired", "canceled", "exhausted"] {
             for state in states {
                 let verification = json!({ "status": status, "delivery": { "state": state } });
                 let expected = match (state, status) {
-                    ("delivered" | "read", _) | (_, "approved") => Standing::Delivered,
+                    ("delivered" | "read", _) | (_, "approved") => Delivery::Delivered,
                     ("queued" | "sending" | "accepted" | "sent" | "in_doubt", "pending") => {
-                        Standing::UnderWay
+                        Delivery::UnderWay
                     }
-                    _ => Standing::NotDelivered,
+                    _ => Delivery::NotDelivered,
                 };
-                assert_eq!(Standing::of(&verification), expected, "{status} {state}");
+                assert_eq!(Delivery::of(&verification), expected, "{status} {state}");
             }
         }
     }
 
     #[test]
-    fn a_channel_is_unheard_once_its_time_is_over() {
+    fn a_channel_is_silent_once_its_time_is_over() {
         let message = |channel: &str, state: &str| json!({ "channel": channel, "state": state });
         let verification = |messages: &[Value]| json!({ "messages": messages });
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
@@ -235,7 +236,7 @@ mod tests {
         let two = verification(&[message("whatsapp", "accepted"), message("sms", "accepted")]);
         assert_eq!(unheard(&two, Last::HasTime), names(&["whatsapp"]));
         assert_eq!(unheard(&two, Last::IsOver), names(&["sms", "whatsapp"]));
-        // `sent` is what a webhook told, so webhooks come.
+        // `sent` comes from a webhook, so webhooks arrive.
         let heard = verification(&[message("whatsapp", "sent"), message("sms", "failed")]);
         assert_eq!(unheard(&heard, Last::IsOver), names(&[]));
         assert_eq!(unheard(&json!({}), Last::HasTime), names(&[]));

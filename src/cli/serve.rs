@@ -12,8 +12,8 @@ use crate::config::{Config, Environment, Loaded, Needs};
 
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Args {
-    /// Start although keys are missing that sealed data: what they sealed stays unreadable, and pending verifications
-    /// that need them are canceled. Needed once, without a copy of the keys
+    /// Start although keys are missing that data was encrypted with. That data stays unreadable, and pending
+    /// verifications that need it are canceled. Only needed once, if there is no copy of the keys
     #[arg(long)]
     accept_lost_keys: bool,
 }
@@ -28,11 +28,11 @@ pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    // Before there is any other thread.
+    // Must run before any other thread exists.
     match app::become_owner(&loaded.config) {
         Ok(None) => {}
         Ok(Some(uid)) => {
-            tracing::info!(uid, "started by root: going on as the owner of the data folder");
+            tracing::info!(uid, "started by root: continuing as the owner of the data folder");
         }
         Err(error) => {
             tracing::error!("not started: {error}");
@@ -42,19 +42,19 @@ pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(serve(loaded, place, key_loss)),
         Err(error) => {
-            eprintln!("no threads can be started: {error}");
+            eprintln!("cannot start threads: {error}");
             Exit::Failed
         }
     }
 }
 
 async fn serve(loaded: Loaded, place: ConfigPlace, key_loss: KeyLoss) -> Exit {
-    // Before the start, during which a signal to reload must not end the process.
+    // Before the start, so that a SIGHUP during it does not end the process.
     let signals = Signals::listen().and_then(|signals| Ok((signals, signals::hangups()?)));
     let (signals, hangups) = match signals {
         Ok(signals) => signals,
         Err(error) => {
-            eprintln!("signals cannot be listened for: {error}");
+            eprintln!("cannot listen for signals: {error}");
             return Exit::Failed;
         }
     };
@@ -65,7 +65,7 @@ async fn serve(loaded: Loaded, place: ConfigPlace, key_loss: KeyLoss) -> Exit {
             return Exit::Failed;
         }
     };
-    // A file that is moved away must not bring the built-in default in its place.
+    // If the file is moved away, a reload must not fall back to the built-in default.
     let place = place.staying_with(loaded.file.clone());
     let reloading = tokio::spawn(reload_on(hangups, Arc::new(app.reloader(loaded)), place));
     let ended = app.run(signals.stop_asked()).await;
@@ -79,18 +79,18 @@ async fn serve(loaded: Loaded, place: ConfigPlace, key_loss: KeyLoss) -> Exit {
     }
 }
 
-/// SIGHUP: what can change without a restart is read again.
+/// On SIGHUP, reloads what can change without a restart.
 async fn reload_on(mut hangups: Signal, reloader: Arc<Reloader>, place: ConfigPlace) {
     while hangups.recv().await.is_some() {
         let (reloader, place) = (Arc::clone(&reloader), place.clone());
         let reload = move || reloader.reload(|| place.read(Needs::Every));
         if let Err(error) = tokio::task::spawn_blocking(reload).await {
-            tracing::error!(%error, "the configuration was not reloaded");
+            tracing::error!(%error, "configuration not reloaded");
         }
     }
 }
 
-/// The ports first: one that is taken is told before the store is opened.
+/// Binds the ports before it opens the store, so that a port in use is reported at once.
 async fn start(config: &Config, key_loss: KeyLoss) -> Result<app::App, StartError> {
     let listeners = Listeners::bind(&config.server)?;
     app::build(config, Clock::System, listeners, key_loss).await

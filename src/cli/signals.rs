@@ -1,4 +1,4 @@
-//! SIGTERM and ctrl-c: the first asks for an orderly stop, the second ends the process at once.
+//! SIGTERM and SIGINT: the first requests an orderly stop, the second ends the process at once.
 
 use std::io;
 
@@ -8,12 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::Exit;
 
-/// SIGHUP, which asks for the configuration to be read again. From here on it does not end the process. Needs a runtime.
+/// SIGHUP, the request to reload. From this call on it does not end the process. Needs a runtime.
 pub(super) fn hangups() -> io::Result<Signal> {
     signal(SignalKind::hangup())
 }
 
-/// Listens from its making on. Dropping it stops listening.
+/// Listens from its creation until it is dropped.
 pub(super) struct Signals {
     first: CancellationToken,
     listening: JoinHandle<()>,
@@ -25,7 +25,7 @@ impl Signals {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let first = CancellationToken::new();
-        let told = first.clone();
+        let token = first.clone();
         let listening = tokio::spawn(async move {
             let mut next = async || {
                 tokio::select! {
@@ -34,9 +34,9 @@ impl Signals {
                 }
             };
             next().await;
-            told.cancel();
+            token.cancel();
             next().await;
-            tracing::warn!("a second signal: ending at once");
+            tracing::warn!("second signal: exiting at once");
             std::process::exit(Exit::Failed as i32);
         });
         Ok(Self { first, listening })

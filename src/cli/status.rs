@@ -10,7 +10,7 @@ use super::{Cli, Exit};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The id of the verification, ver_…
+    /// Verification id, ver_…
     id: String,
     #[command(flatten)]
     server: Server,

@@ -1,4 +1,4 @@
-//! `twotick tail`: what happens to all verifications of the app, as it happens.
+//! `twotick tail`: prints the events of all verifications of the app as they happen.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -9,15 +9,15 @@ use super::client::{Api, Server, Unreachable, with_api};
 use super::follow::{Failed, Follower, News};
 use super::logging::Stream;
 use super::send::id_of;
-use super::timeline::{Look, line};
+use super::timeline::{Style, line};
 use super::{Cli, Exit};
 use crate::clock::Stopwatch;
 
-/// Between two looks.
+/// Interval between polls.
 const EVERY: Duration = Duration::from_millis(500);
-/// A server that restarts is back within seconds, one that opens a large store within minutes.
+/// A restarting server is back within seconds, one that opens a large store within minutes.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
-/// Between two tries to reach a server that is away.
+/// Interval between attempts to reach a server that does not answer.
 const RETRY: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
@@ -41,19 +41,19 @@ async fn follow(api: &Api, server: &Server) -> Result<Exit, Unreachable> {
         Err(Failed::Unreachable(error)) => return Err(error),
         Err(Failed::Refused(answer)) => return Ok(answer.refuse()),
     };
-    eprintln!("following all verifications of the app; ctrl-c ends it");
-    let look = Look::of(Stream::Stdout);
+    eprintln!("following all verifications of the app; press Ctrl-C to stop");
+    let style = Style::of(Stream::Stdout);
     let mut away: Option<Stopwatch> = None;
     loop {
         tokio::time::sleep(if away.is_some() { RETRY } else { EVERY }).await;
-        match follower.look(api).await {
+        match follower.poll(api).await {
             Ok(news) => {
                 if away.take().is_some() {
-                    eprintln!("the server answers again");
+                    eprintln!("the server is back");
                 }
-                match write(&lines(&news, server, look)) {
+                match write(&lines(&news, server, style)) {
                     Ok(()) => {}
-                    // Whoever read it has gone, as in `… | head`.
+                    // The reader has closed the pipe, as in `… | head`.
                     Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Done),
                     Err(error) => {
                         eprintln!("cannot write to stdout: {error}");
@@ -61,14 +61,14 @@ async fn follow(api: &Api, server: &Server) -> Result<Exit, Unreachable> {
                     }
                 }
                 if follower.lost() > 0 {
-                    eprintln!("too many verifications: the oldest are no longer followed");
+                    eprintln!("too many verifications: no longer following the oldest");
                 }
             }
             Err(failed) => {
                 let since = match &away {
                     Some(since) => since.elapsed(),
                     None => {
-                        eprintln!("{}; trying again for {} s", told(&failed), PATIENCE.as_secs());
+                        eprintln!("{}; retrying for {} s", in_words(&failed), PATIENCE.as_secs());
                         away = Some(Stopwatch::start());
                         Duration::ZERO
                     }
@@ -85,31 +85,30 @@ async fn follow(api: &Api, server: &Server) -> Result<Exit, Unreachable> {
     }
 }
 
-/// Whether a refusal passes by itself: a server that stops, has too much to do, or stands behind a proxy that waits
-/// for it.
+/// Whether the refusal is temporary: the server is stopping or overloaded, or a proxy does not reach it.
 fn passes(status: StatusCode) -> bool {
     status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }
 
-fn told(failed: &Failed) -> String {
+fn in_words(failed: &Failed) -> String {
     match failed {
         Failed::Unreachable(error) => error.to_string(),
-        Failed::Refused(answer) => format!("the server answers {}", answer.status),
+        Failed::Refused(answer) => format!("the server answered {}", answer.status),
     }
 }
 
-fn lines(news: &[News], server: &Server, look: Look) -> String {
+fn lines(news: &[News], server: &Server, style: Style) -> String {
     let mut text = String::new();
     for News { verification, events, start } in news {
         let id = id_of(verification);
         for event in events {
             if server.json {
                 let mut event = event.clone();
-                // The API says it once for a whole timeline; here lines of many timelines are mixed.
+                // The API names the verification once per timeline; these lines come from many timelines.
                 event["verification_id"] = id.as_str().into();
                 text.push_str(&event.to_string());
             } else {
-                text.push_str(&format!("{id} {}", line(event, *start, look)));
+                text.push_str(&format!("{id} {}", line(event, *start, style)));
             }
             text.push('\n');
         }

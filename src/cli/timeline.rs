@@ -1,4 +1,4 @@
-//! `twotick timeline ID`, and how an event looks as a line.
+//! `twotick timeline ID`, and the formatting of one event as a line.
 
 use std::fmt::Write as _;
 
@@ -11,28 +11,28 @@ use crate::config::Environment;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The id of the verification, ver_…
+    /// Verification id, ver_…
     id: String,
     #[command(flatten)]
     server: Server,
 }
 
 pub(super) fn run(cli: &Cli, args: &Args) -> Exit {
-    let look = Look::of(Stream::Stdout);
+    let style = Style::of(Stream::Stdout);
     with_api(cli, &args.server, async |api| {
         let answer = api.get(&format!("/verifications/{}/timeline", args.id)).await?;
-        Ok(answer.print(&args.server, |timeline| rendered(timeline, look)))
+        Ok(answer.print(&args.server, |timeline| rendered(timeline, style)))
     })
 }
 
-/// Whether lines may be coloured.
+/// Whether to use colour.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum Style {
     Plain,
     Colour,
 }
 
-impl Look {
+impl Style {
     pub(super) fn of(stream: Stream) -> Self {
         if colour(&Environment::from_process(), stream) { Self::Colour } else { Self::Plain }
     }
@@ -51,7 +51,7 @@ impl Look {
     }
 }
 
-/// Colour only underlines what the words say.
+/// Colours only repeat what the words say.
 #[derive(Clone, Copy)]
 pub(super) enum Paint {
     Good,
@@ -60,19 +60,19 @@ pub(super) enum Paint {
     Strong,
 }
 
-/// Every event of a timeline, a line each.
-pub(super) fn rendered(timeline: &Value, look: Look) -> String {
-    rendered_within(timeline, look, usize::MAX)
+/// Formats all events of a timeline, one per line.
+pub(super) fn rendered(timeline: &Value, style: Style) -> String {
+    rendered_within(timeline, style, usize::MAX)
 }
 
-/// The same, with no line wider than so many columns.
-pub(super) fn rendered_within(timeline: &Value, look: Look, columns: usize) -> String {
+/// As [`rendered`], wrapped to `columns`.
+pub(super) fn rendered_within(timeline: &Value, style: Style, columns: usize) -> String {
     let events = events_of(timeline);
     let start = events.first().and_then(instant);
     let mut text = String::new();
     for event in events {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{}", line_within(event, start, look, columns));
+        let _ = writeln!(text, "{}", line_within(event, start, style, columns));
     }
     text
 }
@@ -81,21 +81,21 @@ pub(super) fn events_of(timeline: &Value) -> &[Value] {
     timeline["events"].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-/// When it happened.
+/// Time of the event.
 pub(super) fn instant(event: &Value) -> Option<jiff::Timestamp> {
     event["at"].as_str()?.parse().ok()
 }
 
 /// `  +0.04 s  WhatsApp  accepted the message`
-pub(super) fn line(event: &Value, start: Option<jiff::Timestamp>, look: Look) -> String {
-    line_within(event, start, look, usize::MAX)
+pub(super) fn line(event: &Value, start: Option<jiff::Timestamp>, style: Style) -> String {
+    line_within(event, start, style, usize::MAX)
 }
 
-/// The same, continued on further lines where it is wider than so many columns.
+/// As [`line`], wrapped to `columns`.
 pub(super) fn line_within(
     event: &Value,
     start: Option<jiff::Timestamp>,
-    look: Look,
+    style: Style,
     columns: usize,
 ) -> String {
     let since = start.zip(instant(event)).map(|(start, at)| at.duration_since(start).as_secs_f64());
@@ -110,15 +110,15 @@ pub(super) fn line_within(
         _ => None,
     };
     let parts = wrapped(text, columns.saturating_sub(TEXT_STARTS));
-    let parts = parts.into_iter().map(|part| paint.map_or(part.clone(), |paint| look.paint(&part, paint)));
+    let parts = parts.into_iter().map(|part| paint.map_or(part.clone(), |paint| style.paint(&part, paint)));
     let text = parts.collect::<Vec<_>>().join(&format!("\n{:TEXT_STARTS$}", ""));
-    format!("{} {:8}  {text}", look.paint(&format!("{time:>10}"), Paint::Faint), source(event))
+    format!("{} {:8}  {text}", style.paint(&format!("{time:>10}"), Paint::Faint), source(event))
 }
 
-/// The column at which the words of a line begin.
+/// Column at which the text of a line begins.
 const TEXT_STARTS: usize = 21;
 
-/// Broken between words; a word that is wider than `columns` stays whole.
+/// Wraps between words; a word longer than `columns` is not broken.
 fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut width = 0;
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_tells_when_who_and_what() {
+    fn a_line_has_time_source_and_text() {
         let event = |at: &str, source: &str, text: &str| json!({ "at": at, "source": source, "type": "status_sent", "text": text, "data": {} });
         let timeline = json!({ "events": [
             event("2026-11-22T17:00:00.000Z", "app", "asked for a code"),
@@ -167,19 +167,19 @@ mod tests {
             event("2026-11-22T17:01:40.000Z", "sms", "sent"),
         ]});
         assert_eq!(
-            rendered(&timeline, Look::Plain),
+            rendered(&timeline, Style::Plain),
             "   +0.00 s app       asked for a code\n   +0.04 s WhatsApp  sent\n +100.00 s SMS       sent\n"
         );
-        assert_eq!(rendered(&json!({}), Look::Plain), "");
+        assert_eq!(rendered(&json!({}), Style::Plain), "");
         assert_eq!(
-            rendered_within(&timeline, Look::Plain, 32),
+            rendered_within(&timeline, Style::Plain, 32),
             "   +0.00 s app       asked for a\n                     code\n   +0.04 s WhatsApp  sent\n \
              +100.00 s SMS       sent\n"
         );
     }
 
     #[test]
-    fn words_are_never_lost_by_wrapping() {
+    fn wrapping_loses_no_words() {
         for columns in [0, 1, 5, 11, 80, usize::MAX] {
             for text in ["", "one", "several words of a text", "averyveryverylongword and another"] {
                 assert_eq!(wrapped(text, columns).join(" "), text, "{columns}");

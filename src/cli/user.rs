@@ -11,9 +11,9 @@ use crate::console::password::{self, MAX_BYTES, MIN_CHARS};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Make the hash of a password for a user of the console
+    /// Create the password hash of a console user
     ///
-    /// Asks for the password without showing it, or reads one line from stdin where that is no terminal.
+    /// Asks for the password without echo, or reads one line from stdin if that is not a terminal.
     Hash,
 }
 
@@ -34,7 +34,7 @@ fn hash() -> Exit {
     };
     match password::hash(&password) {
         Ok(hash) => {
-            // The hash alone on stdout, so that it can be piped.
+            // Only the hash goes to stdout, so that it can be piped.
             eprintln!("This is password_hash of a [[console.users]]; treat it as a secret:");
             print(&format!("{hash}\n"))
         }
@@ -45,23 +45,23 @@ fn hash() -> Exit {
     }
 }
 
-/// Twice, so that nobody is locked out by a slip.
+/// Asks twice, to catch a typo.
 fn ask() -> Result<SecretString, String> {
-    let unreadable = |error: io::Error| format!("the password cannot be read: {error}");
+    let unreadable = |error: io::Error| format!("cannot read the password: {error}");
     let prompt = format!("Password, at least {MIN_CHARS} characters: ");
     let first = SecretString::from(rpassword::prompt_password(prompt).map_err(unreadable)?);
-    let second = SecretString::from(rpassword::prompt_password("The same again: ").map_err(unreadable)?);
+    let second = SecretString::from(rpassword::prompt_password("Repeat the password: ").map_err(unreadable)?);
     if first.expose_secret() == second.expose_secret() {
         Ok(first)
     } else {
-        Err("the two differ; nothing was made".to_owned())
+        Err("the passwords differ".to_owned())
     }
 }
 
 fn read_line() -> Result<SecretString, String> {
     let mut line = Zeroizing::new(String::new());
-    // One more than is taken, and the end of the line.
+    // One byte more than allowed, and the line ending.
     let mut input = io::stdin().lock().take(MAX_BYTES as u64 + 3);
-    input.read_line(&mut line).map_err(|error| format!("the password cannot be read: {error}"))?;
+    input.read_line(&mut line).map_err(|error| format!("cannot read the password: {error}"))?;
     Ok(SecretString::from(line.trim_end_matches(['\r', '\n'])))
 }

@@ -1,4 +1,4 @@
-//! `[channels.NAME]`: the keys of every kind here, the keys of each kind in a file of its own.
+//! `[channels.NAME]`: the keys of all kinds here, the keys of each kind in its own file.
 
 mod http;
 mod meta;
@@ -18,7 +18,7 @@ use crate::verification::policy::OnDoubt;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
-/// More than any provider lets one sender send.
+/// Above the highest rate of any provider.
 const RATES: RangeInclusive<i64> = 1..=1000;
 
 /// Reads the keys that only this kind has.
@@ -32,16 +32,16 @@ fn details(kind: Kind, section: &mut Section<'_>) -> Details {
     }
 }
 
-/// What the keys of a kind say, as far as they could be read.
+/// The kind's settings, as far as they are valid.
 struct Details {
-    /// Known also where something else is wrong, so that one mistake is reported once.
+    /// Known even if other keys are invalid, so that a mistake is reported once.
     carries: Option<Carries>,
     settings: Option<Settings>,
 }
 
-/// A channel that steps may name.
+/// A channel that steps may refer to.
 pub(super) struct KnownChannel {
-    /// `None` where that could not be read.
+    /// `None` if it is invalid.
     pub(super) content: Option<(Kind, Carries)>,
     pub(super) read: Option<Channel>,
 }
@@ -67,7 +67,7 @@ fn channel(slot: &Slot<'_>, built_in: &Table) -> KnownChannel {
     let Some(kind) = section.required("kind").choice(&Kind::ALL.map(|kind| (kind.as_str(), kind))) else {
         return UNKNOWN;
     };
-    // The keys that every kind has are the same for all; the built-in file need not show a channel of each.
+    // Keys of all kinds have the same defaults; the built-in file need not contain a channel of each kind.
     section.default_to(default_channel(built_in, kind).or_else(|| default_channel(built_in, Kind::Http)));
     let messages_per_second = section.maybe_defaulted("messages_per_second");
     let has_rate = messages_per_second.is_set();
@@ -91,8 +91,8 @@ fn channel(slot: &Slot<'_>, built_in: &Table) -> KnownChannel {
     KnownChannel { content: carries.map(|carries| (kind, carries)), read: read() }
 }
 
-/// The channel of that kind in the built-in file; its optional keys are the defaults. The file has no example of most
-/// kinds: what all kinds have in common they take from that of kind `http`.
+/// The built-in file's channel of that kind, whose optional keys are the defaults. For kinds without an example there,
+/// the common keys have the defaults of kind `http`.
 fn default_channel(built_in: &Table, kind: Kind) -> Option<&Table> {
     let channels = as_table(&built_in.0.get("channels")?.node)?;
     let of_kind = |kind: Kind| {
@@ -102,7 +102,7 @@ fn default_channel(built_in: &Table, kind: Kind) -> Option<&Table> {
     of_kind(kind).or_else(|| of_kind(Kind::Http))
 }
 
-/// `connect_timeout` and `timeout`; connecting is a part of the whole.
+/// `connect_timeout` and `timeout`; the first is part of the second.
 fn timeouts(section: &mut Section<'_>) -> Option<Timeouts> {
     let range = 100 * MILLISECOND..=60 * SECOND;
     let whole = section.defaulted("timeout").duration(range.clone());

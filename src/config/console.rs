@@ -17,7 +17,7 @@ use crate::verification::values::{AppName, UserName};
 const USERS: &str = "a list of at most 1000 tables: [[console.users]] with name, role and password_hash";
 const USER_NAME: &str = "1 to 64 of a-z, 0-9, . _ and -";
 
-/// `apps` are those that a user may be bound to; `None` where they could not be read.
+/// `apps` are the valid names in a user's `apps`; `None` if they are unknown because of an error.
 pub(super) fn console(mut section: Section<'_>, apps: Option<&[App]>) -> Option<Console> {
     let public_url = section.defaulted("public_url").url(Address::Ours);
     let time_zone = section.defaulted("time_zone");
@@ -37,7 +37,7 @@ pub(super) fn console(mut section: Section<'_>, apps: Option<&[App]>) -> Option<
     })
 }
 
-/// An ISO 3166 code; lower case and what people say instead of one lead to a suggestion.
+/// An ISO 3166 code. Lower case and common wrong forms lead to a suggestion.
 fn home_country(slot: &Slot<'_>) -> Option<HomeCountry> {
     const ALLOWED: &str = "the two-letter code of a country (ISO 3166), such as \"DE\" or \"US\"";
     let text = slot.raw_text(ALLOWED)?;
@@ -46,7 +46,7 @@ fn home_country(slot: &Slot<'_>) -> Option<HomeCountry> {
         let meant = match &*upper {
             "UK" => Some("GB".to_owned()),
             _ if HomeCountry::parse(&upper).is_some() => Some(upper),
-            // `DEU`, `Germany`: the start is right more often than not, and the message says what is allowed.
+            // `DEU`, `Germany`: the first two letters are usually right, and the message says what is allowed.
             _ => HomeCountry::all().into_iter().find(|code| upper.len() > 2 && upper.starts_with(&**code)),
         };
         let suggestion = meant.map(|code| format!("; did you mean \"{code}\"?")).unwrap_or_default();
@@ -76,7 +76,7 @@ fn user(slot: &Slot<'_>, before: &[User], apps: Option<&[App]>) -> Option<User> 
     if let Some(name) = &name
         && before.iter().any(|user| user.name == *name)
     {
-        name_slot.problem("another user has this name; each needs its own");
+        name_slot.problem("another user has this name; names must be unique");
     }
     let role = section.required("role").choice(&[
         ("viewer", Role::Viewer),
@@ -89,7 +89,7 @@ fn user(slot: &Slot<'_>, before: &[User], apps: Option<&[App]>) -> Option<User> 
         && !hash.expose_secret().is_empty()
         && !is_argon2id(hash.expose_secret())
     {
-        hash_slot.problem("must be an argon2id hash; `twotick user hash` makes one of a password");
+        hash_slot.problem("must be an argon2id hash; `twotick user hash` creates one");
         return None;
     }
     let language_slot = section.optional("language");
@@ -111,7 +111,7 @@ fn is_argon2id(text: &str) -> bool {
     algorithm == Ok(Algorithm::Argon2id) && is_whole && argon2::Params::try_from(&hash).is_ok()
 }
 
-/// The names in `apps = [...]`, each of one that there is.
+/// The names in `apps = [...]`; each must be an app's.
 fn bound_to(slot: &Slot<'_>, known: Option<&[App]>) -> Option<BTreeSet<AppName>> {
     let mut names = BTreeSet::new();
     let mut complete = true;

@@ -1,4 +1,4 @@
-//! What differs between two configurations that were read by one process.
+//! Differences between two configurations that one process has loaded.
 
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use super::{Loaded, Shown};
 
-/// By what a change of each secret is seen: its hash under a random key that ends with the process.
+/// Detects changed secrets: their hashes under a random key that ends with the process.
 #[derive(Clone, Default)]
 pub(super) struct Fingerprints(BTreeMap<String, u64>);
 
@@ -26,7 +26,7 @@ impl fmt::Debug for Fingerprints {
 }
 
 impl Loaded {
-    /// The keys whose values are others in `new`, or that only one of the two has.
+    /// Keys whose values differ, or that only one of the two has.
     pub fn differences(&self, new: &Self) -> BTreeSet<String> {
         let values = |loaded: &Self| -> BTreeMap<String, (String, Option<u64>)> {
             let shown = loaded.effective.iter().map(|shown| {
@@ -39,7 +39,7 @@ impl Loaded {
         old.keys().chain(new.keys()).filter(|key| old.get(*key) != new.get(*key)).cloned().collect()
     }
 
-    /// From now on `new`'s values of the keys that `is_taken` are compared with.
+    /// Takes over `new`'s values of the keys that `is_taken` selects, for later comparisons.
     pub fn take_over(&mut self, new: &Self, is_taken: impl Fn(&String) -> bool) {
         let kept = |shown: &Shown| !is_taken(&shown.key);
         self.effective.retain(kept);

@@ -15,7 +15,7 @@ enum Variable {
     NotUnicode,
 }
 
-/// A look-up that found no usable text.
+/// Why a variable has no usable text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unusable {
     NotSet,
@@ -23,9 +23,9 @@ pub(super) enum Unusable {
 }
 
 impl Environment {
-    /// The environment of this process as it is now. The only place that reads it.
+    /// Captures the process's environment. The only place that reads it.
     pub fn from_process() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "config is the lawful reader of the environment")]
+        #[expect(clippy::disallowed_methods, reason = "only the configuration reads the environment")]
         let variables = std::env::vars_os();
         let variables = variables.filter_map(|(name, value)| {
             let value = value.into_string().map_or(Variable::NotUnicode, Variable::Text);
@@ -34,7 +34,7 @@ impl Environment {
         Self { variables: variables.collect() }
     }
 
-    /// The value of a variable that is set and not empty.
+    /// Value of a variable that is set and not empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.look_up(name).ok().filter(|value| !value.is_empty())
     }
@@ -47,12 +47,12 @@ impl Environment {
         }
     }
 
-    /// The names of all variables, in order.
+    /// Names of all variables, sorted.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.variables.keys().map(String::as_str)
     }
 
-    /// The variables whose names begin with `prefix`, in order of their names.
+    /// Variables with this prefix, sorted by name.
     pub(super) fn starting_with(&self, prefix: &str) -> impl Iterator<Item = (&str, Result<&str, Unusable>)> {
         let names = self.variables.keys().filter(move |name| name.starts_with(prefix));
         names.map(|name| (name.as_str(), self.look_up(name)))

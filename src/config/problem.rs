@@ -1,15 +1,15 @@
-//! What is wrong with a configuration and where it is to be put right.
+//! Problems of a configuration and their locations.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Where a value was set. The order is the order in which problems are printed.
+/// Where a value was set. The variants are in the order in which problems are printed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
-    /// The commented default that is embedded in the binary; lines count from 1.
+    /// The commented default embedded in the binary; lines count from 1.
     BuiltIn { line: usize },
-    /// A configuration file; no line when the file as a whole is meant.
+    /// A configuration file; without a line if the problem concerns the whole file.
     File { path: Arc<Path>, line: Option<usize> },
     /// A `TWOTICK__…` variable.
     Environment { name: String },
@@ -17,7 +17,7 @@ pub enum Origin {
     Flag,
 }
 
-/// As `twotick config show` prints it: `default`, `config.toml:12`, `env NAME`, `flag`.
+/// As in `twotick config show`: `default`, `config.toml:12`, `env NAME`, `flag`.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -30,13 +30,13 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One thing that is wrong, or, as a warning, only doubtful. Never holds the value that was found.
+/// A problem or a warning. Never contains the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     pub origin: Origin,
-    /// Dotted, such as `profiles.login.steps[0].channel`; empty when no key can be named.
+    /// Dotted, such as `profiles.login.steps[0].channel`; empty if there is no key.
     pub key: String,
-    /// What is wrong and what is allowed, in one line.
+    /// The problem and the allowed values, in one line.
     pub text: String,
 }
 
@@ -55,7 +55,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with a configuration, in the order of its lines. Displays one problem a line.
+/// All problems of a configuration, in the order of its lines. Displays one per line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
@@ -92,7 +92,7 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// `; did you mean "listen"?` when one of `known` is near enough to `word`, else nothing.
+/// `; did you mean "listen"?` if one of `known` resembles `word`, else empty.
 pub(super) fn suggestion<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> String {
     match nearest(word, known) {
         Some(key) => format!("; did you mean \"{key}\"?"),
@@ -102,7 +102,7 @@ pub(super) fn suggestion<'k>(word: &str, known: impl IntoIterator<Item = &'k str
 
 /// The one of `known` that shares at least half of its letters, in order, with `word`.
 pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    // A longer word cannot be a typing mistake, and the comparison takes quadratic time.
+    // Longer words are not typing mistakes, and the comparison takes quadratic time.
     const LONGEST_WORD: usize = 64;
     if word.len() > LONGEST_WORD {
         return None;
@@ -115,9 +115,9 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
         .map(|(_, key)| key)
 }
 
-/// A name someone else chose, fit for one line of a terminal.
+/// A name from an untrusted source, made printable on one line.
 pub(super) fn printable(name: &str) -> String {
-    // Long enough for every sane name, short enough that a problem stays one readable line.
+    // Longer than reasonable names, short enough for a readable line.
     const LONGEST_NAME: usize = 80;
     let mut shown: String = name.chars().take(LONGEST_NAME).flat_map(char::escape_debug).collect();
     if name.chars().nth(LONGEST_NAME).is_some() {

@@ -1,4 +1,4 @@
-//! Profiles: the only section that refers to others, hence the home of the rules between sections.
+//! Profiles, the only section that refers to others, and the rules between sections.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -41,7 +41,7 @@ pub(super) fn profiles(
     all(read)
 }
 
-/// The first profile of the built-in file; its optional keys are the defaults.
+/// The first profile of the built-in file, whose optional keys are the defaults.
 fn default_profile(built_in: &Table) -> Option<&Table> {
     let profiles = as_table(&built_in.0.get("profiles")?.node)?;
     as_table(&profiles.0.values().next()?.node)
@@ -92,7 +92,7 @@ fn profile(slot: &Slot<'_>, known: &StepTargets, built_in: &Table) -> Option<Pro
     Some(profile)
 }
 
-/// `Some(None)`: a profile without it.
+/// `Some(None)` if the profile has none.
 fn autofill(section: &mut Section<'_>) -> Option<Option<Autofill>> {
     let web_otp = section.optional("web_otp_domain");
     let retriever = section.optional("sms_retriever_hash");
@@ -100,7 +100,7 @@ fn autofill(section: &mut Section<'_>) -> Option<Option<Autofill>> {
         return Some(None);
     }
     if web_otp.is_set() && retriever.is_set() {
-        retriever.problem("not allowed beside web_otp_domain: both want the last line of the text");
+        retriever.problem("not allowed together with web_otp_domain: both must be the last line of the text");
         return None;
     }
     if web_otp.is_set() {
@@ -117,7 +117,7 @@ fn autofill(section: &mut Section<'_>) -> Option<Option<Autofill>> {
     Some(Some(Autofill::SmsRetriever(hash?)))
 }
 
-/// Labels of letters, digits and hyphens (RFC 1123); the domain of a page has two at least, or is `localhost`.
+/// Labels of letters, digits and hyphens (RFC 1123); at least two of them, or `localhost`.
 fn is_domain(text: &str) -> bool {
     let is_label = |label: &str| {
         let allowed = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
@@ -155,8 +155,8 @@ fn durations(slot: &Slot<'_>) -> Option<Vec<Duration>> {
     durations.into_iter().collect()
 }
 
-/// Each step as far as it could be read, so that the rules between them are checked all the same. No steps
-/// at all have been reported.
+/// The steps as far as they are valid, so that the rules between them are still checked. A missing list has been
+/// reported.
 fn steps(slot: &Slot<'_>, known: &StepTargets) -> Vec<Option<ProfileStep>> {
     let allowed = "a list of 1 to 8 steps, such as { channel = \"sms\", text = \"otp\" }";
     let slots = slot.list(allowed, 1..=8).unwrap_or_default();
@@ -167,7 +167,7 @@ fn steps(slot: &Slot<'_>, known: &StepTargets) -> Vec<Option<ProfileStep>> {
     steps.collect()
 }
 
-/// Whether a step passes on to another.
+/// Whether another step follows.
 #[derive(Clone, Copy)]
 enum Deadline {
     Required,
@@ -190,7 +190,7 @@ fn step(slot: &Slot<'_>, known: &StepTargets, deadline: Deadline) -> Option<Prof
             within_slot.problem("missing; only the last step has no deadline, such as \"30s\"");
         }
         Deadline::Forbidden if within_slot.is_set() => {
-            within_slot.problem("not allowed on the last step: no step is left to fall back to");
+            within_slot.problem("not allowed on the last step: there is no next step");
         }
         Deadline::Required | Deadline::Forbidden => {}
     }
@@ -201,7 +201,7 @@ fn step(slot: &Slot<'_>, known: &StepTargets, deadline: Deadline) -> Option<Prof
     Some(ProfileStep { channel: channel?, content: content?, deliver_within: within })
 }
 
-/// What the channel carries, and nothing else.
+/// The content that the channel's kind requires; rejects any other.
 fn content(
     section: &Section<'_>,
     carried: Option<(Kind, Carries)>,
@@ -223,9 +223,7 @@ fn content(
         Carries::ById => {
             let kind = kind.as_str();
             for slot in [template, text].into_iter().filter(|slot| slot.is_set()) {
-                slot.problem(format!(
-                    "not allowed on a channel of kind \"{kind}\" that names its own content"
-                ));
+                slot.problem(format!("not allowed on a channel of kind \"{kind}\" that has its own content"));
             }
             return Some(StepContent::ById);
         }
@@ -261,9 +259,9 @@ impl Slot<'_> {
     }
 }
 
-/// Meta gives up on an authentication template after 30 to 900 s, never earlier (template time-to-live page,
-/// April 2026), so after a shorter step the message may still arrive beside the fallback's. The upper bound
-/// needs no check: no step may take longer than 10 minutes.
+/// Meta gives up on an authentication template after 30 to 900 s (template time-to-live page, April 2026). After a
+/// shorter step the message may therefore arrive in addition to the fallback's. No step may exceed 10 minutes, so the
+/// upper bound needs no check.
 fn warn_of_double_delivery(slot: &Slot<'_>, within: Option<Duration>) {
     if within.is_some_and(|within| within < 30 * SECOND) {
         slot.warning(
@@ -273,7 +271,7 @@ fn warn_of_double_delivery(slot: &Slot<'_>, within: Option<Duration>) {
     }
 }
 
-/// Everything a step sends must exist in the locale that is used when the app names none that does.
+/// The content of all steps must exist in the default locale.
 fn check_locale<'s>(
     slot: &Slot<'_>,
     locale: &str,
@@ -309,7 +307,7 @@ fn check_deadlines<'s>(slot: &Slot<'_>, code_ttl: Duration, steps: impl Iterator
     let total: Duration = steps.filter_map(|step| step.deliver_within).sum();
     let (shown, ttl) = (format_duration(total), format_duration(code_ttl));
     if total > code_ttl {
-        slot.problem(format!("the deadlines add up to {shown} and must fit into code_ttl, {ttl}"));
+        slot.problem(format!("the deadlines add up to {shown}, which must not exceed code_ttl, {ttl}"));
     } else if total == code_ttl {
         slot.warning(format!("the last step would start when the code expires, after {ttl}"));
     }

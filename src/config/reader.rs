@@ -1,5 +1,5 @@
-//! Reads the tree key by key and collects everything that is wrong on the way, instead of stopping at the
-//! first. A key that is asked for is by that allowed; a section's leftovers are its unknown keys.
+//! Reads the tree key by key and collects all problems instead of stopping at the first. Reading a key makes it known;
+//! the keys of a section that were not read are unknown keys.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -13,30 +13,30 @@ use super::environment::Environment;
 use super::problem::{Origin, Problem, printable, suggestion};
 use super::tree::{Node, Table};
 
-/// What reading has turned up so far.
+/// Results of reading so far.
 pub(super) struct Findings<'e> {
     pub(super) environment: &'e Environment,
     needs: Needs,
-    /// Of secrets that nobody needs.
+    /// Problems of secrets that are not needed.
     pub(super) unresolved: RefCell<Vec<Problem>>,
     pub(super) fingerprints: RefCell<Fingerprints>,
-    /// Names of the variables that secrets come from.
+    /// Names of variables that secrets come from.
     pub(super) variables: RefCell<BTreeSet<String>>,
     pub(super) problems: RefCell<Vec<Problem>>,
     pub(super) warnings: RefCell<Vec<Problem>>,
     pub(super) shown: RefCell<Vec<Shown>>,
 }
 
-/// One effective value as `twotick config show` prints it. A secret's `value` is `"***"`.
+/// An effective value as `twotick config show` prints it. The `value` of a secret is `"***"`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shown {
     /// Dotted, such as `channels.sms.timeout`.
     pub key: String,
-    /// The value as it would stand in the file.
+    /// As in the file.
     pub value: Value,
-    /// Which layer set it.
+    /// The layer that set it.
     pub origin: Origin,
-    /// For a secret that is not written out in the configuration: `env NAME` or `file PATH`.
+    /// Origin of a secret that is not written in the configuration: `env NAME` or `file PATH`.
     pub secret_from: Option<String>,
 }
 
@@ -70,13 +70,13 @@ impl<'e> Findings<'e> {
     }
 }
 
-/// One table, being read. Ends with [`Section::end`], which reports the keys that nobody asked for.
+/// A table being read. [`Section::end`] reports unknown keys.
 pub(super) struct Section<'t> {
     findings: &'t Findings<'t>,
     path: String,
     origin: Origin,
     table: &'t Table,
-    /// The table of the built-in file that lends this one its defaults.
+    /// The table of the built-in file with the defaults.
     defaults: Option<&'t Table>,
     asked: Vec<&'static str>,
 }
@@ -91,27 +91,27 @@ impl<'t> Section<'t> {
         Self { findings, path: String::new(), origin, table, defaults: Some(defaults), asked: Vec::new() }
     }
 
-    /// From now on keys that are not set take their values from `defaults`.
+    /// Sets the table from which unset keys take their values.
     pub(super) fn default_to(&mut self, defaults: Option<&'t Table>) {
         self.defaults = defaults;
     }
 
-    /// A key that must be set.
+    /// A required key.
     pub(super) fn required(&mut self, key: &'static str) -> Slot<'t> {
         self.slot(key, SlotContent::Missing)
     }
 
-    /// A key that may be left out.
+    /// An optional key without a default.
     pub(super) fn optional(&mut self, key: &'static str) -> Slot<'t> {
         self.slot(key, SlotContent::Absent)
     }
 
-    /// A key that the built-in file sets if this one does not.
+    /// A key with a default in the built-in file.
     pub(super) fn defaulted(&mut self, key: &'static str) -> Slot<'t> {
         self.defaulted_or(key, SlotContent::Missing)
     }
 
-    /// The same for a key that the built-in file may leave out as well.
+    /// A key whose default may be missing in the built-in file.
     pub(super) fn maybe_defaulted(&mut self, key: &'static str) -> Slot<'t> {
         self.defaulted_or(key, SlotContent::Absent)
     }
@@ -126,7 +126,7 @@ impl<'t> Section<'t> {
         slot
     }
 
-    /// A table whose keys each have a default, so that all of it may be left out.
+    /// A table that may be left out, because each of its keys has a default.
     pub(super) fn defaulted_table(&mut self, key: &'static str) -> Option<Self> {
         let slot = self.slot(key, SlotContent::Found(&EMPTY));
         let mut section = slot.table("a table")?;
@@ -135,7 +135,7 @@ impl<'t> Section<'t> {
         Some(section)
     }
 
-    /// Every entry of a table whose keys are names that the user chose.
+    /// All entries of a table whose keys are user-defined names.
     pub(super) fn entries(&self) -> Vec<(String, Slot<'t>)> {
         let entries = self.table.0.iter().map(|(name, entry)| {
             let slot = Slot {
@@ -154,7 +154,7 @@ impl<'t> Section<'t> {
         self.findings.problem(&self.origin, &*self.path, text);
     }
 
-    /// Reports every key of the table that has not been asked for.
+    /// Reports all keys that were not read.
     pub(super) fn end(self) {
         let unknown = self.table.0.iter().filter(|(key, _)| !self.asked.contains(&key.as_str()));
         for (key, entry) in unknown {
@@ -185,7 +185,7 @@ impl<'t> Section<'t> {
 
 static EMPTY: Node = Node::Table(Table::EMPTY);
 
-/// The table behind a node, also one written as TOML in a variable.
+/// The table of a node, which may be TOML in a variable.
 pub(super) fn as_table(node: &Node) -> Option<&Table> {
     match node {
         Node::Table(table) => Some(table),
@@ -199,13 +199,13 @@ pub(super) fn as_table(node: &Node) -> Option<&Table> {
     }
 }
 
-/// The place of one key. Reading gives `None` after reporting why, or when the key was left out and may be.
+/// One key. Reading returns `None` after reporting a problem, or if an optional key is not set.
 pub(super) struct Slot<'t> {
     findings: &'t Findings<'t>,
     key: String,
-    /// Where it is to be put right: for a key that is not set the place of its table.
+    /// Where a problem is reported: for an unset key, at its table.
     origin: Origin,
-    /// What `show` names: differs from `origin` for a default.
+    /// What `show` prints: differs from `origin` for a default.
     set_by: Origin,
     content: SlotContent<'t>,
 }
@@ -213,7 +213,7 @@ pub(super) struct Slot<'t> {
 #[derive(Clone, Copy)]
 enum SlotContent<'t> {
     Found(&'t Node),
-    /// Not set and to be reported as soon as it is known what was wanted.
+    /// Not set; reported once the allowed values are known.
     Missing,
     Absent,
 }
@@ -231,17 +231,18 @@ impl<'t> Slot<'t> {
         self.findings.environment
     }
 
-    /// Notes by what a change of this secret will be seen.
+    /// Records a fingerprint, to detect changes of this secret.
     pub(super) fn note_fingerprint(&self, secret: &str) {
         self.findings.fingerprints.borrow_mut().note(&self.key, secret);
     }
 
-    /// Notes that a secret comes from this variable.
+    /// Records that a secret comes from this variable.
     pub(super) fn reads_variable(&self, name: &str) {
         self.findings.variables.borrow_mut().insert(name.to_owned());
     }
 
-    /// What `read` finds of a secret; where it finds none and nobody needs it, `stand_in`, and what is wrong is noted.
+    /// Reads a secret with `read`. If it fails and the secret is not needed, records the problem and returns
+    /// `stand_in`.
     pub(super) fn if_needed<T>(
         &self,
         read: impl FnOnce() -> Option<T>,
@@ -257,7 +258,7 @@ impl<'t> Slot<'t> {
         Some(stand_in())
     }
 
-    /// The node, or `None` after saying that it is missing and what was wanted.
+    /// The node; `None` after reporting that it is missing.
     pub(super) fn node(&self, allowed: &str) -> Option<&'t Node> {
         match self.content {
             SlotContent::Found(node) => Some(node),
@@ -280,7 +281,7 @@ impl<'t> Slot<'t> {
         value
     }
 
-    /// Text as it stands, neither checked nor shown.
+    /// Any text, neither validated nor shown.
     pub(super) fn raw_text(&self, allowed: &str) -> Option<&'t str> {
         match self.node(allowed)? {
             Node::Text(text) | Node::Words { raw: text, .. } => Some(text),
@@ -333,7 +334,7 @@ impl<'t> Slot<'t> {
         value
     }
 
-    /// The elements of a list with as many entries as `count` allows.
+    /// The elements of a list, `count` of them.
     pub(super) fn list(&self, allowed: &str, count: RangeInclusive<usize>) -> Option<Vec<Slot<'t>>> {
         let mut node = self.node(allowed)?;
         if let Node::Words { toml: Some(parsed), .. } = node {
@@ -390,12 +391,12 @@ impl<'t> Slot<'t> {
         self.problem(format!("must be {allowed}, not {}", found.type_name()));
     }
 
-    /// Tells `show` the effective value.
+    /// Records the effective value for `show`.
     pub(super) fn show(&self, value: Value) {
         self.push_shown(value, None);
     }
 
-    /// Tells `show` that there is a secret, and where it comes from unless it is written out here.
+    /// Records a secret for `show`, and where it comes from unless it is written in the configuration.
     pub(super) fn show_secret(&self, secret_from: Option<String>) {
         self.push_shown("***".into(), secret_from);
     }

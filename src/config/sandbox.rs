@@ -1,14 +1,14 @@
-//! A configuration that runs against `twotick sandbox` as it is, made from the commented default.
+//! A configuration for `twotick sandbox`, derived from the commented default.
 
 use super::DEFAULT_FILE;
 
-/// What the sandbox signs Meta's webhooks with unless it is told otherwise.
+/// Default secret that signs the sandbox's Meta webhooks.
 pub const APP_SECRET: &str = "sandbox-app-secret";
-/// What it signs the carrier's reports with.
+/// Default secret that signs the carrier's reports.
 pub const REPORT_SECRET: &str = "sandbox-report-secret";
-/// Where it listens.
+/// Default URL of the sandbox.
 pub const URL: &str = "http://127.0.0.1:8090";
-/// The API key of the only app. The sandbox accepts every token, and nothing checks the verify token.
+/// API key of the only app. The sandbox accepts every token, and nothing checks the verify token.
 pub const API_KEY: &str = "sandbox-api-key-0123456789";
 pub const ACCESS_TOKEN: &str = "sandbox-access-token";
 pub const VERIFY_TOKEN: &str = "sandbox-verify-token";
@@ -20,11 +20,11 @@ const HEAD: &str = "\
 #   twotick sandbox     in one terminal
 #   twotick serve       in another, beside this file
 #
-# Before you send to real phones: begin again with `twotick config init`. The secrets here are known to everybody.
+# Before you send to real phones, start over with `twotick config init`: the secrets here are public.
 #
 ";
 
-/// What differs from the default: the line there, and here.
+/// Changed lines: the default's line, and its replacement.
 const CHANGES: [(&str, &str); 8] = [
     ("api_keys = [{ env = \"TWOTICK_SHOP_KEY\" }]", "api_keys = [\"{api_key}\"]"),
     ("graph_url = \"https://graph.facebook.com\"", "graph_url = \"{url}\""),
@@ -36,7 +36,7 @@ const CHANGES: [(&str, &str); 8] = [
     ("report_secret = { env = \"SMS_REPORT_SECRET\" }", "report_secret = \"{report_secret}\""),
 ];
 
-/// The file.
+/// The configuration file.
 pub fn sandbox_file() -> String {
     let values = [
         ("{api_key}", API_KEY),

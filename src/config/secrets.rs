@@ -1,42 +1,40 @@
-//! What holds for every secret, however it is given: as text, by a variable, by a file, by a flag.
+//! Rules for all secrets, whether given as text, variable, file or flag.
 
-/// Text that begins or ends with a blank. A secret that was copied with one never matches.
+/// A secret that begins or ends with a blank character, probably a copying mistake: it would never match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("begins or ends with a blank, which is no part of a secret; a final newline is trimmed")]
 pub struct BlankAtEnd;
 
-/// The secret in `text`: without the newline that editors, `echo` and secret managers put behind it.
+/// Removes the final newline that editors, `echo` and secret managers append.
 pub fn trimmed(text: &str) -> Result<&str, BlankAtEnd> {
     let secret = text.trim_end_matches(['\r', '\n']);
     if secret.starts_with(is_blank) || secret.ends_with(is_blank) { Err(BlankAtEnd) } else { Ok(secret) }
 }
 
-/// What cannot be seen at an end: blanks of every script, control characters, a byte order mark, zero-width signs.
+/// Invisible characters: spaces of every script, control characters, byte order marks, zero-width characters.
 fn is_blank(letter: char) -> bool {
     letter.is_whitespace()
         || letter.is_control()
         || matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// Fewer different characters are a placeholder or a slip of the hand.
+/// A secret with fewer different characters is a placeholder or a mistake.
 const FEWEST_CHARACTERS: usize = 4;
-/// Whatever a provider issues is longer.
+/// Secrets issued by providers are longer.
 const SHORT_BYTES: usize = 8;
 
-/// Why somebody should look at a secret that is allowed.
+/// Why a valid secret is weak.
 pub fn weakness(secret: &str) -> Option<&'static str> {
     let mut characters: Vec<char> = secret.chars().collect();
     characters.sort_unstable();
     characters.dedup();
     match characters.len() {
         0 => None,
-        1 => Some("is one character repeated: anybody could guess it"),
+        1 => Some("is one character repeated and easy to guess"),
         few if few < FEWEST_CHARACTERS => {
-            Some("consists of two or three different characters: it could be guessed")
+            Some("has only two or three different characters and is easy to guess")
         }
-        _ if secret.len() < SHORT_BYTES => {
-            Some("is shorter than 8 bytes: it could be guessed, or is cut off")
-        }
+        _ if secret.len() < SHORT_BYTES => Some("is shorter than 8 bytes: easy to guess, or truncated"),
         _ => None,
     }
 }
@@ -46,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_final_newline_is_trimmed_and_every_other_blank_is_refused() {
+    fn a_final_newline_is_trimmed_and_other_spaces_are_refused() {
         for (text, secret) in [
             ("abc", Ok("abc")),
             ("abc\n", Ok("abc")),

@@ -1,4 +1,4 @@
-//! The sections of the file, each read into its struct. Rules between sections are in `profiles`.
+//! The sections of the file, each read into its struct. `profiles` has the rules between sections.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ use crate::verification::values::AppName;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Reads everything, so that every problem is found; `None` if there was one.
+/// Reads everything, to find all problems; `None` if there was one.
 pub(super) fn config(mut root: Section<'_>, built_in: &Table) -> Option<Config> {
     let server = root.defaulted_table("server").and_then(server);
     let store = root.defaulted_table("store").and_then(store);
@@ -57,20 +57,20 @@ pub(super) fn config(mut root: Section<'_>, built_in: &Table) -> Option<Config> 
     })
 }
 
-/// What a profile's steps may refer to. An entry that could not be read is known by its name all the same,
-/// so that one mistake is reported once.
+/// Entries that the steps of a profile may refer to. Invalid entries are included by name, so that a mistake is
+/// reported once.
 pub(super) struct StepTargets {
     pub(super) channels: BTreeMap<String, KnownChannel>,
     pub(super) templates: BTreeMap<String, Option<Template>>,
     pub(super) texts: BTreeMap<String, Option<Text>>,
 }
 
-/// The entries, if all of them could be read.
+/// All entries, if all are valid.
 pub(super) fn all<T>(entries: impl IntoIterator<Item = (String, Option<T>)>) -> Option<BTreeMap<String, T>> {
     entries.into_iter().map(|(name, entry)| Some((name, entry?))).collect()
 }
 
-/// Names of apps, profiles, templates and texts.
+/// Whether this is a valid name of an app, profile, template or text.
 pub(super) fn is_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     (1..=64).contains(&name.len()) && name.bytes().all(allowed)
@@ -85,7 +85,7 @@ fn server(mut section: Section<'_>) -> Option<Server> {
     if let (Some(a), Some(b)) = (listen, admin_listen)
         && clash(a, b)
     {
-        admin.problem("must be another address or port than listen (port 0: any free one)");
+        admin.problem("must differ from listen in address or port (port 0: any free one)");
     }
     let public_url = section.defaulted("public_url").url(Address::Ours);
     let max_connections = section.defaulted("max_connections").integer(100..=1_000_000);
@@ -95,7 +95,8 @@ fn server(mut section: Section<'_>) -> Option<Server> {
         && !waiting.is_default()
         && of_app > most - most / 8
     {
-        waiting.warning(format!("no more than {} count, seven eighths of max_connections", most - most / 8));
+        waiting
+            .warning(format!("the effective limit is {}, seven eighths of max_connections", most - most / 8));
     }
     let admin_hosts = hosts(&section.defaulted("admin_hosts"));
     section.end();
@@ -155,14 +156,15 @@ fn retention(mut section: Section<'_>) -> Option<Retention> {
     let audit = section.defaulted("audit").duration(range);
     section.end();
     if personal.zip(timelines).is_some_and(|(personal, timelines)| timelines < personal) {
-        timelines_slot.problem("must be at least as long as personal: without its timeline a number is lost");
+        timelines_slot
+            .problem("must be at least as long as personal: a number cannot be found without its timeline");
         return None;
     }
     Some(Retention { personal: personal?, timelines: timelines?, audit: audit? })
 }
 
 fn apps(slot: &Slot<'_>) -> Option<Vec<App>> {
-    // Every request looks its key up among all of them.
+    // Every request compares its key with all of them.
     let slots = slot.list("a list of 1 to 1000 tables: [[apps]] with name and api_keys", 1..=1000)?;
     let mut apps: Vec<App> = Vec::new();
     let mut complete = true;
@@ -182,36 +184,36 @@ fn app(slot: &Slot<'_>, before: &[App]) -> Option<App> {
     if let Some(name) = &name
         && before.iter().any(|app| app.name == *name)
     {
-        name_slot.problem("another app has this name; each needs its own");
+        name_slot.problem("another app has this name; names must be unique");
     }
     let keys_slot = section.required("api_keys");
     let keys = secrets(&keys_slot, SecretRule::API_KEY, |slot, key| {
-        // Empty is one that is missing and not needed.
+        // Empty if missing and not needed.
         let same = |other: &SecretString| {
             other.expose_secret() == key.expose_secret() && !key.expose_secret().is_empty()
         };
         if let Some(other) = before.iter().find(|app| app.api_keys.iter().any(same)) {
-            slot.problem(format!("the same key as one of app \"{}\"; each app needs its own", other.name));
+            slot.problem(format!("the same key as one of app \"{}\"; keys must be unique", other.name));
         }
     });
     section.end();
     Some(App { name: name?, api_keys: keys? })
 }
 
-/// Several secrets that are valid at once, for rotation; `inspect` sees each.
+/// Several secrets that are valid at once, for rotation; `inspect` sees each of them.
 pub(super) fn secrets(
     slot: &Slot<'_>,
     rule: SecretRule,
     inspect: impl Fn(&Slot<'_>, &SecretString),
 ) -> Option<Vec<SecretString>> {
     let slots = slot.list("a list of 1 to 16 secrets, such as [{ env = \"NAME\" }]", 1..=16)?;
-    // Collected first, so that every wrong one is reported.
+    // Collected first, so that all invalid ones are reported.
     let secrets: Vec<_> =
         slots.iter().map(|slot| slot.secret(rule).inspect(|secret| inspect(slot, secret))).collect();
     secrets.into_iter().collect()
 }
 
-/// The entries of a table that may be left out, each under a sane name.
+/// Entries of an optional table, with valid names.
 fn optional_entries<T>(
     slot: &Slot<'_>,
     allowed: &str,
@@ -257,7 +259,7 @@ fn text(slot: &Slot<'_>) -> Option<Text> {
     Some(Text { locales: locales(&section, wording)? })
 }
 
-/// What each locale of a table stands for.
+/// Values of a table by locale.
 pub(super) fn locales(
     section: &Section<'_>,
     read: impl Fn(&Slot<'_>) -> Option<String>,
@@ -282,7 +284,7 @@ pub(super) fn locales(
     all(read)
 }
 
-/// A language tag as apps send it, such as `en` or `pt-BR`.
+/// Whether this is a language tag as apps send it, such as `en` or `pt-BR`.
 pub(super) fn is_locale(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     (2..=35).contains(&text.len()) && text.bytes().all(allowed)
@@ -291,7 +293,7 @@ pub(super) fn is_locale(text: &str) -> bool {
 const PLACEHOLDERS: [&str; 3] = ["{code}", "{brand}", "{minutes}"];
 
 fn wording(slot: &Slot<'_>) -> Option<String> {
-    // Ten segments of an SMS hold 1530 characters of GSM 7-bit and 670 others; nobody wants to pay for more.
+    // Ten SMS segments hold 1530 characters in GSM 7-bit and 670 in UCS-2; more would be a mistake.
     const LONGEST: usize = 670;
     let allowed = format!("a text of 1 to {LONGEST} characters that contains {{code}}");
     let text = slot.text(&allowed, |text| {

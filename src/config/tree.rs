@@ -1,5 +1,4 @@
-//! The layers as one tree: what the file says, and over it what environment and flags say, each value with
-//! its origin. Nothing here knows a key.
+//! The layers as one tree: the file, overridden by environment and flags, each value with its origin. Knows no keys.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{Origin, Problem, printable};
 
-/// A value and where it was set. No `Debug`: a tree holds secrets.
+/// A value and its origin. No `Debug`: a tree contains secrets.
 pub(super) struct TreeEntry {
     pub(super) origin: Origin,
     pub(super) node: Node,
@@ -20,10 +19,9 @@ pub(super) enum Node {
     Boolean(bool),
     List(Vec<TreeEntry>),
     Table(Table),
-    /// A type that no key has; named as a person would.
+    /// A TOML type that no key has, in words.
     Foreign(&'static str),
-    /// From environment or flag, where everything is text: the key that reads it knows the type. Lists and
-    /// tables are written in TOML there.
+    /// From environment or flag, untyped: the key that reads it knows the type. Lists and tables are written in TOML.
     Words {
         raw: String,
         toml: Option<Box<Node>>,
@@ -54,7 +52,7 @@ impl Node {
         Self::Words { raw, toml }
     }
 
-    /// `"text"` or a table of nothing but `env` and `file`.
+    /// A string, or a table with only `env` and `file`.
     fn is_secret_like(&self) -> bool {
         match self {
             Self::Text(_) => true,
@@ -72,8 +70,8 @@ pub(super) struct Table(pub(super) BTreeMap<String, TreeEntry>);
 impl Table {
     pub(super) const EMPTY: Self = Self(BTreeMap::new());
 
-    /// Reads a TOML document; `at` gives the origin of a line. The messages name no text of the document,
-    /// but for a doubled key: the broken line may hold a secret.
+    /// Parses a TOML document; `at` gives the origin of a line. Messages never quote the document, except a duplicate
+    /// key: the broken line may contain a secret.
     pub(super) fn parse(text: &str, at: impl Fn(usize) -> Origin) -> (Self, Vec<Problem>) {
         let line_starts: Vec<usize> = std::iter::once(0)
             .chain(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(i, _)| i + 1))
@@ -87,7 +85,7 @@ impl Table {
                 origin: origin(span.start),
                 key: doubled.filter(|key| is_bare(key)).unwrap_or_default().to_owned(),
                 text: match doubled {
-                    Some(_) => "duplicate key; a key or table may stand once".to_owned(),
+                    Some(_) => "duplicate key; a key or table may occur only once".to_owned(),
                     None => format!("not valid TOML: {}", error.message()),
                 },
             }
@@ -96,10 +94,10 @@ impl Table {
         (table(document.get_ref(), &origin), problems)
     }
 
-    /// Sets the value at `path` over what the tree says. `Err` says why there is no such place.
+    /// Sets the value at `path`. `Err` explains why there is no such place.
     pub(super) fn overlay(&mut self, path: &[&str], raw: &str, origin: &Origin) -> Result<(), String> {
         let Some((first, rest)) = path.split_first().filter(|(first, _)| !first.is_empty()) else {
-            return Err("no key; parts of a key are never empty".to_owned());
+            return Err("not a key; parts of a key cannot be empty".to_owned());
         };
         let key = self.spelling_of(first);
         if rest.is_empty() {
@@ -124,7 +122,7 @@ impl Table {
         }
     }
 
-    /// A key as the tree writes it: variables are in capitals, names of profiles and templates need not be.
+    /// Finds a key regardless of case: variables are in capitals, names need not be.
     fn spelling_of(&self, word: &str) -> String {
         let known = self.0.keys().find(|key| key.eq_ignore_ascii_case(word));
         known.cloned().unwrap_or_else(|| word.to_lowercase())

@@ -1,4 +1,4 @@
-//! The kinds of value that keys hold: durations, addresses, names, secrets.
+//! The types of values: durations, addresses, names, secrets.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -18,7 +18,7 @@ use super::reader::{Slot, as_table};
 use super::secrets;
 use super::tree::Node;
 
-/// What a secret must be like, beyond being there.
+/// Requirements on a secret.
 #[derive(Clone, Copy)]
 pub(super) struct SecretRule {
     least_bytes: usize,
@@ -28,20 +28,20 @@ pub(super) struct SecretRule {
 #[derive(Clone, Copy)]
 enum Alphabet {
     Any,
-    /// It travels in an `Authorization` header.
+    /// Sent in an `Authorization` header.
     Header,
 }
 
 impl SecretRule {
     pub(super) const API_KEY: Self = Self { least_bytes: 16, alphabet: Alphabet::Header };
-    /// A key of an HMAC.
+    /// An HMAC key.
     pub(super) const SIGNING: Self = Self { least_bytes: 16, alphabet: Alphabet::Any };
     pub(super) const VERIFY_TOKEN: Self = Self { least_bytes: 8, alphabet: Alphabet::Any };
-    /// A provider made it, so its length is the provider's affair.
+    /// Issued by a provider, who determines its length.
     pub(super) const PROVIDER_TOKEN: Self = Self { least_bytes: 1, alphabet: Alphabet::Header };
-    /// Of somebody who signs in with a name; it travels encoded.
+    /// Sent encoded, together with a user name.
     pub(super) const PASSWORD: Self = Self { least_bytes: 1, alphabet: Alphabet::Any };
-    /// `twotick user hash` made it; what it must be like is checked where it is read.
+    /// From `twotick user hash`; validated where it is read.
     pub(super) const PASSWORD_HASH: Self = Self { least_bytes: 1, alphabet: Alphabet::Header };
 
     fn accepts(self, secret: &str) -> bool {
@@ -74,7 +74,7 @@ impl Slot<'_> {
         Some(duration)
     }
 
-    /// As [`Slot::duration`], but a default is lowered to `most` rather than refused for being above it.
+    /// As [`Slot::duration`], but lowers a default to `most` instead of rejecting it.
     pub(super) fn duration_at_most(
         &self,
         range: RangeInclusive<Duration>,
@@ -112,7 +112,7 @@ impl Slot<'_> {
         self.text(allowed, |text| text.parse().ok())
     }
 
-    /// An `http` or `https` address, without a slash at its end.
+    /// An `http` or `https` URL, without a trailing slash.
     pub(super) fn url(&self, purpose: Address) -> Option<String> {
         let allowed = match purpose {
             Address::Ours => "an https address (http only on loopback, such as 127.0.0.1), without a ?query",
@@ -158,7 +158,7 @@ impl Slot<'_> {
         Some(*value)
     }
 
-    /// Text of 1 to `most` characters, none of them a control character.
+    /// Text of 1 to `most` characters without control characters.
     pub(super) fn line(&self, most: usize) -> Option<String> {
         let allowed = format!("text of 1 to {most} characters, on one line");
         self.text(&allowed, |text| {
@@ -167,7 +167,7 @@ impl Slot<'_> {
         })
     }
 
-    /// What a provider calls an account, an app or a key. It becomes part of an address or a header.
+    /// A provider's id of an account, an app or a key. It becomes part of a URL or a header.
     pub(super) fn provider_id(&self) -> Option<String> {
         self.text("the id that the provider shows: 1 to 64 letters, digits, - and _", |text| {
             let fits = (1..=64).contains(&text.len())
@@ -176,18 +176,18 @@ impl Slot<'_> {
         })
     }
 
-    /// Scheme and host of a provider: its own, `usual`, unless a stand-in is named.
+    /// Scheme and host of a provider: `usual`, unless a stand-in is configured.
     pub(super) fn base_or(&self, usual: Option<&str>) -> Option<String> {
         if self.is_set() { self.url(Address::Base) } else { usual.map(str::to_owned) }
     }
 
-    /// A file or folder; relative ones start where the process was started.
+    /// A file or folder, relative to the working directory.
     pub(super) fn path(&self) -> Option<PathBuf> {
         let usable = |text: &str| !text.is_empty() && !text.contains('\0');
         self.text("a path", |text| usable(text).then(|| PathBuf::from(text)))
     }
 
-    /// A secret, fetched from where it is kept; empty where it is missing and not needed.
+    /// Fetches a secret; empty if it is missing and not needed.
     pub(super) fn secret(&self, rule: SecretRule) -> Option<SecretString> {
         let secret = self.if_needed(|| self.found_secret(rule), || SecretString::from(""))?;
         self.note_fingerprint(secret.expose_secret());
@@ -219,8 +219,8 @@ impl Slot<'_> {
         Some(secret)
     }
 
-    /// Text that may hold a secret or be one: it can come from where secrets are kept and is never shown, but it is not
-    /// measured by how hard it is to guess where it is written out.
+    /// Text that may contain a secret: it can come from where secrets are kept and is never shown, but its strength is
+    /// not checked if it is written in the configuration.
     pub(super) fn private_text(&self) -> Option<SecretString> {
         match self.secret_reference()? {
             Reference::Inline(text) => {
@@ -231,7 +231,7 @@ impl Slot<'_> {
         }
     }
 
-    /// The master key, or the file that holds it or will once the server has started.
+    /// The master key, or the file that contains it or will after the first start.
     pub(super) fn master_key(&self) -> Option<MasterKey> {
         let key = self.if_needed(|| self.found_master_key(), || MasterKey::Inline("".into()))?;
         match &key {
@@ -246,7 +246,7 @@ impl Slot<'_> {
             let key = secrets::trimmed(secret).map(MasterKey::decode);
             match &key {
                 Ok(Some(key)) if key.iter().all(|byte| *byte == key[0]) => {
-                    self.warning(format!("{whose} is one byte repeated: anybody could guess it"));
+                    self.warning(format!("{whose} is one byte repeated and easy to guess"));
                 }
                 Ok(Some(_)) => {}
                 Ok(None) => {
@@ -311,7 +311,7 @@ impl Slot<'_> {
                 None
             }
             (first, second) => {
-                // Other keys are not named: somebody may have written the secret itself there.
+                // Other keys are not quoted: somebody may have written the secret itself there.
                 let keys = [first, second].into_iter().flatten().map(|(key, _)| key);
                 let meant = keys.filter(|key| !["env", "file"].contains(key));
                 let meant = meant.filter_map(|key| nearest(key, ["env", "file"])).next();
@@ -337,7 +337,7 @@ impl Slot<'_> {
     }
 
     fn secret_file(&self, path: &str) -> Result<SecretString, String> {
-        // Tokens and keys are far shorter; a device or a mistaken file must not fill the memory.
+        // Tokens and keys are far shorter; bounds the memory that a device or a mistaken file takes.
         const LARGEST: u64 = 64 * 1024;
         let unreadable = |error: io::Error| format!("file {} cannot be read: {error}", printable(path));
         let mut text = Zeroizing::new(String::new());
@@ -349,7 +349,7 @@ impl Slot<'_> {
         Ok(SecretString::from(text.as_str()))
     }
 
-    /// The secret without a final newline; a problem where another blank stands at an end.
+    /// The secret without a final newline; reports other leading or trailing blank characters.
     fn unblanked(&self, secret: &SecretString, from: Option<&str>) -> Option<SecretString> {
         match secrets::trimmed(secret.expose_secret()) {
             Ok(trimmed) => Some(trimmed.into()),
@@ -370,14 +370,14 @@ enum Reference<'n> {
     File(&'n str),
 }
 
-/// What a web address is for.
+/// Purpose of a URL.
 #[derive(Clone, Copy)]
 pub(super) enum Address {
-    /// How others reach us. They must find TLS there, but for trying out on the same machine.
+    /// How others reach this server: https, except on loopback.
     Ours,
-    /// Paths are added to it.
+    /// Paths are appended.
     Base,
-    /// Called as it is.
+    /// Used unchanged.
     Endpoint,
 }
 
@@ -388,7 +388,7 @@ pub(super) fn is_loopback(url: &Url) -> bool {
 }
 
 fn is_variable_name(name: &str) -> bool {
-    // A longer "name" is more likely the secret itself, which must not be repeated in a message.
+    // A longer "name" is probably the secret itself, which must not be quoted.
     const LONGEST: usize = 64;
     (1..=LONGEST).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -404,7 +404,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(number.parse::<u64>().ok()?.checked_mul(*milliseconds)?))
 }
 
-/// In the largest unit that leaves a whole number.
+/// In the largest unit that gives a whole number.
 pub(super) fn format_duration(duration: Duration) -> String {
     let total = duration.as_millis();
     let fitting = UNITS.iter().find(|(_, milliseconds)| {
@@ -422,7 +422,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_read_back_as_they_were_written() {
+    fn durations_round_trip() {
         for text in ["500ms", "30s", "10m", "24h", "8d", "0s", "90s", "1500ms"] {
             let duration = parse_duration(text).unwrap();
             assert_eq!(parse_duration(&format_duration(duration)), Some(duration), "{text}");

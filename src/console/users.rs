@@ -1,4 +1,4 @@
-//! The permissions of the roles.
+//! The permissions of the console's roles.
 
 use crate::access::Role;
 

@@ -1,7 +1,7 @@
 //! The alarm rules: which figures an operator should look at, and how urgently.
 //!
-//! The most common outage is a silent one: messages go out, and the provider's webhooks no longer come in. It has an
-//! alarm of its own.
+//! The most common outage is silent: messages are sent, but the provider's webhooks do not arrive. It has its own
+//! alarm.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,33 +34,33 @@ const LITTLE_ROOM: u64 = 512 * 1024 * 1024;
 /// Something that an operator should look at. In order of urgency.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Alarm {
-    /// So many messages were accepted, the first of them at `since`, and no webhook came after that.
+    /// `sends` messages were accepted, the first at `since`, without a later webhook.
     WebhooksStopped { channel: ChannelName, sends: u64, since: Timestamp },
-    /// The store takes nothing, or not in time.
+    /// The store does not accept writes, or not in time.
     StoreNotReady(store::Health),
-    /// Our sender was refused.
+    /// The provider refused the sender.
     BreakerOpen(ChannelName),
-    /// So many webhooks were not signed by our secret, and so many were.
+    /// Webhooks with a wrong and with a valid signature.
     SignaturesRefused { channel: ChannelName, times: u64, fitting: u64 },
     /// `share` of `sends` requests failed.
     ErrorRate { channel: ChannelName, share: f64, sends: u64 },
-    /// Deadlines came so many seconds late.
+    /// Deadlines were late.
     Late { seconds: f64 },
-    /// So many bytes are free.
+    /// Free disk space is low.
     LittleRoom { bytes: u64 },
-    /// By so many seconds.
+    /// The system clock is off.
     ClockWrong { ahead: f64 },
-    /// Meta has not approved so many of the templates that profiles need.
+    /// Templates in use are not approved at Meta.
     TemplatesNotApproved { count: u64 },
 }
 
 impl Alarm {
-    /// Whether codes do not arrive because of it, or we would not know.
+    /// Whether codes do not arrive because of it, or nobody would notice if they did not.
     pub fn is_severe(&self) -> bool {
         match self {
             Self::WebhooksStopped { .. } | Self::StoreNotReady(_) | Self::BreakerOpen(_) => true,
             Self::ErrorRate { share, .. } => percent(*share) > MOST_FAILS,
-            // Beside webhooks that fit, the others are a stranger's.
+            // If other webhooks are valid, the invalid ones are a stranger's.
             Self::SignaturesRefused { fitting, .. } => *fitting == 0,
             Self::Late { .. }
             | Self::LittleRoom { .. }
@@ -69,7 +69,7 @@ impl Alarm {
         }
     }
 
-    /// What `twotick explain` knows it by.
+    /// Code for `twotick explain`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::WebhooksStopped { .. } => "webhooks_stopped",
@@ -88,7 +88,7 @@ impl Alarm {
         (self.code(), self.channel().cloned())
     }
 
-    /// Of one channel alone.
+    /// The channel concerned, if it is only one.
     pub fn channel(&self) -> Option<&ChannelName> {
         match self {
             Self::WebhooksStopped { channel, .. }
@@ -104,26 +104,28 @@ impl Alarm {
     }
 }
 
-/// In English, for `/alerts` and the command line; the console has its own words in each language.
+/// In English, for `/alerts` and the command line; the console has its own texts in each language.
 impl fmt::Display for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::WebhooksStopped { channel, sends, since } => {
                 write!(f, "{channel} accepted {sends} messages, but no webhook has come since {since}")
             }
-            Self::StoreNotReady(store::Health::Full) => f.write_str("the disk is full: no writes are taken"),
+            Self::StoreNotReady(store::Health::Full) => {
+                f.write_str("the disk is full: no writes are accepted")
+            }
             Self::StoreNotReady(store::Health::Stuck) => {
-                f.write_str("the disk has not answered for more than 5 s")
+                f.write_str("a write to the disk has taken more than 5 s")
             }
             Self::StoreNotReady(store::Health::Closed | store::Health::Ready) => {
                 f.write_str("the store is closed")
             }
             Self::BreakerOpen(channel) => {
-                write!(f, "{channel} refused our sender; it is tried again once a minute")
+                write!(f, "{channel} refused the sender; retried once a minute")
             }
             Self::SignaturesRefused { channel, times, fitting } => write!(
                 f,
-                "{channel}: {times} webhooks with a wrong signature in 5 minutes, {fitting} with the right one"
+                "{channel}: {times} webhooks with a wrong signature in 5 minutes, {fitting} with a valid one"
             ),
             Self::ErrorRate { channel, share, sends } => {
                 write!(f, "{channel}: {:.0} % of the last {sends} requests failed", share * 100.0)
@@ -134,10 +136,10 @@ impl fmt::Display for Alarm {
             Self::Late { .. } => f.write_str("deadlines are more than 10 s late"),
             Self::LittleRoom { bytes } => write!(f, "the disk has {} MB left", bytes / 1_000_000),
             Self::ClockWrong { ahead } if *ahead > 0.0 => {
-                write!(f, "the clock of this machine is {ahead:.0} s ahead")
+                write!(f, "the system clock is {ahead:.0} s ahead")
             }
             Self::ClockWrong { ahead } => {
-                write!(f, "the clock of this machine is {:.0} s behind", ahead.abs())
+                write!(f, "the system clock is {:.0} s behind", ahead.abs())
             }
             Self::TemplatesNotApproved { count } => {
                 write!(f, "{count} templates in use are not approved at Meta")
@@ -194,18 +196,18 @@ fn webhooks_stopped(channel: &ChannelName, unheard: &Unheard, now: Timestamp) ->
 }
 
 impl ChannelVitals {
-    /// However few were sent: a bad figure never looks good, also where it is too early for an alarm.
+    /// Independent of the number of requests: a bad rate must not look good only because it is too early for an alarm.
     pub fn much_fails(&self) -> bool {
         self.error_rate.is_some_and(|share| percent(share) >= MUCH_FAILS)
     }
 
-    /// Whether nothing that is shown of it is bad.
+    /// Whether all displayed values are good.
     pub fn is_fine(&self) -> bool {
         !self.much_fails() && self.signatures_refused == 0 && self.breaker == Breaker::Closed
     }
 }
 
-/// As it is shown, so that what is shown as 10 % is judged as 10 %.
+/// Rounded as displayed, so that a displayed 10 % is judged as 10 %.
 fn percent(share: f64) -> f64 {
     (share * 100.0).round()
 }

@@ -1,40 +1,40 @@
-//! One look at our own metrics, in Prometheus' text format: what the console shows of them, and nothing else.
+//! A snapshot of our own metrics, parsed from the Prometheus text format.
 
 use std::collections::BTreeMap;
 
 use crate::verification::values::{ChannelName, Timestamp};
 
-/// What was counted and measured when `at` was.
+/// Metrics at the time `at`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     pub at: Timestamp,
     pub channels: BTreeMap<ChannelName, ChannelSample>,
-    /// How late deadlines were, cumulative: upper bound in seconds and how many were not later. In rising order, the
-    /// last bound is infinite.
+    /// Histogram of deadline lateness: upper bound in seconds and cumulative count, ascending; the last bound is
+    /// infinite.
     pub lateness: Vec<(f64, u64)>,
-    /// Verifications under way.
+    /// Live verifications.
     pub live: Option<u64>,
-    /// Bytes that are free on the store's disk.
+    /// Free bytes on the store's disk.
     pub disk_free: Option<u64>,
     pub templates_not_approved: u64,
 }
 
-/// One channel; counts are since the start of the process.
+/// Metrics of one channel; counters since the start of the process.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChannelSample {
     pub accepted: u64,
-    /// Refused, or in doubt, but for `unreached`.
+    /// Refused or in doubt, without `unreached`.
     pub failed: u64,
-    /// Refused because of a single recipient, which says nothing about the channel.
+    /// Refused because of the recipient, which says nothing about the channel.
     pub unreached: u64,
-    /// Rightly signed and stored.
+    /// Valid and stored.
     pub webhooks: u64,
     pub signatures_refused: u64,
     pub last_webhook: Option<Timestamp>,
     pub breaker: Breaker,
-    /// Messages that wait for the channel's rate.
+    /// Messages waiting for the channel's rate limit.
     pub waiting: u64,
-    /// By how many seconds our clock is ahead of the provider's.
+    /// Seconds that the system clock is ahead of the provider's.
     pub clock_ahead: Option<f64>,
 }
 
@@ -42,12 +42,12 @@ pub struct ChannelSample {
 pub enum Breaker {
     #[default]
     Closed,
-    /// Our sender was refused; the channel rests, and then one message probes it.
+    /// The provider refused the sender; after a pause one message probes the channel.
     Open,
 }
 
 impl Sample {
-    /// Reads a rendering; lines that it does not know are left alone.
+    /// Parses a rendering; ignores unknown lines.
     pub fn read(text: &str, at: Timestamp) -> Self {
         let mut sample = Self {
             at,
@@ -110,7 +110,7 @@ impl ChannelSample {
 struct MetricLine<'a> {
     /// Without our prefix.
     name: &'a str,
-    /// What stands between the braces.
+    /// The text between the braces.
     labels: &'a str,
     value: f64,
 }
@@ -126,7 +126,7 @@ impl<'a> MetricLine<'a> {
         Some(Self { name, labels, value })
     }
 
-    /// The labels that matter here hold names of ours, in which nothing is escaped.
+    /// Relevant labels contain our own names, which need no escaping.
     fn label(&self, name: &str) -> Option<&'a str> {
         let before = format!("{name}=\"");
         let begins = |rest: &&str| rest.starts_with(&before);
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_recorder_renders_is_read() {
+    fn the_recorders_output_is_parsed() {
         let name = Matcher::Full("twotick_deadline_lateness_seconds".to_owned());
         let builder = PrometheusBuilder::new().set_buckets_for_metric(name, &[0.002, 0.05, 10.0]).unwrap();
         let recorder = builder.build_recorder();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_metric_of_ours_is_left_alone() {
+    fn foreign_metrics_are_ignored() {
         for text in [
             "",
             "# HELP twotick_sends_total {",

@@ -29,7 +29,7 @@ fn counts(accepted: u64, failed: u64, webhooks: u64) -> ChannelSample {
 }
 
 #[test]
-fn sends_without_a_webhook_are_an_alarm_until_one_comes() {
+fn sends_without_a_webhook_raise_an_alarm_until_one_arrives() {
     let mut seen = seen();
     let mut alarms = |seconds, accepted, webhooks| {
         seen.take_next(sample(seconds, counts(accepted, 0, webhooks)));
@@ -47,7 +47,7 @@ fn sends_without_a_webhook_are_an_alarm_until_one_comes() {
 }
 
 #[test]
-fn sends_that_failed_are_waited_for_by_nobody() {
+fn failed_sends_need_no_webhook() {
     let mut seen = seen();
     seen.take_next(sample(0, counts(0, 0, 0)));
     seen.take_next(sample(10, counts(0, 4, 0)));
@@ -55,10 +55,10 @@ fn sends_that_failed_are_waited_for_by_nobody() {
 }
 
 #[test]
-fn rates_are_of_the_window_only() {
+fn rates_cover_only_the_window() {
     let mut seen = seen();
     for beat in 0..40_u32 {
-        // All of the first 5 fail, then one in ten.
+        // The first 5 fail, then one in ten.
         let failed = if beat < 5 { beat } else { 5 + (beat - 5) / 10 };
         let channel = counts(u64::from(beat * 10).saturating_sub(50), u64::from(failed) * 10, beat.into());
         seen.take_next(sample(i64::from(beat) * 10, channel));
@@ -71,7 +71,7 @@ fn rates_are_of_the_window_only() {
 }
 
 #[test]
-fn a_tenth_that_fails_is_an_alarm_and_single_recipients_are_not_counted() {
+fn a_failure_rate_of_a_tenth_raises_an_alarm_without_recipient_errors() {
     for (accepted, failed, unreached, rate, alarms) in [
         (9, 0, 5, Some(0.0), 0),
         (0, 0, 14, None, 0),
@@ -103,7 +103,7 @@ fn a_tenth_that_fails_is_an_alarm_and_single_recipients_are_not_counted() {
 }
 
 #[test]
-fn what_goes_wrong_is_told_the_worst_first() {
+fn alarms_are_sorted_worst_first() {
     let mut seen = seen();
     seen.take_next(sample(0, counts(0, 0, 0)));
     let mut worse = sample(
@@ -137,7 +137,7 @@ fn what_goes_wrong_is_told_the_worst_first() {
 }
 
 #[test]
-fn the_clock_is_judged_by_the_provider_that_agrees_most() {
+fn the_clock_is_compared_with_the_provider_that_agrees_most() {
     let mut seen = seen();
     let mut newest = sample(0, ChannelSample { clock_ahead: Some(300.0), ..counts(0, 0, 0) });
     let right = ChannelSample { clock_ahead: Some(-0.2), ..counts(0, 0, 0) };
@@ -148,7 +148,7 @@ fn the_clock_is_judged_by_the_provider_that_agrees_most() {
 }
 
 #[test]
-fn lateness_is_that_of_99_in_100_since_the_oldest_sample() {
+fn lateness_is_the_99th_percentile_since_the_oldest_sample() {
     let oldest = [(0.01, 1_000), (1.0, 1_000), (f64::INFINITY, 1_000)];
     let newest = |counts: [u64; 3]| [(0.01, counts[0]), (1.0, counts[1]), (f64::INFINITY, counts[2])];
     for (counts, expected) in [
@@ -162,7 +162,7 @@ fn lateness_is_that_of_99_in_100_since_the_oldest_sample() {
 }
 
 #[test]
-fn an_alarm_keeps_the_instant_at_which_it_began_until_it_ends() {
+fn an_alarm_keeps_its_start_until_it_ends() {
     let mut seen = seen();
     let mut began = |seconds, refused| {
         let channel = ChannelSample { signatures_refused: refused, ..counts(0, 0, 0) };
@@ -179,9 +179,9 @@ fn an_alarm_keeps_the_instant_at_which_it_began_until_it_ends() {
     assert_eq!(began(420, 3), Some(at(420)));
 }
 
-/// Whoever asks `/alerts` each second must not shorten the window, nor count a send twice.
+/// Requests of `/alerts` every second must neither shorten the window nor count a send twice.
 #[test]
-fn a_sample_between_the_beats_takes_no_place_in_the_row() {
+fn an_extra_sample_does_not_shorten_the_window() {
     let mut seen = seen();
     for beat in 0..100_i64 {
         let sent = u64::try_from(beat).unwrap();
@@ -198,14 +198,14 @@ fn a_sample_between_the_beats_takes_no_place_in_the_row() {
 }
 
 #[test]
-fn wrong_signatures_are_severe_where_no_right_one_comes() {
+fn wrong_signatures_are_severe_without_valid_ones() {
     let refused = |fitting| Alarm::SignaturesRefused { channel: whatsapp(), times: 3, fitting };
     assert!(refused(0).is_severe());
     assert!(!refused(5).is_severe(), "a stranger's");
 }
 
 #[test]
-fn every_alarm_has_a_code_of_its_own_and_a_line() {
+fn every_alarm_has_a_unique_code_and_a_text() {
     let channel = whatsapp;
     let alarms = [
         Alarm::WebhooksStopped { channel: channel(), sends: 5, since: at(0) },
@@ -223,6 +223,6 @@ fn every_alarm_has_a_code_of_its_own_and_a_line() {
     let lines: Vec<_> = alarms.iter().map(ToString::to_string).collect();
     assert_eq!(lines[0], format!("whatsapp accepted 5 messages, but no webhook has come since {}", at(0)));
     assert_eq!(lines[4], "whatsapp: 75 % of the last 20 requests failed");
-    assert_eq!(lines[7], "the clock of this machine is 9 s behind");
+    assert_eq!(lines[7], "the system clock is 9 s behind");
     assert!(lines.iter().all(|line| !line.contains("inf")));
 }

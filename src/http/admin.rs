@@ -1,6 +1,8 @@
-//! What surrounds every request to the admin listener. It has no API keys, and most of it is readable to whoever reaches it:
-//! so it answers only where it is called by a name that it is known by, because a page that a browser has loaded from
-//! elsewhere can call it by that page's own name (DNS rebinding). And no body may take longer than on the public listener.
+//! Middleware of the admin listener.
+//!
+//! The listener needs no API key, and most of it is readable to everybody who reaches it. So it answers only requests
+//! whose `Host` it knows: a web page could otherwise reach it from a visitor's browser under the page's own name (DNS
+//! rebinding). Bodies have the same time limit as on the public listener.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -24,17 +26,17 @@ use tokio::time::Sleep;
 use super::error::{Code, Problem};
 use super::input::BODY_TIMEOUT;
 
-/// The names under which the admin listener is called, besides those of loopback and the address that was connected to.
+/// Host names of the admin listener, besides loopback names and the address that was connected to.
 #[derive(Clone, Debug, Default)]
 pub struct Hosts(BTreeSet<String>);
 
 impl Hosts {
-    /// Names or IP addresses, without ports.
+    /// Takes names or IP addresses, without ports.
     pub fn new(names: impl IntoIterator<Item = String>) -> Self {
         Self(names.into_iter().map(|name| canonical(&name)).collect())
     }
 
-    /// Whether `host`, as a `Host` header has it, names this listener; `local` is where the connection came in.
+    /// Whether a `Host` header names this listener; `local` is the address that was connected to.
     fn admit(&self, host: &str, local: Option<IpAddr>) -> bool {
         let Some(name) = without_port(host) else { return false };
         let name = canonical(name);
@@ -42,13 +44,13 @@ impl Hosts {
         let is_loopback = name == "localhost"
             || name.ends_with(".localhost")
             || ip.is_some_and(|ip| ip.to_canonical().is_loopback());
-        // A page whose own name is this address was loaded from here.
+        // A page served from this address was served by this listener.
         let is_local = ip.is_some() && ip.map(|ip| ip.to_canonical()) == local.map(|ip| ip.to_canonical());
         is_loopback || is_local || self.0.contains(&name)
     }
 }
 
-/// `example.com` of `example.com:8081`, `::1` of `[::1]:8081`. `None` of what is neither.
+/// Strips the port: `example.com` from `example.com:8081`, `::1` from `[::1]:8081`. `None` if malformed.
 fn without_port(host: &str) -> Option<&str> {
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
     if let Some(rest) = host.strip_prefix('[') {
@@ -62,16 +64,16 @@ fn without_port(host: &str) -> Option<&str> {
     .filter(|name| !name.is_empty())
 }
 
-/// One spelling for each name: small letters, without the dot of the root; IP addresses as they are written.
+/// Normalizes a name: lower case, without the root's dot; IP addresses in their standard form.
 fn canonical(name: &str) -> String {
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     name.parse::<IpAddr>().map_or(name, |ip| ip.to_string())
 }
 
-/// Where a connection came in.
+/// Local address of a connection.
 struct Local(IpAddr);
 
-/// Notes where a connection came in, for its requests.
+/// Records the local address of a connection for its requests.
 pub fn connected(connection: &dyn Any, notes: &mut Extensions) {
     let stream = connection.downcast_ref::<rt::net::TcpStream>();
     if let Some(address) = stream.and_then(|stream| stream.local_addr().ok()) {
@@ -87,13 +89,13 @@ pub async fn guard<B: MessageBody + 'static>(
     let local = request.conn_data::<Local>().map(|local| local.0);
     let mut named = request.headers().get_all(header::HOST).map(|host| host.to_str().unwrap_or(""));
     let is_ours = match (named.next(), named.next(), request.uri().host()) {
-        // An address in the request line counts instead of the header (RFC 9112, section 3.2.2).
+        // An absolute request target takes precedence over the header (RFC 9112, section 3.2.2).
         (_, None, Some(host)) => hosts.admit(host, local),
         (Some(host), None, None) => hosts.admit(host, local),
         (_, _, _) => false,
     };
     if !is_ours {
-        let detail = "the admin listener is not called by this name; [server] admin_hosts adds one";
+        let detail = "this host name is not known; [server] admin_hosts adds names";
         return Ok(request.error_response(Problem::new(Code::HostNotAllowed, detail)));
     }
     let is_late = Rc::new(Cell::new(false));
@@ -103,17 +105,17 @@ pub async fn guard<B: MessageBody + 'static>(
     }
     let response = next.call(request).await?;
     if is_late.get() {
-        // An answer and no error: the body is held until the answer has left (`unread`).
-        let detail = format!("it took more than {} s", BODY_TIMEOUT.as_secs());
+        // An answer instead of an error: the body is held until the answer has been sent (`unread`).
+        let detail = format!("it took longer than {} s", BODY_TIMEOUT.as_secs());
         return Ok(response.into_response(Problem::new(Code::RequestTimeout, detail).error_response()));
     }
     Ok(response.map_into_boxed_body())
 }
 
-/// A body that ends with an error when its time is over.
+/// A body that fails once its time is over.
 struct Timed {
     body: Payload,
-    /// Set where the body did not come with its head.
+    /// Set unless the body arrived with its head.
     limit: Option<Pin<Box<Sleep>>>,
     is_late: Rc<Cell<bool>>,
 }

@@ -1,4 +1,4 @@
-//! The API for apps. Each handler: who calls, what do they want, one order to the store, the answer.
+//! The API for apps. A handler authenticates, parses, submits one order to the store, and answers.
 
 mod commands;
 mod creation;
@@ -25,21 +25,21 @@ use crate::failpoint;
 use crate::store::{Answer, Order, Snapshot};
 use crate::verification::values::VerificationId;
 
-/// A verification as it is now
+/// Read a verification
 ///
-/// With `wait` and `If-None-Match` the answer is held back until the version is another one or the time is over.
+/// With `wait` and `If-None-Match`, the request is held until the version changes or the time is over.
 #[utoipa::path(
     operation_id = "read_verification",
     tag = "verifications",
     params(
-        ("id" = String, Path, description = "The verification's id"),
-        ("wait" = Option<u8>, Query, minimum = 0, maximum = 60, description = "Seconds to wait for another version than `If-None-Match` names"),
-        ("If-None-Match" = Option<String>, Header, description = "The `ETag` that is known, or several"),
+        ("id" = String, Path, description = "Verification id"),
+        ("wait" = Option<u8>, Query, minimum = 0, maximum = 60, description = "Seconds to wait for a version that `If-None-Match` does not list"),
+        ("If-None-Match" = Option<String>, Header, description = "One or more known `ETag`s"),
     ),
     responses(
         (status = 200, body = View, description = "The verification", headers(("ETag" = String, description = "The version, quoted"))),
-        (status = 304, description = "Still the version that `If-None-Match` names"),
-        (status = 429, description = "`too_many_waiting`: this app has as many long polls and streams open as it may; with `Retry-After`", body = Document, content_type = "application/problem+json"),
+        (status = 304, description = "Unchanged: `If-None-Match` lists the current version"),
+        (status = 429, description = "`too_many_waiting`: this app has reached its limit of open long polls and streams; with `Retry-After`", body = Document, content_type = "application/problem+json"),
         ApiProblems,
     ),
     security(("api_key" = [])),
@@ -63,7 +63,7 @@ pub async fn read(
     Ok(View::new(&snapshot, &shared.vault)?.respond(StatusCode::OK))
 }
 
-/// The verification that the path names, if it is the caller's own.
+/// Reads the verification in the path, if it belongs to the caller.
 pub async fn owned(
     shared: &Shared,
     caller: &Caller,
@@ -74,14 +74,14 @@ pub async fn owned(
     snapshot.filter(|snapshot| snapshot.verification.request.app == caller.0).ok_or_else(Problem::not_found)
 }
 
-/// An id that cannot be one names nothing.
+/// A malformed id gives 404.
 fn path_id(request: &HttpRequest) -> Result<VerificationId, Problem> {
     let id = request.match_info().get("id").and_then(|id| id.parse().ok()).ok_or_else(Problem::not_found)?;
     note(request, id);
     Ok(id)
 }
 
-/// For the log line of this request.
+/// Adds the verification id to the request's log line.
 fn note(request: &HttpRequest, id: VerificationId) {
     request.extensions_mut().insert(id);
 }
@@ -90,12 +90,12 @@ async fn execute(shared: &Shared, order: Order) -> Result<Answer, Problem> {
     failpoint::reach("request.before");
     let answers = shared.store.execute(vec![order]).await;
     failpoint::reach("request.after");
-    // One answer for each order, says the store.
+    // The store returns one answer per order.
     answers?.pop().ok_or_else(|| wrong_answer("none"))
 }
 
-/// The store answered what this order cannot be answered with.
+/// The store's answer does not fit the order, which is a bug.
 fn wrong_answer(answer: &'static str) -> Problem {
-    tracing::error!(answer, "the store gave an answer that does not fit");
+    tracing::error!(answer, "unexpected answer of the store");
     Problem::internal()
 }

@@ -1,4 +1,4 @@
-//! Who calls: `Authorization: Bearer KEY`.
+//! Authentication: `Authorization: Bearer KEY`.
 
 use std::future::{Ready, ready};
 
@@ -14,14 +14,14 @@ use crate::access::App;
 use crate::vault::Vault;
 use crate::verification::values::AppName;
 
-/// The app whose key came with the request. As an argument of a handler it lets nobody else in.
+/// The authenticated app. As a handler argument it rejects unauthenticated requests.
 #[derive(Clone)]
 pub struct Caller(pub AppName);
 
-/// Keyed hashes of all API keys, in no order that tells anything.
+/// Keyed hashes of all API keys.
 pub struct KeyRing(Vec<([u8; 16], AppName)>);
 
-/// Longer ones cannot be right: a key of 32 random bytes takes 64 characters at most.
+/// Longest accepted key; 32 random bytes take 64 characters at most.
 const MAX_KEY_BYTES: usize = 512;
 
 impl KeyRing {
@@ -34,7 +34,7 @@ impl KeyRing {
         Self(apps.iter().flat_map(of_app).collect())
     }
 
-    /// Compares with every key and to the end, whichever is right.
+    /// Compares with every key, in constant time.
     fn owner(&self, vault: &Vault, key: &str) -> Option<&AppName> {
         let given = hash(vault, key);
         let mut found = u64::MAX;
@@ -55,7 +55,7 @@ impl FromRequest for Caller {
 
     fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
         ready(authenticate(request).ok_or_else(|| {
-            Problem::new(Code::Unauthorized, "the API key is missing or wrong, or there is more than one")
+            Problem::new(Code::Unauthorized, "the API key is missing, wrong, or given more than once")
         }))
     }
 }

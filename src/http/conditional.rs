@@ -1,23 +1,23 @@
-//! Which versions a caller knows: `If-None-Match`, as callers send it and as proxies rewrite it.
+//! `If-None-Match`, as clients send it and as proxies rewrite it.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 
-/// The versions that an `If-None-Match` names.
+/// The versions listed in `If-None-Match`.
 pub struct KnownVersions<'a>(&'a HeaderMap);
 
 impl<'a> KnownVersions<'a> {
-    /// `None` where the request names none.
+    /// `None` if the request has no such header.
     pub fn of(request: &'a HttpRequest) -> Option<Self> {
         request.headers().contains_key(header::IF_NONE_MATCH).then(|| Self(request.headers()))
     }
 
-    /// Whether a version is named. `*` names the one that there is when the request comes.
+    /// Whether the version is listed. `*` lists the version that is current when the request arrives.
     pub fn name(&self, version: u32) -> bool {
         self.tags().any(|tag| version_of(tag) == Some(version))
     }
 
-    /// Whether every version counts as known.
+    /// Whether the header is `*`.
     pub fn name_all(&self) -> bool {
         self.tags().any(|tag| tag == "*")
     }
@@ -28,9 +28,9 @@ impl<'a> KnownVersions<'a> {
     }
 }
 
-/// The version in an entity tag. A proxy that compresses marks it as weak (nginx), or adds the coding inside the quotes
-/// (`"4-gzip"`, Apache and Caddy; `"4--gzip"` and `"4;gzip"`, Jetty) or behind them (`"4"-gzip`, Apache before 2.4). We
-/// compress nothing, so the version is the same. Without the quotes that RFC 9110 asks for it is understood as well.
+/// Parses the version in an entity tag. A compressing proxy marks it as weak (nginx), or adds the coding inside the
+/// quotes (`"4-gzip"`, Apache and Caddy; `"4--gzip"` and `"4;gzip"`, Jetty) or after them (`"4"-gzip`, Apache before
+/// 2.4). We never compress, so the version is the same. The quotes that RFC 9110 requires may be missing.
 fn version_of(tag: &str) -> Option<u32> {
     let strong = tag.strip_prefix("W/").or_else(|| tag.strip_prefix("w/")).unwrap_or(tag);
     let tag = strong.strip_prefix('"').unwrap_or(strong);
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_names_its_version_whatever_a_proxy_made_of_it() {
+    fn a_version_is_parsed_from_tags_that_proxies_rewrote() {
         for same in [
             "\"4\"",
             "W/\"4\"",

@@ -1,5 +1,5 @@
-//! The description of the public interface, OpenAPI 3.1, made of the handlers themselves, and a page that shows it
-//! with everything it needs in this binary.
+//! The OpenAPI 3.1 document, generated from the handlers, and a page that shows it without loading anything from
+//! elsewhere.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -24,20 +24,20 @@ fn describe() -> OpenApi {
     let mut document = routes::PUBLIC.document.clone();
     let mut info = Info::new("twotick", env!("CARGO_PKG_VERSION"));
     info.description = Some(
-        "Gets a one-time passcode to a person by WhatsApp, by SMS when that is not delivered in time, and knows what \
-         became of it.\n\nTimes are RFC 3339 in UTC with milliseconds. Every error is a problem document (RFC 9457); \
+        "Sends one-time passcodes by WhatsApp, falls back to SMS when a code is not delivered in time, and records \
+         every step.\n\nTimes are RFC 3339 in UTC with milliseconds. Every error is a problem document (RFC 9457); \
          every answer carries `X-Request-Id`."
             .to_owned(),
     );
     document.info = info;
     document.tags = Some(vec![
-        tag("verifications", "Send a code, check it, follow what becomes of it"),
-        tag("inbound", "What people write back"),
-        tag("webhooks", "For providers"),
-        tag("operation", "For whoever runs it"),
+        tag("verifications", "Send, check and follow codes"),
+        tag("inbound", "Messages from people"),
+        tag("webhooks", "Endpoints for providers"),
+        tag("operation", "Endpoints for operators and monitoring"),
     ]);
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("API key").build();
-    // A route for two methods has one description, and so one id for both.
+    // A route with two methods has one description, and so would repeat its operation id.
     for item in document.paths.paths.values_mut() {
         let head = item.head.as_mut().and_then(|operation| operation.operation_id.as_mut());
         if let Some(id) = head {
@@ -118,7 +118,7 @@ fn problems<'a>(codes: impl Iterator<Item = &'a Code>) -> BTreeMap<String, RefOr
 )]
 #[get("/openapi.json")]
 pub async fn openapi() -> HttpResponse {
-    // Written once: to write it anew for whoever asks would be the cheapest way to keep a worker busy.
+    // Serialized once: serializing it per request would let callers keep a worker busy.
     static WRITTEN: LazyLock<web::Bytes> = LazyLock::new(|| {
         let json = serde_json::to_vec(document()).unwrap_or_default(); // strings, lists and maps of them always serialize
         web::Bytes::from(json)
@@ -126,33 +126,33 @@ pub async fn openapi() -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(WRITTEN.clone())
 }
 
-/// The page begins at `/docs/`
+/// Redirects to `/docs/`
 #[utoipa::path(operation_id = "docs_page", tag = "operation", responses((status = 308, description = "To `/docs/`")))]
 #[get("/docs")]
 pub async fn page() -> HttpResponse {
     HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/docs/")).finish()
 }
 
-/// The page
+/// The documentation page
 #[utoipa::path(operation_id = "docs_index", tag = "operation", responses((status = 200, description = "HTML")))]
 #[get("/docs/")]
 pub async fn index() -> Result<HttpResponse, Problem> {
     asset("index.html")
 }
 
-/// What the page consists of
+/// A file of the documentation page
 #[utoipa::path(
     operation_id = "docs_file",
     tag = "operation",
     params(("file" = String, Path)),
-    responses((status = 200, description = "A file of the page")),
+    responses((status = 200, description = "The file")),
 )]
 #[get("/docs/{file}")]
 pub async fn file(file: web::Path<String>) -> Result<HttpResponse, Problem> {
     asset(&file)
 }
 
-/// The page's own policy: its scripts and styles come from here and from nowhere else; it styles inline.
+/// Content security policy of the page: scripts and styles only from this server; inline styles are needed.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
                            img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 

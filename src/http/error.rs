@@ -290,7 +290,7 @@ impl From<StoreError> for Problem {
             StoreError::TooLarge => Self::new(Code::BodyTooLarge, error.to_string()),
             StoreError::Damaged { key, reason } => {
                 tracing::error!(key, reason, "a stored record is damaged");
-                Self::new(Code::RecordDamaged, "a record that this answer needs is damaged")
+                Self::new(Code::RecordDamaged, "a record needed for this answer is damaged")
             }
         }
     }
@@ -299,7 +299,7 @@ impl From<StoreError> for Problem {
 impl From<CannotOpen> for Problem {
     fn from(error: CannotOpen) -> Self {
         tracing::error!("{error}");
-        Self::new(Code::RecordDamaged, "a record that this answer needs cannot be opened")
+        Self::new(Code::RecordDamaged, "a record needed for this answer cannot be decrypted")
     }
 }
 
@@ -320,8 +320,8 @@ fn codes() -> utoipa::openapi::schema::Object {
 /// Explains a problem code. The `type` of a problem document leads here.
 #[utoipa::path(
     tag = "operation",
-    params(("code" = String, Path, description = "The `code` of a problem document")),
-    responses((status = 200, content_type = "text/plain", body = String, description = "What it means and what to do"),
+    params(("code" = String, Path, description = "`code` of a problem document")),
+    responses((status = 200, content_type = "text/plain", body = String, description = "Meaning and advice"),
               super::docs::PublicProblems),
 )]
 #[get("/problems/{code}")]

@@ -1,5 +1,5 @@
-//! Reading what a caller sends: bodies within a size and a time, JSON objects field by field so that everything
-//! wrong is said at once, and queries.
+//! Reading requests: bodies within limits of size and time, JSON objects field by field so that all errors are reported
+//! at once, and queries.
 
 mod json;
 
@@ -20,22 +20,22 @@ use serde_json::Value;
 use super::error::{Code, FieldError, Problem};
 use json::Json;
 
-/// Of the API. The largest lawful request, with 16 pairs of metadata, has about 12 KiB.
+/// Body limit of the API. The largest valid request, with 16 pairs of metadata, has about 12 KiB.
 pub const API_BODY_LIMIT: usize = 64 * 1024;
-/// For a whole body, from the end of the head.
+/// Time for a whole body, from the end of the head.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// So much of a body is taken whatever others there are: any request of the API, and a few dozen statuses.
+/// A body up to this size is always accepted: any API request, and a webhook with a few dozen statuses.
 const SMALL_BODY: usize = 16 * 1024;
-/// What lies beyond that, of all bodies that are arriving. A webhook's signature can only be checked when all of it is
-/// here, so anybody may begin to send 3 MiB; without this a few thousand who never end would take all memory. Whoever
-/// comes when it is used up is asked to come again, and a provider does.
+/// Budget for larger bodies, over all bodies in transfer. A webhook's signature can only be verified once the body is
+/// complete, so anybody may start to send 3 MiB; without a budget a few thousand slow senders would use up the memory.
+/// When it is used up, further bodies get 503, and providers retry.
 const LARGE_BODIES: usize = 64 * 1024 * 1024;
-/// So many wrong fields are named at most; a body of 64 KiB could hold ten thousand.
+/// Most errors reported; a body of 64 KiB could contain ten thousand.
 const MAX_FIELD_ERRORS: usize = 20;
-/// So much of an unknown field's name is repeated.
+/// Longest part of an unknown field's name that is repeated.
 const MAX_NAME_CHARS: usize = 64;
 
-/// The raw bytes of a body of at most `limit` bytes that arrives within [`BODY_TIMEOUT`].
+/// Reads a raw body of at most `limit` bytes within [`BODY_TIMEOUT`].
 pub async fn read_body(
     request: &HttpRequest,
     payload: web::Payload,
@@ -47,15 +47,16 @@ pub async fn read_body(
         return Err(too_large(limit));
     }
     let mut collecting = pin!(collect(payload, announced, limit));
-    // A small body came with its head, and needs no timer.
+    // A small body arrives with its head, and needs no timer.
     if let Poll::Ready(body) = poll_fn(|context| Poll::Ready(collecting.as_mut().poll(context))).await {
         return body;
     }
     match tokio::time::timeout(BODY_TIMEOUT, collecting).await {
         Ok(body) => body,
-        Err(_elapsed) => {
-            Err(Problem::new(Code::RequestTimeout, format!("it took more than {} s", BODY_TIMEOUT.as_secs())))
-        }
+        Err(_elapsed) => Err(Problem::new(
+            Code::RequestTimeout,
+            format!("it took longer than {} s", BODY_TIMEOUT.as_secs()),
+        )),
     }
 }
 
@@ -63,8 +64,8 @@ async fn collect(mut payload: web::Payload, announced: usize, limit: usize) -> R
     let mut body = BytesMut::new();
     let mut share = Share::default();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk
-            .map_err(|_| Problem::new(Code::MalformedBody, "the body ended before its announced end"))?;
+        let chunk =
+            chunk.map_err(|_| Problem::new(Code::MalformedBody, "the body is shorter than announced"))?;
         let length = body.len() + chunk.len();
         if length > limit {
             return Err(too_large(limit));
@@ -79,11 +80,11 @@ async fn collect(mut payload: web::Payload, announced: usize, limit: usize) -> R
     Ok(body.freeze())
 }
 
-/// What one body has of [`LARGE_BODIES`] while it arrives.
+/// The part of [`LARGE_BODIES`] that one body in transfer uses.
 #[derive(Default)]
 struct Share(usize);
 
-/// Of the process, as its memory is.
+/// Shared by the whole process, like the memory.
 static LARGE_BODIES_TAKEN: AtomicUsize = AtomicUsize::new(0);
 
 impl Share {
@@ -94,7 +95,7 @@ impl Share {
         }
         let fits = |taken: usize| taken.checked_add(more).filter(|&taken| taken <= LARGE_BODIES);
         LARGE_BODIES_TAKEN.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).map_err(|_| {
-            let problem = Problem::new(Code::StoreBusy, "too many large bodies are arriving at once");
+            let problem = Problem::new(Code::StoreBusy, "too many large bodies in transfer");
             problem.retry_after(Duration::from_secs(1))
         })?;
         self.0 = to;
@@ -109,10 +110,10 @@ impl Drop for Share {
 }
 
 fn too_large(limit: usize) -> Problem {
-    Problem::new(Code::BodyTooLarge, format!("at most {} KiB are taken", limit / 1024))
+    Problem::new(Code::BodyTooLarge, format!("at most {} KiB are allowed", limit / 1024))
 }
 
-/// The body of a request to the API as an object. Where `optional`, no body at all counts as `{}`.
+/// Reads the body of an API request as an object. If `optional`, an empty body counts as `{}`.
 pub async fn read_fields(
     request: &HttpRequest,
     payload: web::Payload,
@@ -126,7 +127,7 @@ pub async fn read_fields(
     Fields::parse(&body)
 }
 
-/// Whether a request has to have a body.
+/// Whether a body is required.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
     Required,
@@ -137,15 +138,15 @@ pub fn require_json(request: &HttpRequest) -> Result<(), Problem> {
     let encoded = request.headers().get(header::CONTENT_ENCODING);
     let encoded = encoded.map(|encoding| encoding.as_bytes().trim_ascii());
     if encoded.is_some_and(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")) {
-        return Err(Problem::new(Code::UnsupportedMediaType, "a compressed body is not taken"));
+        return Err(Problem::new(Code::UnsupportedMediaType, "compressed bodies are not supported"));
     }
     if request.content_type().trim().eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
-    Err(Problem::new(Code::UnsupportedMediaType, "only `Content-Type: application/json` is taken"))
+    Err(Problem::new(Code::UnsupportedMediaType, "only `Content-Type: application/json` is supported"))
 }
 
-/// A JSON object that is taken apart field by field. Whatever is wrong is gathered until [`Fields::finish`].
+/// A JSON object, consumed field by field. Errors are collected until [`Fields::finish`].
 #[derive(Default)]
 pub struct Fields {
     values: BTreeMap<String, Value>,
@@ -154,11 +155,10 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// A repeated name is refused wherever it stands, because the parsers of two programs may each believe another one
-    /// of the two.
+    /// Refuses repeated names at any depth, because two parsers may each use a different one of the values.
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
         let Json { value, repeated } = json::read(body).map_err(|error| {
-            // The position only: a message about a value would repeat it.
+            // Only the position: the parser's message may quote a value.
             let detail = format!("not JSON at line {} column {}", error.line(), error.column());
             Problem::new(Code::MalformedBody, detail)
         })?;
@@ -167,19 +167,19 @@ impl Fields {
         };
         let mut wrong = Wrong::default();
         for pointer in repeated {
-            wrong.add(Code::InvalidRequest, &pointer, "the name comes more than once");
+            wrong.add(Code::InvalidRequest, &pointer, "the name is repeated");
         }
         wrong.finish()?;
         Ok(Self { values: values.into_iter().collect(), ..Self::default() })
     }
 
-    /// All fields that are there and not null, in the order of their names.
+    /// All fields that are not null, in the order of their names.
     pub fn given(&self) -> impl Iterator<Item = (&str, &Value)> {
         let given = self.values.iter().filter(|(_, value)| !value.is_null());
         given.map(|(name, value)| (name.as_str(), value))
     }
 
-    /// The text of a field; `None` where it is missing, null or (which is gathered) of another type.
+    /// A string field; `None` if it is missing, null or (which is an error) of another type.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
         match self.take(name)? {
             Value::String(text) => Some(text),
@@ -191,7 +191,7 @@ impl Fields {
         }
     }
 
-    /// The same where it must be there.
+    /// A string field that must be present.
     pub fn required_text(&mut self, name: &'static str) -> Option<String> {
         let missing = !self.has(name);
         let text = self.text(name);
@@ -201,7 +201,7 @@ impl Fields {
         text
     }
 
-    /// Whether a field is there that is not null and was not taken yet.
+    /// Whether a field is present, not null, and not taken yet.
     pub fn has(&self, name: &str) -> bool {
         self.values.get(name).is_some_and(|value| !value.is_null())
     }
@@ -215,11 +215,11 @@ impl Fields {
         self.wrong.add(code, pointer, detail);
     }
 
-    /// Refuses what is wrong, and every field that nobody asked for.
+    /// Returns all errors, including one for each unknown field.
     pub fn finish(mut self) -> Result<(), Problem> {
         let allowed = match self.known.as_slice() {
-            [] => "there is no such field; none is taken here".to_owned(),
-            known => format!("there is no such field; allowed are {}", known.join(", ")),
+            [] => "unknown field; no fields are allowed".to_owned(),
+            known => format!("unknown field; allowed: {}", known.join(", ")),
         };
         for name in self.values.keys() {
             self.wrong.add(Code::InvalidRequest, &pointer(name), allowed.clone());
@@ -228,7 +228,7 @@ impl Fields {
     }
 }
 
-/// What is wrong with a request, gathered.
+/// Collected errors of a request.
 #[derive(Default)]
 struct Wrong(Vec<(Code, FieldError)>);
 
@@ -239,7 +239,7 @@ impl Wrong {
         }
     }
 
-    /// The code is the errors' own where they all have the same.
+    /// The problem has the errors' code if they agree.
     fn finish(self) -> Result<(), Problem> {
         let Some((first, _)) = self.0.first() else { return Ok(()) };
         let same = self.0.iter().all(|(code, _)| code == first);
@@ -248,13 +248,13 @@ impl Wrong {
     }
 }
 
-/// `/` and the name, escaped as RFC 6901 asks.
+/// JSON pointer of a field: `/` and the name, escaped by RFC 6901.
 pub fn pointer(name: &str) -> String {
     let name: String = name.chars().take(MAX_NAME_CHARS).collect();
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// The parameters of a query, taken one by one.
+/// Query parameters, consumed one by one.
 pub struct Query {
     values: BTreeMap<String, String>,
     known: Vec<&'static str>,
@@ -264,11 +264,11 @@ pub struct Query {
 impl Query {
     pub fn parse(request: &HttpRequest) -> Result<Self, Problem> {
         let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
-            .map_err(|_| Problem::new(Code::InvalidRequest, "the query cannot be read"))?;
+            .map_err(|_| Problem::new(Code::InvalidRequest, "the query is malformed"))?;
         let mut query = Self { values: BTreeMap::new(), known: Vec::new(), wrong: Wrong::default() };
         for (name, value) in pairs.into_inner() {
             if query.values.insert(name.clone(), value).is_some() {
-                query.wrong.add(Code::InvalidRequest, &pointer(&name), "the parameter comes more than once");
+                query.wrong.add(Code::InvalidRequest, &pointer(&name), "the parameter is repeated");
             }
         }
         Ok(query)
@@ -279,7 +279,7 @@ impl Query {
         self.values.remove(name)
     }
 
-    /// A parameter that `parse` makes something of. What cannot be made is gathered.
+    /// Takes a parameter and parses it; collects the error.
     pub fn parsed<T>(
         &mut self,
         name: &'static str,
@@ -294,7 +294,7 @@ impl Query {
         }
     }
 
-    /// A whole number from `range`.
+    /// Takes a whole number in `range`.
     pub fn number(&mut self, name: &'static str, range: std::ops::RangeInclusive<usize>) -> Option<usize> {
         self.parsed(name, |text| {
             text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
@@ -304,11 +304,11 @@ impl Query {
         })
     }
 
-    /// Refuses what is wrong, and every parameter that nobody asked for.
+    /// Returns all errors, including one for each unknown parameter.
     pub fn finish(mut self) -> Result<(), Problem> {
         let allowed = match self.known.as_slice() {
-            [] => "there is no such parameter; none is taken here".to_owned(),
-            known => format!("there is no such parameter; allowed are {}", known.join(", ")),
+            [] => "unknown parameter; no parameters are allowed".to_owned(),
+            known => format!("unknown parameter; allowed: {}", known.join(", ")),
         };
         for name in self.values.keys() {
             self.wrong.add(Code::InvalidRequest, &pointer(name), allowed.clone());

@@ -1,5 +1,5 @@
-//! What is counted at every request, looked up once and then held: to find a metric by its name and labels costs more
-//! than to parse a webhook. Nothing is registered before it happens.
+//! Metric handles of each request, looked up once: finding a metric by name and labels costs more than parsing a
+//! webhook. A metric is registered when it first changes.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -7,25 +7,25 @@ use std::sync::{Arc, OnceLock};
 use actix_web::http::StatusCode;
 use metrics::{Counter, Gauge, Histogram, SharedString, counter, gauge, histogram};
 
-use super::crowd::Crowd;
+use super::capacity::Capacity;
 use super::metrics as names;
 use super::observe::Measured;
 use super::routes::{Route, Routes};
 use crate::store::Match;
 use crate::verification::values::{ChannelName, ReportStatus};
 
-/// A listener's routes, with what is counted of each.
+/// The routes of a listener with their metrics.
 pub struct Listener {
     pub routes: &'static Routes,
-    pub crowd: Arc<Crowd>,
-    /// By the number of the route.
+    pub capacity: Arc<Capacity>,
+    /// Indexed by route number.
     meters: Vec<RouteMeters>,
 }
 
 impl Listener {
     pub fn new(routes: &'static Routes, connections: usize) -> Self {
-        let crowd = Arc::new(Crowd::new(connections));
-        Self { routes, crowd, meters: routes.all().map(|_| RouteMeters::default()).collect() }
+        let capacity = Arc::new(Capacity::new(connections));
+        Self { routes, capacity, meters: routes.all().map(|_| RouteMeters::default()).collect() }
     }
 
     pub fn meters(&self, route: &Route) -> Option<&RouteMeters> {
@@ -42,12 +42,12 @@ const STATUSES: [StatusCode; 5] = [
     StatusCode::UNAUTHORIZED,
 ];
 
-/// Those that come all the time are held; the others are looked up.
+/// Frequent combinations are cached; others are looked up.
 #[derive(Default)]
 pub struct RouteMeters {
     requests: [[OnceLock<Counter>; STATUSES.len()]; METHODS.len()],
     duration: OnceLock<Histogram>,
-    /// Apart, because a held request says nothing about how quick the server is.
+    /// Separate, because the duration of a held request does not measure the server.
     wait: OnceLock<Histogram>,
 }
 
@@ -76,7 +76,7 @@ impl RouteMeters {
     }
 }
 
-/// Of a route that has no description.
+/// For a route without a description.
 pub fn count_undescribed(route: &SharedString, method: &'static str, status: StatusCode, seconds: f64) {
     request_counter(route.clone(), method, status).increment(1);
     duration(route.clone()).record(seconds);
@@ -91,7 +91,7 @@ fn duration(route: SharedString) -> Histogram {
     histogram!(names::REQUEST_DURATION, "route" => route)
 }
 
-/// What is counted of the webhooks of each channel.
+/// Webhook metrics by channel.
 pub type Channels = BTreeMap<String, ChannelMeters>;
 
 pub struct ChannelMeters {
@@ -102,7 +102,7 @@ pub struct ChannelMeters {
     reports: [[OnceLock<Counter>; 4]; ReportStatus::NAMES.len()],
 }
 
-/// What became of a webhook.
+/// Result of a webhook.
 #[derive(Clone, Copy)]
 pub enum Received {
     Stored,
@@ -142,7 +142,7 @@ impl ChannelMeters {
         counter.increment(1);
     }
 
-    /// In seconds since the epoch.
+    /// Unix time in seconds.
     pub fn received_at(&self, seconds: f64) {
         let gauge = self
             .last_received
@@ -150,7 +150,7 @@ impl ChannelMeters {
         gauge.set(seconds);
     }
 
-    /// Signatures since the last one that was right.
+    /// Refused signatures since the last valid one.
     pub fn refused_in_a_row(&self, times: u64) {
         let gauge = self
             .refused_in_a_row

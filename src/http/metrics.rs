@@ -1,4 +1,4 @@
-//! The names and meanings of the metrics of the HTTP side. Base units; labels never name a person.
+//! Names and descriptions of the HTTP metrics. Base units; labels never name a person.
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
@@ -15,31 +15,35 @@ pub const REPORTS: &str = "twotick_reports_total";
 pub const CHECKS: &str = "twotick_checks_total";
 pub const VERIFICATIONS_CREATED: &str = "twotick_verifications_created_total";
 
-/// Tells the recorder what each is. Without a recorder it does nothing.
+/// Registers the descriptions. Does nothing without a recorder.
 pub fn describe() {
     describe_counter!(REQUESTS, "HTTP requests by route, method and status");
-    describe_histogram!(REQUEST_DURATION, Unit::Seconds, "From the head of a request to that of its answer");
+    describe_histogram!(
+        REQUEST_DURATION,
+        Unit::Seconds,
+        "Time from the head of a request to the head of its answer"
+    );
     describe_histogram!(
         WAIT_DURATION,
         Unit::Seconds,
-        "The same of requests with `wait`, which are held until something changes"
+        "As above, for requests with `wait`, which are held until something changes"
     );
     describe_counter!(
         WEBHOOKS,
         "Webhooks by channel and result: stored, unreadable, signature_refused, not_stored, not_read"
     );
-    describe_gauge!(WEBHOOK_LAST_RECEIVED, Unit::Seconds, "When the last rightly signed webhook was stored");
+    describe_gauge!(WEBHOOK_LAST_RECEIVED, Unit::Seconds, "Time of the last valid webhook");
     describe_gauge!(
         WEBHOOKS_REFUSED_IN_A_ROW,
-        "Webhooks of a channel whose signature was refused since the last one that was right"
+        "Webhooks of a channel with a refused signature since the last valid one"
     );
-    describe_counter!(WEBHOOK_ITEMS_UNKNOWN, "Parts of webhooks that this version does not know, by kind");
+    describe_counter!(WEBHOOK_ITEMS_UNKNOWN, "Unknown parts of webhooks, by kind");
     describe_counter!(
         WEBHOOK_ITEMS_FOREIGN,
-        "Updates for a phone number or account that no channel has, or whose channel's secret did not sign"
+        "Webhook items for a phone number or account that no channel has, or not signed by its channel's secret"
     );
-    describe_counter!(CONSENTS, "Opt-ins and opt-outs that providers told of, by channel and state");
+    describe_counter!(CONSENTS, "Opt-ins and opt-outs reported by providers, by channel and state");
     describe_counter!(REPORTS, "Delivery reports by channel, status and standing");
-    describe_counter!(CHECKS, "Codes that were checked, by result");
-    describe_counter!(VERIFICATIONS_CREATED, "Verifications that were created, by profile");
+    describe_counter!(CHECKS, "Code checks, by result");
+    describe_counter!(VERIFICATIONS_CREATED, "Verifications created, by profile");
 }

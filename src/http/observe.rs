@@ -1,5 +1,4 @@
-//! What surrounds every request: its id, one log line, its metrics, headers that every answer has, and the last stop
-//! for panics.
+//! Middleware of every request: request id, log line, metrics, common headers, and catching panics.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +14,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, ResponseError, web};
 use metrics::SharedString;
 
-use super::crowd::{Crowd, Room};
+use super::capacity::{Capacity, Load};
 use super::error::Problem;
 use super::meters::{Listener, count_undescribed};
 use super::routes::{Route, UNROUTED};
@@ -25,9 +24,9 @@ use crate::vault;
 use crate::verification::values::{AppName, VerificationId};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// A caller's own request id is taken up to this length.
+/// Longest request id accepted from a caller.
 const MAX_REQUEST_ID_BYTES: usize = 128;
-/// Enough to recognise a mistyped path.
+/// Enough to recognize a mistyped path.
 const MAX_LOGGED_PATH_CHARS: usize = 100;
 
 pub async fn observe<B: MessageBody>(
@@ -38,7 +37,7 @@ pub async fn observe<B: MessageBody>(
     let method = method_label(request.method());
     let listener = request.app_data::<web::Data<Listener>>().cloned();
     let described = listener.as_ref().and_then(|listener| listener.routes.find(request.path()));
-    // A page of the console has a route and no description.
+    // A console page has a route but no description.
     let page = || request.match_pattern().map(SharedString::from);
     let route = match described {
         Some(route) => SharedString::from(&*route.pattern),
@@ -51,7 +50,7 @@ pub async fn observe<B: MessageBody>(
     } else {
         Measured::Work
     };
-    let crowd = listener.as_ref().map(|listener| Arc::clone(&listener.crowd));
+    let capacity = listener.as_ref().map(|listener| Arc::clone(&listener.capacity));
     let unrouted = (&*route == UNROUTED).then(|| redacted(request.path()));
     let line = RequestLine {
         method,
@@ -62,8 +61,8 @@ pub async fn observe<B: MessageBody>(
         request_id,
         watch,
     };
-    if crowd.as_ref().is_some_and(|crowd| crowd.room() == Room::Full) && !is_frequent(&line.route) {
-        let refusal = Crowd::refusal();
+    if capacity.as_ref().is_some_and(|capacity| capacity.load() == Load::Full) && !is_frequent(&line.route) {
+        let refusal = Capacity::refusal();
         line.write_without_request(refusal.status_code());
         return Err(closing(decorated(refusal.into(), line.request_id)));
     }
@@ -71,7 +70,7 @@ pub async fn observe<B: MessageBody>(
         Ok(Ok(mut response)) => {
             line.write(response.status(), response.request());
             decorate(response.headers_mut(), &line.request_id);
-            if crowd.is_some_and(|crowd| crowd.room() != Room::Plenty) {
+            if capacity.is_some_and(|capacity| capacity.load() != Load::Normal) {
                 response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             }
             Ok(response)
@@ -81,7 +80,7 @@ pub async fn observe<B: MessageBody>(
             Err(decorated(error, line.request_id))
         }
         Err(panic) => {
-            // The panic hook has printed where; the message may hold anything, so it stays there.
+            // The panic hook has printed the location; the message may contain anything, so it is not logged.
             drop(panic);
             tracing::error!(
                 method,
@@ -95,7 +94,7 @@ pub async fn observe<B: MessageBody>(
     }
 }
 
-/// A future's outcome, or what it panicked with.
+/// A future's output, or its panic payload.
 async fn caught<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> {
     let mut future = pin!(future);
     std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
@@ -106,7 +105,7 @@ async fn caught<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> 
     .await
 }
 
-/// The caller's, where it cannot disturb a log; else a new one.
+/// The caller's id if it is safe to log, else a new one.
 fn request_id(headers: &HeaderMap) -> HeaderValue {
     let lawful = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
     let given = headers.get(&REQUEST_ID).filter(|value| {
@@ -122,14 +121,14 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
     })
 }
 
-/// The head of a request has room for 28 headers, 7 KiB that a long poll would hold for as long as it waits.
+/// A head has room for 28 headers, 7 KiB that a long poll would hold while it waits.
 fn compact(headers: &mut HeaderMap) {
     let mut few = HeaderMap::with_capacity(headers.len());
     headers.iter().for_each(|(name, value)| few.append(name.clone(), value.clone()));
     *headers = few;
 }
 
-/// What every answer says, unless it said something else itself.
+/// Sets common headers unless the handler has set them.
 fn decorate(headers: &mut HeaderMap, request_id: &HeaderValue) {
     headers.reserve(5);
     headers.insert(REQUEST_ID, request_id.clone());
@@ -153,7 +152,7 @@ fn decorated(mut error: Error, request_id: HeaderValue) -> Error {
     error
 }
 
-/// The answer is the last of its connection.
+/// Closes the connection after the answer.
 fn closing(mut error: Error) -> Error {
     error.add_response_mapper(|mut response| {
         response.head_mut().set_connection_type(ConnectionType::Close);
@@ -162,7 +161,7 @@ fn closing(mut error: Error) -> Error {
     error
 }
 
-/// A path as it may stand in a log: shortened, and without any run of digits that could be a number or a code.
+/// A path that is safe to log: shortened, without runs of digits that may be a number or a code.
 fn redacted(path: &str) -> String {
     let mut shown = String::with_capacity(path.len().min(MAX_LOGGED_PATH_CHARS));
     let mut digits = String::new();
@@ -185,24 +184,24 @@ fn end_digits(shown: &mut String, digits: &mut String) {
     digits.clear();
 }
 
-/// What the time of a request says.
+/// Meaning of a request's duration.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Measured {
-    /// How long the server worked on it.
+    /// Time that the server worked on it.
     Work,
-    /// How long it was held, at the caller's wish, until something changed.
+    /// Time that it was held, at the caller's request, until something changed.
     Wait,
 }
 
-/// The one log line of a request. Its path and query stay out of it, because they can hold a number; a path that leads
-/// nowhere is shown without its digits.
+/// The log line of a request. It omits path and query, which may contain a number; an unknown path is shown without its
+/// digits.
 struct RequestLine {
     method: &'static str,
     route: SharedString,
-    /// The path, where it leads to no route.
+    /// The path, if no route matches.
     unrouted: Option<String>,
     measured: Measured,
-    /// Where it is counted, if the route is described.
+    /// Metrics of the route, if it has a description.
     counted: Option<(web::Data<Listener>, &'static Route)>,
     request_id: HeaderValue,
     watch: Stopwatch,
@@ -252,24 +251,24 @@ impl RequestLine {
     }
 }
 
-/// A refusal that an operator looks for: a wrong verify token, the address of a channel that does not exist. Webhooks with
-/// a wrong signature have a summary of their own.
+/// Refusals that help an operator: a wrong verify token, an unknown channel's address. Webhooks with a wrong signature
+/// are summarized elsewhere.
 fn is_worth_a_line(status: StatusCode) -> bool {
     status.is_client_error() && status != StatusCode::UNAUTHORIZED
 }
 
-/// Changes nothing and went well: of interest only to who looks for it.
+/// A successful read; only of interest in debugging.
 fn is_read(method: &str, status: StatusCode) -> bool {
     matches!(method, "GET" | "HEAD") && !status.is_client_error()
 }
 
-/// Asked by providers and by the programs that watch over the server, all the time: a line for each would drown the
-/// others, and they are answered however crowded the listener is.
+/// Routes that providers and monitoring call constantly: not logged one by one, and answered however crowded the
+/// listener is.
 fn is_frequent(route: &str) -> bool {
     route.starts_with("/webhooks/") || matches!(route, "/healthz" | "/readyz" | "/metrics")
 }
 
-/// Of a closed set, so that a caller cannot make metrics grow.
+/// A closed set, so that callers cannot create metrics.
 fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -292,7 +291,7 @@ mod tests {
     use super::*;
 
     #[actix_web::test]
-    async fn a_panic_becomes_a_problem_with_everything_that_an_answer_has() {
+    async fn a_panic_becomes_a_complete_problem_document() {
         async fn panics() -> &'static str {
             panic!("on purpose")
         }
@@ -308,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_logged_path_holds_no_number_and_no_code() {
+    fn a_logged_path_contains_no_number_and_no_code() {
         for (path, shown) in [
             ("/v1/verification", "/v1/verification"),
             ("/v2/verifications/+12025550177", "/v2/verifications/+#"),
@@ -328,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_id_that_was_made_is_16_hexadecimal_digits() {
+    fn a_generated_request_id_is_16_hexadecimal_digits() {
         let made = request_id(&HeaderMap::new());
         assert_eq!(made.len(), 16);
         assert!(u64::from_str_radix(made.to_str().unwrap(), 16).is_ok(), "{made:?}");

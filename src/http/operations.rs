@@ -1,4 +1,4 @@
-//! For operators and the programs that watch over the server.
+//! Endpoints for operators and monitoring.
 
 use std::time::Duration;
 
@@ -17,29 +17,29 @@ use crate::lifecycle::Lifecycle;
 use crate::store::{self, Health, LogPosition};
 use crate::verification::values::{ChannelName, Timestamp};
 
-/// Whether the process is alive
+/// Liveness
 ///
-/// Asks nobody: what should not be restarted for is not alive's business.
+/// Depends on nothing else, so that a failing dependency does not lead to a restart.
 #[utoipa::path(
     method(get, head), path = "/healthz",
     operation_id = "alive",
     tag = "operation",
-    responses((status = 200, body = Condition, description = "It is alive"), PublicProblems),
+    responses((status = 200, body = Condition, description = "The process is alive"), PublicProblems),
 )]
 #[route("/healthz", method = "GET", method = "HEAD")]
 pub async fn alive() -> HttpResponse {
     HttpResponse::Ok().json(Condition { status: "alive" })
 }
 
-/// Whether it takes work: the store is writable and the server is not stopping
+/// Readiness: the store is writable and the server is not stopping
 ///
-/// Independent of the providers: an outage of one is when the other is needed.
+/// Does not depend on the providers: if one fails, the other is needed.
 #[utoipa::path(
     method(get, head), path = "/readyz",
     operation_id = "ready",
     tag = "operation",
     responses(
-        (status = 200, body = Condition, description = "It takes work"),
+        (status = 200, body = Condition, description = "Ready"),
         (status = 503, description = "`store_full`, `store_busy` or `draining`", body = Document, content_type = "application/problem+json"),
         PublicProblems,
     ),
@@ -53,8 +53,8 @@ pub async fn ready(shared: web::Data<Shared>) -> Result<HttpResponse, Problem> {
     }
     match shared.store.health() {
         Health::Ready => Ok(HttpResponse::Ok().json(Condition { status: "ready" })),
-        Health::Full => Err(problem(Code::StoreFull, "there is no room on the disk")),
-        Health::Stuck => Err(problem(Code::StoreBusy, "the disk has not answered for more than 5 s")),
+        Health::Full => Err(problem(Code::StoreFull, "the disk is full")),
+        Health::Stuck => Err(problem(Code::StoreBusy, "a write to the disk has taken more than 5 s")),
         Health::Closed => Err(problem(Code::Draining, "the store is closed")),
     }
 }
@@ -65,7 +65,7 @@ struct Condition {
     status: &'static str,
 }
 
-/// Metrics in Prometheus' text format
+/// Metrics in the Prometheus text format
 #[utoipa::path(
     operation_id = "metrics",
     tag = "operation",
@@ -76,11 +76,11 @@ pub async fn metrics(shared: web::Data<Shared>) -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(shared.metrics.render())
 }
 
-/// What an operator should know, newest first
+/// Alarms and alerts, newest first
 ///
-/// First the alarms that go on now (`"ongoing": true`), then what providers and twotick reported, unreadable webhooks
-/// among it. `twotick explain CODE` says what each means and what to do. Without the evidence: that may hold numbers and
-/// texts, and is shown to operators who have signed in to the console.
+/// First the active alarms (`"ongoing": true`), then alerts by providers and twotick, including unreadable webhooks.
+/// `twotick explain CODE` explains each. The evidence is left out, because it may contain numbers and texts; operators
+/// see it in the console.
 #[utoipa::path(
     operation_id = "list_alerts",
     tag = "operation",
@@ -88,7 +88,7 @@ pub async fn metrics(shared: web::Data<Shared>) -> HttpResponse {
         ("limit" = Option<u8>, Query, minimum = 1, maximum = 100),
         ("cursor" = Option<String>, Query),
     ),
-    responses((status = 200, body = AlertPage, description = "A page of them"), PublicProblems),
+    responses((status = 200, body = AlertPage, description = "A page of alerts"), PublicProblems),
 )]
 #[get("/alerts")]
 pub async fn alerts(shared: web::Data<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -116,8 +116,7 @@ pub async fn alerts(shared: web::Data<Shared>, request: HttpRequest) -> Result<H
     Ok(HttpResponse::Ok().json(AlertPage { data, next_cursor: next.map(|next| cursors.seal(next)) }))
 }
 
-/// A position after the first `shown` alarms that go on, before everything that is stored: no stored alert is of a time
-/// as late as this.
+/// The list position after `shown` active alarms and before all stored alerts, none of which has a time this late.
 fn ongoing_before(shown: usize) -> LogPosition {
     let mut position = [0xff; 16];
     position[15] = u8::try_from(shown).unwrap_or(u8::MAX);
@@ -137,18 +136,18 @@ struct AlertPage {
 
 #[derive(Serialize, ToSchema)]
 struct Alert {
-    /// When it was reported; when an alarm that goes on began.
+    /// When it was reported; when an active alarm began.
     at: Time,
     /// Null for an alarm of the whole server.
     #[schema(value_type = Option<String>, example = "whatsapp")]
     channel: Option<ChannelName>,
-    /// For `twotick explain`.
+    /// Code for `twotick explain`.
     #[schema(example = "unreadable_webhook")]
     code: String,
     title: String,
-    /// Whether it is an alarm that goes on now.
+    /// Whether it is an active alarm.
     ongoing: bool,
-    /// Whether codes do not arrive because of an alarm that goes on, or nobody would know.
+    /// Whether an active alarm means that codes do not arrive, or that nobody would notice.
     severe: bool,
 }
 

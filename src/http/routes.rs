@@ -1,5 +1,4 @@
-//! Which paths there are, told by the routes themselves: what is logged and counted as a route, and what is answered
-//! where there is none.
+//! Known paths, as collected from the registered routes: for logs, metrics and the answer to unknown paths.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -19,7 +18,7 @@ pub static ADMIN: LazyLock<Routes> = LazyLock::new(|| Routes::of(|routing| super
 /// All routes of one listener.
 pub struct Routes {
     routes: Vec<Route>,
-    /// Their description, as it was collected when they were registered.
+    /// Their descriptions, as collected at registration.
     pub document: OpenApi,
 }
 
@@ -28,13 +27,13 @@ pub struct Route {
     pub pattern: String,
     /// From 0, in the order of the patterns.
     pub number: usize,
-    /// Where the part in braces stands in the pattern, if it has one. None has two.
+    /// Range of the part in braces in the pattern, if any. No pattern has two.
     open: Option<Range<usize>>,
     /// `GET, POST`
     allow: String,
 }
 
-/// How a request is called that meets no route.
+/// Label of requests without a route.
 pub const UNROUTED: &str = "none";
 
 impl Routes {
@@ -60,7 +59,7 @@ impl Routes {
 }
 
 impl Route {
-    /// The part in braces stands for any part that is not empty.
+    /// Matches the pattern; the part in braces matches any non-empty segment.
     fn is_met_by(&self, path: &str) -> bool {
         let Some(Range { start, end }) = self.open else { return path == self.pattern };
         let part = path.strip_prefix(&self.pattern[..start]);
@@ -69,12 +68,12 @@ impl Route {
     }
 }
 
-/// What is answered where no route is: 405 where the path has one for another method, else 404.
+/// Answers a request without a route: 405 if the path has a route for another method, else 404.
 pub async fn unrouted(request: HttpRequest) -> HttpResponse {
     let listener = request.app_data::<web::Data<Listener>>();
     let problem = match listener.and_then(|listener| listener.routes.find(request.path())) {
         Some(route) => Problem::method_not_allowed(route.allow.clone()),
-        None => Problem::new(Code::NotFound, "there is nothing at this path"),
+        None => Problem::new(Code::NotFound, "nothing exists at this path"),
     };
     problem.error_response()
 }
@@ -105,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_meets_its_pattern_and_no_other() {
+    fn a_path_matches_only_its_pattern() {
         let route = |path| PUBLIC.find(path).map(|route| route.pattern.as_str());
         assert_eq!(route("/v1/verifications"), Some("/v1/verifications"));
         assert_eq!(route("/v1/verifications/ver_1"), Some("/v1/verifications/{id}"));

@@ -1,4 +1,4 @@
-//! Waiting for what happens next: the long poll and server-sent events. Who waits is sent away when the server stops.
+//! Waiting for changes: long polls and server-sent events. Both end when the server stops.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use tokio::time::sleep;
 use super::Shared;
 use super::api::owned;
 use super::auth::Caller;
+use super::capacity::Waiter;
 use super::conditional::KnownVersions;
-use super::crowd::Waiter;
 use super::docs::ApiProblems;
 use super::error::{Code, Document, Problem};
 use super::input::Query;
@@ -23,9 +23,9 @@ use crate::verification::due::settles_at;
 use crate::verification::values::VerificationId;
 
 pub const MAX_WAIT_SECONDS: usize = 60;
-/// Between two comments that tell proxies and clients that the stream lives.
+/// Interval between comments, which keep proxies and clients from timing out.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// After this a client is asked to connect again, so that no stream outlives a verification for ever.
+/// After this time a client must reconnect, so that no stream lives forever.
 const LONGEST_STREAM_SECONDS: u64 = 60 * 60;
 /// A client that is sent away connects again after this.
 const RECONNECT: Duration = Duration::from_secs(2);
@@ -35,8 +35,9 @@ pub fn may_wait(query: &str) -> bool {
     query.split('&').any(|pair| pair.starts_with("wait=") && pair != "wait=0")
 }
 
-/// The version that there still is when `wait_seconds` are over, if it is a known one; `None` as soon as it is another.
-/// A caller that waits holds nothing of the verification: a hundred thousand may.
+/// Waits up to `wait_seconds` for a version other than the known ones. Returns the current version if it is still
+/// known, `None` if it changed. A waiting request holds nothing of the verification, because there may be a hundred
+/// thousand.
 pub async fn still_known(
     shared: &Shared,
     caller: &Caller,
@@ -57,7 +58,7 @@ pub async fn still_known(
     Ok(Some(now).filter(|&now| now == first || known.name(now)))
 }
 
-/// The first version that is not known, or the one there is when the time is over.
+/// The first unknown version, or the current one when the time is over.
 async fn wait(
     shared: &Shared,
     caller: &Caller,
@@ -70,7 +71,7 @@ async fn wait(
     let over = sleep(Duration::from_secs(seconds as u64));
     tokio::pin!(over);
     loop {
-        // Read after the watch began, so that nothing is missed in between.
+        // Read after the watch began, so that no change is missed in between.
         let now = version(shared, caller, id).await?;
         if !is_known(now) {
             return Ok(now);
@@ -87,22 +88,22 @@ async fn version(shared: &Shared, caller: &Caller, id: VerificationId) -> Result
     shared.store.version(id, &caller.0).await?.ok_or_else(Problem::not_found)
 }
 
-/// Follow it as server-sent events
+/// Follow a verification by server-sent events
 ///
-/// First the verification as it is (unless `Last-Event-ID` names that version), then each change. A comment comes
-/// every 15 s. When the verification has ended and nothing more is expected of its messages, `event: end` comes last and
-/// the stream ends; do not connect again. After `event: bye`, which comes when the server stops and once an hour, do.
+/// Sends the verification (unless `Last-Event-ID` is its version), then each change, and a comment every 15 s. When the
+/// verification has ended and no report is expected any more, `event: end` is sent and the stream ends; do not
+/// reconnect. After `event: bye`, which is sent when the server stops and once an hour, reconnect.
 #[utoipa::path(
     operation_id = "stream_verification",
     tag = "verifications",
     params(
-        ("id" = String, Path, description = "The verification's id"),
-        ("Last-Event-ID" = Option<String>, Header, description = "The version that is known"),
+        ("id" = String, Path, description = "Verification id"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The known version"),
     ),
     responses(
-        (status = 200, content_type = "text/event-stream", body = String, description = "`event: verification`, `id:` the version, `data:` the verification; at last `event: end`",
+        (status = 200, content_type = "text/event-stream", body = String, description = "`event: verification`, `id:` the version, `data:` the verification; finally `event: end`",
          example = "event: verification\nid: 9\ndata: {\"id\":\"ver_06hzjqd1nbrm4q9a5c2kt7x80g\",\"status\":\"approved\"}\n\nevent: end\ndata: {}\n\n"),
-        (status = 429, description = "`too_many_waiting`: this app has as many long polls and streams open as it may; with `Retry-After`", body = Document, content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_waiting`: this app has reached its limit of open long polls and streams; with `Retry-After`", body = Document, content_type = "application/problem+json"),
         ApiProblems,
     ),
     security(("api_key" = [])),
@@ -151,16 +152,16 @@ struct VerificationStream {
     _waiter: Waiter,
 }
 
-/// Whether another event of the verification may come.
+/// Whether another event may follow.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Expected {
     More,
-    /// Nothing came for as long as something could.
+    /// Nothing followed in the time in which something could.
     Nothing,
 }
 
 impl VerificationStream {
-    /// How long until nothing more is expected of the verification; `None` while that is not known.
+    /// Time until no further event is expected; `None` while unknown.
     fn settled_in(&self) -> Option<Duration> {
         settles_at(&self.snapshot.verification).map(|at| at.since(self.shared.clock.now()))
     }
@@ -202,10 +203,10 @@ impl sse::Follower for VerificationStream {
     }
 }
 
-/// After it nothing comes, and a client need not connect again.
+/// Last event; clients need not reconnect.
 const END: &str = "event: end\ndata: {}\n\n";
 
-/// Ends when `wait` is over; without one never.
+/// Completes after `wait`; never without one.
 async fn settled(wait: Option<Duration>) {
     match wait {
         Some(wait) => sleep(wait).await,

@@ -1,4 +1,4 @@
-//! What happened to a verification, line by line, as apps read it.
+//! The timeline of a verification, as apps read it.
 
 use actix_web::{HttpResponse, get, web};
 use serde::Serialize;
@@ -16,15 +16,15 @@ use crate::store::Snapshot;
 use crate::timeline::{self, EventKind};
 use crate::verification::values::{EventId, MessageId, ProviderRef, VerificationId};
 
-/// Everything that happened, oldest first
+/// Read the timeline, oldest first
 ///
-/// Every transition, every provider request with its outcome, every webhook that concerned it (a duplicate or stale
-/// one too) and every wrong check.
+/// Contains every transition, every provider request with its outcome, every webhook about the verification (duplicate
+/// and stale ones too) and every wrong check.
 #[utoipa::path(
     operation_id = "read_timeline",
     tag = "verifications",
-    params(("id" = String, Path, description = "The verification's id")),
-    responses((status = 200, body = Timeline, description = "Its events"), ApiProblems),
+    params(("id" = String, Path, description = "Verification id")),
+    responses((status = 200, body = Timeline, description = "The events"), ApiProblems),
     security(("api_key" = [])),
 )]
 #[get("/v1/verifications/{id}/timeline")]
@@ -45,7 +45,7 @@ pub async fn read(
         .json(Timeline { verification_id: id, events: lines.into_iter().map(TimelineEvent::from).collect() }))
 }
 
-/// What a provider calls the message, where it is hidden in the event: as it is, or null.
+/// Decrypts the provider's message id in an event; null if it was removed.
 fn show_reference(shared: &Shared, snapshot: &Snapshot, data: &mut serde_json::Map<String, Value>) {
     let Some(kept) = data.get_mut("provider_ref") else { return };
     let reference = kept.as_str().and_then(|text| ProviderRef::parse(text).ok());
@@ -61,7 +61,7 @@ pub struct Timeline {
     events: Vec<TimelineEvent>,
 }
 
-/// One thing that happened.
+/// One event.
 #[derive(Serialize, ToSchema)]
 #[schema(as = TimelineEvent)]
 pub struct TimelineEvent {
@@ -70,22 +70,22 @@ pub struct TimelineEvent {
     /// From 1, without gaps.
     seq: u32,
     r#type: EventKind,
-    /// When it happened here.
+    /// When twotick recorded it.
     at: Time,
-    /// When the provider says it happened.
+    /// When it happened, by the provider's clock.
     reported_at: Option<Time>,
-    /// `app`, `twotick`, `operator` or the name of the channel whose provider told it.
+    /// `app`, `twotick`, `operator` or the name of the reporting channel.
     #[schema(example = "whatsapp")]
     source: String,
     #[schema(value_type = Option<String>)]
     message_id: Option<MessageId>,
-    /// `true` marks a report that changed nothing; otherwise absent.
+    /// `true` for a report that changed nothing, else absent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     stale: bool,
     /// One plain sentence.
     #[schema(example = "whatsapp reported that the message was delivered.")]
     text: String,
-    /// What the type adds; a stale report is marked here too.
+    /// Details by type; includes `stale` for a stale report.
     #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
     data: serde_json::Map<String, Value>,
 }

@@ -1,8 +1,8 @@
-//! A connection whose request still has a body when it is answered is hung up on.
+//! Closes a connection if the request still has unread body when it is answered.
 //!
-//! The web server does so by itself where the body has a length. Where it comes in chunks it reads on instead until the
-//! last one, with no limit of time once nobody holds the body any more: who is refused and goes on with a byte a minute
-//! would keep the connection for ever. So such a body is held until its answer has left.
+//! The web server does so itself if the body has a length. A chunked body it reads on to the last chunk, without a time
+//! limit once no handler holds it: a refused client that sends a byte a minute would keep the connection forever. So
+//! such a body is held until its answer has been sent.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -31,7 +31,7 @@ pub async fn hang_up<B: MessageBody + 'static>(
     Ok(response.map_body(|_, body| BoxBody::new(HeldBody { body: body.boxed(), _held: held })))
 }
 
-/// The body of a request, for its handler and for its answer.
+/// The body of a request, shared by its handler and its answer.
 #[derive(Clone)]
 struct Held(Rc<RefCell<Payload>>);
 

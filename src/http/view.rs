@@ -1,4 +1,4 @@
-//! The verification as apps see it, everywhere the same.
+//! The JSON form of a verification.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ impl Serialize for Time {
     }
 }
 
-/// One request to prove control of one number.
+/// A request to prove control of one phone number.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Verification)]
 pub struct View {
@@ -35,51 +35,51 @@ pub struct View {
     pub id: VerificationId,
     #[schema(schema_with = statuses)]
     status: &'static str,
-    /// E.164; null once the number was removed, by retention or because the person asked for it.
+    /// E.164; null once the number was removed by retention or erasure.
     #[schema(example = "+4915228817386")]
     to: Option<String>,
     #[schema(example = "login")]
     profile: String,
-    /// The language in which the message queued last is sent, as the configuration names it.
+    /// Locale of the text or template that was queued last, as the configuration names it.
     #[schema(example = "de")]
     locale: String,
-    /// The language that was asked for.
+    /// The locale that was asked for.
     #[schema(example = "de-AT")]
     requested_locale: Option<String>,
     #[schema(example = "order-17")]
     client_ref: Option<String>,
     metadata: BTreeMap<String, String>,
     created_at: Time,
-    /// The code is good before this instant. A resend never moves it.
+    /// The code is valid before this instant. A resend does not move it.
     expires_at: Time,
-    /// Wrong codes that may still be tried.
+    /// Wrong codes that are still allowed.
     #[schema(example = 5)]
     checks_left: u8,
     delivery: Delivery,
     /// In the order in which they were queued.
     messages: Vec<Message>,
-    /// Grows with everything that happens; also the `ETag`.
+    /// Increases with every event; also the `ETag`.
     #[schema(example = 4)]
     pub version: u32,
 }
 
-/// How far the best message has come.
+/// Progress of the best message.
 #[derive(Serialize, ToSchema)]
 struct Delivery {
-    /// In rank order; `undelivered`: every step failed.
+    /// In rank order; `undelivered` if every step failed.
     #[schema(schema_with = delivery_states)]
     state: &'static str,
-    /// The channel of the best message.
+    /// Channel of the best message.
     #[schema(value_type = Option<String>, example = "whatsapp")]
     channel: Option<ChannelName>,
-    /// The channel that was delivered first.
+    /// Channel that delivered first.
     #[schema(value_type = Option<String>)]
     delivered_by: Option<ChannelName>,
-    /// When the next step starts unless something is delivered first.
+    /// When the next step starts unless a message is delivered first.
     fallback_at: Option<Time>,
 }
 
-/// One step carried out.
+/// A step that was carried out.
 #[derive(Serialize, ToSchema)]
 struct Message {
     #[schema(value_type = String, example = "msg_06hzjqd1nbrm4q9a5c2kt7x80h")]
@@ -88,10 +88,10 @@ struct Message {
     channel: ChannelName,
     /// Position in the profile's steps, from 0.
     step: u8,
-    /// `in_doubt`: the request went out, its answer was lost. `dropped`: no longer needed, never sent.
+    /// `in_doubt`: sent, but the answer was lost. `dropped`: no longer needed, never sent.
     #[schema(schema_with = message_states)]
     state: &'static str,
-    /// What the provider calls it.
+    /// The provider's id of the message.
     provider_ref: Option<String>,
     queued_at: Time,
     accepted_at: Option<Time>,
@@ -101,12 +101,12 @@ struct Message {
     failed_at: Option<Time>,
     #[schema(schema_with = delivery_error)]
     error: Option<DeliveryError>,
-    /// Delivered after its step had already fallen back.
+    /// Delivered after its step had fallen back.
     late: bool,
 }
 
 impl View {
-    /// The same bytes for the same snapshot, whenever it is asked for.
+    /// Deterministic: the same snapshot gives the same bytes.
     pub fn new(snapshot: &Snapshot, vault: &Vault) -> Result<Self, Problem> {
         let verification = &snapshot.verification;
         let request = &verification.request;
@@ -122,7 +122,7 @@ impl View {
             profile: snapshot.policy.profile.clone(),
             locale: snapshot.locale().to_owned(),
             requested_locale: request.locale.clone(),
-            // An app may have put a name or a number into it.
+            // It may contain a name or a number.
             client_ref: request.client_ref.clone().filter(|_| !verification.erased),
             metadata,
             created_at: Time(verification.created_at),
@@ -150,7 +150,7 @@ impl View {
     }
 
     pub fn to_json(&self) -> String {
-        // A struct of strings and numbers has no part that cannot be written.
+        // A struct of strings and numbers always serializes.
         serde_json::to_string(self).unwrap_or_default()
     }
 }
@@ -209,7 +209,7 @@ fn delivery_states() -> Object {
     names(DeliveryState::ALL.map(DeliveryState::as_str))
 }
 
-/// The schema of a string that is one of `names`.
+/// Schema of a string enumeration.
 pub fn names(names: impl IntoIterator<Item = &'static str>) -> Object {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build()
 }
@@ -219,7 +219,7 @@ fn delivery_error() -> Object {
     let classes = ["retry", "fallback", "sender", "recipient", "configuration", "in_doubt"];
     ObjectBuilder::new()
         .schema_type(utoipa::openapi::schema::SchemaType::from_iter([Type::Object, Type::Null]))
-        .description(Some("Why it was refused or failed, as the provider put it"))
+        .description(Some("Why the message was refused or failed, as the provider reported"))
         .property("code", text())
         .property("title", text())
         .property("class", names(classes))

@@ -1,4 +1,4 @@
-//! What providers tell us: raw bytes → signature → parse → one order to the store → 200 when all of it is durable.
+//! Provider webhooks: verify the raw bytes, parse, submit one group of orders, answer 200 once they are durable.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,26 +23,26 @@ use crate::verification::values::{Alias, ChannelName, ProviderRef, Timestamp};
 
 /// Meta, "Webhooks overview": a payload has at most 3 MB (November 2025).
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
-/// So much of an unreadable delivery is kept: what shows its kind, and less than what the store takes in one record.
+/// Part of an unreadable delivery that is kept: enough to recognize it, less than the store allows per record.
 const EVIDENCE_BYTES: usize = 8 * 1024;
-/// How far ahead of ours a provider's clock may be.
+/// Tolerance for a provider's clock that is ahead of ours.
 const FASTEST_CLOCK: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A provider's reports and inbound messages
+/// Receive delivery reports and inbound messages of a provider
 ///
-/// 200 once everything in it is durable, however much of it is known here. The signature is over the raw body.
+/// 200 once all known content is durable; unknown content is accepted too. The signature covers the raw body.
 #[utoipa::path(
     operation_id = "receive_webhook",
     tag = "webhooks",
     params(
-        ("channel" = String, Path, description = "A channel of the configuration", example = "whatsapp"),
-        ("X-Hub-Signature-256" = Option<String>, Header, description = "Of kind `meta`: `sha256=` and the HMAC in hexadecimal, in either case"),
-        ("X-Signature-256" = Option<String>, Header, description = "Of kind `http`: the same by `report_secret`, unless its `report` names another header or scheme"),
-        ("X-Sinch-Webhook-Signature" = Option<String>, Header, description = "Of the kinds `sinch-…`: the HMAC-SHA256 of body, nonce and timestamp in Base64"),
-        ("X-Sinch-Webhook-Nonce" = Option<String>, Header, description = "Different for each delivery; one that was stored before is refused"),
-        ("X-Sinch-Webhook-Timestamp" = Option<String>, Header, description = "Unix seconds, at most 5 minutes from our clock"),
+        ("channel" = String, Path, description = "Name of a channel in the configuration", example = "whatsapp"),
+        ("X-Hub-Signature-256" = Option<String>, Header, description = "Kind `meta`: `sha256=` and the HMAC in hexadecimal, in either case"),
+        ("X-Signature-256" = Option<String>, Header, description = "Kind `http`: as above, under `report_secret`, unless `report` configures another header or scheme"),
+        ("X-Sinch-Webhook-Signature" = Option<String>, Header, description = "Kinds `sinch-…`: HMAC-SHA256 of body, nonce and timestamp in base64"),
+        ("X-Sinch-Webhook-Nonce" = Option<String>, Header, description = "Unique per delivery; a repeated one is refused"),
+        ("X-Sinch-Webhook-Timestamp" = Option<String>, Header, description = "Unix seconds, within 5 minutes of our clock"),
     ),
-    request_body(content = Object, description = "As the provider writes it; of kind `http` `{\"id\"?, \"reference\"?, \"status\": \"sent|delivered|failed\", \"error\"?: {\"code\", \"title\"}, \"at\"?}`; common words of carriers such as `DELIVRD` or `EXPIRED` count as well",
+    request_body(content = Object, description = "In the provider's format; for kind `http`  `{\"id\"?, \"reference\"?, \"status\": \"sent|delivered|failed\", \"error\"?: {\"code\", \"title\"}, \"at\"?}`; common words of carriers such as `DELIVRD` or `EXPIRED` count as well",
         example = json!({ "reference": "msg_06hzjqd1nbrm4q9a5c2kt7x80h", "status": "delivered" })),
     responses(
         (status = 200, description = "Stored"),
@@ -59,18 +59,18 @@ pub async fn receive(
     hear(&shared, &request, Method::Post, Some(payload)).await
 }
 
-/// The question whether a webhook is ours, of kind `meta`
+/// Answer Meta's verification request (kind `meta`)
 #[utoipa::path(
     operation_id = "answer_challenge",
     tag = "webhooks",
     params(
-        ("channel" = String, Path, description = "A channel of the configuration", example = "whatsapp"),
+        ("channel" = String, Path, description = "Name of a channel in the configuration", example = "whatsapp"),
         ("hub.mode" = String, Query, example = "subscribe"),
         ("hub.verify_token" = String, Query),
         ("hub.challenge" = String, Query, example = "1158201444"),
     ),
     responses(
-        (status = 200, description = "The bare challenge", body = String, content_type = "text/plain"),
+        (status = 200, description = "The challenge", body = String, content_type = "text/plain"),
         (status = 403, description = "`challenge_refused`", body = Document, content_type = "application/problem+json"),
         PublicProblems,
     ),
@@ -80,9 +80,9 @@ pub async fn challenge(shared: web::Data<Shared>, request: HttpRequest) -> Resul
     hear(&shared, &request, Method::Get, None).await
 }
 
-/// Addresses with a secret behind them, for kinds of channel whose provider signs nothing. They are not in the OpenAPI
-/// document: twotick makes them and gives them to the provider.
-pub fn behind_a_secret() -> Resource {
+/// Webhook addresses with a secret in the path, for kinds of channel whose provider does not sign. They are not in the
+/// OpenAPI document: twotick generates them and passes them to the provider.
+pub fn secret_addresses() -> Resource {
     let report = |shared: web::Data<Shared>, request: HttpRequest, payload: web::Payload| async move {
         hear(&shared, &request, Method::Post, Some(payload)).await
     };
@@ -129,9 +129,7 @@ async fn hear(
             Err(Problem::new(Code::ChallengeRefused, "mode, token or challenge is missing or wrong"))
         }
         Err(WebhookError::Method(allowed)) => Err(Problem::method_not_allowed(allowed.to_owned())),
-        Err(WebhookError::NoSuchAddress) => {
-            Err(Problem::new(Code::NotFound, "there is nothing at this path"))
-        }
+        Err(WebhookError::NoSuchAddress) => Err(Problem::new(Code::NotFound, "nothing exists at this path")),
     }
 }
 
@@ -147,7 +145,7 @@ fn ask(
     channel.receive(&Webhook {
         method,
         callback: channel.callback(),
-        // What comes before it is `/webhooks/` and the channel's name.
+        // The part after `/webhooks/` and the channel name.
         path: request.uri().path().splitn(4, '/').nth(3),
         query: request.uri().query(),
         headers: &headers,
@@ -169,17 +167,17 @@ fn channel<'a>(
 ) -> Result<(Arc<Channel>, &'a ChannelMeters), Problem> {
     let name = request.match_info().get("channel");
     let known = name.and_then(|name| named(shared, name));
-    known.ok_or_else(|| Problem::new(Code::NotFound, "there is no such channel"))
+    known.ok_or_else(|| Problem::new(Code::NotFound, "unknown channel"))
 }
 
 fn named<'a>(shared: &'a Shared, name: &str) -> Option<(Arc<Channel>, &'a ChannelMeters)> {
     Some((shared.channels.now().get(name).cloned()?, shared.webhooks.get(name)?))
 }
 
-/// What one webhook says, channel by channel.
+/// The content of one webhook, by channel.
 struct Deliveries<'a> {
     shared: &'a Shared,
-    /// Whose address it came to.
+    /// The channel whose address received it.
     channel: &'a Channel,
     meters: &'a ChannelMeters,
     own: Delivery,
@@ -220,7 +218,7 @@ impl Deliveries<'_> {
             }
         }
         let now = now.as_millis() as f64 / 1_000.0;
-        // A delivery for others alone does not show that anything comes for this channel.
+        // A delivery that only concerns other channels does not show that this channel's webhooks work.
         if heard_of.is_empty() || !own_is_empty {
             meters.received_at(now);
         }
@@ -229,11 +227,11 @@ impl Deliveries<'_> {
     }
 }
 
-/// Turns deliveries into orders.
+/// Converts deliveries into orders.
 #[derive(Default)]
 struct Writer<'a> {
     orders: Vec<Order>,
-    /// Which of the orders are reports, and what they say.
+    /// Indexes of the orders that are reports, with their labels and metrics.
     reports: Vec<(usize, &'static str, &'a ChannelMeters)>,
 }
 
@@ -264,7 +262,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Makes all of it durable.
+    /// Makes all orders durable.
     async fn write(self, shared: &Shared) -> Result<(), Problem> {
         if self.orders.is_empty() {
             return Ok(());
@@ -324,8 +322,8 @@ fn kept_inbound(
     })
 }
 
-/// The provider's time, unless it lies so far ahead that the message would stay at the top of every list. A clock that
-/// is merely fast is believed.
+/// The provider's time, unless it is so far ahead that the message would stay at the top of every list. A clock that is
+/// merely fast is accepted.
 fn plausible(at: Option<Timestamp>, now: Timestamp) -> Timestamp {
     at.filter(|&at| at <= now + FASTEST_CLOCK).unwrap_or(now)
 }
@@ -349,7 +347,7 @@ fn unreadable(
     vault: &Vault,
     now: Timestamp,
 ) -> Result<store::Alert, CannotSeal> {
-    tracing::warn!(%channel, why, bytes = body.len(), "a signed webhook cannot be read; it is kept for the operator");
+    tracing::warn!(%channel, why, bytes = body.len(), "cannot parse a signed webhook; stored it for the operator");
     let evidence = &body[..body.len().min(EVIDENCE_BYTES)];
     Ok(store::Alert {
         at: now,
@@ -365,23 +363,23 @@ fn unreadable(
 fn warn_operator(channel: &ChannelName, alert: &channel::Alert) {
     match alert.severity {
         channel::Severity::Notice => {
-            tracing::info!(%channel, code = alert.code, "the provider tells: {}", alert.title);
+            tracing::info!(%channel, code = alert.code, "notice of the provider: {}", alert.title);
         }
         channel::Severity::Warning => {
-            tracing::warn!(%channel, code = alert.code, "the provider warns: {}", alert.title);
+            tracing::warn!(%channel, code = alert.code, "warning of the provider: {}", alert.title);
         }
         channel::Severity::Critical => {
-            tracing::error!(%channel, code = alert.code, "the provider stops or will stop codes: {}", alert.title);
+            tracing::error!(%channel, code = alert.code, "the provider stops or will stop sending: {}", alert.title);
         }
     }
 }
 
-/// Until there is a list of who may be written to, this is all that becomes of them.
+/// Consents are only counted and logged so far.
 fn count_consents(channel: &ChannelName, delivery: &Delivery) {
     for (consent, &people) in &delivery.consents {
         let (name, state) = (channel.as_str().to_owned(), consent.as_str());
         counter!(names::CONSENTS, "channel" => name, "state" => state).increment(people as u64);
-        tracing::info!(%channel, state, people, "the provider tells that people opted in or out; it is not kept");
+        tracing::info!(%channel, state, people, "people opted in or out at the provider; not stored");
     }
 }
 

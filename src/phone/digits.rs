@@ -1,18 +1,18 @@
-//! Digits as people write and paste them: of any script, with separators and invisible marks between them.
+//! Digits as people write and paste them: in any script, with separators and invisible characters between them.
 
 pub use crate::digits::{decimal as digit, is_invisible, pictured};
 
-/// So many digits in a row, whatever separates them, may be a phone number. A shorter one names nobody.
+/// A run of at least this many digits, whatever separates them, may be a phone number.
 pub const OF_A_NUMBER: usize = 7;
 
-/// Whether a letter can stand between two digits of one number: everything that is no letter of a word, and what
-/// looks like a dash.
+/// Whether a character may separate two digits of one number: everything that is not alphanumeric, and what looks like
+/// a dash.
 pub fn is_separator(letter: char) -> bool {
-    // The long sound marks of Japanese count as letters, and stand where other people write a dash.
+    // Japanese prolonged sound marks are letters, but are used as dashes.
     !letter.is_alphanumeric() || matches!(letter, '\u{30fc}' | '\u{ff70}') || is_invisible(letter)
 }
 
-/// The longest row of digits with nothing but separators between them.
+/// Length of the longest run of digits with only separators between them.
 pub fn longest_row(text: &str) -> usize {
     let (mut longest, mut row) = (0, 0);
     for letter in text.chars() {
@@ -26,12 +26,12 @@ pub fn longest_row(text: &str) -> usize {
     longest
 }
 
-/// Whether `text` may hold a phone number, recognised or not.
+/// Whether `text` may contain a phone number, valid or not.
 pub fn may_hold_a_number(text: &str) -> bool {
     longest_row(text) >= OF_A_NUMBER
 }
 
-/// How many digits there are in `text`, whatever stands between them.
+/// Number of digits in `text`.
 pub fn count(text: &str) -> usize {
     text.chars().filter(|letter| digit(*letter).or_else(|| pictured(*letter)).is_some()).count()
 }
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_is_counted_across_what_separates_digits_and_ends_at_a_word() {
+    fn a_run_of_digits_spans_separators_and_ends_at_a_word() {
         for (text, row) in [
             ("", 0),
             ("order-17", 2),

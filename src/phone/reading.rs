@@ -1,4 +1,4 @@
-//! Phone numbers as people write them: in the console and on the command line. The API takes E.164 alone.
+//! Parsing of phone numbers as people write them, for the console and the command line. The API accepts E.164 only.
 
 use std::str::FromStr;
 
@@ -7,22 +7,22 @@ use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, PhoneNumberFormat, Region}
 use super::digits::{digit, is_invisible, is_separator};
 use super::{MAX_LENGTH, Phone};
 
-/// Callers are likely from there, so a number without a country code is tried there as well.
+/// Likely countries, tried for a number without a country code.
 const LIKELY: [Region; 12] = {
     use Region::{AT, BE, CH, DE, ES, FR, GB, IE, IT, NL, PL, US};
     [DE, AT, CH, US, GB, FR, NL, IT, ES, BE, PL, IE]
 };
-/// Before an international number, where somebody does not write `+` or `00`: North America, Australia, Russia and its
-/// neighbours, Japan.
+/// International prefixes that people write instead of `+` or `00`: North America, Australia, Russia and neighbours,
+/// Japan.
 const FROM_ABROAD: [&str; 4] = ["011", "0011", "810", "010"];
-/// Fewer digits are no whole number, more are two.
+/// Fewer digits are not a whole number, more are two.
 const DIGITS: std::ops::RangeInclusive<usize> = 7..=20;
-/// Longer texts hold more than a number.
+/// Longer texts contain more than a number.
 const MOST_CHARS: usize = 300;
-/// Of an extension.
+/// Most digits of an extension.
 const MOST_OF_AN_EXTENSION: usize = 7;
 
-/// What may stand before or after a number without being part of it.
+/// Words that may precede or follow a number.
 const LABELS: [&str; 75] = [
     "tel",
     "tél",
@@ -123,12 +123,12 @@ const EXTENSIONS: [&str; 20] = [
     "toestel",
 ];
 
-/// In which country's notation somebody writes a number that has no country code.
+/// Country in whose notation a number without a country code is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HomeCountry(Region);
 
 impl HomeCountry {
-    /// By its ISO 3166 code, such as `DE`; of every country that has numbers of its own.
+    /// Parses an ISO 3166 code, such as `DE`, of a country that has its own numbers.
     pub fn parse(code: &str) -> Option<Self> {
         let region = Region::from_str(code).ok().filter(|region| *region.as_region_str() == *code);
         region.filter(|region| PHONE_NUMBER_UTIL.get_country_code_for_region(*region).is_some()).map(Self)
@@ -138,7 +138,7 @@ impl HomeCountry {
         self.0.as_region_str().to_string()
     }
 
-    /// All codes that [`HomeCountry::parse`] takes.
+    /// All codes that [`HomeCountry::parse`] accepts.
     pub fn all() -> Vec<String> {
         let mut codes: Vec<_> = PHONE_NUMBER_UTIL
             .get_supported_regions()
@@ -150,33 +150,33 @@ impl HomeCountry {
     }
 }
 
-/// Why a number was read as it was.
+/// Why a text was read as this number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ground {
-    /// It says its country code.
+    /// It has a country code.
     CountryCode,
-    /// It is a number of the home country.
+    /// It is a valid number of the home country.
     Home,
-    /// It would be a number of a country that callers are likely from, or would be one with a `+` before it.
+    /// It would be a number of a likely country, or with a `+` before it.
     Guess,
 }
 
 impl Phone {
-    /// What a person may mean by a number as people write it, the likeliest first. Empty where it is no number.
+    /// Possible numbers for a text, the likeliest first. Empty if it is not a number.
     pub fn readings(text: &str, home: Option<HomeCountry>) -> Vec<Self> {
         let mut readings: Vec<_> = read(text, home).into_iter().map(|(_, phone)| phone).collect();
         readings.extend(Self::as_written(text).filter(|phone| !readings.contains(phone)));
         readings
     }
 
-    /// A number with its country code, digit by digit: WhatsApp uses some that the tables of numbers refuse or write
-    /// otherwise, such as +52 1 … in Mexico.
+    /// A number with its country code, digit by digit: WhatsApp uses some that the metadata rejects or writes
+    /// differently, such as +52 1 … in Mexico.
     pub fn as_written(text: &str) -> Option<Self> {
         let written = Written::of(text).filter(|written| written.says_country)?;
         Self::reported(&format!("+{}", written.digits))
     }
 
-    /// The one number that is meant, where there is no doubt: it says its country code or is one of the home country.
+    /// The number if it is unambiguous: it has a country code or is a number of the home country.
     pub fn meant(text: &str, home: Option<HomeCountry>) -> Option<Self> {
         let (ground, phone) = read(text, home).into_iter().next()?;
         (ground != Ground::Guess).then_some(phone)
@@ -213,13 +213,13 @@ fn read(text: &str, home: Option<HomeCountry>) -> Vec<(Ground, Phone)> {
     found.sorted()
 }
 
-/// A number as it was written, less all that is not part of it.
+/// The digits of a number as written.
 struct Written {
-    /// ASCII digits alone.
+    /// ASCII digits only.
     digits: String,
-    /// The same without a zero in parentheses, which is dialled only at home.
+    /// The digits without a zero in parentheses, which is only dialled within the country.
     without_zero: String,
-    /// With `+`, or in a notation that has the country code in any case.
+    /// Whether it has `+` or is in a notation that always has the country code.
     says_country: bool,
 }
 
@@ -233,11 +233,11 @@ impl Written {
             Some(number) => (number, true),
             None => (folded, false),
         };
-        // Brazilians put the letters where the carrier's digits go.
+        // Brazilians write `0xx` for the digits of the carrier.
         let number = number.replace("0xx", "0");
         let start = number.find(|letter: char| letter.is_ascii_digit() || letter == '+')?;
         let (label, number) = number.split_at(start);
-        // Before a `+` anything may stand, such as a name; without it a label alone.
+        // Anything may precede a `+`, such as a name; otherwise only a label may.
         if !number.starts_with('+') && !words(label).all(|word| LABELS.contains(&word)) {
             return None;
         }
@@ -246,7 +246,7 @@ impl Written {
         let context = country_of(rest)?;
         let (before, after) =
             number.rsplit_once('+').map_or((None, number), |(before, after)| (Some(before), after));
-        // Nothing but zeros and parentheses stands before the country code.
+        // Only zeros and parentheses precede the country code.
         if before
             .is_some_and(|before| before.contains(|letter: char| letter.is_ascii_digit() && letter != '0'))
         {
@@ -261,7 +261,7 @@ impl Written {
         DIGITS.contains(&written.digits.len()).then_some(written)
     }
 
-    /// What follows a prefix that is not part of the number.
+    /// The rest of a number, without a prefix.
     fn with(&self, digits: &str) -> Self {
         let cut = self.digits.len() - digits.len();
         let without_zero = self.without_zero.get(cut..).unwrap_or(digits);
@@ -269,7 +269,7 @@ impl Written {
     }
 }
 
-/// Lower-case, with the digits, signs and blanks of other scripts in ASCII and what nobody sees left out.
+/// Lower case; digits, signs and spaces of other scripts in ASCII; without invisible characters.
 fn folded(text: &str) -> String {
     let fold = |letter: char| match letter {
         _ if digit(letter).is_some() => digit(letter).unwrap_or(letter),
@@ -284,7 +284,7 @@ fn folded(text: &str) -> String {
     seen.map(fold).flat_map(char::to_lowercase).collect::<String>().trim().to_owned()
 }
 
-/// The number of a link that opens a chat: `https://wa.me/49…`, `https://api.whatsapp.com/send?phone=49…`.
+/// The number in a link to a chat: `https://wa.me/49…`, `https://api.whatsapp.com/send?phone=49…`.
 fn of_link(text: &str) -> Option<String> {
     if let Some((before, rest)) = text.split_once("wa.me/")
         && matches!(before, "" | "http://" | "https://" | "www." | "http://www." | "https://www.")
@@ -297,7 +297,7 @@ fn of_link(text: &str) -> Option<String> {
     value.split('#').next().map(decoded)
 }
 
-/// Without percent-encoding, as far as it stands for ASCII.
+/// Decodes percent-encoded ASCII.
 fn decoded(text: &str) -> String {
     let mut parts = text.split('%');
     let mut out = parts.next().unwrap_or_default().to_owned();
@@ -318,7 +318,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|letter: char| !letter.is_alphabetic()).filter(|word| !word.is_empty())
 }
 
-/// Where a number ends: at a word, at what begins a parameter or an address, at a pause.
+/// Where a number ends: at a word, a URL parameter, an address or a pause.
 fn end_of_number(text: &str) -> usize {
     let mut digits = 0;
     for (at, letter) in text.char_indices() {
@@ -328,7 +328,7 @@ fn end_of_number(text: &str) -> usize {
                 false
             }
             '+' => false,
-            // Pauses and keys of a telephone; before a whole number they are only strange separators.
+            // Pauses and telephone keys; before a whole number they are only unusual separators.
             ',' | '#' | '*' => digits >= *DIGITS.start(),
             ';' | '@' | '=' | '&' | '%' => true,
             letter => !is_separator(letter),
@@ -340,8 +340,8 @@ fn end_of_number(text: &str) -> usize {
     text.len()
 }
 
-/// The country code that follows a number as `;phone-context=+49`, else nothing. `None` where what follows is neither an
-/// extension, nor a label, nor an address.
+/// The country code in `;phone-context=+49` after a number, else empty. `None` unless an extension, a label or an
+/// address follows.
 fn country_of(rest: &str) -> Option<String> {
     if let Some(host) = rest.strip_prefix('@') {
         return (!host.contains(' ')).then(String::new);
@@ -353,7 +353,7 @@ fn country_of(rest: &str) -> Option<String> {
     }
     let digits = rest.chars().filter(char::is_ascii_digit).count();
     if digits == 0 {
-        // Names, thanks, remarks: nothing of it can be part of a number.
+        // Names, thanks, remarks: not part of the number.
         return Some(String::new());
     }
     let mut words = words(rest);
@@ -361,7 +361,7 @@ fn country_of(rest: &str) -> Option<String> {
     (is_known && digits <= MOST_OF_AN_EXTENSION).then(String::new)
 }
 
-/// Mexico's prefixes before a number inside the country ended in 2019, and still stand in address books.
+/// Mexico abolished its national prefixes in 2019; address books still contain them.
 fn without_old_trunk(digits: &str, region: Region) -> &str {
     let old = ["044", "045", "01"].into_iter().filter(|_| region == Region::MX);
     old.filter_map(|prefix| digits.strip_prefix(prefix)).find(|rest| rest.len() == 10).unwrap_or(digits)
@@ -373,7 +373,7 @@ fn without_trunk(text: &str) -> String {
     compact.replace("(0)", "").replace("[0]", "")
 }
 
-/// What was read so far, each number once.
+/// Numbers found so far, without duplicates.
 #[derive(Default)]
 struct Found {
     phones: Vec<FoundPhone>,
@@ -386,10 +386,10 @@ struct FoundPhone {
 }
 
 impl Found {
-    /// Country code and number. A trunk prefix after the country code is left out where the country has one.
+    /// Country code and number. Removes a trunk prefix after the country code if the country has one.
     fn international(&mut self, written: &Written, ground: Ground) {
         for digits in [&written.without_zero, &written.digits] {
-            // No country code begins with a zero; `+0049` is written all the same.
+            // No country code begins with a zero, but people write `+0049`.
             let digits = digits.trim_start_matches('0');
             let old =
                 digits.strip_prefix("52").map(|national| (national, without_old_trunk(national, Region::MX)));
@@ -409,7 +409,7 @@ impl Found {
         }
     }
 
-    /// A guess that must be a number that there is.
+    /// A guess, accepted only if the number is valid.
     fn likely(&mut self, digits: &str, region: Region) {
         let number = PHONE_NUMBER_UTIL.parse(digits, Some(region)).ok();
         if let Some(number) = number.filter(|number| PHONE_NUMBER_UTIL.is_valid_number(number)) {
@@ -417,7 +417,7 @@ impl Found {
         }
     }
 
-    /// The number, and how else it is written for WhatsApp or was written before.
+    /// Adds the number, and its other spellings in WhatsApp or in the past.
     fn add_all(&mut self, number: &PhoneNumber, ground: Ground) {
         let e164 = PHONE_NUMBER_UTIL.format(number, PhoneNumberFormat::E164).into_owned();
         let national = rlibphonenumber::get_national_significant_number_owned(number);
@@ -438,22 +438,22 @@ impl Found {
         self.phones.push(FoundPhone { ground, is_valid, phone });
     }
 
-    /// Numbers that there are before those that only could be.
+    /// Valid numbers first, then merely possible ones.
     fn sorted(mut self) -> Vec<(Ground, Phone)> {
         self.phones.sort_by_key(|found| !found.is_valid);
         self.phones.into_iter().map(|found| (found.ground, found.phone)).collect()
     }
 }
 
-/// Other national spellings of one person's number: with and without the digit that marks a mobile in some countries,
-/// and from before a country's renumbering.
+/// Other national spellings of a number: with and without the mobile digit of some countries, and from before a
+/// renumbering.
 fn other_spellings(country_code: i32, national: &str) -> Vec<String> {
     let (len, at) = (national.len(), |at: usize| national.as_bytes().get(at).copied().unwrap_or_default());
     let mut others = Vec::new();
     match country_code {
-        // Mexico dropped the 1 before mobiles in 2019.
+        // Mexico dropped the 1 before mobile numbers in 2019.
         52 if len == 11 && at(0) == b'1' => others.push(national[1..].to_owned()),
-        // Argentina: 9 from abroad, 15 after the area code at home.
+        // Argentina: 9 from abroad, 15 after the area code within the country.
         54 if len == 11 && at(0) == b'9' => others.push(national[1..].to_owned()),
         54 if len == 10 => others.push(format!("9{national}")),
         54 if len == 12 || len == 13 => {
@@ -466,14 +466,14 @@ fn other_spellings(country_code: i32, national: &str) -> Vec<String> {
                 }
             }
         }
-        // Brazil put a ninth digit before mobiles.
+        // Brazil added a ninth digit to mobile numbers.
         55 if len == 11 && at(2) == b'9' => others.push(format!("{}{}", &national[..2], &national[3..])),
         55 if len == 10 && (b'6'..=b'9').contains(&at(2)) => {
             others.push(format!("{}9{}", &national[..2], &national[2..]));
         }
-        // Benin put 01 before every number in 2024.
+        // Benin added 01 to all numbers in 2024.
         229 if len == 8 => others.push(format!("01{national}")),
-        // Ivory Coast put the operator before every number in 2021; the second digit told it before.
+        // Ivory Coast prefixed the operator to all numbers in 2021; it follows from the second digit.
         225 if len == 8 => {
             let operator = match at(1) {
                 b'0'..=b'3' => "01",
@@ -484,7 +484,7 @@ fn other_spellings(country_code: i32, national: &str) -> Vec<String> {
         }
         _ => {}
     }
-    // A number that is too long is refused by its length; what is shorter than any is no number.
+    // Too long numbers are rejected by length; too short ones are not numbers.
     others.retain(|other| other.len() < MAX_LENGTH);
     others
 }

@@ -1,4 +1,4 @@
-//! An SMS carrier with a plain HTTP interface, and the delivery reports it sends.
+//! An SMS carrier with a plain HTTP interface, and its delivery reports.
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -14,9 +14,9 @@ use super::scenario::Status;
 use super::twilio;
 use crate::hex;
 
-/// Ten concatenated SMS of 153 characters, the most that carriers commonly join.
+/// Ten concatenated SMS of 153 characters, the usual maximum of carriers.
 pub(super) const TEXT_LIMIT: usize = 1_530;
-/// The longest reference that is echoed.
+/// Longest reference that is echoed.
 const REFERENCE_LIMIT: usize = 512;
 
 /// An accepted SMS.
@@ -27,15 +27,15 @@ pub(super) struct Sms {
     pub(super) reports: Reports,
 }
 
-/// Who reports on an SMS.
+/// Sender of the reports on an SMS.
 pub(super) enum Reports {
-    /// The carrier with the HTTP interface, which gives this reference back.
+    /// The carrier with the HTTP interface, which echoes this reference.
     OfCarrier(Option<String>),
-    /// Twilio, where it was told an address.
+    /// Twilio, if the request had a callback URL.
     OfTwilio(Option<twilio::Callback>),
 }
 
-/// What the carrier says became of it.
+/// A delivery report.
 #[derive(Debug, Serialize)]
 pub(super) struct Report<'a> {
     pub(super) id: &'a str,
@@ -54,7 +54,7 @@ pub(super) struct Failure {
     title: &'static str,
 }
 
-/// Why scenario 09 fails.
+/// The error of scenario 09.
 pub(super) const UNREACHABLE: Failure =
     Failure { code: "unreachable", title: "The handset could not be reached" };
 
@@ -70,9 +70,9 @@ pub(super) async fn send(
         );
     }
     let Some(room) = player.room() else {
-        return HttpResponse::TooManyRequests().insert_header((header::RETRY_AFTER, "1")).json(
-            json!({"error": {"code": "too_many_requests", "title": "Too many messages are under way"}}),
-        );
+        return HttpResponse::TooManyRequests()
+            .insert_header((header::RETRY_AFTER, "1"))
+            .json(json!({"error": {"code": "too_many_requests", "title": "Too many messages in progress"}}));
     };
     let (order, to) = match read(body) {
         Ok(read) => read,
@@ -105,8 +105,8 @@ pub(super) fn bearer(request: &HttpRequest) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// The code in an SMS: its longest run of 4 to 10 digits, the first of several; else the first word of that
-/// length with a digit in it.
+/// The code in an SMS: the first of its longest runs of 4 to 10 digits, else the first word of that length with a
+/// digit.
 pub(super) fn code_in(text: &str) -> Option<String> {
     let words =
         || text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| (4..=10).contains(&word.len()));

@@ -1,5 +1,5 @@
-//! The Graph API as far as authentication templates need it, and the webhooks that Meta sends about them.
-//! Shapes and error codes: Meta, Cloud API reference and error codes pages, November 2025 to May 2026.
+//! The part of the Graph API that authentication templates need, and Meta's webhooks about them. Formats and error
+//! codes: Meta, Cloud API reference and error codes pages, November 2025 to May 2026.
 
 use std::fmt::Write;
 
@@ -20,7 +20,7 @@ use super::player::Player;
 use super::scenario::{SendAnswer, Status};
 use crate::hex;
 
-/// The account and business number of the webhooks, as in the commented configuration and Meta's samples.
+/// Account and number in the webhooks, as in the commented configuration and Meta's samples.
 const BUSINESS_ACCOUNT_ID: &str = "102290129340398";
 const BUSINESS_NUMBER: &str = "15550783881";
 
@@ -62,7 +62,7 @@ pub(super) struct TemplateQuery {
     language: Option<String>,
 }
 
-/// `GET /{version}/{business_account_id}/message_templates?name=…`: every template asked for by name is approved.
+/// `GET /{version}/{business_account_id}/message_templates?name=…`: every template exists and is approved.
 pub(super) async fn templates(
     player: web::Data<Player>,
     query: web::Query<TemplateQuery>,
@@ -85,7 +85,7 @@ pub(super) async fn templates(
         .json(json!({"data": data, "paging": {"cursors": {"before": "MAZDZD", "after": "MAZDZD"}}}))
 }
 
-/// Every path that is not ours: Meta's answer below a version, a plain one elsewhere.
+/// Unknown paths: Meta's error below a version, a plain one elsewhere.
 pub(super) async fn unknown_path(player: web::Data<Player>, request: HttpRequest) -> HttpResponse {
     let path: String = request.path().chars().take(80).collect();
     if path.strip_prefix("/v").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
@@ -93,7 +93,7 @@ pub(super) async fn unknown_path(player: web::Data<Player>, request: HttpRequest
         return Refusal::new(StatusCode::BAD_REQUEST, 2500, message).answer(&player);
     }
     HttpResponse::NotFound().json(json!({
-        "error": "nothing here",
+        "error": "not found",
         "try": ["GET /", "GET /handsets", "GET /handsets/{number}", "DELETE /handsets", "GET /journal",
                 "POST /{version}/{phone_number_id}/messages", "POST /sms/send"],
     }))
@@ -161,7 +161,7 @@ fn accept(
     }
 }
 
-/// An answer that breaks off: half of the promised bytes, then the connection closes.
+/// A truncated answer: half of the announced bytes, then the connection closes.
 pub(super) fn cut_off(reply: &Value) -> HttpResponse {
     let whole = reply.to_string().into_bytes();
     let length = whole.len() as u64;
@@ -170,7 +170,7 @@ pub(super) fn cut_off(reply: &Value) -> HttpResponse {
         match rest {
             Some(half) => Some((Ok::<Bytes, std::io::Error>(half), None)),
             None => {
-                // Gives the server a turn in which to put the half on the wire.
+                // Lets the server send the first half.
                 tokio::task::yield_now().await;
                 None
             }
@@ -179,7 +179,7 @@ pub(super) fn cut_off(reply: &Value) -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(SizedStream::new(length, body))
 }
 
-// ── what a send must look like ────────────────────────────────────────────────────────────────────────────
+// ── validation of a send ──────────────────────────────────────────────────────────────────────────────────────
 
 struct TemplateSend {
     input: String,
@@ -190,7 +190,7 @@ struct TemplateSend {
 }
 
 impl TemplateSend {
-    /// The fixed wording that Meta gives the body of an authentication template, with the security line.
+    /// Meta's fixed text of an authentication template with the security line.
     fn text(&self) -> String {
         let code = &self.code;
         if self.language == "de" {
@@ -215,7 +215,7 @@ fn read(body: &[u8]) -> Result<TemplateSend, Refusal> {
     }
     if text(&body, "/type")? != "template" {
         return Err(Refusal::parameter(
-            "Param type must be one of {TEMPLATE}: this stand-in carries templates only",
+            "Param type must be one of {TEMPLATE}: this stand-in supports templates only",
         ));
     }
     let input = text(&body, "/to")?;
@@ -235,7 +235,7 @@ fn read(body: &[u8]) -> Result<TemplateSend, Refusal> {
     })
 }
 
-/// The code, which must stand in the body and, the same, in the button.
+/// The code, which must be the same in body and button.
 fn code(body: &Value) -> Result<&str, Refusal> {
     let components = body.pointer("/template/components").and_then(Value::as_array);
     let component = |kind: &str| {
@@ -291,7 +291,7 @@ fn callback(body: &Value) -> Result<Option<String>, Refusal> {
     }
 }
 
-/// A required text. Meta answers 100 for a missing top-level parameter and 131008 for one inside the template.
+/// A required text. Meta answers 100 for a missing top-level parameter and 131008 for one in the template.
 fn text<'a>(body: &'a Value, pointer: &str) -> Result<&'a str, Refusal> {
     let name = pointer.trim_start_matches('/').replace('/', ".");
     match body.pointer(pointer) {
@@ -333,7 +333,7 @@ fn template(name: &str, language: &str, n: u64) -> Value {
     })
 }
 
-/// Like a real one, which also carries the recipient's number in the clear under its base 64.
+/// A real wamid contains the recipient's number in base64; so does this one.
 fn wamid(to: &Number, fresh: &[u8; 32]) -> String {
     let mut bytes = vec![0x1c, 0x18, to.digits().len() as u8];
     bytes.extend_from_slice(to.digits().as_bytes());
@@ -343,9 +343,9 @@ fn wamid(to: &Number, fresh: &[u8; 32]) -> String {
     format!("wamid.{}", STANDARD.encode(bytes))
 }
 
-// ── what Meta answers when it refuses ─────────────────────────────────────────────────────────────────────
+// ── errors ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// Meta's error object, with the HTTP status that goes with it.
+/// Meta's error object with its HTTP status.
 struct Refusal {
     status: StatusCode,
     code: u32,
@@ -458,7 +458,7 @@ const UNDELIVERABLE_DETAILS: &str = "Message Undeliverable.";
 
 // ── webhooks ──────────────────────────────────────────────────────────────────────────────────────────────
 
-/// One status, as Graph v25.0 sends it. With a price where Meta puts one.
+/// A status webhook as in Graph v25.0, with the price where Meta includes it.
 pub(super) fn status_webhook(
     message: &TemplateMessage,
     status: Status,
@@ -496,12 +496,12 @@ pub(super) fn status_webhook(
     envelope(value)
 }
 
-/// Says that a status carries the price of the message.
+/// The status includes the price of the message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Price;
 
-/// The person presses "I didn't request a code": an inbound button message that answers ours.
-/// Meta's sample has the person's own number in `context.from` (authentication template pages, November 2025).
+/// The person presses "I didn't request a code": an inbound button message that answers ours. Meta's sample has the
+/// person's own number in `context.from` (authentication template pages, November 2025).
 pub(super) fn disowned_webhook(message: &TemplateMessage, fresh: &[u8; 32], at: Timestamp) -> Value {
     let mut value = metadata(message);
     value["contacts"] = contacts(message);
@@ -518,7 +518,7 @@ pub(super) fn disowned_webhook(message: &TemplateMessage, fresh: &[u8; 32], at: 
     envelope(value)
 }
 
-/// As Meta writes its webhooks: everything beyond ASCII as `\uXXXX`, a slash as `\/`.
+/// Escapes JSON as Meta does: non-ASCII as `\uXXXX`, a slash as `\/`.
 pub(super) fn escaped(body: &Value) -> String {
     let plain = body.to_string();
     let mut escaped = String::with_capacity(plain.len() + 64);
@@ -559,7 +559,7 @@ fn contacts(message: &TemplateMessage) -> Value {
     }])
 }
 
-/// A business-scoped user id: a country, a dot and letters or digits that stay the same for one person.
+/// A business-scoped user id: a country, a dot and a stable string of letters and digits.
 fn user_id(message: &TemplateMessage) -> String {
     format!("US.1349{}", message.to.digits())
 }
@@ -569,7 +569,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn webhooks_are_escaped_as_meta_does_and_read_back_the_same() {
+    fn webhooks_are_escaped_as_meta_does_and_parse_back() {
         let body = json!({"text": "café 👍 http://x \"quoted\" back\\slash"});
         let escaped = escaped(&body);
         assert!(escaped.is_ascii());

@@ -11,7 +11,7 @@ function make(tag, className, ...children) {
   return element;
 }
 
-/** A small line drawing; `path` is ours, never data. */
+/** An icon; `path` is a constant, never data. */
 function icon(path, width = 18) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 24 16");
@@ -71,7 +71,7 @@ async function copy(text, button, label) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    // Without a secure context there is no clipboard interface; the old way needs a field.
+    // Without a secure context there is no clipboard API; the old one needs a field.
     const field = make("textarea", "unseen");
     field.value = text;
     document.body.append(field);
@@ -173,7 +173,7 @@ function drawPhones(entries, activity, animate) {
 function waiting(activity, channel, otherwise) {
   const last = activity.filter((line) => line.channel === channel).at(-1)?.what;
   if (last === "refused" || last === "failed") return "This message could not be delivered, so this phone never saw it.";
-  if (last === "unavailable") return "The provider is having an outage. Nothing is on its way yet.";
+  if (last === "unavailable") return "The provider has an outage. Nothing has been sent yet.";
   if (last) return "A message was sent to this phone. It has not arrived.";
   return otherwise;
 }

@@ -1,4 +1,4 @@
-//! The phones: what each person sees, and what the networks did for them.
+//! The phones: messages on their screens, and the activity of the networks.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -10,19 +10,19 @@ use tokio::sync::broadcast;
 
 use super::scenario::{self, OUTAGES, Scenario, Status};
 
-/// More phones than anyone looks at; the one quiet for longest makes room.
+/// Limit of phones; the one idle the longest is dropped.
 const HANDSETS: usize = 500;
-/// Messages and activity lines kept of one phone.
+/// Limit of messages and of activity lines per phone.
 const ENTRIES: usize = 50;
-/// Changes a live page may lag behind before it is told to load everything again.
+/// Changes that a live page may miss before it has to reload everything.
 const NEWS: usize = 256;
 
-/// A phone number as its digits, with country code and without `+`.
+/// The digits of a phone number, with country code and without `+`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Number(String);
 
 impl Number {
-    /// Takes what Meta takes: `+`, spaces, hyphens and brackets are passed over. E.164 has at most 15 digits.
+    /// Parses as Meta does: ignores `+`, spaces, hyphens and brackets. E.164 allows 15 digits at most.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if text.len() > 40 || text.chars().any(|c| !c.is_ascii_digit() && !"+-() ".contains(c)) {
             return None;
@@ -54,26 +54,26 @@ pub enum Channel {
     Sms,
 }
 
-/// A message on a phone's screen.
+/// A message on a phone.
 #[derive(Clone, Serialize)]
 pub struct HandsetEntry {
     pub channel: Channel,
     /// As a person sees it; `*…*` is bold in WhatsApp.
     pub text: String,
-    /// The code in it; null for a text in which none can be made out.
+    /// The code in the text; null if none is found.
     pub code: Option<String>,
     #[serde(serialize_with = "super::rfc3339")]
     pub at: Timestamp,
 }
 
-/// Without the text and the code: an entry may end up in a test's log.
+/// Omits text and code: an entry may end up in a test log.
 impl fmt::Debug for HandsetEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry").field("channel", &self.channel).field("at", &self.at).finish_non_exhaustive()
     }
 }
 
-/// One line of what a network did for a phone, for the page.
+/// A line of network activity of a phone, for the page.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Activity {
     pub(super) channel: Channel,
@@ -122,14 +122,14 @@ impl Happening {
     }
 }
 
-/// A phone in the list of phones.
+/// A phone in the list.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
     number: String,
     plays: &'static str,
     ends: &'static str,
     messages: usize,
-    /// The sender of the last SMS.
+    /// Sender of the last SMS.
     sms_from: Option<String>,
     #[serde(serialize_with = "super::rfc3339")]
     at: Timestamp,
@@ -141,11 +141,11 @@ struct Handset {
     activity: VecDeque<Activity>,
     sms_from: Option<String>,
     outages: u8,
-    /// When it was last written to. Reports don't count, or the list would never stand still.
+    /// Time of the last message. Reports do not count, so that the list does not reorder all the time.
     at: Timestamp,
 }
 
-/// All phones. Cheap to ask; every change is told to the live pages.
+/// All phones. Live pages are notified of every change.
 pub(super) struct Handsets {
     by_number: Mutex<BTreeMap<Number, Handset>>,
     news: broadcast::Sender<String>,
@@ -162,7 +162,7 @@ impl Handsets {
         Self { by_number: Mutex::default(), news: broadcast::Sender::new(NEWS) }
     }
 
-    /// Puts a message on the phone's screen.
+    /// Adds a message to the phone.
     pub(super) fn receive(&self, number: &Number, entry: HandsetEntry) {
         self.change(number, |handset| push(&mut handset.entries, entry));
     }
@@ -181,7 +181,7 @@ impl Handsets {
         self.change(number, |handset| handset.sms_from = Some(from));
     }
 
-    /// Counts one outage for this number and says whether it is to happen; after [`OUTAGES`] none does, once.
+    /// Counts an outage of this number; false once after every [`OUTAGES`] outages.
     pub(super) fn take_outage(&self, number: &Number) -> bool {
         self.change(number, |handset| {
             let happens = handset.outages < OUTAGES;
@@ -209,10 +209,10 @@ impl Handsets {
 
     pub(super) fn clear(&self) {
         self.lock().clear();
-        self.tell(String::new());
+        self.notify(String::new());
     }
 
-    /// The numbers that changed, as they change; an empty one means all.
+    /// Numbers of changed phones; an empty one means all.
     pub(super) fn follow(&self) -> broadcast::Receiver<String> {
         self.news.subscribe()
     }
@@ -225,7 +225,7 @@ impl Handsets {
         let new = || Handset { at: super::now(), ..Handset::default() };
         let answer = change(by_number.entry(number.clone()).or_insert_with(new));
         drop(by_number);
-        self.tell(number.to_string());
+        self.notify(number.to_string());
         answer
     }
 
@@ -233,8 +233,8 @@ impl Handsets {
         Number::parse(number).and_then(|number| self.lock().get(&number).map(look)).unwrap_or_default()
     }
 
-    fn tell(&self, number: String) {
-        // An error only says that no page is open.
+    fn notify(&self, number: String) {
+        // Fails if no page is open.
         let _ = self.news.send(number);
     }
 
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn handsets_and_their_messages_are_bounded_and_the_quietest_goes_first() {
+    fn handsets_and_messages_are_bounded_and_the_idlest_is_dropped() {
         let handsets = Handsets::new();
         for n in 0..HANDSETS + 10 {
             let number = Number::parse(&format!("+1202{n:07}")).expect("a number");
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn outages_come_twice_and_then_start_over() {
+    fn two_outages_precede_each_success() {
         let handsets = Handsets::new();
         let number = Number::parse("+12025550107").expect("a number");
         let taken: Vec<bool> = (0..6).map(|_| handsets.take_outage(&number)).collect();

@@ -1,4 +1,4 @@
-//! Every provider request that came in, so that a test can count them: one attempt is at most one request.
+//! Log of all provider requests, so that tests can count them: one attempt is at most one request.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -8,16 +8,16 @@ use serde::Serialize;
 
 use super::handsets::Channel;
 
-/// A few minutes at the fastest number WhatsApp allows by default (80 a second); about 2 MB.
+/// Minutes at WhatsApp's default maximum rate (80 a second); about 2 MB.
 const KEPT: usize = 10_000;
 
-/// One send that reached the Graph API or the carrier and could be read. Never the code or the text.
+/// A valid send at the Graph API or a carrier. Contains neither code nor text.
 #[derive(Clone, Debug, Serialize)]
 pub struct Request {
     pub channel: Channel,
-    /// The provider's id, given to what was accepted.
+    /// The provider's id, if accepted.
     pub id: Option<String>,
-    /// `biz_opaque_callback_data` or `reference`: the sender's own message id.
+    /// The sender's message id: `biz_opaque_callback_data` or `reference`.
     pub reference: Option<String>,
     /// E.164 with `+`.
     pub to: String,
@@ -26,12 +26,12 @@ pub struct Request {
     pub at: Timestamp,
 }
 
-/// What the provider made of a request.
+/// The provider's answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Accepted,
-    /// Accepted, but the answer was cut off.
+    /// Accepted, but the answer was truncated.
     Unheard,
     Refused,
     Unavailable,

@@ -1,4 +1,4 @@
-//! What people and tests look at: the handsets as a page, as JSON and as a live stream, and the journal.
+//! The handsets as a page, as JSON and as a live stream, and the journal.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::player::Player;
 use super::scenario::SCENARIOS;
 
-/// Keeps proxies and browsers from giving up on a quiet stream.
+/// Keeps proxies and browsers from closing a quiet stream.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// `GET /`
@@ -36,28 +36,28 @@ pub(super) async fn handsets(player: web::Data<Player>) -> HttpResponse {
     HttpResponse::Ok().json(player.handsets.list())
 }
 
-/// `GET /handsets/{number}`: what this person sees, oldest first.
+/// `GET /handsets/{number}`: the messages on this phone, oldest first.
 pub(super) async fn handset(player: web::Data<Player>, number: web::Path<String>) -> HttpResponse {
     HttpResponse::Ok().json(player.handsets.entries(&number))
 }
 
-/// `GET /handsets/{number}/activity`: what the networks did for this phone, oldest first.
+/// `GET /handsets/{number}/activity`: network activity of this phone, oldest first.
 pub(super) async fn activity(player: web::Data<Player>, number: web::Path<String>) -> HttpResponse {
     HttpResponse::Ok().json(player.handsets.activity(&number))
 }
 
-/// `DELETE /handsets`: forgets every phone, and with it how often scenario 07 has failed.
+/// `DELETE /handsets`: forgets all phones, and the failures counted for scenario 07.
 pub(super) async fn clear(player: web::Data<Player>) -> HttpResponse {
     player.handsets.clear();
     HttpResponse::NoContent().finish()
 }
 
-/// `GET /journal`: every provider request received, oldest first.
+/// `GET /journal`: the provider requests, oldest first.
 pub(super) async fn journal(player: web::Data<Player>) -> HttpResponse {
     HttpResponse::Ok().json(player.journal.requests())
 }
 
-/// `GET /about`: what the page tells a newcomer.
+/// `GET /about`: addresses for the page's introduction.
 pub(super) async fn about(player: web::Data<Player>) -> HttpResponse {
     let scenarios: Vec<Value> = SCENARIOS
         .iter()
@@ -66,7 +66,7 @@ pub(super) async fn about(player: web::Data<Player>) -> HttpResponse {
     HttpResponse::Ok().json(json!({"api": player.api_origin(), "scenarios": scenarios}))
 }
 
-/// `GET /events`: server-sent events. `change` names a number whose phone changed; null means look at all.
+/// `GET /events`: server-sent events. `change` carries the number of a changed phone; null means reload everything.
 pub(super) async fn events(player: web::Data<Player>, request: HttpRequest) -> HttpResponse {
     let Ok(page) = std::sync::Arc::clone(&player.pages).try_acquire_owned() else {
         tracing::debug!(path = request.path(), "sandbox: too many live pages");

@@ -1,4 +1,4 @@
-//! Plays the scenario of each accepted message: one task a message, step by step.
+//! Plays the scenario of each accepted message: one task per message, step by step.
 
 use std::fmt;
 use std::io;
@@ -22,16 +22,16 @@ use super::journal::Journal;
 use super::scenario::{self, ScenarioStep, Status};
 use super::webhooks::{self, Signing, Taken, Webhooks};
 
-/// Messages whose scenario is under way at once, some kilobytes each. Beyond, both providers say "slow down".
+/// Limit of running scenarios, some kilobytes each. Above it, providers answer with a rate limit error.
 const PLAYING: usize = 10_000;
-/// SMS that a scenario may be behind in hearing of. One that missed its own waits `late_after` instead.
+/// SMS notifications that a waiting scenario may lag behind. One that missed its own waits for `late_after`.
 const TEXTED: usize = 1_024;
-/// After an SMS, [`ScenarioStep::DeliveredLate`] waits so many paces: the carrier's two reports come first.
+/// Paces that [`ScenarioStep::DeliveredLate`] waits after an SMS: the carrier's two reports come first.
 const PACES_AFTER_SMS: u32 = 3;
-/// Live pages at once.
+/// Limit of live pages.
 const PAGES: usize = 64;
 
-/// Everything the sandbox has, shared by its handlers.
+/// State shared by the handlers.
 pub(super) struct Player {
     pub(super) handsets: Handsets,
     pub(super) journal: Journal,
@@ -41,7 +41,7 @@ pub(super) struct Player {
     carrier: Webhooks,
     pace: Duration,
     late_after: Duration,
-    /// To whom an SMS goes: with it, the sender's deadline for WhatsApp has passed.
+    /// Numbers that an SMS is sent to: WhatsApp's deadline has passed at the sender.
     texted: broadcast::Sender<Number>,
     runtime: Handle,
     playing: TaskTracker,
@@ -81,12 +81,12 @@ impl Player {
         })
     }
 
-    /// A place for one more message, or none for now.
+    /// Reserves a running scenario; `None` if the limit is reached.
     pub(super) fn room(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.room).try_acquire_owned().ok()
     }
 
-    /// Bytes that no other id of this or an earlier run was made from.
+    /// Random bytes for a unique id.
     pub(super) fn fresh_id(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(self.seed.as_bytes());
@@ -94,7 +94,7 @@ impl Player {
         hash.finalize().into()
     }
 
-    /// Where the server under test takes its API requests, as far as its webhooks tell.
+    /// Origin of the server under test, taken from its webhook address.
     pub(super) fn api_origin(&self) -> String {
         self.meta.origin()
     }
@@ -138,14 +138,14 @@ impl Player {
         self.playing.wait().await;
     }
 
-    /// Reports of Sinch about a message that named this address.
+    /// Receiver of Sinch's reports about a message that named this callback address.
     pub(super) fn sinch_hook(&self, callback: &str) -> Option<Webhooks> {
         self.carrier.for_sinch(callback)
     }
 
-    /// Says that an SMS goes to this number.
+    /// Announces an SMS to this number.
     pub(super) fn texts(&self, to: &Number) {
-        // Fails when nobody waits for one.
+        // Fails if no scenario waits for one.
         let _ = self.texted.send(to.clone());
     }
 
@@ -220,7 +220,7 @@ impl Player {
                 match serde_json::to_string(&report) {
                     Ok(body) => self.carrier.post(body).await,
                     Err(error) => {
-                        return tracing::error!(%error, "sandbox: a carrier's report could not be written");
+                        return tracing::error!(%error, "sandbox: cannot serialize a carrier's report");
                     }
                 }
             }
@@ -247,28 +247,28 @@ impl fmt::Debug for Player {
     }
 }
 
-/// Returns when an SMS goes to `number`.
+/// Completes when an SMS is sent to `number`.
 async fn heard_of(number: &Number, texted: &mut broadcast::Receiver<Number>) {
     loop {
         match texted.recv().await {
             Ok(to) if to == *number => return,
             Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-            // The sandbox ends, and with it whoever waits here.
+            // The sandbox is stopping, and drops this task too.
             Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
         }
     }
 }
 
-/// What has been reported of one message, so that a doubled status is the same status again.
+/// Statuses already reported of a message, so that a duplicate is identical.
 #[derive(Debug, Default)]
 struct Played {
-    /// The first of `delivered` and `read`: it carries the price, and with it the message is on the phone.
+    /// The first of `delivered` and `read`: it carries the price, and shows that the message is on the phone.
     arrived: Option<Status>,
     delivered_at: Option<Timestamp>,
 }
 
 impl Played {
-    /// True once, for the first status that says so.
+    /// True only once, for the first status that implies delivery.
     fn reaches_the_phone_by(&mut self, status: Status) -> bool {
         let first = self.arrived.is_none() && matches!(status, Status::Delivered | Status::Read);
         if first {

@@ -1,27 +1,27 @@
-//! What becomes of a message, by the last two digits of its number: the table of the sandbox, as data.
+//! The scenarios by the last two digits of a number, as data.
 
 use serde::Serialize;
 
-/// One row of the table.
+/// A scenario.
 #[derive(Debug)]
 pub struct Scenario {
-    /// The number made for it, `+1 202 555 01xx`; any number that ends in the same two digits plays it too.
+    /// Its example number, `+1 202 555 01xx`; all numbers with these last two digits play it.
     pub number: &'static str,
-    /// What happens, for people.
+    /// What happens, in words.
     pub plays: &'static str,
     /// How a verification with a WhatsApp and an SMS step ends.
     pub ends: &'static str,
     pub answer: SendAnswer,
-    /// What WhatsApp does after it accepted.
+    /// WhatsApp's reports after it has accepted the message.
     pub whatsapp: &'static [ScenarioStep],
     pub sms: Sms,
 }
 
-/// How the Graph API answers a send.
+/// The Graph API's answer to a send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendAnswer {
     Accepted,
-    /// Accepted in truth, but the connection breaks in the middle of the answer.
+    /// Accepted, but the connection breaks in the middle of the answer.
     AcceptedUnheard,
     /// HTTP 400 with error 131026.
     Undeliverable,
@@ -29,7 +29,7 @@ pub enum SendAnswer {
     UnavailableAtFirst,
 }
 
-/// How many sends [`SendAnswer::UnavailableAtFirst`] turns away before it accepts one.
+/// Failures of [`SendAnswer::UnavailableAtFirst`] before it accepts.
 pub const OUTAGES: u8 = 2;
 
 /// What a provider reports of a message.
@@ -53,12 +53,12 @@ impl Status {
     }
 }
 
-/// One thing that WhatsApp reports, a pace after the one before.
+/// A report of WhatsApp, one pace after the previous one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScenarioStep {
     Sent,
     Delivered,
-    /// Delivered, but only after an SMS went to the number, or the options' `late_after` has passed.
+    /// Delivered after an SMS to the number, or after the options' `late_after`.
     DeliveredLate,
     Read,
     /// Failed with error 131026.
@@ -80,14 +80,14 @@ impl ScenarioStep {
     }
 }
 
-/// What the carrier reports after `sent`. It accepts every SMS.
+/// The carrier's report after `sent`. It accepts every SMS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sms {
     Delivered,
     Failed,
 }
 
-/// The scenario a number plays, given its digits. An ending outside the table plays the first row.
+/// The scenario of a number, given its digits. Other endings play the first scenario.
 pub fn of(digits: &str) -> &'static Scenario {
     let ending = digits.len().checked_sub(2).and_then(|start| digits.get(start..)).unwrap_or_default();
     SCENARIOS.iter().find(|scenario| scenario.number.ends_with(ending)).unwrap_or(&SCENARIOS[0])

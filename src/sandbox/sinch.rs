@@ -1,4 +1,4 @@
-//! Sinch, as far as codes need it: tokens, sends, and the signed reports about them, to the address that each send names.
+//! The part of Sinch's APIs that codes need: tokens, sends, and signed reports to the callback address of each send.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::hex;
 
 /// Signs the reports.
 pub const WEBHOOK_SECRET: &str = "sandbox-sinch-secret";
-/// What everybody gets who asks, and must show.
+/// The only token that is issued and accepted.
 const TOKEN: &str = "sandbox-sinch-token";
 
 /// An accepted message.
@@ -34,7 +34,7 @@ struct SinchMessage {
     api: Api,
 }
 
-/// Through which of Sinch's APIs it came, and what the reports repeat of it.
+/// The API that was called, and what reports echo.
 enum Api {
     Conversation { project_id: String, app_id: String, channel: String, metadata: String },
     Sms { client_reference: String },
@@ -84,11 +84,11 @@ fn sms(player: &Player, id: String, body: Result<Bytes, actix_web::Error>) -> Re
     let said = text(&body, "/body")?;
     text(&body, "/from")?;
     if text(&body, "/delivery_report")? != "per_recipient" {
-        return Err("this stand-in reports per_recipient alone".to_owned());
+        return Err("this stand-in supports per_recipient reports only".to_owned());
     }
     let expires: Option<Timestamp> = text(&body, "/expire_at")?.parse().ok();
     if expires.is_none_or(|expires| expires <= super::now()) {
-        return Err("expire_at must be a time to come".to_owned());
+        return Err("expire_at must be in the future".to_owned());
     }
     Ok(SinchMessage {
         id,
@@ -109,14 +109,10 @@ pub(super) async fn send(
     body: Result<Bytes, actix_web::Error>,
 ) -> HttpResponse {
     if bearer(&request) != Some(TOKEN) {
-        return refusal(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", "the token is missing or has ended");
+        return refusal(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", "the token is missing or has expired");
     }
     let Some(room) = player.room() else {
-        return refusal(
-            StatusCode::TOO_MANY_REQUESTS,
-            "RESOURCE_EXHAUSTED",
-            "too many messages are under way",
-        );
+        return refusal(StatusCode::TOO_MANY_REQUESTS, "RESOURCE_EXHAUSTED", "too many messages in progress");
     };
     let id = hex::encode(&player.fresh_id()[..13]).to_uppercase();
     let message = match conversation(&player, id, project_id.into_inner(), body) {
@@ -131,7 +127,7 @@ pub(super) async fn send(
     let (outcome, happening) = match answer {
         SendAnswer::UnavailableAtFirst if outage => (Outcome::Unavailable, Happening::Unavailable),
         SendAnswer::AcceptedUnheard => (Outcome::Unheard, Happening::AcceptedUnheard),
-        // Sinch learns it from Meta, after its own answer.
+        // Sinch learns this from Meta after it has answered.
         SendAnswer::Undeliverable | SendAnswer::Accepted | SendAnswer::UnavailableAtFirst => {
             (Outcome::Accepted, Happening::Accepted)
         }
@@ -158,7 +154,7 @@ fn refusal(status: StatusCode, word: &str, message: &str) -> HttpResponse {
 }
 
 fn text<'a>(body: &'a Value, pointer: &str) -> Result<&'a str, String> {
-    body.pointer(pointer).and_then(Value::as_str).ok_or_else(|| format!("{pointer} must be a text"))
+    body.pointer(pointer).and_then(Value::as_str).ok_or_else(|| format!("{pointer} must be a string"))
 }
 
 fn json_of(body: Result<Bytes, actix_web::Error>) -> Result<Value, String> {
@@ -176,10 +172,10 @@ fn conversation(
     let channel = text(&body, "/recipient/identified_by/channel_identities/0/channel")?;
     let identity = text(&body, "/recipient/identified_by/channel_identities/0/identity")?;
     if body["channel_priority_order"] != json!([channel]) {
-        return Err("channel_priority_order must name the one channel of the recipient".to_owned());
+        return Err("channel_priority_order must name the recipient's only channel".to_owned());
     }
     if text(&body, "/processing_strategy")? != "DISPATCH_ONLY" {
-        return Err("this stand-in plays processing_strategy DISPATCH_ONLY alone".to_owned());
+        return Err("this stand-in supports processing_strategy DISPATCH_ONLY only".to_owned());
     }
     let seconds = text(&body, "/ttl")?.strip_suffix('s').and_then(|seconds| seconds.parse::<u64>().ok());
     if seconds.is_none_or(|seconds| seconds < 3) {
@@ -192,7 +188,7 @@ fn conversation(
             text(&body, &format!("{template}/language_code"))?;
             let code = text(&body, &format!("{template}/parameters/body[1]text"))?;
             if text(&body, &format!("{template}/parameters/button[0]url[1]text"))? != code {
-                return Err("the button must hold the code of the body".to_owned());
+                return Err("the button must have the same code as the body".to_owned());
             }
             let said =
                 format!("*{code}* is your verification code. For your security, do not share this code.");
@@ -202,7 +198,7 @@ fn conversation(
             let said = text(&body, "/message/text_message/text")?;
             (Channel::Sms, said.to_owned(), code_in(said))
         }
-        _ => return Err(format!("{channel} is no channel of this stand-in")),
+        _ => return Err(format!("this stand-in does not support the channel {channel}")),
     };
     Ok(SinchMessage {
         id,
@@ -280,7 +276,7 @@ impl SinchMessage {
         }
     }
 
-    /// The person pressed the button "I didn't request a code".
+    /// The person presses the button "I didn't request a code".
     fn disowned(&self, id: &str, at: Timestamp) -> Option<Value> {
         match &self.api {
             Api::Conversation { project_id, app_id, channel, .. } => Some(json!({
@@ -329,7 +325,7 @@ impl Player {
         });
     }
 
-    /// Whether the message is on the phone now.
+    /// Returns whether the message is on the phone now.
     async fn sinch_step(&self, message: &SinchMessage, step: ScenarioStep, arrived: bool) -> bool {
         let Some(status) = step.status() else {
             self.handsets.note(&message.to, message.medium, Happening::Disowned);

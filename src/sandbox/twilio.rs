@@ -17,14 +17,14 @@ use super::webhooks::Call;
 use crate::channel::twilio::{SIGNATURE, sign};
 use crate::hex;
 
-/// The error code of scenario 09.
+/// Error code of scenario 09.
 const UNREACHABLE: &str = "30003";
 
-/// Where the reports of one message go, and how they are signed.
+/// Address and signature of a message's status callbacks.
 pub(super) struct Callback {
-    /// As Twilio was told it: what is signed.
+    /// The address as given in the request, which is signed.
     url: Url,
-    /// The sandbox knows no accounts: the token that logged in signs.
+    /// Signs the callbacks: the auth token of the request, because the sandbox knows no accounts.
     token: SecretString,
     account: String,
     to: String,
@@ -32,7 +32,7 @@ pub(super) struct Callback {
 }
 
 impl Callback {
-    /// One report, for the server that takes the carrier's reports, whatever host stands in the address.
+    /// A report to the server that receives the carrier's reports, whatever host the address has.
     pub(super) fn call(&self, origin: &Url, id: &str, status: Status) -> Call {
         let word = match status {
             Status::Sent => "sent",
@@ -99,7 +99,7 @@ pub(super) async fn send(
 }
 
 struct Order {
-    /// As it was written, perhaps with `whatsapp:` before it.
+    /// As given, with `whatsapp:` if present.
     to: String,
     number: Number,
     from: String,
@@ -133,7 +133,7 @@ fn read(body: &[u8]) -> Result<Order, Refusal> {
     Ok(Order { to, number, from, text, callback })
 }
 
-/// What WhatsApp shows of an authentication template.
+/// An authentication template as WhatsApp shows it.
 fn content(variables: &str) -> Result<String, Refusal> {
     let variables: Value = serde_json::from_str(variables).unwrap_or_default();
     let code = variables.get("1").and_then(Value::as_str);

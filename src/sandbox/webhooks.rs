@@ -1,4 +1,4 @@
-//! Posts webhooks, signed, and tries again for a while, as Meta and carriers do.
+//! Posts signed webhooks with retries, as Meta and carriers do.
 
 use std::io;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use sha2::Sha256;
 
 use crate::{hex, http_client};
 
-/// Waits before each further try of one report: 26 s in all, enough for a server to restart. Meta goes on for
-/// seven days (Meta, webhooks overview, 2026); nobody waits that long for a stand-in.
+/// Delays before each retry of a report: 26 s in total, enough for a server to restart. Meta retries for seven days
+/// (Meta, webhooks overview, 2026).
 const WAITS_MS: [u64; 10] = [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000, 5_000, 5_000];
-/// One try, from connecting to the answer.
+/// Time-out of one try, from connecting to the answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// One receiver of signed reports.
+/// A receiver of signed reports.
 #[derive(Clone)]
 pub(super) struct Webhooks {
     client: Client,
@@ -28,21 +28,21 @@ pub(super) struct Webhooks {
     key: Hmac<Sha256>,
 }
 
-/// One report, signed.
+/// A signed report.
 pub(super) struct Call {
     pub(super) url: Url,
     pub(super) content_type: &'static str,
-    /// The signature and what belongs to it.
+    /// The signature and its parameters.
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: String,
 }
 
-/// Where the signature stands, and of what it is.
+/// Placement and content of the signature.
 #[derive(Clone, Copy)]
 pub(super) enum Signing {
     /// `sha256=` and the HMAC of the body, in this header.
     Header(&'static str),
-    /// In four headers, with a nonce and the time.
+    /// In four headers, with nonce and time.
     Sinch,
 }
 
@@ -63,13 +63,13 @@ impl Webhooks {
         let url = Url::parse(url)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https"))
-            .ok_or_else(|| invalid("the URL that takes the webhooks must begin with http:// or https://"))?;
+            .ok_or_else(|| invalid("the webhook URL must begin with http:// or https://"))?;
         let key = keyed(secret.expose_secret())
-            .ok_or_else(|| invalid("the secret that signs the webhooks cannot be used as a key"))?;
+            .ok_or_else(|| invalid("the webhook secret cannot be used as a key"))?;
         Ok(Self { client: client.clone(), url, signing, key })
     }
 
-    /// To the same server, whatever host `callback` names: nothing leaves for elsewhere.
+    /// Receiver on the same server, whatever host `callback` names: nothing is sent elsewhere.
     pub(super) fn for_sinch(&self, callback: &str) -> Option<Self> {
         let named = Url::parse(callback).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
         let mut url = self.url.clone();
@@ -88,13 +88,13 @@ impl Webhooks {
         &self.url
     }
 
-    /// Posts exactly these bytes until they are answered with 200, at most eleven times.
+    /// Posts these bytes until they are answered with 200, at most eleven times.
     pub(super) async fn post(&self, body: String) -> Taken {
         let (url, headers) = (self.url.clone(), self.signed(body.as_bytes()));
         self.make(Call { url, content_type: "application/json", headers, body }).await
     }
 
-    /// Makes a call until it is answered with 200, at most eleven times.
+    /// Sends a report until it is answered with 200, at most eleven times.
     pub(super) async fn make(&self, call: Call) -> Taken {
         let mut answer = self.try_once(&call).await;
         for wait in WAITS_MS {
@@ -108,17 +108,14 @@ impl Webhooks {
             Ok(StatusCode::OK) => return Taken::Yes,
             Ok(StatusCode::UNAUTHORIZED) => {
                 tracing::warn!(
-                    "sandbox: a report was answered with 401: do both sides have the same secret?"
+                    "sandbox: a report was answered with 401: check that both sides use the same secret"
                 );
             }
             Ok(status) => {
                 tracing::warn!(status = status.as_u16(), "sandbox: a report was never answered with 200")
             }
             Err(Unreachable) => {
-                tracing::warn!(
-                    receiver = self.origin(),
-                    "sandbox: the receiver of the reports cannot be reached"
-                );
+                tracing::warn!(receiver = self.origin(), "sandbox: cannot reach the receiver of the reports");
             }
         }
         Taken::No
@@ -130,13 +127,13 @@ impl Webhooks {
             call.headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
         let request = request.body(call.body.clone());
         let response = request.send().await.map_err(|error| {
-            tracing::debug!(error = %error.without_url(), "sandbox: a report was not taken, trying again");
+            tracing::debug!(error = %error.without_url(), "sandbox: a report failed, retrying");
             Unreachable
         })?;
         Ok(response.status())
     }
 
-    /// Each further try of a report has the same headers as the first.
+    /// Retries of a report have the same headers as the first try.
     fn signed(&self, body: &[u8]) -> Vec<(&'static str, String)> {
         let mut key = self.key.clone();
         key.update(body);
@@ -168,7 +165,7 @@ fn keyed(secret: &str) -> Option<Hmac<Sha256>> {
     Hmac::new_from_slice(secret.as_bytes()).ok()
 }
 
-/// The client for both receivers. Straight there: no proxy, no redirect.
+/// The client for all receivers: no proxy, no redirects.
 pub(super) fn client() -> io::Result<Client> {
     http_client::builder("https://").no_proxy().timeout(TIMEOUT).build().map_err(io::Error::other)
 }

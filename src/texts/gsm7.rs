@@ -1,11 +1,11 @@
 //! The default alphabet of GSM (3GPP TS 23.038, 6.2.1) and its extension table.
 
-/// The position of a letter is its septet; 0x1b escapes to [`EXTENSION`].
+/// A character's position is its septet; 0x1b escapes to [`EXTENSION`].
 const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\u{1b}ÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
 const EXTENSION: &str = "\u{c}^{}\\[~]|€";
 const ESCAPE: char = '\u{1b}';
 
-/// Septets that a letter takes, 1 or 2; `None` where the alphabet lacks it.
+/// Septets of a character, 1 or 2; `None` if the alphabet lacks it.
 pub fn septets(letter: char) -> Option<usize> {
     match letter {
         ESCAPE => None,
@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_alphabet_has_its_128_places() {
+    fn the_alphabet_has_128_characters() {
         assert_eq!(BASIC.chars().count(), 128);
         for (septet, letter) in [
             (0x00, '@'),
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_take_one_septet_or_two_or_are_missing() {
+    fn characters_take_one_or_two_septets_or_are_missing() {
         for (letter, taken) in [
             ('a', Some(1)),
             ('Ç', Some(1)),

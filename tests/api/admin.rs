@@ -1,4 +1,4 @@
-//! Who reaches the admin listener, and for how long.
+//! Access to the admin listener, and its time limits.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::support::{Server, problem, server};
 
-/// What the listener answers to these bytes, read to the end of the connection.
+/// The answer to these bytes, read until the connection closes.
 async fn answer(server: &Server, request: &str) -> String {
     let mut connection = TcpStream::connect(server.admin_addr).await.unwrap();
     connection.write_all(request.as_bytes()).await.unwrap();
@@ -19,7 +19,7 @@ async fn answer(server: &Server, request: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_names_of_this_machine_are_answered() {
+async fn only_known_host_names_are_answered() {
     let server = server().await;
     let port = server.admin_addr.port();
     for ours in
@@ -56,13 +56,13 @@ async fn only_names_of_this_machine_are_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_that_does_not_end_holds_no_connection() {
+async fn an_endless_body_does_not_hold_a_connection() {
     let server = server().await;
     let slow = |head: &'static str| {
         let request = format!("POST /slow HTTP/1.1\r\nHost: localhost\r\n{head}\r\n\r\n");
         answer(&server, request.leak())
     };
-    // A route of the test reads its body to the end, as sign-in does.
+    // A test route reads its body to the end, as sign-in does.
     let (with_length, in_chunks) =
         tokio::join!(slow("Content-Length: 100"), slow("Transfer-Encoding: chunked"));
     for answer in [with_length, in_chunks] {

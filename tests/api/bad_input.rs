@@ -1,4 +1,4 @@
-//! What a broken or hostile caller sends. Each has a defined answer, bounded memory and bounded time.
+//! Malformed and hostile requests: each has a defined answer, bounded memory and bounded time.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use twotick::clock::Stopwatch;
 use crate::support::{KEY, NUMBER, OTHER_APPS_KEY, SECOND_KEY, pointers, problem, server};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_a_right_key_comes_in() {
+async fn only_a_valid_key_is_accepted() {
     let server = server().await;
     let get = |headers: Vec<String>| {
         let request = server.plain(Method::GET, "/v1/verifications");
@@ -48,7 +48,7 @@ async fn only_a_right_key_comes_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_path_that_is_none_and_a_method_that_is_none_are_told_apart() {
+async fn unknown_paths_and_unknown_methods_differ() {
     let server = server().await;
     for path in [
         "/",
@@ -81,7 +81,7 @@ async fn a_path_that_is_none_and_a_method_that_is_none_are_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_has_a_type_a_form_and_a_size() {
+async fn a_body_must_have_a_valid_type_form_and_size() {
     let server = server().await;
     let post = |kind: Option<&str>, body: Vec<u8>| {
         let request = server.request(Method::POST, "/v1/verifications");
@@ -157,7 +157,7 @@ async fn a_chunked_body_is_cut_off_at_its_limit() {
     stream.write_all(head.as_bytes()).await.unwrap();
     let chunk = format!("4000\r\n{}\r\n", " ".repeat(0x4000));
     let mut answer = vec![0; 64];
-    // Far less than a gigabyte goes in before the answer comes.
+    // The answer arrives long before a gigabyte is sent.
     for _ in 0..64 {
         if stream.write_all(chunk.as_bytes()).await.is_err() {
             break;
@@ -167,9 +167,9 @@ async fn a_chunked_body_is_cut_off_at_its_limit() {
     assert!(String::from_utf8_lossy(&answer[..read.unwrap()]).starts_with("HTTP/1.1 413"));
 }
 
-/// Bodies and heads that come too slowly, in real time because a socket's time is what is tested.
+/// Slow bodies and heads, in real time, because a socket's timeout is tested.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_too_slow_is_cut_off_after_10_s() {
+async fn slow_requests_are_cut_off_after_10_s() {
     let server = server().await;
     let slow_body = format!(
         "POST /v1/verifications HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\
@@ -187,7 +187,7 @@ async fn who_is_too_slow_is_cut_off_after_10_s() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_answer_has_a_request_id_and_says_how_to_treat_it() {
+async fn every_answer_has_a_request_id_and_caching_headers() {
     let server = server().await;
     for path in ["/healthz", "/v1/verifications", "/nowhere", "/openapi.json"] {
         let response = server.get(path).send().await.unwrap();

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::{NUMBER, problem, server};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_right_code_is_approved_once_and_then_already() {
+async fn the_right_code_is_approved_once_then_already_approved() {
     let server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let (right, wrong) = (server.code_of(&id).await, server.wrong_code_of(&id).await);
@@ -21,7 +21,7 @@ async fn the_right_code_is_approved_once_and_then_already() {
     assert_eq!(server.read(&id).await["version"], second["verification"]["version"]);
 }
 
-/// Who accepts both `approved` and `already_approved` must not be deceived by any other code.
+/// A client that accepts both `approved` and `already_approved` must not be deceived by any other code.
 #[tokio::test(flavor = "multi_thread")]
 async fn after_an_approval_another_code_is_wrong_and_cannot_be_guessed() {
     let server = server().await;
@@ -48,9 +48,9 @@ async fn after_an_approval_another_code_is_wrong_and_cannot_be_guessed() {
     assert_eq!(server.read(&id).await["status"], "approved");
 }
 
-/// The key that a code is made from is destroyed after 12 minutes; from then on nothing is right.
+/// The key of the code is destroyed after 12 minutes; then no code is accepted.
 #[tokio::test(flavor = "multi_thread")]
-async fn once_the_code_is_gone_an_approved_verification_admits_nobody() {
+async fn once_its_key_is_destroyed_no_code_is_accepted() {
     let server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let right = server.code_of(&id).await;
@@ -107,7 +107,7 @@ async fn the_last_wrong_code_exhausts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_is_good_before_its_expiry_and_never_from_it_on() {
+async fn a_code_is_valid_only_before_its_expiry() {
     let server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let right = server.code_of(&id).await;
@@ -130,9 +130,9 @@ async fn a_canceled_verification_says_so() {
     assert_eq!(server.check(&id, &right).await["result"], "canceled");
 }
 
-/// However many try at once, no more than `max_checks` codes are compared.
+/// Any number of concurrent checks compare at most `max_checks` codes.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_race_of_guesses_gains_nothing() {
+async fn concurrent_guesses_gain_nothing() {
     let server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let right = server.code_of(&id).await.parse::<u32>().unwrap();
@@ -155,7 +155,7 @@ async fn of_many_right_codes_at_once_one_is_approved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_is_taken_as_people_type_it() {
+async fn a_code_is_accepted_as_people_type_it() {
     let server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let right = server.code_of(&id).await;
@@ -191,7 +191,7 @@ async fn a_code_is_taken_as_people_type_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_a_code_is_refused_and_is_no_try() {
+async fn malformed_codes_are_refused_and_do_not_count() {
     let server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let path = format!("/v1/verifications/{id}/check");
@@ -231,7 +231,7 @@ async fn what_cannot_be_a_code_is_refused_and_is_no_try() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_custom_code_is_compared_as_it_is_less_blanks_at_its_ends() {
+async fn a_custom_code_is_compared_without_outer_spaces() {
     let server = server().await;
     let id = server.create(json!({ "to": NUMBER, "profile": "bring", "code": "12Ab" })).await["id"].clone();
     let id = id.as_str().unwrap();

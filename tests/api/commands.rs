@@ -93,7 +93,7 @@ async fn cancel_drops_what_was_not_sent_and_can_be_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_asked_of_what_has_ended() {
+async fn ended_verifications_refuse_commands() {
     let server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let code = server.code_of(&id).await;
@@ -102,14 +102,14 @@ async fn nothing_is_asked_of_what_has_ended() {
         let refused = problem(ask(&server, &id, what, json!({})).await, 409, "not_pending").await;
         assert_eq!(refused["verification_id"], id);
     }
-    // The number is free again.
+    // The number can be used again.
     assert_ne!(server.create(json!({ "to": NUMBER, "profile": "login" })).await["id"], id.as_str());
 }
 
-/// Every operation with an id that is described, with ids of another app and with ids that are none: all look the
-/// same, so that not even its existence shows.
+/// Every operation with an id, with ids of another app and with malformed ids: the answers are identical, so that not
+/// even the existence shows.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_foreign_id_is_no_id() {
+async fn another_apps_id_looks_unknown() {
     let server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let unknown = format!("ver_{}", "0".repeat(26));

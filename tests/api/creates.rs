@@ -11,7 +11,7 @@ async fn create(server: &Server, body: Value) -> Response {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_verification_is_answered_whole() {
+async fn a_create_returns_the_whole_verification() {
     let server = server().await;
     let body = json!({ "to": NUMBER, "profile": "login", "locale": "de", "client_ref": "order-17",
         "metadata": { "cart": "9" } });
@@ -54,7 +54,7 @@ async fn a_verification_is_answered_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_left_out_gets_its_default() {
+async fn missing_fields_have_defaults() {
     let server = server_with(&["login"]).await;
     let body = server.create(json!({ "to": NUMBER })).await;
     assert_eq!((&body["profile"], &body["locale"]), (&json!("login"), &json!("en")));
@@ -90,7 +90,7 @@ async fn a_locale_is_looked_up_and_the_one_that_is_sent_is_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_wrong_is_said_at_once_and_unknown_fields_are_named() {
+async fn all_errors_are_reported_at_once_with_unknown_fields() {
     let server = server().await;
     let response = create(
         &server,
@@ -144,7 +144,7 @@ async fn wrong_values_are_refused_each_with_its_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_largest_lawful_request_is_taken() {
+async fn the_largest_valid_request_is_accepted() {
     let server = server().await;
     let metadata: serde_json::Map<_, _> =
         (0..16).map(|n| (format!("{n:0>64}"), json!("x".repeat(430)))).collect();
@@ -156,7 +156,7 @@ async fn the_largest_lawful_request_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_custom_code_is_the_one_that_is_checked() {
+async fn a_custom_code_can_be_checked() {
     let server = server().await;
     let body = server.create(json!({ "to": NUMBER, "profile": "bring", "code": "Ab12" })).await;
     let id = body["id"].as_str().unwrap();
@@ -224,7 +224,7 @@ async fn with_key(server: &Server, key: &str, body: &Value) -> Response {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_idempotency_key_brings_the_first_answer_again_byte_for_byte() {
+async fn an_idempotency_key_repeats_the_first_answer() {
     let mut server = server().await;
     let body = json!({ "to": NUMBER, "profile": "login", "metadata": { "b": "2", "a": "1" } });
     let first = with_key(&server, "order-17", &body).await;
@@ -232,7 +232,7 @@ async fn an_idempotency_key_brings_the_first_answer_again_byte_for_byte() {
     assert!(!first.headers().contains_key("idempotent-replayed"));
     let (location, etag) = (first.headers()["location"].clone(), first.headers()["etag"].clone());
     let text = first.text().await.unwrap();
-    // What happens meanwhile does not show in the repeated answer.
+    // Later events do not show in the repeated answer.
     let message = server.accept().await;
     server.status(&message, "delivered").await;
     for key in ["order-17", "\"order-17\""] {
@@ -256,7 +256,7 @@ async fn an_idempotency_key_brings_the_first_answer_again_byte_for_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_values_are_the_same_request_however_they_are_written() {
+async fn requests_are_compared_by_value() {
     let server = server_with(&["login"]).await;
     let send = |text: &str| {
         let request = server.request(reqwest::Method::POST, "/v1/verifications");
@@ -292,7 +292,7 @@ async fn the_same_values_are_the_same_request_however_they_are_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_metadata_is_as_good_as_with_none() {
+async fn empty_metadata_equals_missing_metadata() {
     let server = server().await;
     let bodies = [
         json!({ "to": NUMBER, "profile": "login" }),
@@ -304,7 +304,7 @@ async fn without_metadata_is_as_good_as_with_none() {
     }
 }
 
-/// A person who was forgotten does not come back with a repeated request.
+/// An erased person does not reappear in a repeated answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_answer_leaves_out_what_was_erased_meanwhile() {
     let server = server().await;

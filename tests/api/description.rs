@@ -1,4 +1,4 @@
-//! The OpenAPI document and the routes are the same.
+//! The OpenAPI document matches the routes.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::{Answered, Server, server};
 
-/// Every route of the contract, written down once more by hand.
+/// Every route of the contract, repeated by hand.
 const CONTRACT: &[(&str, &str)] = &[
     ("GET", "/healthz"),
     ("GET", "/openapi.json"),
@@ -46,7 +46,7 @@ fn operations(document: &Value) -> Vec<(String, String, &Value)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_described_is_what_the_contract_has() {
+async fn the_description_has_all_routes_of_the_contract() {
     let server = server().await;
     let document = document(&server).await;
     let described: BTreeSet<_> =
@@ -55,9 +55,9 @@ async fn what_is_described_is_what_the_contract_has() {
     assert_eq!(described, contract);
 }
 
-/// In both directions: each described operation is served, and no method that is not described is.
+/// In both directions: every described operation is served, and no other method is.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_described_is_served_and_nothing_else() {
+async fn exactly_the_described_operations_are_served() {
     let server = server().await;
     let document = document(&server).await;
     let paths: BTreeSet<_> = operations(&document).into_iter().map(|(_, path, _)| path).collect();
@@ -79,7 +79,7 @@ async fn what_is_described_is_served_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_operation_is_described_whole() {
+async fn every_operation_is_fully_described() {
     let server = server().await;
     let document = document(&server).await;
     assert_eq!(document["openapi"], "3.1.0");
@@ -102,9 +102,9 @@ async fn every_operation_is_described_whole() {
     }
 }
 
-/// What is answered has the fields that the schemas describe, and every reference leads somewhere.
+/// Answers have the fields that the schemas describe, and every reference resolves.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_schemas_describe_what_is_answered() {
+async fn answers_match_the_schemas() {
     let server = server().await;
     let document = document(&server).await;
     let schema = |name: &str| {

@@ -13,7 +13,7 @@ fn ids(page: &Value) -> Vec<String> {
     data.iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Ids of as many verifications, the newest first.
+/// Creates `count` verifications; returns their ids, newest first.
 async fn some(server: &Server, count: usize) -> Vec<String> {
     let mut ids = Vec::new();
     for n in 0..count {
@@ -124,7 +124,7 @@ fn text_from(number: &str, id: &str, text: &str, answers: Option<&str>, at: u64)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn inbound_messages_are_listed_with_what_they_answer() {
+async fn inbound_messages_are_listed_with_their_verification() {
     let mut server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let message = server.accept().await;
@@ -164,9 +164,9 @@ async fn inbound_messages_are_listed_with_what_they_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_very_long_text_is_kept_as_far_as_a_record_goes() {
+async fn a_very_long_text_is_truncated_to_the_record_limit() {
     let server = server().await;
-    // A letter, and how many of it there is room for at least.
+    // A character, and the least number of them that fits.
     for (n, (letter, least)) in
         [("\u{1}", 1_650), ("字", 3_300), ("ก", 3_300), ("👋", 2_500)].into_iter().enumerate()
     {
@@ -182,7 +182,7 @@ async fn a_very_long_text_is_kept_as_far_as_a_record_goes() {
     }
 }
 
-/// A time from beyond every retention is not believed.
+/// A time beyond every retention is not accepted.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_time_far_ahead_is_replaced_by_ours() {
     let server = server().await;

@@ -8,7 +8,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::{KEY, Server, change, server, statuses};
 
-/// What the server logs, of all tests of this process together.
+/// The log of all tests in this process.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -103,9 +103,9 @@ async fn a_request_is_one_line_with_ids_and_never_a_number_a_code_or_a_key() {
     }
 }
 
-/// Anybody can send as many as they like.
+/// Anybody can send any number of them.
 #[tokio::test(flavor = "multi_thread")]
-async fn refused_webhooks_are_one_line_a_reason_which_names_the_key_to_compare() {
+async fn refused_webhooks_are_one_line_per_reason_with_the_key_to_compare() {
     let log = Log::install();
     let server = server().await;
     let before = log.text().len();
@@ -158,9 +158,9 @@ async fn in_a_row(server: &Server) -> f64 {
     line.unwrap().parse().unwrap()
 }
 
-/// What a provider calls something may hold anything, a number as well.
+/// A provider's texts may contain anything, including a number.
 #[tokio::test(flavor = "multi_thread")]
-async fn words_of_providers_are_cut_and_cleaned_at_debug_too() {
+async fn provider_texts_are_truncated_and_sanitized_in_debug_logs() {
     let log = Log::install();
     let server = server().await;
     let strange = format!("call +12025550166 with 735201 {}", "or so ".repeat(200));

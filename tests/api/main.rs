@@ -1,4 +1,4 @@
-//! The HTTP interfaces from the outside: a real server on a real socket over a real store, in virtual time.
+//! The HTTP interfaces from outside: a real server on a real socket with a real store, in virtual time.
 
 mod admin;
 mod bad_input;

@@ -6,7 +6,7 @@ use twotick::store::Store;
 use crate::support::{Answered, NUMBER, problem, server};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ready_means_writable_and_not_stopping_and_alive_means_nothing_else() {
+async fn readiness_needs_a_writable_store_and_liveness_does_not() {
     let server = server().await;
     for path in ["/healthz", "/readyz"] {
         for method in [Method::GET, Method::HEAD] {
@@ -87,7 +87,7 @@ async fn the_admin_listener_has_its_own_pages_and_not_the_api() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn alarms_that_go_on_stand_before_the_alerts() {
+async fn active_alarms_precede_alerts() {
     let server = server().await;
     server.monitor.sample();
     let forged = server.plain(Method::POST, "/webhooks/whatsapp").header("x-hub-signature-256", "sha256=00");
@@ -115,7 +115,7 @@ async fn alarms_that_go_on_stand_before_the_alerts() {
     assert_eq!(items[kept]["ongoing"], false);
     assert!(items[alarm]["title"].as_str().unwrap().contains("wrong signature"), "{page}");
 
-    // The same, one by one: each once.
+    // The same one by one: each once.
     let (mut seen, mut cursor) = (Vec::new(), String::new());
     loop {
         let address = format!("/alerts?limit=1{cursor}");

@@ -1,10 +1,10 @@
-//! Whose number it is: WhatsApp's number for a person is not always the one that the app gave.
+//! Identity of numbers: WhatsApp's number of a person may differ from the one that the app gave.
 
 use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// What the app gave, and what WhatsApp says instead.
+/// The app's number, and WhatsApp's.
 const RENAMED: [(&str, &str); 6] = [
     ("+525512340123", "5215512340123"),
     ("+5511987654321", "551187654321"),
@@ -33,7 +33,7 @@ fn text(id: &str, from: Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_whatsapp_calls_a_person_finds_the_same_as_the_number_that_the_app_gave() {
+async fn whatsapps_number_and_the_apps_number_find_the_same_person() {
     for (to, wa_id) in RENAMED {
         let mut server = server().await;
         let id = server.create(json!({ "to": to, "profile": "login" })).await["id"].clone();
@@ -64,7 +64,7 @@ async fn what_whatsapp_calls_a_person_finds_the_same_as_the_number_that_the_app_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_that_no_table_knows_can_be_asked_for_but_not_sent_to() {
+async fn a_number_unknown_to_the_metadata_can_be_searched_but_not_sent_to() {
     let server = server().await;
     for number in ["+5215512340123", "+22507123456", "+1234567", "+999999999999999"] {
         let escaped = number.replace('+', "%2B");
@@ -90,7 +90,7 @@ async fn a_number_that_no_table_knows_can_be_asked_for_but_not_sent_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_that_nobody_can_tell_from_another_is_not_canceled_and_both_say_so() {
+async fn ambiguous_disowned_codes_are_not_canceled_and_both_record_it() {
     let mut server = server().await;
     let body = json!({ "to": "+525512340123", "profile": "login" });
     let shops = server.create(body.clone()).await["id"].as_str().unwrap().to_owned();
@@ -117,7 +117,7 @@ async fn a_code_that_nobody_can_tell_from_another_is_not_canceled_and_both_say_s
     }
 }
 
-/// Meta sends a message again until it is taken; without a time each would look like another one.
+/// Meta resends a message until it is accepted; without a time each copy would look like a new message.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_without_a_usable_time_is_kept_once() {
     let server = server().await;
@@ -137,7 +137,7 @@ async fn a_message_without_a_usable_time_is_kept_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn messages_of_one_second_stand_in_the_order_in_which_they_came() {
+async fn messages_of_the_same_second_keep_their_order() {
     let server = server().await;
     for pair in 0..6 {
         let of = |n: u32| text(&format!("wamid.{}", 2 * pair + n), json!({ "from": "5215512340123" }));

@@ -1,4 +1,4 @@
-//! Reports of Sinch, whose deliveries each count once.
+//! Webhooks of Sinch, each of which is accepted once.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +16,7 @@ fn report(message: &str, status: &str) -> String {
     .to_string()
 }
 
-/// The status of the answer to a delivery whose time is so many seconds from the server's.
+/// Answer status of a webhook whose time is `ahead` seconds from the server's.
 async fn deliver(server: &Server, secret: &str, nonce: &str, ahead: i64, body: &str) -> StatusCode {
     let time = (START / 1_000 + ahead).to_string();
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
@@ -33,7 +33,7 @@ async fn deliver(server: &Server, secret: &str, nonce: &str, ahead: i64, body: &
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_counts_once_and_in_its_time() {
+async fn a_webhook_is_accepted_once_and_on_time() {
     let server = server_with(&["login", "sinch"]).await;
     let created = server.create(json!({ "to": "+12025550100", "profile": "sinch" })).await;
     let (id, message) = (created["id"].as_str().unwrap(), created["messages"][0]["id"].as_str().unwrap());

@@ -1,5 +1,5 @@
-//! A server as the composition root makes it, but with a clock that is moved by hand and providers that are played
-//! by the test: it takes the errands and says what became of them.
+//! A server as the composition root builds it, with a virtual clock and the test as the providers: it takes the errands
+//! and returns their outcomes.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -65,7 +65,8 @@ pub struct Server {
     _folder: TempDir,
 }
 
-/// The profiles `login` and, which takes custom codes, `bring`. The profiles `second` and `twilio` send by those channels.
+/// The profiles `login` and `bring`, which accepts custom codes. The profiles `second` and `twilio` send by those
+/// channels.
 pub async fn server() -> Server {
     server_with(&["login", "bring"]).await
 }
@@ -131,7 +132,7 @@ pub async fn server_within(profiles: &[&str], limits: Limits) -> Server {
     }
 }
 
-/// A page that reads what is posted to it, as a form does.
+/// A page that reads a posted body, as a form does.
 fn pages(config: &mut ServiceConfig) {
     config.route("/slow", web::post().to(async |body: web::Bytes| format!("{} bytes", body.len())));
 }
@@ -149,7 +150,7 @@ impl Server {
         self.request(Method::POST, path).header("content-type", "application/json").body(body.to_string())
     }
 
-    /// Without a key.
+    /// Without an API key.
     pub fn plain(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("http://{}{path}", self.addr))
     }
@@ -182,7 +183,7 @@ impl Server {
         response.value().await
     }
 
-    /// The types of its timeline.
+    /// Event types of its timeline.
     pub async fn types(&self, id: &str) -> Vec<String> {
         let events = self.timeline(id).await;
         events.iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
@@ -207,7 +208,7 @@ impl Server {
         if right == "000000" { "000001".to_owned() } else { "000000".to_owned() }
     }
 
-    /// The next send, which the provider takes. What it calls the message.
+    /// The provider accepts the next send. Returns the provider's message id.
     pub async fn accept(&mut self) -> String {
         self.sent += 1;
         let provider_ref = format!("wamid.{}", self.sent);
@@ -216,7 +217,7 @@ impl Server {
         provider_ref
     }
 
-    /// The next send, which the provider refuses.
+    /// The provider refuses the next send.
     pub async fn refuse(&mut self, code: &str, class: ErrorClass) {
         let error = DeliveryError { code: code.to_owned(), title: "Message undeliverable".to_owned(), class };
         self.answer(Outcome::Refused { error, retry_after: None }).await;
@@ -242,13 +243,13 @@ impl Server {
             .unwrap()
     }
 
-    /// One status from Meta about a message, which must be taken.
+    /// Sends one status from Meta, which must be accepted.
     pub async fn status(&self, provider_ref: &str, status: &str) {
         let body = statuses(&[(provider_ref, status)]);
         assert_eq!(self.webhook("whatsapp", &body).await.status(), StatusCode::OK);
     }
 
-    /// Sends bytes as they are and reads to the end or until nothing came for `patience`.
+    /// Sends raw bytes and reads until the end, or until nothing arrived for `patience`.
     pub async fn raw(&self, bytes: &[u8], patience: Duration) -> String {
         let mut stream = TcpStream::connect(self.addr).await.unwrap();
         stream.write_all(bytes).await.unwrap();
@@ -270,7 +271,7 @@ impl Drop for Server {
     }
 }
 
-/// What became of an attempt, as the courier tells it.
+/// Records the outcome of an attempt, as the courier does.
 pub async fn answer(store: &SledStore, errand: &Errand, outcome: Outcome) {
     let command = Command::SendReported {
         message: errand.message,
@@ -283,7 +284,7 @@ pub async fn answer(store: &SledStore, errand: &Errand, outcome: Outcome) {
     store.execute(vec![Order::Command { id, app: None, command }]).await.unwrap();
 }
 
-/// What came back, as JSON.
+/// The body as JSON.
 pub trait Answered {
     async fn value(self) -> Value;
 }
@@ -294,7 +295,7 @@ impl Answered for Response {
     }
 }
 
-/// Statuses as Meta sends them, all in one change.
+/// Statuses in one change, as Meta sends them.
 pub fn statuses(of: &[(&str, &str)]) -> String {
     let statuses: Vec<_> = of
         .iter()
@@ -316,7 +317,7 @@ pub fn change(mut value: Value) -> String {
     .to_string()
 }
 
-/// A problem document with everything that each has; what is in it.
+/// Asserts a complete problem document; returns it.
 pub async fn problem(response: Response, status: u16, code: &str) -> Value {
     assert!(response.headers().contains_key("x-request-id"), "every answer has a request id");
     assert_eq!(response.headers()["content-type"], "application/problem+json");
@@ -331,7 +332,7 @@ pub async fn problem(response: Response, status: u16, code: &str) -> Value {
     body
 }
 
-/// The pointers of a problem's field errors.
+/// Pointers of the problem's field errors.
 pub fn pointers(problem: &Value) -> Vec<&str> {
     let errors = problem["errors"].as_array().unwrap();
     errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect()
@@ -382,7 +383,7 @@ fn profile(name: &str) -> Profile {
     Profile { policy: Arc::new(policy), custom_code }
 }
 
-/// `whatsapp` and `second`, two numbers of one app at Meta, `sms` and `twilio`.
+/// `whatsapp` and `second`, two numbers of one Meta app, `sms` and `twilio`.
 fn channels() -> BTreeMap<String, Arc<Channel>> {
     let secret = |text: &str| SecretString::from(text.to_owned());
     let meta = |phone_number_id: &str| {
@@ -440,6 +441,6 @@ fn channels() -> BTreeMap<String, Arc<Channel>> {
 }
 
 fn install_tls() {
-    // Again by another test is no harm.
+    // May be installed by another test already.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -77,7 +77,7 @@ async fn a_whole_story_is_told_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refusals_and_the_end_of_all_steps_are_told() {
+async fn refusals_and_giving_up_are_in_the_timeline() {
     let mut server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     server.refuse("131026", ErrorClass::Recipient).await;
@@ -93,7 +93,7 @@ async fn refusals_and_the_end_of_all_steps_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_disowns_a_code_cancels_it() {
+async fn disowning_a_code_cancels_it() {
     let mut server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let message = server.accept().await;

@@ -1,4 +1,4 @@
-//! What is tested here is waiting itself, so a little real time passes, bounded.
+//! Waiting itself is tested, so some real time passes, bounded.
 
 use std::time::Duration;
 
@@ -37,9 +37,9 @@ async fn a_long_poll_ends_with_the_change() {
     assert_eq!(response.value().await["delivery"]["state"], "delivered");
 }
 
-/// Proxies rewrite entity tags, and a version that is known stays known.
+/// Proxies rewrite entity tags; a known version stays known.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_poll_waits_whatever_a_proxy_made_of_the_tag() {
+async fn a_long_poll_accepts_tags_that_proxies_rewrote() {
     let mut server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let message = server.accept().await;
@@ -94,7 +94,7 @@ async fn a_long_poll_ends_with_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_known_version_nobody_waits() {
+async fn without_a_known_version_there_is_no_wait() {
     let server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let request = server.get(&format!("/v1/verifications/{id}?wait=60"));
@@ -102,7 +102,7 @@ async fn without_a_known_version_nobody_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_has_ended_can_be_waited_for_as_well() {
+async fn ended_verifications_can_be_polled_too() {
     let mut server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let message = server.accept().await;
@@ -116,7 +116,7 @@ async fn what_has_ended_can_be_waited_for_as_well() {
     assert_eq!(response.value().await["messages"][0]["state"], "delivered");
 }
 
-/// Server-sent events as they come.
+/// Server-sent events as they arrive.
 struct Events {
     body: futures_util::stream::BoxStream<'static, String>,
     text: String,
@@ -162,7 +162,7 @@ impl Events {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_tells_each_state_once_and_says_good_bye() {
+async fn a_stream_sends_each_state_once_and_a_last_event() {
     let mut server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let message = server.accept().await;
@@ -202,7 +202,7 @@ async fn a_stream_is_resumed_where_it_broke_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_ends_when_nothing_more_can_come() {
+async fn a_stream_ends_when_nothing_is_expected() {
     let mut server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let message = server.accept().await;
@@ -211,7 +211,7 @@ async fn a_stream_ends_when_nothing_more_can_come() {
     let code = server.code_of(&id).await;
     server.check(&id, &code).await;
     assert_eq!(events.next().await.unwrap().2["status"], "approved");
-    // The message is not settled yet.
+    // The message has no final state yet.
     server.status(&message, "delivered").await;
     assert_eq!(events.next().await.unwrap().2["delivery"]["state"], "delivered");
     server.status(&message, "read").await;
@@ -231,14 +231,14 @@ async fn a_stream_ends_when_nothing_more_can_come() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_does_not_wait_for_ever_for_a_report() {
+async fn a_stream_does_not_wait_forever_for_a_report() {
     let mut server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let message = server.accept().await;
     server.status(&message, "delivered").await;
     let code = server.code_of(&id).await;
     server.check(&id, &code).await;
-    // Somebody who looks at the message may still read it.
+    // The message may still be read.
     let mut events = Events::follow(&server, &id, None).await;
     events.next().await.unwrap();
     let began = Stopwatch::start();
@@ -259,7 +259,7 @@ async fn a_stream_does_not_wait_for_ever_for_a_report() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_app_cannot_take_all_places_by_waiting() {
+async fn an_app_cannot_use_all_connections_by_waiting() {
     let mut server = server_within(&["login"], Limits { connections: 1_000, waiting_per_app: 4 }).await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let message = server.accept().await;
@@ -275,7 +275,7 @@ async fn an_app_cannot_take_all_places_by_waiting() {
     let second = timeout(PROMPTLY, waiting(&server, &id, 60).await).await.unwrap().unwrap();
     assert_eq!(second.headers()["retry-after"], "5");
     problem(second, 429, "too_many_waiting").await;
-    // What does not wait is answered as ever, and so is another app.
+    // Other requests are answered as usual, and so is another app.
     assert_eq!(server.read(&id).await["status"], "pending");
     let own = server.plain(Method::POST, "/v1/verifications").bearer_auth(OTHER_APPS_KEY);
     let own =
@@ -283,7 +283,7 @@ async fn an_app_cannot_take_all_places_by_waiting() {
     let of_bank = format!("/v1/verifications/{}/stream", own.value().await["id"].as_str().unwrap());
     let stream = server.plain(Method::GET, &of_bank).bearer_auth(OTHER_APPS_KEY).send().await.unwrap();
     assert_eq!(stream.status(), StatusCode::OK);
-    // Who is done with waiting leaves a place for the next.
+    // A finished long poll makes room for another one.
     server.status(&message, "read").await;
     let code = server.code_of(&id).await;
     server.check(&id, &code).await;
@@ -297,9 +297,9 @@ async fn an_app_cannot_take_all_places_by_waiting() {
     }
 }
 
-/// Connections are opened and kept without a word until three quarters of all places are taken, and then more.
+/// Idle connections are opened up to three quarters of the limit, and beyond.
 #[tokio::test(flavor = "multi_thread")]
-async fn webhooks_and_health_checks_have_places_of_their_own() {
+async fn webhooks_and_health_checks_have_reserved_connections() {
     let server = server_within(&["login"], Limits { connections: 64, waiting_per_app: 64 }).await;
     let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\r\n");
     let mut held = Vec::new();
@@ -324,7 +324,7 @@ async fn webhooks_and_health_checks_have_places_of_their_own() {
     assert!(answer.starts_with("HTTP/1.1 200") && closes(&answer), "{answer}");
     assert!(began.elapsed() < PROMPTLY, "the server hangs up");
 
-    // Silent ones fill what is left but the kept places.
+    // Idle connections use everything except the reserved places.
     let mut silent = Vec::new();
     for _ in 47..60 {
         silent.push(TcpStream::connect(server.addr).await.unwrap());

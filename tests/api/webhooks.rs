@@ -19,7 +19,7 @@ fn signed(secret: &str, body: &[u8]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_challenge_is_answered_to_who_knows_the_token() {
+async fn the_challenge_is_answered_only_with_the_token() {
     let server = server().await;
     let ask = |query: String| server.plain(Method::GET, &format!("/webhooks/whatsapp?{query}")).send();
     let right = format!("hub.mode=subscribe&hub.verify_token={VERIFY_TOKEN}&hub.challenge=1158201444");
@@ -46,7 +46,7 @@ async fn the_challenge_is_answered_to_who_knows_the_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_one_right_signature_over_the_raw_bytes_counts() {
+async fn only_a_single_valid_signature_of_the_raw_bytes_is_accepted() {
     let mut server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let message = server.accept().await;
@@ -100,7 +100,7 @@ async fn only_one_right_signature_over_the_raw_bytes_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_item_of_a_delivery_is_walked_and_a_bad_one_sinks_nothing() {
+async fn one_bad_item_does_not_affect_the_others() {
     let mut server = server().await;
     let mut messages = Vec::new();
     for n in 0..3 {
@@ -125,7 +125,7 @@ async fn every_item_of_a_delivery_is_walked_and_a_bad_one_sinks_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_statuses_in_one_delivery_become_durable_in_one_go() {
+async fn a_thousand_statuses_become_durable_together() {
     let mut server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let message = server.accept().await;
@@ -139,10 +139,10 @@ async fn a_thousand_statuses_in_one_delivery_become_durable_in_one_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_status_that_comes_before_the_answer_is_parked_and_joined() {
+async fn a_status_before_the_answer_is_parked_and_matched() {
     let mut server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
-    // The next send will be called so.
+    // The provider's id of the next send.
     server.status("wamid.1", "delivered").await;
     assert_eq!(server.read(&id).await["delivery"]["delivered_by"], Value::Null);
     assert_eq!(server.accept().await, "wamid.1");
@@ -150,7 +150,7 @@ async fn a_status_that_comes_before_the_answer_is_parked_and_joined() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_status_is_matched_by_our_own_id_as_well() {
+async fn a_status_is_matched_by_our_id_too() {
     let server = server().await;
     let body = server.created().await;
     let message = body["messages"][0]["id"].as_str().unwrap();
@@ -163,7 +163,7 @@ async fn a_status_is_matched_by_our_own_id_as_well() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_carrier_without_ids_is_known_by_our_reference_and_its_words_stand_in_the_timeline() {
+async fn reports_without_ids_match_by_reference_and_unknown_words_are_recorded() {
     let mut server = server().await;
     let body = server.created().await;
     let (id, message) = (body["id"].as_str().unwrap(), body["messages"][0]["id"].as_str().unwrap());
@@ -201,7 +201,7 @@ async fn a_carrier_without_ids_is_known_by_our_reference_and_its_words_stand_in_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn alerts_of_one_code_and_second_are_all_shown_and_repeated_ones_once() {
+async fn distinct_alerts_are_shown_and_repeated_ones_merged() {
     let server = server().await;
     let update = |account: &str, value: Value| {
         json!({ "object": "whatsapp_business_account", "entry": [{ "id": account, "time": 1_795_011_201,
@@ -257,7 +257,7 @@ async fn alerts_of_one_code_and_second_are_all_shown_and_repeated_ones_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_update_for_another_number_is_left_alone() {
+async fn an_update_for_another_number_is_ignored() {
     let mut server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     let message = server.accept().await;
@@ -267,7 +267,7 @@ async fn an_update_for_another_number_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twilio_reports_at_the_address_of_the_message() {
+async fn twilio_reports_to_the_messages_address() {
     let mut server = server_with(&["login", "twilio"]).await;
     let created = server.create(json!({ "to": "+12025550100", "profile": "twilio" })).await;
     let id = created["id"].as_str().unwrap();
@@ -296,7 +296,7 @@ async fn twilio_reports_at_the_address_of_the_message() {
     );
 }
 
-/// Meta has one webhook address for an app, so what is told of the second number comes to the first one's.
+/// Meta has one webhook address per app, so statuses of the second number arrive at the first one's.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_at_the_first_channels_address_counts_for_the_second() {
     let mut server = server_with(&["login", "second"]).await;
@@ -332,7 +332,7 @@ async fn a_delivery_at_the_first_channels_address_counts_for_the_second() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_stands_behind_the_address_of_a_channel_that_signs() {
+async fn a_signing_channel_has_no_secret_addresses() {
     let server = server().await;
     let body = statuses(&[("wamid.x", "sent")]);
     for channel in ["whatsapp", "sms", "telegraph"] {
@@ -350,7 +350,7 @@ async fn alerts(server: &Server) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signed_rubbish_is_taken_and_kept_where_an_operator_can_see_it() {
+async fn unreadable_signed_webhooks_are_stored_for_operators() {
     let server = server().await;
     let deep = "[".repeat(100_000);
     let rubbish = ["", "not json", "[]", "{\"object\":\"instagram\"}", "\u{feff}{}", "null", &deep];
@@ -372,7 +372,7 @@ async fn signed_rubbish_is_taken_and_kept_where_an_operator_can_see_it() {
             "what was in it may name a person"
         );
     }
-    // Where an operator reads it who has signed in.
+    // Where a signed-in operator reads it.
     let kept = server.store.alerts(100, None).await.unwrap().items;
     let evidence = |alert: &Alert| {
         let sealed = alert.evidence.as_ref().unwrap();
@@ -385,7 +385,7 @@ async fn signed_rubbish_is_taken_and_kept_where_an_operator_can_see_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_up_to_3_mib_is_taken_and_not_a_byte_more() {
+async fn a_body_of_at_most_3_mib_is_accepted() {
     let server = server().await;
     let padded = |length: usize| {
         let body = statuses(&[("wamid.x", "sent")]);
@@ -397,7 +397,7 @@ async fn a_body_up_to_3_mib_is_taken_and_not_a_byte_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_carriers_reports_count_by_its_id_and_by_ours() {
+async fn carrier_reports_match_by_either_id() {
     let mut server = server().await;
     let id = server.created().await["id"].as_str().unwrap().to_owned();
     server.accept().await;
@@ -423,7 +423,7 @@ async fn the_carriers_reports_count_by_its_id_and_by_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_channel_that_is_none_is_not_there() {
+async fn an_unknown_channel_is_404() {
     let server = server().await;
     for method in [Method::GET, Method::POST] {
         let response = server.plain(method, "/webhooks/telegraph").send().await.unwrap();
@@ -431,7 +431,7 @@ async fn a_channel_that_is_none_is_not_there() {
     }
 }
 
-/// A store that takes nothing: the provider must come again.
+/// A store that accepts nothing: the provider must retry.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_stored_is_not_acknowledged() {
     use twotick::store::Store;

@@ -145,7 +145,7 @@ async fn jumped(library: PathBuf, jump: &'static str, seed: u64) -> Jumped {
 }
 
 fn sees_the_jump(server: &Server) -> usize {
-    server.log().matches("the machine's clock was set while twotick runs").count()
+    server.log().matches("the system clock was set while twotick is running").count()
 }
 
 async fn create(home: &Home, providers: &Providers, n: usize) -> Mine {

@@ -1,4 +1,4 @@
-//! A file that is given to a command which does not take it.
+//! Files given to a command that does not accept them.
 
 use std::fs;
 use std::io::Write;
@@ -8,7 +8,7 @@ use crate::support::{run, stderr, stdout};
 use crate::world::{FAILED, done, failed, offline, stopped};
 
 #[test]
-fn each_file_is_called_what_it_is_with_the_command_that_takes_it() {
+fn each_file_is_identified_with_the_command_that_accepts_it() {
     let folder = tempfile::tempdir().unwrap();
     stopped(folder.path());
     let at = |name: &str| folder.path().join(name);
@@ -71,7 +71,7 @@ fn each_file_is_called_what_it_is_with_the_command_that_takes_it() {
     {
         let told = done(&run(&["verify", file.to_str().unwrap()]));
         assert!(told.starts_with("whole; ") && told.contains(what), "{told}");
-        // One that was cut or changed is still what it was, and not whole.
+        // A truncated or changed file is recognized, and is not intact.
         let mut bytes = fs::read(file).unwrap();
         bytes.truncate(bytes.len() - 9);
         let cut = made("cut", &bytes);
@@ -138,7 +138,7 @@ fn a_backup_and_an_export_hold_the_same_lines() {
 }
 
 #[test]
-fn a_store_that_is_not_there_is_not_called_damaged() {
+fn a_missing_store_is_not_reported_as_damaged() {
     let folder = tempfile::tempdir().unwrap();
     fs::File::create(folder.path().join("config.toml"))
         .unwrap()

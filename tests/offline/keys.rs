@@ -1,11 +1,11 @@
-//! Data whose keys are somewhere else.
+//! Data whose keys are missing.
 
 use std::fs;
 
 use crate::support::{stderr, stdout};
 use crate::world::{FAILED, copy_folder, done, failed, offline, stopped, text};
 
-/// A folder with a configuration and nothing else.
+/// A folder with only a configuration.
 fn empty() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.toml"), text(folder.path())).unwrap();
@@ -13,7 +13,7 @@ fn empty() -> tempfile::TempDir {
 }
 
 #[test]
-fn keys_that_are_missing_are_named_before_anything_is_written() {
+fn missing_keys_are_reported_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
     stopped(folder.path());
     let [backup, export] = ["twotick.backup", "twotick.export"].map(|name| folder.path().join(name));
@@ -51,7 +51,7 @@ fn keys_that_are_missing_are_named_before_anything_is_written() {
         let told = failed(&offline(other.path(), &[command, file]));
         assert!(told.contains("another master key"), "{told}");
     }
-    // The keys alone are no reason to make a master key either.
+    // Day keys without data do not lead to a new master key either.
     let half = empty();
     copy_folder(&keys, &half.path().join("data/keys"));
     let started = offline(half.path(), &["serve"]);
@@ -61,7 +61,7 @@ fn keys_that_are_missing_are_named_before_anything_is_written() {
 }
 
 #[test]
-fn a_doctor_counts_what_nobody_can_read() {
+fn the_doctor_counts_unreadable_verifications() {
     let folder = tempfile::tempdir().unwrap();
     stopped(folder.path());
     let store = || {
@@ -74,7 +74,7 @@ fn a_doctor_counts_what_nobody_can_read() {
     let aside = folder.path().join("codes");
     fs::rename(&codes, &aside).unwrap();
     let told = store();
-    assert!(told.starts_with("wrong") && told.contains("1 pending verifications cannot go on"), "{told}");
+    assert!(told.starts_with("wrong") && told.contains("1 pending verifications cannot continue"), "{told}");
     fs::rename(&aside, &codes).unwrap();
     fs::remove_file(days).unwrap();
     let told = store();

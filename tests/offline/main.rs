@@ -1,8 +1,8 @@
-//! What is done to the data while no server runs, by the real binary.
+//! Commands on stored data, by the real binary, with and without a server.
 
-mod door;
 mod files;
 mod keys;
+mod operator;
 mod owner;
 mod rows;
 mod secrets;

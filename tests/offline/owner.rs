@@ -1,4 +1,4 @@
-//! Whose the files are. An administrator is root, and the server is not.
+//! Ownership of files: the administrator is root, the server is not.
 
 use std::fs::{self, Permissions};
 use std::io::Write;
@@ -10,12 +10,12 @@ use std::process::{Command, Output, Stdio};
 use crate::support::{KEY, Server, run, stderr, stdout};
 use crate::world::{DONE, FAILED, copy_folder, done, failed, files, offline, send, stopped, text};
 
-/// Of the server. Nobody has these.
+/// User id of the server; no other user has it.
 const UID: u32 = 61_234;
 const GID: u32 = 61_235;
 const CHECKS: [&[&str]; 3] = [&["verify"], &["audit", "verify"], &["doctor"]];
 
-/// A server of a user of its own, in a folder that is this user's.
+/// A server with its own user, in a folder of that user.
 struct House {
     folder: tempfile::TempDir,
     home: PathBuf,
@@ -23,7 +23,7 @@ struct House {
 }
 
 impl House {
-    /// `None` where this is not root's.
+    /// `None` unless this process is root's.
     fn new(what: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         if fs::metadata(folder.path()).unwrap().uid() != 0 {
@@ -35,7 +35,7 @@ impl House {
         fs::create_dir(&home).unwrap();
         fs::set_permissions(&home, Permissions::from_mode(0o700)).unwrap();
         chown(&home, Some(UID), Some(GID)).unwrap();
-        // Where the other user can reach it.
+        // In a place that the other user can reach.
         let binary = folder.path().join("twotick");
         fs::hard_link(env!("CARGO_BIN_EXE_twotick"), &binary)
             .or_else(|_| fs::copy(env!("CARGO_BIN_EXE_twotick"), &binary).map(drop))
@@ -61,7 +61,7 @@ impl House {
         Server::start_by(self.as_user(UID, &["serve"]))
     }
 
-    /// As root, with this umask.
+    /// Runs as root, with this umask.
     fn as_root(&self, umask: &str, arguments: &[&str]) -> Output {
         let command = self.command(arguments);
         let quoted = command.get_args().map(|one| format!("'{}'", one.to_str().unwrap()));
@@ -87,7 +87,7 @@ fn stop(mut server: Server) {
 }
 
 #[test]
-fn what_root_does_leaves_nothing_that_the_server_cannot_open() {
+fn roots_commands_leave_only_files_that_the_server_can_open() {
     let Some(house) = House::new("what root does with the data of another user") else { return };
     let server = house.serve();
     let id = send(&server);
@@ -121,7 +121,7 @@ fn what_root_does_leaves_nothing_that_the_server_cannot_open() {
         assert!(done(&told).contains("+12025550100"), "everything is readable");
         stop(server);
     }
-    // The keys of a number are given up by root, too.
+    // Root can also destroy the keys of a number.
     done(&house.as_root("077", &["erase", "+12025550100", "--now"]));
     house.assert_all_is_the_servers("erase --now");
     stop(house.serve());
@@ -131,7 +131,7 @@ fn what_root_does_leaves_nothing_that_the_server_cannot_open() {
         let data = other.home.join("data");
         fs::copy(house.home.join("master.key"), other.home.join("master.key")).unwrap();
         copy_folder(&house.home.join("data/keys"), &data.join("keys"));
-        // What root has put there becomes the server's, too, and no link of the server's leads root elsewhere.
+        // Files that root has put there become the server's, and symlinks of the server's do not lead root elsewhere.
         let elsewhere = other.folder.path().join("elsewhere");
         fs::write(&elsewhere, "").unwrap();
         std::os::unix::fs::symlink(&elsewhere, data.join("snap.1")).unwrap();
@@ -143,7 +143,7 @@ fn what_root_does_leaves_nothing_that_the_server_cannot_open() {
         other.assert_all_is_the_servers(command);
         stop(other.serve());
     }
-    // Into a folder that root makes on the way.
+    // Into a folder that root creates.
     let other = House::new("").unwrap();
     fs::copy(house.home.join("master.key"), other.home.join("master.key")).unwrap();
     done(&other.as_root("022", &["restore", backup, "--accept-lost-keys"]));
@@ -199,7 +199,7 @@ fn a_refusal_names_the_file_and_both_users() {
 }
 
 #[test]
-fn a_check_writes_nothing_where_a_server_was_killed() {
+fn a_check_of_a_killed_servers_data_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let mut server = Server::start(&text(folder.path()), folder.path());
@@ -214,14 +214,14 @@ fn a_check_writes_nothing_where_a_server_was_killed() {
         assert!(files(&data) == before, "{check:?}: {told}");
         match check {
             ["verify"] => assert!(told.contains("verifications: 1"), "what only the log holds: {told}"),
-            ["doctor"] => assert!(told.contains("ok     store: it opens"), "{told}{}", stderr(&output)),
-            _ => assert!(done(&output).starts_with("whole"), "{told}"),
+            ["doctor"] => assert!(told.contains("ok     store: opens"), "{told}{}", stderr(&output)),
+            _ => assert!(done(&output).starts_with("intact"), "{told}"),
         }
     }
     assert_eq!(self::spares(), spares, "no copy is left");
 }
 
-/// Copies that checks of this process's children have left.
+/// Copies left by checks of this process's children.
 fn spares() -> usize {
     let there = fs::read_dir(std::env::temp_dir()).unwrap();
     there
@@ -230,14 +230,14 @@ fn spares() -> usize {
 }
 
 #[test]
-fn data_are_for_their_owner_alone_whatever_the_umask() {
+fn data_is_private_whatever_the_umask() {
     let folder = tempfile::tempdir().unwrap();
     let config = stopped(folder.path());
     let data = folder.path().join("data");
     for (path, (.., mode, _, _, _)) in files(&data) {
         assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
     }
-    // What an earlier copy has opened is closed by the next start.
+    // Permissions of an earlier copy are removed by the next start.
     for path in files(&data).into_keys() {
         let open = if path.is_dir() { 0o755 } else { 0o644 };
         fs::set_permissions(&path, Permissions::from_mode(open)).unwrap();

@@ -1,4 +1,4 @@
-//! A command asks for the secrets that it uses, and for no other.
+//! A command needs only the secrets that it uses.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use crate::support::{KEY, Server, config, stderr, stdout, twotick};
 use crate::world::{DONE, FAILED, NUMBER, text};
 
-/// The configuration with every secret but the master key in a variable that may be missing.
+/// The configuration with all secrets except the master key in variables that may be missing.
 fn by_environment(folder: &Path) -> String {
     let text = text(folder)
         .replace(
@@ -39,7 +39,7 @@ fn outcome(output: &Output) -> String {
 }
 
 #[test]
-fn a_command_runs_without_the_secrets_that_it_does_not_use() {
+fn a_command_needs_only_its_own_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Server::start(
         &config("127.0.0.1:0".parse().unwrap(), "http://127.0.0.1:9", folder.path()),
@@ -49,7 +49,7 @@ fn a_command_runs_without_the_secrets_that_it_does_not_use() {
     let url = server.url();
     let backup = folder.path().join("a.backup");
     let backup = backup.to_str().unwrap();
-    // With a server: what the API is asked for needs one key, and health none.
+    // With a server: the API needs one key, the health check none.
     for (arguments, key) in [
         (&["send", NUMBER, "--url", &url][..], Some(("SHOP_KEY", KEY))),
         (&["send", "+12025550101", "--key", KEY, "--url", &url], None),
@@ -119,7 +119,7 @@ fn a_command_runs_without_the_secrets_that_it_does_not_use() {
 }
 
 #[test]
-fn a_doctor_tells_of_secrets_that_are_missing_and_goes_on() {
+fn the_doctor_reports_missing_secrets_and_continues() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.toml"), by_environment(folder.path())).unwrap();
     let output = command(folder.path(), &["doctor"]).output().unwrap();
@@ -144,7 +144,7 @@ fn a_doctor_tells_of_secrets_that_are_missing_and_goes_on() {
         assert!(told.contains(&format!("  {what}: ")), "{what} in {told}");
     }
     assert!(!told.contains("template login_code"), "Meta is not asked without a token: {told}");
-    // The master key is a secret like the others.
+    // The same holds for the master key.
     let text = by_environment(folder.path());
     let master = text.lines().find(|line| line.starts_with("master = ")).unwrap();
     fs::write(folder.path().join("config.toml"), text.replace(master, "master = { env = \"MASTER\" }"))

@@ -1,4 +1,4 @@
-//! A data folder with something in it, and what can be seen of its files.
+//! A data folder with data, and the metadata of its files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,13 +17,13 @@ pub fn offline(folder: &Path, command: &[&str]) -> Output {
     run(&[&["--config", path.to_str().unwrap()], command].concat())
 }
 
-/// What it says, of a command that must succeed.
+/// Stdout of a command that must succeed.
 pub fn done(output: &Output) -> String {
     assert_eq!(output.status.code(), DONE, "{}{}", stdout(output), stderr(output));
     stdout(output)
 }
 
-/// What it complains of, of one that must fail.
+/// Stderr of a command that must fail.
 pub fn failed(output: &Output) -> String {
     assert_eq!(output.status.code(), FAILED, "{}{}", stdout(output), stderr(output));
     stderr(output)
@@ -34,13 +34,13 @@ pub fn text(folder: &Path) -> String {
     config("127.0.0.1:0".parse().unwrap(), "http://127.0.0.1:9", folder)
 }
 
-/// Sends one code; the id of its verification.
+/// Sends one code; returns the id of its verification.
 pub fn send(server: &Server) -> String {
     let sent = run(&["send", NUMBER, "--url", &server.url(), "--key", KEY]);
     done(&sent).split_whitespace().next().unwrap().to_owned()
 }
 
-/// A server on this folder that sent one code and was stopped.
+/// Runs a server on this folder, sends one code and stops; returns the id.
 pub fn stopped(folder: &Path) -> String {
     let config = text(folder);
     let mut server = Server::start(&config, folder);
@@ -56,10 +56,10 @@ pub fn stopped(folder: &Path) -> String {
     config
 }
 
-/// Of a file: owner, group, mode, size, time of the last change and content.
+/// Owner, group, mode, size, modification time and content of a file.
 pub type Facts = (u32, u32, u32, u64, i128, Vec<u8>);
 
-/// Everything below a folder.
+/// All files below a folder.
 pub fn files(folder: &Path) -> BTreeMap<PathBuf, Facts> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];

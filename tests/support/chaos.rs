@@ -1,6 +1,6 @@
-//! A proxy before the stand-ins of the providers that does to each request what networks and providers do: it
-//! loses the request or the answer, answers too late, too much or nonsense, sends away, asks to come again later.
-//! What happens to a request follows from the seed, its message and how often it came, and is written down.
+//! A proxy in front of the providers' stand-ins that injects faults: lost requests and answers; late, oversized and
+//! garbage answers; redirects; rate limits. The fault follows from the seed, the message and the number of its
+//! requests, and is recorded.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use twotick::clock::Stopwatch;
 
 /// Longer than any time-out of the channels under test.
 const TOO_LONG: Duration = Duration::from_secs(4);
-/// Pieces of an answer that comes slowly, but in time.
+/// Pieces of a slow answer that arrives in time.
 const PIECES: usize = 6;
 const BETWEEN_PIECES: Duration = Duration::from_millis(80);
 const HUGE: usize = 100_000_000;
@@ -26,11 +26,11 @@ const HUGE: usize = 100_000_000;
 pub enum Fault {
     None,
     Slow,
-    /// The request arrives, the answer comes too late.
+    /// The request arrives, the answer is too late.
     TooSlow,
-    /// The request is swallowed.
+    /// The request is lost without an answer.
     Silent,
-    /// The connection is reset and the request is lost.
+    /// The connection is reset before the request arrives.
     ResetBefore,
     /// The request arrives, the connection is reset in the middle of the answer.
     ResetMidAnswer,
@@ -40,7 +40,7 @@ pub enum Fault {
     HugeHead,
     Redirect,
     Garbage,
-    /// 429 with `Retry-After`, in a provider's own words or bare.
+    /// 429 with `Retry-After`, with or without a provider's error body.
     TooMany,
 }
 
@@ -58,19 +58,19 @@ pub const FAULTS: [Fault; 12] = [
     Fault::Garbage,
     Fault::TooMany,
 ];
-/// Of so many requests one is left in peace.
+/// One in this many requests has no fault.
 const PEACE: u64 = 3;
 
-/// One request that came here.
+/// A request that arrived.
 #[derive(Clone, Debug)]
 pub struct Met {
-    /// Our id of the message.
+    /// Our message id.
     pub reference: String,
     pub fault: Fault,
-    /// Whether the provider behind saw it.
+    /// Whether it was forwarded to the provider.
     pub passed_on: bool,
     pub at: Duration,
-    /// When the answer that asks for a wait began to leave, and the wait.
+    /// Start of an answer with `Retry-After`, and its delay.
     pub retry_after: Option<(Duration, Duration)>,
 }
 
@@ -85,7 +85,7 @@ struct Shared {
     upstream: SocketAddr,
     watch: Stopwatch,
     met: Mutex<Vec<Met>>,
-    /// Where redirects lead; nobody should ever come.
+    /// Target of redirects; no request should ever arrive.
     trap: SocketAddr,
     trapped: AtomicU64,
 }
@@ -113,7 +113,7 @@ impl Chaos {
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let shared = Arc::clone(&serving);
-                // Whoever breaks off here was meant to.
+                // Errors of injected faults are expected.
                 tokio::spawn(async move { drop(shared.serve(client).await) });
             }
         });
@@ -124,7 +124,7 @@ impl Chaos {
         self.shared.met.lock().unwrap().clone()
     }
 
-    /// How often a redirect was followed.
+    /// Number of redirects that were followed.
     pub fn trapped(&self) -> u64 {
         self.shared.trapped.load(Ordering::Relaxed)
     }
@@ -136,7 +136,7 @@ impl Shared {
             let request = read_message(&mut client).await?;
             let text = String::from_utf8_lossy(&request);
             let Some(reference) = reference_in(&text) else {
-                // No send: the templates that are asked for.
+                // Not a send: a request for templates.
                 let answer = self.pass_on(&request).await?;
                 client.write_all(&answer).await?;
                 continue;
@@ -149,7 +149,7 @@ impl Shared {
             };
             let passed_on = match fault {
                 Fault::None | Fault::Slow | Fault::TooSlow | Fault::ResetMidAnswer => true,
-                // A provider that fails like this may have done what it was asked, or not.
+                // A provider that fails like this may or may not have processed the request.
                 Fault::ServerError | Fault::Html | Fault::Huge | Fault::HugeHead | Fault::Garbage => {
                     below(&mut chance, 2) == 0
                 }
@@ -168,7 +168,7 @@ impl Shared {
         }
     }
 
-    /// `false` where the connection is not used any more.
+    /// `false` if the connection must be closed.
     async fn misbehave(
         &self,
         client: &mut TcpStream,
@@ -216,7 +216,7 @@ impl Shared {
                     client.write_all(page_head(200, HUGE, "").as_bytes()).await?;
                     "{\"a\":\""
                 } else {
-                    // No length: the body ends where the connection does.
+                    // Without a length: the body ends with the connection.
                     client.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n").await?;
                     "{\"messages\":[{\"id\":\""
                 };
@@ -249,11 +249,11 @@ impl Shared {
         Ok(false)
     }
 
-    /// Of this attempt at this message, whatever came in between.
+    /// Random number for this attempt at this message, independent of the order of requests.
     fn chance(&self, reference: &str) -> u64 {
         let met = self.met.lock().unwrap();
         let before = met.iter().filter(|met| met.reference == reference).count() as u64;
-        // Message ids are random: what counts for the seed is how many there were.
+        // Message ids are random: the seed depends on their order of appearance.
         let mut known = BTreeMap::new();
         for met in met.iter() {
             let next = known.len() as u64;
@@ -270,7 +270,7 @@ impl Shared {
     }
 }
 
-/// As much as the other side takes.
+/// Sends as much as the other side accepts.
 async fn flood(client: &mut TcpStream) -> io::Result<()> {
     let block = vec![b'a'; 64 * 1024];
     for _ in 0..HUGE / block.len() {
@@ -279,7 +279,7 @@ async fn flood(client: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// A whole request or answer with a `Content-Length`, or with no body.
+/// Reads a complete request or answer with a `Content-Length`, or without a body.
 async fn read_message(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut message = Vec::new();
     loop {
@@ -321,19 +321,19 @@ fn below(state: &mut u64, limit: u64) -> u64 {
     (mixed ^ (mixed >> 31)) % limit
 }
 
-/// How a listener for `https` greets.
+/// Behaviour of an `https` listener.
 pub enum Greeting {
-    /// With this certificate, and what is said then is passed on.
+    /// Presents this certificate, and forwards.
     Certificate(Arc<rustls::ServerConfig>),
-    /// Takes the connection and says nothing.
+    /// Accepts the connection and sends nothing.
     Silence,
-    /// In plain HTTP.
+    /// Answers in plain HTTP.
     Plain,
-    /// Hangs up when it is spoken to.
+    /// Closes the connection on the first data.
     HangUp,
 }
 
-/// A listener before `upstream`. Everything that got through is in the journal of the provider behind.
+/// A listener in front of `upstream`. The provider's journal has all requests that got through.
 pub async fn secure(greeting: Greeting, upstream: SocketAddr) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();

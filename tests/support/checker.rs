@@ -1,6 +1,6 @@
-//! Compares three journals after a fault, whatever kind it was: what the client was answered, what reached the
-//! providers, and what the log of events says now, read back through the API. It knows nothing of how the server
-//! works; each thing that is wrong is named by the invariant of ARCHITECTURE.md that it breaks.
+//! Compares three journals after any fault: the answers to the client, the requests at the providers, and the event log
+//! as read back through the API. It does not depend on how the server works; each violation names the invariant of
+//! ARCHITECTURE.md.
 #![allow(dead_code, reason = "each test uses its part")]
 
 #[path = "checker/broken.rs"]
@@ -19,15 +19,15 @@ pub use journal::{
 };
 
 pub const MAX_CHECKS: u64 = 5;
-/// Stale reports of one message that the timeline shows; more are only counted.
+/// Stale reports per message that the timeline shows; further ones are only counted.
 const STALE_SHOWN: usize = 20;
-/// How long after its expiry a verification may still be found pending, on a machine under load: the server needs
-/// a turn to end it, and after a start it first has to begin.
+/// How long after its expiry a verification may still be pending, on a busy machine: a turn has to end it, and after a
+/// start the server has to begin first.
 const ENDS_WITHIN_MILLIS: i64 = 5_000;
-/// Between the clocks of the server and of the stand-ins, which are one clock read in two processes.
+/// Tolerance between the clocks of server and stand-ins, which are one clock read by two processes.
 const SAME_MILLIS: i64 = 100;
 
-/// Everything that is wrong, one sentence each; empty where nothing is. `shown` holds every verification there is.
+/// All violations, one sentence each. `shown` contains every verification.
 pub fn violations(answers: &Answers, requests: &[Seen], shown: &BTreeMap<String, Shown>) -> Vec<String> {
     let mut wrong = Vec::new();
     creates(answers, shown, &mut wrong);
@@ -46,7 +46,7 @@ pub fn violations(answers: &Answers, requests: &[Seen], shown: &BTreeMap<String,
     wrong
 }
 
-/// I1 for creates: what was answered is there, as it was answered, once; and nothing is that nobody asked for.
+/// I1 for creates: every answered verification exists as answered, once, and no other exists.
 fn creates(answers: &Answers, shown: &BTreeMap<String, Shown>, wrong: &mut Vec<String>) {
     let mut by_ref = BTreeMap::<&str, usize>::new();
     for shown in shown.values() {
@@ -79,7 +79,7 @@ fn creates(answers: &Answers, shown: &BTreeMap<String, Shown>, wrong: &mut Vec<S
     }
 }
 
-/// I1 for everything else that was answered as done.
+/// I1 for all other successful commands.
 fn acts(answers: &Answers, shown: &BTreeMap<String, Shown>, wrong: &mut Vec<String>) {
     for act in &answers.acts {
         let (Some((version, _)), Some(shown)) = (act.done, shown.get(&act.id)) else { continue };
@@ -101,7 +101,7 @@ fn acts(answers: &Answers, shown: &BTreeMap<String, Shown>, wrong: &mut Vec<Stri
     }
 }
 
-/// I4, I6 and I7, as far as a timeline tells.
+/// I4, I6 and I7, as far as a timeline shows.
 fn endings(shown: &Shown, wrong: &mut Vec<String>) {
     let expires_at = shown.verification["expires_at"].as_str().and_then(Moment::parse).unwrap_or_default();
     let ends = ["check_passed", "checks_exhausted", "canceled", "expired"];
@@ -139,7 +139,7 @@ fn sends_something(event: &Value) -> bool {
     event["type"] == "send_started" || event["type"] == "message_queued"
 }
 
-/// I5: what was answered is counted, and nothing that was counted comes back. I4, as it was answered.
+/// I5: answered checks are counted, and tries are not given back. I4, as answered.
 fn checks(tries: &[Try], shown: &Shown, wrong: &mut Vec<String>) {
     let failed = count(shown, "check_failed");
     let passed = count(shown, "check_passed");
@@ -148,7 +148,7 @@ fn checks(tries: &[Try], shown: &Shown, wrong: &mut Vec<String>) {
         tries.iter().filter(is).count()
     };
     let typed_wrong = tries.iter().filter(|one| one.typed == Typed::Wrong).count();
-    // After an approval a wrong code is called so even when no more are compared.
+    // After an approval, a wrong code is `wrong_code` even if no more are compared.
     let spent = passed > 0 && failed as u64 >= MAX_CHECKS;
     if failed < answered("wrong_code") && !spent {
         wrong.push(format!("I5: {} wrong codes were answered, {failed} are counted", answered("wrong_code")));
@@ -182,7 +182,7 @@ fn checks(tries: &[Try], shown: &Shown, wrong: &mut Vec<String>) {
     }
 }
 
-/// I11: of each step one message, one more for each time the doubt rule sent it again, and one for each resend.
+/// I11: one message per step, one more per doubt that was resent, and one per resend.
 fn messages<'a>(acts: impl Iterator<Item = &'a Act>, shown: &Shown, wrong: &mut Vec<String>) {
     let mut of_step = BTreeMap::<u64, (usize, usize)>::new();
     let mut resent = 0;
@@ -210,7 +210,7 @@ fn messages<'a>(acts: impl Iterator<Item = &'a Act>, shown: &Shown, wrong: &mut 
     }
 }
 
-/// I2, I3 and I9: every request has its intent in a timeline, from before it, and no intent has two requests.
+/// I2, I3 and I9: every request has an earlier intent in a timeline, and no intent has two requests.
 fn sends(requests: &[Seen], shown: &BTreeMap<String, Shown>, wrong: &mut Vec<String>) {
     let mut started = BTreeMap::<&str, Vec<(Option<u64>, Moment)>>::new();
     let mut numbers = BTreeMap::<&str, &Value>::new();
@@ -263,7 +263,7 @@ fn sends(requests: &[Seen], shown: &BTreeMap<String, Shown>, wrong: &mut Vec<Str
     }
 }
 
-/// I10: what was answered with 200 stands in the timeline of its message.
+/// I10: the timeline has every report that was answered with 200.
 fn reports(acked: &[Acked], shown: &BTreeMap<String, Shown>, wrong: &mut Vec<String>) {
     let mut known = BTreeMap::<(&str, &str), usize>::new();
     let mut stale = BTreeMap::<&str, usize>::new();
@@ -282,7 +282,7 @@ fn reports(acked: &[Acked], shown: &BTreeMap<String, Shown>, wrong: &mut Vec<Str
     }
     let mut wanted = BTreeMap::<(&str, String), usize>::new();
     for report in acked {
-        // One that came without our id before its send was known is kept once, however often it came.
+        // A report without our id that arrived before its send was recorded is stored once, however often it arrived.
         if report.named_ours {
             *wanted.entry((&report.reference, format!("status_{}", report.status))).or_default() += 1;
         } else if names.contains(&*report.reference) {
@@ -299,7 +299,7 @@ fn reports(acked: &[Acked], shown: &BTreeMap<String, Shown>, wrong: &mut Vec<Str
     }
 }
 
-/// I12: what a reader was once shown is still the beginning of the log.
+/// I12: what a reader was shown is still a prefix of the log.
 fn reads(reads: &[Read], shown: &BTreeMap<String, Shown>, wrong: &mut Vec<String>) {
     for read in reads {
         let now = shown.get(&read.id).map(|shown| shown.events.as_slice()).unwrap_or_default();

@@ -1,16 +1,16 @@
-//! What a stranger may write where we show it, and where a stranger can write.
+//! Hostile texts, and all the places where strangers can write.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use serde_json::{Value, json};
 
-/// What a text tries.
+/// A hostile text and what it tries.
 #[derive(Clone, Debug)]
 pub struct Hostile {
     pub name: &'static str,
     pub text: String,
 }
 
-/// Every script calls `hostile`, so that a page that runs one can tell.
+/// Every script calls `hostile`, so that a test detects execution.
 pub fn texts() -> Vec<Hostile> {
     let hostile = |name, text: &str| Hostile { name, text: text.to_owned() };
     vec![
@@ -63,12 +63,12 @@ pub fn texts() -> Vec<Hostile> {
     ]
 }
 
-/// The text within so many characters and, where the place takes none, without control characters.
+/// The text within `characters` and, if the place forbids them, without control characters.
 pub fn fitted(hostile: &Hostile, characters: usize) -> String {
     hostile.text.chars().filter(|letter| !letter.is_control()).take(characters).collect()
 }
 
-/// The body of a create in which everything that a caller may write freely is this text. It is taken by the API.
+/// Body of a valid create with this text in every free field.
 pub fn create(number: &str, hostile: &Hostile) -> Value {
     let mut metadata = serde_json::Map::new();
     metadata.insert(hostile.text.chars().take(64).collect(), json!("the key"));
@@ -82,7 +82,7 @@ pub fn create(number: &str, hostile: &Hostile) -> Value {
     })
 }
 
-/// A delivery of Meta's: one change of one field.
+/// A webhook of Meta with one change of one field.
 pub fn delivery(account: &str, field: &str, value: Value) -> Value {
     json!({
         "object": "whatsapp_business_account",
@@ -90,7 +90,7 @@ pub fn delivery(account: &str, field: &str, value: Value) -> Value {
     })
 }
 
-/// The account and the phone number that a delivery of Meta's is for, and the instant it tells of.
+/// Account and phone number that a webhook of Meta is for, and its time.
 #[derive(Clone, Copy, Debug)]
 pub struct Business<'a> {
     pub account: &'a str,
@@ -107,7 +107,7 @@ impl Business<'_> {
         delivery(self.account, "messages", value)
     }
 
-    /// A message of a person whose name and words are this text.
+    /// An inbound message with this text as name and content.
     pub fn inbound(self, from: &str, hostile: &Hostile, number: usize) -> Value {
         let digits = from.trim_start_matches('+');
         self.messages(json!({
@@ -122,7 +122,7 @@ impl Business<'_> {
         }))
     }
 
-    /// A message of a type that nobody knows, named by this text.
+    /// A message of an unknown type named by this text.
     pub fn strange_kind(self, from: &str, hostile: &Hostile, number: usize) -> Value {
         self.messages(json!({
             "messages": [{
@@ -134,7 +134,7 @@ impl Business<'_> {
         }))
     }
 
-    /// A failure of one of our messages for which this text is code, title and details.
+    /// A failed status of our message with this text as code, title and details.
     pub fn failure(self, provider_ref: &str, message: &str, hostile: &Hostile) -> Value {
         self.messages(json!({
             "statuses": [{
@@ -153,7 +153,7 @@ impl Business<'_> {
         }))
     }
 
-    /// An alert about a template whose name, language and reason are this text.
+    /// An alert about a template with this text as name, language and reason.
     pub fn paused(self, hostile: &Hostile) -> Value {
         let value = json!({
             "event": "PAUSED",
@@ -166,13 +166,13 @@ impl Business<'_> {
         delivery(self.account, "message_template_status_update", value)
     }
 
-    /// Signed, but of no form that is known.
+    /// Signed, but of unknown format.
     pub fn unreadable(self, hostile: &Hostile) -> Value {
         json!({ "object": hostile.text, "entry": hostile.text, hostile.text.clone(): [self.account] })
     }
 }
 
-/// A carrier's report of failure in which code and title are this text.
+/// A carrier's failure report with this text as code and title.
 pub fn carrier_failure(message: &str, hostile: &Hostile) -> Value {
     json!({
         "id": hostile.text,

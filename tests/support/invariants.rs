@@ -1,6 +1,6 @@
-//! I1 to I12 as functions, in the form they take of one verification: what its log says, held against what the
-//! outside saw. The model test checks them after each step; a crash or fault test fills the same [`Witness`] from
-//! the answers it got and the requests its stand-in provider received.
+//! I1 to I12 as functions on one verification: its event log, compared with what was visible outside. The model test
+//! checks them after every step; crash and fault tests fill the same [`Witness`] from answers and from requests at the
+//! stand-ins.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,26 +9,26 @@ use twotick::verification::state::{Progress, STALE_REPORTS_KEPT};
 use twotick::verification::values::{Ordinal, ReportStatus, Timestamp};
 use twotick::verification::{Event, Fact, Policy, State};
 
-/// The durable events of one verification and the policy applied to it.
+/// Durable events of one verification and its policy.
 pub struct Log<'a> {
     pub policy: &'a Policy,
     pub events: &'a [Event],
 }
 
-/// What was seen from outside while the log grew.
+/// What was visible outside while the log grew.
 #[derive(Default)]
 pub struct Witness {
-    /// Events an answer was given for, and how long the log was then. Empty events: "already so".
+    /// Events that were answered for, and the length of the log then. No events: "already so".
     pub answered: Vec<Answered>,
-    /// Requests as they reached a provider.
+    /// Requests that reached a provider.
     pub requests: Vec<SeenRequest>,
-    /// Reports the provider was told are safe.
+    /// Reports that were acknowledged to the provider.
     pub acked_reports: Vec<(Ordinal, ReportStatus)>,
-    /// Codes whose comparison somebody learned the result of.
+    /// Comparisons with a known result.
     pub tries_answered: usize,
-    /// States that a reader was shown, each with its version.
+    /// States shown to a reader, each with its version.
     pub read: Vec<State>,
-    /// All that is due until then was done.
+    /// Everything due until then was done.
     pub ticked_until: Option<Timestamp>,
 }
 
@@ -40,7 +40,7 @@ pub struct Answered {
 pub struct SeenRequest {
     pub message: Ordinal,
     pub attempt: u16,
-    /// How many events were durable when it left.
+    /// Number of durable events when it was sent.
     pub durable: usize,
 }
 
@@ -61,7 +61,7 @@ pub const ALL: [(&str, Invariant); 12] = [
     ("I12 a reader sees only durable states", i12_readers_see_only_durable_states),
 ];
 
-/// The first invariant that does not hold, by its name, with what broke it.
+/// The first violated invariant, by name, with the reason.
 pub fn broken(log: &Log, witness: &Witness) -> Option<String> {
     ALL.iter().find_map(|(name, holds)| holds(log, witness).err().map(|why| format!("{name}: {why}")))
 }

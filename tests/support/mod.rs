@@ -1,4 +1,4 @@
-//! A real server as its own process, with the sandbox in place of the providers.
+//! A real server as a separate process, with the sandbox as its providers.
 #![allow(dead_code, unused_imports, reason = "each test uses its part")]
 
 mod setup;
@@ -17,7 +17,7 @@ use twotick::sandbox::{self, Options, Sandbox};
 use setup::{APP_SECRET, REPORT_SECRET, Setup};
 pub use setup::{KEY, free_address};
 
-/// Starting and stopping, on a machine under load.
+/// Upper bound for start and stop, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub fn twotick() -> Command {
@@ -40,12 +40,12 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("UTF-8")
 }
 
-/// `listen` with port 0 lets the system choose.
+/// Port 0 in `listen` picks a free one.
 pub fn config(listen: SocketAddr, providers: &str, folder: &Path) -> String {
     Setup { listen, providers, folder, deliver_within: "30s", code_ttl: "10m", channels: "" }.text()
 }
 
-/// The sandbox, reporting to a server on `server`.
+/// A sandbox that reports to `server`.
 pub async fn sandbox(server: SocketAddr) -> Sandbox {
     let options = Options {
         listen: "127.0.0.1:0".parse().unwrap(),
@@ -61,17 +61,17 @@ pub async fn sandbox(server: SocketAddr) -> Sandbox {
 
 /// For plain HTTP, so without certificates.
 pub fn http_client() -> reqwest::Client {
-    // Fails when one is installed already, which is as good.
+    // Fails if a provider is installed already, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().tls_certs_only([]).no_proxy().build().expect("a client")
 }
 
-/// `twotick serve`, killed when dropped.
+/// `twotick serve`; killed on drop.
 pub struct Server {
     child: Child,
     pub addr: SocketAddr,
     pub admin_addr: SocketAddr,
-    /// What it has logged so far.
+    /// The log so far.
     pub log: Arc<Mutex<String>>,
 }
 
@@ -81,12 +81,12 @@ impl Server {
         Self::start_with(config, folder, &[])
     }
 
-    /// The same with these variables in its environment.
+    /// As [`Server::start`], with environment variables.
     pub fn start_with(config: &str, folder: &Path, variables: &[(&str, &str)]) -> Self {
         Self::begin(config, folder, &[], variables)
     }
 
-    /// The same with these arguments of `serve`.
+    /// As [`Server::start`], with arguments of `serve`.
     pub fn start_args(config: &str, folder: &Path, args: &[&str]) -> Self {
         Self::begin(config, folder, args, &[])
     }
@@ -110,11 +110,11 @@ impl Server {
         let log = Arc::new(Mutex::new(String::new()));
         let kept = Arc::clone(&log);
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        // Reads to the end, so that the server never waits for a full pipe.
+        // Reads to the end, so that the server never blocks on a full pipe.
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 let entry: Value = serde_json::from_str(&line).unwrap_or_default();
-                if entry["message"] == "twotick is up" {
+                if entry["message"] == "twotick started" {
                     let addr = |key: &str| entry[key].as_str().unwrap().parse::<SocketAddr>().unwrap();
                     let _ = told.send((addr("addr"), addr("admin_addr")));
                 }
@@ -135,7 +135,7 @@ impl Server {
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
-    /// How it ended, and how long after the call.
+    /// Exit status, and the time since the call.
     pub fn ended(&mut self) -> (ExitStatus, Duration) {
         let start = Stopwatch::start();
         while start.elapsed() < PATIENCE {

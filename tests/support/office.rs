@@ -1,4 +1,4 @@
-//! A whole twotick with a sandbox in place of the providers and the phones, and console users of every role.
+//! A complete server with the sandbox as providers and phones, and console users of every role.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::net::SocketAddr;
@@ -23,19 +23,19 @@ use crate::hostile::{self, Business, Hostile};
 
 pub const SHOP_KEY: &str = "shop-key-0123456789";
 pub const BANK_KEY: &str = "bank-key-0123456789";
-/// Of every user.
+/// Password of every user.
 pub const PASSWORD: &str = "a long one & not <easy>";
 const APP_SECRET: &str = "app-secret-0123456789";
 const REPORT_SECRET: &str = "report-secret-0123456789";
 const PHONE_NUMBER_ID: &str = "106540352242922";
 const ACCOUNT: &str = "102290129340398";
-/// Between two reports of the sandbox.
+/// Interval between two reports of the sandbox.
 const PACE: Duration = Duration::from_millis(60);
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Who writes what strangers write.
+/// Author of hostile inbound messages.
 const WRITER: &str = "+12025550142";
 
-/// Those who may use the console: name, role, language, and the apps that they are bound to.
+/// Console users: name, role, language, and the app that they are restricted to.
 pub const USERS: [(&str, &str, Option<&str>, Option<&str>); 8] = [
     ("vera", "viewer", None, None),
     ("sam", "support", None, None),
@@ -44,11 +44,11 @@ pub const USERS: [(&str, &str, Option<&str>, Option<&str>); 8] = [
     ("shop.sam", "support", None, Some("shop")),
     ("shop.olga", "operator", None, Some("shop")),
     ("gerda", "operator", Some("de"), None),
-    // For what would disturb the others.
+    // For tests that would disturb other users.
     ("walt", "support", None, None),
 ];
 
-/// Whether anybody may use the console.
+/// Whether there are console users.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Staff {
     Everybody,
@@ -59,7 +59,7 @@ pub struct Office {
     pub sandbox: Sandbox,
     /// `http://127.0.0.1:PORT` of the public listener.
     pub api: String,
-    /// The same of the admin listener.
+    /// As `api`, of the admin listener.
     pub admin: String,
     pub client: reqwest::Client,
     config: Config,
@@ -101,7 +101,7 @@ impl Office {
         self.sandbox.stop().await;
     }
 
-    /// Forgets a number, as `twotick erase` does while the server runs.
+    /// Erases a number, as `twotick erase` does with a running server.
     pub async fn erase(&self, number: &str) {
         let person = Alias::written(number).expect("a number");
         let config = self.config.clone();
@@ -109,7 +109,7 @@ impl Office {
         tokio::task::spawn_blocking(erase).await.expect("it does not panic");
     }
 
-    /// A new verification of the app `shop`; its id.
+    /// Creates a verification of the app `shop`; returns its id.
     pub async fn create(&self, body: Value) -> String {
         self.create_as(SHOP_KEY, body).await
     }
@@ -120,7 +120,7 @@ impl Office {
         answer["id"].as_str().expect("an id").to_owned()
     }
 
-    /// Waits until the API shows the verification as `fits` wants it.
+    /// Polls the API until the verification `fits`.
     pub async fn until(&self, id: &str, fits: impl Fn(&Value) -> bool) -> Value {
         self.until_as(SHOP_KEY, id, fits).await
     }
@@ -168,14 +168,14 @@ impl Office {
         (status, serde_json::from_slice(&bytes).unwrap_or_default())
     }
 
-    /// Types a code into the app `shop`; what came of it.
+    /// Checks a code as the app `shop`; returns the result.
     pub async fn check(&self, id: &str, code: &str) -> String {
         let path = format!("/v1/verifications/{id}/check");
         let (_, answer) = self.call(Method::POST, SHOP_KEY, &path, Some(&json!({ "code": code }))).await;
         answer["result"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// A signed delivery of a provider; it must be taken.
+    /// Sends a signed webhook, which must be accepted.
     pub async fn deliver(&self, channel: &str, body: &Value) {
         let (header, secret) = match channel {
             "whatsapp" => ("x-hub-signature-256", APP_SECRET),
@@ -188,13 +188,13 @@ impl Office {
         assert_eq!(answer.expect("an answer").status(), StatusCode::OK);
     }
 
-    /// Whom Meta's deliveries are for.
+    /// Recipient of Meta's webhooks.
     pub fn business(&self) -> Business<'static> {
         let at = Clock::System.now().as_millis() / 1_000;
         Business { account: ACCOUNT, phone_number_id: PHONE_NUMBER_ID, at }
     }
 
-    /// Every hostile text in everything that a stranger can send. The verifications that hold them.
+    /// Sends every hostile text everywhere a stranger can. Returns the affected verifications.
     pub async fn be_written_to(&self) -> Vec<String> {
         let writing = hostile::texts().into_iter().enumerate();
         let writing = writing.map(|(number, hostile)| async move { self.be_written(number, &hostile).await });
@@ -202,7 +202,7 @@ impl Office {
     }
 
     async fn be_written(&self, number: usize, hostile: &Hostile) -> String {
-        // WhatsApp says it was sent and nothing more: it waits while the failure comes.
+        // Sent but not delivered: the verification still waits when the failure arrives.
         let to = format!("+1202555{:02}01", number + 10);
         let id = self.create(hostile::create(&to, hostile)).await;
         let now = self.until(&id, |now| now["messages"][0]["state"] == "sent").await;
@@ -221,14 +221,14 @@ impl Office {
         id
     }
 
-    /// The code that this phone got.
+    /// The code on this phone.
     pub fn code(&self, number: &str) -> String {
         let entries = self.sandbox.handset(number);
         entries.last().and_then(|entry| entry.code.clone()).expect("a code arrived")
     }
 }
 
-/// What a create needs at least.
+/// Minimal body of a create.
 pub fn to(number: &str) -> Value {
     json!({ "to": number, "profile": "login" })
 }
@@ -238,7 +238,7 @@ fn free_address() -> SocketAddr {
     listener.local_addr().expect("an address")
 }
 
-/// Of a sandbox that nobody sends to.
+/// Options of a sandbox without senders.
 pub fn unheard() -> Options {
     options("127.0.0.1:9".parse().expect("an address"))
 }

@@ -1,38 +1,38 @@
-//! How long and how varied a proof runs, from the environment, and the line that its figures are read from.
+//! Length and variety of a proof, from the environment, and the line format of its figures.
 //!
-//! `TWOTICK_PROOF_SEED` (default [`FIXED_SEED`]), `TWOTICK_PROOF_SECONDS` for what runs by time and
-//! `TWOTICK_PROOF_COUNT` for what is counted make a long form of the short one that runs with every check.
-//! `TWOTICK_PROOF_BINARY` names another build of the server, as a release.
+//! `TWOTICK_PROOF_SEED` (default [`FIXED_SEED`]), `TWOTICK_PROOF_SECONDS` for tests by time and `TWOTICK_PROOF_COUNT`
+//! for tests by count turn the short form, which runs with every check, into a long one. `TWOTICK_PROOF_BINARY` names
+//! another build of the server, such as a release.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::str::FromStr;
 
-/// What a run without a seed of its own uses, so that two of them do the same.
+/// Default seed, so that two runs do the same.
 const FIXED_SEED: u64 = 20_261_123;
 
-/// From which all chance of a test is drawn. It is printed, so that a failure can be looked at again.
+/// Source of all randomness of a test. It is printed, to reproduce a failure.
 pub fn seed() -> u64 {
     let seed = given("TWOTICK_PROOF_SEED").unwrap_or(FIXED_SEED);
     println!("TWOTICK_PROOF_SEED={seed}");
     seed
 }
 
-/// Seconds that a long form runs. `None`: the short form.
+/// Duration of a long form in seconds. `None`: the short form.
 pub fn long_seconds() -> Option<u64> {
     given("TWOTICK_PROOF_SECONDS")
 }
 
-/// How many (kills, images, races), in the short form `short`.
+/// Number of repetitions (kills, images, races); `short` in the short form.
 pub fn count(short: usize) -> usize {
     given("TWOTICK_PROOF_COUNT").unwrap_or(short)
 }
 
-/// The server to be tried. A release has no points and keeps its log as long as it likes.
+/// The server under test. A release build has no failpoints and does not shorten its log early.
 pub fn binary() -> String {
     given("TWOTICK_PROOF_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_twotick").to_owned())
 }
 
-/// One line `FIGURE name key=value …`. A value with a space in it is quoted.
+/// Prints one line `FIGURE name key=value …`. A value with a space is quoted.
 pub fn figure(name: &str, pairs: &[(&str, String)]) {
     let pair = |(key, value): &(&str, String)| {
         if value.contains(' ') { format!(" {key}={value:?}") } else { format!(" {key}={value}") }
@@ -41,7 +41,7 @@ pub fn figure(name: &str, pairs: &[(&str, String)]) {
     println!("FIGURE {name}{pairs}");
 }
 
-/// A value that is no number stops the test, rather than to prove something else than was asked for.
+/// A malformed value stops the test, so that it does not prove something else than asked.
 #[expect(clippy::disallowed_methods, reason = "the only place where a test is told how long it runs")]
 fn given<T: FromStr>(name: &str) -> Option<T> {
     let text = std::env::var(name).ok()?;

@@ -1,4 +1,4 @@
-//! The configuration of a test's server: one app, WhatsApp by Meta, and a carrier for the SMS that follows.
+//! The configuration of a test server: one app, WhatsApp by Meta, and SMS as the fallback.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -7,21 +7,21 @@ pub const KEY: &str = "test-key-0123456789";
 pub const APP_SECRET: &str = "test-app-secret-0123";
 pub const REPORT_SECRET: &str = "test-report-secret-0123";
 
-/// What differs between the tests.
+/// Differences between the tests.
 pub struct Setup<'a> {
     pub listen: SocketAddr,
-    /// Where Meta and the carrier are: `http://…`.
+    /// URL of Meta and the carrier: `http://…`.
     pub providers: &'a str,
-    /// Of the data and of the key.
+    /// Folder of data and key.
     pub folder: &'a Path,
     pub deliver_within: &'a str,
     pub code_ttl: &'a str,
-    /// Lines that both channels have besides.
+    /// Additional lines of both channels.
     pub channels: &'a str,
 }
 
 impl Setup<'_> {
-    /// The file. What is appended to it stands in a table of its own.
+    /// The file. Appended text must begin with a table header.
     pub fn text(&self) -> String {
         let Self { listen, providers, folder, deliver_within, code_ttl, channels } = self;
         format!(
@@ -74,7 +74,7 @@ en = "{{code}} is your {{brand}} code."
     }
 }
 
-/// A port that was free a moment ago, for a server that must come back on the same one.
+/// A port that was free a moment ago, for a server that must restart on the same one.
 pub fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

@@ -1,4 +1,4 @@
-//! A real store that refuses a few times, or counts.
+//! A real store that fails a few times, or counts calls.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::future::ready;
@@ -32,7 +32,7 @@ impl Spy {
         self.refusals.load(Ordering::Relaxed)
     }
 
-    /// How often missed dues were swept.
+    /// Number of sweeps for missed dues.
     pub fn sweeps(&self) -> u32 {
         self.sweeps.load(Ordering::Relaxed)
     }

@@ -1,6 +1,6 @@
-//! Words with which a test tells what happens to one verification, so that a case reads like a sentence:
-//! `requested().at(30_000).when(tick()).then([fell_back(1, 1, Deadline), queued(2, SMS)])`.
-//! Times are milliseconds since the request, messages are counted from 1, steps from 0.
+//! A vocabulary for the events of one verification, so that a case reads like a sentence:
+//! `requested().at(30_000).when(tick()).then([fell_back(1, 1, Deadline), queued(2, SMS)])`. Times are milliseconds
+//! since the request, messages count from 1, steps from 0.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,10 +28,10 @@ pub const EXPIRY: i64 = 600_000;
 pub const DOUBT_WAIT: i64 = 15_000;
 pub const MAX_CHECKS: u8 = 3;
 pub const RESEND_AFTER: [i64; 2] = [30_000, 60_000];
-/// When the request of every story is made.
+/// Time of every story's request.
 const BEGIN: i64 = 1_795_000_000_000;
 
-/// WhatsApp for 30 s, then SMS, which is sent once more in doubt.
+/// WhatsApp for 30 s, then SMS, which is resent once in doubt.
 pub fn policy() -> Policy {
     policy_of(&[(WHATSAPP, Some(DEADLINE)), (SMS, None)], OnDoubt::ResendOnce)
 }
@@ -79,12 +79,12 @@ pub fn request(policy: &Policy) -> Arc<Request> {
     })
 }
 
-/// Milliseconds since the request as a time.
+/// Milliseconds since the request, as a timestamp.
 pub fn time(since_request: i64) -> Timestamp {
     Timestamp::from_millis(BEGIN + since_request)
 }
 
-/// And back.
+/// The inverse of [`time`].
 pub fn since_request(at: Timestamp) -> i64 {
     at.as_millis() - BEGIN
 }
@@ -93,7 +93,7 @@ pub fn ordinal(message: usize) -> Ordinal {
     Ordinal::nth(message).expect("tests name messages 1 to 63")
 }
 
-/// What happened so far, what it folds to, and what time it is.
+/// The events so far, their fold, and the current time.
 #[derive(Clone)]
 pub struct Story {
     pub policy: Policy,
@@ -102,7 +102,7 @@ pub struct Story {
     pub now: i64,
 }
 
-/// A code was asked for under [`policy`], at 0.
+/// A request under [`policy`], at 0.
 pub fn requested() -> Story {
     requested_under(policy())
 }
@@ -128,14 +128,14 @@ impl Story {
         self.events.extend(events);
     }
 
-    /// `command` was carried out; what followed is no matter here.
+    /// Applies `command`; its events are not checked.
     pub fn given(mut self, command: Command) -> Self {
         let events = self.decide(&command).unwrap_or_else(|no| panic!("{command:?} was refused: {no}"));
         self.commit(events);
         self
     }
 
-    /// The queued message goes out.
+    /// The queued message is sent.
     pub fn started(self) -> Self {
         let before = self.events.len();
         let story = self.given(tick());
@@ -143,7 +143,7 @@ impl Story {
         story
     }
 
-    /// The queued message goes out and the provider takes it.
+    /// The queued message is sent and the provider accepts it.
     pub fn accepted(self) -> Self {
         let story = self.started();
         let message = story.verification().messages.len();
@@ -182,7 +182,7 @@ impl Story {
         self.facts().filter(|fact| which(fact)).count()
     }
 
-    /// Ticks at the present time until nothing is due, as the store does.
+    /// Ticks at the current time until nothing is due, as the store does.
     pub fn ticked(mut self, readiness: Readiness) -> Self {
         while let Some((at, why)) = due(&self.state) {
             if at > time(self.now) {
@@ -197,7 +197,7 @@ impl Story {
     }
 }
 
-/// The answer to a command, to be looked at.
+/// The result of a command, to be checked.
 pub struct Then {
     story: Story,
     command: Command,
@@ -205,7 +205,7 @@ pub struct Then {
 }
 
 impl Then {
-    /// Exactly these facts follow, all at the present time.
+    /// Exactly these facts follow, all at the current time.
     #[track_caller]
     pub fn then<const N: usize>(mut self, expected: [Fact; N]) -> Story {
         let events = self.answer.unwrap_or_else(|no| panic!("{:?} was refused: {no}", self.command));
@@ -216,7 +216,7 @@ impl Then {
         self.story
     }
 
-    /// It was so already.
+    /// No events: already so.
     #[track_caller]
     pub fn then_nothing(self) -> Story {
         self.then([])
@@ -229,7 +229,7 @@ impl Then {
     }
 }
 
-/// The event as it comes back from the disk.
+/// The event after a round trip through its stored form.
 pub fn reread(event: &Event) -> Event {
     let kept = serde_json::to_vec(&event.fact).expect("a fact can be written");
     Event { at: event.at, fact: serde_json::from_slice(&kept).expect("what was written can be read") }
@@ -250,7 +250,7 @@ pub fn interrupt() -> Command {
     Command::Interrupt { gone: RUNNER }
 }
 
-/// The courier says what became of an attempt; no jitter.
+/// The courier's outcome of an attempt; no jitter.
 pub fn answered(message: usize, attempt: u16, outcome: Outcome) -> Command {
     Command::SendReported {
         message: ordinal(message),
@@ -261,7 +261,7 @@ pub fn answered(message: usize, attempt: u16, outcome: Outcome) -> Command {
     }
 }
 
-/// A report by the channel of the message in [`policy`]: the first by WhatsApp, all others by SMS.
+/// A report by the message's channel in [`policy`]: WhatsApp for the first, SMS for all others.
 pub fn report(message: usize, status: ReportStatus) -> Command {
     report_by(if message == 1 { WHATSAPP } else { SMS }, message, status)
 }
@@ -328,7 +328,7 @@ pub fn taken(message: usize) -> Outcome {
     Outcome::Accepted { provider_ref: Some(reference(message)) }
 }
 
-/// Taken by a provider that gives no id.
+/// Accepted by a provider that gives no id.
 pub fn taken_nameless() -> Outcome {
     Outcome::Accepted { provider_ref: None }
 }
@@ -363,7 +363,7 @@ pub fn unknown_status() -> ReportStatus {
 
 // Facts.
 
-/// Queued by its step, which is not the last where `fallback_at` is given.
+/// Queued by its step; with `fallback_at` unless it is the last one.
 pub fn queued(message: usize, step: u8, channel: &str, fallback_at: Option<i64>) -> Fact {
     queued_as(Occasion::Step, message, step, channel, fallback_at)
 }
@@ -415,7 +415,7 @@ pub fn send_in_doubt(message: usize, attempt: u16, settle_by: Option<i64>) -> Fa
     }
 }
 
-/// As [`send_in_doubt`], by a stop of the process.
+/// As [`send_in_doubt`], because the process stopped.
 pub fn interrupted(message: usize, attempt: u16, settle_by: Option<i64>) -> Fact {
     Fact::SendInDoubt {
         message: ordinal(message),

@@ -1,4 +1,4 @@
-//! Somebody at the console with a browser that keeps cookies and runs no scripts.
+//! A console client: a browser that keeps cookies and runs no scripts.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ impl<'o> Visitor<'o> {
         Self { office, cookies: BTreeMap::new(), headers }
     }
 
-    /// A user of the office, signed in.
+    /// A signed-in user of the office.
     pub async fn signed_in(office: &'o Office, name: &str) -> Self {
         let mut visitor = Self::new(office);
         let answer = visitor.sign_in(name, PASSWORD).await;
@@ -37,7 +37,7 @@ impl<'o> Visitor<'o> {
         visitor
     }
 
-    /// Loads the form and sends it.
+    /// Loads the form and submits it.
     pub async fn sign_in(&mut self, name: &str, password: &str) -> Answer {
         let form = self.get("/console/sign-in").await;
         let csrf = form.csrf().unwrap_or_default();
@@ -48,7 +48,7 @@ impl<'o> Visitor<'o> {
         self.ask(Method::GET, path, None, &[]).await
     }
 
-    /// Sends a form as a page of the console would.
+    /// Submits a form as a console page does.
     pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let origin = self.office.admin.clone();
         self.ask(
@@ -60,7 +60,7 @@ impl<'o> Visitor<'o> {
         .await
     }
 
-    /// The same with the token of the page where the form stands, and its other hidden fields.
+    /// As `post`, with the token and the hidden fields of the form on `page`.
     pub async fn post_from(&mut self, page: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
         let shown = self.get(page).await;
         let csrf = shown.csrf().unwrap_or_else(|| panic!("{page} has a form"));
@@ -114,7 +114,7 @@ impl<'o> Visitor<'o> {
 }
 
 impl Answer {
-    /// The token of the first form.
+    /// Token of the first form.
     pub fn csrf(&self) -> Option<String> {
         let (_, after) = self.body.split_once("name=\"csrf\" value=\"")?;
         Some(after.split('"').next()?.to_owned())
@@ -124,7 +124,7 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap_or_default())
     }
 
-    /// Where it sends the browser.
+    /// Target of the redirect.
     pub fn location(&self) -> &str {
         self.header("location")
     }
@@ -136,7 +136,7 @@ pub fn form(fields: &[(&str, &str)]) -> String {
     pairs.join("&")
 }
 
-/// Percent-encoded, for a query or a form.
+/// Percent-encodes for a query or a form.
 pub fn encoded(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {

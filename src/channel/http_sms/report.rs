@@ -67,7 +67,8 @@ impl Default for Fields {
 pub struct StatusWords(BTreeMap<String, ReportStatus>);
 
 impl StatusWords {
-    /// Adds a word. A failure is [`status::FAILED`]. Fails if a word that differs only in case or separators has another meaning.
+    /// Adds a word. A failure is [`status::FAILED`]. Fails if a word that differs only in case or separators has
+    /// another meaning.
     pub fn add(&mut self, word: &str, meaning: ReportStatus) -> Result<(), ContradictoryWord> {
         let known = self.0.entry(status::plain(word)).or_insert_with(|| meaning.clone());
         if *known == meaning { Ok(()) } else { Err(ContradictoryWord) }

@@ -245,7 +245,11 @@ pub(super) mod tests {
         }
         let forged = headers(GOOD, SDK_NONCE, "1634579354");
         let late = verdict(&[SECRET], &forged, BODY.as_bytes(), NOW + 1_000);
-        assert_eq!(late, Err(BadSignature::Wrong), "whoever has no secret is not told of the time");
+        assert_eq!(
+            late,
+            Err(BadSignature::Wrong),
+            "a sender without the secret learns nothing about the time"
+        );
     }
 
     #[test]

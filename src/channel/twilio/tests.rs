@@ -76,7 +76,7 @@ fn verdict(outcome: &Outcome) -> Option<(ErrorClass, &str)> {
     }
 }
 
-// Sending──────────────────────────────────────────────────────────────────────────────────────────────
+// ── Sending ──────────────────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test]
 async fn one_form_per_network_and_the_returned_sid() {
@@ -232,7 +232,7 @@ fn secrets_are_not_printed() {
     }
 }
 
-// Webhooks─────────────────────────────────────────────────────────────────────────────────────────────
+// ── Webhooks ─────────────────────────────────────────────────────────────────────────────────────────────
 
 /// The parsed result of this form, signed with the second token.
 fn hear(query: Option<&str>, body: &str) -> Result<Incoming, WebhookError> {

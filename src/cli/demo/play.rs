@@ -1,4 +1,4 @@
-//! Plays one scenario as an app and a user would, over HTTP.
+//! Plays one scenario over HTTP, as an app and a user would.
 
 use std::time::Duration;
 
@@ -14,31 +14,29 @@ use crate::app::demo::DELIVER_WITHIN;
 use crate::app::sandbox::Sandbox;
 use crate::app::sandbox::scenario::Scenario;
 
-/// A scenario that has not come to its end by then has gone wrong. The longest takes about 7 s; a machine under
-/// load may take several times that.
+/// A scenario takes up to 7 s, several times that on a busy machine. After this time it has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Every scenario is watched for so long, past the deadline for WhatsApp: an SMS that should not be sent would
-/// have been sent by then.
+/// Every scenario is watched past WhatsApp's deadline: an SMS that must not be sent would have been sent by then.
 const WATCHED: Duration = DELIVER_WITHIN.saturating_add(Duration::from_secs(1));
-/// Between two looks at a phone, and what a person takes to type.
+/// Interval between looks at a phone, and the time a person takes to type.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const TYPING: Duration = Duration::from_millis(400);
 
 pub(super) struct Player<'a> {
     pub(super) api: &'a Api,
     pub(super) sandbox: &'a Sandbox,
-    /// Where each scenario has a row that shows how it stands.
+    /// Set if the terminal shows a row per scenario.
     pub(super) rows: Option<Rows>,
 }
 
-/// What became of a scenario.
+/// Result of a scenario.
 pub(super) struct Scene {
     pub(super) scenario: &'static Scenario,
     pub(super) expected: &'static Expected,
-    /// As the API last showed it; null if it was never created.
+    /// The API's latest answer; null if the verification was never created.
     pub(super) verification: Value,
     pub(super) timeline: Value,
-    /// What kept it from being played to its end.
+    /// The error that stopped the scenario.
     pub(super) trouble: Option<String>,
 }
 
@@ -57,7 +55,7 @@ enum Trouble {
 }
 
 impl Player<'_> {
-    /// From the request for a code until the scenario has ended as it should, or patience has.
+    /// Plays the scenario from the request until its expected end, or until it times out.
     pub(super) async fn play(&self, scenario: &'static Scenario, expected: &'static Expected) -> Scene {
         let (verification, timeline) = (Value::Null, Value::Null);
         let mut scene = Scene { scenario, expected, verification, timeline, trouble: None };
@@ -65,7 +63,7 @@ impl Player<'_> {
         scene.trouble = match played {
             Ok(Ok(())) => None,
             Ok(Err(trouble)) => Some(trouble.to_string()),
-            Err(_) => Some(format!("it did not end within {} s", PATIENCE.as_secs())),
+            Err(_) => Some(format!("not finished within {} s", PATIENCE.as_secs())),
         };
         if let Some(rows) = &self.rows {
             rows.end(scenario, &scene.verification, &scene.timeline, &judge(&scene, self.sandbox));
@@ -89,7 +87,7 @@ impl Player<'_> {
         }
     }
 
-    /// Shows what happens until the verification is as it should be.
+    /// Shows progress until `is_met`.
     async fn follow(
         &self,
         scene: &mut Scene,
@@ -100,7 +98,7 @@ impl Player<'_> {
         loop {
             if latest.status != StatusCode::NOT_MODIFIED {
                 scene.verification = taken(&latest)?;
-                self.tell(scene, path).await?;
+                self.update(scene, path).await?;
             }
             if is_met(&scene.verification) {
                 return Ok(());
@@ -111,8 +109,8 @@ impl Player<'_> {
         }
     }
 
-    /// Reads the timeline and shows how it stands.
-    async fn tell(&self, scene: &mut Scene, path: &str) -> Result<(), Trouble> {
+    /// Reads the timeline and updates the scenario's row.
+    async fn update(&self, scene: &mut Scene, path: &str) -> Result<(), Trouble> {
         scene.timeline = taken(&self.api.get(&format!("{path}/timeline")).await?)?;
         if let Some(rows) = &self.rows {
             rows.show(scene.scenario, &scene.verification, &scene.timeline);
@@ -120,7 +118,7 @@ impl Player<'_> {
         Ok(())
     }
 
-    /// Looks at the phone until the code is there, mistypes it twice, then types what is there.
+    /// Waits for the code on the phone, enters it wrong twice, then right.
     async fn type_codes(&self, number: &str, path: &str) -> Result<(), Trouble> {
         let code = loop {
             let seen = self.sandbox.handset(number).into_iter().find_map(|entry| entry.code);
@@ -137,7 +135,7 @@ impl Player<'_> {
     }
 }
 
-/// Another last digit.
+/// Changes the last digit.
 fn mistyped(code: &str, by: u32) -> String {
     let mut letters: Vec<char> = code.chars().collect();
     if let Some(last) = letters.last_mut() {

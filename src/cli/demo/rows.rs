@@ -1,50 +1,50 @@
-//! The scenarios on a terminal: a row for each, filled in place.
+//! The scenarios on a terminal: one row each, updated in place.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use super::super::send::delivery;
-use super::super::timeline::{Look, Paint, events_of, instant};
+use super::super::timeline::{Paint, Style, events_of, instant};
 use crate::app::sandbox::scenario::{SCENARIOS, Scenario};
 
-/// Columns of what a row says. With mark, number, time and the blanks between them they make 79.
+/// Column widths. With mark, number, time and spaces a row has 79 columns.
 const PLAYS: usize = 34;
 const STATE: usize = 25;
 
 pub(super) struct Rows {
     bars: Vec<ProgressBar>,
-    look: Look,
+    style: Style,
 }
 
 impl Rows {
-    /// Draws a row for each scenario.
-    pub(super) fn new(look: Look) -> Self {
+    /// Draws a row per scenario.
+    pub(super) fn new(style: Style) -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
-        // A terminal with less room than a row cuts the row.
-        let style =
+        // A narrower terminal truncates the row.
+        let template =
             ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
         let bars = SCENARIOS.iter().map(|scenario| {
-            let bar = all.add(ProgressBar::new_spinner().with_style(style.clone()));
+            let bar = all.add(ProgressBar::new_spinner().with_style(template.clone()));
             bar.set_message(row(scenario, &Value::Null, &Value::Null));
             bar.tick();
             bar
         });
-        Self { bars: bars.collect(), look }
+        Self { bars: bars.collect(), style }
     }
 
-    /// How it stands now.
+    /// Updates the scenario's row.
     pub(super) fn show(&self, scenario: &Scenario, verification: &Value, timeline: &Value) {
         if let Some(bar) = self.bar(scenario) {
             bar.set_message(format!("  {}", row(scenario, verification, timeline)));
         }
     }
 
-    /// How it ended, and whether it should.
+    /// Marks the scenario's row as finished; `missed` is empty if it ended as expected.
     pub(super) fn end(&self, scenario: &Scenario, verification: &Value, timeline: &Value, missed: &[String]) {
         let (mark, paint) = if missed.is_empty() { ("✓", Paint::Good) } else { ("✗", Paint::Bad) };
         if let Some(bar) = self.bar(scenario) {
             let row = row(scenario, verification, timeline);
-            bar.finish_with_message(format!("{} {row}", self.look.paint(mark, paint)));
+            bar.finish_with_message(format!("{} {row}", self.style.paint(mark, paint)));
         }
     }
 
@@ -74,7 +74,7 @@ fn state(verification: &Value) -> String {
     }
 }
 
-/// At most so many columns; `…` stands for the rest.
+/// Truncates to `columns`, with `…` at the end.
 fn cut(text: &str, columns: usize) -> String {
     if text.chars().count() <= columns {
         return text.to_owned();

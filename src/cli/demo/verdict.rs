@@ -1,30 +1,30 @@
-//! How each scenario must end, and whether it did.
+//! The expected end of each scenario, and the comparison with the actual one.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::super::timeline::{Look, Paint, events_of};
+use super::super::timeline::{Paint, Style, events_of};
 use super::play::Scene;
 use crate::app::sandbox::scenario::{SCENARIOS, Scenario};
 use crate::app::sandbox::{Channel, Request, Sandbox};
 
-/// The end of one scenario, as the API, the timeline and the providers must show it.
+/// Expected end of one scenario, by API, timeline and providers.
 #[derive(Debug)]
 pub(super) struct Expected {
-    /// The last four digits of the number.
+    /// Last four digits of the number.
     number: &'static str,
     status: &'static str,
     state: &'static str,
     delivered_by: Option<&'static str>,
-    /// Channels of messages that were delivered too late.
+    /// Channels of messages delivered after their deadline.
     late: &'static [&'static str],
-    /// Requests that the providers received.
+    /// Number of requests that the providers received.
     whatsapp_requests: usize,
     sms_requests: usize,
-    /// Types of events that must be there, so often.
+    /// Number of events by type.
     events: &'static [(&'static str, usize)],
-    /// `data.reason` of the one `fell_back`, if there is one.
+    /// `data.reason` of the only `fell_back`, if any.
     fell_back: Option<&'static str>,
 }
 
@@ -41,7 +41,7 @@ const BY_WHATSAPP: Expected = Expected {
 };
 const BY_SMS: Expected = Expected { delivered_by: Some("sms"), sms_requests: 1, ..BY_WHATSAPP };
 
-/// The table of the sandbox's scenarios, as it concerns a verification with a WhatsApp and an SMS step.
+/// The sandbox's scenarios, for a verification with a WhatsApp and an SMS step.
 static EXPECTED: [Expected; 12] = [
     Expected { number: "0100", state: "read", ..BY_WHATSAPP },
     Expected { number: "0101", fell_back: Some("deadline"), ..BY_SMS },
@@ -75,7 +75,7 @@ static EXPECTED: [Expected; 12] = [
     },
 ];
 
-/// Every scenario with how it must end.
+/// Every scenario with its expected end.
 pub(super) fn programme() -> impl Iterator<Item = (&'static Scenario, &'static Expected)> {
     SCENARIOS.iter().filter_map(|scenario| {
         let expected = EXPECTED.iter().find(|expected| scenario.number.ends_with(expected.number))?;
@@ -84,12 +84,12 @@ pub(super) fn programme() -> impl Iterator<Item = (&'static Scenario, &'static E
 }
 
 impl Expected {
-    /// Whether the user types codes.
+    /// Whether the user enters codes in this scenario.
     pub(super) fn types_codes(&self) -> bool {
         self.status == "approved"
     }
 
-    /// Whether the verification shows all that it must show.
+    /// Whether the verification is in the expected state.
     pub(super) fn is_met(&self, verification: &Value) -> bool {
         self.missed(verification).is_empty()
     }
@@ -100,7 +100,7 @@ impl Expected {
         let mut compare = |what: &str, found: Option<&str>, wanted: Option<&str>| {
             if found != wanted {
                 missed.push(format!(
-                    "{what} {} and not {}",
+                    "{what} {} instead of {}",
                     found.unwrap_or("null"),
                     wanted.unwrap_or("null")
                 ));
@@ -108,9 +108,9 @@ impl Expected {
         };
         compare("status is", verification["status"].as_str(), Some(self.status));
         compare("delivery is", delivery["state"].as_str(), Some(self.state));
-        compare("it was delivered by", delivery["delivered_by"].as_str(), self.delivered_by);
+        compare("delivered by", delivery["delivered_by"].as_str(), self.delivered_by);
         let late = late(verification).join(",");
-        compare("late were", Some(&late), Some(&self.late.join(",")));
+        compare("late messages:", Some(&late), Some(&self.late.join(",")));
         missed
     }
 }
@@ -121,7 +121,7 @@ fn late(verification: &Value) -> Vec<&str> {
     late.filter_map(|message| message["channel"].as_str()).collect()
 }
 
-/// In what the scenario ended otherwise than it should; empty if in nothing.
+/// Differences between expected and actual end.
 pub(super) fn judge(scene: &Scene, sandbox: &Sandbox) -> Vec<String> {
     let mut missed: Vec<String> = scene.trouble.iter().cloned().collect();
     let expected = scene.expected;
@@ -133,32 +133,33 @@ pub(super) fn judge(scene: &Scene, sandbox: &Sandbox) -> Vec<String> {
     {
         let found = requests.iter().filter(|request| request.channel == channel).count();
         if found != wanted {
-            missed.push(format!("{channel:?} got {found} requests and not {wanted}"));
+            missed.push(format!("{channel:?} got {found} requests instead of {wanted}"));
         }
     }
     let events = events_of(&scene.timeline);
     for (kind, wanted) in expected.events {
         let found = events.iter().filter(|event| event["type"] == **kind).count();
         if found != *wanted {
-            missed.push(format!("the timeline has {found} {kind} and not {wanted}"));
+            missed.push(format!("the timeline has {found} {kind} instead of {wanted}"));
         }
     }
     let fell_back: Vec<_> = events.iter().filter(|event| event["type"] == "fell_back").collect();
     let reasons: Vec<_> = fell_back.iter().filter_map(|event| event["data"]["reason"].as_str()).collect();
     if reasons != expected.fell_back.as_slice() {
-        missed.push(format!("it fell back for {reasons:?} and not {:?}", expected.fell_back.as_slice()));
+        missed
+            .push(format!("fallback reasons are {reasons:?} instead of {:?}", expected.fell_back.as_slice()));
     }
     missed
 }
 
-/// A line for each scenario.
-pub(super) fn table(scenes: &[Scene], verdicts: &[Vec<String>], look: Look) -> String {
+/// One line per scenario.
+pub(super) fn table(scenes: &[Scene], verdicts: &[Vec<String>], style: Style) -> String {
     let mut text = String::new();
     for (scene, missed) in scenes.iter().zip(verdicts) {
         let mark = if missed.is_empty() {
-            look.paint("as it should", Paint::Good)
+            style.paint("as expected", Paint::Good)
         } else {
-            look.paint("OTHERWISE   ", Paint::Bad)
+            style.paint("UNEXPECTED ", Paint::Bad)
         };
         let Scenario { number, ends, .. } = scene.scenario;
         // Writing to a String cannot fail.
@@ -167,7 +168,7 @@ pub(super) fn table(scenes: &[Scene], verdicts: &[Vec<String>], look: Look) -> S
     text
 }
 
-/// How many scenarios ended as they should, and how the others differ.
+/// Number of scenarios that ended as expected, and the differences of the others.
 pub(super) fn total(scenes: &[Scene], verdicts: &[Vec<String>]) -> String {
     let mut text = String::new();
     for (scene, missed) in scenes.iter().zip(verdicts) {
@@ -177,7 +178,7 @@ pub(super) fn total(scenes: &[Scene], verdicts: &[Vec<String>]) -> String {
         }
     }
     let right = verdicts.iter().filter(|missed| missed.is_empty()).count();
-    let _ = writeln!(text, "\n{right} of {} scenarios ended as they should.", scenes.len());
+    let _ = writeln!(text, "\n{right} of {} scenarios ended as expected.", scenes.len());
     text
 }
 
@@ -188,12 +189,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_scenario_has_its_end_written_down() {
+    fn every_scenario_has_an_expected_end() {
         assert_eq!((programme().count(), EXPECTED.len()), (SCENARIOS.len(), SCENARIOS.len()));
     }
 
     #[test]
-    fn a_wrong_end_is_told_in_words() {
+    fn an_unexpected_end_is_described() {
         let verification = json!({
             "status": "pending",
             "delivery": { "state": "sent", "delivered_by": null },
@@ -202,9 +203,9 @@ mod tests {
         assert_eq!(
             EXPECTED[0].missed(&verification),
             [
-                "delivery is sent and not read",
-                "it was delivered by null and not whatsapp",
-                "late were whatsapp and not "
+                "delivery is sent instead of read",
+                "delivered by null instead of whatsapp",
+                "late messages: whatsapp instead of "
             ]
         );
     }

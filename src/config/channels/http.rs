@@ -1,4 +1,4 @@
-//! Kind `http`: any carrier with an HTTP interface. What it is sent and how it answers here, its reports in `report`.
+//! Kind `http`: carriers with an HTTP interface. Requests and answers here, reports in `report`.
 
 mod report;
 
@@ -18,7 +18,7 @@ use crate::config::reader::{Section, Slot};
 use crate::config::values::{Address, SecretRule};
 
 const POINTER: &str = "a JSON pointer, such as \"/id\" or \"/messages/0/id\"";
-/// What the HTTP client sets itself, or what would change where a request goes.
+/// Headers that the HTTP client sets, or that would redirect the request.
 const OWN_HEADERS: [&str; 7] =
     ["host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"];
 
@@ -50,7 +50,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Details {
     Details { carries: Some(Carries::Text), settings: settings() }
 }
 
-/// What is sent.
+/// The request.
 struct Request {
     url: String,
     query: Option<RequestTemplate>,
@@ -62,7 +62,7 @@ struct Request {
 }
 
 impl Request {
-    /// A secret that the carrier and we alone know.
+    /// A secret shared with the carrier.
     fn credential(&self) -> Option<SecretString> {
         match &self.authorization {
             Some(Authorization::Bearer(secret) | Authorization::Basic { password: secret, .. }) => {
@@ -100,7 +100,7 @@ fn request(section: &mut Section<'_>) -> Option<Request> {
         body_slot.problem("must contain {to} or {to_digits}: the carrier has to know the number");
     }
     if is_read && !names(Placeholder::Text) {
-        body_slot.problem("must contain {text}: the code stands in it");
+        body_slot.problem("must contain {text}, which has the code");
     }
     let from_slot = section.optional("from");
     let from = if from_slot.is_set() {
@@ -117,7 +117,7 @@ fn request(section: &mut Section<'_>) -> Option<Request> {
     let headers = or(&headers_slot, Vec::new(), |slot| headers(slot, signs_in));
     let is_anonymous = !signs_in && !headers_slot.is_set() && !body_slot.is_set() && !has_query;
     if authorization.is_some() && is_anonymous {
-        headers_slot.warning("missing, and so are bearer and basic: nothing tells the carrier who sends");
+        headers_slot.warning("missing, and so are bearer and basic: requests would not be authenticated");
     }
     let ((url, url_query), body, body_type) = (address?, body?, body_type?);
     let (query, body) = match (url_query, body, body_type) {
@@ -138,7 +138,7 @@ fn request(section: &mut Section<'_>) -> Option<Request> {
     })
 }
 
-/// The value of a key that may be left out.
+/// The value of an optional key.
 fn or<T>(slot: &Slot<'_>, otherwise: T, read: impl FnOnce(&Slot<'_>) -> Option<T>) -> Option<T> {
     if slot.is_set() { read(slot) } else { Some(otherwise) }
 }
@@ -153,11 +153,11 @@ fn is_json_pointer(text: &str) -> bool {
     (text.is_empty() || text.starts_with('/')) && escapes && text.len() <= 256
 }
 
-/// The address and what stands behind its `?`.
+/// The URL and its query.
 fn address(slot: &Slot<'_>, url: &str) -> Option<(String, Option<RequestTemplate>)> {
     let (address, query) = url.split_once('?').map_or((url, None), |(address, query)| (address, Some(query)));
     if address.contains(['{', '}']) {
-        slot.problem("may have placeholders only behind the ?");
+        slot.problem("may have placeholders only after the ?");
         return None;
     }
     let query = match query {
@@ -167,7 +167,7 @@ fn address(slot: &Slot<'_>, url: &str) -> Option<(String, Option<RequestTemplate
     Some((address.to_owned(), query))
 }
 
-/// What is sent; nothing beside a query that says it all.
+/// The body; none if the query has everything.
 fn body(slot: &Slot<'_>, body_type: Option<BodyType>, has_query: bool) -> Option<Option<RequestTemplate>> {
     let written = or(slot, None, |slot| slot.private_text().map(Some))?;
     let body_type = body_type?;
@@ -187,7 +187,7 @@ fn template(slot: &Slot<'_>, text: &str, body_type: BodyType) -> Option<RequestT
                 .to_owned()
         }
         Err(NotATemplate::NotEncoded) => {
-            "must be NAME=VALUE joined by &, percent-encoded but for its placeholders (a blank is %20)".to_owned()
+            "must be NAME=VALUE joined by &, percent-encoded except for placeholders (a space is %20)".to_owned()
         }
     };
     slot.problem(problem);
@@ -199,7 +199,7 @@ fn unknown_placeholder(unknown: &str, known: &[&'static str]) -> String {
     format!("unknown placeholder {}; allowed: {}{suggestion}", printable(unknown), known.join(", "))
 }
 
-/// `bearer` or `basic`, or neither.
+/// `bearer`, `basic` or neither.
 fn authorization(section: &mut Section<'_>) -> Option<Option<Authorization>> {
     let (bearer_slot, basic_slot) = (section.optional("bearer"), section.optional("basic"));
     let bearer = or(&bearer_slot, None, |slot| {
@@ -207,7 +207,7 @@ fn authorization(section: &mut Section<'_>) -> Option<Option<Authorization>> {
     });
     let basic = or(&basic_slot, None, |slot| basic(slot).map(Some));
     if bearer_slot.is_set() && basic_slot.is_set() {
-        basic_slot.problem("must be left out where bearer is set: a request has one Authorization");
+        basic_slot.problem("not allowed together with bearer: a request has one Authorization");
         return None;
     }
     Some(bearer?.or(basic?))
@@ -221,7 +221,7 @@ fn basic(slot: &Slot<'_>) -> Option<Authorization> {
     Some(Authorization::Basic { user: user?, password: password? })
 }
 
-/// As RFC 7617 has them: no colon in the name.
+/// By RFC 7617: no colon in the name.
 fn user_and_password(section: &mut Section<'_>) -> (Option<String>, Option<SecretString>) {
     let user =
         section.required("user").text("text of 1 to 256 characters without a colon, on one line", |text| {
@@ -244,7 +244,7 @@ fn headers(slot: &Slot<'_>, signs_in: bool) -> Option<Vec<(String, SecretString)
                     Some("is set by the HTTP client and cannot be chosen")
                 }
                 Ok(_) if signs_in && lower == "authorization" => {
-                    Some("must be left out where bearer or basic is set: a request has one Authorization")
+                    Some("not allowed together with bearer or basic: a request has one Authorization")
                 }
                 Ok(_) => None,
             };
@@ -255,7 +255,7 @@ fn headers(slot: &Slot<'_>, signs_in: bool) -> Option<Vec<(String, SecretString)
             }
             let value = value?;
             if HeaderValue::from_str(value.expose_secret()).is_err() {
-                slot.problem("must be visible ASCII characters and blanks");
+                slot.problem("must be visible ASCII characters and spaces");
                 return None;
             }
             Some((lower, value))
@@ -283,7 +283,7 @@ fn statuses(section: &mut Section<'_>) -> Option<Statuses> {
             let Some(pattern) = pattern else { continue };
             let (other, _) = *rules.entry(pattern).or_insert((key, verdict));
             if other != key {
-                slot.problem(format!("stands in {other} too; a status means one thing"));
+                slot.problem(format!("is in {other} too; a status can have only one meaning"));
                 complete = false;
             }
         }

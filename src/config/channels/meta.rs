@@ -38,7 +38,7 @@ fn is_graph_version(text: &str) -> bool {
 }
 
 impl Slot<'_> {
-    /// It becomes part of an address, so nothing but digits may stand in it.
+    /// An id of digits only, because it becomes part of a URL.
     fn meta_id(&self) -> Option<String> {
         self.text("the id that Meta shows, 1 to 32 digits", |text| {
             let fits = (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -21,7 +21,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Details {
     let has_sender = sender_slot.is_set();
     let sender = sender_slot.line(32);
     if has_sender && matches!(via, Some(Via::Whatsapp | Via::Rcs)) {
-        sender_slot.warning("counts for SMS only: on other channels the sender is the app's");
+        sender_slot.warning("only used for SMS: on other channels the app determines the sender");
     }
     let webhook_secrets = secrets(&section.required("webhook_secrets"), SecretRule::SIGNING, |_, _| {});
     let base_url = section.optional("base_url").base_or(region.map(Region::address));

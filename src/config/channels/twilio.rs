@@ -39,7 +39,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Details {
     Details { carries: Some(carries), settings: settings() }
 }
 
-/// `None` where one of the two keys is wrong or missing.
+/// `None` if one of the two keys is invalid or missing.
 fn api_key(section: &mut Section<'_>) -> Option<Option<ApiKey>> {
     let (sid_slot, secret_slot) = (section.optional("api_key_sid"), section.optional("api_key_secret"));
     let sid = sid_slot.sid("SK");
@@ -72,12 +72,12 @@ fn sender(section: &mut Section<'_>, via: Option<Via>) -> Option<Sender> {
         (true, false) => from.map(Sender::From),
         (false, true) if via == Some(Via::Rcs) => {
             service_slot
-                .problem("not allowed with via = \"rcs\": Twilio would fall back to SMS by itself; use from");
+                .problem("not allowed with via = \"rcs\": Twilio would fall back to SMS itself; use from");
             None
         }
         (false, true) => service.map(Sender::MessagingService),
         (true, true) => {
-            service_slot.problem("not allowed beside from: one of the two says who sends");
+            service_slot.problem("not allowed together with from: only one of them can be the sender");
             None
         }
         (false, false) => {
@@ -101,7 +101,7 @@ fn content_sids(slot: &Slot<'_>, via: Option<Via>) -> Option<Option<BTreeMap<Str
 }
 
 impl Slot<'_> {
-    /// It becomes part of an address or a form, so nothing but letters and digits may stand in it.
+    /// Letters and digits only, because it becomes part of a URL or a form.
     fn sid(&self, prefix: &str) -> Option<String> {
         self.text(&format!("the sid that Twilio shows, {prefix} and 32 letters or digits"), |text| {
             let rest = text.strip_prefix(prefix)?;

@@ -18,7 +18,7 @@ use crate::verification::values::VerificationId;
 const BEAT: Duration = Duration::from_secs(5);
 /// Streams end after this many beats; the browser reconnects, so that no abandoned stream stays open.
 const BEATS: u64 = 12 * 60;
-/// The pause before a browser whose stream ends reconnects.
+/// The reconnection delay for the browser.
 const RECONNECT: Duration = Duration::from_secs(3);
 
 /// Streams new rows and changed parts, starting with those that the page lacks.

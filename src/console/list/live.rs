@@ -18,7 +18,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 const MAX_NEW: usize = 50;
 /// The maximum number of polls; then the browser reconnects, which checks the session again.
 const MAX_POLLS: u64 = 30 * 60 / 2;
-/// The pause before a browser whose stream ends reconnects.
+/// The reconnection delay for the browser.
 const RECONNECT: Duration = Duration::from_secs(3);
 
 /// The URL of the stream.

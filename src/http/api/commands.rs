@@ -1,4 +1,4 @@
-//! What an app can ask of a verification.
+//! Commands on a verification.
 
 use std::sync::Arc;
 
@@ -24,23 +24,22 @@ use crate::verification::state::{Ending, Phase};
 use crate::verification::values::ChannelName;
 use crate::verification::{Command, Event, Fact};
 
-/// Try a code
+/// Check a code
 ///
-/// Admit the person if `result` is `approved` or `already_approved`, and in no other case. `already_approved` is the
-/// answer to the right code once more, so that a request can be repeated whose answer was lost; any other code is
-/// `wrong_code` after an approval too. The count and the result are one commit, and the answer leaves only when that is
-/// durable.
+/// Admit the person only if `result` is `approved` or `already_approved`. `already_approved` answers the right code
+/// after an approval, so that a request whose answer was lost can be repeated; any other code is `wrong_code`, after an
+/// approval too. The count and the result are one commit, and the answer is sent once that is durable.
 ///
-/// Digits of any script count as digits, and blanks, hyphens, dots and invisible marks between them are dropped; an
-/// app's own code is compared as it is, without blanks at its ends. An input that cannot be a code of this profile is
+/// Digits of any script are accepted, and spaces, hyphens, dots and invisible characters between digits are ignored. A
+/// custom code is compared unchanged, except for spaces at its ends. An input that cannot be a code of this profile is
 /// refused with 422 `not_a_code` and does not count as a try.
 #[utoipa::path(
     operation_id = "check_code",
     tag = "verifications",
-    params(("id" = String, Path, description = "The verification's id")),
+    params(("id" = String, Path, description = "Verification id")),
     request_body = CheckCode,
     responses(
-        (status = 200, body = Checked, description = "What became of the try"),
+        (status = 200, body = Checked, description = "The result"),
         ApiProblems,
     ),
     security(("api_key" = [])),
@@ -76,7 +75,7 @@ pub async fn check(
     }))
 }
 
-/// `None` where the verification has ended so long ago that its code is gone: then nothing admits anybody.
+/// `None` if the verification ended so long ago that its code is gone: then no code is accepted.
 fn compared(vault: &Vault, snapshot: &Snapshot, typed: &SecretString) -> Result<Option<Comparison>, Problem> {
     match vault.code(&snapshot.verification.request, snapshot.policy.code_length) {
         Ok(code) => Ok(Some(Vault::compare(&code, typed.expose_secret()))),
@@ -85,11 +84,11 @@ fn compared(vault: &Vault, snapshot: &Snapshot, typed: &SecretString) -> Result<
     }
 }
 
-/// The body of a check.
+/// Body of a check.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only described; `typed_code` reads the field")]
 pub struct CheckCode {
-    /// What the person typed, as it was typed.
+    /// The input of the person, unchanged.
     #[schema(example = "493 817")]
     code: String,
 }
@@ -98,12 +97,12 @@ pub struct CheckCode {
 #[schema(as = CheckedCode)]
 struct Checked {
     result: CheckResult,
-    /// Wrong codes that may still be tried. After an approval: that are still compared.
+    /// Wrong codes still allowed; after an approval, comparisons still allowed.
     checks_left: u8,
     verification: View,
 }
 
-/// `approved` and `already_approved` admit the person, nothing else does.
+/// Only `approved` and `already_approved` admit the person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum CheckResult {
@@ -111,18 +110,18 @@ enum CheckResult {
     Approved,
     /// The code is wrong.
     WrongCode,
-    /// The time of the code is over. Says nothing about the code.
+    /// The code has expired. Does not reveal whether it is right.
     Expired,
-    /// The verification was canceled. Says nothing about the code.
+    /// The verification was canceled. Does not reveal whether the code is right.
     Canceled,
-    /// Too many wrong codes, this one among them or an earlier one. Says nothing about the code.
+    /// Too many wrong codes, by this or earlier checks. Does not reveal whether the code is right.
     Exhausted,
-    /// The code is right, and was approved before.
+    /// The code is right and was approved before.
     AlreadyApproved,
 }
 
 impl CheckResult {
-    /// From what is durable: what this check made or, where it made nothing, how the verification had ended before.
+    /// Derived from durable state only: the events of this check or, if there are none, the verification's earlier end.
     fn of(snapshot: &Snapshot, made: &[Event], comparison: Comparison) -> Self {
         let has_made = |fact: &Fact| made.iter().any(|event| event.fact == *fact);
         if has_made(&Fact::CheckPassed) {
@@ -165,20 +164,20 @@ fn typed_code(mut fields: Fields, snapshot: &Snapshot) -> Result<SecretString, P
         fields.refuse(Code::NotTried, "/code", form.clone());
     }
     fields.finish()?;
-    // Without a code, `finish` has refused.
+    // Without a code, `finish` has returned an error.
     code.and_then(Result::ok).ok_or_else(Problem::internal)
 }
 
-/// Send the same code once more
+/// Resend the code
 ///
-/// The n-th resend waits the n-th entry of the profile's `resend_after` since the last send.
+/// The n-th resend must wait for the n-th entry of the profile's `resend_after` since the last send.
 #[utoipa::path(
     operation_id = "resend_code",
     tag = "verifications",
-    params(("id" = String, Path, description = "The verification's id")),
+    params(("id" = String, Path, description = "Verification id")),
     request_body(content = Option<ResendCode>),
     responses(
-        (status = 202, body = View, description = "The verification; the code goes out once more"),
+        (status = 202, body = View, description = "The verification; the same code is sent again"),
         (status = 409, description = "`not_pending`", body = Document, content_type = "application/problem+json"),
         (status = 429, description = "`resend_too_early` with `Retry-After`, or `resend_limit`", body = Document, content_type = "application/problem+json"),
         ApiProblems,
@@ -197,7 +196,7 @@ pub async fn resend(
     let mut fields = read_fields(&request, payload, Presence::Optional).await?;
     let channel = fields.text("channel");
     if channel.as_ref().is_some_and(|name| !shared.channels.now().contains_key(name)) {
-        fields.refuse(Code::InvalidRequest, "/channel", "there is no such channel");
+        fields.refuse(Code::InvalidRequest, "/channel", "no such channel in the profile's steps");
     }
     fields.finish()?;
     let command = Command::Resend { channel: channel.map(|name| ChannelName::new(&name)) };
@@ -205,11 +204,11 @@ pub async fn resend(
     Ok(View::new(&snapshot, &shared.vault)?.respond(StatusCode::ACCEPTED))
 }
 
-/// The body of a resend; may be left out.
+/// Body of a resend; may be left out.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only described; `resend` reads the field")]
 pub struct ResendCode {
-    /// A channel of the profile's steps, instead of that of the step in progress.
+    /// A channel of the profile's steps, instead of the current step's.
     #[schema(example = "sms")]
     channel: Option<String>,
 }
@@ -218,7 +217,7 @@ pub struct ResendCode {
 #[utoipa::path(
     operation_id = "start_next_step",
     tag = "verifications",
-    params(("id" = String, Path, description = "The verification's id")),
+    params(("id" = String, Path, description = "Verification id")),
     responses(
         (status = 202, body = View, description = "The verification, at its next step"),
         (status = 409, description = "`no_next_step` or `not_pending`", body = Document, content_type = "application/problem+json"),
@@ -236,13 +235,13 @@ pub async fn next(
     without_fields(&shared, &caller, &request, payload, Command::Next, StatusCode::ACCEPTED).await
 }
 
-/// Cancel it
+/// Cancel a verification
 ///
-/// A message that was not sent yet is dropped. Again on a canceled one is 200 as well.
+/// Drops messages that were not sent yet. Canceling a canceled verification returns 200 too.
 #[utoipa::path(
     operation_id = "cancel_verification",
     tag = "verifications",
-    params(("id" = String, Path, description = "The verification's id")),
+    params(("id" = String, Path, description = "Verification id")),
     responses(
         (status = 200, body = View, description = "The canceled verification"),
         (status = 409, description = "`not_pending`", body = Document, content_type = "application/problem+json"),
@@ -275,7 +274,7 @@ async fn without_fields(
     Ok(View::new(&snapshot, &shared.vault)?.respond(status))
 }
 
-/// What the command made of the caller's own verification that the path names.
+/// The answer to a command on the caller's own verification.
 async fn done(
     shared: &Shared,
     caller: &Caller,

@@ -1,4 +1,4 @@
-//! A new verification, or a resend of the one that is pending.
+//! Creating a verification, or resending a pending one.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,8 +25,8 @@ use crate::verification::values::VerificationId;
 
 /// Send a code to a number
 ///
-/// Answered once it is durable; nothing is sent inside the request. While a verification is pending for the same app,
-/// profile and number, this is a resend of it: 200 instead of 201, with the same code.
+/// The answer is sent once the verification is durable; messages are sent later. If a verification of the same app,
+/// profile and number is pending, this is a resend: 200 instead of 201, with that verification and the same code.
 #[utoipa::path(
     operation_id = "create_verification",
     tag = "verifications",
@@ -34,7 +34,7 @@ use crate::verification::values::VerificationId;
     request_body = CreateVerification,
     responses(
         (status = 201, body = View, description = "A new verification", headers(("Location" = String), ("ETag" = String), ("Idempotent-Replayed" = Option<String>, description = "`true` on a repeated answer"))),
-        (status = 200, body = View, description = "The pending one, its code sent once more"),
+        (status = 200, body = View, description = "The pending verification; its code is sent again"),
         (status = 409, description = "`idempotency_key_in_use`", body = crate::http::error::Document, content_type = "application/problem+json"),
         (status = 429, description = "`resend_too_early` with `Retry-After`, or `resend_limit`", body = crate::http::error::Document, content_type = "application/problem+json"),
         ApiProblems,
@@ -59,7 +59,7 @@ pub async fn create(
         return carry_out(&shared, &request, order, [0; 16]).await;
     };
     let _under_way = UnderWay::enter(&shared.creating, key)?;
-    let fingerprint = shared.vault.fingerprint("idempotent request", &asked(&fields, &profiles));
+    let fingerprint = shared.vault.fingerprint("idempotent request", &canonical(&fields, &profiles));
     if let Some(first) = shared.store.idempotency(key).await? {
         return replay(&shared, &request, &first, fingerprint).await;
     }
@@ -68,7 +68,7 @@ pub async fn create(
     carry_out(&shared, &request, order, fingerprint).await
 }
 
-/// The body of a create.
+/// Body of a create.
 #[derive(ToSchema)]
 #[schema(example = json!({ "to": "+4915228817386", "profile": "login", "locale": "de", "client_ref": "order-17",
     "metadata": { "cart": "9" } }))]
@@ -79,19 +79,19 @@ pub async fn create(
 pub struct CreateVerification {
     /// E.164 with `+`.
     to: String,
-    /// A profile of the configuration; may be left out where there is only one.
+    /// Profile name; may be left out if there is only one profile.
     profile: Option<String>,
-    /// Language of the message, such as `de` or `pt-BR`. Looked up as in BCP 47: case does not matter, `-` and `_` are
-    /// alike, a shorter tag is found for a longer one. The profile's default where there is no text for it.
+    /// Language of the message, such as `de` or `pt-BR`. Looked up by BCP 47: case does not matter, `-` and `_` are
+    /// equivalent, shorter tags match longer ones. Falls back to the profile's default.
     locale: Option<String>,
-    /// The app's own name for it, to find it by.
+    /// The app's own reference, for searches.
     #[schema(max_length = 128)]
     client_ref: Option<String>,
-    /// The app's own code instead of one that is made; only where the profile says `allow_custom_code = true`.
+    /// The app's own code; only if the profile says `allow_custom_code = true`.
     #[schema(pattern = "^[0-9A-Za-z]{4,10}$", example = "493817")]
     code: Option<String>,
-    /// Up to 16 pairs of strings, given back with the verification. Keys up to 64 characters, values up to 512, all
-    /// of it up to 8 KiB.
+    /// Up to 16 string pairs, returned with the verification. Keys up to 64 characters, values up to 512, at most 8 KiB
+    /// in total.
     metadata: Option<BTreeMap<String, String>>,
 }
 
@@ -99,13 +99,13 @@ const MAX_CLIENT_REF_CHARS: usize = 128;
 const MAX_METADATA_PAIRS: usize = 16;
 const MAX_METADATA_KEY_CHARS: usize = 64;
 const MAX_METADATA_VALUE_CHARS: usize = 512;
-/// All of it as JSON: sealed together with the number it has to fit into one record of the store.
+/// Limit of the metadata as JSON: encrypted together with the number it must fit into one record of the store.
 const MAX_METADATA_BYTES: usize = 8 * 1024;
 /// The longest registered language tags have 35 (RFC 5646, section 4.4.1).
 const MAX_LOCALE_CHARS: usize = 35;
 const MAX_IDEMPOTENCY_KEY_CHARS: usize = 255;
 
-/// What the app wants, checked.
+/// A validated create request.
 struct Wanted<'a> {
     to: Phone,
     profile: &'a Profile,
@@ -115,9 +115,8 @@ struct Wanted<'a> {
     metadata: BTreeMap<String, String>,
 }
 
-/// The same bytes for the same values, however they were written: a field that is null or holds its default is as good
-/// as none.
-fn asked(fields: &Fields, profiles: &BTreeMap<String, Profile>) -> Vec<u8> {
+/// Canonical bytes of the request, for comparison: a field that is null or has its default value is left out.
+fn canonical(fields: &Fields, profiles: &BTreeMap<String, Profile>) -> Vec<u8> {
     let is_said = |(name, value): &(&str, &Value)| match *name {
         "metadata" => value.as_object().is_none_or(|pairs| !pairs.is_empty()),
         "profile" => profiles.len() != 1 || value.as_str().is_none_or(|name| !profiles.contains_key(name)),
@@ -140,9 +139,9 @@ fn wanted<'a>(
     let code = code(&mut fields, profile);
     let metadata = metadata(&mut fields);
     fields.finish()?;
-    // Without either, `finish` has refused.
+    // Without either, `finish` has returned an error.
     let (Some(to), Some(profile)) = (to, profile) else {
-        tracing::error!(app = %caller.0, "a request without number or profile was not refused");
+        tracing::error!(app = %caller.0, "a request without number or profile passed validation");
         return Err(Problem::internal());
     };
     Ok(Wanted { to, profile, locale, client_ref, code, metadata })
@@ -195,16 +194,16 @@ fn profile<'a>(fields: &mut Fields, profiles: &'a BTreeMap<String, Profile>) -> 
         Some(name) => {
             let profile = profiles.get(&name);
             if profile.is_none() {
-                let detail = format!("there is no such profile; there are {}", names());
+                let detail = format!("no such profile; allowed: {}", names());
                 fields.refuse(Code::UnknownProfile, "/profile", detail);
             }
             profile
         }
-        // Of another type than text, which is refused already.
+        // Not a string, which is reported already.
         None if given => None,
         None if profiles.len() == 1 => profiles.values().next(),
         None => {
-            let detail = format!("is required, because there are several: {}", names());
+            let detail = format!("is required, because there are several profiles: {}", names());
             fields.refuse(Code::InvalidRequest, "/profile", detail);
             None
         }
@@ -235,7 +234,7 @@ fn client_ref(fields: &mut Fields) -> Option<String> {
 fn code(fields: &mut Fields, profile: Option<&Profile>) -> Option<String> {
     let code = fields.text("code")?;
     if profile.is_some_and(|profile| profile.custom_code == CustomCode::Refused) {
-        let detail = "this profile makes its own codes; `allow_custom_code = true` would change that";
+        let detail = "this profile generates its codes; `allow_custom_code = true` would allow custom ones";
         fields.refuse(Code::InvalidRequest, "/code", detail);
         return None;
     }
@@ -329,8 +328,7 @@ fn first_answer(
     })
 }
 
-/// The first answer again, byte for byte, because it is made of the verification as it was then; less what was erased
-/// meanwhile.
+/// The first answer, byte for byte, rebuilt from the verification as it was then; without what was erased meanwhile.
 async fn replay(
     shared: &Shared,
     request: &HttpRequest,
@@ -338,7 +336,7 @@ async fn replay(
     fingerprint: [u8; 16],
 ) -> Result<HttpResponse, Problem> {
     if first.fingerprint != fingerprint {
-        let detail = "this key came first with other values; nothing was done";
+        let detail = "this key was first used with other values; nothing was done";
         return Err(Problem::new(Code::IdempotencyKeyReused, detail));
     }
     let Some(answer) = first.answer else { return Err(wrong_answer("an idempotency key without one")) };
@@ -354,7 +352,7 @@ async fn replay(
     Ok(response)
 }
 
-/// A keyed hash of app and `Idempotency-Key`, which comes bare or quoted as a structured field (RFC 9651).
+/// Keyed hash of app and `Idempotency-Key`. The header may be a bare or a quoted string (RFC 9651).
 fn idempotency_key(
     shared: &Shared,
     caller: &Caller,
@@ -382,7 +380,7 @@ fn idempotency_key(
     Ok(Some(shared.vault.fingerprint("idempotency key", of_app.as_bytes())))
 }
 
-/// Marks an idempotency key as in progress for as long as it lives. Per process: of two requests with one key at two
+/// Marks an idempotency key as in progress until dropped. Per process: of two requests with one key at two
 /// processes on one store, the slower one finds the stored record and replays its answer.
 struct UnderWay<'a> {
     keys: &'a Mutex<HashSet<[u8; 16]>>,
@@ -394,7 +392,7 @@ impl<'a> UnderWay<'a> {
         if keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key) {
             return Ok(Self { keys, key });
         }
-        let detail = "the first request with this key has not been answered yet";
+        let detail = "the first request with this key is not answered yet";
         Err(Problem::new(Code::IdempotencyKeyInUse, detail).retry_after(Duration::from_secs(1)))
     }
 }

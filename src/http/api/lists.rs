@@ -1,5 +1,4 @@
-//! Verifications and inbound messages, newest first. A cursor is sealed together with its filters, so that it opens
-//! only with these and tells nothing.
+//! Lists of verifications and inbound messages, newest first. A cursor is encrypted and bound to its filters.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -26,18 +25,18 @@ const LIMITS: std::ops::RangeInclusive<usize> = 1..=100;
 const DEFAULT_LIMIT: usize = 20;
 const MAX_CLIENT_REF_CHARS: usize = 128;
 
-/// Verifications of the app, newest first
+/// List the app's verifications, newest first
 #[utoipa::path(
     operation_id = "list_verifications",
     tag = "verifications",
     params(
-        ("to" = Option<String>, Query, description = "Only of the person with this number, E.164 with `+`; the number that WhatsApp uses for them finds the same"),
+        ("to" = Option<String>, Query, description = "Only for this number, E.164 with `+`, or for the number that WhatsApp uses for the same person"),
         ("client_ref" = Option<String>, Query, description = "Only with this `client_ref`"),
         ("status" = Option<String>, Query, description = "`pending`, `approved`, `expired`, `canceled` or `exhausted`"),
-        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100, description = "20 where it is left out"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before; belongs to the filters that it came with"),
+        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100, description = "Page size; default 20"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the previous page; valid only with the same filters"),
     ),
-    responses((status = 200, body = VerificationPage, description = "A page of them"), ApiProblems),
+    responses((status = 200, body = VerificationPage, description = "A page of verifications"), ApiProblems),
     security(("api_key" = [])),
 )]
 #[get("/v1/verifications")]
@@ -67,22 +66,22 @@ pub async fn list(
 #[derive(Serialize, ToSchema)]
 struct VerificationPage {
     data: Vec<View>,
-    /// For the next page; null on the last.
+    /// Cursor of the next page; null on the last.
     next_cursor: Option<String>,
 }
 
-/// Messages that people wrote to the business number, newest first
+/// List inbound messages, newest first
 ///
-/// Those that answer a verification of this app, and those that answer none.
+/// Messages that answer a verification of this app, and messages that answer none.
 #[utoipa::path(
     operation_id = "list_inbound",
     tag = "inbound",
     params(
-        ("from" = Option<String>, Query, description = "Only of the person with this number, E.164 with `+`; the number that the app gave and the one that WhatsApp uses find the same"),
-        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100, description = "20 where it is left out"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before; belongs to the filters that it came with"),
+        ("from" = Option<String>, Query, description = "Only from this number, E.164 with `+`: the number that the app gave, or the one that WhatsApp uses for the same person"),
+        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100, description = "Page size; default 20"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the previous page; valid only with the same filters"),
     ),
-    responses((status = 200, body = InboundPage, description = "A page of them"), ApiProblems),
+    responses((status = 200, body = InboundPage, description = "A page of messages"), ApiProblems),
     security(("api_key" = [])),
 )]
 #[get("/v1/inbound")]
@@ -108,24 +107,24 @@ pub async fn inbound(
 #[derive(Serialize, ToSchema)]
 struct InboundPage {
     data: Vec<InboundMessage>,
-    /// For the next page; null on the last.
+    /// Cursor of the next page; null on the last.
     next_cursor: Option<String>,
 }
 
-/// What a person wrote, or the button that they pressed.
+/// A text that a person wrote, or a button that they pressed.
 #[derive(Serialize, ToSchema)]
 struct InboundMessage {
-    /// What the provider calls it; null once it was removed, because it may hold the number.
+    /// The provider's id; null once it was removed, because it may contain the number.
     provider_ref: Option<String>,
     #[schema(value_type = String, example = "whatsapp")]
     channel: ChannelName,
-    /// E.164; null where the person hides the number, and once it was removed.
+    /// E.164; null if the person hides the number, or once it was removed.
     #[schema(example = "+4915228817386")]
     from: Option<String>,
     /// Meta's business-scoped user id.
     user_id: Option<String>,
     profile_name: Option<String>,
-    /// The provider's word: `text`, `button`, `image`, …
+    /// The provider's type: `text`, `button`, `image`, …
     #[schema(example = "text")]
     kind: String,
     text: Option<String>,
@@ -134,7 +133,7 @@ struct InboundMessage {
     /// When it was written, by the provider's clock.
     at: Time,
     received_at: Time,
-    /// The message that it answers, as the provider calls it.
+    /// The provider's id of the message that it answers.
     in_reply_to: Option<String>,
     /// The verification that it answers.
     #[schema(value_type = Option<String>)]
@@ -165,7 +164,7 @@ impl InboundMessage {
     }
 }
 
-/// One that was hidden is shown only from what was sealed.
+/// Only the encrypted copy is shown in clear.
 fn in_clear(reference: String) -> Option<String> {
     Some(reference).filter(|reference| !ProviderRef::parse(reference).is_ok_and(|parsed| parsed.is_hidden()))
 }
@@ -174,8 +173,8 @@ fn intents() -> utoipa::openapi::schema::Object {
     names(["reply", "code_disowned"])
 }
 
-/// In a query a bare `+` means a space, so a number that was not escaped comes with one. What WhatsApp calls a person is
-/// asked for too, although the tables of numbers may refuse it.
+/// Parses a number in a query. An unescaped `+` arrives as a space. Also accepts a number that only WhatsApp uses,
+/// though it may be invalid by the metadata.
 fn number(vault: &Vault, text: &str) -> Result<NumberIndex, (Code, Cow<'static, str>)> {
     let text = match text.strip_prefix(' ') {
         Some(digits) => Cow::Owned(format!("+{digits}")),
@@ -207,7 +206,7 @@ fn status(text: &str) -> Result<Status, (Code, Cow<'static, str>)> {
     })
 }
 
-/// Makes and opens the cursors of one list with one set of filters.
+/// Encrypts and decrypts the cursors of one list with one set of filters.
 pub struct Cursors<'a> {
     vault: &'a Vault,
     place: [u8; 16],
@@ -227,7 +226,7 @@ impl<'a> Cursors<'a> {
         let position = sealed.and_then(|sealed| self.vault.open(&self.place, &sealed).ok());
         position.and_then(|position| <[u8; 16]>::try_from(position.as_slice()).ok()).ok_or((
             Code::InvalidRequest,
-            Cow::Borrowed("is no cursor of this list with these filters; begin again without it"),
+            Cow::Borrowed("is not a cursor of this list with these filters; start without a cursor"),
         ))
     }
 }

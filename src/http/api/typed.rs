@@ -1,4 +1,4 @@
-//! A code as a person typed or pasted it.
+//! Codes as people type or paste them.
 
 use secrecy::SecretString;
 use zeroize::Zeroize;
@@ -9,8 +9,8 @@ use crate::verification::command::CodeSource;
 
 const CUSTOM_CODE_CHARS: std::ops::RangeInclusive<usize> = 4..=10;
 
-/// The code that was meant, as it is compared; `Err` says what a code of this verification looks like, where it cannot
-/// be one. Nothing here depends on the right code.
+/// Normalizes an input for the comparison. `Err` describes a code of this verification, if the input cannot be one.
+/// Does not depend on the right code.
 pub fn code(request: &Request, length: u8, typed: &str) -> Result<SecretString, String> {
     match &request.code {
         CodeSource::Derived { .. } => of_digits(typed, usize::from(length))
@@ -24,13 +24,13 @@ pub fn code(request: &Request, length: u8, typed: &str) -> Result<SecretString, 
 
 pub const CUSTOM_CODE: &str = "must be 4 to 10 of `0-9A-Za-z`";
 
-/// What an app may bring as its own code.
+/// Whether an app may supply this code.
 pub fn is_custom_code(code: &str) -> bool {
     CUSTOM_CODE_CHARS.contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn of_digits(typed: &str, length: usize) -> Option<SecretString> {
-    // Large enough from the start, so that growing leaves no copy behind.
+    // Allocated large enough, so that growing leaves no copy of the code in freed memory.
     let mut code = String::with_capacity(length);
     for letter in typed.chars().filter(|letter| !digits::is_separator(*letter)) {
         match digits::decimal(letter) {

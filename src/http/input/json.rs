@@ -1,4 +1,4 @@
-//! JSON in which every name that comes twice in one object is noticed, however deep.
+//! JSON parsing that detects repeated names in objects, at any depth.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub fn read(text: &[u8]) -> serde_json::Result<Json> {
     Ok(Json { value, repeated })
 }
 
-/// Where a value stands, and what was noticed so far.
+/// Position of a value, and the repetitions found so far.
 struct Cursor<'a> {
     path: &'a mut Vec<String>,
     repeated: &'a mut Vec<String>,
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_repeated_name_is_noticed_wherever_it_stands() {
+    fn a_repeated_name_is_detected_at_any_depth() {
         for (text, repeated) in [
             (r#"{"a":1,"b":2}"#, &[][..]),
             (r#"{"a":1,"a":2}"#, &["/a"]),
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_value_is_read_as_ever() {
+    fn other_values_are_parsed_normally() {
         let text = r#"{"a":[1,-1,1.5,true,null,"\u00fc",{}],"b":{"c":[]}}"#;
         assert_eq!(read(text.as_bytes()).unwrap().value, serde_json::from_str::<Value>(text).unwrap());
         for broken in ["", "{", "{} x", "{'a':1}", "1e999", "\"\\ud800\"", "[1,]"] {

@@ -8,9 +8,9 @@ fn read_as(text: &str, home: Option<HomeCountry>) -> Option<String> {
     Phone::readings(text, home).first().map(|phone| phone.as_e164().to_owned())
 }
 
-/// All that says its country code, whatever else is around it.
+/// Numbers with a country code in any context.
 #[test]
-fn a_number_with_its_country_code_is_read_in_any_notation() {
+fn a_number_with_country_code_is_parsed_in_any_notation() {
     for (written, meant) in [
         ("+4915228817386", "+4915228817386"),
         ("+49 1522 8817386", "+4915228817386"),
@@ -47,7 +47,7 @@ fn a_number_with_its_country_code_is_read_in_any_notation() {
         ("+54 11 15 2345-6789", "+5491123456789"),
         ("+55 (0xx11) 91234-5678", "+5511912345678"),
         ("+55 011 91234-5678", "+5511912345678"),
-        // Blanks, dashes and marks of every kind.
+        // Spaces, dashes and other characters.
         ("+49\u{a0}1522\u{202f}8817386", "+4915228817386"),
         ("\u{202a}+49 1522 8817386\u{202c}", "+4915228817386"),
         ("\u{2066}+49\u{200e} 1522 8817386\u{2069}", "+4915228817386"),
@@ -62,7 +62,7 @@ fn a_number_with_its_country_code_is_read_in_any_notation() {
         ("+۴۹ ۱۵۲۲ ۸۸۱۷۳۸۶", "+4915228817386"),
         ("+४९ १५२२ ८८१७३८६", "+4915228817386"),
         ("（+49）1522／8817386", "+4915228817386"),
-        // What stands around it.
+        // Surrounding text.
         ("Tel: +49 1522 8817386", "+4915228817386"),
         ("tel:+49-1522-8817386", "+4915228817386"),
         ("TEL:+4915228817386", "+4915228817386"),
@@ -107,9 +107,9 @@ fn a_number_with_its_country_code_is_read_in_any_notation() {
     }
 }
 
-/// Without a country code the home country comes first; of every country, with and without its trunk prefix.
+/// Without a country code the home country comes first, with and without its trunk prefix, for every country.
 #[test]
-fn a_national_number_is_one_of_the_home_country() {
+fn a_national_number_belongs_to_the_home_country() {
     for (code, written, meant) in [
         ("DE", "01522 8817386", "+4915228817386"),
         ("DE", "(01522) 8817386", "+4915228817386"),
@@ -143,7 +143,7 @@ fn a_national_number_is_one_of_the_home_country() {
 }
 
 #[test]
-fn a_home_country_is_any_that_has_numbers_and_every_one_reads_its_own_example() {
+fn every_country_with_numbers_can_be_home_and_parses_its_example() {
     let all = HomeCountry::all();
     assert!(all.len() > 200, "{}", all.len());
     for wrong in ["", "de", "DEU", "UK", "XX", "001", "ZZ"] {
@@ -158,7 +158,7 @@ fn a_home_country_is_any_that_has_numbers_and_every_one_reads_its_own_example() 
 }
 
 #[test]
-fn without_a_home_country_likely_ones_are_tried_and_nothing_is_certain() {
+fn without_a_home_country_readings_are_guesses() {
     for (written, among) in [
         ("01522 8817386", "+4915228817386"),
         ("0152-28817386", "+4915228817386"),
@@ -176,7 +176,7 @@ fn without_a_home_country_likely_ones_are_tried_and_nothing_is_certain() {
 }
 
 #[test]
-fn the_same_person_is_found_under_either_spelling_of_a_mobile() {
+fn both_spellings_of_a_mobile_number_are_found() {
     for (written, other) in [
         ("+55 11 8765-4321", "+5511987654321"),
         ("+55 11 98765-4321", "+551187654321"),
@@ -190,7 +190,7 @@ fn the_same_person_is_found_under_either_spelling_of_a_mobile() {
 }
 
 #[test]
-fn what_is_no_number_is_none() {
+fn other_texts_are_no_numbers() {
     for text in [
         "",
         "+",
@@ -213,7 +213,7 @@ fn what_is_no_number_is_none() {
 }
 
 #[test]
-fn names_and_remarks_around_a_number_with_plus_do_not_hide_it() {
+fn text_around_a_number_with_plus_is_ignored() {
     for (written, number) in [
         ("Tél +33 6 12 34 09 87", "+33612340987"),
         ("TÉL. : +33612340987", "+33612340987"),

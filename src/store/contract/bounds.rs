@@ -1,5 +1,6 @@
 //! What grows with what comes from outside stays bounded, and no kind of it and no app starves another.
 
+use super::matching::key;
 use super::*;
 use crate::store::contract::LIMITS;
 

@@ -111,7 +111,7 @@ impl ParkedReports {
         oldest.map_or(Duration::ZERO, |(_, oldest)| now.since(oldest.at + PARKED_FOR))
     }
 
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.reports.len()
     }
 
@@ -161,9 +161,9 @@ mod tests {
         let mut dropped = 0;
         for n in 0..2 * MOST {
             dropped += put(&mut reports, parked(n, 0, ReportStatus::Sent));
-            assert!(reports.len() <= MOST);
+            assert!(reports.count() <= MOST);
         }
-        assert_eq!((dropped, reports.len()), (MOST, MOST));
+        assert_eq!((dropped, reports.count()), (MOST, MOST));
         let (channel, newest) = name(2 * MOST - 1);
         assert!(!reports.holds(&parked(0, 0, ReportStatus::Sent)));
         assert_eq!(reports.of(&channel, &newest).len(), 1);
@@ -188,7 +188,7 @@ mod tests {
         for n in 0..5_000 {
             put(&mut reports, parked(n, 0, ReportStatus::Failed(error(n))));
         }
-        assert!(reports.bytes <= MOST_PARKED_BYTES && reports.len() > 900, "{}", reports.len());
+        assert!(reports.bytes <= MOST_PARKED_BYTES && reports.count() > 900, "{}", reports.count());
     }
 
     #[test]
@@ -206,6 +206,6 @@ mod tests {
         };
         assert_eq!(order(&reports), ["delivered", "sent"]);
         reports.remove(&parked(1, 0, ReportStatus::Delivered));
-        assert_eq!((order(&reports), reports.len()), (vec!["sent"], 2));
+        assert_eq!((order(&reports), reports.count()), (vec!["sent"], 2));
     }
 }

@@ -95,24 +95,23 @@ enum Found {
 }
 
 impl Visited {
-    /// Its lines; after the last visit also the end of the dump.
+    /// Appends its lines to `out`; after the last visit also the end of the dump.
     ///
     /// # Errors
-    /// Where events cannot be read.
-    pub fn write(self, writer: &mut Writer) -> Result<Vec<u8>, StoreError> {
+    /// Where events cannot be read. What comes before them is written.
+    pub fn write(self, writer: &mut Writer, out: &mut Vec<u8>) -> Result<(), StoreError> {
         let unwritable = |error: serde_json::Error| record::damaged(b"", &error.to_string());
-        let mut out = Vec::new();
         for found in self.found {
             let line = match found {
                 Found::Line(line) => line,
                 Found::Live(id, live) => Line::verification(id, live.events(id)?),
             };
-            writer.write(&line, &mut out).map_err(unwritable)?;
+            writer.write(&line, out).map_err(unwritable)?;
         }
-        if let Some(counts) = self.end {
-            writer.end(counts, &mut out).map_err(unwritable)?;
+        match self.end {
+            Some(counts) => writer.end(counts, out).map_err(unwritable),
+            None => Ok(()),
         }
-        Ok(out)
     }
 }
 
@@ -316,8 +315,9 @@ pub fn dump(path: &Path, heading: Heading, out: &mut dyn Write) -> Result<(), Op
         out.write_all(&writer.begin(heading)).map_err(Trouble::Output)?;
         loop {
             let visited = dump.visit(&Contents { table: &table, memory: None })?;
-            let is_last = visited.end.is_some();
-            out.write_all(&visited.write(&mut writer)?).map_err(Trouble::Output)?;
+            let (is_last, mut lines) = (visited.end.is_some(), Vec::new());
+            visited.write(&mut writer, &mut lines)?;
+            out.write_all(&lines).map_err(Trouble::Output)?;
             if is_last {
                 return Ok(());
             }

@@ -112,8 +112,7 @@ pub fn read<E: From<io::Error>>(
             found.free.push(file);
             continue;
         }
-        let mut content = Vec::new();
-        (&*file.file).read_to_end_at(&mut content)?;
+        let content = content_of(&file.file)?;
         let mut segment =
             Segment { file, number, first, last: first - 1, bytes: HEAD_BYTES as u64, holders: Vec::new() };
         let mut rest = content.get(HEAD_BYTES..).unwrap_or_default();
@@ -132,17 +131,11 @@ pub fn read<E: From<io::Error>>(
     Ok(found)
 }
 
-trait ReadToEnd {
-    fn read_to_end_at(&self, content: &mut Vec<u8>) -> io::Result<()>;
-}
-
-impl ReadToEnd for File {
-    /// From the beginning, wherever the file's own position is.
-    fn read_to_end_at(&self, content: &mut Vec<u8>) -> io::Result<()> {
-        let length = usize::try_from(self.metadata()?.len()).unwrap_or(usize::MAX);
-        content.resize(length, 0);
-        self.read_exact_at(content, 0)
-    }
+/// Everything in a file, wherever its own position is.
+fn content_of(file: &File) -> io::Result<Vec<u8>> {
+    let mut content = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX)];
+    file.read_exact_at(&mut content, 0)?;
+    Ok(content)
 }
 
 impl Log {
@@ -219,9 +212,14 @@ impl Log {
         }
     }
 
-    /// Whether the oldest segment has to go.
+    /// Whether the oldest segment has to go: the last one that there may be is being written.
     pub fn is_long(&self) -> bool {
-        self.segments.len() * 4 > self.limits.segments * 3
+        self.segments.len() >= self.limits.segments
+    }
+
+    /// Whether there are more segments than there may be: a checkpoint is behind.
+    pub fn is_too_long(&self) -> bool {
+        self.segments.len() > self.limits.segments
     }
 
     /// Whether there are segments beside the one that is written.

@@ -255,7 +255,7 @@ impl Memory {
 
     pub fn measure(&self) {
         metrics::gauge!("twotick_verifications_live").set(self.found.in_order.len() as f64);
-        metrics::gauge!("twotick_parked_reports").set(self.parked.len() as f64);
+        metrics::gauge!("twotick_parked_reports").set(self.parked.count() as f64);
     }
 
     fn grow(&mut self, grown: &Grown) -> Result<(), StoreError> {

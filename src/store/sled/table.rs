@@ -22,8 +22,8 @@ use crate::store::StoreError;
 pub use disk::{Disk, Entry};
 pub use rows::Rows;
 
-/// How far sled may be behind, in bytes of rows, before turns wait for it.
-const MOST_QUEUED_BYTES: usize = 4 * 1024 * 1024;
+/// How far sled may be behind, in bytes of rows, before turns wait for it: more than comes while it is opened again.
+const MOST_QUEUED_BYTES: usize = 16 * 1024 * 1024;
 /// Queued rows that are worth a step by themselves: given together they cost less.
 const WORTH_A_STEP: usize = 128;
 /// Priority of the thread that opens sled again: about a third of a processor where others compete for it.
@@ -32,7 +32,7 @@ const NICE: i32 = 5;
 /// Sizes of the table's steps, which tests lower.
 #[derive(Clone, Copy, Debug)]
 pub struct TableLimits {
-    /// Rows that sled is given at once: a few milliseconds.
+    /// Rows that sled is given at once: a millisecond or two.
     pub step_rows: usize,
     /// Bytes of rows after which sled is told to write: less than its buffer, so that the length of its log is known.
     pub flushed_after: usize,
@@ -42,7 +42,7 @@ pub struct TableLimits {
 
 impl Default for TableLimits {
     fn default() -> Self {
-        Self { step_rows: 512, flushed_after: 32 * 1024, sled_log_bytes: 128 * 1024 * 1024 }
+        Self { step_rows: 128, flushed_after: 32 * 1024, sled_log_bytes: 128 * 1024 * 1024 }
     }
 }
 

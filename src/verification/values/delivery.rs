@@ -95,7 +95,7 @@ pub enum ReportStatus {
 impl ReportStatus {
     /// The longest status word of a provider known to us has 35 characters.
     pub const MAX_WORD_CHARS: usize = 64;
-    /// What [`ReportStatus::name`] can be.
+    /// The values of [`ReportStatus::name`].
     pub const NAMES: [&'static str; 5] = ["sent", "delivered", "read", "failed", "unknown"];
 
     pub fn name(&self) -> &'static str {

@@ -1,4 +1,4 @@
-//! The checker itself: it finds nothing wrong with journals that agree, and each way to break one by its name.
+//! Tests of the checker: it accepts consistent journals and detects every kind of violation by name.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ const VERIFICATION: &str = "ver_1";
 const WHATSAPP: &str = "msg_1";
 const SMS: &str = "msg_2";
 
-/// Journals of one verification: WhatsApp was not delivered in time, SMS was, a wrong code and then the right one.
+/// Journals of one verification: WhatsApp not delivered in time, SMS delivered, a wrong code, then the right one.
 struct World {
     answers: Answers,
     requests: Vec<Seen>,
@@ -105,7 +105,7 @@ impl World {
         self.answers.acts.push(Act { id: VERIFICATION.to_owned(), wish, asked_at: at(3_400), done });
     }
 
-    /// The timeline with this event in it, and everything that follows from the number of events right again.
+    /// Inserts an event into the timeline, and corrects everything that depends on the number of events.
     fn insert(&mut self, place: usize, mut event: Value) {
         let shown = self.one();
         event["at"] = shown.events[place.min(shown.events.len() - 1)]["at"].clone();
@@ -133,7 +133,7 @@ fn journals_that_agree_are_found_to_agree() {
     assert_eq!(whole().violations(), [""; 0]);
 }
 
-/// `broken` must be called so by the invariant, whatever else it is called.
+/// Breaking must violate `invariant`; further violations are allowed.
 fn must_break(invariant: &str, how: &str, break_it: impl FnOnce(&mut World)) {
     let mut world = whole();
     break_it(&mut world);
@@ -250,7 +250,7 @@ fn a_broken_log_is_found() {
     must_break("I11", "a resend that nobody asked for", |world| world.insert(9, queued("resend")));
 }
 
-/// A world that ends earlier is one in which what came later was never asked.
+/// A world that ends earlier does not contain later requests.
 #[test]
 fn journals_can_be_cut_at_a_moment() {
     let world = whole();

@@ -1,4 +1,4 @@
-//! I8: what the API shows of a verification is what its timeline says, folded once more, without the server's code.
+//! I8: what the API shows of a verification equals the fold of its timeline, computed without the server's code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,7 +45,7 @@ struct Folded {
     ended: Option<&'static str>,
     failed_checks: u64,
     messages: BTreeMap<String, &'static str>,
-    /// Those that went out at least once: refused for now they wait again, and have failed where that is not to be.
+    /// Messages sent at least once: refused for now they wait again, and fail if they may not.
     tried: BTreeSet<String>,
 }
 

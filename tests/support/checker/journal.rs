@@ -1,11 +1,11 @@
-//! The journals that are held against each other. Each is written by who saw it, and knows nothing of the others.
+//! The journals that are compared. Each is written by a different observer, independent of the others.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use serde_json::Value;
 
-/// Microseconds since 1970 by this machine's clock, so that journals and traces of one machine can be put in order.
+/// Microseconds since 1970 by the system clock, so that journals and traces of one machine can be ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Moment(pub i64);
 
@@ -28,19 +28,19 @@ impl Moment {
         Self(self.0 + millis * 1_000)
     }
 
-    /// Negative where `earlier` is later.
+    /// Negative if `earlier` is later.
     pub fn millis_since(self, earlier: Self) -> i64 {
         (self.0 - earlier.0) / 1_000
     }
 }
 
-/// What the server was asked, and what it answered.
+/// Requests to the server and their answers.
 #[derive(Clone, Default)]
 pub struct Answers {
-    /// Each create that was asked for with a reference of the client's own, once, however often it was tried again.
+    /// Every create with the client's own reference, once, however often it was retried.
     pub asked: Vec<Asked>,
     pub created: Vec<Created>,
-    /// By verification, in the order in which they were typed.
+    /// By verification, in the order of the checks.
     pub tries: BTreeMap<String, Vec<Try>>,
     /// Reports that were answered with 200.
     pub acked: Vec<Acked>,
@@ -87,18 +87,18 @@ pub struct CheckAnswer {
 pub struct Acked {
     pub reference: String,
     pub status: String,
-    /// Whether the report said our id; without it, it can wait for ever for a send whose answer was lost.
+    /// Whether the report had our id; without it, it may wait forever for a send whose answer was lost.
     pub named_ours: bool,
     pub at: Moment,
 }
 
-/// Something else that the client wanted of a verification.
+/// Another command of the client on a verification.
 #[derive(Clone)]
 pub struct Act {
     pub id: String,
     pub wish: Wish,
     pub asked_at: Moment,
-    /// The version that came with a 200, and when. `None`: no answer, or one that says it was not done.
+    /// Version and time of a 200. `None`: no answer, or a refusal.
     pub done: Option<(u64, Moment)>,
 }
 
@@ -108,7 +108,7 @@ pub enum Wish {
     Cancel,
 }
 
-/// A timeline as a reader was shown it.
+/// A timeline as shown to a reader.
 #[derive(Clone)]
 pub struct Read {
     pub id: String,
@@ -116,7 +116,7 @@ pub struct Read {
     pub at: Moment,
 }
 
-/// One request as a provider saw it.
+/// A request as a provider saw it.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub channel: String,
@@ -136,7 +136,7 @@ pub struct Shown {
 }
 
 impl Answers {
-    /// What of it had been asked and answered by `moment`, for a world that ends there.
+    /// The part that had been asked and answered by `moment`.
     pub fn until(&self, moment: Moment) -> Self {
         let tries = self.tries.iter().map(|(id, tries)| {
             let asked = tries.iter().filter(|one| one.asked_at <= moment).cloned();
@@ -155,7 +155,7 @@ impl Answers {
         }
     }
 
-    /// Answers that promised something: creates, checks, reports and acts.
+    /// Number of answers that promised something: creates, checks, reports and acts.
     pub fn promises(&self) -> usize {
         let checks = self.tries.values().flatten().filter(|one| one.answer.is_some()).count();
         let acts = self.acts.iter().filter(|act| act.done.is_some()).count();

@@ -1,4 +1,4 @@
-//! `[channels.NAME.report]`: how a carrier proves its reports, and what stands where in them.
+//! `[channels.NAME.report]`: authentication and format of a carrier's reports.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ enum Scheme {
 const SCHEMES: [(&str, Scheme); 3] =
     [("hmac", Scheme::Hmac), ("basic", Scheme::Basic), ("path-secret", Scheme::PathSecret)];
 
-/// `credential` is what the carrier knows from our requests.
+/// `credential` is a secret that the carrier knows from our requests.
 pub(super) fn read(
     channel: &mut Section<'_>,
     credential: Option<SecretString>,
@@ -43,7 +43,7 @@ pub(super) fn read(
     let scheme = or(&section.optional("scheme"), Scheme::Hmac, |slot| slot.choice(&SCHEMES));
     let inner = section.optional("report_secret");
     if inner.is_set() && secret_slot.is_set() {
-        inner.problem("stands in [channels.NAME] too; one of them is enough");
+        inner.problem("is in [channels.NAME] too; set only one of them");
     }
     let secret_slot = if inner.is_set() { inner } else { secret_slot };
     let form = signature_form(&mut section, scheme);
@@ -54,7 +54,7 @@ pub(super) fn read(
         }
         Some(Scheme::Basic) => {
             if secret_slot.is_set() {
-                secret_slot.warning("is not used where the scheme of the reports is \"basic\"");
+                secret_slot.warning("is not used if the scheme of the reports is \"basic\"");
             }
             let (user, password) = user_and_password(&mut section);
             user.and_then(|user| Some(Proof::Basic { user, password: password? }))
@@ -85,22 +85,22 @@ fn path_secret(slot: &Slot<'_>, credential: Option<SecretString>) -> Option<Secr
         return slot.secret(SecretRule::SIGNING);
     }
     if credential.is_none() {
-        slot.problem("missing; without bearer or basic, from which one could be made, the address of the reports needs a secret of at least 16 bytes");
+        slot.problem("missing; must be a secret of at least 16 bytes for the address of the reports, because there is no bearer or basic to derive it from");
     }
     credential.as_ref().map(derived_path_secret)
 }
 
-/// Reports keys that another scheme has.
+/// Rejects keys of another scheme.
 fn only_for(section: &mut Section<'_>, keys: &[&'static str], scheme: &str, chosen: Option<Scheme>) {
     for key in keys {
         let slot = section.optional(key);
         if chosen.is_some() && slot.is_set() {
-            slot.problem(format!("is for scheme = \"{scheme}\" alone"));
+            slot.problem(format!("is only for scheme = \"{scheme}\""));
         }
     }
 }
 
-/// A signature less its secret.
+/// A signature without its secret.
 struct SignatureForm {
     header: String,
     hash: Hash,
@@ -137,7 +137,7 @@ fn signature_form(section: &mut Section<'_>, scheme: Option<Scheme>) -> Option<S
     let usual = format!("{}=", hash.unwrap_or(Hash::Sha256).as_str());
     let usual = if is_own { Prefix::Maybe(usual) } else { Prefix::Always(usual) };
     let prefix = or(&prefix_slot, usual, |slot| {
-        slot.text("up to 32 visible ASCII characters and blanks; \"\" for none", |text| {
+        slot.text("up to 32 visible ASCII characters and spaces; \"\" for none", |text| {
             let fits = text.len() <= 32 && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
             fits.then(|| Prefix::Always(text.to_owned()))
         })
@@ -151,17 +151,17 @@ fn signature_form(section: &mut Section<'_>, scheme: Option<Scheme>) -> Option<S
     if let Some(signed) = &signed {
         match (signed.has_timestamp(), timestamp_slot.is_set()) {
             (true, false) => {
-                timestamp_slot.problem("missing; {timestamp} of signed stands in this header");
+                timestamp_slot.problem("missing; {timestamp} in signed comes from this header");
                 return None;
             }
             (false, true) => timestamp_slot.warning(
-                "proves nothing as long as signed has no {timestamp}: whoever replays a report can set the header",
+                "has no effect without {timestamp} in signed: a replayed report could have any time",
             ),
             (true, true) | (false, false) => {}
         }
     }
     if tolerance_slot.is_set() && !timestamp_slot.is_set() {
-        tolerance_slot.problem("needs timestamp_header: only a time can be too old");
+        tolerance_slot.problem("requires timestamp_header");
     }
     let timestamp =
         timestamp_header?.zip(tolerance).map(|(header, tolerance)| TimestampHeader { header, tolerance });
@@ -213,7 +213,7 @@ fn reading(section: &mut Section<'_>) -> Option<ReportFormat> {
     let error_code = or(&section.optional("error_code"), usual.error_code, in_format);
     let at = or(&section.optional("at"), usual.at, in_format);
     if matches!(status, Some(None)) {
-        status_slot.problem("must not be empty: a report without a status says nothing");
+        status_slot.problem("must not be empty: every report must have a status");
         return None;
     }
     let words = or(&section.optional("words"), StatusWords::default(), words);
@@ -224,17 +224,15 @@ fn reading(section: &mut Section<'_>) -> Option<ReportFormat> {
     })
 }
 
-/// `Some(None)` where the carrier tells no such thing.
+/// `Some(None)` if the carrier does not report this.
 fn place(slot: &Slot<'_>, format: Format) -> Option<Option<FieldPath>> {
     let allowed = match format {
-        Format::Json => {
-            "a JSON pointer, such as \"/message/id\", or the name of a field; \"\" where there is none"
-        }
-        Format::Form | Format::Query => "the name of a field; \"\" where there is none",
+        Format::Json => "a JSON pointer, such as \"/message/id\", or a field name; \"\" for none",
+        Format::Form | Format::Query => "a field name; \"\" for none",
     };
     slot.text(allowed, |text| match text {
         "" => Some(None),
-        // Of a form its only part is the name.
+        // For a form, the name is the only part.
         pointer if pointer.starts_with('/') => is_json_pointer(pointer).then(|| Some(FieldPath::at(pointer))),
         name => (name.len() <= 256).then(|| Some(FieldPath::named(name))),
     })
@@ -252,7 +250,7 @@ fn words(slot: &Slot<'_>) -> Option<StatusWords> {
     for (word, slot) in slot.table("a table, such as { DELIVRD = \"delivered\" }")?.entries() {
         match slot.choice(&meanings) {
             Some(meaning) if words.add(&word, meaning.clone()).is_err() => {
-                slot.problem("contradicts another of the words, which differs only in case or separators");
+                slot.problem("conflicts with another word that differs only in case or separators");
                 complete = false;
             }
             Some(_) => {}

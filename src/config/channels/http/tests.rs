@@ -1,4 +1,4 @@
-//! Channels of kind `http`, right and wrong.
+//! Valid and invalid channels of kind `http`.
 
 use secrecy::ExposeSecret;
 
@@ -8,7 +8,7 @@ use crate::config::{Config, Environment, Problems};
 
 const SECRET: &str = "CANARY-of-the-reports";
 
-/// A file with this channel, whose own keys come before its `[channels.sms.report]`.
+/// Parses a file with this channel; its own keys precede `[channels.sms.report]`.
 fn parse(channel: &str) -> Result<Config, Problems> {
     let text = format!(
         "[[apps]]\nname = \"shop\"\napi_keys = [\"CANARY-shop-key-1234\"]\n{channel}\n[profiles.login]\n\
@@ -35,7 +35,7 @@ fn read(text: &str) -> http_sms::Settings {
 }
 
 #[test]
-fn a_channel_without_any_of_the_newer_keys_is_as_documented() {
+fn a_minimal_channel_has_the_documented_defaults() {
     let settings = read(&channel(GOOD, ""));
     assert_eq!((settings.method, settings.query.is_none()), (SendMethod::Post, true));
     assert_eq!(settings.body.unwrap().body_type(), BodyType::Json);
@@ -47,7 +47,7 @@ fn a_channel_without_any_of_the_newer_keys_is_as_documented() {
 }
 
 #[test]
-fn the_examples_of_the_documentation_are_right() {
+fn the_documentation_examples_are_valid() {
     let page = include_str!("../../../../docs/channels/http.md");
     let examples: Vec<&str> = page
         .split("```toml\n")
@@ -71,18 +71,18 @@ fn the_examples_of_the_documentation_are_right() {
 }
 
 #[test]
-fn a_path_secret_can_be_made_of_the_credential() {
+fn a_path_secret_can_be_derived_from_the_credential() {
     let report = "[channels.sms.report]\nscheme = \"path-secret\"";
     let settings = read(&channel("from = \"A\"\nbearer = \"CANARY\"", report));
     let Proof::PathSecret(secret) = settings.proof else { panic!("{settings:?}") };
     assert_eq!(secret.expose_secret(), http_sms::derived_path_secret(&"CANARY".into()).expose_secret());
 }
 
-/// Keys, the report's keys, the key that is named, what is said of it.
+/// Keys, keys of the report, the key with the problem, part of the message.
 type Row = (&'static str, &'static str, &'static str, &'static str);
 
 const WRONG: &[Row] = &[
-    // What is sent.
+    // The request.
     ("method = \"DELETE\"", "", "method", "\"POST\" or \"GET\" or \"PUT\" or \"PATCH\""),
     ("method = \"post\"", "", "method", "\"POST\""),
     ("method = \"GET\"", "", "method", "GET has no body"),
@@ -104,34 +104,29 @@ const WRONG: &[Row] = &[
     ("body = '{\"to\": \"{to}\"}'", "", "body", "must contain {text}"),
     ("body_type = \"form\"\nbody = 'text={text}'", "", "body", "must contain {to} or {to_digits}"),
     ("body = 7", "", "body", "not a number"),
-    ("basic = { user = \"a\", password = \"CANARY\" }", "", "basic", "must be left out where bearer is set"),
+    ("basic = { user = \"a\", password = \"CANARY\" }", "", "basic", "not allowed together with bearer"),
     (
         "headers = { Authorization = \"CANARY\" }",
         "",
         "headers.Authorization",
-        "must be left out where bearer or basic is set",
+        "not allowed together with bearer or basic",
     ),
     ("headers = { Host = \"x\" }", "", "headers.Host", "set by the HTTP client"),
     ("headers = { \"X Key\" = \"x\" }", "", "headers.X Key", "name of an HTTP header"),
     ("headers = { X-Key = \"CANARY\\n\" }", "", "headers.X-Key", "visible ASCII"),
     ("headers = [\"X-Key\"]", "", "headers", "a table"),
-    // What an answer means.
+    // The answer.
     ("accepted = [\"2x\"]", "", "accepted[0]", "such as \"2xx\""),
     ("accepted = [\"1xx\"]", "", "accepted[0]", "\"200\" to \"599\""),
     ("retry = [429]", "", "retry[0]", "not a number"),
     ("retry = \"429\"", "", "retry", "a list"),
-    ("refused = [\"409\"]\nretry = [\"5xx\", \"409\"]", "", "retry[1]", "stands in refused too"),
+    ("refused = [\"409\"]\nretry = [\"5xx\", \"409\"]", "", "retry[1]", "is in refused too"),
     ("error_pointer = \"code\"", "", "error_pointer", "JSON pointer"),
     // Reports.
     ("", "scheme = \"none\"", "report.scheme", "\"hmac\" or \"basic\" or \"path-secret\""),
     ("", "scheme = \"path_secret\"", "report.scheme", "did you mean \"path-secret\"?"),
     ("", "secret = \"CANARY\"", "report.secret", "unknown key"),
-    (
-        "",
-        "report_secret = \"CANARY-of-the-reports\"",
-        "report.report_secret",
-        "stands in [channels.NAME] too",
-    ),
+    ("", "report_secret = \"CANARY-of-the-reports\"", "report.report_secret", "is in [channels.NAME] too"),
     ("", "header = \"X Sig\"", "report.header", "name of an HTTP header"),
     ("", "hash = \"md5\"", "report.hash", "\"sha1\" or \"sha256\" or \"sha512\""),
     ("", "encoding = \"base32\"", "report.encoding", "did you mean \"base64\"?"),
@@ -144,33 +139,33 @@ const WRONG: &[Row] = &[
     ),
     ("", "signed = \"{timestamp}\"\ntimestamp_header = \"X-T\"", "report.signed", "with {body} in it"),
     ("", "signed = \"{timestamp}.{body}\"", "report.timestamp_header", "missing"),
-    ("", "tolerance = \"1m\"", "report.tolerance", "needs timestamp_header"),
+    ("", "tolerance = \"1m\"", "report.tolerance", "requires timestamp_header"),
     (
         "",
         "timestamp_header = \"X-T\"\nsigned = \"{timestamp}{body}\"\ntolerance = \"2d\"",
         "report.tolerance",
         "\"1s\" to \"1d\"",
     ),
-    ("", "user = \"a\"", "report.user", "scheme = \"basic\" alone"),
-    ("", "scheme = \"path-secret\"\nhash = \"sha1\"", "report.hash", "scheme = \"hmac\" alone"),
+    ("", "user = \"a\"", "report.user", "only for scheme = \"basic\""),
+    ("", "scheme = \"path-secret\"\nhash = \"sha1\"", "report.hash", "only for scheme = \"hmac\""),
     ("", "scheme = \"basic\"\npassword = \"CANARY\"", "report.user", "missing"),
     ("", "scheme = \"basic\"\nuser = \"a:b\"\npassword = \"CANARY\"", "report.user", "without a colon"),
     ("", "scheme = \"basic\"\nuser = \"a\"", "report.password", "missing"),
     ("", "format = \"xml\"", "report.format", "\"json\" or \"form\" or \"query\""),
     ("", "status = \"\"", "report.status", "must not be empty"),
     ("", "status = \"/a~2\"", "report.status", "JSON pointer"),
-    ("", "format = \"form\"\nid = \"/~i\"", "report.id", "name of a field"),
+    ("", "format = \"form\"\nid = \"/~i\"", "report.id", "a field name"),
     (
         "",
         "words = { DELIVRD = \"arrived\" }",
         "report.words.DELIVRD",
         "\"delivered\" or \"failed\" or \"sent\" or \"read\"",
     ),
-    ("", "words = { DONE = \"delivered\", done = \"failed\" }", "report.words.done", "contradicts"),
+    ("", "words = { DONE = \"delivered\", done = \"failed\" }", "report.words.done", "conflicts"),
 ];
 
 #[test]
-fn each_wrong_key_is_named_once_with_what_is_allowed() {
+fn each_invalid_key_is_reported_once_with_allowed_values() {
     for (keys, report, key, says) in WRONG {
         let report =
             if report.is_empty() { String::new() } else { format!("[channels.sms.report]\n{report}") };
@@ -201,7 +196,7 @@ fn each_wrong_key_is_named_once_with_what_is_allowed() {
         check(&channel(keys, ""), key, says);
     }
     for (url, says) in [
-        ("https://sms.example.com/{to}/send", "only behind the ?"),
+        ("https://sms.example.com/{to}/send", "only after the ?"),
         ("https://sms.example.com/send?to={number}", "unknown placeholder {number}"),
         ("https://sms.example.com/send?text=your code", "percent-encoded"),
     ] {
@@ -218,9 +213,9 @@ fn check(text: &str, key: &str, says: &str) {
     assert!(!problem.to_string().contains("CANARY"), "{problem}");
 }
 
-/// What stands in a query or a body alone needs no `from`.
+/// `from` is optional if the request has no placeholder for it.
 #[test]
-fn a_sender_is_asked_for_where_it_is_sent() {
+fn a_sender_is_required_if_it_is_sent() {
     let keys = "bearer = \"CANARY\"\nreport_secret = \"CANARY-of-the-reports\"\nbody_type = \"query\"";
     let url = "https://sms.example.com/send?to={to_digits}&text={text}";
     let settings = read(&channel(keys, "").replace("https://sms.example.com/send", url));

@@ -130,14 +130,17 @@ impl Import<'_> {
         self.write()?;
         self.settle_all()?;
         let found = reindex_of(self.table, &mut |_| {})?;
-        let audit = self.table.scan(&[Row::Audit as u8])?;
-        let audit = audit.fold(Ok(0), |count, row| count.and_then(|count| row.map(|_| count + 1)))?;
+        let audit = self.count(Row::Audit)?;
         let (verifications, inbound) = (found.verifications, found.inbound);
         self.note.done = Imported { verifications, inbound, audit, ..self.note.done };
         self.note.whole = true;
         self.write()?;
         progress(DumpProgress { verifications, thousandths: 1_000 });
         Ok(self.note.done)
+    }
+
+    fn count(&self, kind: Row) -> Result<u64, StoreError> {
+        self.table.scan(&[kind as u8])?.try_fold(0, |count, row| row.map(|_| count + 1))
     }
 
     fn take(&mut self, line: Line) -> Result<(), Trouble> {

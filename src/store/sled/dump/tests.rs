@@ -121,7 +121,7 @@ async fn a_dump_of_a_store_that_goes_on_is_of_the_moment_at_which_it_ends() {
         let visited = dumping.visit().await.unwrap().unwrap();
         let is_last = visited.end.is_some();
         assert!(visited.found.len() <= FEW.items + FEW.items_at_last + 2, "a visit is bounded");
-        bytes.extend(visited.write(&mut writer).unwrap());
+        visited.write(&mut writer, &mut bytes).unwrap();
         visits += 1;
         if is_last {
             break;
@@ -322,7 +322,7 @@ async fn a_dump_under_load_is_one_consistent_cut() {
         let visited = dumping.visit().await.unwrap().unwrap();
         let after = count(&begun);
         let is_last = visited.end.is_some();
-        bytes.extend(visited.write(&mut writer).unwrap());
+        visited.write(&mut writer, &mut bytes).unwrap();
         if is_last {
             break (before, after);
         }

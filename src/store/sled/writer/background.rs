@@ -9,6 +9,9 @@ use super::{Course, MOST_HELD, QUIET_SHARE, Taken, Writer, stop};
 use crate::clock::Stopwatch;
 use crate::failpoint;
 
+/// Steps that a checkpoint takes after each turn while the log has more segments than it should.
+const STEPS_WHEN_BEHIND: usize = 4;
+
 impl Writer {
     pub(super) fn disk(&self) -> Option<&disk::Disk> {
         self.open.as_ref().and_then(|open| open.memory.table.disk())
@@ -65,10 +68,18 @@ impl Writer {
         if self.is_sled_away() {
             self.step();
         }
-        let is_far_behind = |open: &Open| open.memory.table.is_far_behind();
         let is_held_full = self.held.calls.len() + self.held.reads.len() >= MOST_HELD;
-        if self.open.as_ref().is_some_and(is_far_behind) || is_held_full || !taken.closings.is_empty() {
+        if is_held_full || !taken.closings.is_empty() {
             self.wait_for_sled();
+        }
+        let is_far_behind = |open: &Open| open.memory.table.is_far_behind();
+        while self.course == Course::Running && self.open.as_ref().is_some_and(is_far_behind) {
+            if self.is_sled_away() {
+                self.wait_for_sled();
+            } else {
+                self.wait_for_sync();
+                self.step();
+            }
         }
         if !self.is_sled_away() {
             self.release_held(taken);
@@ -123,7 +134,10 @@ impl Writer {
             open.checkpoint.begin(&mut open.log);
         }
         if open.checkpoint.is_under_way() && open.log.is_long() {
-            self.step();
+            let steps = if open.log.is_too_long() { STEPS_WHEN_BEHIND } else { 1 };
+            for _ in 0..steps {
+                self.step();
+            }
         }
         let Some(open) = self.open.as_mut() else { return };
         let share = if is_quiet { QUIET_SHARE } else { 1 };

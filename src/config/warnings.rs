@@ -1,4 +1,4 @@
-//! What a configuration may say and probably does not mean. Each is a warning: nothing here refuses anything.
+//! Warnings about valid settings that are probably mistakes.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,14 +10,14 @@ use super::reader::Findings;
 use super::values::is_loopback;
 use super::{Config, Source, StepContent};
 
-/// What a program of ours reads besides `TWOTICK__…`.
+/// Variables that twotick reads besides `TWOTICK__…`.
 const READ: [&str; 4] = ["TWOTICK_CONFIG", "TWOTICK_URL", "TWOTICK_API_KEY", "TWOTICK_LOG"];
 const PREFIX: &str = "TWOTICK";
 const LONGEST: usize = 128;
-/// How alike a name must be to one that would be read: one slip in ten letters.
+/// Similarity from which a name counts as misspelt: one error in ten letters.
 const ALIKE: f64 = 0.9;
 
-pub(super) fn look_for(config: &Config, findings: &Findings<'_>, source: &Source<'_>) {
+pub(super) fn find(config: &Config, findings: &Findings<'_>, source: &Source<'_>) {
     let warn = |key: &str, text: String| {
         let shown = findings.shown.borrow();
         let below = |known: &str| {
@@ -31,13 +31,13 @@ pub(super) fn look_for(config: &Config, findings: &Findings<'_>, source: &Source
     open_admin_listener(config, &warn);
     unused(config, &warn);
     for (name, meant) in misspelt(findings, source) {
-        let text = format!("is not read; {meant} would be");
+        let text = format!("has no effect; did you mean {meant}?");
         let origin = Origin::Environment { name };
         findings.warnings.borrow_mut().push(Problem { origin, key: String::new(), text });
     }
 }
 
-/// Meta cannot reach a loopback address, so no delivery would ever be reported.
+/// Meta cannot reach a loopback address, so no report would ever arrive.
 fn unreachable_webhooks(config: &Config, warn: &dyn Fn(&str, String)) {
     let is_local = Url::parse(&config.server.public_url).is_ok_and(|url| is_loopback(&url));
     let channels = config.channels.iter().filter(|(_, channel)| is_foreign(channel.kind.address()));
@@ -45,14 +45,14 @@ fn unreachable_webhooks(config: &Config, warn: &dyn Fn(&str, String)) {
     if is_local && !names.is_empty() {
         let names = names.join(", ");
         let text = format!(
-            "is this machine's own, and {names} cannot report deliveries to it: every message would fall back at its \
-             deadline. Set the https address under which the provider reaches /webhooks"
+            "is a loopback address, and {names} cannot report deliveries to it: every message would fall back at its \
+             deadline. Set the https address at which the provider reaches /webhooks"
         );
         warn("server.public_url", text);
     }
 }
 
-/// Not on this machine.
+/// Not loopback.
 fn is_foreign(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| !is_loopback(&url))
 }
@@ -66,8 +66,8 @@ fn open_admin_listener(config: &Config, warn: &dyn Fn(&str, String)) {
         _ => "is an address that other machines can reach",
     };
     let text = format!(
-        "{whom}: console, metrics and alerts are open to whoever can connect. Choose a loopback or private address, or \
-         let a firewall keep strangers away"
+        "{whom}: console, metrics and alerts are open to everybody who can connect. Choose a loopback or private address, or \
+         restrict access by a firewall"
     );
     warn("server.admin_listen", text);
 }
@@ -84,7 +84,7 @@ fn is_private_v6(ip: Ipv6Addr) -> bool {
         || ip.to_ipv4_mapped().is_some_and(is_private_v4)
 }
 
-/// Most often a step still names another one.
+/// The usual cause is a step that names something else.
 fn unused(config: &Config, warn: &dyn Fn(&str, String)) {
     let steps = || config.profiles.values().flat_map(|profile| &profile.steps);
     let channels: BTreeSet<&str> = steps().map(|step| step.channel.as_str()).collect();
@@ -98,7 +98,7 @@ fn unused(config: &Config, warn: &dyn Fn(&str, String)) {
     }
     let unused = |table: &str, name: &str, used: &BTreeSet<&str>| {
         if !used.contains(name) {
-            warn(&format!("{table}.{name}"), "is used by no step of any profile".to_owned());
+            warn(&format!("{table}.{name}"), "is not used by any profile".to_owned());
         }
     };
     config.channels.keys().for_each(|name| unused("channels", name, &channels));
@@ -106,10 +106,10 @@ fn unused(config: &Config, warn: &dyn Fn(&str, String)) {
     config.texts.keys().for_each(|name| unused("texts", name, &texts));
 }
 
-/// Variables that are not read and look as if they were meant to be, with the one that would be.
+/// Variables without effect that resemble a known one, with that one.
 fn misspelt(findings: &Findings<'_>, source: &Source<'_>) -> Vec<(String, String)> {
     let shown = findings.shown.borrow();
-    // Elements of lists are set with their list.
+    // List elements are set with their list.
     let keys = shown.iter().map(|one| one.key.split('[').next().unwrap_or_default());
     let of_keys = keys.map(|key| format!("TWOTICK__{}", key.to_uppercase().replace('.', "__")));
     let read: BTreeSet<String> = of_keys.chain(READ.map(str::to_owned)).collect();
@@ -118,7 +118,7 @@ fn misspelt(findings: &Findings<'_>, source: &Source<'_>) -> Vec<(String, String
     for name in source.environment.names() {
         let is_read = name.starts_with("TWOTICK__") || read.contains(name) || variables.contains(name);
         let bare = letters(name);
-        // The comparison takes quadratic time, and a name of ours begins like ours, but for one slip.
+        // The comparison takes quadratic time, so only names with a similar prefix are compared.
         let begins = bare.get(..PREFIX.len()).unwrap_or_default();
         if is_read || bare.len() > LONGEST || strsim::damerau_levenshtein(begins, PREFIX) > 2 {
             continue;
@@ -135,7 +135,7 @@ fn misspelt(findings: &Findings<'_>, source: &Source<'_>) -> Vec<(String, String
     found
 }
 
-/// What is left of a name when only its letters and digits count.
+/// The letters and digits of a name.
 fn letters(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_uppercase()).collect()
 }

@@ -1,4 +1,4 @@
-//! A server that is gone, and another program in its place.
+//! The operator API, and another program in the place of a killed server.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::support::{KEY, Server, run, stdout};
 use crate::world::{NUMBER, done, failed, offline, send, text};
 
-/// A program that says yes to everything, and what it was told.
+/// A program that answers 200 to everything; returns what it received.
 fn yes(port: u16) -> Arc<Mutex<String>> {
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let heard = Arc::new(Mutex::new(String::new()));
@@ -37,17 +37,17 @@ fn replaced(folder: &Path) -> (String, Arc<Mutex<String>>) {
     let id = send(&server);
     server.signal("-KILL");
     server.ended();
-    let notice = fs::read_to_string(folder.join("data/operator")).unwrap();
-    let port = notice.split(' ').next().and_then(|url| url.rsplit(':').next()).unwrap().parse().unwrap();
+    let endpoint = fs::read_to_string(folder.join("data/operator")).unwrap();
+    let port = endpoint.split(' ').next().and_then(|url| url.rsplit(':').next()).unwrap().parse().unwrap();
     (id, yes(port))
 }
 
 #[test]
-fn a_notice_of_a_server_that_was_killed_is_not_believed() {
+fn the_endpoint_file_of_a_killed_server_is_not_trusted() {
     let folder = tempfile::tempdir().unwrap();
     let (id, heard) = replaced(folder.path());
     let looked = stdout(&offline(folder.path(), &["doctor"]));
-    assert!(looked.contains("no server runs"), "{looked}");
+    assert!(looked.contains("no server is running"), "{looked}");
     let backup = folder.path().join("backup.zst");
     let told = done(&offline(folder.path(), &["backup", backup.to_str().unwrap()]));
     assert!(told.starts_with("backed up and verified"), "{told}");
@@ -60,13 +60,13 @@ fn a_notice_of_a_server_that_was_killed_is_not_believed() {
 }
 
 #[test]
-fn a_program_that_cannot_prove_itself_is_told_nothing() {
+fn an_unauthenticated_server_receives_no_data() {
     let folder = tempfile::tempdir().unwrap();
     let (_, heard) = replaced(folder.path());
     let lock = File::options().write(true).open(folder.path().join("data/lock")).unwrap();
     lock.lock().unwrap();
-    let notice = fs::read_to_string(folder.path().join("data/operator")).unwrap();
-    let secret = notice.trim().split(' ').nth(1).unwrap();
+    let endpoint = fs::read_to_string(folder.path().join("data/operator")).unwrap();
+    let secret = endpoint.trim().split(' ').nth(1).unwrap();
     let backup = folder.path().join("backup.zst");
     for command in [&["erase", NUMBER, "--now"][..], &["backup", backup.to_str().unwrap()], &["export"]] {
         let output = offline(folder.path(), command);
@@ -81,7 +81,7 @@ fn a_program_that_cannot_prove_itself_is_told_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_door_asks_for_its_secret_before_a_body_and_the_listener_for_its_name() {
+async fn the_operator_api_authenticates_before_it_reads_a_body_and_the_listener_checks_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let config = text(folder.path())
         .replace("admin_listen =", "admin_hosts = [\"twotick.internal\"]\nadmin_listen =")

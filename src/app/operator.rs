@@ -1,9 +1,8 @@
-//! What the command line does with a server that runs: on the admin listener, for users who can read the file `operator`
-//! in the data folder. It holds the address and a secret that is new at each start.
+//! The operator API: commands on this machine ask a running server through its admin listener. A caller must be able to
+//! read the file `operator` in the data folder, which holds the address and a secret that changes with each start.
 //!
-//! The file may be left over from a server that was killed, and another program may listen at its address by now. So a
-//! command asks first whether the folder is in use at all, and then lets the server prove that it knows the secret, before
-//! it tells it anything.
+//! A killed server leaves the file behind, and another program may listen at its address later. A command therefore
+//! checks that the folder is in use, and makes the server prove that it knows the secret before it sends any data.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -34,25 +33,25 @@ use crate::store::sled::{DumpLimits, Dumping, SledStore};
 use crate::vault::{self, Vault};
 use crate::verification::values::Alias;
 
-/// Beside the store; gone after an orderly stop.
+/// File name in the data folder; removed by an orderly stop.
 const FILE: &str = "operator";
-/// What the server proves its knowledge of the secret over: 32 bytes in base 64, new for each question.
+/// Request header with the nonce for the proof: 32 random bytes in base64.
 pub const NONCE: &str = "x-twotick-nonce";
 const LONGEST_NONCE: usize = 64;
-/// The largest body that is taken: a number and a word.
+/// Largest request body: a number and a word.
 const MOST_BYTES: usize = 4 * 1024;
 /// Pause of a dump while too many calls wait for the store.
 const BUSY_WAIT: Duration = Duration::from_millis(50);
 
-/// What the handlers work with.
-pub struct Door {
-    notice: ServerAccess,
+/// State of the handlers.
+pub struct OperatorApi {
+    endpoint: ServerAccess,
     store: SledStore,
     vault: Arc<Vault>,
     clock: Clock,
 }
 
-/// Where a server is reached, and the secret that both sides know.
+/// Address of a server, and the secret shared with it.
 pub struct ServerAccess {
     /// `http://127.0.0.1:8081`
     pub url: String,
@@ -60,12 +59,12 @@ pub struct ServerAccess {
 }
 
 impl ServerAccess {
-    /// What only a server that knows the secret, at this address, can answer to `nonce`.
+    /// MAC over nonce and address, which only a server that knows the secret can compute.
     pub fn proof(&self, nonce: &str) -> String {
         signature::sign(&self.secret, format!("twotick operator 1\n{}\n{nonce}", self.url).as_bytes())
     }
 
-    /// A question that was never asked before.
+    /// A random nonce.
     pub fn nonce() -> String {
         URL_SAFE_NO_PAD.encode(*vault::new_token())
     }
@@ -75,17 +74,17 @@ impl ServerAccess {
     }
 }
 
-/// The file, removed when the server stops.
-pub struct Notice(PathBuf);
+/// The file in the data folder; removed on drop.
+pub struct EndpointFile(PathBuf);
 
-impl Drop for Notice {
+impl Drop for EndpointFile {
     fn drop(&mut self) {
-        // A command that finds an old one sees that nobody uses the folder.
+        // If it stays, commands notice that the folder is not in use.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// What the file says of the server that wrote it. `None`: there is no file, or it is not one of ours.
+/// Reads the file. `None` if there is none or it is malformed.
 pub fn find(data: &Path) -> io::Result<Option<ServerAccess>> {
     let text = match fs::read_to_string(data.join(FILE)) {
         Ok(text) => text,
@@ -104,16 +103,16 @@ pub fn open(
     store: SledStore,
     vault: Arc<Vault>,
     clock: Clock,
-) -> Result<(web::Data<Door>, Notice), StartError> {
+) -> Result<(web::Data<OperatorApi>, EndpointFile), StartError> {
     let secret = SecretString::from(URL_SAFE_NO_PAD.encode(*vault::new_token()));
-    let notice = ServerAccess { url: format!("http://{}", super::local(addr)), secret };
+    let endpoint = ServerAccess { url: format!("http://{}", super::local(addr)), secret };
     let path = data.join(FILE);
-    let text = format!("{} {}\n", notice.url, notice.secret.expose_secret());
-    put(&path, &text).map_err(|source| StartError::Door { path: path.clone(), source })?;
-    Ok((web::Data::new(Door { notice, store, vault, clock }), Notice(path)))
+    let text = format!("{} {}\n", endpoint.url, endpoint.secret.expose_secret());
+    put(&path, &text).map_err(|source| StartError::OperatorFile { path: path.clone(), source })?;
+    Ok((web::Data::new(OperatorApi { endpoint, store, vault, clock }), EndpointFile(path)))
 }
 
-/// In one go, so that nobody reads half of it.
+/// Atomic, so that no reader sees half of it.
 fn put(path: &Path, text: &str) -> io::Result<()> {
     let beside = path.with_extension("new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
@@ -121,37 +120,37 @@ fn put(path: &Path, text: &str) -> io::Result<()> {
     fs::rename(&beside, path)
 }
 
-/// Registers its routes, for the admin listener.
-pub fn configure(config: &mut ServiceConfig, door: &web::Data<Door>) {
+/// Registers the routes on the admin listener.
+pub fn configure(config: &mut ServiceConfig, api: &web::Data<OperatorApi>) {
     config.service(
         web::scope("/operator")
-            .app_data(door.clone())
+            .app_data(api.clone())
             .route("/hello", web::get().to(prove))
             .route("/erase", web::post().to(erase_number))
             .route("/dump", web::post().to(dump)),
     );
 }
 
-/// What [`erase`] is asked for.
+/// Body of an erase request.
 #[derive(Serialize, Deserialize)]
 pub struct EraseRequest {
-    /// E.164, a number that only WhatsApp writes so, or a business-scoped user id.
+    /// E.164, a number in WhatsApp's notation, or a business-scoped user id.
     pub person: String,
     pub unreadable: Unreadable,
 }
 
-/// Anybody may ask: the answer says nothing to who does not know the secret.
-async fn prove(door: web::Data<Door>, request: HttpRequest) -> HttpResponse {
+/// Open to everybody: the proof reveals nothing without the secret.
+async fn prove(api: web::Data<OperatorApi>, request: HttpRequest) -> HttpResponse {
     let nonce = request.headers().get(NONCE).and_then(|nonce| nonce.to_str().ok());
     match nonce.filter(|nonce| (1..=LONGEST_NONCE).contains(&nonce.len())) {
-        Some(nonce) => HttpResponse::Ok().content_type("text/plain").body(door.notice.proof(nonce)),
+        Some(nonce) => HttpResponse::Ok().content_type("text/plain").body(api.endpoint.proof(nonce)),
         None => HttpResponse::BadRequest().finish(),
     }
 }
 
-/// The secret first: a stranger cannot make the server wait for a body.
-async fn erase_number(door: web::Data<Door>, request: HttpRequest, body: web::Payload) -> HttpResponse {
-    if !door.admits(&request) {
+/// Authenticates before it reads the body, so that a stranger cannot make the server wait.
+async fn erase_number(api: web::Data<OperatorApi>, request: HttpRequest, body: web::Payload) -> HttpResponse {
+    if !api.admits(&request) {
         return HttpResponse::Unauthorized().finish();
     }
     let Some(body) = read(body).await else { return HttpResponse::BadRequest().finish() };
@@ -161,17 +160,17 @@ async fn erase_number(door: web::Data<Door>, request: HttpRequest, body: web::Pa
     let Some(alias) = Alias::written(&wanted.person) else {
         return HttpResponse::UnprocessableEntity().finish();
     };
-    let number = door.vault.known_as(&alias).index;
-    match erase(&door.store, &door.vault, &door.clock, number, wanted.unreadable).await {
+    let number = api.vault.known_as(&alias).index;
+    match erase(&api.store, &api.vault, &api.clock, number, wanted.unreadable).await {
         Ok(erased) => HttpResponse::Ok().json(erased),
         Err(error) => {
-            tracing::error!(%error, "a number could not be erased");
+            tracing::error!(%error, "cannot erase a number");
             HttpResponse::ServiceUnavailable().body(error.to_string())
         }
     }
 }
 
-/// `None` where it is too large or does not end; how long it may take is the listener's rule.
+/// `None` if it is too large or incomplete; the listener limits the time.
 async fn read(mut payload: web::Payload) -> Option<BytesMut> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
@@ -183,17 +182,17 @@ async fn read(mut payload: web::Payload) -> Option<BytesMut> {
     Some(body)
 }
 
-/// The store as lines of a dump, as of the moment at which the answer ends.
-async fn dump(door: web::Data<Door>, request: HttpRequest) -> HttpResponse {
-    if !door.admits(&request) {
+/// Streams a dump as of the moment at which it ends.
+async fn dump(api: web::Data<OperatorApi>, request: HttpRequest) -> HttpResponse {
+    if !api.admits(&request) {
         return HttpResponse::Unauthorized().finish();
     }
-    let dumping = match door.store.begin_dump(DumpLimits::default()).await {
+    let dumping = match api.store.begin_dump(DumpLimits::default()).await {
         Ok(dumping) => dumping,
         Err(error) => return HttpResponse::ServiceUnavailable().body(error.to_string()),
     };
     let mut writer = Writer::default();
-    let heading = writer.begin(dump_heading(door.vault.key_id(), door.clock.now()));
+    let heading = writer.begin(dump_heading(api.vault.key_id(), api.clock.now()));
     let first = stream::once(async { Ok(web::Bytes::from(heading)) });
     let rest = stream::unfold(Some((dumping, writer)), |dump| async {
         let (dumping, writer) = dump?;
@@ -221,21 +220,24 @@ async fn next_lines(
     let is_last = visited.end.is_some();
     // Thousands of lines as JSON take longer than a listener's thread may be kept.
     let written = tokio::task::spawn_blocking(move || {
-        let lines = visited.write(&mut writer);
-        (lines, writer)
+        let mut lines = Vec::new();
+        let written = visited.write(&mut writer, &mut lines);
+        if let Err(error) = &written {
+            lines.extend(writer.abort(&error.to_string()));
+        }
+        (lines, (written.is_ok() && !is_last).then_some(writer))
     });
     match written.await {
-        Ok((Ok(lines), writer)) => (Ok(lines.into()), (!is_last).then_some((dumping, writer))),
-        Ok((Err(error), mut writer)) => (Ok(writer.abort(&error.to_string()).into()), None),
+        Ok((lines, writer)) => (Ok(lines.into()), writer.map(|writer| (dumping, writer))),
         // The process stops.
         Err(_) => (Err(StoreError::Closed), None),
     }
 }
 
-impl Door {
+impl OperatorApi {
     fn admits(&self, request: &HttpRequest) -> bool {
         let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-        given.as_bytes().ct_eq(self.notice.secret.expose_secret().as_bytes()).into()
+        given.as_bytes().ct_eq(self.endpoint.secret.expose_secret().as_bytes()).into()
     }
 }

@@ -1,4 +1,4 @@
-//! The other side of the door: what is asked of a server that runs.
+//! Client of the operator API: commands that ask a running server.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -7,72 +7,73 @@ use std::time::Duration;
 use reqwest::{Client, RequestBuilder, Response};
 use secrecy::ExposeSecret;
 
-use super::door::{self, EraseRequest, NONCE, ServerAccess};
 use super::erase::Erased;
+use super::operator::{self, EraseRequest, NONCE, ServerAccess};
 use crate::http_client;
 use crate::store::sled::{self, OpenError};
 
-/// A server that has a turn under way answers later than at once.
+/// The server answers after the turn in progress.
 const PROOF_WITHIN: Duration = Duration::from_secs(10);
-/// A proof is shorter; another program may answer with anything.
+/// Longer than any proof; bounds what another program may answer.
 const LONGEST_PROOF: usize = 256;
-/// A number may have some thousand records.
+/// A number may have thousands of records.
 const TIMEOUT: Duration = Duration::from_secs(300);
-/// A visit to the store takes a millisecond, and waits for the turns before it.
+/// Longest pause within a backup. Reading a part of the store takes a millisecond, plus the turns before it.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// Why a server that uses the folder cannot be asked.
+/// Why the server that uses the data folder cannot be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     #[error(transparent)]
     Store(#[from] OpenError),
-    #[error("the server that uses the data cannot be asked: {}: {source}", path.display())]
-    Notice { path: std::path::PathBuf, source: io::Error },
+    #[error("cannot ask the server that uses the data: {}: {source}", path.display())]
+    EndpointFile { path: std::path::PathBuf, source: io::Error },
     #[error(
-        "{folder} is in use by another process, and what answers at {url} is not the server that uses it. Nothing was \
+        "{folder} is in use by another process, but {url} is not the server that uses it. Nothing was \
          done; stop the process that uses the folder and try again"
     )]
     Stranger { folder: String, url: String },
-    #[error("the server that uses the data was asked and failed: {0}")]
+    #[error("the server that uses the data failed: {0}")]
     Failed(String),
 }
 
-/// A server that uses the data folder and has proven that it does.
-pub struct Running(ServerAccess);
+/// The server that uses the data folder, authenticated.
+pub struct RunningServer(ServerAccess);
 
-impl Running {
-    /// `None`: nobody uses the folder, whatever an old notice in it says.
+impl RunningServer {
+    /// Finds the server. `None` if no process uses the folder, even if an old endpoint file is left in it.
     ///
     /// # Errors
-    /// Where another process uses it that cannot be asked, or another program answers in its place.
+    ///
+    /// If the process that uses the folder cannot be asked, or another program answers in its place.
     pub async fn find(data: &Path) -> Result<Option<Self>, AskError> {
-        // A folder that nobody uses has no server, and one that a stranger could play.
+        // An unused folder has no server, but a stranger could impersonate one.
         if !sled::is_in_use(data)? {
             return Ok(None);
         }
         let in_use = || AskError::Store(OpenError::InUse { path: data.to_owned() });
-        let known =
-            door::find(data).map_err(|source| AskError::Notice { path: data.join("operator"), source })?;
-        let known = known.ok_or_else(in_use)?;
-        let client = http_client::builder(&known.url).timeout(PROOF_WITHIN).build().map_err(failed)?;
+        let endpoint = operator::find(data)
+            .map_err(|source| AskError::EndpointFile { path: data.join("operator"), source })?;
+        let endpoint = endpoint.ok_or_else(in_use)?;
+        let client = http_client::builder(&endpoint.url).timeout(PROOF_WITHIN).build().map_err(failed)?;
         let nonce = ServerAccess::nonce();
-        let asked = client.get(format!("{}/operator/hello", known.url)).header(NONCE, &nonce);
+        let asked = client.get(format!("{}/operator/hello", endpoint.url)).header(NONCE, &nonce);
         let is_proven = match asked.send().await {
-            Ok(answer) => is_proof(&known, &nonce, answer).await,
-            // Another command holds the folder, or a server that is just starting or stopping.
+            Ok(answer) => is_proof(&endpoint, &nonce, answer).await,
+            // Another command uses the folder, or a server is starting or stopping.
             Err(error) if error.is_connect() => return Err(in_use()),
             Err(error) if error.is_timeout() => return Err(failed(error)),
-            // It does not even speak HTTP.
+            // The answer is not HTTP.
             Err(_) => false,
         };
         if is_proven {
-            Ok(Some(Self(known)))
+            Ok(Some(Self(endpoint)))
         } else {
-            Err(AskError::Stranger { folder: data.display().to_string(), url: known.url })
+            Err(AskError::Stranger { folder: data.display().to_string(), url: endpoint.url })
         }
     }
 
-    /// Where its admin listener is.
+    /// URL of the admin listener.
     pub fn url(&self) -> &str {
         &self.0.url
     }
@@ -90,7 +91,7 @@ impl Running {
         serde_json::from_str(&text).map_err(|error| AskError::Failed(error.to_string()))
     }
 
-    /// Writes a dump of the server's store to `out`; what comes before an error stays written.
+    /// Writes a dump of the server's store to `out`; bytes before an error stay written.
     pub async fn dump(&self, out: &mut (dyn Write + Send)) -> Result<(), AskError> {
         let client = http_client::builder(self.url()).read_timeout(SILENCE).build().map_err(failed)?;
         let mut answer = self.post(&client, "dump").send().await.map_err(failed)?;
@@ -108,7 +109,7 @@ impl Running {
     }
 }
 
-async fn is_proof(known: &ServerAccess, nonce: &str, mut answer: Response) -> bool {
+async fn is_proof(endpoint: &ServerAccess, nonce: &str, mut answer: Response) -> bool {
     let mut proof = Vec::new();
     while let Ok(Some(chunk)) = answer.chunk().await {
         proof.extend_from_slice(&chunk);
@@ -117,7 +118,7 @@ async fn is_proof(known: &ServerAccess, nonce: &str, mut answer: Response) -> bo
         }
     }
     answer.status().is_success()
-        && std::str::from_utf8(&proof).is_ok_and(|proof| known.is_proven(nonce, proof))
+        && std::str::from_utf8(&proof).is_ok_and(|proof| endpoint.is_proven(nonce, proof))
 }
 
 fn failed(error: reqwest::Error) -> AskError {

@@ -1,6 +1,6 @@
-//! Who may take connections when there are many. Long polls and streams hold theirs, so each app has a share of them;
-//! when the listener is crowded a connection is closed with its answer; and the last places are for providers and for
-//! the programs that watch over the server.
+//! Limits on open connections. Each app has a limited number of long polls and streams, because these hold a
+//! connection. When the listener is crowded, connections are closed after their answer. The last connections are
+//! reserved for webhooks and health checks.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,31 +10,31 @@ use std::time::Duration;
 use super::error::{Code, Problem};
 use crate::verification::values::AppName;
 
-/// For who was refused a place. Long polls end within 60 s, so some places are always about to become free.
-const COME_AGAIN: Duration = Duration::from_secs(5);
+/// `Retry-After` of a refusal. Long polls end within 60 s, so some connections always become free soon.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// The connections of a listener.
-pub struct Crowd {
+/// Counts the connections of a listener.
+pub struct Capacity {
     open: AtomicUsize,
-    /// From so many on a connection is not kept after its answer. A quarter of the places then turns over at the pace
-    /// of the requests, however many idle connections there were before.
+    /// From this number on, a connection is closed after its answer. A quarter of the connections then turns over with
+    /// the requests, however many idle connections existed before.
     crowded_from: usize,
-    /// Beyond so many only webhooks and health checks are answered. A sixteenth of the default limit is 1,250 places; a
-    /// provider comes with a few dozen connections.
+    /// Above this number, only webhooks and health checks are answered. A sixteenth of the default limit is 1,250
+    /// connections; a provider uses a few dozen.
     full_beyond: usize,
 }
 
-/// How crowded a listener is.
+/// Load of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
-    Plenty,
+pub enum Load {
+    Normal,
     Crowded,
-    /// Only the kept places are left.
+    /// Only reserved connections are left.
     Full,
 }
 
-impl Crowd {
-    /// Of a listener that takes at most `most` connections.
+impl Capacity {
+    /// For a listener of at most `most` connections.
     pub fn new(most: usize) -> Self {
         Self {
             open: AtomicUsize::new(0),
@@ -43,30 +43,30 @@ impl Crowd {
         }
     }
 
-    pub fn room(&self) -> Room {
+    pub fn load(&self) -> Load {
         let open = self.open.load(Ordering::Relaxed);
         if open > self.full_beyond {
-            Room::Full
+            Load::Full
         } else if open >= self.crowded_from {
-            Room::Crowded
+            Load::Crowded
         } else {
-            Room::Plenty
+            Load::Normal
         }
     }
 
-    /// A connection, counted for as long as what is returned lives.
+    /// Counts a connection until the returned value is dropped.
     pub fn enter(self: &Arc<Self>) -> ConnectionSlot {
         self.open.fetch_add(1, Ordering::Relaxed);
         ConnectionSlot(Arc::clone(self))
     }
 
     pub fn refusal() -> Problem {
-        let detail = "too many connections are open; nothing was done";
-        Problem::new(Code::TooManyConnections, detail).retry_after(COME_AGAIN)
+        let detail = "too many open connections; nothing was done";
+        Problem::new(Code::TooManyConnections, detail).retry_after(RETRY_AFTER)
     }
 }
 
-pub struct ConnectionSlot(Arc<Crowd>);
+pub struct ConnectionSlot(Arc<Capacity>);
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
@@ -74,13 +74,13 @@ impl Drop for ConnectionSlot {
     }
 }
 
-/// How many long polls and streams are open, by app.
+/// Counts open long polls and streams by app.
 pub struct Waiting {
     by_app: Mutex<BTreeMap<AppName, Arc<AtomicUsize>>>,
     all: Arc<AtomicUsize>,
-    /// Of one app.
+    /// Limit per app.
     most_of_one: usize,
-    /// Of all apps: an eighth of the connections is left for requests that do not wait.
+    /// Limit over all apps: an eighth of the connections is left for other requests.
     most_of_all: usize,
 }
 
@@ -95,7 +95,7 @@ impl Waiting {
         }
     }
 
-    /// A place for one more of `app`, taken for as long as what is returned lives.
+    /// Counts one more for `app` until the returned value is dropped.
     pub fn enter(&self, app: &AppName) -> Result<Waiter, Problem> {
         let of_app = {
             let mut by_app = self.by_app.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,13 +108,15 @@ impl Waiting {
         let of_all = Counted::one_more(Arc::clone(&self.all), self.most_of_all);
         match (of_app, of_all) {
             (Some(of_app), Some(of_all)) => Ok(Waiter { _of_app: of_app, _of_all: of_all }),
-            (None, _) => Err(Self::refusal("this app has as many long polls and streams open as it may")),
-            (Some(_), None) => Err(Self::refusal("as many long polls and streams are open as there may be")),
+            (None, _) => Err(Self::refusal("this app has reached its limit of open long polls and streams")),
+            (Some(_), None) => {
+                Err(Self::refusal("the server has reached its limit of open long polls and streams"))
+            }
         }
     }
 
     fn refusal(detail: &'static str) -> Problem {
-        Problem::new(Code::TooManyWaiting, detail).retry_after(COME_AGAIN)
+        Problem::new(Code::TooManyWaiting, detail).retry_after(RETRY_AFTER)
     }
 }
 
@@ -145,26 +147,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_places_are_kept_and_those_before_are_not_held() {
+    fn the_last_connections_are_reserved_and_crowded_ones_are_closed() {
         for (most, crowded, full) in [(20_000, 15_000, 18_751), (64, 48, 61), (16, 12, 16), (1, 1, 1)] {
-            let crowd = Arc::new(Crowd::new(most));
+            let capacity = Arc::new(Capacity::new(most));
             let mut places = Vec::new();
             for open in 1..=most {
-                places.push(crowd.enter());
+                places.push(capacity.enter());
                 let right = match open {
-                    open if open >= full => Room::Full,
-                    open if open >= crowded => Room::Crowded,
-                    _ => Room::Plenty,
+                    open if open >= full => Load::Full,
+                    open if open >= crowded => Load::Crowded,
+                    _ => Load::Normal,
                 };
-                assert_eq!(crowd.room(), right, "{open} of {most}");
+                assert_eq!(capacity.load(), right, "{open} of {most}");
             }
             places.clear();
-            assert_eq!(crowd.room(), Room::Plenty);
+            assert_eq!(capacity.load(), Load::Normal);
         }
     }
 
     #[test]
-    fn an_app_has_its_share_and_leaves_the_others_theirs() {
+    fn an_app_has_a_limit_and_leaves_room_for_others() {
         let [shop, bank, club] = ["shop", "bank", "club"].map(AppName::new);
         let waiting = Waiting::new(16, 8);
         let of_shop: Vec<_> = (0..8).map(|_| waiting.enter(&shop).ok().unwrap()).collect();
