@@ -2,7 +2,7 @@
 //!
 //! Pages are rendered on the server and work without JavaScript; scripts only add live updates, shortcuts and copying.
 //! Like the API, a page only reads the store and sends it orders; it holds no rules. [`CurrentUser`] is the signed-in user,
-//! [`Role::may`] decides on permissions, and [`CurrentUser::sees`] on the visible verifications.
+//! [`Role::may`](crate::access::Role::may) decides on permissions, and [`CurrentUser::sees`] on the visible verifications.
 //!
 //! A page consists of a template in `console/templates` that extends `base.html`, a struct with a [`Frame`] and a table
 //! of `words`, and a route in `routes`.

@@ -1,9 +1,9 @@
 //! The embedded default: a log and a table in a data folder. One thread owns both and carries out turns; [`SledStore`] is
 //! the handle that others hold.
 //!
-//! A turn is one record of the log, made durable by the [`syncer`] before anything of it is published or answered. Live
-//! verifications are in memory and in the log only. The [`table`], which is sled, gets the rows of what has settled and of
-//! what is looked up, later. A [`checkpoint`] keeps the log short.
+//! A turn is one record of the log, made durable by the syncer before anything of it is published or answered. Live
+//! verifications are in memory and in the log only. The table, which is sled, gets the rows of what has settled and of
+//! what is looked up, later. A checkpoint keeps the log short.
 
 #[cfg(test)]
 mod away;
