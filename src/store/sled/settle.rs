@@ -78,7 +78,9 @@ pub fn saves(rows: &mut Rows, id: VerificationId, live: &Live) -> Result<(), Sto
     let (first, unsaved) =
         live.unsaved().map_err(|error| record::unreadable(&keys::events_of(id), &error))?;
     index::events(id, first, unsaved)?.into_iter().for_each(|entry| put(rows, entry));
-    rows.insert(&keys::live(id), &[]);
+    if live.head().saved == 0 {
+        rows.insert(&keys::live(id), &[]);
+    }
     Ok(())
 }
 
