@@ -22,7 +22,11 @@ fuzz_target!(|input: Input<'_>| {
     // As received, and with a valid checksum.
     let _ = kind.again(key, input.content);
     if let Some(record) = log_record_again(input.content) {
-        assert_eq!(log_record_again(&record).as_ref(), Some(&record), "a record is not written the same twice");
+        assert_eq!(
+            log_record_again(&record).as_ref(),
+            Some(&record),
+            "a record is not written the same twice"
+        );
     }
     let Some(row) = kind.row(key, input.content) else { return };
     if let Ok(events) = events(key, &row) {

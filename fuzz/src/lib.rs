@@ -8,7 +8,7 @@ use twotick::channel::exchange::Received;
 use twotick::channel::http_sms::HttpSms;
 use twotick::channel::meta::Meta;
 use twotick::channel::signature::sign;
-use twotick::channel::webhook::{Callback, Incoming, Method, WebhookError, Webhook};
+use twotick::channel::webhook::{Callback, Incoming, Method, Webhook, WebhookError};
 use twotick::channel::{
     self, Basis, Channel, Content, Delivery, Inbound, Readable, Settings, Submission, Timeouts, http_sms,
     meta,
