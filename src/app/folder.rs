@@ -14,6 +14,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{Gid, Uid, getegid, geteuid, getgroups, umask};
 
 use crate::config::{Backend, Config, MasterKey};
+use crate::store::sled::is_store_file;
 
 /// No permissions for group and others.
 const PRIVATE_UMASK: u32 = 0o077;
@@ -280,14 +281,13 @@ pub fn check_reach(config: &Config) -> Result<(), FolderError> {
 
 /// Files and folders that twotick created in the data folder, sorted by name.
 fn own_files(data: &Path) -> Result<Vec<PathBuf>, FolderError> {
-    const STORE: [&str; 6] = ["db", "conf", "blobs", "lock", "wal.0", "wal.1"];
     let unreadable = |source| FolderError::Unreadable { path: data.to_owned(), source };
     let mut files = Vec::new();
     for entry in fs::read_dir(data).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if STORE.contains(&&*name) || name.starts_with("snap.") {
+        if is_store_file(&name) {
             files.push(entry.path());
         }
     }
@@ -388,13 +388,13 @@ mod tests {
         let data = folder.path().join("data");
         fs::create_dir_all(data.join("keys")).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
-        for name in ["db", "snap.0001", "wal.1", "keys/days", "notes.txt"] {
+        for name in ["db", "snap.0001", "wal.1", "wal.7", "keys/days", "notes.txt"] {
             fs::write(data.join(name), "").unwrap();
             fs::set_permissions(data.join(name), Permissions::from_mode(0o644)).unwrap();
         }
         fs::set_permissions(&data, Permissions::from_mode(0o755)).unwrap();
         make_private(&data);
-        for name in ["db", "snap.0001", "wal.1", "keys/days"] {
+        for name in ["db", "snap.0001", "wal.1", "wal.7", "keys/days"] {
             assert_eq!(mode(&data.join(name)), 0o600, "{name}");
         }
         assert_eq!((mode(&data), mode(&data.join("keys"))), (0o700, 0o700));

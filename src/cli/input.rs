@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::Exit;
 use crate::config::MasterKey;
 use crate::store::dump::DumpFile;
+use crate::store::sled::is_store_file;
 
 /// What every zstd file begins with (RFC 8878, section 3.1.1).
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -169,9 +170,7 @@ fn kind_of(beginning: &[u8], path: &Path) -> FileKind {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let is_in_store =
         path.parent().is_some_and(|folder| folder.join("db").is_file() && folder.join("conf").is_file());
-    let is_store_name =
-        name.starts_with("snap.") || ["db", "conf", "lock", "wal.0", "wal.1"].contains(&name.as_str());
-    if is_in_store && is_store_name {
+    if is_in_store && is_store_file(&name) {
         return FileKind::PartOfStore;
     }
     if beginning.is_empty() {

@@ -65,7 +65,7 @@ pub use loaded::{Loaded, load};
 pub use log::LogLimits;
 pub use offline::{Chain, Progress, Reindexed, reindex, verify_audit};
 pub use open::STORE_FORMAT;
-pub use scratch::{Scratch, is_in_use};
+pub use scratch::{Scratch, is_in_use, is_store_file};
 pub use table::TableLimits;
 pub use verify::{Verified, verify};
 

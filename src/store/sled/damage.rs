@@ -188,7 +188,7 @@ async fn a_changed_record_stops_the_opening_with_its_key() {
         let error = refused(folder);
         assert!(error.contains(&hex(&damaged)), "{row:?}: {error}");
         let again = refused(folder);
-        assert_eq!(again, error, "and it stays so: nothing is made anew");
+        assert_eq!(again, error, "and it stays so: nothing is created over it");
     }
 }
 

@@ -60,7 +60,7 @@ pub const AUDIT_ANCHOR: [u8; 2] = [Row::Meta as u8, b'c'];
 pub const EPOCH: [u8; 2] = [Row::Meta as u8, b'e'];
 /// Which export was read into this store, and how far.
 pub const IMPORT: [u8; 2] = [Row::Meta as u8, b'i'];
-/// Of which layout the rows are that follow from others; missing while they are made anew.
+/// The layout of the derived rows; missing while they are rebuilt.
 pub const INDEX: [u8; 2] = [Row::Meta as u8, b'v'];
 
 pub fn events(id: VerificationId, first: u32) -> Vec<u8> {

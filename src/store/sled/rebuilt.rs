@@ -1,4 +1,4 @@
-//! What is done to a store offline: its derived rows made anew are those that were kept, an interrupted making is
+//! Work on a store offline: rebuilt derived rows equal those that were kept, an interrupted rebuilding is
 //! noticed, and whatever is done to the audit log behind its back is named.
 
 use std::collections::BTreeMap;
@@ -234,7 +234,7 @@ impl Life {
 }
 
 #[tokio::test]
-async fn rows_made_anew_are_those_that_were_kept() {
+async fn rebuilt_rows_equal_those_that_were_kept() {
     let mut seen = BTreeMap::<u8, usize>::new();
     for seed in 0..4 {
         let mut life = Life::new(seed);
@@ -381,7 +381,7 @@ async fn a_store_in_use_is_left_alone() {
 }
 
 #[tokio::test]
-async fn an_empty_store_is_made_anew_too() {
+async fn an_empty_store_is_rebuilt_too() {
     let world = World::<Sled>::new();
     world.store.close().await.unwrap();
     let path = world.folder.path().join("data");

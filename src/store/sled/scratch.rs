@@ -69,6 +69,13 @@ pub fn is_in_use(path: &Path) -> Result<bool, OpenError> {
     }
 }
 
+/// Whether the store has a file or folder of this name in the data folder.
+pub fn is_store_file(name: &str) -> bool {
+    ["db", "conf", "blobs", LOCK].contains(&name)
+        || name.starts_with("snap.")
+        || name.starts_with(log::PREFIX)
+}
+
 /// Keeps every other process out of the store until it is dropped. `None`: none ever was in it.
 fn hold(path: &Path) -> Result<Option<File>, OpenError> {
     let io = |source| OpenError::Io { path: path.join(LOCK), source };
@@ -91,8 +98,8 @@ fn files(path: &Path) -> io::Result<Vec<(PathBuf, u64)>> {
         let entry = entry?;
         let name = entry.file_name();
         let text = name.to_string_lossy();
-        let is_snapshot = text.starts_with("snap.") && !text.ends_with(".generating");
-        if is_snapshot || text.starts_with(log::PREFIX) || ["db", "conf", LOCK].contains(&&*text) {
+        let is_whole = entry.file_type()?.is_file() && !text.ends_with(".generating");
+        if is_whole && is_store_file(&text) {
             files.push((PathBuf::from(&name), entry.metadata()?.len()));
         }
     }
