@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use crate::support::{KEY, Server, run, stderr, stdout};
-use crate::world::{DONE, FAILED, copy_folder, done, failed, files, offline, send, stopped, text};
+use crate::world::{DONE, FAILED, copy_folder, done, failed, files, send, stopped, text};
 
 /// User id of the server; no other user has it.
 const UID: u32 = 61_234;
@@ -207,9 +207,13 @@ fn a_check_of_a_killed_servers_data_writes_nothing() {
     server.signal("-KILL");
     server.ended();
     let before = files(&data);
-    let spares = spares();
+    // A folder of its own for temporary files, because other tests check stores at the same time.
+    let temporary = folder.path().join("temporary");
+    fs::create_dir(&temporary).unwrap();
     for check in CHECKS {
-        let output = offline(folder.path(), check);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_twotick"));
+        command.arg("--config").arg(folder.path().join("config.toml")).args(check);
+        let output = command.env("TMPDIR", &temporary).output().unwrap();
         let told = stdout(&output);
         assert!(files(&data) == before, "{check:?}: {told}");
         match check {
@@ -218,15 +222,7 @@ fn a_check_of_a_killed_servers_data_writes_nothing() {
             _ => assert!(done(&output).starts_with("intact"), "{told}"),
         }
     }
-    assert_eq!(self::spares(), spares, "no copy is left");
-}
-
-/// Copies left by checks of this process's children.
-fn spares() -> usize {
-    let there = fs::read_dir(std::env::temp_dir()).unwrap();
-    there
-        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("twotick-check-"))
-        .count()
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0, "no copy is left");
 }
 
 #[test]
