@@ -1,4 +1,4 @@
-//! Who is admitted: apps to the API, people of the staff to the console.
+//! Access: apps to the API, staff to the console.
 
 use std::collections::BTreeSet;
 

@@ -11,7 +11,7 @@ use crate::verification::event::AbandonReason;
 use crate::verification::values::{AppName, Timestamp};
 use crate::verification::{Request, Verification};
 
-/// What to do about keys that are missing before their retention is over.
+/// The treatment of keys that are missing before their retention is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyLoss {
     Refused,

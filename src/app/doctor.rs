@@ -95,7 +95,7 @@ fn without_incomplete(loaded: &Loaded) -> Config {
     config
 }
 
-/// What the vault reveals of the keys.
+/// Number and newest of the day keys.
 struct DayKeys {
     days: usize,
     youngest: Option<Timestamp>,

@@ -23,7 +23,7 @@ pub enum Unreadable {
     InTime,
 }
 
-/// What was erased.
+/// The result of erasing a person.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Erased {
     /// Verifications and inbound messages.

@@ -22,7 +22,7 @@ const READ: u32 = 0o4;
 const WRITE: u32 = 0o2;
 const ENTER: u32 = 0o1;
 
-/// What is done with the folder.
+/// The kind of access to the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Only reads.
@@ -274,7 +274,7 @@ pub fn check_access(config: &Config, purpose: Purpose) -> Result<(), FolderError
     Ok(())
 }
 
-/// As [`check_access`], for a user other than root who only asks the running server.
+/// Does what [`check_access`] does, unless the user is root, for commands that only ask the running server.
 pub fn check_reach(config: &Config) -> Result<(), FolderError> {
     if geteuid().is_root() { Ok(()) } else { check_access(config, Purpose::Check) }
 }

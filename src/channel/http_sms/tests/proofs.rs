@@ -125,7 +125,7 @@ fn vectors() {
     }
 }
 
-/// Of all spellings of a valid signature only the configured one is accepted.
+/// A valid signature is accepted in the configured spelling only.
 #[test]
 fn only_the_configured_signature_format_is_accepted() {
     use BadSignature::{Doubled, Malformed, Missing, Wrong};
